@@ -1,0 +1,285 @@
+/**
+ * The contract between the library and a security provider, as plain data and small interfaces.
+ *
+ * A provider of layer `message` exchanges tokens until both ends are authenticated and then wraps each record;
+ * the library carries the tokens and records over any byte stream with the framing of [MS-NNS].
+ *
+ * @module
+ */
+
+/** How far a server may act in the name of its client, weakest first. */
+export type ImpersonationLevel = "anonymous" | "identify" | "impersonate" | "delegate";
+
+/** What an application asks of a connection. Everything left out is the strict default. */
+export interface Requirements {
+  /** The one provider to use, by name; left out: the first suitable one of the registry. */
+  provider?: string;
+  /** Every byte is protected against change, replay and reordering. Default `true`. */
+  integrity?: boolean;
+  /** Every byte is encrypted. Default `true`. */
+  confidentiality?: boolean;
+  /** Each end has proved its identity to the other. Default `true`. */
+  mutualAuthentication?: boolean;
+  /** The most a server may do in its client's name. Default `"identify"`, or `"delegate"` with `delegation`. */
+  impersonation?: ImpersonationLevel;
+  /** The client hands the server credentials to reach further servers with. Default `false`. */
+  delegation?: boolean;
+}
+
+/** {@linkcode Requirements} with every default filled in. */
+export interface ResolvedRequirements extends Readonly<Required<Omit<Requirements, "provider">>> {
+  /** The one provider to use, by name. */
+  readonly provider?: string;
+}
+
+/** What a provider can give, seen before any connection. */
+export interface Offers {
+  /** It protects records against change, replay and reordering. */
+  readonly integrity: boolean;
+  /** It encrypts records. */
+  readonly confidentiality: boolean;
+  /** It proves each end to the other. Never true of NTLM. */
+  readonly mutualAuthentication: boolean;
+  /** The furthest impersonation level it can give a server. */
+  readonly impersonation: ImpersonationLevel;
+  /** It can delegate credentials. */
+  readonly delegation: boolean;
+}
+
+/** Whether something is to be had here, and if not, why. */
+export type Availability =
+  | { readonly available: true }
+  | { readonly available: false; readonly reason: string; readonly cause?: unknown };
+
+/** What this machine and process can do, as plain data: what a registry chooses by. */
+export interface Capabilities {
+  /** The operating system. */
+  readonly os: "windows" | "linux" | "darwin" | "other";
+  /** The JavaScript runtime. */
+  readonly runtime: "deno" | "node";
+  /** True where the native side is a simulator and nothing is really secured. */
+  readonly simulated: boolean;
+  /** Whether SSPI (Windows) or GSS-API (elsewhere) can be called. */
+  readonly securityContexts: Availability;
+  /** Whether the Winsock secure socket extensions can be called. */
+  readonly ipsec: Availability;
+  /** The machine's policy; it can only tighten what the application allows. */
+  readonly machinePolicy: MachinePolicy;
+}
+
+/** What the administrator of this machine decided, or why it could not be read. */
+export type MachinePolicy =
+  | { readonly state: "absent"; readonly path: string }
+  | { readonly state: "present"; readonly path: string; readonly policy: Policy }
+  | { readonly state: "unread"; readonly path: string; readonly reason: string };
+
+/** Which providers may serve, and the least they must give. Plain JSON. */
+export interface Policy {
+  /** The version of this format: 1. */
+  readonly version: 1;
+  /** Names in the order to try them; a provider that is not named is not used. Left out: the registry's order. */
+  readonly order?: readonly string[];
+  /** Names that never serve. */
+  readonly deny?: readonly string[];
+  /** Requirements that hold even where the application asks for less. */
+  readonly floor?: {
+    readonly integrity?: true;
+    readonly confidentiality?: true;
+    readonly mutualAuthentication?: true;
+  };
+}
+
+/** The system a provider is asked to work on; providers that need native calls know its concrete class. */
+export interface ProviderSystem {
+  /** What this machine and process can do. */
+  capabilities(): Capabilities;
+}
+
+/** How a provider presents itself, for tables and logs. */
+export interface ProviderDescription {
+  /** The provider's name. */
+  readonly name: string;
+  /** `message`: tokens, then wrapped records. `socket`: the operating system secures the socket itself. */
+  readonly layer: "message" | "socket";
+  /** `native`: this process calls system libraries. `sandboxed`: WebAssembly without access to anything. */
+  readonly isolation: "native" | "sandboxed";
+  /** SHA-256 of a sandboxed provider's module, in lower-case hexadecimal. */
+  readonly sha256?: string;
+  /** The host functions a sandboxed provider may call. */
+  readonly imports?: readonly string[];
+  /** What it can give. */
+  readonly offers: Offers;
+}
+
+/**
+ * Who to be: a user's name and password, a key table, or a credential cache. Left out: whoever runs the process.
+ *
+ * The password is copied and the copy zeroed after use; a `string` cannot be zeroed, a `Uint8Array` (UTF-8) is
+ * the caller's to zero.
+ */
+export type Credentials =
+  | {
+    readonly username: string;
+    readonly domain?: string;
+    readonly password: string | Uint8Array;
+  }
+  | {
+    /** A key table, for instance `FILE:/etc/krb5.keytab`. Not on Windows. */
+    readonly keytab: string;
+    /** The principal to be; left out: on a server any of the key table, on a client its first. */
+    readonly principal?: string;
+  }
+  | {
+    /** A credential cache, for instance `FILE:/tmp/krb5cc_1000`. Not on Windows. */
+    readonly cache: string;
+  };
+
+/** What a provider is told when credentials are acquired. */
+export interface AcquireOptions {
+  /** The end this process is. */
+  readonly role: "client" | "server";
+  /** The system to work on. */
+  readonly system: ProviderSystem;
+  /** What the connection must be. */
+  readonly requirements: ResolvedRequirements;
+  /** Who to be; left out: whoever runs the process. */
+  readonly credentials?: Credentials;
+  /** Abandons the wait; a native call under way is left to finish and its result released. */
+  readonly signal?: AbortSignal;
+}
+
+/** What one context is told. */
+export interface ContextOptions {
+  /** The server's principal as the client typed it (`class/host`); required of a client. */
+  readonly target?: string;
+  /** Channel bindings (RFC 5929 application data, for instance `tls-server-end-point:` and a hash). */
+  readonly channelBindings?: Uint8Array;
+}
+
+/** What one leg of the token exchange produced. */
+export interface StepResult {
+  /** To send to the peer; `null`: nothing to send. */
+  readonly token: Uint8Array | null;
+  /** True once this end is satisfied. */
+  readonly done: boolean;
+}
+
+/** What the exchange really agreed on. */
+export interface ContextAttributes {
+  /** The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. */
+  readonly mechanism: string;
+  /** Each end has proved its identity to the other. */
+  readonly mutual: boolean;
+  /** Records are protected against change. */
+  readonly integrity: boolean;
+  /** Records are encrypted. */
+  readonly confidentiality: boolean;
+  /** A replayed record is refused. */
+  readonly replayDetection: boolean;
+  /** A record out of order is refused. */
+  readonly sequenceDetection: boolean;
+  /** Credentials were delegated. */
+  readonly delegation: boolean;
+  /** Both ends saw the same channel bindings, and this was proved. */
+  readonly channelBound: boolean;
+  /** What the server may do in the client's name. */
+  readonly impersonation: ImpersonationLevel;
+}
+
+/** Credentials held by a provider, and the source of its contexts. One owner; closing twice is harmless. */
+export interface MessageCredentials extends Disposable {
+  /** A context for the end that speaks first. */
+  client(options: ContextOptions & { readonly target: string }): MessageContext;
+  /** A context for the end that answers. */
+  server(options: ContextOptions): MessageContext;
+  /** Releases the credentials; contexts made from them stay usable. */
+  close(): void;
+}
+
+/**
+ * One end of one authenticated conversation. One owner; closing twice is harmless.
+ *
+ * Only `step` and `close` may be called before `done`; a call out of turn is a `StateError`.
+ */
+export interface MessageContext extends Disposable {
+  /**
+   * Consumes the peer's token (`null` on a client's first leg) and produces the next.
+   *
+   * Rejects with `AuthenticationError`, whose `token` property holds what may be sent to tell the peer, if any.
+   */
+  step(token: Uint8Array | null): Promise<StepResult>;
+  /** True once this end is satisfied. */
+  readonly done: boolean;
+  /** What was agreed on. */
+  readonly attributes: ContextAttributes;
+  /** Who the peer is, as its mechanism writes it: `alice@EXAMPLE.TEST`, `EXAMPLE\alice`. */
+  readonly peerName: string;
+  /** On a server: the name the client asked for, where the mechanism tells. */
+  readonly requestedTarget?: string;
+  /** When the context stops working; left out where the mechanism sets no end. */
+  readonly expiresAt?: Date;
+  /** The most bytes that {@linkcode MessageContext.wrap} adds to a message. */
+  readonly maxOverhead: number;
+  /** The session key: a copy, the caller's to zero. */
+  sessionKey(): Uint8Array;
+  /**
+   * Protects `plain` (never changed) into `out` and returns the part of `out` that was filled.
+   *
+   * `out` must hold `plain.length + maxOverhead` bytes. On failure `out` holds no plain text.
+   */
+  wrap(plain: Uint8Array, out: Uint8Array): Uint8Array;
+  /** Checks and opens one record in place; the result is a part of `record`. */
+  unwrap(record: Uint8Array): Uint8Array;
+  /** A signature over `message`, which travels apart from it. */
+  sign(message: Uint8Array): Uint8Array;
+  /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
+  verify(message: Uint8Array, signature: Uint8Array): void;
+  /** Runs `fn`, which must be synchronous, as the client. Only where the provider and platform can. */
+  impersonate?<T>(fn: () => T): T;
+  /** Ends the context and forgets its keys. */
+  close(): void;
+}
+
+/** A provider that authenticates by tokens and protects by records. */
+export interface MessageProvider {
+  /** Always `"message"`. */
+  readonly layer: "message";
+  /** The provider's name, as policies and requirements spell it. */
+  readonly name: string;
+  /** How it presents itself. */
+  readonly description: ProviderDescription;
+  /** Whether it can work here; never throws, never prompts. */
+  available(capabilities: Capabilities): Availability;
+  /** Acquires credentials; may take as long as a directory server takes. */
+  acquire(options: AcquireOptions): Promise<MessageCredentials>;
+}
+
+/** A provider of any layer. */
+export type Provider = MessageProvider;
+
+/** What is known of a connection's security, verified. */
+export interface SecurityInfo {
+  /** The provider that serves. */
+  readonly provider: string;
+  /** Every byte is at least protected against change. */
+  readonly secured: boolean;
+  /** Every byte is encrypted. */
+  readonly encrypted: boolean;
+  /** Each end has proved its identity to the other; `"unknown"` where nothing proves it either way. */
+  readonly mutual: boolean | "unknown";
+  /** Who the peer is. */
+  readonly peer: string;
+  /** What a server may do in its client's name. */
+  readonly impersonation: ImpersonationLevel;
+  /** When the context stops working. */
+  readonly expiresAt?: Date;
+  /** True where a simulator answered and nothing is really secured. */
+  readonly simulated: boolean;
+  /** What else the provider tells; plain JSON. */
+  readonly details: { readonly [key: string]: JsonValue };
+}
+
+/** A JSON value. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | {
+  readonly [key: string]: JsonValue;
+};

@@ -1,0 +1,130 @@
+/**
+ * Requirements: filling in defaults, refusing contradictions, and holding a finished context against them.
+ *
+ * @module
+ */
+
+import { SecurityRequirementError } from "../errors.ts";
+import type {
+  ContextAttributes,
+  ImpersonationLevel,
+  Requirements,
+  ResolvedRequirements,
+} from "./provider.ts";
+
+/** Impersonation levels, weakest first. */
+export const IMPERSONATION_LEVELS: readonly ImpersonationLevel[] = [
+  "anonymous",
+  "identify",
+  "impersonate",
+  "delegate",
+];
+
+const BOOLEANS = ["integrity", "confidentiality", "mutualAuthentication", "delegation"] as const;
+const KEYS: readonly string[] = ["provider", "impersonation", ...BOOLEANS];
+
+/**
+ * Fills in the strict defaults.
+ *
+ * @throws TypeError where a key is unknown, a value has the wrong type, or two values contradict each other.
+ */
+export function resolveRequirements(requirements: Requirements = {}): ResolvedRequirements {
+  checkShape(requirements);
+  const delegation = requirements.delegation ?? false;
+  const resolved: ResolvedRequirements = {
+    ...(requirements.provider === undefined ? {} : { provider: requirements.provider }),
+    integrity: requirements.integrity ?? true,
+    confidentiality: requirements.confidentiality ?? true,
+    mutualAuthentication: requirements.mutualAuthentication ?? true,
+    impersonation: requirements.impersonation ?? (delegation ? "delegate" : "identify"),
+    delegation,
+  };
+  if (resolved.confidentiality && !resolved.integrity) {
+    throw new TypeError(
+      "requirements contradict each other: integrity is false while confidentiality is true; encrypted records " +
+        "are always protected, so set confidentiality: false too, or leave integrity out",
+    );
+  }
+  if (delegation !== (resolved.impersonation === "delegate")) {
+    throw new TypeError(
+      `requirements contradict each other: delegation is ${delegation} while impersonation is ` +
+        `"${resolved.impersonation}"; delegation: true goes with impersonation: "delegate" and with no other level`,
+    );
+  }
+  return Object.freeze(resolved);
+}
+
+function checkShape(requirements: Requirements): void {
+  if (typeof requirements !== "object" || requirements === null) {
+    throw new TypeError("requirements must be an object; leave it out for the strict defaults");
+  }
+  for (const key of Object.keys(requirements)) {
+    if (!KEYS.includes(key)) {
+      throw new TypeError(`requirements.${key} is not known; use one of ${KEYS.join(", ")}`);
+    }
+  }
+  for (const key of BOOLEANS) {
+    const value: unknown = requirements[key];
+    if (value !== undefined && typeof value !== "boolean") {
+      throw new TypeError(`requirements.${key} must be true or false, not ${describe(value)}`);
+    }
+  }
+  const { provider, impersonation } = requirements;
+  if (provider !== undefined && (typeof provider !== "string" || provider === "")) {
+    throw new TypeError(`requirements.provider must be a provider's name, not ${describe(provider)}`);
+  }
+  if (impersonation !== undefined && !IMPERSONATION_LEVELS.includes(impersonation)) {
+    throw new TypeError(
+      `requirements.impersonation must be one of ${IMPERSONATION_LEVELS.join(", ")}, not ${
+        describe(impersonation)
+      }`,
+    );
+  }
+}
+
+function describe(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : `a ${typeof value}`;
+}
+
+/**
+ * Holds what was agreed on against what was required. Call it before the first byte of application data.
+ *
+ * @param channelBindings true where channel bindings were given, which makes proof of them a requirement.
+ * @throws SecurityRequirementError naming the first requirement that is not met.
+ */
+export function verifyAttributes(
+  attributes: ContextAttributes,
+  required: ResolvedRequirements,
+  role: "client" | "server",
+  channelBindings: boolean,
+): void {
+  const refuse = (name: string, got: string, fix: string): never => {
+    throw new SecurityRequirementError(
+      name,
+      got,
+      `The peer's ${attributes.mechanism} gives no ${name} (${got}), and it was required; no data was sent. ${fix}`,
+    );
+  };
+  if (required.mutualAuthentication && (!attributes.mutual || attributes.mechanism === "ntlm")) {
+    refuse("mutualAuthentication", "one-sided", "Use Kerberos with the server's right SPN.");
+  }
+  if (required.integrity && !attributes.integrity) {
+    refuse("integrity", "none", "Ask for signing or sealing on the other end too.");
+  }
+  if (required.integrity && !(attributes.sequenceDetection && attributes.replayDetection)) {
+    refuse("sequenceDetection", "none", "Ask for replay and sequence detection on the other end too.");
+  }
+  if (required.confidentiality && !attributes.confidentiality) {
+    refuse("confidentiality", "signed only", "Ask for encryption on the other end too.");
+  }
+  if (role === "client" && required.delegation && !attributes.delegation) {
+    refuse("delegation", "not delegated", "Allow delegation to this server and use forwardable credentials.");
+  }
+  if (channelBindings && !attributes.channelBound) {
+    refuse("channelBindings", "not proved", "Give the same channel bindings on both ends.");
+  }
+  const level = IMPERSONATION_LEVELS.indexOf(attributes.impersonation);
+  if (role === "server" && level < IMPERSONATION_LEVELS.indexOf(required.impersonation)) {
+    refuse("impersonation", attributes.impersonation, `The client must allow "${required.impersonation}".`);
+  }
+}
