@@ -67,11 +67,17 @@ export interface Capabilities {
   readonly machinePolicy: MachinePolicy;
 }
 
-/** What the administrator of this machine decided, or why it could not be read. */
+/**
+ * What stands at the place of the machine's policy: its text, which the registry parses.
+ *
+ * `unread`: nothing here may look (no permission at all). `unreadable`: it is there and cannot be read, and then
+ * nothing may be chosen.
+ */
 export type MachinePolicy =
   | { readonly state: "absent"; readonly path: string }
-  | { readonly state: "present"; readonly path: string; readonly policy: Policy }
-  | { readonly state: "unread"; readonly path: string; readonly reason: string };
+  | { readonly state: "present"; readonly path: string; readonly text: string }
+  | { readonly state: "unread"; readonly path: string; readonly reason: string }
+  | { readonly state: "unreadable"; readonly path: string; readonly reason: string };
 
 /** Which providers may serve, and the least they must give. Plain JSON. */
 export interface Policy {
@@ -132,6 +138,10 @@ export type Credentials =
   | {
     /** A credential cache, for instance `FILE:/tmp/krb5cc_1000`. Not on Windows. */
     readonly cache: string;
+  }
+  | {
+    /** What a client delegated to this server: from its context's `takeDelegated()`. */
+    readonly delegated: MessageCredentials;
   };
 
 /** What a provider is told when credentials are acquired. */
@@ -180,7 +190,7 @@ export interface ContextAttributes {
   readonly sequenceDetection: boolean;
   /** Credentials were delegated. */
   readonly delegation: boolean;
-  /** Both ends saw the same channel bindings, and this was proved. */
+  /** Channel bindings were given and are bound: on a server proved to match; a client's are in every token. */
   readonly channelBound: boolean;
   /** What the server may do in the client's name. */
   readonly impersonation: ImpersonationLevel;
@@ -205,7 +215,7 @@ export interface MessageContext extends Disposable {
   /**
    * Consumes the peer's token (`null` on a client's first leg) and produces the next.
    *
-   * Rejects with `AuthenticationError`, whose `token` property holds what may be sent to tell the peer, if any.
+   * Rejects with `AuthenticationError`; a peer learns only that it failed.
    */
   step(token: Uint8Array | null): Promise<StepResult>;
   /** True once this end is satisfied. */
@@ -234,6 +244,8 @@ export interface MessageContext extends Disposable {
   sign(message: Uint8Array): Uint8Array;
   /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
   verify(message: Uint8Array, signature: Uint8Array): void;
+  /** On a server: the credentials the client delegated, once, the caller's to close; `null`: none. */
+  takeDelegated?(): MessageCredentials | null;
   /** Runs `fn`, which must be synchronous, as the client. Only where the provider and platform can. */
   impersonate?<T>(fn: () => T): T;
   /** Ends the context and forgets its keys. */

@@ -1,0 +1,90 @@
+/**
+ * Lowers library tables to `Deno.dlopen`.
+ *
+ * @module
+ */
+
+import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
+import { missingFunction, missingSymbol } from "./missing.ts";
+
+interface DenoLibrary {
+  symbols: Record<string, ((...args: unknown[]) => unknown) | null>;
+  close(): void;
+}
+
+/** The part of the Deno namespace used here, so that no `Deno.*` type reaches a signature. */
+interface DenoFfi {
+  dlopen(path: string, symbols: Record<string, unknown>): DenoLibrary;
+  permissions: { querySync(query: { name: "ffi"; path: string }): { state: string } };
+}
+
+const NAMES: { readonly [T in AbiType]: string } = {
+  u8: "u8",
+  i32: "i32",
+  u32: "u32",
+  i64: "i64",
+  u64: "u64",
+  usize: "usize",
+  buf: "buffer",
+  void: "void",
+};
+
+/** The key under which a function's threaded twin is bound. */
+const threadedKey = (name: string): string => `${name}\u0000threaded`;
+
+function lower(name: string, fn: FnSpec, nonblocking: boolean): Record<string, unknown> {
+  return {
+    name: fn.symbol ?? name,
+    parameters: fn.params.map(([, type]) => NAMES[type]),
+    result: NAMES[fn.result],
+    optional: fn.optional ?? false,
+    nonblocking,
+  };
+}
+
+/** Deno's own words for a symbol that is not there. */
+const NO_SYMBOL = /^Failed to register symbol ([^:]+):/;
+
+function openFile(
+  deno: DenoFfi,
+  path: string,
+  spec: LibrarySpec,
+  table: Record<string, unknown>,
+): DenoLibrary {
+  try {
+    return deno.dlopen(path, table);
+  } catch (error) {
+    const symbol = NO_SYMBOL.exec(error instanceof Error ? error.message : "")?.[1];
+    if (symbol === undefined) throw error;
+    throw missingSymbol(spec, symbol.split("\u0000")[0], error);
+  }
+}
+
+/** The backend over `Deno.dlopen`. */
+export function denoBackend(): Backend {
+  const deno = (globalThis as unknown as { Deno: DenoFfi }).Deno;
+  return {
+    runtime: "deno",
+    permits: (path) => deno.permissions.querySync({ name: "ffi", path }).state === "granted",
+    open<L extends LibrarySpec>(path: string, spec: L): Library<L> {
+      const table: Record<string, unknown> = {};
+      for (const [name, fn] of Object.entries(spec.fns)) {
+        table[name] = lower(name, fn, false);
+        if (fn.threaded) table[threadedKey(name)] = lower(name, fn, true);
+      }
+      const library = openFile(deno, path, spec, table);
+      const call: Record<string, unknown> = {};
+      const threaded: Record<string, unknown> = {};
+      for (const [name, fn] of Object.entries(spec.fns)) {
+        call[name] = library.symbols[name] ?? missingFunction(spec, name);
+        if (fn.threaded) threaded[name] = library.symbols[threadedKey(name)] ?? missingFunction(spec, name);
+      }
+      return {
+        path,
+        call: call as Library<L>["call"],
+        threaded: threaded as Library<L>["threaded"],
+        close: () => library.close(),
+      };
+    },
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * Credentials of the operating system: SSPI's on Windows, GSS-API's elsewhere, behind one function.
+ *
+ * @module
+ */
+
+import { acquireGssCredentials } from "./gss/credentials.ts";
+import { Gss } from "./gss/gss.ts";
+import type { CredentialsRequest, SecurityCredentials } from "./security_context.ts";
+import type { NativeSystem } from "./system.ts";
+
+const gssOf = new WeakMap<NativeSystem, Gss>();
+
+/**
+ * Acquires credentials without blocking the event loop.
+ *
+ * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
+ * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
+ * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
+ */
+export async function acquireCredentials(
+  system: NativeSystem,
+  request: CredentialsRequest,
+  signal?: AbortSignal,
+): Promise<SecurityCredentials> {
+  signal?.throwIfAborted();
+  const acquiring = acquireGss(system, request);
+  if (signal === undefined) return await acquiring;
+  return await abandonable(acquiring, signal);
+}
+
+function acquireGss(system: NativeSystem, request: CredentialsRequest): Promise<SecurityCredentials> {
+  let gss = gssOf.get(system);
+  if (gss === undefined) gssOf.set(system, gss = new Gss(system));
+  return acquireGssCredentials(gss, request);
+}
+
+/** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */
+async function abandonable<T extends { close(): void }>(
+  pending: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  let abandon!: (reason: unknown) => void;
+  const abandoned = new Promise<never>((_, reject) => abandon = reject);
+  const onAbort = (): void => {
+    pending.then((late) => late.close(), () => {});
+    abandon(signal.reason);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([pending, abandoned]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

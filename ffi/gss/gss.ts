@@ -1,0 +1,173 @@
+/**
+ * A GSS-API library with what every owner needs of it: statuses turned into errors, names, buffers taken over.
+ *
+ * @module
+ */
+
+import { AuthenticationError, NativeError } from "../../errors.ts";
+import type { Calls, ThreadedCalls } from "../abi.ts";
+import { type Memory, pinned } from "../memory.ts";
+import { GSS_C, GSS_ERROR_MASK, GSSAPI, OIDS } from "../raw/gssapi.ts";
+import { GSS_ROUTINE_ERRORS, KRB5_BASE, KRB5_ERRORS, type StatusEntry } from "../raw/gss_status.ts";
+import type { NativeSystem } from "../system.ts";
+import { type NativeStruct, StructBuilder } from "./structs.ts";
+
+/** The mechanisms known here, by their OID's bytes in hexadecimal. */
+const MECHANISMS = new Map([
+  [hex(OIDS.kerberos), "kerberos"],
+  [hex(OIDS.ntlmssp), "ntlm"],
+  [hex(OIDS.spnego), "negotiate"],
+]);
+
+function hex(bytes: ArrayLike<number>): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Where a function writes its minor status and its other small results; one per owner. */
+export class Slots {
+  /** The whole block. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly u32: Uint32Array;
+  readonly u64: BigUint64Array;
+
+  constructor(length: number) {
+    this.bytes = pinned(length);
+    this.u32 = new Uint32Array(this.bytes.buffer);
+    this.u64 = new BigUint64Array(this.bytes.buffer);
+  }
+
+  /** `length` bytes from `at`, to pass to a function. */
+  slice(at: number, length: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(at, at + length);
+  }
+}
+
+/** The open library and the helpers around it. */
+export class Gss {
+  readonly call: Calls<typeof GSSAPI>;
+  readonly threaded: ThreadedCalls<typeof GSSAPI>;
+  readonly memory: Memory;
+  readonly build: StructBuilder;
+  readonly oids: { readonly [name in keyof typeof OIDS]: NativeStruct };
+  /** The packing of `gss_OID_desc`: see {@linkcode StructBuilder}. */
+  readonly #slots = new Slots(64);
+
+  constructor(system: NativeSystem) {
+    const library = system.library("sspi", GSSAPI);
+    this.call = library.call;
+    this.threaded = library.threaded;
+    this.memory = system.memory("sspi", GSSAPI);
+    const packed = system.place.os === "darwin" && system.place.arch === "x86_64";
+    this.build = new StructBuilder(this.memory, packed ? 2 : undefined);
+    const oids: Record<string, NativeStruct> = {};
+    for (const [name, der] of Object.entries(OIDS)) oids[name] = this.build.oid(der);
+    this.oids = oids as Gss["oids"];
+  }
+
+  /**
+   * Throws where `major` is an error.
+   *
+   * @param doing what was tried, for the message: "Cannot " goes before it.
+   */
+  check(fn: string, major: number, minor: number, doing: string): void {
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing);
+  }
+
+  /** The error for a failed call. */
+  failure(fn: string, major: number, minor: number, doing: string): AuthenticationError {
+    const routine = GSS_ROUTINE_ERRORS[(major >>> 16) & 0xff];
+    const kerberos: StatusEntry | undefined = KRB5_ERRORS[(minor >>> 0) - KRB5_BASE];
+    const known = kerberos ?? routine;
+    const text = this.#statusText(major, minor);
+    const name = known?.name ?? `status ${hexStatus(major)}`;
+    const native = new NativeError(fn, kerberos ? minor | 0 : major, name, text);
+    const advice = known?.advice ? `. ${known.advice}` : "";
+    const reason = known?.reason ?? "other";
+    return new AuthenticationError(reason, `Cannot ${doing}: ${native.message}${advice}`, { cause: native });
+  }
+
+  #statusText(major: number, minor: number): string {
+    const minorText = minor === 0 ? "" : this.#display(minor, GSS_C.MECH_CODE);
+    const useful = minorText !== "" && !/^(Unknown error|Success)/i.test(minorText);
+    return useful ? minorText : this.#display(major, GSS_C.GSS_CODE);
+  }
+
+  #display(code: number, type: number): string {
+    const context = this.#slots.slice(8, 4);
+    const buffer = this.#slots.slice(16, 16);
+    this.#slots.u32[2] = 0;
+    const mech = type === GSS_C.MECH_CODE ? this.oids.kerberos.bytes : null;
+    const status = this.call.gss_display_status(this.#minor, code >>> 0, type, mech, context, buffer);
+    if ((status & GSS_ERROR_MASK) !== 0) return "";
+    return new TextDecoder().decode(this.takeBuffer(buffer));
+  }
+
+  get #minor(): Uint8Array<ArrayBuffer> {
+    return this.#slots.slice(0, 4);
+  }
+
+  /** Copies out a `gss_buffer_desc` that the library filled, and releases it. */
+  takeBuffer(desc: Uint8Array): Uint8Array {
+    const { length, value } = this.build.layouts.buffer.read(dataView(desc));
+    const copy = this.memory.read(value, Number(length));
+    if (value !== 0n) this.call.gss_release_buffer(this.#minor, desc);
+    return copy;
+  }
+
+  /** Overwrites the native copy of a `gss_buffer_desc`, then releases it. */
+  takeSecret(desc: Uint8Array): Uint8Array {
+    const { length, value } = this.build.layouts.buffer.read(dataView(desc));
+    const copy = this.memory.read(value, Number(length));
+    this.memory.write(value, new Uint8Array(Number(length)));
+    if (value !== 0n) this.call.gss_release_buffer(this.#minor, desc);
+    return copy;
+  }
+
+  /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
+  importName(text: string, type: "principalName" | "userName"): bigint {
+    const encoded = new TextEncoder().encode(text);
+    const data = pinned(encoded.length);
+    data.set(encoded);
+    const buffer = this.build.buffer(data);
+    const out = this.#slots.slice(16, 8);
+    this.#slots.u64[2] = 0n;
+    const major = this.call.gss_import_name(this.#minor, buffer.bytes, this.oids[type].bytes, out);
+    this.check("gss_import_name", major, this.#slots.u32[0], `use the name ${JSON.stringify(text)}`);
+    return this.#slots.u64[2];
+  }
+
+  /** The text of a name. */
+  displayName(name: bigint): string {
+    const buffer = this.#slots.slice(16, 16);
+    this.#slots.u64.fill(0n, 2, 4);
+    const major = this.call.gss_display_name(this.#minor, name, buffer, null);
+    this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
+    return new TextDecoder().decode(this.takeBuffer(buffer));
+  }
+
+  /** Releases a name; 0 is left alone. */
+  releaseName(name: bigint): void {
+    if (name === 0n) return;
+    this.#slots.u64[2] = name;
+    this.call.gss_release_name(this.#minor, this.#slots.slice(16, 8));
+  }
+
+  /** The mechanism's name at a `gss_OID` that the library returned. */
+  mechanism(oid: bigint): string {
+    if (oid === 0n) return "none";
+    const { length, elements } = this.build.layouts.oid.read(
+      dataView(this.memory.read(oid, this.build.layouts.oid.size)),
+    );
+    const der = hex(this.memory.read(elements, Math.min(length, 64)));
+    return MECHANISMS.get(der) ?? `oid-${der}`;
+  }
+}
+
+/** A view over exactly these bytes. */
+export function dataView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function hexStatus(status: number): string {
+  return `0x${(status >>> 0).toString(16).padStart(8, "0")}`;
+}

@@ -1,0 +1,26 @@
+/**
+ * Counts what is held of the operating system: libraries, credentials, contexts, names, buffers. The tests hold
+ * the counts against zero after every success and every failure.
+ *
+ * @module
+ */
+
+const counts = new Map<string, number>();
+
+/** Counts one more of `kind`; the returned function counts it off again, once however often it is called. */
+export function track(kind: string): () => void {
+  counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  let held = true;
+  return () => {
+    if (!held) return;
+    held = false;
+    const left = (counts.get(kind) ?? 0) - 1;
+    if (left === 0) counts.delete(kind);
+    else counts.set(kind, left);
+  };
+}
+
+/** What is held now, by kind; kinds of which nothing is held are left out. */
+export function liveHandles(): { [kind: string]: number } {
+  return Object.fromEntries(counts);
+}

@@ -1,0 +1,97 @@
+/**
+ * Finds the machine's policy: a JSON file at a place only an administrator can write to. It is read through the
+ * runtime where that was granted, else through the C library that a granted system has open anyway, so that an
+ * application cannot avoid it by holding back a permission that it needs for nothing else.
+ *
+ * @module
+ */
+
+import type { Calls, LibrarySpec } from "./abi.ts";
+import { cString, pinned, wideString } from "./memory.ts";
+import { currentRuntime } from "./platform.ts";
+import type { FILE_FNS } from "./raw/memory.ts";
+
+/** What was found at the policy's place; the text is not parsed yet. */
+export type MachinePolicyText =
+  | { readonly state: "absent"; readonly path: string }
+  | { readonly state: "present"; readonly path: string; readonly text: string }
+  /** Nothing here may look: no read permission, and no native library open. */
+  | { readonly state: "unread"; readonly path: string; readonly reason: string }
+  /** It is there and cannot be read: nothing may be chosen then. */
+  | { readonly state: "unreadable"; readonly path: string; readonly reason: string };
+
+/** Where the policy stands, by operating system. */
+export const MACHINE_POLICY_PATHS: { readonly [os: string]: string } = {
+  windows: "C:\\Program Files\\secure-sockets\\policy.json",
+  linux: "/etc/secure-sockets/policy.json",
+  darwin: "/Library/Application Support/secure-sockets/policy.json",
+  other: "/etc/secure-sockets/policy.json",
+};
+
+/** A policy larger than this is refused. */
+const MAX_BYTES = 65536;
+
+interface Files {
+  Deno?: {
+    permissions: { querySync(query: { name: "read"; path: string }): { state: string } };
+    readTextFileSync(path: string): string;
+  };
+  process?: {
+    getBuiltinModule(name: "node:fs"): { readFileSync(path: string, encoding: "utf8"): string };
+  };
+}
+
+/** The C library's file functions. */
+export type FileCalls = Calls<LibrarySpec & { readonly fns: typeof FILE_FNS }>;
+
+/**
+ * Looks for the machine's policy; never throws, never prompts.
+ *
+ * @param native gives the C library's file functions, or throws where no library is open.
+ * @param wide whether those functions take UTF-16, as on Windows.
+ */
+export function readMachinePolicy(path: string, native: () => FileCalls, wide: boolean): MachinePolicyText {
+  const found = readByRuntime(path) ?? readNatively(path, native, wide);
+  if (found.state === "present" && found.text.length > MAX_BYTES) {
+    return { state: "unreadable", path, reason: `it is longer than ${MAX_BYTES} bytes` };
+  }
+  return found;
+}
+
+function readByRuntime(path: string): MachinePolicyText | undefined {
+  const { Deno, process } = globalThis as Files;
+  const deno = currentRuntime() === "deno";
+  if (deno && Deno!.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
+  try {
+    const text = deno
+      ? Deno!.readTextFileSync(path)
+      : process!.getBuiltinModule("node:fs").readFileSync(path, "utf8");
+    return { state: "present", path, text };
+  } catch (error) {
+    const { code, name, message } = error as Error & { code?: string };
+    if (code === "ENOENT" || code === "ENOTDIR" || name === "NotFound") return { state: "absent", path };
+    if (code === "ERR_ACCESS_DENIED") return undefined;
+    return { state: "unreadable", path, reason: message };
+  }
+}
+
+function readNatively(path: string, native: () => FileCalls, wide: boolean): MachinePolicyText {
+  let call: FileCalls;
+  try {
+    call = native();
+  } catch {
+    return { state: "unread", path, reason: `to look for it, run with --allow-read=${path}` };
+  }
+  const text = wide ? wideString : cString;
+  const name = text(path);
+  if (call.access(name, 0) !== 0) return { state: "absent", path };
+  const stream = call.fopen(name, text("rb"));
+  if (stream === 0n) return { state: "unreadable", path, reason: "this account may not read it" };
+  try {
+    const buffer = pinned(MAX_BYTES + 1);
+    const length = Number(call.fread(buffer, 1n, BigInt(buffer.length), stream));
+    return { state: "present", path, text: new TextDecoder().decode(buffer.subarray(0, length)) };
+  } finally {
+    call.fclose(stream);
+  }
+}

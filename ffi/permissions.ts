@@ -1,0 +1,151 @@
+/**
+ * Grants: what a `System` may do, which libraries that opens, and the command-line flags that allow it.
+ *
+ * @module
+ */
+
+import { PermissionError, UnsupportedPlatformError } from "../errors.ts";
+import type { LibraryOs, LibrarySpec } from "./abi.ts";
+import { GSSAPI } from "./raw/gssapi.ts";
+
+/** Something a `System` may be opened for. */
+export type Grant =
+  | "sockets"
+  | "ipsec"
+  | "ipsec.policy"
+  | "sspi"
+  | "impersonation"
+  | "directory.read"
+  | "directory.write";
+
+/** Where libraries are looked for. */
+export interface Place {
+  /** The operating system. */
+  readonly os: "windows" | "linux" | "darwin" | "other";
+  /** The processor, as Rust and GNU spell it: `x86_64`, `aarch64`. */
+  readonly arch: string;
+  /** The Windows system directory. */
+  readonly systemDirectory: string;
+}
+
+/** The libraries each grant opens, by operating system; a system that is left out cannot serve the grant. */
+export const GRANT_LIBRARIES: {
+  readonly [G in Grant]: { readonly [os in LibraryOs]?: readonly LibrarySpec[] };
+} = {
+  "sockets": { linux: [], darwin: [] },
+  "ipsec": {},
+  "ipsec.policy": {},
+  "sspi": { linux: [GSSAPI], darwin: [GSSAPI] },
+  "impersonation": {},
+  "directory.read": {},
+  "directory.write": {},
+};
+
+/** Every grant, in the order of the design. */
+export const GRANTS: readonly Grant[] = Object.keys(GRANT_LIBRARIES) as Grant[];
+
+/** The absolute paths to try for a library, in order. */
+export function candidatePaths(spec: LibrarySpec, place: Place): string[] {
+  const files = place.os === "other" ? [] : spec.files[place.os] ?? [];
+  if (place.os === "windows") return files.map((file) => `${place.systemDirectory}\\${file}`);
+  const triplet = place.os === "linux" ? `${place.arch}-linux-gnu` : place.arch;
+  return files.map((file) => file.replace("{multiarch}", triplet));
+}
+
+/** The flags that allow what the grants need. */
+export interface RequiredPermissions {
+  /** The files Deno must be allowed to open. */
+  readonly files: readonly string[];
+  /** For Deno; empty where nothing is needed. */
+  readonly deno: string;
+  /** For Node, where it runs with `--permission`. */
+  readonly node: string;
+}
+
+/**
+ * The flags that allow what `grants` need on `place`.
+ *
+ * @throws UnsupportedPlatformError where the operating system cannot serve a grant.
+ */
+export function requiredPermissions(grants: readonly Grant[], place: Place): RequiredPermissions {
+  const files = new Set<string>();
+  for (const grant of grants) {
+    for (const spec of librariesOf(grant, place)) {
+      for (const path of candidatePaths(spec, place)) files.add(path);
+    }
+  }
+  const list = [...files];
+  return {
+    files: list,
+    deno: denoFlag(list),
+    node: list.length === 0 ? "" : NODE_FLAGS,
+  };
+}
+
+/** What Node needs to load the koffi add-on when it runs with `--permission`. */
+export const NODE_FLAGS = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
+
+/** The flag that lets Deno open these files. */
+export function denoFlag(files: readonly string[]): string {
+  return files.length === 0 ? "" : `--allow-ffi=${files.join(",")}`;
+}
+
+/**
+ * The libraries a grant opens here.
+ *
+ * @throws UnsupportedPlatformError where the operating system cannot serve it.
+ */
+export function librariesOf(grant: Grant, place: Place): readonly LibrarySpec[] {
+  const libraries = place.os === "other" ? undefined : GRANT_LIBRARIES[grant][place.os];
+  if (libraries === undefined) {
+    throw new UnsupportedPlatformError(`The grant "${grant}" has no meaning on ${place.os}`, {
+      instead: grant === "sspi" ? "Use Windows, Linux or macOS" : "Use Windows",
+    });
+  }
+  return libraries;
+}
+
+/** The refusal for a system that was opened without a grant. */
+export function notGranted(grant: Grant): PermissionError {
+  const flag = `openSystem({ grants: ["${grant}"] })`;
+  return new PermissionError(
+    grant,
+    flag,
+    `This system was opened without the grant "${grant}". Open it with ${flag}`,
+  );
+}
+
+/** The refusal of a runtime that may not open any of `files`. */
+export function notPermitted(
+  grant: Grant,
+  runtime: "deno" | "node",
+  files: readonly string[],
+  cause?: unknown,
+): PermissionError {
+  const flag = runtime === "deno" ? denoFlag(files) : NODE_FLAGS;
+  return new PermissionError(
+    grant,
+    flag,
+    `The grant "${grant}" opens ${files.join(" or ")}, which this process may not. Run it with ${flag}`,
+    { cause },
+  );
+}
+
+/**
+ * Checks a list of grants.
+ *
+ * @throws TypeError where it is no list or an entry is unknown.
+ */
+export function checkGrants(grants: unknown): readonly Grant[] {
+  if (!Array.isArray(grants)) {
+    throw new TypeError(
+      `grants must be an array of ${GRANTS.join(", ")}; [] opens a system that can do nothing`,
+    );
+  }
+  for (const grant of grants) {
+    if (!GRANTS.includes(grant)) {
+      throw new TypeError(`${JSON.stringify(grant)} is no grant; use ${GRANTS.join(", ")}`);
+    }
+  }
+  return Object.freeze([...new Set(grants)]) as readonly Grant[];
+}

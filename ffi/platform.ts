@@ -1,0 +1,34 @@
+/**
+ * Which runtime, operating system and processor this is, found without any permission.
+ *
+ * @module
+ */
+
+import type { Place } from "./permissions.ts";
+
+interface Globals {
+  Deno?: { build: { os: string; arch: string } };
+  process?: { platform: string; arch: string };
+}
+
+const OS: { readonly [name: string]: Place["os"] } = {
+  windows: "windows",
+  win32: "windows",
+  linux: "linux",
+  darwin: "darwin",
+};
+
+const ARCH: { readonly [name: string]: string } = { x64: "x86_64", arm64: "aarch64" };
+
+/** The runtime this module was loaded into. */
+export function currentRuntime(): "deno" | "node" {
+  return (globalThis as Globals).Deno === undefined ? "node" : "deno";
+}
+
+/** Where libraries are looked for on this machine. */
+export function currentPlace(systemDirectory: string): Place {
+  const { Deno, process } = globalThis as Globals;
+  const os = Deno?.build.os ?? process?.platform ?? "other";
+  const arch = Deno?.build.arch ?? process?.arch ?? "";
+  return { os: OS[os] ?? "other", arch: ARCH[arch] ?? arch, systemDirectory };
+}

@@ -1,0 +1,302 @@
+/**
+ * libgssapi_krb5: the functions, layouts and constants the library uses, as RFC 2744, RFC 5587 and MIT's
+ * gssapi_ext.h and gssapi_krb5.h declare them. No logic.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc2744
+ * @see https://github.com/krb5/krb5/blob/master/src/lib/gssapi/generic/gssapi_ext.h
+ * @module
+ */
+
+import type { LibrarySpec } from "../abi.ts";
+import { FILE_FNS, MEMORY_FNS } from "./memory.ts";
+
+/** The GSS-API of MIT Kerberos. Handles are `usize`; `gss_*_t *` out-parameters are 8-byte buffers. */
+export const GSSAPI = {
+  name: "libgssapi_krb5",
+  instead:
+    "Install MIT Kerberos: Debian libgssapi-krb5-2, Fedora krb5-libs, Alpine krb5-libs, macOS `brew install krb5`",
+  files: {
+    linux: [
+      "/usr/lib/{multiarch}/libgssapi_krb5.so.2",
+      "/usr/lib64/libgssapi_krb5.so.2",
+      "/usr/lib/libgssapi_krb5.so.2",
+    ],
+    darwin: [
+      "/opt/homebrew/opt/krb5/lib/libgssapi_krb5.2.2.dylib",
+      "/usr/local/opt/krb5/lib/libgssapi_krb5.2.2.dylib",
+    ],
+  },
+  fns: {
+    ...MEMORY_FNS,
+    ...FILE_FNS,
+    gss_acquire_cred_from: {
+      params: [
+        ["minor_status", "buf"],
+        ["desired_name", "usize"],
+        ["time_req", "u32"],
+        ["desired_mechs", "buf"],
+        ["cred_usage", "i32"],
+        ["cred_store", "buf"],
+        ["output_cred_handle", "buf"],
+        ["actual_mechs", "buf"],
+        ["time_rec", "buf"],
+      ],
+      result: "u32",
+      threaded: true,
+    },
+    gss_acquire_cred_with_password: {
+      params: [
+        ["minor_status", "buf"],
+        ["desired_name", "usize"],
+        ["password", "buf"],
+        ["time_req", "u32"],
+        ["desired_mechs", "buf"],
+        ["cred_usage", "i32"],
+        ["output_cred_handle", "buf"],
+        ["actual_mechs", "buf"],
+        ["time_rec", "buf"],
+      ],
+      result: "u32",
+      threaded: true,
+    },
+    gss_set_neg_mechs: {
+      params: [["minor_status", "buf"], ["cred_handle", "usize"], ["mech_set", "buf"]],
+      result: "u32",
+    },
+    gss_release_cred: { params: [["minor_status", "buf"], ["cred_handle", "buf"]], result: "u32" },
+    gss_import_name: {
+      params: [
+        ["minor_status", "buf"],
+        ["input_name_buffer", "buf"],
+        ["input_name_type", "buf"],
+        ["output_name", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_display_name: {
+      params: [
+        ["minor_status", "buf"],
+        ["input_name", "usize"],
+        ["output_name_buffer", "buf"],
+        ["output_name_type", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_release_name: { params: [["minor_status", "buf"], ["input_name", "buf"]], result: "u32" },
+    gss_release_buffer: { params: [["minor_status", "buf"], ["buffer", "buf"]], result: "u32" },
+    gss_release_buffer_set: { params: [["minor_status", "buf"], ["buffer_set", "buf"]], result: "u32" },
+    gss_init_sec_context: {
+      params: [
+        ["minor_status", "buf"],
+        ["claimant_cred_handle", "usize"],
+        ["context_handle", "buf"],
+        ["target_name", "usize"],
+        ["mech_type", "buf"],
+        ["req_flags", "u32"],
+        ["time_req", "u32"],
+        ["input_chan_bindings", "buf"],
+        ["input_token", "buf"],
+        ["actual_mech_type", "buf"],
+        ["output_token", "buf"],
+        ["ret_flags", "buf"],
+        ["time_rec", "buf"],
+      ],
+      result: "u32",
+      threaded: true,
+    },
+    gss_accept_sec_context: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "buf"],
+        ["acceptor_cred_handle", "usize"],
+        ["input_token_buffer", "buf"],
+        ["input_chan_bindings", "buf"],
+        ["src_name", "buf"],
+        ["mech_type", "buf"],
+        ["output_token", "buf"],
+        ["ret_flags", "buf"],
+        ["time_rec", "buf"],
+        ["delegated_cred_handle", "buf"],
+      ],
+      result: "u32",
+      threaded: true,
+    },
+    gss_delete_sec_context: {
+      params: [["minor_status", "buf"], ["context_handle", "buf"], ["output_token", "buf"]],
+      result: "u32",
+    },
+    gss_inquire_context: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["src_name", "buf"],
+        ["targ_name", "buf"],
+        ["lifetime_rec", "buf"],
+        ["mech_type", "buf"],
+        ["ctx_flags", "buf"],
+        ["locally_initiated", "buf"],
+        ["open", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_inquire_sec_context_by_oid: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["desired_object", "buf"],
+        ["data_set", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_krb5_free_lucid_sec_context: { params: [["minor_status", "buf"], ["kctx", "usize"]], result: "u32" },
+    gss_wrap_iov: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["conf_req_flag", "i32"],
+        ["qop_req", "u32"],
+        ["conf_state", "buf"],
+        ["iov", "buf"],
+        ["iov_count", "i32"],
+      ],
+      result: "u32",
+    },
+    gss_wrap_iov_length: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["conf_req_flag", "i32"],
+        ["qop_req", "u32"],
+        ["conf_state", "buf"],
+        ["iov", "buf"],
+        ["iov_count", "i32"],
+      ],
+      result: "u32",
+    },
+    gss_unwrap_iov: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["conf_state", "buf"],
+        ["qop_state", "buf"],
+        ["iov", "buf"],
+        ["iov_count", "i32"],
+      ],
+      result: "u32",
+    },
+    gss_get_mic: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["qop_req", "u32"],
+        ["message_buffer", "buf"],
+        ["message_token", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_verify_mic: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["message_buffer", "buf"],
+        ["message_token", "buf"],
+        ["qop_state", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_display_status: {
+      params: [
+        ["minor_status", "buf"],
+        ["status_value", "u32"],
+        ["status_type", "i32"],
+        ["mech_type", "buf"],
+        ["message_context", "buf"],
+        ["status_string", "buf"],
+      ],
+      result: "u32",
+    },
+  },
+} as const satisfies LibrarySpec;
+
+/** Object identifiers, as the contents of their DER encoding. */
+export const OIDS = {
+  kerberos: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02],
+  spnego: [0x2b, 0x06, 0x01, 0x05, 0x05, 0x02],
+  ntlmssp: [0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a],
+  /** GSS_KRB5_NT_PRINCIPAL_NAME */
+  principalName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x01],
+  /** GSS_C_NT_USER_NAME */
+  userName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x01],
+  /** GSS_C_INQ_SSPI_SESSION_KEY */
+  sessionKey: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x05],
+  /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; asking for it leaves the context as it is. */
+  lucidV1: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x06, 0x01],
+} as const;
+
+/** `gss_OID_desc`. MIT packs its structs to 2 bytes on Intel Macs. */
+export const OID_DESC_FIELDS = { length: "u32", elements: "ptr" } as const;
+/** `gss_OID_set_desc`. */
+export const OID_SET_DESC_FIELDS = { count: "usize", elements: "ptr" } as const;
+/** `gss_buffer_desc`. */
+export const BUFFER_DESC_FIELDS = { length: "usize", value: "ptr" } as const;
+/** `gss_key_value_element_desc`. */
+export const KEY_VALUE_ELEMENT_FIELDS = { key: "ptr", value: "ptr" } as const;
+/** `gss_key_value_set_desc`. */
+export const KEY_VALUE_SET_FIELDS = { count: "u32", elements: "ptr" } as const;
+/** `gss_channel_bindings_struct`, with its buffers laid flat. */
+export const CHANNEL_BINDINGS_FIELDS = {
+  initiator_addrtype: "u32",
+  initiator_address_length: "usize",
+  initiator_address_value: "ptr",
+  acceptor_addrtype: "u32",
+  acceptor_address_length: "usize",
+  acceptor_address_value: "ptr",
+  application_data_length: "usize",
+  application_data_value: "ptr",
+} as const;
+/** `gss_iov_buffer_desc`, with its buffer laid flat. */
+export const IOV_BUFFER_FIELDS = { type: "u32", length: "usize", value: "ptr" } as const;
+/** The head of `gss_krb5_lucid_context_v1_t`. */
+export const LUCID_V1_FIELDS = {
+  version: "u32",
+  initiate: "u32",
+  endtime: "u32",
+  send_seq: "u64",
+  recv_seq: "u64",
+  protocol: "u32",
+} as const;
+
+/** Context flags: RFC 2744, RFC 4757 (the Windows ones) and gssapi_ext.h. */
+export const GSS_C = {
+  DELEG_FLAG: 1,
+  MUTUAL_FLAG: 2,
+  REPLAY_FLAG: 4,
+  SEQUENCE_FLAG: 8,
+  CONF_FLAG: 16,
+  INTEG_FLAG: 32,
+  ANON_FLAG: 64,
+  CHANNEL_BOUND_FLAG: 2048,
+  IDENTIFY_FLAG: 8192,
+  BOTH: 0,
+  INITIATE: 1,
+  ACCEPT: 2,
+  GSS_CODE: 1,
+  MECH_CODE: 2,
+  AF_NULLADDR: 255,
+  INDEFINITE: 0xffffffff,
+} as const;
+
+/** Supplementary bits of a major status; none of them is an error to GSS_ERROR(). */
+export const GSS_S = {
+  CONTINUE_NEEDED: 1,
+  DUPLICATE_TOKEN: 2,
+  OLD_TOKEN: 4,
+  UNSEQ_TOKEN: 8,
+  GAP_TOKEN: 16,
+} as const;
+
+/** The bits of a major status that make it an error. */
+export const GSS_ERROR_MASK = 0xffff0000;
+
+/** `gss_iov_buffer_desc.type`. */
+export const IOV_TYPE = { DATA: 1, HEADER: 2, TRAILER: 7, PADDING: 9, STREAM: 10 } as const;

@@ -1,0 +1,243 @@
+/**
+ * `openSystem()`: the one door to native code. What it was not granted it cannot do; what it can do is opened
+ * when first used, once, by absolute path.
+ *
+ * @module
+ */
+
+import { StateError, UnsupportedPlatformError } from "../errors.ts";
+import type { Backend, Library, LibrarySpec } from "./abi.ts";
+import { denoBackend } from "./backends/deno.ts";
+import { koffiBackend } from "./backends/koffi.ts";
+import { track } from "./live.ts";
+import {
+  type FileCalls,
+  MACHINE_POLICY_PATHS,
+  type MachinePolicyText,
+  readMachinePolicy,
+} from "./machine_policy.ts";
+import { type Memory, memoryOf } from "./memory.ts";
+import {
+  candidatePaths,
+  checkGrants,
+  type Grant,
+  librariesOf,
+  notGranted,
+  notPermitted,
+  type Place,
+  type RequiredPermissions,
+  requiredPermissions,
+} from "./permissions.ts";
+import { currentPlace, currentRuntime } from "./platform.ts";
+import { GSSAPI } from "./raw/gssapi.ts";
+import type { MEMORY_FNS } from "./raw/memory.ts";
+import { UCRTBASE } from "./raw/ucrtbase.ts";
+
+/** Options of {@linkcode openSystem}. */
+export interface SystemOptions {
+  /** What the system may do; nothing else. */
+  grants: readonly Grant[];
+  /** Windows' system directory. Never taken from the environment; default `C:\Windows\System32`. */
+  systemDirectory?: string;
+}
+
+/** Whether something is to be had here, and if not, why. */
+export type SystemAvailability =
+  | { readonly available: true }
+  | { readonly available: false; readonly reason: string; readonly cause?: unknown };
+
+/** What this machine and process can do, as plain data. */
+export interface SystemCapabilities {
+  /** The operating system. */
+  readonly os: Place["os"];
+  /** The JavaScript runtime. */
+  readonly runtime: "deno" | "node";
+  /** True where the native side is a simulator. */
+  readonly simulated: boolean;
+  /** Whether SSPI or GSS-API can be called. */
+  readonly securityContexts: SystemAvailability;
+  /** Whether the Winsock secure socket extensions can be called. */
+  readonly ipsec: SystemAvailability;
+  /** The machine's policy file. */
+  readonly machinePolicy: MachinePolicyText;
+}
+
+/** A door to native code that opens only what it was granted. One owner; closing twice is harmless. */
+export interface System extends Disposable {
+  /** What it may do. */
+  readonly grants: readonly Grant[];
+  /** The command-line flags its grants need. */
+  readonly permissions: RequiredPermissions;
+  /** What this machine and process can do; opens the granted libraries on first use, and never prompts. */
+  capabilities(): SystemCapabilities;
+  /** Closes every library it opened. Close connections first: theirs is the native memory behind it. */
+  close(): void;
+}
+
+/** How a system's insides are made; tests put fault injection and other policy paths here. */
+export interface SystemSeams {
+  /** The backend; default: the runtime's. */
+  backend?: Backend;
+  /** Where the machine policy stands; default: the operating system's place for it. */
+  machinePolicyPath?: string;
+}
+
+/** The insides of a system, for the owners in `ffi/`. */
+export class NativeSystem implements System {
+  readonly grants: readonly Grant[];
+  readonly place: Place;
+  readonly #backend: Backend;
+  readonly #seams: SystemSeams;
+  readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
+  #capabilities?: SystemCapabilities;
+  #closed = false;
+
+  constructor(options: SystemOptions, seams: SystemSeams = {}) {
+    this.grants = checkGrants(options?.grants);
+    const directory = options.systemDirectory ?? "C:\\Windows\\System32";
+    if (!/^[A-Za-z]:\\[^/]*[^\\/]$/.test(directory)) {
+      throw new TypeError(
+        `systemDirectory must be an absolute path such as C:\\Windows\\System32, not ${directory}`,
+      );
+    }
+    this.place = currentPlace(directory);
+    this.#backend = seams.backend ?? (currentRuntime() === "deno" ? denoBackend() : koffiBackend());
+    this.#seams = seams;
+  }
+
+  get permissions(): RequiredPermissions {
+    return requiredPermissions(this.grants, this.place);
+  }
+
+  /**
+   * A library under a grant, opened on first use.
+   *
+   * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
+   */
+  library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
+    if (this.#closed) throw new StateError("This system is closed; open another with openSystem()");
+    if (!this.grants.includes(grant)) throw notGranted(grant);
+    if (!librariesOf(grant, this.place).includes(spec)) {
+      throw new UnsupportedPlatformError(
+        `The grant "${grant}" does not open ${spec.name} on ${this.place.os}`,
+        {
+          dll: spec.name,
+          instead: spec.instead,
+        },
+      );
+    }
+    const known = this.#libraries.get(spec);
+    if (known) return known.library as Library<L>;
+    const library = openFirst(this.#backend, grant, spec, candidatePaths(spec, this.place));
+    this.#libraries.set(spec, { library: library as unknown as Library, untrack: track("library") });
+    return library;
+  }
+
+  /** Native memory through a library whose table holds `MEMORY_FNS`. */
+  memory(grant: Grant, spec: LibrarySpec & { readonly fns: typeof MEMORY_FNS }): Memory {
+    return memoryOf(this.library(grant, spec).call);
+  }
+
+  capabilities(): SystemCapabilities {
+    return this.#capabilities ??= {
+      os: this.place.os,
+      runtime: this.#backend.runtime,
+      simulated: false,
+      securityContexts: this.#probe("sspi"),
+      ipsec: this.#probe("ipsec"),
+      machinePolicy: readMachinePolicy(
+        this.#seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
+        () => this.#files(),
+        this.place.os === "windows",
+      ),
+    };
+  }
+
+  #files(): FileCalls {
+    return this.library("sspi", this.place.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
+  }
+
+  #probe(grant: Grant): SystemAvailability {
+    try {
+      if (!this.grants.includes(grant)) throw notGranted(grant);
+      for (const spec of librariesOf(grant, this.place)) this.library(grant, spec);
+      return { available: true };
+    } catch (cause) {
+      return { available: false, reason: (cause as Error).message, cause };
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { library, untrack } of this.#libraries.values()) {
+      library.close();
+      untrack();
+    }
+    this.#libraries.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function openFirst<L extends LibrarySpec>(
+  backend: Backend,
+  grant: Grant,
+  spec: L,
+  paths: readonly string[],
+): Library<L> {
+  const denied: string[] = [];
+  const failures: unknown[] = [];
+  for (const path of paths) {
+    if (!backend.permits(path)) {
+      denied.push(path);
+      continue;
+    }
+    try {
+      return backend.open(path, spec);
+    } catch (error) {
+      if (error instanceof UnsupportedPlatformError) throw error;
+      if ((error as { code?: string }).code === "ERR_ACCESS_DENIED") {
+        throw notPermitted(grant, "node", [path], error);
+      }
+      failures.push(error);
+    }
+  }
+  if (denied.length > 0) throw notPermitted(grant, backend.runtime, denied);
+  throw new UnsupportedPlatformError(`${spec.name} is not at ${paths.join(" or ")}`, {
+    dll: spec.name,
+    instead: spec.instead,
+  }, { cause: failures[0] });
+}
+
+/**
+ * Opens a system that can do what `grants` say and nothing else. Opens no library yet.
+ *
+ * @example
+ * ```ts
+ * import { openSystem } from "@winsock/secure-sockets";
+ *
+ * using system = openSystem({ grants: ["sspi"] });
+ * console.log(system.permissions.deno); // the exact flag this needs
+ * ```
+ * @throws TypeError where a grant is unknown.
+ */
+export function openSystem(options: SystemOptions): System {
+  return new NativeSystem(options);
+}
+
+/**
+ * The insides of a system.
+ *
+ * @throws TypeError where it was not made by `openSystem`.
+ */
+export function nativeSystem(system: unknown): NativeSystem {
+  if (system instanceof NativeSystem) return system;
+  throw new TypeError("system must come from openSystem() of this same copy of the package");
+}
+
+/** Whether the library that a system's security contexts need is GSS-API. */
+export function usesGss(system: NativeSystem): boolean {
+  return (librariesOf("sspi", system.place) as readonly LibrarySpec[]).includes(GSSAPI);
+}

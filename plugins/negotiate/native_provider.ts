@@ -1,0 +1,142 @@
+/**
+ * What `negotiate()` and `kerberos()` share: the operating system's security contexts as a message provider.
+ *
+ * @module
+ */
+
+import { acquireCredentials } from "../../ffi/credentials.ts";
+import type {
+  ContextRequest,
+  Identity,
+  SecurityContext,
+  SecurityCredentials,
+  SecurityPackage,
+} from "../../ffi/security_context.ts";
+import { nativeSystem } from "../../ffi/system.ts";
+import { Spn } from "../../spn.ts";
+import type {
+  AcquireOptions,
+  ContextOptions,
+  Credentials,
+  MessageContext,
+  MessageCredentials,
+  MessageProvider,
+  Offers,
+  ResolvedRequirements,
+} from "../provider.ts";
+
+const OFFERS: Offers = Object.freeze({
+  integrity: true,
+  confidentiality: true,
+  mutualAuthentication: true,
+  impersonation: "delegate",
+  delegation: true,
+});
+
+/** The security credentials behind each `MessageCredentials` made here: how delegated ones are recognised. */
+const insides = new WeakMap<MessageCredentials, SecurityCredentials>();
+
+/** What one kind of native provider is. */
+export interface NativeProviderOptions {
+  /** Its name. */
+  readonly name: SecurityPackage;
+  /** Whether NTLM may be negotiated where mutual authentication is not required. */
+  readonly allowNtlm: boolean;
+}
+
+/** A provider over the operating system's security contexts. */
+export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): MessageProvider {
+  return Object.freeze({
+    layer: "message",
+    name,
+    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS }),
+    available: (capabilities) => capabilities.securityContexts,
+    async acquire(options) {
+      const { requirements } = options;
+      const given = options.credentials;
+      if (given !== undefined && "delegated" in given) return wrap(delegated(given.delegated), requirements);
+      const credentials = await acquireCredentials(nativeSystem(options.system), {
+        package: name,
+        role: options.role,
+        excludeNtlm: requirements.mutualAuthentication || !allowNtlm,
+        ...(given === undefined ? {} : { identity: checkIdentity(given, options) }),
+      }, options.signal);
+      return wrap(credentials, requirements);
+    },
+  });
+}
+
+function delegated(credentials: MessageCredentials): SecurityCredentials {
+  const inside = insides.get(credentials);
+  if (inside !== undefined) return inside;
+  throw new TypeError(
+    "credentials.delegated must come from takeDelegated() of a connection of the same provider",
+  );
+}
+
+function wrap(credentials: SecurityCredentials, requirements: ResolvedRequirements): MessageCredentials {
+  const made: MessageCredentials = {
+    client: (options) =>
+      context(credentials.client({ ...request(options, requirements), target: target(options) })),
+    server: (options) => context(credentials.server(request(options, requirements))),
+    close: () => credentials.close(),
+    [Symbol.dispose]: () => credentials.close(),
+  };
+  insides.set(made, credentials);
+
+  function context(native: SecurityContext): MessageContext {
+    const take = native.takeDelegated?.bind(native);
+    if (take === undefined) return native as MessageContext;
+    return Object.defineProperty(native, "takeDelegated", {
+      value: () => {
+        const taken = take();
+        return taken === null ? null : wrap(taken, requirements);
+      },
+    }) as MessageContext;
+  }
+  return made;
+}
+
+function request(options: ContextOptions, requirements: ResolvedRequirements): ContextRequest {
+  const { channelBindings } = options;
+  return { ...requirements, ...(channelBindings === undefined ? {} : { channelBindings }) };
+}
+
+/** An empty or malformed target is refused here: Negotiate without a target would choose NTLM. */
+function target(options: ContextOptions): string {
+  return Spn.parse(options.target as string).toString();
+}
+
+function checkIdentity(
+  given: Exclude<Credentials, { delegated: unknown }>,
+  { role }: AcquireOptions,
+): Identity {
+  const text = (name: string, value: unknown): void => {
+    if (typeof value !== "string" || value === "" || value.includes("\u0000")) {
+      throw new TypeError(`credentials.${name} must be a string that is not empty and holds no NUL`);
+    }
+  };
+  if ("password" in given) {
+    if (role === "server") {
+      throw new TypeError(
+        "credentials with a password serve a client; a server takes { keytab } or its own account",
+      );
+    }
+    text("username", given.username);
+    if (given.domain !== undefined) text("domain", given.domain);
+    if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {
+      throw new TypeError("credentials.password must be a string or a Uint8Array of UTF-8");
+    }
+    return given;
+  }
+  if ("keytab" in given) {
+    text("keytab", given.keytab);
+    if (given.principal !== undefined) text("principal", given.principal);
+    return given;
+  }
+  if ("cache" in given) {
+    text("cache", given.cache);
+    return given;
+  }
+  throw new TypeError("credentials must have a password, a keytab, a cache or delegated credentials");
+}

@@ -1,0 +1,146 @@
+/**
+ * Service principal names: `class/host`, `class/host:port`, `class/instance[:port]/service`, each with an
+ * optional `@REALM`.
+ *
+ * @see https://learn.microsoft.com/windows/win32/ad/name-formats-for-unique-spns
+ * @module
+ */
+
+/** The parts of a service principal name. */
+export interface SpnParts {
+  /** The kind of service: `HTTP`, `host`, `MSSQLSvc`. */
+  serviceClass: string;
+  /** The host that runs it: a DNS name as the service registered it, or an IPv4 address. */
+  instanceName: string;
+  /** The port it listens on (1 to 65535), or the label SQL Server writes in its place. */
+  port?: number | string;
+  /** The name of a replicated service, where it is not the host's own. */
+  serviceName?: string;
+  /** The Kerberos realm; left out: the default realm decides. */
+  realm?: string;
+}
+
+/** Characters that end a part, or that a principal name would have to escape. */
+// deno-lint-ignore no-control-regex
+const FORBIDDEN = /[\u0000-\u0020\u007f/\\@"<>|*?,;=+]/;
+const PARTS = ["serviceClass", "instanceName", "port", "serviceName", "realm"];
+
+/** A service principal name: immutable, compared without regard to case. */
+export class Spn {
+  /** The kind of service. */
+  readonly serviceClass: string;
+  /** The host that runs it. */
+  readonly instanceName: string;
+  /** The port, or the label in its place. */
+  readonly port?: number | string;
+  /** The replicated service's name. */
+  readonly serviceName?: string;
+  /** The Kerberos realm. */
+  readonly realm?: string;
+
+  private constructor(parts: SpnParts) {
+    this.serviceClass = parts.serviceClass;
+    this.instanceName = parts.instanceName;
+    if (parts.port !== undefined) this.port = parts.port;
+    if (parts.serviceName !== undefined) this.serviceName = parts.serviceName;
+    if (parts.realm !== undefined) this.realm = parts.realm;
+    Object.freeze(this);
+  }
+
+  /**
+   * Makes a name from its parts.
+   *
+   * @example
+   * ```ts
+   * import { Spn } from "@winsock/secure-sockets";
+   *
+   * console.log(`${Spn.make({ serviceClass: "HTTP", instanceName: "web.example.test", port: 8080 })}`);
+   * // HTTP/web.example.test:8080
+   * ```
+   * @throws TypeError where a part is missing, unknown, empty or holds a character that a name cannot.
+   * @throws RangeError where the port is not from 1 to 65535.
+   */
+  static make(parts: SpnParts): Spn {
+    if (typeof parts !== "object" || parts === null) throw new TypeError("Spn.make takes an object of parts");
+    for (const key of Object.keys(parts)) {
+      if (!PARTS.includes(key)) throw new TypeError(`${key} is no part of an SPN; use ${PARTS.join(", ")}`);
+    }
+    checkPart("serviceClass", parts.serviceClass, ":");
+    checkPart("instanceName", parts.instanceName, ":");
+    checkPort(parts.port);
+    if (parts.serviceName !== undefined) checkPart("serviceName", parts.serviceName, "");
+    if (parts.realm !== undefined) checkPart("realm", parts.realm, ":");
+    return new Spn(parts);
+  }
+
+  /**
+   * Reads a name as text.
+   *
+   * @throws TypeError that names the part that is wrong and shows the forms there are.
+   */
+  static parse(text: string): Spn {
+    if (typeof text !== "string") throw new TypeError(`An SPN is a string, not a ${typeof text}`);
+    try {
+      return Spn.make(split(text));
+    } catch (error) {
+      throw new TypeError(
+        `${JSON.stringify(text)} is no SPN: ${
+          (error as Error).message
+        }; write class/host, class/host:port or ` +
+          "class/instance:port/service",
+      );
+    }
+  }
+
+  /** Whether both name the same service: case does not count, and a realm only where both have one. */
+  equals(other: Spn): boolean {
+    const realms = this.realm === undefined || other.realm === undefined ||
+      this.realm.toLowerCase() === other.realm.toLowerCase();
+    return realms && this.#service() === other.#service();
+  }
+
+  /** The name as text, in the case it was given. */
+  toString(): string {
+    const port = this.port === undefined ? "" : `:${this.port}`;
+    const service = this.serviceName === undefined ? "" : `/${this.serviceName}`;
+    const realm = this.realm === undefined ? "" : `@${this.realm}`;
+    return `${this.serviceClass}/${this.instanceName}${port}${service}${realm}`;
+  }
+
+  #service(): string {
+    const service = this.serviceName ?? this.instanceName;
+    return `${this.serviceClass}/${this.instanceName}:${this.port ?? ""}/${service}`.toLowerCase();
+  }
+}
+
+function split(text: string): SpnParts {
+  const at = text.lastIndexOf("@");
+  const realm = at < 0 ? undefined : text.slice(at + 1);
+  const [serviceClass, instance, serviceName, ...rest] = (at < 0 ? text : text.slice(0, at)).split("/");
+  if (instance === undefined || rest.length > 0) throw new TypeError("it has not two or three parts");
+  const [instanceName, port, ...colons] = instance.split(":");
+  if (colons.length > 0) throw new TypeError("the host holds two colons (use a name, not an IPv6 address)");
+  return {
+    serviceClass,
+    instanceName,
+    ...(port === undefined ? {} : { port: /^[0-9]+$/.test(port) ? Number(port) : port }),
+    ...(serviceName === undefined ? {} : { serviceName }),
+    ...(realm === undefined ? {} : { realm }),
+  };
+}
+
+function checkPart(name: string, value: unknown, alsoForbidden: string): void {
+  if (typeof value !== "string" || value === "") {
+    throw new TypeError(`${name} must be a string that is not empty`);
+  }
+  const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
+  if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
+}
+
+function checkPort(port: unknown): void {
+  if (port === undefined) return;
+  if (typeof port === "string" && !/^[0-9]+$/.test(port)) return checkPart("port", port, ":");
+  if (typeof port !== "number" || !Number.isInteger(port) || port < 1 || port > 65535) {
+    throw new RangeError(`port must be a whole number from 1 to 65535, not ${String(port)}`);
+  }
+}
