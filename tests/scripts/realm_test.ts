@@ -1,0 +1,140 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { findProgram, mustRun, run } from "../../scripts/process.ts";
+import { freePort, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+
+const skip = realmUnavailable();
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => socket.destroy());
+    socket.on("error", () => {});
+    socket.on("close", (failed) => resolve(!failed));
+  });
+}
+
+async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (let tries = 0; tries < 1000; tries++) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`not within 10 s: ${what}`);
+}
+
+test("a realm gives its users tickets and leaves nothing behind", async () => {
+  const realm = await startRealm();
+  assert(await answers(realm.port));
+  const cache = await realm.kinit("bob", { lifetime: "10m" });
+  const { stdout } = await mustRun(findProgram("klist")!, ["-f", cache], { env: realm.env });
+  assertStringIncludes(stdout, "Default principal: bob@MIT.TEST");
+  assertStringIncludes(stdout, "Flags: F");
+  await mustRun(findProgram("kvno")!, ["HTTP/localhost", "host/web.mit.test"], { env: realm.env });
+  await realm.stop();
+  await realm.stop();
+  assertEquals(await answers(realm.port), false);
+  assertEquals(existsSync(realm.dir), false);
+}, { skip });
+
+test("the client key table alone is enough for alice", async () => {
+  await using realm = await startRealm();
+  const cache = `FILE:${realm.dir}/from-keytab`;
+  await mustRun(findProgram("kinit")!, ["-k", "-i", "-c", cache, "alice"], { env: realm.env });
+}, { skip });
+
+test("two realms stand side by side", async () => {
+  await using one = await startRealm();
+  await using two = await startRealm();
+  assert(one.port !== two.port);
+  await one.addPrincipal("carol", { password: "Carol 1234" });
+  await one.kinit("carol", { password: "Carol 1234" });
+  await assertRejects(() => two.kinit("carol", { password: "Carol 1234" }), Error, "not found");
+}, { skip });
+
+test(
+  "a wrong password, an unknown user and a refused command are errors that say what was said",
+  async () => {
+    await using realm = await startRealm();
+    await assertRejects(() => realm.kinit("alice", { password: "wrong" }), Error, "incorrect");
+    await assertRejects(() => realm.kinit("nobody"), TypeError, "only alice's and bob's");
+    await assertRejects(() => realm.kadmin(["addprinc -randkey alice"]), Error, "already exists");
+    await assertRejects(() => realm.addPrincipal('a"b'), TypeError, "cannot be told");
+  },
+  { skip },
+);
+
+test("a service added later has its key in the table named, and its flags", async () => {
+  await using realm = await startRealm();
+  const keytab = join(realm.dir, "other.keytab");
+  await realm.addPrincipal("imap/localhost", { keytabs: [keytab], flags: "+ok_as_delegate" });
+  const { stdout } = await mustRun(findProgram("klist")!, ["-k", keytab], { env: realm.env });
+  assertStringIncludes(stdout, "imap/localhost@MIT.TEST");
+  assertStringIncludes(await realm.kadmin(["getprinc imap/localhost"]), "OK_AS_DELEGATE");
+}, { skip });
+
+test("applyEnv sets this process's environment and its result puts it back", async () => {
+  await using realm = await startRealm();
+  const before = process.env.KRB5CCNAME;
+  const restore = realm.applyEnv();
+  assertEquals(process.env.KRB5CCNAME, realm.env.KRB5CCNAME);
+  restore();
+  assertEquals(process.env.KRB5CCNAME, before);
+}, { skip });
+
+test("a second configuration can point at a port where no KDC listens", async () => {
+  await using realm = await startRealm();
+  const config = realm.writeConfig({ port: await freePort() });
+  assertStringIncludes(readFileSync(config, "utf8"), "default_realm = MIT.TEST");
+  await assertRejects(() => realm.kinit("alice", { config }), Error, "Cannot contact any KDC");
+}, { skip });
+
+test("a given folder is kept, and a folder in use is refused", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "realm-test-"));
+  try {
+    const realm = await startRealm({ dir, maxLife: "5s" });
+    await assertRejects(() => startRealm({ dir }), TypeError, "holds one already");
+    await realm.stop();
+    assert(existsSync(join(dir, "principal")));
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}, { skip });
+
+for (const signal of ["SIGINT", "SIGKILL", "exit"] as const) {
+  test(`nothing of a realm outlives its process when that ends by ${signal}`, async () => {
+    const module = new URL("../../scripts/realm.ts", import.meta.url).href;
+    const code = `const { startRealm } = await import(${JSON.stringify(module)});
+      const realm = await startRealm();
+      console.log(JSON.stringify({ dir: realm.dir, port: realm.port }));
+      ${signal === "exit" ? "process.exit(0);" : "setInterval(() => {}, 1000);"}`;
+    const args = process.versions.deno ? ["eval", `import process from "node:process"; ${code}`] : [
+      "--input-type=module",
+      "-e",
+      code,
+    ];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const line = await new Promise<string>((resolve, reject) => {
+      child.stdout.setEncoding("utf8").once("data", resolve);
+      child.once("close", () => reject(new Error("it ended without a word")));
+    });
+    const { dir, port } = JSON.parse(line);
+    const ended = child.exitCode === null && child.signalCode === null
+      ? new Promise((resolve) => child.once("close", resolve))
+      : null;
+    if (signal !== "exit") {
+      assert(await answers(port));
+      child.kill(signal);
+    }
+    await ended;
+    await until(() => !existsSync(dir), "the folder is removed");
+    assertEquals(await answers(port), false);
+    const { stdout } = await run("ps", ["-eo", "args"]);
+    assertEquals(stdout.includes(dir), false);
+  }, { skip });
+}
