@@ -95,9 +95,15 @@ export function releaseHandle(gss: Gss, handle: bigint): void {
 /**
  * Acquires credentials; on another thread, for this may reach a Kerberos server.
  *
- * @throws AuthenticationError where there are none, they are wrong or have expired.
+ * @throws AuthenticationError where there are none, they are wrong or have expired; TypeError where a server is
+ * given a password.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
+  if (request.role === "server" && request.identity !== undefined && "password" in request.identity) {
+    throw new TypeError(
+      "credentials with a password serve a client only on this system; give a server { keytab }",
+    );
+  }
   const mechanism = request.package === "kerberos" ? OIDS.kerberos : OIDS.spnego;
   const mechs = gss.build.oidSet([mechanism]);
   const slots = new Slots(16);

@@ -15,7 +15,6 @@ import type {
 import { nativeSystem } from "../../ffi/system.ts";
 import { Spn } from "../../spn.ts";
 import type {
-  AcquireOptions,
   ContextOptions,
   Credentials,
   MessageContext,
@@ -46,7 +45,7 @@ export interface NativeProviderOptions {
 
 /** A provider over the operating system's security contexts. */
 export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): MessageProvider {
-  return Object.freeze({
+  return Object.freeze<MessageProvider>({
     layer: "message",
     name,
     description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS }),
@@ -59,7 +58,7 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
         package: name,
         role: options.role,
         excludeNtlm: requirements.mutualAuthentication || !allowNtlm,
-        ...(given === undefined ? {} : { identity: checkIdentity(given, options) }),
+        ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
       return wrap(credentials, requirements);
     },
