@@ -106,10 +106,7 @@ function target(options: ContextOptions): string {
   return Spn.parse(options.target as string).toString();
 }
 
-function checkIdentity(
-  given: Exclude<Credentials, { delegated: unknown }>,
-  { role }: AcquireOptions,
-): Identity {
+function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Identity {
   const text = (name: string, value: unknown): void => {
     if (typeof value !== "string" || value === "" || value.includes("\u0000")) {
       throw new TypeError(`credentials.${name} must be a string that is not empty and holds no NUL`);
