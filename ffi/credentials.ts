@@ -7,9 +7,15 @@
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
 import type { CredentialsRequest, SecurityCredentials } from "./security_context.ts";
+import { acquireSspiCredentials } from "./sspi/credentials.ts";
+import { Impersonator } from "./sspi/impersonation.ts";
+import { Sspi } from "./sspi/sspi.ts";
 import type { NativeSystem } from "./system.ts";
 
-const gssOf = new WeakMap<NativeSystem, Gss>();
+/** A system's native security library, opened on first use. */
+type Native = { readonly gss: Gss } | { readonly sspi: Sspi; readonly impersonator: Impersonator | null };
+
+const natives = new WeakMap<NativeSystem, Native>();
 
 /**
  * Acquires credentials without blocking the event loop.
@@ -24,15 +30,24 @@ export async function acquireCredentials(
   signal?: AbortSignal,
 ): Promise<SecurityCredentials> {
   signal?.throwIfAborted();
-  const acquiring = acquireGss(system, request);
+  const acquiring = acquireNative(system, request);
   if (signal === undefined) return await acquiring;
   return await abandonable(acquiring, signal);
 }
 
-function acquireGss(system: NativeSystem, request: CredentialsRequest): Promise<SecurityCredentials> {
-  let gss = gssOf.get(system);
-  if (gss === undefined) gssOf.set(system, gss = new Gss(system));
-  return acquireGssCredentials(gss, request);
+function acquireNative(system: NativeSystem, request: CredentialsRequest): Promise<SecurityCredentials> {
+  let native = natives.get(system);
+  if (native === undefined) natives.set(system, native = openNative(system));
+  return "gss" in native
+    ? acquireGssCredentials(native.gss, request)
+    : acquireSspiCredentials(native.sspi, request, native.impersonator);
+}
+
+function openNative(system: NativeSystem): Native {
+  if (system.place.os !== "windows") return { gss: new Gss(system) };
+  // Opened here, before anybody is impersonated: a library opened then would be opened as the client.
+  const impersonator = system.grants.includes("impersonation") ? new Impersonator(system) : null;
+  return { sspi: new Sspi(system), impersonator };
 }
 
 /** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */

@@ -6,7 +6,10 @@
 
 import { PermissionError, UnsupportedPlatformError } from "../errors.ts";
 import type { LibraryOs, LibrarySpec } from "./abi.ts";
+import { ADVAPI32, KERNEL32 } from "./raw/advapi32.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
+import { SECUR32 } from "./raw/secur32.ts";
+import { UCRTBASE } from "./raw/ucrtbase.ts";
 
 /** Something a `System` may be opened for. */
 export type Grant =
@@ -35,8 +38,8 @@ export const GRANT_LIBRARIES: {
   "sockets": { linux: [], darwin: [] },
   "ipsec": {},
   "ipsec.policy": {},
-  "sspi": { linux: [GSSAPI], darwin: [GSSAPI] },
-  "impersonation": {},
+  "sspi": { windows: [SECUR32, UCRTBASE], linux: [GSSAPI], darwin: [GSSAPI] },
+  "impersonation": { windows: [ADVAPI32, KERNEL32] },
   "directory.read": {},
   "directory.write": {},
 };

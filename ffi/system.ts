@@ -236,8 +236,3 @@ export function nativeSystem(system: unknown): NativeSystem {
   if (system instanceof NativeSystem) return system;
   throw new TypeError("system must come from openSystem() of this same copy of the package");
 }
-
-/** Whether the library that a system's security contexts need is GSS-API. */
-export function usesGss(system: NativeSystem): boolean {
-  return (librariesOf("sspi", system.place) as readonly LibrarySpec[]).includes(GSSAPI);
-}

@@ -113,11 +113,6 @@ function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Ide
     }
   };
   if ("password" in given) {
-    if (role === "server") {
-      throw new TypeError(
-        "credentials with a password serve a client; a server takes { keytab } or its own account",
-      );
-    }
     text("username", given.username);
     if (given.domain !== undefined) text("domain", given.domain);
     if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {

@@ -1,0 +1,308 @@
+/**
+ * One SSPI context: the token exchange and what can be asked of it. Its records are in `records.ts`.
+ *
+ * @module
+ */
+
+import { SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
+import { pinned, wideString } from "../memory.ts";
+import {
+  ASC,
+  ISC,
+  SEC_CHANNEL_BINDINGS,
+  SEC_I,
+  SECBUFFER,
+  SecHandle,
+  SECPKG_ATTR,
+  SecPkgContext_ClientSpecifiedTarget,
+  SecPkgContext_NamesW,
+  SecPkgContext_NativeNamesW,
+  SecPkgContext_NegotiationInfoW,
+  SECURITY_NATIVE_DREP,
+} from "../raw/secur32.ts";
+import {
+  type ContextAttributes,
+  ContextBase,
+  type ContextRequest,
+  type StepResult,
+} from "../security_context.ts";
+import type { Impersonator } from "./impersonation.ts";
+import { SspiRecords } from "./records.ts";
+import { Buffers, isError, type Sspi } from "./sspi.ts";
+
+/** What a context is made from. */
+export interface SspiContextOptions {
+  /** The end this is. */
+  readonly role: "client" | "server";
+  /** What is asked of it. */
+  readonly request: ContextRequest;
+  /** The credentials' handle, which outlives the context. */
+  readonly credentials: Uint8Array;
+  /** The longest token the package makes: the size of our own output buffer. */
+  readonly maxToken: number;
+  /** Runs functions as the client; `null` without the grant. */
+  readonly impersonator: Impersonator | null;
+  /** Called once when the context no longer uses the credentials. */
+  readonly release: () => void;
+}
+
+/** 100 ns units from 1601 to 1970. */
+const EPOCH = 116_444_736_000_000_000n;
+/** Times past the year 9999 mean "no end". */
+const FOREVER = 2_650_467_743_990_000_000n;
+
+/** A context of secur32.dll. */
+export class SspiContext extends ContextBase {
+  readonly #sspi: Sspi;
+  readonly #options: SspiContextOptions;
+  readonly #handle = pinned(SecHandle.size);
+  readonly #flags = pinned(4);
+  readonly #expiry = pinned(8);
+  readonly #target: Uint8Array | null;
+  readonly #bindings: Uint8Array | null;
+  #output: Uint8Array | null;
+  #held = false;
+  #attributes?: ContextAttributes;
+  #records?: SspiRecords;
+
+  constructor(sspi: Sspi, options: SspiContextOptions) {
+    super(options.role);
+    this.#sspi = sspi;
+    this.#options = options;
+    this.#target = options.request.target === undefined ? null : wideString(options.request.target);
+    this.#bindings = bindingsOf(options.request.channelBindings);
+    this.#output = pinned(options.maxToken);
+  }
+
+  protected override async nativeStep(token: Uint8Array | null): Promise<StepResult> {
+    const client = this.#options.role === "client";
+    const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
+    const input = this.#inputOf(token);
+    const output = new Buffers(this.#sspi.memory, 1);
+    output.set(0, SECBUFFER.TOKEN, this.#output!.length, this.#sspi.memory.addressOf(this.#output!));
+    // Every leg may reach a domain controller, so every leg goes to another thread.
+    const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
+    if (isError(status)) throw this.#sspi.failure(fn, status, this.#doing());
+    this.#held = true;
+    if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
+    const made = this.#output!.slice(0, output.get(0).cbBuffer);
+    const done = status === SEC_I.OK || status === SEC_I.COMPLETE_NEEDED;
+    if (done) this.#finish();
+    return { token: made.length === 0 ? null : made, done };
+  }
+
+  #doing(): string {
+    return this.#options.role === "client"
+      ? `authenticate to ${this.#options.request.target}`
+      : "authenticate the client";
+  }
+
+  /** The peer's token and, on every leg, the channel bindings; `null` where there is neither. */
+  #inputOf(token: Uint8Array | null): Buffers | null {
+    const { memory } = this.#sspi;
+    const parts: [number, Uint8Array][] = [];
+    if (token !== null) parts.push([SECBUFFER.TOKEN, token]);
+    if (this.#bindings !== null) parts.push([SECBUFFER.CHANNEL_BINDINGS, this.#bindings]);
+    if (parts.length === 0) return null;
+    const input = new Buffers(memory, parts.length);
+    parts.forEach(([type, bytes], index) => input.set(index, type, bytes.length, memory.addressOf(bytes)));
+    return input;
+  }
+
+  async #initialize(input: Buffers | null, output: Buffers): Promise<number> {
+    return await this.#sspi.threaded.InitializeSecurityContextW(
+      this.#options.credentials,
+      this.#held ? this.#handle : null,
+      this.#target,
+      this.#requestFlags(ISC),
+      0,
+      SECURITY_NATIVE_DREP,
+      input?.desc ?? null,
+      0,
+      this.#handle,
+      output.desc,
+      this.#flags,
+      this.#expiry,
+    );
+  }
+
+  async #accept(input: Buffers | null, output: Buffers): Promise<number> {
+    return await this.#sspi.threaded.AcceptSecurityContext(
+      this.#options.credentials,
+      this.#held ? this.#handle : null,
+      input?.desc ?? null,
+      // ASC_REQ_ALLOW_MISSING_BINDINGS is never among these: bindings that were given must be there.
+      this.#requestFlags(ASC),
+      SECURITY_NATIVE_DREP,
+      this.#handle,
+      output.desc,
+      this.#flags,
+      this.#expiry,
+    );
+  }
+
+  #complete(output: Buffers): void {
+    const status = this.#sspi.call.CompleteAuthToken(this.#handle, output.desc);
+    if (isError(status)) throw this.#sspi.failure("CompleteAuthToken", status, this.#doing());
+  }
+
+  #requestFlags(bits: typeof ISC | typeof ASC): number {
+    const { request } = this.#options;
+    return bits.CONNECTION |
+      (request.mutualAuthentication ? bits.MUTUAL_AUTH : 0) |
+      (request.integrity ? bits.INTEGRITY | bits.REPLAY_DETECT | bits.SEQUENCE_DETECT : 0) |
+      (request.confidentiality ? bits.CONFIDENTIALITY : 0) |
+      (request.delegation ? bits.DELEGATE : 0) |
+      (request.impersonation === "identify" ? bits.IDENTIFY : 0);
+  }
+
+  /** Reads what was agreed on; the output buffer is not needed any more. */
+  #finish(): void {
+    this.#output = null;
+    const client = this.#options.role === "client";
+    const bits = client ? ISC : ASC;
+    const flags = new DataView(this.#flags.buffer).getUint32(0, true);
+    const has = (flag: number): boolean => (flags & flag) !== 0;
+    const mechanism = this.#mechanism();
+    this.#expire();
+    const ordered = has(bits.SEQUENCE_DETECT) && has(bits.REPLAY_DETECT);
+    if (this.#options.request.integrity && has(bits.INTEGRITY) && !ordered) {
+      throw new SecurityRequirementError(
+        "sequenceDetection",
+        "none",
+        "The peer did not ask for sequence detection, and Windows then keeps no order of records; have it ask for " +
+          "replay and sequence detection",
+      );
+    }
+    this.#records = new SspiRecords(this.#sspi, this.#handle, {
+      encrypts: has(bits.CONFIDENTIALITY),
+      mustBeEncrypted: this.#options.request.confidentiality,
+    });
+    const delegation = has(bits.DELEGATE);
+    const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";
+    this.#attributes = Object.freeze({
+      mechanism,
+      // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
+      mutual: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
+      integrity: has(bits.INTEGRITY),
+      confidentiality: has(bits.CONFIDENTIALITY),
+      replayDetection: ordered,
+      sequenceDetection: ordered,
+      delegation,
+      channelBound: this.#bindings !== null,
+      impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
+    });
+  }
+
+  #mechanism(): string {
+    const info = this.#sspi.attribute(
+      this.#handle,
+      SECPKG_ATTR.NEGOTIATION_INFO,
+      SecPkgContext_NegotiationInfoW,
+    );
+    return info === null ? "unknown" : this.#sspi.takePackageName(info.PackageInfo).toLowerCase();
+  }
+
+  /** SSPI gives the end of a context in local time. */
+  #expire(): void {
+    const local = new DataView(this.#expiry.buffer).getBigInt64(0, true);
+    if (local <= EPOCH || local >= FOREVER) return;
+    const localMs = Number((local - EPOCH) / 10_000n);
+    this.expireAt(localMs + new Date(localMs).getTimezoneOffset() * 60_000);
+  }
+
+  override get attributes(): ContextAttributes {
+    this.requireDone("attributes");
+    return this.#attributes!;
+  }
+
+  override get peerName(): string {
+    this.requireDone("peerName");
+    const native = this.#sspi.attribute(this.#handle, SECPKG_ATTR.NATIVE_NAMES, SecPkgContext_NativeNamesW);
+    const [client, server] = [native?.sClientName ?? 0n, native?.sServerName ?? 0n].map((address) => {
+      return this.#sspi.takeText(address);
+    });
+    if (this.#options.role === "client") return server || this.#options.request.target!;
+    return client || this.#userName();
+  }
+
+  #userName(): string {
+    const names = this.#sspi.attribute(this.#handle, SECPKG_ATTR.NAMES, SecPkgContext_NamesW);
+    // Wine 10 tells no name by any way; an empty one says so and is no name anybody could be granted rights by.
+    return this.#sspi.takeText(names?.sUserName ?? 0n);
+  }
+
+  override get requestedTarget(): string | undefined {
+    this.requireDone("requestedTarget");
+    const target = this.#sspi.attribute(
+      this.#handle,
+      SECPKG_ATTR.CLIENT_SPECIFIED_TARGET,
+      SecPkgContext_ClientSpecifiedTarget,
+    );
+    return this.#sspi.takeText(target?.sTargetName ?? 0n) || undefined;
+  }
+
+  override get maxOverhead(): number {
+    this.requireDone("maxOverhead");
+    return this.#records!.maxOverhead;
+  }
+
+  impersonate<T>(fn: () => T): T {
+    this.requireDone("impersonate");
+    const { impersonator, request } = this.#options;
+    if (impersonator === null) {
+      throw new UnsupportedPlatformError("This system was opened without impersonation", {
+        instead: 'Open it with openSystem({ grants: ["sspi", "impersonation"] })',
+      });
+    }
+    return impersonator.run(
+      () => {
+        const status = this.#sspi.call.ImpersonateSecurityContext(this.#handle);
+        if (isError(status)) {
+          throw this.#sspi.failure("ImpersonateSecurityContext", status, "impersonate the client");
+        }
+      },
+      () => !isError(this.#sspi.call.RevertSecurityContext(this.#handle)),
+      request.impersonation,
+      fn,
+    );
+  }
+
+  protected override nativeSessionKey(): Uint8Array {
+    return this.#records!.sessionKey();
+  }
+
+  protected override nativeWrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    return this.#records!.wrap(plain, out);
+  }
+
+  protected override nativeUnwrap(record: Uint8Array): Uint8Array {
+    return this.#records!.unwrap(record);
+  }
+
+  protected override nativeSign(message: Uint8Array): Uint8Array {
+    return this.#records!.sign(message);
+  }
+
+  protected override nativeVerify(message: Uint8Array, signature: Uint8Array): void {
+    this.#records!.verify(message, signature);
+  }
+
+  protected override nativeClose(): void {
+    if (this.#held) this.#sspi.call.DeleteSecurityContext(this.#handle);
+    this.#held = false;
+    this.#options.release();
+  }
+}
+
+/** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */
+function bindingsOf(applicationData: Uint8Array | undefined): Uint8Array | null {
+  if (applicationData === undefined) return null;
+  const bytes = pinned(SEC_CHANNEL_BINDINGS.size + applicationData.length);
+  SEC_CHANNEL_BINDINGS.write(new DataView(bytes.buffer), {
+    cbApplicationDataLength: applicationData.length,
+    dwApplicationDataOffset: SEC_CHANNEL_BINDINGS.size,
+  });
+  bytes.set(applicationData, SEC_CHANNEL_BINDINGS.size);
+  return bytes;
+}

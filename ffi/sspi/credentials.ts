@@ -1,0 +1,181 @@
+/**
+ * SSPI credentials: acquired without blocking the event loop, with NTLM left out of Negotiate where it must not
+ * serve, released once their last user is gone.
+ *
+ * @module
+ */
+
+import { StateError } from "../../errors.ts";
+import { track } from "../live.ts";
+import { pinned, wideString } from "../memory.ts";
+import {
+  SEC_WINNT_AUTH_IDENTITY_EXW,
+  SEC_WINNT_AUTH_IDENTITY_UNICODE,
+  SEC_WINNT_AUTH_IDENTITY_VERSION,
+  SecHandle,
+  SECPKG_CRED,
+} from "../raw/secur32.ts";
+import type {
+  ContextRequest,
+  CredentialsRequest,
+  Identity,
+  SecurityContext,
+  SecurityCredentials,
+} from "../security_context.ts";
+import { SspiContext } from "./context.ts";
+import type { Impersonator } from "./impersonation.ts";
+import { isError, type Sspi } from "./sspi.ts";
+
+const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
+
+/** Credentials held by secur32.dll. */
+export class SspiCredentials implements SecurityCredentials {
+  readonly #sspi: Sspi;
+  readonly #impersonator: Impersonator | null;
+  readonly #handle: Uint8Array;
+  readonly #maxToken: number;
+  readonly #untrack = track("credentials");
+  #users = 0;
+  #closed = false;
+
+  /** Adopts a handle. */
+  constructor(sspi: Sspi, handle: Uint8Array, maxToken: number, impersonator: Impersonator | null) {
+    this.#sspi = sspi;
+    this.#handle = handle;
+    this.#maxToken = maxToken;
+    this.#impersonator = impersonator;
+  }
+
+  client(request: ContextRequest & { readonly target: string }): SecurityContext {
+    return this.#context("client", request);
+  }
+
+  server(request: ContextRequest): SecurityContext {
+    return this.#context("server", request);
+  }
+
+  #context(role: "client" | "server", request: ContextRequest): SspiContext {
+    if (this.#closed) throw new StateError("The credentials are closed; acquire them again");
+    const context = new SspiContext(this.#sspi, {
+      role,
+      request,
+      credentials: this.#handle,
+      maxToken: this.#maxToken,
+      impersonator: this.#impersonator,
+      release: () => this.#leave(),
+    });
+    this.#users++;
+    return context;
+  }
+
+  #leave(): void {
+    this.#users--;
+    if (this.#closed) this.#releaseIfUnused();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#releaseIfUnused();
+  }
+
+  #releaseIfUnused(): void {
+    if (this.#users > 0) return;
+    this.#sspi.call.FreeCredentialsHandle(this.#handle);
+    this.#untrack();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Acquires credentials; on another thread, for this may reach a domain controller.
+ *
+ * @throws AuthenticationError where there are none or they are wrong; TypeError where the identity is one that
+ * Windows has not.
+ */
+export async function acquireSspiCredentials(
+  sspi: Sspi,
+  request: CredentialsRequest,
+  impersonator: Impersonator | null,
+): Promise<SspiCredentials> {
+  const { identity } = request;
+  if (identity !== undefined && !("password" in identity)) {
+    throw new TypeError(
+      "credentials with a keytab or a cache have no meaning on Windows; give username and password",
+    );
+  }
+  const name = PACKAGES[request.package];
+  const maxToken = sspi.package(name).maxToken;
+  const handle = pinned(SecHandle.size);
+  const auth = authIdentity(sspi, identity, request.package === "negotiate" && request.excludeNtlm);
+  try {
+    const status = await sspi.threaded.AcquireCredentialsHandleW(
+      null,
+      wideString(name),
+      request.role === "client" ? SECPKG_CRED.OUTBOUND : SECPKG_CRED.INBOUND,
+      null,
+      auth?.bytes ?? null,
+      0n,
+      0n,
+      handle,
+      pinned(8),
+    );
+    if (isError(status)) {
+      const who = identity === undefined ? "the current user" : identity.username;
+      throw sspi.failure("AcquireCredentialsHandleW", status, `acquire credentials as ${who}`);
+    }
+  } finally {
+    auth?.password.fill(0);
+  }
+  return new SspiCredentials(sspi, handle, maxToken, impersonator);
+}
+
+interface AuthIdentity {
+  readonly bytes: Uint8Array;
+  readonly password: Uint8Array;
+  /** Held so that what the struct points to stays reachable. */
+  readonly holds: readonly Uint8Array[];
+}
+
+/**
+ * The identity to acquire with. NTLM is left out here, by the package list, before any token: a refusal at the end
+ * would come after its response had reached a possible relay. With no user named the struct means whoever runs
+ * the process.
+ */
+function authIdentity(
+  sspi: Sspi,
+  identity: Extract<Identity, { password: unknown }> | undefined,
+  excludeNtlm: boolean,
+): AuthIdentity | null {
+  if (identity === undefined && !excludeNtlm) return null;
+  const user = wideString(identity?.username ?? "");
+  const domain = wideString(identity?.domain ?? "");
+  const password = passwordUnits(identity?.password ?? "");
+  const list = wideString("!ntlm");
+  const units = (text: Uint8Array): number => text.length / 2 - 1;
+  const address = (text: Uint8Array): bigint => units(text) === 0 ? 0n : sspi.memory.addressOf(text);
+  const bytes = pinned(SEC_WINNT_AUTH_IDENTITY_EXW.size);
+  SEC_WINNT_AUTH_IDENTITY_EXW.write(new DataView(bytes.buffer), {
+    Version: SEC_WINNT_AUTH_IDENTITY_VERSION,
+    Length: SEC_WINNT_AUTH_IDENTITY_EXW.size,
+    User: address(user),
+    UserLength: units(user),
+    Domain: address(domain),
+    DomainLength: units(domain),
+    // An empty password is a password; no user at all is none.
+    Password: identity === undefined ? 0n : sspi.memory.addressOf(password),
+    PasswordLength: units(password),
+    Flags: SEC_WINNT_AUTH_IDENTITY_UNICODE,
+    PackageList: excludeNtlm ? sspi.memory.addressOf(list) : 0n,
+    PackageListLength: excludeNtlm ? units(list) : 0,
+  });
+  return { bytes, password, holds: [user, domain, list] };
+}
+
+/** The password as zero-terminated UTF-16; the intermediate copies that can be zeroed are. */
+function passwordUnits(password: string | Uint8Array): Uint8Array {
+  return wideString(typeof password === "string" ? password : new TextDecoder().decode(password));
+}
