@@ -5,7 +5,7 @@
  * @module
  */
 
-import { AuthenticationError, NativeError, ProtocolError } from "../../errors.ts";
+import { AuthenticationError, type NativeError, ProtocolError } from "../../errors.ts";
 import { GSS_ERROR_MASK, GSS_S, IOV_TYPE } from "../raw/gssapi.ts";
 import { pinned } from "../memory.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
