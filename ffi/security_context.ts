@@ -18,8 +18,8 @@ export type SecurityPackage = "negotiate" | "kerberos";
 export interface CredentialsRequest {
   /** The package or mechanism. */
   readonly package: SecurityPackage;
-  /** The end that will use them. */
-  readonly role: "client" | "server";
+  /** The end that will use them; `both`: contexts of either kind can be made from them. */
+  readonly role: "client" | "server" | "both";
   /** Leave NTLM out when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
   /** Who to be; left out: whoever runs the process. */

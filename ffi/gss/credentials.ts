@@ -99,7 +99,7 @@ export function releaseHandle(gss: Gss, handle: bigint): void {
  * given a password.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
-  if (request.role === "server" && request.identity !== undefined && "password" in request.identity) {
+  if (request.role !== "client" && request.identity !== undefined && "password" in request.identity) {
     throw new TypeError(
       "credentials with a password serve a client only on this system; give a server { keytab }",
     );
@@ -150,9 +150,7 @@ function importIdentity(gss: Gss, identity: Identity | undefined): bigint {
   return gss.importName(domain === undefined ? username : `${username}@${domain}`, "userName");
 }
 
-function usage(request: CredentialsRequest): number {
-  return request.role === "client" ? GSS_C.INITIATE : GSS_C.ACCEPT;
-}
+const USAGE = { client: GSS_C.INITIATE, server: GSS_C.ACCEPT, both: GSS_C.BOTH } as const;
 
 async function withPassword(
   gss: Gss,
@@ -174,7 +172,7 @@ async function withPassword(
       buffer.bytes,
       INDEFINITE,
       mechs.bytes,
-      usage(request),
+      USAGE[request.role],
       slots.slice(8, 8),
       null,
       null,
@@ -197,7 +195,7 @@ function fromStore(
     name,
     INDEFINITE,
     mechs.bytes,
-    usage(request),
+    USAGE[request.role],
     store === null ? null : gss.build.keyValueSet(store).bytes,
     slots.slice(8, 8),
     null,
@@ -211,13 +209,15 @@ let caches = 0;
 function storeOf({ identity, role }: CredentialsRequest): { [key: string]: string } | null {
   if (identity === undefined || "password" in identity) return null;
   if ("cache" in identity) return { ccache: identity.cache };
-  if (role === "server") return { keytab: identity.keytab };
+  const accept = { keytab: identity.keytab };
+  if (role === "server") return accept;
   // Tickets got with a key table stay in memory of this process, and apart from the user's own cache.
-  return { client_keytab: identity.keytab, ccache: `MEMORY:secure-sockets-${++caches}` };
+  const initiate = { client_keytab: identity.keytab, ccache: `MEMORY:secure-sockets-${++caches}` };
+  return role === "both" ? { ...accept, ...initiate } : initiate;
 }
 
 function describe({ identity, role }: CredentialsRequest): string {
-  if (identity === undefined) return role === "client" ? "the current user" : "the host's services";
+  if (identity === undefined) return role === "server" ? "the host's services" : "the current user";
   if ("cache" in identity) return `the owner of ${identity.cache}`;
   if ("keytab" in identity) return `${identity.principal ?? "the principal"} of ${identity.keytab}`;
   return identity.domain === undefined ? identity.username : `${identity.username}@${identity.domain}`;

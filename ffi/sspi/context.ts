@@ -26,6 +26,7 @@ import {
   type ContextRequest,
   type StepResult,
 } from "../security_context.ts";
+import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "./impersonation.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
@@ -192,6 +193,12 @@ export class SspiContext extends ContextBase {
       channelBound: this.#bindings !== null,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
     });
+  }
+
+  /** Everything the package tells of this context, for diagnosis. */
+  queryAttributes(): SspiAttributes {
+    this.requireDone("queryAttributes");
+    return queryAttributes(this.#sspi, this.#handle);
   }
 
   #mechanism(): string {

@@ -26,6 +26,7 @@ import { SspiContext } from "./context.ts";
 import type { Impersonator } from "./impersonation.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
+const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
 const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
 
 /** Credentials held by secur32.dll. */
@@ -115,7 +116,7 @@ export async function acquireSspiCredentials(
     const status = await sspi.threaded.AcquireCredentialsHandleW(
       null,
       wideString(name),
-      request.role === "client" ? SECPKG_CRED.OUTBOUND : SECPKG_CRED.INBOUND,
+      USES[request.role],
       null,
       auth?.bytes ?? null,
       0n,
