@@ -145,6 +145,21 @@ export class TimeoutError extends SecureSocketError {
   }
 }
 
+/** The plain connection underneath could not be made, or broke. */
+export class TransportError extends SecureSocketError {
+  override readonly name = "TransportError";
+  /** Always `"TRANSPORT"`. */
+  readonly code = "TRANSPORT";
+  /** The system's name for it, for instance `"ECONNREFUSED"`; `"closed"` where this end had closed it. */
+  readonly codeName: string;
+
+  /** Builds the error; the message says what to do. */
+  constructor(codeName: string, message: string, options?: ErrorCause) {
+    super(message, options);
+    this.codeName = codeName;
+  }
+}
+
 /** A permission of the runtime, or a right of the operating system, is missing. */
 export class PermissionError extends SecureSocketError {
   override readonly name = "PermissionError";

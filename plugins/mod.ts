@@ -1,8 +1,11 @@
 /**
- * The provider contract, for those who write providers and for those who choose among them.
+ * The provider contract and the registry, for those who write providers and for those who choose among them.
  *
  * @module
  */
 
+export type { RejectedProvider } from "../errors.ts";
+export { parsePolicy } from "./policy.ts";
 export type * from "./provider.ts";
+export { createRegistry, type Registry, type Selection } from "./registry.ts";
 export { resolveRequirements, verifyAttributes } from "./requirements.ts";

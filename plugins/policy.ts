@@ -1,0 +1,132 @@
+/**
+ * Policies: reading one from JSON, and letting the machine's tighten the application's.
+ *
+ * @module
+ */
+
+import type { Policy, ResolvedRequirements } from "./provider.ts";
+
+/** What a policy, the application's or the machine's, may raise. */
+export type Floor = NonNullable<Policy["floor"]>;
+
+const KEYS = ["version", "order", "deny", "floor"];
+const FLOOR_KEYS = ["integrity", "confidentiality", "mutualAuthentication"] as const;
+/** Lower case alone: a policy that denies "NTLM" must not let "ntlm" pass. */
+const NAME = /^[a-z][a-z0-9._-]{0,63}$/;
+
+/** What a provider's name must look like, in words. */
+export const NAME_RULE = 'a lower-case letter, then at most 63 of a-z, 0-9, ".", "_" and "-"';
+
+/** Whether `name` may be a provider's name. */
+export function isProviderName(name: unknown): name is string {
+  return typeof name === "string" && NAME.test(name);
+}
+
+/**
+ * Reads a policy of schema version 1; the result is a frozen copy.
+ *
+ * @param source JSON text, or the object such a text describes.
+ * @param where What to call the policy in an error, for instance the path of its file.
+ * @throws TypeError where the text is not JSON, a key is unknown or missing, or a value is not allowed.
+ *
+ * @example
+ * ```ts
+ * import { parsePolicy } from "@winsock/secure-sockets/plugins";
+ * const policy = parsePolicy('{ "version": 1, "deny": ["ntlm"], "floor": { "confidentiality": true } }');
+ * console.log(policy.deny); // ["ntlm"]
+ * ```
+ */
+export function parsePolicy(source: unknown, where = "policy"): Policy {
+  const value = typeof source === "string" ? parseJson(source, where) : source;
+  const entries = readObject(value, where, KEYS);
+  if (entries.version !== 1) {
+    throw new TypeError(`${where}: version must be 1, the only one there is, not ${show(entries.version)}`);
+  }
+  return Object.freeze({
+    version: 1,
+    ...(entries.order === undefined ? {} : { order: readNames(entries.order, `${where}: order`) }),
+    ...(entries.deny === undefined ? {} : { deny: readNames(entries.deny, `${where}: deny`) }),
+    ...(entries.floor === undefined ? {} : { floor: readFloor(entries.floor, `${where}: floor`) }),
+  });
+}
+
+/**
+ * One policy that allows what both allow and requires what either requires.
+ *
+ * Where both give an order, the application's order holds among the names that stand in both.
+ */
+export function tighten(application: Policy, machine: Policy): Policy {
+  const order = application.order === undefined
+    ? machine.order
+    : application.order.filter((name) => machine.order?.includes(name) ?? true);
+  return Object.freeze({
+    version: 1,
+    ...(order === undefined ? {} : { order }),
+    deny: [...new Set([...application.deny ?? [], ...machine.deny ?? []])],
+    floor: { ...application.floor, ...machine.floor },
+  });
+}
+
+/** Requirements after a floor; never less than before. */
+export function raise(requirements: ResolvedRequirements, floor: Floor = {}): ResolvedRequirements {
+  const confidentiality = requirements.confidentiality || floor.confidentiality === true;
+  return Object.freeze({
+    ...requirements,
+    confidentiality,
+    // Encrypted records are always protected too.
+    integrity: requirements.integrity || floor.integrity === true || confidentiality,
+    mutualAuthentication: requirements.mutualAuthentication || floor.mutualAuthentication === true,
+  });
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TypeError(`${where}: the text is not JSON`, { cause });
+  }
+}
+
+function readObject(value: unknown, where: string, known: readonly string[]): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new TypeError(`${where} must be an object, not ${show(value)}`);
+  }
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key)) {
+      throw new TypeError(`${where}: ${JSON.stringify(key)} is not known; use one of ${known.join(", ")}`);
+    }
+  }
+  return value as Record<string, unknown>;
+}
+
+function readNames(value: unknown, where: string): readonly string[] {
+  if (!Array.isArray(value)) throw new TypeError(`${where} must be a list of names, not ${show(value)}`);
+  const names: string[] = [];
+  for (const name of value as readonly unknown[]) {
+    if (!isProviderName(name)) {
+      throw new TypeError(`${where}: ${show(name)} is not a provider's name (${NAME_RULE})`);
+    }
+    if (names.includes(name)) throw new TypeError(`${where}: ${show(name)} stands there twice`);
+    names.push(name);
+  }
+  return Object.freeze(names);
+}
+
+function readFloor(value: unknown, where: string): Floor {
+  const entries = readObject(value, where, FLOOR_KEYS);
+  const floor: { -readonly [Key in keyof Floor]: true } = {};
+  for (const key of FLOOR_KEYS) {
+    if (entries[key] === undefined) continue;
+    if (entries[key] !== true) {
+      throw new TypeError(`${where}.${key} must be true, not ${show(entries[key])}; leave it out instead`);
+    }
+    floor[key] = true;
+  }
+  return Object.freeze(floor);
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}

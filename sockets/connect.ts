@@ -1,0 +1,56 @@
+/**
+ * Opening an authenticated TCP connection.
+ *
+ * @module
+ */
+
+import { connectTcp } from "../ffi/transport/mod.ts";
+import { acquire, choose, establish } from "./establish.ts";
+import type { ConnectOptions } from "./options.ts";
+import { readConnectOptions } from "./read_options.ts";
+import type { SecureConn } from "./secure_conn.ts";
+import { openWire } from "./transport.ts";
+import { Watch } from "./watch.ts";
+
+/**
+ * Connects over TCP and authenticates both ends.
+ *
+ * The server is known by `target`, by default `host/` and the hostname as typed; DNS is never asked for another
+ * name. Credentials are acquired first, so that nothing is sent where there are none.
+ *
+ * @throws TypeError or RangeError where an option is wrong; nothing was opened.
+ * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.
+ * @throws TransportError where the TCP connection cannot be made.
+ * @throws AuthenticationError where either end refuses the other, or the peer goes away.
+ * @throws SecurityRequirementError where the peer would give less than is required.
+ * @throws ProtocolError where the peer does not keep to the protocol.
+ * @throws TimeoutError where everything together takes longer than `timeoutMs`.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@winsock/secure-sockets";
+ *
+ * await using conn = await connect({ hostname: "files.example.test", port: 7777 });
+ * await conn.write(new TextEncoder().encode("hello"));
+ * ```
+ */
+export async function connect(options: ConnectOptions): Promise<SecureConn> {
+  const settings = readConnectOptions(options);
+  const watch = new Watch(settings.signal, "Connecting", settings.timeoutMs);
+  try {
+    const chosen = choose(settings);
+    const credentials = await acquire(chosen, watch);
+    let idle = Promise.resolve();
+    try {
+      const { hostname, port } = settings;
+      const wire = openWire(await connectTcp({ hostname, port, signal: watch.signal }));
+      const establishment = establish(chosen, wire, credentials, watch);
+      idle = establishment.idle;
+      return await establishment.conn;
+    } finally {
+      idle.then(() => credentials.close());
+    }
+  } finally {
+    watch.end();
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * The connection itself: who may call when, what a failure does, and who releases what.
+ *
+ * @module
+ */
+
+import { AuthenticationError, StateError, UnsupportedPlatformError } from "../errors.ts";
+import type { MessageContext, ResolvedRequirements, SecurityInfo } from "../plugins/provider.ts";
+import { verifyAttributes } from "../plugins/requirements.ts";
+import { runAsClient } from "./impersonation.ts";
+import type { Records } from "./records.ts";
+import type { SecureConn } from "./secure_conn.ts";
+import { describeSecurity, type Origin } from "./security_info.ts";
+import { type FailableWritable, readableFrom, writableTo } from "./streams.ts";
+import type { NetAddress, Wire } from "./transport.ts";
+import { WriteQueue } from "./write_queue.ts";
+
+/** The longest chunk that the readable stream gives. */
+const MAX_CHUNK = 64 * 1024;
+
+/** What a connection is made of; all of it becomes its own. */
+export interface ConnectionParts {
+  /** The transport underneath. */
+  readonly wire: Wire;
+  /** The context, done and verified. */
+  readonly context: MessageContext;
+  /** The records between the two. */
+  readonly records: Records;
+  /** Which end this is. */
+  readonly role: "client" | "server";
+  /** What the connection must be. */
+  readonly requirements: ResolvedRequirements;
+  /** Whether channel bindings were given. */
+  readonly channelBindings: boolean;
+  /** Who serves it. */
+  readonly origin: Origin;
+}
+
+/** An authenticated connection over a message-layer provider. */
+export class Connection implements SecureConn {
+  readonly localAddr: NetAddress | null;
+  readonly remoteAddr: NetAddress | null;
+  readonly security: SecurityInfo;
+  readonly #parts: ConnectionParts;
+  readonly #writes = new WriteQueue((error) => this.#fail(error));
+  #endOfStream: "unauthenticated" | null = null;
+  /** Why no call is served any more. */
+  #over: { readonly error: unknown } | null = null;
+  #closing: Promise<void> | null = null;
+  #rejectRead: ((error: unknown) => void) | null = null;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
+  #writable: FailableWritable | null = null;
+  /** True once the stream of the direction has moved bytes: a call could overtake what it still holds. */
+  #streamReads = false;
+  #streamWrites = false;
+  #readEnded = false;
+  #writeEnded: Promise<void> | null = null;
+  #impersonating = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.localAddr = parts.wire.localAddr;
+    this.remoteAddr = parts.wire.remoteAddr;
+    this.security = describeSecurity(parts.context, parts.origin);
+  }
+
+  get endOfStream(): "unauthenticated" | null {
+    return this.#endOfStream;
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= readableFrom({
+      next: () => this.#nextChunk(),
+      ended: () => {
+        this.#streamReads = this.#readEnded = true;
+        this.#closeIfBothEnded();
+      },
+    });
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    this.#writable ??= writableTo({
+      write: async (chunk) => {
+        checkBytes(chunk, "the chunk");
+        if (!this.#streamWrites && this.#writes.busy) throw mixed("writable", "a write");
+        this.#streamWrites = true;
+        await this.#enqueueWrite(chunk);
+      },
+      close: async () => {
+        this.#streamWrites = true;
+        await this.#endWriting();
+        this.#closeIfBothEnded();
+      },
+      abort: (reason) => void this.#fail(reason ?? new StateError("conn.writable was aborted")),
+    });
+    return this.#writable.stream;
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    checkBytes(p, "p");
+    if (this.#streamReads || this.#readable?.locked) throw inUse("readable", "reading");
+    if (p.length === 0) return this.#rejectIfOver(), 0;
+    return await this.#receive(() => this.#parts.records.take(p));
+  }
+
+  async #nextChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (this.#rejectRead) throw mixed("readable", "a read");
+    this.#streamReads = true;
+    return await this.#receive(() => {
+      const { records } = this.#parts;
+      const chunk = new Uint8Array(Math.min(records.buffered, MAX_CHUNK));
+      const taken = records.take(chunk);
+      // A few bytes must not keep a whole buffer alive.
+      return 2 * taken < chunk.length ? chunk.slice(0, taken) : chunk.subarray(0, taken);
+    });
+  }
+
+  /** Waits until something has arrived and takes it; `null` at the end of the stream. */
+  async #receive<T>(take: () => T): Promise<T | null> {
+    this.#rejectIfOver();
+    if (this.#rejectRead) throw new StateError("Another read is waiting; await it before the next");
+    if (this.#readEnded) return null;
+    const { records } = this.#parts;
+    // Raced by hand: a close must reject the wait although the transport may never settle its own read.
+    const interrupted = new Promise<never>((_, reject) => this.#rejectRead = reject);
+    try {
+      const more = await Promise.race([records.ready(), interrupted]);
+      this.#rejectIfOver();
+      if (!more) {
+        this.#readEnded = true;
+        this.#endOfStream = "unauthenticated";
+        return null;
+      }
+      const taken = take();
+      if (records.failure !== undefined) this.#fail(records.failure);
+      return taken;
+    } catch (error) {
+      throw this.#fail(error);
+    } finally {
+      this.#rejectRead = null;
+    }
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    checkBytes(p, "p");
+    if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
+    await this.#enqueueWrite(p);
+    return p.length;
+  }
+
+  async #enqueueWrite(p: Uint8Array): Promise<void> {
+    this.#rejectIfOver();
+    if (this.#writeEnded) {
+      throw new StateError("The direction to the peer was closed; nothing more can be written");
+    }
+    await this.#writes.add(() => this.#parts.records.write(p));
+  }
+
+  async closeWrite(): Promise<void> {
+    if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
+    this.#rejectIfOver();
+    if (!this.#parts.wire.closeWrite) {
+      throw new UnsupportedPlatformError("This transport cannot close one direction alone", {
+        instead: "Close the connection, or pass a transport that has closeWrite()",
+      });
+    }
+    await this.#endWriting();
+  }
+
+  #endWriting(): Promise<void> {
+    const { wire } = this.#parts;
+    return this.#writeEnded ??= this.#writes.add(async () => await wire.closeWrite?.());
+  }
+
+  // deno-lint-ignore require-await -- a promise, since other layers have to ask the system
+  async querySecurity(): Promise<SecurityInfo> {
+    this.#rejectIfOver();
+    const { context, requirements, role, channelBindings, origin } = this.#parts;
+    try {
+      verifyAttributes(context.attributes, requirements, role, channelBindings);
+      if (context.expiresAt && context.expiresAt.getTime() <= Date.now()) {
+        throw new AuthenticationError(
+          "context-expired",
+          "The connection's authentication has run out; connect again",
+        );
+      }
+      return describeSecurity(context, origin);
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  impersonate<T>(fn: () => T): T {
+    this.#rejectIfOver();
+    const nested = this.#impersonating;
+    this.#impersonating = true;
+    try {
+      return runAsClient(this.#parts.context, this.#parts.role, fn);
+    } finally {
+      this.#impersonating = nested;
+      if (this.#over && !nested) this.#releaseContext();
+    }
+  }
+
+  close(): Promise<void> {
+    if (!this.#over) this.#release(new StateError("The connection was closed"));
+    return this.#closing!;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #rejectIfOver(): void {
+    if (this.#over) throw this.#over.error;
+  }
+
+  #closeIfBothEnded(): void {
+    if (this.#readEnded && this.#writeEnded && this.#streamReads && this.#streamWrites) this.close();
+  }
+
+  /** Makes `error` final, unless the connection is over already; returns the error that is. */
+  #fail(error: unknown): unknown {
+    if (!this.#over) this.#release(error);
+    return this.#over!.error;
+  }
+
+  #release(error: unknown): void {
+    this.#over = { error };
+    this.#rejectRead?.(error);
+    this.#writes.stop(error);
+    this.#writable?.fail(error);
+    this.#closing = this.#parts.wire.close();
+    // While the client is impersonated its context is in use: released when that ends.
+    if (!this.#impersonating) this.#releaseContext();
+  }
+
+  #releaseContext(): void {
+    this.#parts.records.wipe();
+    try {
+      this.#parts.context.close();
+    } catch (error) {
+      // For whoever awaits close(); never instead of the failure that led here.
+      this.#closing = Promise.reject(error);
+      this.#closing.catch(() => {});
+    }
+  }
+}
+
+function checkBytes(p: unknown, name: string): void {
+  if (!(p instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
+}
+
+function inUse(stream: "readable" | "writable", doing: string): StateError {
+  return new StateError(`conn.${stream} is in use: go on ${doing} through it, or use calls from the start`);
+}
+
+function mixed(stream: "readable" | "writable", call: string): StateError {
+  return new StateError(`conn.${stream} cannot be used while ${call} waits; await it first`);
+}

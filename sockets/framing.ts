@@ -1,0 +1,108 @@
+/**
+ * The records of [MS-NNS], the protocol of .NET's NegotiateStream, as pure functions over bytes.
+ *
+ * A handshake record is an id, a version (1, 0), a big-endian u16 size and a token. A data record is a
+ * little-endian u32 size and what the provider's wrap made. There is no record that says goodbye.
+ *
+ * @see https://learn.microsoft.com/openspecs/windows_protocols/ms-nns
+ * @module
+ */
+
+import { ProtocolError } from "../errors.ts";
+
+/** What a handshake record says of its sender: satisfied, failed, or waiting for another token. */
+export type HandshakeKind = "done" | "error" | "in-progress";
+
+/** The first bytes of a handshake record, read. */
+export interface HandshakeHeader {
+  /** What the record says of its sender. */
+  readonly kind: HandshakeKind;
+  /** The size of the token behind the header, in bytes. */
+  readonly size: number;
+}
+
+/** The size of a handshake record's header, in bytes. */
+export const HANDSHAKE_HEADER_SIZE = 5;
+/** The size of a data record's header, in bytes. */
+export const DATA_HEADER_SIZE = 4;
+/** The longest token a handshake record can carry, in bytes. */
+export const MAX_TOKEN_SIZE = 0xffff;
+/** The longest sealed message to send in one record, in bytes. */
+export const MAX_SENT_SIZE = 0xfc30;
+/** The longest sealed message to accept, in bytes: .NET sends up to 0xFC3C where AES is used. */
+export const MAX_RECEIVED_SIZE = 0x10000;
+
+const IDS: { readonly [Kind in HandshakeKind]: number } = { done: 0x14, error: 0x15, "in-progress": 0x16 };
+const KINDS = new Map(Object.entries(IDS).map(([kind, id]) => [id, kind as HandshakeKind]));
+
+/** Makes one handshake record. */
+export function encodeHandshake(kind: HandshakeKind, token: Uint8Array): Uint8Array {
+  if (token.length > MAX_TOKEN_SIZE) {
+    throw new ProtocolError(
+      "oversized",
+      `The provider made a token of ${token.length} bytes; a handshake record carries at most ${MAX_TOKEN_SIZE}`,
+    );
+  }
+  const record = new Uint8Array(HANDSHAKE_HEADER_SIZE + token.length);
+  record.set([IDS[kind], 1, 0, token.length >> 8, token.length & 0xff]);
+  record.set(token, HANDSHAKE_HEADER_SIZE);
+  return record;
+}
+
+/** Reads the header at the start of `bytes`. The version is not looked at, as the specification demands. */
+export function decodeHandshakeHeader(bytes: Uint8Array): HandshakeHeader {
+  const kind = KINDS.get(bytes[0]);
+  if (!kind) {
+    throw new ProtocolError(
+      "malformed",
+      `The peer sent no handshake record (first byte 0x${hex(bytes[0])}); is it a NegotiateStream peer?`,
+    );
+  }
+  return { kind, size: bytes[3] << 8 | bytes[4] };
+}
+
+/** Makes the payload of an error record: the code in 8 bytes, big-endian. */
+export function encodeErrorCode(code: number): Uint8Array {
+  const payload = new Uint8Array(8);
+  new DataView(payload.buffer).setUint32(4, code);
+  return payload;
+}
+
+/**
+ * Reads the code in an error record's payload; `null` where there is none to recognise.
+ *
+ * .NET Framework and .NET up to 6 write it big-endian, .NET 7 and later little-endian; negative codes may be
+ * extended to 64 bits.
+ */
+export function decodeErrorCode(payload: Uint8Array): number | null {
+  if (payload.length < 8) return null;
+  const view = new DataView(payload.buffer, payload.byteOffset, 8);
+  const isExtension = (word: number) => word === 0 || word === 0xffffffff;
+  if (isExtension(view.getUint32(0))) return view.getUint32(4);
+  return isExtension(view.getUint32(4)) ? view.getUint32(0, true) : null;
+}
+
+/** Writes a data record's header at `offset`. */
+export function writeDataHeader(bytes: Uint8Array, offset: number, size: number): void {
+  for (let index = 0; index < DATA_HEADER_SIZE; index++) bytes[offset + index] = size >>> (8 * index);
+}
+
+/** Reads the size of the sealed message from the data record's header at `offset`. */
+export function readDataHeader(bytes: Uint8Array, offset: number): number {
+  const size =
+    (bytes[offset] | bytes[offset + 1] << 8 | bytes[offset + 2] << 16 | bytes[offset + 3] << 24) >>> 0;
+  if (size === 0) {
+    throw new ProtocolError("empty", "The peer sent a record of no bytes, which nothing protects");
+  }
+  if (size > MAX_RECEIVED_SIZE) {
+    throw new ProtocolError(
+      "oversized",
+      `The peer announced a record of ${size} bytes; at most ${MAX_RECEIVED_SIZE} are accepted`,
+    );
+  }
+  return size;
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}

@@ -1,0 +1,217 @@
+/**
+ * Many handshakes at once, none of which can hold up another.
+ *
+ * @module
+ */
+
+import { StateError } from "../errors.ts";
+import type { TcpListener, TcpTransport } from "../ffi/transport/mod.ts";
+import type { MessageCredentials } from "../plugins/provider.ts";
+import { type Chosen, establish } from "./establish.ts";
+import { FailureLog } from "./failure_log.ts";
+import type { HandshakeOrigin } from "./options.ts";
+import type { ListenSettings } from "./read_options.ts";
+import type { SecureConn } from "./secure_conn.ts";
+import type { SecureListener } from "./secure_listener.ts";
+import { type NetAddress, openWire } from "./transport.ts";
+import { Watch } from "./watch.ts";
+
+/** A handshake is not dropped for a newcomer before this: a burst of honest clients must not push itself out. */
+const GRACE_MS = 100;
+/** How long to wait after the first failed accept, and at most; doubled between. */
+const BACKOFF_MS = { first: 5, most: 1000 };
+
+/** What a listener works with; the credentials become its own. */
+export interface ListenerSettings
+  extends Pick<ListenSettings, "maxHandshakes" | "timeoutMs" | "onHandshakeError" | "signal"> {
+  /** The provider and what it must give. */
+  readonly chosen: Chosen;
+  /** Who the server is. */
+  readonly credentials: MessageCredentials;
+}
+
+interface Attempt {
+  readonly watch: Watch;
+  readonly since: number;
+  waiting: boolean;
+}
+
+interface Waiter {
+  resolve(conn: SecureConn): void;
+  reject(error: unknown): void;
+}
+
+/** Accepts from `tcp`, which becomes its own, until it is closed. */
+export class Listener implements SecureListener {
+  readonly addr: NetAddress;
+  readonly #tcp: TcpListener;
+  readonly #settings: ListenerSettings;
+  readonly #log = new FailureLog();
+  readonly #attempts = new Set<Attempt>();
+  readonly #busy = new Set<Promise<void>>();
+  readonly #ready: SecureConn[] = [];
+  readonly #waiters: Waiter[] = [];
+  readonly #onAbort = (): void => void this.#stop(this.#settings.signal!.reason);
+  #over: { readonly error: unknown } | null = null;
+  #closing: Promise<void> | null = null;
+  #wake: () => void = () => {};
+
+  constructor(tcp: TcpListener, settings: ListenerSettings) {
+    this.addr = tcp.addr;
+    this.#tcp = tcp;
+    this.#settings = settings;
+    this.#track(this.#acceptAll());
+    if (settings.signal?.aborted) this.#onAbort();
+    else settings.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  accept(): Promise<SecureConn> {
+    if (this.#over) return Promise.reject(this.#over.error);
+    const conn = this.#ready.shift();
+    this.#wake();
+    if (conn) return Promise.resolve(conn);
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  close(): Promise<void> {
+    return this.#stop(new StateError("The listener was closed"));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<SecureConn, void, unknown> {
+    try {
+      for (;;) yield await this.accept();
+    } catch (error) {
+      // Closing ends the loop; a signal throws its reason.
+      if (!(error instanceof StateError && error === this.#over?.error)) throw error;
+    } finally {
+      await this.close();
+    }
+  }
+
+  async #acceptAll(): Promise<void> {
+    let backoff = BACKOFF_MS.first;
+    while (!this.#over) {
+      if (this.#ready.length >= this.#settings.maxHandshakes) {
+        await this.#sleep();
+        continue;
+      }
+      let transport: TcpTransport;
+      try {
+        transport = await this.#tcp.accept();
+        backoff = BACKOFF_MS.first;
+      } catch (error) {
+        // Out of file descriptors, or the peer was gone again: neither ends the listening.
+        if (this.#over) return;
+        this.#report(error, {});
+        await this.#sleep(backoff);
+        backoff = Math.min(2 * backoff, BACKOFF_MS.most);
+        continue;
+      }
+      await this.#makePlace();
+      if (this.#over) return transport.close();
+      this.#track(this.#attempt(transport));
+    }
+  }
+
+  /** Waits until there is a place for one more handshake, at worst by dropping one that waits for its peer. */
+  async #makePlace(): Promise<void> {
+    const { maxHandshakes } = this.#settings;
+    while (!this.#over && this.#attempts.size >= maxHandshakes) {
+      const oldest = [...this.#attempts].find(({ waiting }) => waiting);
+      const age = oldest ? Date.now() - oldest.since : 0;
+      if (!oldest || age < GRACE_MS) {
+        await this.#sleep(oldest && GRACE_MS - age);
+        continue;
+      }
+      this.#attempts.delete(oldest);
+      oldest.watch.abort(
+        new StateError(
+          `The handshake waited for its peer while all ${maxHandshakes} places (maxHandshakes) were taken, and was ` +
+            "dropped for a newer one",
+        ),
+      );
+    }
+  }
+
+  async #attempt(transport: TcpTransport): Promise<void> {
+    const { chosen, credentials, timeoutMs } = this.#settings;
+    const { remoteAddr } = transport;
+    const watch = new Watch(undefined, "The handshake", timeoutMs);
+    const attempt: Attempt = { watch, since: Date.now(), waiting: false };
+    this.#attempts.add(attempt);
+    const onWaiting = (waiting: boolean) => {
+      attempt.waiting = waiting;
+      if (waiting) this.#wake();
+    };
+    const { conn, idle } = establish(chosen, openWire(transport), credentials, watch, onWaiting);
+    try {
+      this.#deliver(await conn);
+    } catch (error) {
+      if (!this.#over) this.#report(error, { remoteAddr });
+    } finally {
+      watch.end();
+      this.#attempts.delete(attempt);
+      this.#wake();
+    }
+    await idle;
+  }
+
+  #deliver(conn: SecureConn): void {
+    if (this.#over) {
+      conn.close();
+      return;
+    }
+    const waiter = this.#waiters.shift();
+    if (waiter) waiter.resolve(conn);
+    else this.#ready.push(conn);
+  }
+
+  #report(error: unknown, origin: HandshakeOrigin): void {
+    const { onHandshakeError } = this.#settings;
+    if (!onHandshakeError) return this.#log.report(error, origin);
+    try {
+      onHandshakeError(error, origin);
+    } catch (thrown) {
+      // A handler that fails must not end the listening, nor hide the failure it was told of.
+      this.#log.report(error, origin);
+      this.#log.report(thrown, origin);
+    }
+  }
+
+  /** Waits for a change, or for so many milliseconds. */
+  #sleep(ms?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #track(work: Promise<void>): void {
+    this.#busy.add(work);
+    work.finally(() => this.#busy.delete(work));
+  }
+
+  #stop(error: unknown): Promise<void> {
+    return this.#closing ??= this.#release(error);
+  }
+
+  async #release(error: unknown): Promise<void> {
+    this.#over = { error };
+    this.#settings.signal?.removeEventListener("abort", this.#onAbort);
+    this.#tcp.close();
+    this.#wake();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    for (const { watch } of this.#attempts) watch.abort(error);
+    await Promise.all(this.#ready.splice(0).map((conn) => conn.close()));
+    await Promise.all(this.#busy);
+    this.#settings.credentials.close();
+    this.#log.flush();
+  }
+}

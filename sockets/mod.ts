@@ -1,0 +1,28 @@
+/**
+ * Authenticated, protected connections over TCP or any other byte stream.
+ *
+ * @module
+ */
+
+export { connect } from "./connect.ts";
+export { listen } from "./listen.ts";
+export type {
+  ClientOptions,
+  CommonOptions,
+  ConnectOptions,
+  HandshakeOrigin,
+  ListenOptions,
+  SecureOptions,
+  ServerOptions,
+} from "./options.ts";
+export { secure } from "./secure.ts";
+export type { SecureConn } from "./secure_conn.ts";
+export type { SecureListener } from "./secure_listener.ts";
+export type {
+  ByteTransport,
+  NetAddress,
+  StreamReader,
+  StreamTransport,
+  StreamWriter,
+  Transport,
+} from "./transport.ts";

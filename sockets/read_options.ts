@@ -1,0 +1,192 @@
+/**
+ * Options as they were given to options as they are used: checked, copied, with defaults.
+ *
+ * @module
+ */
+
+import type { Credentials, ProviderSystem, ResolvedRequirements } from "../plugins/provider.ts";
+import type { Registry } from "../plugins/registry.ts";
+import { resolveRequirements } from "../plugins/requirements.ts";
+import {
+  checkFunction,
+  checkHostname,
+  checkInteger,
+  checkKeys,
+  checkMethod,
+  checkSignal,
+  checkTarget,
+  checkTargets,
+  checkTimeout,
+  isIpAddress,
+} from "./check.ts";
+import { defaultRegistry, defaultSystem } from "./defaults.ts";
+import type {
+  CommonOptions,
+  ConnectOptions,
+  HandshakeOrigin,
+  ListenOptions,
+  SecureOptions,
+} from "./options.ts";
+
+const COMMON = ["credentials", "channelBindings", "requirements", "registry", "system", "signal"];
+const CLIENT = ["target", "computer", "timeoutMs", ...COMMON];
+const SERVER = ["acceptedTargets", "handshakeTimeoutMs", ...COMMON];
+
+const DEFAULT_CONNECT_MS = 30_000;
+const DEFAULT_HANDSHAKE_MS = 10_000;
+const DEFAULT_HANDSHAKES = 64;
+/** More would be no bound at all. */
+const MAX_HANDSHAKES = 65_536;
+
+/** What every connection needs. */
+export interface Settings {
+  /** The end this is, and the names that go with it. */
+  readonly side: { readonly role: "client"; readonly target: string } | {
+    readonly role: "server";
+    readonly acceptedTargets?: readonly string[];
+  };
+  /** Who to be. */
+  readonly credentials?: Credentials;
+  /** A copy of what was given. */
+  readonly channelBindings?: Uint8Array;
+  /** What was asked for, before any policy. */
+  readonly requirements: ResolvedRequirements;
+  /** The providers to choose from. */
+  readonly registry: Registry;
+  /** The system to work on. */
+  readonly system: ProviderSystem;
+  /** The caller's signal. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for the handshake, or for everything. */
+  readonly timeoutMs: number;
+}
+
+/** What {@linkcode readConnectOptions} reads. */
+export interface ConnectSettings extends Settings {
+  /** Where to connect to. */
+  readonly hostname: string;
+  /** The port there. */
+  readonly port: number;
+}
+
+/** What {@linkcode readListenOptions} reads. */
+export interface ListenSettings extends Settings {
+  /** Where to listen. */
+  readonly hostname: string;
+  /** The port there. */
+  readonly port: number;
+  /** The most handshakes at once. */
+  readonly maxHandshakes: number;
+  /** Told of failures. */
+  readonly onHandshakeError?: (error: unknown, origin: HandshakeOrigin) => void;
+}
+
+/** Reads the options of `secure`. */
+export function readSecureOptions(options: SecureOptions): Settings {
+  const role: unknown = (options as Partial<SecureOptions> | null | undefined)?.role;
+  if (role !== "client" && role !== "server") {
+    throw new TypeError('options.role must be "client", the end that speaks first, or "server"');
+  }
+  checkKeys(options, ["role", ...role === "client" ? CLIENT : SERVER], "options");
+  return options.role === "client"
+    ? readClient(options, checkTarget(options.target, "options.target"))
+    : readServer(options);
+}
+
+/** Reads the options of `connect`. */
+export function readConnectOptions(options: ConnectOptions): ConnectSettings {
+  checkKeys(options, ["hostname", "port", ...CLIENT], "options");
+  const hostname = checkHostname(options.hostname, "options.hostname");
+  const port = checkInteger(options.port, "options.port", 1, 65_535);
+  if (options.target === undefined && isIpAddress(hostname)) {
+    throw new TypeError(
+      `options.hostname is the IP address ${hostname}, after which no service is named: give options.target too, ` +
+        'for instance "host/server.example.test"',
+    );
+  }
+  const target = checkTarget(options.target ?? `host/${hostname}`, "options.target");
+  return { ...readClient(options, target), hostname, port };
+}
+
+/** Reads the options of `listen`. */
+export function readListenOptions(options: ListenOptions): ListenSettings {
+  checkKeys(options, ["hostname", "port", "maxHandshakes", "onHandshakeError", ...SERVER], "options");
+  const { maxHandshakes = DEFAULT_HANDSHAKES, onHandshakeError, hostname = "0.0.0.0" } = options;
+  checkFunction(onHandshakeError, "options.onHandshakeError");
+  return {
+    ...readServer(options),
+    hostname: checkHostname(hostname, "options.hostname"),
+    port: checkInteger(options.port, "options.port", 0, 65_535),
+    maxHandshakes: checkInteger(maxHandshakes, "options.maxHandshakes", 1, MAX_HANDSHAKES),
+    ...(onHandshakeError ? { onHandshakeError } : {}),
+  };
+}
+
+function readClient(options: Omit<ConnectOptions, "hostname" | "port">, target: string): Settings {
+  if (options.computer !== undefined && (typeof options.computer !== "string" || options.computer === "")) {
+    throw new TypeError("options.computer must be the name of the peer computer's principal");
+  }
+  const timeoutMs = checkTimeout(options.timeoutMs, "options.timeoutMs", DEFAULT_CONNECT_MS);
+  return { ...readCommon(options), side: { role: "client", target }, timeoutMs };
+}
+
+function readServer(options: Omit<ListenOptions, "port">): Settings {
+  const acceptedTargets = options.acceptedTargets === undefined
+    ? {}
+    : { acceptedTargets: checkTargets(options.acceptedTargets, "options.acceptedTargets") };
+  const timeoutMs = checkTimeout(
+    options.handshakeTimeoutMs,
+    "options.handshakeTimeoutMs",
+    DEFAULT_HANDSHAKE_MS,
+  );
+  return { ...readCommon(options), side: { role: "server", ...acceptedTargets }, timeoutMs };
+}
+
+function readCommon(
+  options: CommonOptions & { readonly signal?: AbortSignal },
+): Omit<Settings, "side" | "timeoutMs"> {
+  const { channelBindings, credentials, registry, system } = options;
+  if (
+    channelBindings !== undefined && !(channelBindings instanceof Uint8Array && channelBindings.length > 0)
+  ) {
+    throw new TypeError(
+      "options.channelBindings must be a Uint8Array that is not empty; leave it out for none",
+    );
+  }
+  if (credentials !== undefined) checkCredentials(credentials);
+  if (registry !== undefined) checkMethod(registry, "options.registry", "select");
+  if (system !== undefined) checkMethod(system, "options.system", "capabilities");
+  return {
+    requirements: resolveRequirements(options.requirements),
+    signal: checkSignal(options.signal, "options.signal"),
+    ...(channelBindings ? { channelBindings: channelBindings.slice() } : {}),
+    ...(credentials ? { credentials } : {}),
+    registry: registry ?? defaultRegistry(),
+    system: system ?? defaultSystem(),
+  };
+}
+
+/** Never puts a value into its message: any of them may be a secret in the wrong place. */
+function checkCredentials(credentials: Credentials): void {
+  const name = "options.credentials";
+  const kinds = [
+    { required: "username", known: ["username", "domain", "password"] },
+    { required: "keytab", known: ["keytab", "principal"] },
+    { required: "cache", known: ["cache"] },
+  ];
+  const given = typeof credentials === "object" && credentials !== null ? Object.keys(credentials) : [];
+  const kind = kinds.find(({ required }) => given.includes(required));
+  if (!kind) throw new TypeError(`${name} must have a username and a password, or a keytab, or a cache`);
+  checkKeys(credentials, kind.known, name);
+  for (const [key, value] of Object.entries(credentials) as [string, unknown][]) {
+    const bytes = key === "password" && value instanceof Uint8Array;
+    const optional = value === undefined && key !== kind.required && key !== "password";
+    if (!bytes && !optional && typeof value !== "string") {
+      throw new TypeError(`${name}.${key} must be a string`);
+    }
+    if (value === "" && key !== "password") throw new TypeError(`${name}.${key} must not be empty`);
+  }
+  if (kind.required === "username" && !given.includes("password")) {
+    throw new TypeError(`${name}.password must be given with the username`);
+  }
+}

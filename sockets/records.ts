@@ -1,0 +1,177 @@
+/**
+ * Application data to records and back: sealed where the context protects anything, else as it is.
+ *
+ * @module
+ */
+
+import { ProtocolError } from "../errors.ts";
+import type { MessageContext } from "../plugins/provider.ts";
+import { DATA_HEADER_SIZE, MAX_SENT_SIZE, readDataHeader, writeDataHeader } from "./framing.ts";
+import type { Wire } from "./transport.ts";
+import type { WireReader } from "./wire_reader.ts";
+
+/** Carries application data over a wire; one reader and one writer at a time. Every failure is final. */
+export interface Records {
+  /** About how many bytes {@linkcode Records.take} would give without waiting. */
+  readonly buffered: number;
+  /** Waits until there is at least one byte to take; false at the end of the stream. */
+  ready(): Promise<boolean>;
+  /** Moves what has arrived whole into `p`. */
+  take(p: Uint8Array): number;
+  /** A failure that {@linkcode Records.take} met behind bytes that were good. */
+  readonly failure: unknown;
+  /** Sends all of `p`, without changing it. */
+  write(p: Uint8Array): Promise<void>;
+  /** Overwrites what is buffered. */
+  wipe(): void;
+}
+
+/** The records of an authenticated connection. */
+export function openRecords(context: MessageContext, wire: Wire, reader: WireReader): Records {
+  const { integrity, confidentiality } = context.attributes;
+  reader.readAhead();
+  // The same test as .NET's: both ends frame, or neither does.
+  return integrity || confidentiality
+    ? new SealedRecords(context, wire, reader)
+    : new BareBytes(wire, reader);
+}
+
+class SealedRecords implements Records {
+  failure: unknown;
+  readonly #context: MessageContext;
+  readonly #wire: Wire;
+  readonly #reader: WireReader;
+  readonly #overhead: number;
+  #plain: Uint8Array = new Uint8Array();
+  #out: Uint8Array | null = null;
+
+  constructor(context: MessageContext, wire: Wire, reader: WireReader) {
+    this.#context = context;
+    this.#wire = wire;
+    this.#reader = reader;
+    this.#overhead = context.maxOverhead;
+    if (!(this.#overhead >= 0 && this.#overhead < MAX_SENT_SIZE)) {
+      throw new ProtocolError(
+        "oversized",
+        `The provider adds ${this.#overhead} bytes to a record; none would fit`,
+      );
+    }
+  }
+
+  get buffered(): number {
+    return this.#plain.length + this.#reader.buffered;
+  }
+
+  async ready(): Promise<boolean> {
+    const reader = this.#reader;
+    while (this.#plain.length === 0) {
+      if (!await reader.fill(DATA_HEADER_SIZE)) {
+        if (reader.buffered > 0) throw truncated();
+        return false;
+      }
+      const size = DATA_HEADER_SIZE + readDataHeader(reader.peek(DATA_HEADER_SIZE), 0);
+      if (!await reader.fill(size)) throw truncated();
+      this.#unwrap(size);
+    }
+    return true;
+  }
+
+  take(p: Uint8Array): number {
+    let taken = this.#copy(p);
+    try {
+      while (taken < p.length && this.#unwrapNext()) taken += this.#copy(p.subarray(taken));
+    } catch (error) {
+      if (taken === 0) throw error;
+      this.failure = error;
+    }
+    return taken;
+  }
+
+  #copy(p: Uint8Array): number {
+    const part = this.#plain.subarray(0, p.length);
+    p.set(part);
+    this.#plain = this.#plain.subarray(part.length);
+    return part.length;
+  }
+
+  /** Opens the next record if it has arrived whole. */
+  #unwrapNext(): boolean {
+    const { buffered } = this.#reader;
+    if (buffered < DATA_HEADER_SIZE) return false;
+    const size = DATA_HEADER_SIZE + readDataHeader(this.#reader.peek(DATA_HEADER_SIZE), 0);
+    if (buffered < size) return false;
+    this.#unwrap(size);
+    return true;
+  }
+
+  #unwrap(size: number): void {
+    this.#plain = this.#context.unwrap(this.#reader.take(size).subarray(DATA_HEADER_SIZE));
+  }
+
+  async write(p: Uint8Array): Promise<void> {
+    const step = MAX_SENT_SIZE - this.#overhead;
+    for (let at = 0; at < p.length; at += step) await this.#wire.write(this.#seal(p.subarray(at, at + step)));
+  }
+
+  #seal(plain: Uint8Array): Uint8Array {
+    const out = this.#out ??= new Uint8Array(DATA_HEADER_SIZE + MAX_SENT_SIZE);
+    try {
+      const room = out.subarray(DATA_HEADER_SIZE, DATA_HEADER_SIZE + plain.length + this.#overhead);
+      const sealed = this.#context.wrap(plain, room);
+      const at = sealed.byteOffset - room.byteOffset;
+      const fits = sealed.buffer === out.buffer && at >= 0 && at + sealed.length <= room.length;
+      if (!fits || sealed.length === 0) {
+        throw new ProtocolError("malformed", "The provider did not wrap into the buffer it was given");
+      }
+      writeDataHeader(out, at, sealed.length);
+      return out.subarray(at, at + DATA_HEADER_SIZE + sealed.length);
+    } catch (error) {
+      // Whatever the provider left there, plain text included, must not leave.
+      out.fill(0);
+      throw error;
+    }
+  }
+
+  wipe(): void {
+    this.#plain = new Uint8Array();
+    this.#out?.fill(0);
+    this.#reader.wipe();
+  }
+}
+
+class BareBytes implements Records {
+  readonly failure: unknown;
+  readonly #wire: Wire;
+  readonly #reader: WireReader;
+
+  constructor(wire: Wire, reader: WireReader) {
+    this.#wire = wire;
+    this.#reader = reader;
+  }
+
+  get buffered(): number {
+    return this.#reader.buffered;
+  }
+
+  ready(): Promise<boolean> {
+    return this.#reader.fill(1);
+  }
+
+  take(p: Uint8Array): number {
+    const part = this.#reader.take(Math.min(p.length, this.#reader.buffered));
+    p.set(part);
+    return part.length;
+  }
+
+  write(p: Uint8Array): Promise<void> {
+    return this.#wire.write(p);
+  }
+
+  wipe(): void {
+    this.#reader.wipe();
+  }
+}
+
+function truncated(): ProtocolError {
+  return new ProtocolError("truncated", "The connection ended inside a record; what it held is lost");
+}

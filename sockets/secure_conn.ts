@@ -1,0 +1,96 @@
+/**
+ * The face of an authenticated connection.
+ *
+ * @module
+ */
+
+import type { SecurityInfo } from "../plugins/provider.ts";
+import type { NetAddress } from "./transport.ts";
+
+/**
+ * A connection whose peer is authenticated and whose bytes are protected as was required.
+ *
+ * It has one owner, who calls `close()`. Each direction is used either by calls (`read`, `write`) or by its web
+ * stream: once the stream has moved a byte, or while it is locked, calls are refused with a `StateError`, and a
+ * stream is refused while a call waits. The refusal does no harm to the connection.
+ *
+ * Every other failure is final: a record that is truncated, altered, replayed, out of order or not encrypted, a
+ * transport that breaks, a context that has run out (`AuthenticationError` with reason `"context-expired"`). The
+ * transport is closed, the keys are forgotten, and this call and each one after it rejects with the same error.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@winsock/secure-sockets";
+ *
+ * await using conn = await connect({ hostname: "files.example.test", port: 7777 });
+ * await conn.write(new TextEncoder().encode("hello"));
+ * ```
+ */
+export interface SecureConn extends AsyncDisposable, Disposable {
+  /**
+   * What the peer sends, with backpressure; reads nothing before it is asked. Cancelling it ends reading.
+   *
+   * When both streams have ended the connection closes by itself.
+   */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * What is sent to the peer, with backpressure. Closing it is `closeWrite()` where the transport can do that and
+   * else sends nothing; aborting it is a failure of the connection.
+   */
+  readonly writable: WritableStream<Uint8Array>;
+  /** This end of the transport, where the transport tells. */
+  readonly localAddr: NetAddress | null;
+  /** The peer's end of the transport, where the transport tells. */
+  readonly remoteAddr: NetAddress | null;
+  /** What was proved when the connection was made. */
+  readonly security: SecurityInfo;
+  /**
+   * `null` until reading has come to the end. Then `"unauthenticated"`: the protocol has no goodbye, so that
+   * anyone on the network could have ended the stream between two records. Where the end matters, let the
+   * application's own protocol say how much is to come.
+   */
+  readonly endOfStream: "unauthenticated" | null;
+  /**
+   * Reads up to `p.length` bytes into `p` and tells how many; `null` at the end of the stream.
+   *
+   * One read at a time: a second one is refused with a `StateError`. An end of the stream inside a record is a
+   * `ProtocolError` with reason `"truncated"`.
+   *
+   * @throws TypeError where `p` is no `Uint8Array`.
+   */
+  read(p: Uint8Array): Promise<number | null>;
+  /**
+   * Protects and writes all of `p`, which is never changed and must not change before the promise settles.
+   *
+   * Writes that overlap are carried out in the order they were called. The promise settles when the transport has
+   * taken every byte, which does not say that the peer has read any.
+   *
+   * @returns `p.length`.
+   * @throws TypeError where `p` is no `Uint8Array`.
+   */
+  write(p: Uint8Array): Promise<number>;
+  /**
+   * Ends the direction to the peer after all writes; reading goes on.
+   *
+   * @throws UnsupportedPlatformError where the transport cannot; the connection goes on as it was.
+   */
+  closeWrite(): Promise<void>;
+  /** Reads again what the context tells, holds it against what was required, and tells it. */
+  querySecurity(): Promise<SecurityInfo>;
+  /**
+   * Runs `fn` as the client, on a server, and returns what it returns.
+   *
+   * `fn` must be synchronous: the impersonation ends when it returns.
+   *
+   * @throws TypeError where `fn` is asynchronous, or what it returned is a promise.
+   * @throws UnsupportedPlatformError where the provider or the platform cannot.
+   */
+  impersonate<T>(fn: () => T): T;
+  /**
+   * Closes both directions at once and forgets the keys; calling it again does nothing.
+   *
+   * Calls that wait are rejected with a `StateError`, and what they had not yet handed to the transport is lost:
+   * await your writes first. Later calls are rejected likewise. Resolves when the transport has closed.
+   */
+  close(): Promise<void>;
+}

@@ -1,0 +1,110 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { parsePolicy, raise, tighten } from "../../plugins/policy.ts";
+import type { Policy } from "../../plugins/provider.ts";
+import { resolveRequirements } from "../../plugins/requirements.ts";
+
+const name = fc.constantFrom("negotiate", "kerberos", "ntlm", "third.party-1");
+const floor = fc.record({
+  integrity: fc.constant(true as const),
+  confidentiality: fc.constant(true as const),
+  mutualAuthentication: fc.constant(true as const),
+}, { requiredKeys: [] });
+const policies: fc.Arbitrary<Policy> = fc.record({
+  version: fc.constant(1 as const),
+  order: fc.uniqueArray(name),
+  deny: fc.uniqueArray(name),
+  floor,
+}, { requiredKeys: ["version"], noNullPrototype: true });
+
+test("A policy reads back from JSON text and from an object as it was written", () => {
+  fc.assert(fc.property(policies, (policy) => {
+    const plain = JSON.parse(JSON.stringify(policy));
+    assertEquals(JSON.parse(JSON.stringify(parsePolicy(JSON.stringify(policy)))), plain);
+    assertEquals(JSON.parse(JSON.stringify(parsePolicy(policy))), plain);
+  }));
+});
+
+test("A parsed policy does not change with the object it was read from", () => {
+  const source = { version: 1, deny: ["ntlm"], order: ["kerberos"], floor: { integrity: true } };
+  const policy = parsePolicy(source);
+  source.deny.length = 0;
+  source.order.push("ntlm");
+  source.floor.integrity = false;
+  assertEquals(policy.deny, ["ntlm"]);
+  assertEquals(policy.order, ["kerberos"]);
+  assertEquals(policy.floor?.integrity, true);
+  assert(Object.isFrozen(policy) && Object.isFrozen(policy.deny) && Object.isFrozen(policy.floor));
+});
+
+test("Any JSON value at all is either a policy that reads back the same, or a TypeError", () => {
+  const nearly = fc.record({
+    version: fc.oneof({ weight: 4, arbitrary: fc.constant<unknown>(1) }, fc.jsonValue()),
+    order: fc.oneof(fc.uniqueArray(name), fc.jsonValue()),
+    deny: fc.oneof(fc.uniqueArray(name), fc.jsonValue()),
+    floor: fc.oneof(floor, fc.jsonValue()),
+    extra: fc.jsonValue(),
+  }, { requiredKeys: [], noNullPrototype: true });
+  fc.assert(fc.property(fc.oneof(nearly, fc.jsonValue()), (value) => {
+    const text = JSON.stringify(value);
+    try {
+      const policy = parsePolicy(text);
+      assertEquals(JSON.parse(JSON.stringify(policy)), JSON.parse(text));
+      assert(Object.values(policy.floor ?? {}).every((raised) => raised === true));
+    } catch (error) {
+      assertEquals((error as Error).name, "TypeError", String(error));
+    }
+  }));
+});
+
+test("A key that is not known is refused at every level, so that a typing error never loosens anything", () => {
+  assertThrows(() => parsePolicy({ version: 1, denied: ["ntlm"] }), TypeError, '"denied" is not known');
+  assertThrows(
+    () => parsePolicy({ version: 1, floor: { encrypt: true } }),
+    TypeError,
+    '"encrypt" is not known',
+  );
+  assertThrows(() => parsePolicy('{"version":1,"__proto__":{}}'), TypeError, '"__proto__" is not known');
+});
+
+test("Another version, a value of the wrong type and a name in capitals are refused by name", () => {
+  assertThrows(() => parsePolicy({}), TypeError, "version must be 1");
+  assertThrows(() => parsePolicy({ version: 2 }), TypeError, "version must be 1");
+  assertThrows(() => parsePolicy({ version: 1, deny: "ntlm" }), TypeError, "deny must be a list");
+  assertThrows(() => parsePolicy({ version: 1, deny: ["NTLM"] }), TypeError, '"NTLM" is not a provider');
+  assertThrows(() => parsePolicy({ version: 1, order: ["a", "a"] }), TypeError, "stands there twice");
+  assertThrows(() => parsePolicy({ version: 1, floor: { integrity: false } }), TypeError, "must be true");
+  assertThrows(() => parsePolicy([]), TypeError, "must be an object, not a list");
+  assertThrows(() => parsePolicy("{"), TypeError, "not JSON");
+  assertThrows(() => parsePolicy(null, "the file"), TypeError, "the file must be an object, not null");
+});
+
+test("Two policies together deny what either denies, allow what both list and require what either requires", () => {
+  fc.assert(fc.property(policies, policies, (application, machine) => {
+    const both = tighten(application, machine);
+    for (const one of ["negotiate", "kerberos", "ntlm", "third.party-1"]) {
+      const allows = (policy: Policy) =>
+        !policy.deny?.includes(one) && (policy.order === undefined || policy.order.includes(one));
+      assertEquals(allows(both), allows(application) && allows(machine));
+    }
+    for (const key of ["integrity", "confidentiality", "mutualAuthentication"] as const) {
+      assertEquals(both.floor?.[key] === true, (application.floor?.[key] ?? machine.floor?.[key]) === true);
+    }
+  }));
+});
+
+test("The application's order holds among the names that both policies list", () => {
+  const both = tighten({ version: 1, order: ["ntlm", "negotiate", "kerberos"] }, {
+    version: 1,
+    order: ["kerberos", "negotiate"],
+  });
+  assertEquals(both.order, ["negotiate", "kerberos"]);
+});
+
+test("A floor for encryption also requires integrity, so that the raised requirements never contradict", () => {
+  const weak = resolveRequirements({ integrity: false, confidentiality: false, mutualAuthentication: false });
+  const raised = raise(weak, { confidentiality: true });
+  assertEquals([raised.integrity, raised.confidentiality, raised.mutualAuthentication], [true, true, false]);
+  assertEquals(resolveRequirements(raised), raised);
+});

@@ -1,0 +1,249 @@
+import { assert, assertEquals, assertStrictEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { PermissionError, ProviderNotFoundError } from "../../errors.ts";
+import type {
+  Availability,
+  Capabilities,
+  MachinePolicy,
+  Offers,
+  Policy,
+  Provider,
+  Requirements,
+} from "../../plugins/provider.ts";
+import { createRegistry, type Registry } from "../../plugins/registry.ts";
+
+const STRONG: Offers = {
+  integrity: true,
+  confidentiality: true,
+  mutualAuthentication: true,
+  impersonation: "delegate",
+  delegation: true,
+};
+
+function fake(name: string, offers: Partial<Offers> = {}, available?: () => Availability): Provider {
+  return {
+    layer: "message",
+    name,
+    description: { name, layer: "message", isolation: "native", offers: { ...STRONG, ...offers } },
+    available: available ?? (() => ({ available: true })),
+    acquire: () => Promise.reject(new Error("not used here")),
+  };
+}
+
+function capabilities(
+  machinePolicy: MachinePolicy = { state: "absent", path: "/etc/policy.json" },
+): Capabilities {
+  return {
+    os: "linux",
+    runtime: "deno",
+    simulated: false,
+    securityContexts: { available: true },
+    ipsec: { available: false, reason: "not on Linux" },
+    machinePolicy,
+  };
+}
+
+const machine = (policy: Policy) => capabilities({ state: "present", path: "/etc/policy.json", policy });
+
+test("The first provider that serves is chosen, and each one before it has its reason", () => {
+  const registry = createRegistry([
+    fake("away", {}, () => ({ available: false, reason: "its library is not installed" })),
+    fake("ntlm", { mutualAuthentication: false }),
+    fake("kerberos"),
+    fake("later"),
+  ]);
+  const selection = registry.select({}, capabilities());
+  assertEquals(selection.provider.name, "kerberos");
+  assertEquals(selection.rejected, [
+    { provider: "away", reason: "its library is not installed" },
+    { provider: "ntlm", reason: "it does not offer mutualAuthentication, which is required" },
+  ]);
+  assertEquals(selection.machinePolicy, { state: "absent", path: "/etc/policy.json" });
+});
+
+test("The policy's order comes before the registry's, and a provider it does not name is not used", () => {
+  const policy = { version: 1, order: ["second", "first"], deny: ["second"] } as const;
+  const selection = createRegistry([fake("first"), fake("second"), fake("third")], policy)
+    .select(undefined, capabilities());
+  assertEquals(selection.provider.name, "first");
+  assertEquals(selection.rejected.map(({ provider, reason }) => `${provider}: ${reason}`), [
+    "second: the application's policy denies it",
+    "third: the application's policy does not list it in its order",
+  ]);
+});
+
+test("Requirements that name a provider get that provider or none", () => {
+  const registry = createRegistry([fake("first"), fake("second")]);
+  assertEquals(registry.select({ provider: "second" }, capabilities()).provider.name, "second");
+  const error = assertThrows(
+    () => registry.select({ provider: "third" }, capabilities()),
+    ProviderNotFoundError,
+    'the requirements name "third" and no other',
+  );
+  assertEquals(error.rejected.length, 2);
+  assertStringIncludes(error.wanted, '"provider":"third"');
+});
+
+test("The machine's policy is applied, and the refusal says where it stands", () => {
+  const registry = createRegistry([fake("ntlm", { confidentiality: false, mutualAuthentication: false })]);
+  const weak: Requirements = { confidentiality: false, mutualAuthentication: false };
+  assertEquals(registry.select(weak, capabilities()).provider.name, "ntlm");
+  assertThrows(
+    () => registry.select(weak, machine({ version: 1, deny: ["ntlm"] })),
+    ProviderNotFoundError,
+    "the machine's policy (/etc/policy.json) denies it",
+  );
+  assertThrows(
+    () => registry.select(weak, machine({ version: 1, floor: { mutualAuthentication: true } })),
+    ProviderNotFoundError,
+    "does not offer mutualAuthentication",
+  );
+});
+
+test("A floor raises what the connection must be, for whoever checks it afterwards", () => {
+  const registry = createRegistry([fake("kerberos")], { version: 1, floor: { mutualAuthentication: true } });
+  const { requirements } = registry.select(
+    { integrity: false, confidentiality: false, mutualAuthentication: false },
+    machine({ version: 1, floor: { confidentiality: true } }),
+  );
+  assertEquals([requirements.integrity, requirements.confidentiality, requirements.mutualAuthentication], [
+    true,
+    true,
+    true,
+  ]);
+});
+
+test("A machine policy that is malformed, or of an unknown state, is an error and not an absent one", () => {
+  const registry = createRegistry([fake("kerberos")]);
+  const broken = { version: 1, denny: ["kerberos"] } as unknown as Policy;
+  assertThrows(() => registry.select({}, machine(broken)), TypeError, "/etc/policy.json");
+  const odd = { state: "Present", path: "/etc/policy.json" } as unknown as MachinePolicy;
+  assertThrows(() => registry.select({}, capabilities(odd)), TypeError, "machinePolicy.state");
+});
+
+test("A machine policy that could not be read is told, not hidden", () => {
+  const unread: MachinePolicy = { state: "unread", path: "/etc/policy.json", reason: "no --allow-read" };
+  assertEquals(createRegistry([fake("a")]).select({}, capabilities(unread)).machinePolicy, unread);
+});
+
+test("Where permission is all that is missing, the permission error itself is thrown", () => {
+  const denied = new PermissionError("sspi", "--allow-ffi=/lib/x.so", "Run again with --allow-ffi=/lib/x.so");
+  const lacking = fake("native", {}, () => ({ available: false, reason: "no permission", cause: denied }));
+  const thrown = assertThrows(() => createRegistry([lacking]).select({}, capabilities()));
+  assertStrictEquals(thrown, denied);
+  const named = assertThrows(() =>
+    createRegistry([lacking, fake("other")]).select({ provider: "native" }, capabilities())
+  );
+  assertStrictEquals(named, denied);
+  const mixed = createRegistry([lacking, fake("weak", { confidentiality: false })]);
+  const error = assertThrows(() => mixed.select({}, capabilities()), ProviderNotFoundError, "no permission");
+  assertStrictEquals(error.rejected[0].cause, denied);
+});
+
+test("A provider that throws or answers nonsense when asked is passed over, not trusted", () => {
+  const failure = new Error("broken");
+  const registry = createRegistry([
+    fake("throws", {}, () => {
+      throw failure;
+    }),
+    fake("nonsense", {}, () => ({ available: "yes" }) as unknown as Availability),
+    fake("nothing", {}, () => undefined as unknown as Availability),
+    fake("kerberos"),
+  ]);
+  const { provider, rejected } = registry.select({}, capabilities());
+  assertEquals(provider.name, "kerberos");
+  assertEquals(rejected.length, 3);
+  assertStrictEquals(rejected[0].cause, failure);
+  assert(rejected.every(({ reason }) => reason.length > 20));
+});
+
+test("An empty registry, and one whose policy orders nothing, serve nobody", () => {
+  assertThrows(
+    () => createRegistry([]).select({}, capabilities()),
+    ProviderNotFoundError,
+    "registry is empty",
+  );
+  const none = createRegistry([fake("a")], '{"version":1,"order":[]}');
+  assertThrows(() => none.select({}, capabilities()), ProviderNotFoundError, "does not list it");
+});
+
+test("Impersonation and delegation beyond what a provider offers are refused", () => {
+  const registry = createRegistry([fake("a", { impersonation: "identify", delegation: false })]);
+  assertThrows(
+    () => registry.select({ impersonation: "impersonate" }, capabilities()),
+    ProviderNotFoundError,
+  );
+  assertThrows(
+    () => registry.select({ delegation: true }, capabilities()),
+    ProviderNotFoundError,
+    "delegation",
+  );
+});
+
+test("Two providers of one name, and things that are no providers, are refused when the registry is made", () => {
+  assertThrows(() => createRegistry([fake("a"), fake("a")]), TypeError, 'called "a" too');
+  assertThrows(() => createRegistry([fake("Kerberos")]), TypeError, "lower-case");
+  assertThrows(
+    () => createRegistry([null as unknown as Provider]),
+    TypeError,
+    "providers[0] is not a provider",
+  );
+  assertThrows(() => createRegistry({} as unknown as Provider[]), TypeError, "list of providers");
+  const { acquire: _, ...rest } = fake("a");
+  assertThrows(() => createRegistry([rest as Provider]), TypeError, "lacks available() or acquire()");
+  assertThrows(() => createRegistry([{ ...fake("a"), name: "b" }]), TypeError, "same name");
+  assertThrows(
+    () => createRegistry([{ ...fake("a"), layer: "socket" } as unknown as Provider]),
+    TypeError,
+    "layer",
+  );
+  assertThrows(() => createRegistry([fake("a")], "{}"), TypeError, "version");
+});
+
+/** Every subset of a list. */
+function subsets<T>(list: readonly T[]): T[][] {
+  return list.reduce<T[][]>((all, item) => [...all, ...all.map((one) => [...one, item])], [[]]);
+}
+
+function everyPolicy(floors: readonly string[][]): Policy[] {
+  const orders = [undefined, [], ["a"], ["b"], ["a", "b"], ["b", "a"]];
+  return orders.flatMap((order) =>
+    subsets(["a", "b"]).flatMap((deny) =>
+      floors.map((keys) => ({
+        version: 1 as const,
+        ...(order ? { order } : {}),
+        deny,
+        floor: Object.fromEntries(keys.map((key) => [key, true])),
+      }))
+    )
+  );
+}
+
+test("No machine policy makes a provider selectable that was not, or lowers a requirement", () => {
+  const providers = [fake("a"), fake("b", { confidentiality: false, mutualAuthentication: false })];
+  const keys = ["integrity", "confidentiality", "mutualAuthentication"] as const;
+  const wishes = subsets(keys).map((asked): Requirements =>
+    Object.fromEntries(keys.map((key) => [key, asked.includes(key)]))
+  ).filter(({ integrity, confidentiality }) => integrity || !confidentiality);
+  const machines = everyPolicy(subsets(keys)).map(machine);
+  const trySelect = (registry: Registry, wish: Requirements, where: Capabilities) => {
+    try {
+      return registry.select(wish, where);
+    } catch (error) {
+      assertEquals((error as Error).name, "ProviderNotFoundError");
+      return null;
+    }
+  };
+  for (const application of everyPolicy([[], ["integrity"], [...keys]])) {
+    const registry = createRegistry(providers, application);
+    for (const wish of wishes.flatMap((one) => [{ ...one, provider: "a" }, { ...one, provider: "b" }])) {
+      const before = trySelect(registry, wish, capabilities());
+      for (const where of machines) {
+        const after = trySelect(registry, wish, where);
+        if (!after) continue;
+        assert(before !== null, JSON.stringify({ application, wish, where }));
+        assert(keys.every((key) => after.requirements[key] || !before.requirements[key]));
+      }
+    }
+  }
+});

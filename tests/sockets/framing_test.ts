@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { ProtocolError } from "../../errors.ts";
+import {
+  DATA_HEADER_SIZE,
+  decodeErrorCode,
+  decodeHandshakeHeader,
+  encodeErrorCode,
+  encodeHandshake,
+  HANDSHAKE_HEADER_SIZE,
+  type HandshakeKind,
+  MAX_RECEIVED_SIZE,
+  readDataHeader,
+  writeDataHeader,
+} from "../../sockets/framing.ts";
+
+const bytes = (...values: number[]) => Uint8Array.from(values);
+
+test("A handshake record has the bytes that .NET sends", () => {
+  assertEquals(encodeHandshake("in-progress", bytes(1, 2, 3)), bytes(0x16, 1, 0, 0, 3, 1, 2, 3));
+  assertEquals(encodeHandshake("done", bytes()), bytes(0x14, 1, 0, 0, 0));
+  assertEquals(
+    encodeHandshake("error", encodeErrorCode(1790)),
+    bytes(0x15, 1, 0, 0, 8, 0, 0, 0, 0, 0, 0, 6, 0xfe),
+  );
+  assertEquals(encodeHandshake("done", new Uint8Array(0x1234)).subarray(0, 5), bytes(0x14, 1, 0, 0x12, 0x34));
+});
+
+test("Every handshake record reads back as it was written", () => {
+  const kinds = fc.constantFrom<HandshakeKind>("done", "error", "in-progress");
+  fc.assert(fc.property(kinds, fc.uint8Array({ maxLength: 70_000, size: "max" }), (kind, token) => {
+    if (token.length > 0xffff) {
+      assertEquals(assertThrows(() => encodeHandshake(kind, token), ProtocolError).reason, "oversized");
+      return;
+    }
+    const record = encodeHandshake(kind, token);
+    assertEquals(decodeHandshakeHeader(record), { kind, size: token.length });
+    assertEquals(record.subarray(HANDSHAKE_HEADER_SIZE), token);
+  }));
+});
+
+test("A token of 65535 bytes fits in a handshake record and one of 65536 does not", () => {
+  assertEquals(decodeHandshakeHeader(encodeHandshake("done", new Uint8Array(0xffff))).size, 0xffff);
+  const error = assertThrows(() => encodeHandshake("done", new Uint8Array(0x10000)), ProtocolError, "65536");
+  assertEquals(error.reason, "oversized");
+});
+
+test("Any five bytes are a handshake header with a known id, whatever its version, or a ProtocolError", () => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 5, maxLength: 5 }), (header) => {
+    if ([0x14, 0x15, 0x16].includes(header[0])) {
+      assertEquals(decodeHandshakeHeader(header).size, header[3] * 256 + header[4]);
+    } else {
+      assertEquals(assertThrows(() => decodeHandshakeHeader(header), ProtocolError).reason, "malformed");
+    }
+  }));
+});
+
+test("An error code reads back from the big-endian and the little-endian form, extended or not", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 0xfffffffe }),
+      fc.boolean(),
+      fc.boolean(),
+      (code, little, signed) => {
+        const payload = new Uint8Array(8);
+        const value = signed ? BigInt(code | 0) : BigInt(code);
+        new DataView(payload.buffer).setBigInt64(0, value, little);
+        assertEquals(decodeErrorCode(payload), code);
+      },
+    ),
+  );
+});
+
+test("An error code that is written reads back, and one that is cut short is told as none", () => {
+  fc.assert(fc.property(fc.integer({ min: 0, max: 0xffffffff }), (code) => {
+    assertEquals(decodeErrorCode(encodeErrorCode(code)), code);
+    assertEquals(decodeErrorCode(encodeErrorCode(code).subarray(0, 7)), null);
+  }));
+  assertEquals(decodeErrorCode(bytes(1, 2, 3, 4, 5, 6, 7, 8)), null);
+  assertEquals(decodeErrorCode(bytes()), null);
+});
+
+test("A data header is four bytes, little-endian, and reads back at any offset", () => {
+  const header = new Uint8Array(DATA_HEADER_SIZE);
+  writeDataHeader(header, 0, 0xfc30);
+  assertEquals(header, bytes(0x30, 0xfc, 0, 0));
+  fc.assert(fc.property(fc.integer({ min: 1, max: MAX_RECEIVED_SIZE }), fc.nat(16), (size, offset) => {
+    const buffer = new Uint8Array(32).fill(0xaa);
+    writeDataHeader(buffer, offset, size);
+    assertEquals(readDataHeader(buffer, offset), size);
+    assert(buffer.every((byte, index) => byte === 0xaa || index >= offset && index < offset + 4));
+  }));
+});
+
+test("Any four bytes are a size from 1 to 65536, or a ProtocolError that tells empty from oversized", () => {
+  const near = fc.constantFrom(0, 1, 0xffff, 0x10000, 0x10001, 0x7fffffff, 0x80000000, 0xffffffff);
+  fc.assert(fc.property(fc.oneof(near, fc.nat(0xffffffff)), (size) => {
+    const header = new Uint8Array(4);
+    new DataView(header.buffer).setUint32(0, size, true);
+    if (size >= 1 && size <= 0x10000) {
+      assertEquals(readDataHeader(header, 0), size);
+    } else {
+      const { reason } = assertThrows(() => readDataHeader(header, 0), ProtocolError);
+      assertEquals(reason, size === 0 ? "empty" : "oversized");
+    }
+  }));
+});
