@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type PermissionError, ProviderNotFoundError, type RejectedProvider } from "../errors.ts";
+import { PermissionError, ProviderNotFoundError, type RejectedProvider } from "../errors.ts";
 import { isProviderName, NAME_RULE, parsePolicy, raise, tighten } from "./policy.ts";
 import type {
   Availability,
@@ -41,7 +41,8 @@ export interface Registry {
    * is required. Opens nothing.
    *
    * @throws TypeError where `requirements` are contradictory, or the machine's policy is malformed.
-   * @throws PermissionError where permission is all that every candidate lacks.
+   * @throws PermissionError where permission is all that every candidate lacks, or where the machine's policy is
+   * there and cannot be read.
    * @throws ProviderNotFoundError with a reason for each provider, where none can serve.
    */
   select(requirements: Requirements | undefined, capabilities: Capabilities): Selection;
@@ -120,16 +121,23 @@ function select(
   throw nothingServes(requirements, rejected);
 }
 
-/** The machine's policy, checked again here: what it denies must hold whoever filled in the capabilities. */
+/** The machine's policy; one that is there and cannot be read stops every choice. */
 function readMachinePolicy(found: MachinePolicy): Policy | null {
   switch (found.state) {
     case "present":
-      return parsePolicy(found.policy, `the machine's policy ${found.path}`);
+      return parsePolicy(found.text, `the machine's policy ${found.path}`);
     case "absent":
     case "unread":
       return null;
+    case "unreadable":
+      throw new PermissionError(
+        "policy",
+        `read access to ${found.path}`,
+        `The machine's policy ${found.path} cannot be read (${found.reason}), so no provider may be chosen. ` +
+          "Have an administrator make it readable",
+      );
     default:
-      throw new TypeError("capabilities.machinePolicy.state must be absent, present or unread");
+      throw new TypeError("capabilities.machinePolicy.state must be absent, present, unread or unreadable");
   }
 }
 

@@ -4,15 +4,20 @@
  * @module
  */
 
+import { openSystem } from "../ffi/system.ts";
+import { negotiate } from "../plugins/negotiate/mod.ts";
 import type { ProviderSystem } from "../plugins/provider.ts";
-import type { Registry } from "../plugins/registry.ts";
+import { createRegistry, type Registry } from "../plugins/registry.ts";
 
-/** The registry of `[negotiate()]`. */
+let registry: Registry | undefined;
+let system: ProviderSystem | undefined;
+
+/** The registry of `[negotiate()]`: nothing on the wire tells the provider, so it is the same on every system. */
 export function defaultRegistry(): Registry {
-  throw new TypeError("options.registry must be given");
+  return registry ??= createRegistry([negotiate()]);
 }
 
-/** The system of this process, opened on first use and shared. */
+/** The system of this process: opened on first use, shared, and open from then on. */
 export function defaultSystem(): ProviderSystem {
-  throw new TypeError("options.system must be given");
+  return system ??= openSystem({ grants: ["sspi"] });
 }

@@ -13,7 +13,7 @@ export interface Origin {
   /** True where a simulator stands in for the system. */
   readonly simulated: boolean;
   /** How the machine's policy was found. */
-  readonly machinePolicy: "absent" | "present" | "unread";
+  readonly machinePolicy: "absent" | "present" | "unread" | "unreadable";
 }
 
 /** Describes a context that is done and has been verified. */

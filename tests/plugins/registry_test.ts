@@ -43,7 +43,8 @@ function capabilities(
   };
 }
 
-const machine = (policy: Policy) => capabilities({ state: "present", path: "/etc/policy.json", policy });
+const machine = (policy: Policy) =>
+  capabilities({ state: "present", path: "/etc/policy.json", text: JSON.stringify(policy) });
 
 test("The first provider that serves is chosen, and each one before it has its reason", () => {
   const registry = createRegistry([
@@ -124,6 +125,16 @@ test("A machine policy that is malformed, or of an unknown state, is an error an
 test("A machine policy that could not be read is told, not hidden", () => {
   const unread: MachinePolicy = { state: "unread", path: "/etc/policy.json", reason: "no --allow-read" };
   assertEquals(createRegistry([fake("a")]).select({}, capabilities(unread)).machinePolicy, unread);
+});
+
+test("A machine policy that is there and cannot be read stops every choice", () => {
+  const broken: MachinePolicy = { state: "unreadable", path: "/etc/policy.json", reason: "mode 000" };
+  const error = assertThrows(
+    () => createRegistry([fake("a")]).select({}, capabilities(broken)),
+    PermissionError,
+    "mode 000",
+  );
+  assertEquals(error.flag, "read access to /etc/policy.json");
 });
 
 test("Where permission is all that is missing, the permission error itself is thrown", () => {

@@ -1,0 +1,28 @@
+/**
+ * The native layer as it is: tables, layouts and constants under the names of their headers, and security contexts
+ * without sockets around them. It follows the systems it binds, so it may change with any release.
+ *
+ * @module
+ */
+
+export type * from "./abi.ts";
+export { acquireCredentials } from "./credentials.ts";
+export { cString, type Memory, pinned, wideString } from "./memory.ts";
+export * from "./raw/advapi32.ts";
+export * from "./raw/gssapi.ts";
+export * from "./raw/secur32.ts";
+export * from "./raw/ucrtbase.ts";
+export type {
+  ContextAttributes,
+  ContextRequest,
+  CredentialsRequest,
+  Identity,
+  ImpersonationLevel,
+  SecurityContext,
+  SecurityCredentials,
+  SecurityPackage,
+  StepResult,
+} from "./security_context.ts";
+export { struct } from "./struct.ts";
+export type { Field, Fields, Scalar, Struct, Value, Values } from "./struct.ts";
+export { NativeSystem, openSystem, type System, type SystemOptions } from "./system.ts";

@@ -1,0 +1,33 @@
+/**
+ * Socket security of Windows domains for Deno and Node: connections that are authenticated on both ends and sealed,
+ * by Negotiate and Kerberos (SSPI on Windows, GSS-API elsewhere), over any byte stream.
+ *
+ * Importing this module opens nothing and needs no permission.
+ *
+ * ```ts
+ * import { connect } from "@winsock/secure-sockets";
+ *
+ * await using conn = await connect({ hostname: "files.example.test", port: 7777 });
+ * await conn.write(new TextEncoder().encode("hello"));
+ * console.log(conn.security); // verified before the first byte
+ * ```
+ *
+ * What was required is verified before a byte of application data moves, and again on every record. The default is
+ * the strictest: integrity, confidentiality and mutual authentication. Nothing weaker is chosen silently.
+ *
+ * @module
+ */
+
+export * from "./errors.ts";
+export { openSystem } from "./ffi/system.ts";
+export type { System, SystemAvailability, SystemCapabilities, SystemOptions } from "./ffi/system.ts";
+export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
+export type { MachinePolicyText } from "./ffi/machine_policy.ts";
+export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";
+export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
+export type * from "./plugins/provider.ts";
+export { createRegistry } from "./plugins/registry.ts";
+export type { Registry, Selection } from "./plugins/registry.ts";
+export * from "./sockets/mod.ts";
+export { Spn } from "./spn.ts";
+export type { SpnParts } from "./spn.ts";
