@@ -121,7 +121,13 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
     gss.releaseName(name);
   }
   const handle = slots.u64[1];
-  if (request.package === "negotiate") restrict(gss, handle, request);
+  try {
+    if (request.role !== "server") askExactly(gss, slots);
+    if (request.package === "negotiate") restrict(gss, handle, request);
+  } catch (error) {
+    releaseHandle(gss, handle);
+    throw error;
+  }
   return new GssCredentials(gss, handle, request.package, request.excludeNtlm);
 }
 
@@ -133,12 +139,19 @@ function restrict(gss: Gss, handle: bigint, request: CredentialsRequest): void {
   const allowed = request.excludeNtlm ? [OIDS.kerberos] : [OIDS.kerberos, OIDS.ntlmssp];
   const slots = new Slots(8);
   const major = gss.call.gss_set_neg_mechs(slots.slice(0, 4), handle, gss.build.oidSet(allowed).bytes);
-  try {
-    gss.check("gss_set_neg_mechs", major, slots.u32[0], "restrict the mechanisms of Negotiate");
-  } catch (error) {
-    releaseHandle(gss, handle);
-    throw error;
-  }
+  gss.check("gss_set_neg_mechs", major, slots.u32[0], "restrict the mechanisms of Negotiate");
+}
+
+/** Without this, MIT asks for integrity and confidentiality whatever was asked of it, and the peer cannot tell. */
+function askExactly(gss: Gss, slots: Slots): void {
+  const nothing = gss.build.buffer(pinned(0));
+  const major = gss.call.gss_set_cred_option(
+    slots.slice(0, 4),
+    slots.slice(8, 8),
+    gss.oids.noCiFlags.bytes,
+    nothing.bytes,
+  );
+  gss.check("gss_set_cred_option", major, slots.u32[0], "ask for no more than was required");
 }
 
 function importIdentity(gss: Gss, identity: Identity | undefined): bigint {

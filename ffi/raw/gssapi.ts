@@ -63,6 +63,10 @@ export const GSSAPI = {
       params: [["minor_status", "buf"], ["cred_handle", "usize"], ["mech_set", "buf"]],
       result: "u32",
     },
+    gss_set_cred_option: {
+      params: [["minor_status", "buf"], ["cred_handle", "buf"], ["desired_object", "buf"], ["value", "buf"]],
+      result: "u32",
+    },
     gss_release_cred: { params: [["minor_status", "buf"], ["cred_handle", "buf"]], result: "u32" },
     gss_import_name: {
       params: [
@@ -227,6 +231,8 @@ export const OIDS = {
   principalName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x01],
   /** GSS_C_NT_USER_NAME */
   userName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x01],
+  /** GSS_KRB5_CRED_NO_CI_FLAGS_X */
+  noCiFlags: [0x2a, 0x85, 0x70, 0x2b, 0x0d, 0x1d],
   /** GSS_C_INQ_SSPI_SESSION_KEY */
   sessionKey: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x05],
   /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; asking for it leaves the context as it is. */

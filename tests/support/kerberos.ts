@@ -1,0 +1,30 @@
+/** What tests against a real Kerberos realm share. */
+
+import { assertEquals } from "@std/assert";
+import { type Realm, type RealmOptions, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { openSystem, type System } from "../../mod.ts";
+import { liveHandles } from "../../testing.ts";
+
+/** Why the tests of a realm cannot run here; `null` where they can. */
+export const noRealm: string | null = realmUnavailable();
+
+/**
+ * Runs `body` in a realm of its own in which alice has a ticket, and holds that nothing native is left behind.
+ */
+export async function inRealm(
+  body: (realm: Realm, system: System) => Promise<void>,
+  options: RealmOptions = {},
+): Promise<void> {
+  await using realm = await startRealm(options);
+  const restore = realm.applyEnv();
+  const system = openSystem({ grants: ["sspi"] });
+  try {
+    await realm.kinit("alice");
+    await body(realm, system);
+    assertEquals(liveHandles(), system.capabilities().securityContexts.available ? { library: 1 } : {});
+  } finally {
+    system.close();
+    restore();
+  }
+  assertEquals(liveHandles(), {});
+}
