@@ -1,0 +1,105 @@
+/**
+ * Installs the Debian packages that tests and the demo need, where that can be done without asking: as root, on
+ * Debian or a system made from it. Anywhere else it says what to install.
+ *
+ * @module
+ */
+
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { findProgram, run } from "./process.ts";
+
+const POLICY = "/usr/sbin/policy-rc.d";
+const LISTS = "/var/lib/apt/lists";
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What {@linkcode ensurePackages} may be told. */
+export interface InstallOptions {
+  /** Hears in one sentence what is about to be installed. Default: `console.log`. */
+  say?: (sentence: string) => void;
+  /** False: only look, install nothing. Default `true`. */
+  install?: boolean;
+}
+
+/**
+ * Makes sure that the packages named are installed.
+ *
+ * Resolves to null where all are, and otherwise to a sentence that says which are not, why, and how to get them.
+ */
+export async function ensurePackages(
+  names: readonly string[],
+  options: InstallOptions = {},
+): Promise<string | null> {
+  for (const name of names) {
+    if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) {
+      throw new TypeError(`Cannot install ${JSON.stringify(name)}: it is not the name of a Debian package`);
+    }
+  }
+  const missing = await missingPackages(names);
+  if (missing.length === 0) return null;
+  const wish = `install ${missing.join(" ")} (on Debian: apt-get install ${missing.join(" ")})`;
+  if (options.install === false) return `nothing is to be installed by itself; ${wish}`;
+  if (!isDebian()) return `this is not Debian; ${wish}`;
+  if (process.getuid?.() !== 0) return `only root can install packages; ${wish}`;
+  (options.say ?? console.log)(`Installing with apt-get: ${missing.join(" ")}`);
+  const failure = await install(missing);
+  if (failure !== null) return `apt-get could not install ${missing.join(" ")}: ${failure}`;
+  const still = await missingPackages(missing);
+  return still.length === 0 ? null : `apt-get ended well, but ${still.join(" ")} is not installed`;
+}
+
+async function missingPackages(names: readonly string[]): Promise<string[]> {
+  const dpkg = findProgram("dpkg-query");
+  if (dpkg === null) return [...names];
+  const { stdout } = await run(dpkg, ["-W", "-f", "${Package} ${db:Status-Status}\\n", ...names]);
+  const installed = new Set(stdout.split("\n").filter((line) => line.endsWith(" installed")));
+  return names.filter((name) => !installed.has(`${name} installed`));
+}
+
+function isDebian(): boolean {
+  return findProgram("apt-get") !== null && existsSync("/etc/debian_version");
+}
+
+async function install(names: readonly string[]): Promise<string | null> {
+  const env = { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
+  const wait = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"];
+  const update = () => run("apt-get", [...wait, "update"], { env });
+  const get = () => run("apt-get", [...wait, "install", "-y", "--no-install-recommends", ...names], { env });
+  const fresh = listsAreFresh();
+  // What update says is not looked at: a source that is not needed may be the one that fails.
+  if (!fresh) await update();
+  const release = keepDaemonsDown();
+  try {
+    let result = await get();
+    if (result.code !== 0 && fresh) {
+      await update();
+      result = await get();
+    }
+    return result.code === 0 ? null : result.stderr.trim().split("\n").slice(-3).join(" ");
+  } finally {
+    release();
+  }
+}
+
+function listsAreFresh(): boolean {
+  if (!existsSync(LISTS) || !readdirSync(LISTS).some((name) => /Release$/.test(name))) return false;
+  const renewed = [LISTS, join(LISTS, "partial")].filter(existsSync).map((path) => statSync(path).mtimeMs);
+  return Date.now() - Math.max(...renewed) < DAY_MS;
+}
+
+/** Debian's way to keep freshly installed daemons from starting; whatever policy stood there stays. */
+function keepDaemonsDown(): () => void {
+  if (existsSync(POLICY)) return () => {};
+  const text = "#!/bin/sh\nexit 101\n";
+  writeFileSync(POLICY, text, { mode: 0o755 });
+  return () => {
+    if (existsSync(POLICY) && readFileSync(POLICY, "utf8") === text) rmSync(POLICY);
+  };
+}
+
+if (import.meta.main) {
+  const reason = await ensurePackages(process.argv.slice(2));
+  console.log(reason ?? "All are installed.");
+  process.exitCode = reason === null ? 0 : 1;
+}
