@@ -1,0 +1,36 @@
+/**
+ * `deno task check`: type-checks every TypeScript file of the repository: the library, its tests, scripts, benches
+ * and examples. Not the guests, which are AssemblyScript, and without JSR not the one script that needs it.
+ *
+ * @module
+ */
+
+import { IMPORT_MAP, jsrReachable, writeImportMap } from "./import_map.ts";
+import { GUESTS, matches } from "./import_rules.ts";
+import { mustRun, run } from "./process.ts";
+
+/** The script that imports `jsr:@deno/dnt` and so can be checked only where JSR answers. */
+export const NEEDS_JSR: readonly string[] = ["scripts/build_npm_dnt.ts"];
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** Every TypeScript file in version control or about to be, as paths from the root. */
+export async function sourceFiles(): Promise<string[]> {
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "--", "*.ts"];
+  const { stdout } = await mustRun("git", args, { cwd: ROOT });
+  const files = [...new Set(stdout.split("\n").filter(Boolean))].filter((file) => !matches(file, GUESTS));
+  const there = await Promise.all(files.map((file) => Deno.stat(ROOT + file).then(() => true, () => false)));
+  return files.filter((_, index) => there[index]).sort();
+}
+
+async function main(): Promise<number> {
+  console.log(await writeImportMap());
+  const left = await jsrReachable() ? [] : NEEDS_JSR;
+  const files = (await sourceFiles()).filter((file) => !left.includes(file));
+  const args = ["check", "--quiet", "--import-map", IMPORT_MAP.pathname, ...files];
+  const { code } = await run(Deno.execPath(), args, { cwd: ROOT, show: true });
+  const without = left.length > 0 ? `, without ${left.join(", ")}` : "";
+  if (code === 0) console.log(`Types: ${files.length} files checked${without}`);
+  return code;
+}
+
+if (import.meta.main) Deno.exit(await main());

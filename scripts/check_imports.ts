@@ -1,0 +1,168 @@
+/**
+ * Enforces the import rules of `scripts/import_rules.ts` over what Deno itself says the module graph is, the rules
+ * of `scripts/source_rules.ts` over each file of the library, and that importing an entry point touches nothing.
+ *
+ * @module
+ */
+
+import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts";
+import { mustRun, run } from "./process.ts";
+import { checkSource, type Violation } from "./source_rules.ts";
+
+const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
+
+Checks who imports whom, what may not stand in a library file, and that importing an entry point asks for no
+permission and downloads nothing. The rules are data: scripts/import_rules.ts. Exit code 1 where one is broken.`;
+
+/** The part of `deno info --json` that is read. */
+interface Graph {
+  modules: {
+    specifier: string;
+    error?: string;
+    dependencies?: { specifier: string; code?: Reference; type?: Reference }[];
+  }[];
+}
+
+interface Reference {
+  specifier?: string;
+  span?: { start: { line: number } };
+}
+
+/** Every rule broken in the repository at `root`, a folder that ends with a slash. */
+export async function checkImports(root: string): Promise<Violation[]> {
+  const files = await libraryFiles(root);
+  const found: Violation[] = [];
+  for (const file of files) found.push(...checkSource(file, await Deno.readTextFile(root + file)));
+  found.push(...checkGraph(root, files, await graphOf(root, files)));
+  for (const entry of await entryPoints(root)) found.push(...await checkQuiet(root, entry));
+  return found;
+}
+
+/** The library's own TypeScript, as paths from the root. */
+export async function libraryFiles(root: string, folder = ""): Promise<string[]> {
+  const files: string[] = [];
+  for await (const entry of Deno.readDir(root + folder)) {
+    const path = folder + entry.name;
+    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
+    if (entry.isDirectory && !matches(`${path}/`, OUTSIDE)) {
+      files.push(...await libraryFiles(root, `${path}/`));
+    } else if (entry.isFile && path.endsWith(".ts") && !matches(path, [...OUTSIDE, ...GUESTS])) {
+      files.push(path);
+    }
+  }
+  return files.sort();
+}
+
+async function graphOf(root: string, files: readonly string[]): Promise<Graph> {
+  // deno info takes one file: one that imports all.
+  const all = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    const url = (file: string): string => JSON.stringify(new URL(file, `file://${root}`).href);
+    await Deno.writeTextFile(all, files.map((file) => `import ${url(file)};`).join("\n"));
+    const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", all];
+    const { stdout } = await mustRun(Deno.execPath(), args, { cwd: root });
+    const graph = JSON.parse(stdout) as Graph;
+    return { modules: graph.modules.filter((module) => !module.specifier.endsWith(all)) };
+  } finally {
+    await Deno.remove(all);
+  }
+}
+
+function checkGraph(root: string, files: readonly string[], graph: Graph): Violation[] {
+  const found: Violation[] = [];
+  const prefix = `file://${root}`;
+  for (const file of files) {
+    if (!layerOf(file)) {
+      found.push({ file, line: 1, message: "in no layer: name it in scripts/import_rules.ts" });
+    }
+  }
+  for (const module of graph.modules) {
+    if (!module.specifier.startsWith(prefix)) continue;
+    const file = module.specifier.slice(prefix.length);
+    if (module.error) found.push({ file, line: 1, message: module.error });
+    for (const dependency of module.dependencies ?? []) {
+      const reference = dependency.code ?? dependency.type;
+      if (!reference?.specifier?.startsWith(prefix)) continue;
+      const message = refusal(file, reference.specifier.slice(prefix.length));
+      const line = (reference.span?.start.line ?? 0) + 1;
+      if (message !== null) found.push({ file, line, message });
+    }
+  }
+  return found;
+}
+
+/** Why `file` may not import `target` (paths from the root), or null where it may. */
+export function refusal(file: string, target: string): string | null {
+  const from = layerOf(file);
+  if (!from) return null;
+  const to = layerOf(target);
+  if (!to) return `imports ${target}, which is not part of the library`;
+  if (from === to && from.foldersApart && folderOf(file) !== folderOf(target)) {
+    return `imports ${target}: the folders of ${from.name} do not know each other`;
+  }
+  if (from === to && from.foldersApart || from.mayImport.includes(to.name)) return null;
+  return `imports ${target}: ${from.name} may import only ${
+    from.mayImport.join(", ") || "nothing"
+  }, not ${to.name}`;
+}
+
+function layerOf(file: string): Layer | undefined {
+  return LAYERS.find((layer) => matches(file, layer.files));
+}
+
+function folderOf(file: string): string {
+  return file.slice(0, file.lastIndexOf("/")).split("/").slice(0, file.startsWith("plugins/") ? 2 : 1).join(
+    "/",
+  );
+}
+
+async function entryPoints(root: string): Promise<string[]> {
+  const { exports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
+  const files = Object.values(exports as Record<string, string>);
+  // The command line is a program, which importing starts.
+  return files.map((path) => path.replace("./", "")).filter((path) => path !== "cli.ts");
+}
+
+/** Imports `entry` in a process without any permission, with nothing cached, and reads what it asked for. */
+async function checkQuiet(root: string, entry: string): Promise<Violation[]> {
+  const violation = (message: string): Violation[] => [{ file: entry, line: 1, message }];
+  const exists = await Deno.stat(root + entry).then(() => true, () => false);
+  if (!exists) return violation("is an entry point in deno.json, but there is no such file");
+  const folder = await Deno.makeTempDir();
+  try {
+    const audit = `${folder}/audit.jsonl`;
+    const args = ["run", "--no-prompt", "--no-remote", "--no-npm", "--no-lock", "--no-check", entry];
+    const { code, stdout, stderr } = await run(Deno.execPath(), args, {
+      cwd: root,
+      env: { DENO_DIR: `${folder}/cache`, DENO_AUDIT_PERMISSIONS: audit, NO_COLOR: "1" },
+      timeoutMs: 60_000,
+    });
+    if (code !== 0) {
+      return violation(`cannot be imported without permissions: ${stderr.trim().split("\n")[0]}`);
+    }
+    if (stdout !== "") return violation(`says something when imported: ${stdout.trim()}`);
+    const asked = await Deno.readTextFile(audit).catch(() => "");
+    return asked.trim().split("\n").filter(Boolean).flatMap((line) => {
+      const { permission, value } = JSON.parse(line);
+      return violation(`asks for the permission ${permission} (${value ?? "all"}) when imported`);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(HELP);
+    return 0;
+  }
+  const given = args[0] === "--root" ? args[1] : null;
+  const root = given ? `${await Deno.realPath(given)}/` : new URL("../", import.meta.url).pathname;
+  const found = await checkImports(root);
+  for (const { file, line, message } of found) console.error(`${file}:${line}: ${message}`);
+  const files = (await libraryFiles(root)).length;
+  console.log(found.length === 0 ? `Import rules: ${files} files, none broken` : `${found.length} broken`);
+  return found.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,118 @@
+/**
+ * Who may import whom, as data. `scripts/check_imports.ts` enforces it.
+ *
+ * @module
+ */
+
+/** A set of files that may import the same things. */
+export interface Layer {
+  /** Its name, as messages write it. */
+  name: string;
+  /** The files in it, as paths from the root; `*` stands for part of a name, `**` for any number of folders. */
+  files: readonly string[];
+  /** The layers its files may import from. */
+  mayImport: readonly string[];
+  /** True where a folder of the layer is closed to the other folders of the layer. */
+  foldersApart?: boolean;
+}
+
+/** From the ground up; a file belongs to the first layer that names it. */
+export const LAYERS: readonly Layer[] = [
+  { name: "errors", files: ["errors.ts"], mayImport: [] },
+  { name: "base", files: ["spn.ts", "ffi/abi.ts", "ffi/struct.ts"], mayImport: ["errors", "base"] },
+  { name: "raw", files: ["ffi/raw/**"], mayImport: ["errors", "base", "raw"] },
+  {
+    name: "core",
+    files: [
+      "ffi/backends/**",
+      "ffi/live.ts",
+      "ffi/machine_policy.ts",
+      "ffi/memory.ts",
+      "ffi/permissions.ts",
+      "ffi/platform.ts",
+      "ffi/status.ts",
+      "ffi/system.ts",
+      "ffi/transport/**",
+    ],
+    mayImport: ["errors", "base", "raw", "core"],
+  },
+  { name: "native", files: ["ffi/**"], mayImport: ["errors", "base", "raw", "core", "native"] },
+  {
+    name: "contract",
+    files: [
+      "plugins/policy.ts",
+      "plugins/provider.ts",
+      "plugins/registry.ts",
+      "plugins/requirements.ts",
+      "plugins/sandbox/**",
+    ],
+    mayImport: ["errors", "contract"],
+  },
+  { name: "plugins", files: ["plugins/mod.ts"], mayImport: ["errors", "base", "contract", "providers"] },
+  {
+    name: "providers",
+    files: ["plugins/*/**"],
+    mayImport: ["errors", "base", "raw", "core", "native", "contract"],
+    foldersApart: true,
+  },
+  {
+    name: "connections",
+    files: ["sockets/**", "directory/**"],
+    mayImport: ["errors", "base", "core", "native", "contract", "providers"],
+    foldersApart: true,
+  },
+  {
+    name: "face",
+    files: ["mod.ts", "testing.ts", "cli.ts", "cli/**"],
+    mayImport: [
+      "errors",
+      "base",
+      "core",
+      "native",
+      "contract",
+      "plugins",
+      "providers",
+      "connections",
+      "face",
+    ],
+  },
+];
+
+/** Files that are not the library: nothing of it may import them, and they may import anything. */
+export const OUTSIDE: readonly string[] = [
+  "scripts/**",
+  "tests/**",
+  "bench/**",
+  "examples/**",
+  ".cache/**",
+  "npm/**",
+];
+
+/** Sources in AssemblyScript: they share TypeScript's ending, not its rules. */
+export const GUESTS: readonly string[] = ["plugins/**/guest/**", "plugins/sdk/**"];
+
+/** Modules from elsewhere that a file of the library may import by a plain import statement. */
+export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {};
+
+/** Files that may reach built-in modules and packages of Node, through `getBuiltinModule` and `createRequire`. */
+export const NODE_DOORS: readonly string[] = [
+  "cli.ts",
+  "cli/**",
+  "ffi/backends/koffi.ts",
+  "ffi/machine_policy.ts",
+  "ffi/transport/node.ts",
+];
+
+/** Never to be named in the library, neither as an identifier nor in a string. */
+export const FORBIDDEN_NAME = /Unsafe[A-Z]\w*/;
+
+/** Whether `path` (from the root, with slashes) is one of `patterns`. */
+export function matches(path: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => toRegExp(pattern).test(path));
+}
+
+function toRegExp(pattern: string): RegExp {
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replace(/\*\*\/?|\*/g, (stars) => stars === "*" ? "[^/]*" : ".*");
+  return new RegExp(`^${source}$`);
+}

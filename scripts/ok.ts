@@ -1,0 +1,50 @@
+/**
+ * `deno task ok`: everything that must hold before a change is handed in, cheapest first.
+ *
+ * @module
+ */
+
+import denoJson from "../deno.json" with { type: "json" };
+import { run } from "./process.ts";
+
+const HELP = `Usage: deno task ok [--no-test] [--help]
+
+Checks formatting, lint, types, documentation, what JSR would refuse, and the import rules, then runs the tests.
+Goes on after a failure, so that one run shows all there is to mend. Exit code 1 where anything failed.
+
+  --no-test  leave the tests out`;
+
+const ROOT = new URL("../", import.meta.url).pathname;
+const ENTRIES = Object.values(denoJson.exports);
+
+/** Each check: what it is, and the arguments deno is run with. */
+const CHECKS: readonly [name: string, args: readonly string[]][] = [
+  ["formatting", ["fmt", "--check", "--quiet"]],
+  ["lint", ["lint", "--quiet"]],
+  ["types", ["run", "-A", "scripts/check.ts"]],
+  ["documentation", ["doc", "--lint", ...ENTRIES]],
+  ["what JSR accepts", ["publish", "--dry-run", "--allow-dirty", "--no-check", "--quiet"]],
+  ["import rules", ["run", "-A", "scripts/check_imports.ts"]],
+];
+const TESTS: readonly [string, readonly string[]] = ["tests", ["run", "-A", "scripts/test.ts"]];
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(HELP);
+    return 0;
+  }
+  const failed: string[] = [];
+  for (const [name, command] of args.includes("--no-test") ? CHECKS : [...CHECKS, TESTS]) {
+    const show = name === "tests";
+    const { code, stdout, stderr } = await run(Deno.execPath(), command, { cwd: ROOT, show });
+    if (code !== 0) {
+      failed.push(name);
+      if (!show) console.log(`${stdout}${stderr}`.trimEnd());
+    }
+    console.log(`${code === 0 ? "ok    " : "FAILED"}  ${name}`);
+  }
+  if (failed.length > 0) console.log(`\nNot ok: ${failed.join(", ")}`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
