@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ensureDotnet } from "./dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
 import { closing, readJUnit, type Tally } from "./junit.ts";
@@ -14,7 +15,7 @@ const HELP = `Usage: deno task test [--no-install] [arguments of deno test]
 Runs tests/ on Deno, apart from tests/windows and tests/npm, which have tasks of their own.
 Every argument but these two goes to deno test: files, folders, --filter, --fail-fast ...
 
-  --no-install  install no Debian packages; tests that need them are skipped
+  --no-install  install no Debian packages, fetch no .NET; tests that need them are skipped
   --help        show this
 
 Examples:
@@ -42,6 +43,8 @@ const REPORT = new URL("../.cache/junit.xml", import.meta.url);
 export async function preparePeers(install: boolean): Promise<void> {
   const missing = await ensurePackages(PACKAGES, { install });
   if (missing !== null) console.log(`Peers: some tests will be skipped: ${missing}`);
+  const dotnet = await ensureDotnet({ install });
+  if ("reason" in dotnet) console.log(`Peers: .NET tests will be skipped: ${dotnet.reason}`);
 }
 
 /** The reasons that `test()` of tests/support/runner.ts printed, by test name. */
