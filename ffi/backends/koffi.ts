@@ -5,6 +5,7 @@
  */
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
+import { UnsupportedPlatformError } from "../../errors.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
 
 interface KoffiFunction {
@@ -66,7 +67,17 @@ export function koffiBackend(): Backend {
   const load = (): Koffi => {
     // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
     const { createRequire } = process.getBuiltinModule("node:module");
-    return koffi ??= createRequire(import.meta.url)("koffi") as Koffi;
+    try {
+      return koffi ??= createRequire(import.meta.url)("koffi") as Koffi;
+    } catch (cause) {
+      // Under --permission without --allow-addons it is there and may not be loaded: another error's business.
+      if ((cause as { code?: string }).code !== "MODULE_NOT_FOUND") throw cause;
+      const instead = "Install the package with its dependencies: npm install koffi";
+      throw new UnsupportedPlatformError("koffi, through which Node calls native libraries, is missing", {
+        dll: "koffi",
+        instead,
+      }, { cause });
+    }
   };
   return {
     runtime: "node",
