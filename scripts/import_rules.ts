@@ -94,6 +94,11 @@ export const GUESTS: readonly string[] = ["plugins/**/guest/**", "plugins/sdk/**
 /** Modules from elsewhere that a file of the library may import by a plain import statement. */
 export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {};
 
+/** Modules from elsewhere of which a file may import types: nothing of them is left at run time. */
+export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
+  "ffi/transport/node*.ts": ["node:net"],
+};
+
 /** Files that may reach built-in modules and packages of Node, through `getBuiltinModule` and `createRequire`. */
 export const NODE_DOORS: readonly string[] = [
   "cli.ts",

@@ -42,11 +42,20 @@ function unescape(text: string): string {
   });
 }
 
-/** The two lists and the closing line every test task ends with. */
-export function closing(tally: Tally, reasons: ReadonlyMap<string, string>): string {
+/** The reason that `test()` of tests/support/runner.ts printed for a skipped test, or null. */
+export function skipReason(name: string, output: string): string | null {
+  const start = `SKIP ${name}: `;
+  const line = output.split("\n").find((line) => line.startsWith(start));
+  return line?.slice(start.length) ?? null;
+}
+
+/** The two lists and the closing line every test task ends with; `output` is what the tests printed. */
+export function closing(tally: Tally, output: string): string {
   const lines: string[] = [];
   if (tally.skipped.length > 0) lines.push("", "Skipped:");
-  for (const name of tally.skipped) lines.push(`  ${name}: ${reasons.get(name) ?? "no reason was given"}`);
+  for (const name of tally.skipped) {
+    lines.push(`  ${name}: ${skipReason(name, output) ?? "no reason was given"}`);
+  }
   if (tally.failed.length > 0) lines.push("", "Failed:", ...tally.failed.map((name) => `  ${name}`));
   const counts = `${tally.passed} passed, ${tally.failed.length} failed, ${tally.skipped.length} skipped`;
   return [...lines, "", counts].join("\n");

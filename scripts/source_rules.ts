@@ -6,7 +6,7 @@
  */
 
 import ts from "typescript";
-import { EXTERNAL, FORBIDDEN_NAME, matches, NODE_DOORS } from "./import_rules.ts";
+import { EXTERNAL, EXTERNAL_TYPES, FORBIDDEN_NAME, matches, NODE_DOORS } from "./import_rules.ts";
 
 /** One broken rule. */
 export interface Violation {
@@ -54,7 +54,8 @@ function checkNode(node: ts.Node, file: string, report: (node: ts.Node, message:
     }
   }
   const from = importedFrom(node);
-  if (from !== null && !isRelative(from.text) && !allowedExternal(file, from.text)) {
+  const allowed = isTypeOnly(node) ? [EXTERNAL, EXTERNAL_TYPES] : [EXTERNAL];
+  if (from !== null && !isRelative(from.text) && !allowed.some((table) => allows(table, file, from.text))) {
     report(
       from,
       `${from.text} comes from elsewhere: the library imports only itself (EXTERNAL lists exceptions)`,
@@ -96,8 +97,13 @@ function importedFrom(node: ts.Node): ts.StringLiteralLike | null {
   return null;
 }
 
-function allowedExternal(file: string, specifier: string): boolean {
-  return Object.entries(EXTERNAL).some(([pattern, allowed]) =>
+function isTypeOnly(node: ts.Node): boolean {
+  if (ts.isImportDeclaration(node)) return node.importClause?.isTypeOnly ?? false;
+  return ts.isExportDeclaration(node) ? node.isTypeOnly : ts.isImportTypeNode(node);
+}
+
+function allows(table: typeof EXTERNAL, file: string, specifier: string): boolean {
+  return Object.entries(table).some(([pattern, allowed]) =>
     matches(file, [pattern]) && allowed.some((name) => specifier === name || specifier.startsWith(`${name}/`))
   );
 }

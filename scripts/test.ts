@@ -7,7 +7,7 @@
 import { ensureDotnet } from "./dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
-import { closing, readJUnit, type Tally } from "./junit.ts";
+import { closing, readJUnit, skipReason, type Tally } from "./junit.ts";
 import { run } from "./process.ts";
 
 const HELP = `Usage: deno task test [--no-install] [arguments of deno test]
@@ -47,12 +47,6 @@ export async function preparePeers(install: boolean): Promise<void> {
   if ("reason" in dotnet) console.log(`Peers: .NET tests will be skipped: ${dotnet.reason}`);
 }
 
-/** The reasons that `test()` of tests/support/runner.ts printed, by test name. */
-export function skipReasons(output: string): Map<string, string> {
-  const lines = output.matchAll(/^SKIP (.+?): (.+)$/gm);
-  return new Map(Array.from(lines, ([, name, reason]) => [name, reason]));
-}
-
 /** The tally of a run on Deno, set right where its report is not: modules that could not be run, filtered tests. */
 export function denoTally(xml: string, output: string, code: number): Tally {
   const tally = readJUnit(xml);
@@ -60,8 +54,7 @@ export function denoTally(xml: string, output: string, code: number): Tally {
   const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
   for (const [, file] of plain.matchAll(/^Uncaught error from (\S+) FAILED$/gm)) tally.failed.push(file);
   if (/ filtered out /.test(plain)) {
-    const reasons = skipReasons(plain);
-    tally.skipped = tally.skipped.filter((name) => reasons.has(name));
+    tally.skipped = tally.skipped.filter((name) => skipReason(name, plain) !== null);
   }
   if (code !== 0 && tally.failed.length === 0) tally.failed.push(`deno test ended with ${code}`);
   return tally;
@@ -85,7 +78,7 @@ async function main(args: string[]): Promise<number> {
   });
   const xml = await Deno.readTextFile(REPORT).catch(() => "");
   const tally = denoTally(xml, stdout, code);
-  console.log(closing(tally, skipReasons(stdout)));
+  console.log(closing(tally, stdout));
   return tally.failed.length === 0 && tally.passed > 0 ? 0 : 1;
 }
 

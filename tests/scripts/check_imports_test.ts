@@ -24,6 +24,8 @@ const GOOD: Record<string, string> = {
   "plugins/ntlm/guest/index.ts": "export function f(): i32 { return unchecked(1); }",
   "sockets/connect.ts": 'export { E } from "../plugins/provider.ts";',
   "directory/mod.ts": 'export { at } from "../ffi/system.ts";',
+  "ffi/transport/node.ts":
+    'import type { Socket } from "node:net";\nexport type S = Socket | import("node:net").Server;',
   "mod.ts":
     'export * from "./sockets/connect.ts";\nexport const later = () => import("./plugins/ntlm/mod.ts");',
   "tests/a_test.ts": 'import "../mod.ts";\nDeno.UnsafePointer;',
@@ -151,6 +153,12 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
     "ffi/system.ts",
     'import "node:fs";',
     "node:fs comes from elsewhere",
+  ],
+  [
+    "where types may be imported, code may not",
+    "ffi/transport/node.ts",
+    'import { Socket } from "node:net";\nexport const s = Socket;',
+    "ffi/transport/node.ts:1: node:net comes from elsewhere",
   ],
   [
     "a re-export from a package is refused",

@@ -7,27 +7,32 @@ import strict, { AssertionError } from "node:assert/strict";
 
 export { AssertionError };
 
+/** The message as a last argument, or none: Node takes an explicit undefined for a wrong argument. */
+function said(message?: string): [] | [string] {
+  return message === undefined ? [] : [message];
+}
+
 // deno-lint-ignore no-explicit-any
 type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
 
 /** Fails unless `value` is truthy. */
 export function assert(value: unknown, message?: string): asserts value {
-  strict.ok(value, message);
+  strict.ok(value, ...said(message));
 }
 
 /** Fails unless both are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  strict.deepStrictEqual(actual, expected, message);
+  strict.deepStrictEqual(actual, expected, ...said(message));
 }
 
 /** Fails where both are deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string): void {
-  strict.notDeepStrictEqual(actual, expected, message);
+  strict.notDeepStrictEqual(actual, expected, ...said(message));
 }
 
 /** Fails unless both are the same value. */
 export function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): asserts actual is T {
-  strict.strictEqual(actual, expected, message);
+  strict.strictEqual(actual, expected, ...said(message));
 }
 
 /** Fails where `value` is null or undefined. */
@@ -54,12 +59,12 @@ export function assertStringIncludes(text: string, part: string, message?: strin
 
 /** Fails unless `text` matches `pattern`. */
 export function assertMatch(text: string, pattern: RegExp, message?: string): void {
-  strict.match(text, pattern, message);
+  strict.match(text, pattern, ...said(message));
 }
 
 /** Fails always. */
 export function fail(message?: string): never {
-  strict.fail(message);
+  strict.fail(...said(message));
 }
 
 function check<E extends Error>(error: unknown, type?: ErrorClass<E>, part?: string): E {
