@@ -1,0 +1,109 @@
+/**
+ * `deno task npm`: builds the npm package into npm/ and packs it. With dnt where JSR can be reached, else with
+ * `deno pack` and esbuild; the same description goes into both (scripts/npm_package.ts), and the same acceptance
+ * tests hold both to it (tests/npm).
+ *
+ * @module
+ */
+
+import { build, stop } from "esbuild";
+import { jsrReachable } from "./import_map.ts";
+import { DOCUMENTS, ENTRIES, OLDEST_NODE, packageJson } from "./npm_package.ts";
+import { mustRun } from "./process.ts";
+
+const HELP = `Usage: deno task npm [--pack | --dnt]
+
+Builds the npm package into npm/, and the tarball beside it in the repository's root.
+
+  --dnt   with jsr:@deno/dnt; the default where JSR can be reached
+  --pack  with deno pack and esbuild; the default elsewhere
+  --help  show this`;
+
+const ROOT = new URL("../", import.meta.url).pathname;
+const OUT = `${ROOT}npm`;
+
+/** Builds the package and resolves to the path of its tarball. */
+export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
+  const chosen = way ?? (await jsrReachable() ? "dnt" : "pack");
+  await Deno.remove(OUT, { recursive: true }).catch(() => {});
+  if (chosen === "dnt") {
+    await mustRun(Deno.execPath(), ["run", "-A", "scripts/build_npm_dnt.ts"], { cwd: ROOT });
+  } else await pack();
+  const description = packageJson(chosen === "dnt" ? "./esm" : ".");
+  await Deno.writeTextFile(`${OUT}/package.json`, `${JSON.stringify(description, null, 2)}\n`);
+  for (const program of Object.values(description.bin)) await nodeProgram(`${OUT}/${program}`);
+  for (const name of DOCUMENTS) await Deno.copyFile(ROOT + name, `${OUT}/${name}`);
+  const { name, version } = description;
+  const args = ["pack", "--silent", "--pack-destination", ROOT, OUT];
+  const { stdout } = await mustRun("npm", args, { cwd: OUT });
+  console.log(`Built ${name} ${version} with ${chosen === "dnt" ? "dnt" : "deno pack and esbuild"}`);
+  return ROOT + stdout.trim().split("\n").at(-1);
+}
+
+/** Without JSR: what `deno pack` makes, brought down to the oldest supported Node. */
+async function pack(): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const tarball = `${folder}/packed.tgz`;
+    await mustRun(Deno.execPath(), ["pack", "--allow-dirty", "--no-source-maps", "-o", tarball], {
+      cwd: ROOT,
+    });
+    await mustRun("tar", ["-xzf", tarball, "-C", folder]);
+    await lower(`${folder}/package`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Copies what belongs in the package from `packed` to npm/, in a syntax that the oldest supported Node has. */
+async function lower(packed: string): Promise<void> {
+  const files = await listFiles(packed);
+  const scripts = files.filter((file) => file.endsWith(".js"));
+  for (const entry of Object.values(ENTRIES).map((path) => path.replace("./", "").replace(/\.ts$/, ".js"))) {
+    if (!scripts.includes(entry)) throw new Error(`deno pack left out the entry point ${entry}`);
+  }
+  try {
+    // Module by module: the package keeps the tree of the sources, which its tests import from.
+    await build({
+      entryPoints: scripts.map((file) => `${packed}/${file}`),
+      outdir: OUT,
+      outbase: packed,
+      bundle: false,
+      format: "esm",
+      platform: "node",
+      target: `node${OLDEST_NODE}`,
+      logLevel: "warning",
+    });
+  } finally {
+    await stop();
+  }
+  // Everything else that deno pack collects is sources that no entry point reaches.
+  for (const file of files.filter((file) => file.endsWith(".d.ts"))) {
+    await Deno.mkdir(`${OUT}/${file}`.replace(/\/[^/]*$/, ""), { recursive: true });
+    await Deno.copyFile(`${packed}/${file}`, `${OUT}/${file}`);
+  }
+}
+
+/** Makes the command line a program that Node runs. */
+async function nodeProgram(path: string): Promise<void> {
+  const text = (await Deno.readTextFile(path)).replace(/^#!.*\n/, "");
+  await Deno.writeTextFile(path, `#!/usr/bin/env node\n${text}`);
+  await Deno.chmod(path, 0o755);
+}
+
+async function listFiles(folder: string, below = ""): Promise<string[]> {
+  const files: string[] = [];
+  for await (const entry of Deno.readDir(`${folder}/${below}`)) {
+    const path = below + entry.name;
+    files.push(...entry.isDirectory ? await listFiles(folder, `${path}/`) : [path]);
+  }
+  return files.sort();
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) console.log(HELP);
+  else {
+    const way = Deno.args.includes("--dnt") ? "dnt" : Deno.args.includes("--pack") ? "pack" : undefined;
+    console.log(await buildNpm(way));
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * What the npm package is, said once for both ways to build it.
+ *
+ * @module
+ */
+
+import denoJson from "../deno.json" with { type: "json" };
+
+/** The oldest Node that is supported. */
+export const OLDEST_NODE = 22;
+
+/** The entry points: the name under which each is imported, and its module in the sources. */
+export const ENTRIES: Readonly<Record<string, string>> = denoJson.exports;
+
+/** The module of the command line, as a path from the root. */
+export const CLI = "cli.ts";
+
+/** Files that go into the package as they are. */
+export const DOCUMENTS: readonly string[] = ["README.md", "LICENSE", "CHANGELOG.md"];
+
+/** The part of package.json that is the same however the package is built. */
+export interface PackageJson {
+  /** Its name on the registry. */
+  name: string;
+  /** Its version. */
+  version: string;
+  /** What it is, in a sentence. */
+  description: string;
+  /** What to find it by. */
+  keywords: string[];
+  /** The licence's SPDX name. */
+  license: string;
+  /** ECMAScript modules only. */
+  type: "module";
+  /** The Node it runs on. */
+  engines: { node: string };
+  /** Programs it brings, by name. */
+  bin: Record<string, string>;
+  /** Each entry point's types and code. */
+  exports: Record<string, { types: string; default: string } | string>;
+  /** The modules that do something when imported; whatever else is not used may be left out of a bundle. */
+  sideEffects: string[];
+  /** The packages it needs. */
+  dependencies: Record<string, string>;
+}
+
+/** package.json for a build whose modules lie in `folder` of the package (`"."` or `"./esm"`). */
+export function packageJson(folder: string): PackageJson {
+  const built = (module: string, ending: string): string =>
+    `${folder}/${module.replace("./", "").replace(/\.ts$/, ending)}`;
+  const exports: PackageJson["exports"] = {};
+  for (const [name, module] of Object.entries(ENTRIES)) {
+    exports[name] = { types: built(module, ".d.ts"), default: built(module, ".js") };
+  }
+  return {
+    name: denoJson.name,
+    version: denoJson.version,
+    description:
+      "Authenticated, signed and encrypted sockets with the security of Windows domains: Kerberos and Negotiate " +
+      "through SSPI or GSS-API, interoperable with .NET's NegotiateStream.",
+    keywords: ["kerberos", "negotiate", "spnego", "sspi", "gssapi", "ntlm", "ipsec", "socket", "windows"],
+    license: denoJson.license,
+    type: "module",
+    engines: { node: `>=${OLDEST_NODE}` },
+    bin: { "secure-sockets": built(CLI, ".js") },
+    exports: { ...exports, "./package.json": "./package.json" },
+    sideEffects: [built(CLI, ".js")],
+    dependencies: { koffi: denoJson.imports.koffi.replace("npm:koffi@", "") },
+  };
+}
