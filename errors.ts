@@ -26,6 +26,7 @@ export abstract class SecureSocketError extends Error {
 
 /** What a system function answered: always the `cause` of one of the other errors. */
 export class NativeError extends SecureSocketError {
+  /** Always `"NativeError"`. */
   override readonly name = "NativeError";
   /** Always `"NATIVE"`. */
   readonly code = "NATIVE";
@@ -70,6 +71,7 @@ export type AuthenticationReason =
 
 /** Authentication failed, was refused by the peer, or has run out. */
 export class AuthenticationError extends SecureSocketError {
+  /** Always `"AuthenticationError"`. */
   override readonly name = "AuthenticationError";
   /** Always `"AUTHENTICATION"`. */
   readonly code = "AUTHENTICATION";
@@ -85,6 +87,7 @@ export class AuthenticationError extends SecureSocketError {
 
 /** The connection would have been weaker than what was required; nothing was sent. */
 export class SecurityRequirementError extends SecureSocketError {
+  /** Always `"SecurityRequirementError"`. */
   override readonly name = "SecurityRequirementError";
   /** Always `"SECURITY_REQUIREMENT"`. */
   readonly code = "SECURITY_REQUIREMENT";
@@ -117,6 +120,7 @@ export type ProtocolReason =
 
 /** The bytes that arrived (or were about to leave) are not what the protocol allows. */
 export class ProtocolError extends SecureSocketError {
+  /** Always `"ProtocolError"`. */
   override readonly name = "ProtocolError";
   /** Always `"PROTOCOL"`. */
   readonly code = "PROTOCOL";
@@ -132,6 +136,7 @@ export class ProtocolError extends SecureSocketError {
 
 /** Something took longer than its time-out. */
 export class TimeoutError extends SecureSocketError {
+  /** Always `"TimeoutError"`. */
   override readonly name = "TimeoutError";
   /** Always `"TIMEOUT"`. */
   readonly code = "TIMEOUT";
@@ -147,6 +152,7 @@ export class TimeoutError extends SecureSocketError {
 
 /** The plain connection underneath could not be made, or broke. */
 export class TransportError extends SecureSocketError {
+  /** Always `"TransportError"`. */
   override readonly name = "TransportError";
   /** Always `"TRANSPORT"`. */
   readonly code = "TRANSPORT";
@@ -162,6 +168,7 @@ export class TransportError extends SecureSocketError {
 
 /** A permission of the runtime, or a right of the operating system, is missing. */
 export class PermissionError extends SecureSocketError {
+  /** Always `"PermissionError"`. */
   override readonly name = "PermissionError";
   /** Always `"PERMISSION"`. */
   readonly code = "PERMISSION";
@@ -190,6 +197,7 @@ export interface Missing {
 
 /** This operating system, or this version of a library, does not have what was asked for. */
 export class UnsupportedPlatformError extends SecureSocketError {
+  /** Always `"UnsupportedPlatformError"`. */
   override readonly name = "UnsupportedPlatformError";
   /** Always `"UNSUPPORTED_PLATFORM"`. */
   readonly code = "UNSUPPORTED_PLATFORM";
@@ -221,6 +229,7 @@ export interface RejectedProvider {
 
 /** No provider of the registry is available here, allowed, and strong enough. */
 export class ProviderNotFoundError extends SecureSocketError {
+  /** Always `"ProviderNotFoundError"`. */
   override readonly name = "ProviderNotFoundError";
   /** Always `"PROVIDER_NOT_FOUND"`. */
   readonly code = "PROVIDER_NOT_FOUND";
@@ -240,6 +249,7 @@ export class ProviderNotFoundError extends SecureSocketError {
 
 /** A sandboxed provider's module was refused before it ran. */
 export class ProviderRejectedError extends SecureSocketError {
+  /** Always `"ProviderRejectedError"`. */
   override readonly name = "ProviderRejectedError";
   /** Always `"PROVIDER_REJECTED"`. */
   readonly code = "PROVIDER_REJECTED";
@@ -258,6 +268,7 @@ export class ProviderRejectedError extends SecureSocketError {
 
 /** A sandboxed provider trapped; its instance is gone. */
 export class ProviderTrapError extends SecureSocketError {
+  /** Always `"ProviderTrapError"`. */
   override readonly name = "ProviderTrapError";
   /** Always `"PROVIDER_TRAP"`. */
   readonly code = "PROVIDER_TRAP";
@@ -270,6 +281,7 @@ export class ProviderTrapError extends SecureSocketError {
 
 /** A sandboxed provider used up what it was allowed; its instance is gone. */
 export class ProviderLimitError extends SecureSocketError {
+  /** Always `"ProviderLimitError"`. */
   override readonly name = "ProviderLimitError";
   /** Always `"PROVIDER_LIMIT"`. */
   readonly code = "PROVIDER_LIMIT";
@@ -291,6 +303,7 @@ export class ProviderLimitError extends SecureSocketError {
 
 /** The object is not in a state that allows the call: closed, not yet authenticated, or busy. */
 export class StateError extends SecureSocketError {
+  /** Always `"StateError"`. */
   override readonly name = "StateError";
   /** Always `"STATE"`. */
   readonly code = "STATE";

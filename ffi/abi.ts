@@ -61,7 +61,8 @@ export type AbiArguments<P extends FnSpec["params"]> = {
   -readonly [K in keyof P]: P[K] extends readonly [string, infer T extends AbiType] ? AbiArgument<T> : never;
 };
 
-type Threaded<F extends LibrarySpec["fns"]> = {
+/** The names of the functions that can be called on another thread. */
+export type Threaded<F extends LibrarySpec["fns"]> = {
   [K in keyof F]: F[K] extends { readonly threaded: true } ? K : never;
 }[keyof F];
 

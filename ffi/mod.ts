@@ -6,7 +6,8 @@
  */
 
 export type * from "./abi.ts";
-export { acquireCredentials } from "./credentials.ts";
+export { acquireCredentials, openLibrary } from "./open_library.ts";
+export type { Grant } from "./permissions.ts";
 export { cString, type Memory, pinned, wideString } from "./memory.ts";
 export * from "./raw/advapi32.ts";
 export * from "./raw/gssapi.ts";
@@ -25,4 +26,3 @@ export type {
 } from "./security_context.ts";
 export { struct } from "./struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./struct.ts";
-export { NativeSystem, openSystem, type System, type SystemOptions } from "./system.ts";

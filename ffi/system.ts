@@ -49,7 +49,7 @@ export type SystemAvailability =
 /** What this machine and process can do, as plain data. */
 export interface SystemCapabilities {
   /** The operating system. */
-  readonly os: Place["os"];
+  readonly os: "windows" | "linux" | "darwin" | "other";
   /** The JavaScript runtime. */
   readonly runtime: "deno" | "node";
   /** True where the native side is a simulator. */

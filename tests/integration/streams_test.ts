@@ -14,7 +14,7 @@ import {
   ProtocolError,
   secure,
   type SecureConn,
-  SecurityRequirementError,
+  type SecurityRequirementError,
   type System,
 } from "../../mod.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";

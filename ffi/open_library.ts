@@ -1,0 +1,38 @@
+/**
+ * Raw access for those who need a function this library has no safe form of.
+ *
+ * @module
+ */
+
+import type { Library, LibrarySpec } from "./abi.ts";
+import { acquireCredentials as acquire } from "./credentials.ts";
+import type { Grant } from "./permissions.ts";
+import type { CredentialsRequest, SecurityCredentials } from "./security_context.ts";
+import { nativeSystem, type System } from "./system.ts";
+
+/**
+ * A library's functions as they are: what is passed to them is not checked, and what they return is a status.
+ *
+ * @param system who opens the library, and closes it with itself.
+ * @param grant the grant it stands under; the system must hold it.
+ * @param spec one of the tables of this module.
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is none.
+ */
+export function openLibrary<L extends LibrarySpec>(system: System, grant: Grant, spec: L): Library<L> {
+  return nativeSystem(system).library(grant, spec);
+}
+
+/**
+ * Credentials for security contexts without a connection around them: for protocols that carry the tokens
+ * themselves, such as HTTP's Negotiate or SASL.
+ *
+ * @param signal abandons the wait.
+ * @throws AuthenticationError, PermissionError, UnsupportedPlatformError; the signal's reason, unchanged.
+ */
+export function acquireCredentials(
+  system: System,
+  request: CredentialsRequest,
+  signal?: AbortSignal,
+): Promise<SecurityCredentials> {
+  return acquire(nativeSystem(system), request, signal);
+}
