@@ -36,6 +36,7 @@ export async function acquireCredentials(
 }
 
 function acquireNative(system: NativeSystem, request: CredentialsRequest): Promise<SecurityCredentials> {
+  system.requireOpen();
   let native = natives.get(system);
   if (native === undefined) natives.set(system, native = openNative(system));
   return "gss" in native
@@ -55,15 +56,16 @@ async function abandonable<T extends { close(): void }>(
   pending: Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  let abandon!: (reason: unknown) => void;
-  const abandoned = new Promise<never>((_, reject) => abandon = reject);
-  const onAbort = (): void => {
-    pending.then((late) => late.close(), () => {});
-    abandon(signal.reason);
-  };
+  const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
+  const onAbort = (): void => abandon(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([pending, abandoned]);
+    const result = await Promise.race([pending, abandoned]);
+    signal.throwIfAborted();
+    return result;
+  } catch (error) {
+    if (signal.aborted) pending.then((late) => late.close(), () => {});
+    throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

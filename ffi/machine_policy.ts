@@ -34,10 +34,10 @@ const MAX_BYTES = 65536;
 interface Files {
   Deno?: {
     permissions: { querySync(query: { name: "read"; path: string }): { state: string } };
-    readTextFileSync(path: string): string;
+    readFileSync(path: string): Uint8Array;
   };
   process?: {
-    getBuiltinModule(name: "node:fs"): { readFileSync(path: string, encoding: "utf8"): string };
+    getBuiltinModule(name: "node:fs"): { readFileSync(path: string): Uint8Array };
   };
 }
 
@@ -51,11 +51,20 @@ export type FileCalls = Calls<LibrarySpec & { readonly fns: typeof FILE_FNS }>;
  * @param wide whether those functions take UTF-16, as on Windows.
  */
 export function readMachinePolicy(path: string, native: () => FileCalls, wide: boolean): MachinePolicyText {
-  const found = readByRuntime(path) ?? readNatively(path, native, wide);
-  if (found.state === "present" && found.text.length > MAX_BYTES) {
-    return { state: "unreadable", path, reason: `it is longer than ${MAX_BYTES} bytes` };
+  return readByRuntime(path) ?? readNatively(path, native, wide);
+}
+
+function unreadable(path: string, reason: string): MachinePolicyText {
+  return { state: "unreadable", path, reason };
+}
+
+function present(path: string, bytes: Uint8Array): MachinePolicyText {
+  if (bytes.length > MAX_BYTES) return unreadable(path, `it is longer than ${MAX_BYTES} bytes`);
+  try {
+    return { state: "present", path, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    return unreadable(path, "it is not UTF-8");
   }
-  return found;
 }
 
 function readByRuntime(path: string): MachinePolicyText | undefined {
@@ -63,15 +72,13 @@ function readByRuntime(path: string): MachinePolicyText | undefined {
   const deno = currentRuntime() === "deno";
   if (deno && Deno!.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
   try {
-    const text = deno
-      ? Deno!.readTextFileSync(path)
-      : process!.getBuiltinModule("node:fs").readFileSync(path, "utf8");
-    return { state: "present", path, text };
+    const files = deno ? Deno! : process!.getBuiltinModule("node:fs");
+    return present(path, files.readFileSync(path));
   } catch (error) {
     const { code, name, message } = error as Error & { code?: string };
     if (code === "ENOENT" || code === "ENOTDIR" || name === "NotFound") return { state: "absent", path };
     if (code === "ERR_ACCESS_DENIED") return undefined;
-    return { state: "unreadable", path, reason: message };
+    return unreadable(path, message);
   }
 }
 
@@ -84,14 +91,36 @@ function readNatively(path: string, native: () => FileCalls, wide: boolean): Mac
   }
   const text = wide ? wideString : cString;
   const name = text(path);
-  if (call.access(name, 0) !== 0) return { state: "absent", path };
+  if (call.access(name, EXISTS) !== 0) {
+    const absent = wide ? call.access(name, EXISTS) === ENOENT : certainlyAbsent(path, call);
+    return absent ? { state: "absent", path } : unreadable(path, "this account may not look for it");
+  }
   const stream = call.fopen(name, text("rb"));
-  if (stream === 0n) return { state: "unreadable", path, reason: "this account may not read it" };
+  if (stream === 0n) return unreadable(path, "this account may not read it");
   try {
     const buffer = pinned(MAX_BYTES + 1);
     const length = Number(call.fread(buffer, 1n, BigInt(buffer.length), stream));
-    return { state: "present", path, text: new TextDecoder().decode(buffer.subarray(0, length)) };
+    return present(path, buffer.subarray(0, length));
   } finally {
     call.fclose(stream);
   }
+}
+
+/** Modes of `access`. */
+const EXISTS = 0;
+const SEARCH = 1;
+/** What `_waccess_s`, which gives its error, says of a file that is not there. */
+const ENOENT = 2;
+
+/**
+ * Whether a file that `access` did not find is not there, rather than in a folder that may not be searched: no error
+ * code comes back through a foreign call, so the folders above are asked. Fails closed.
+ */
+function certainlyAbsent(path: string, call: FileCalls): boolean {
+  for (let end = path.lastIndexOf("/"); end >= 0; end = path.lastIndexOf("/", end - 1)) {
+    const folder = cString(path.slice(0, end) || "/");
+    if (call.access(folder, SEARCH) === 0) return true;
+    if (call.access(folder, EXISTS) === 0 || end === 0) return false;
+  }
+  return false;
 }

@@ -13,11 +13,11 @@ type MemoryLibrary = LibrarySpec & { readonly fns: typeof MEMORY_FNS };
 /** Reads and addresses native memory. */
 export interface Memory {
   /**
-   * The address of a buffer's first byte. It stays true only for buffers of {@linkcode pinned}, or within one
-   * synchronous run of native calls for any buffer over 64 bytes.
+   * The address of a buffer's first byte, true for as long as the buffer is reachable: handing a small array, which
+   * lives inside the collected heap, to a foreign function moves it out of there for good.
    */
   addressOf(buffer: Uint8Array): bigint;
-  /** A copy of `length` bytes at `address`; the caller vouches for both. */
+  /** A copy of `length` bytes at `address`; the caller vouches for both. Throws a RangeError for address 0. */
   read(address: bigint, length: number): Uint8Array;
   /** Fills `into` from `address`; the caller vouches for it. */
   readInto(address: bigint, into: Uint8Array): void;
@@ -56,7 +56,9 @@ const MAX_UNITS = 65536;
 /** Memory access through a library whose table holds {@linkcode MEMORY_FNS}. */
 export function memoryOf(call: Calls<MemoryLibrary>): Memory {
   const readInto = (address: bigint, into: Uint8Array): void => {
-    if (into.length > 0) call.copyFrom(into, address, BigInt(into.length));
+    if (into.length === 0) return;
+    if (address === 0n) throw new RangeError(`Cannot read ${into.length} bytes at address 0`);
+    call.copyFrom(into, address, BigInt(into.length));
   };
   const read = (address: bigint, length: number): Uint8Array => {
     const bytes = pinned(length);
@@ -81,7 +83,9 @@ export function memoryOf(call: Calls<MemoryLibrary>): Memory {
     read,
     readInto,
     write(address, bytes) {
-      if (bytes.length > 0) call.copyTo(address, bytes, BigInt(bytes.length));
+      if (bytes.length === 0) return;
+      if (address === 0n) throw new RangeError(`Cannot write ${bytes.length} bytes at address 0`);
+      call.copyTo(address, bytes, BigInt(bytes.length));
     },
     cString: (address) => address === 0n ? "" : new TextDecoder().decode(terminated(address, 1)),
     wideString: (address) => address === 0n ? "" : new TextDecoder("utf-16le").decode(terminated(address, 2)),

@@ -7,6 +7,7 @@
 
 import { AuthenticationError, ProtocolError, StateError } from "../errors.ts";
 import { track } from "./live.ts";
+import { pinned } from "./memory.ts";
 
 /** How far a server may act in the name of its client, weakest first. */
 export type ImpersonationLevel = "anonymous" | "identify" | "impersonate" | "delegate";
@@ -127,6 +128,26 @@ export interface SecurityContext extends Disposable {
 /** The longest token either end accepts: what [MS-NNS] can carry. */
 export const MAX_TOKEN_BYTES = 0xffff;
 
+/**
+ * Checks what a context is made from; nothing is held yet.
+ *
+ * @throws TypeError where a client has no target or channel bindings are no bytes.
+ */
+export function checkContextRequest(role: "client" | "server", request: ContextRequest): void {
+  const { target, channelBindings } = request;
+  if (role === "client" && (typeof target !== "string" || target === "" || target.includes("\u0000"))) {
+    throw new TypeError("target must name the server's principal, for instance host/web.example.test");
+  }
+  if (channelBindings === undefined) return;
+  if (!(channelBindings instanceof Uint8Array) || channelBindings.length === 0) {
+    throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
+  }
+}
+
+function checkBytes(name: string, value: unknown): void {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
+}
+
 /** Keeps the rules that do not depend on the operating system; `native` members do the work. */
 export abstract class ContextBase implements SecurityContext {
   readonly #role: "client" | "server";
@@ -134,6 +155,8 @@ export abstract class ContextBase implements SecurityContext {
   #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
   #legs = 0;
   #closeAfterStep = false;
+  /** The peer's token while a leg is under way: the native side knows its address only. */
+  #token: Uint8Array | null = null;
   #expiresAtMs = Infinity;
 
   protected constructor(role: "client" | "server") {
@@ -173,8 +196,11 @@ export abstract class ContextBase implements SecurityContext {
     this.#checkStep(token);
     this.#state = "stepping";
     const first = this.#legs++ === 0;
+    // A copy, and not by slice(): a Buffer's shares its memory with the caller.
+    this.#token = token === null ? null : pinned(token.length);
+    this.#token?.set(token!);
     try {
-      const result = await this.nativeStep(token === null ? null : token.slice(), first);
+      const result = await this.nativeStep(this.#token, first);
       // A first leg that ends with nothing to send and more to come would leave both ends waiting.
       if (!result.done && result.token === null) {
         throw new AuthenticationError("bad-token", "The mechanism wants another token but has none to send");
@@ -186,6 +212,7 @@ export abstract class ContextBase implements SecurityContext {
       this.#release();
       throw error;
     } finally {
+      this.#token = null;
       if (this.#closeAfterStep) this.close();
     }
   }
@@ -224,6 +251,8 @@ export abstract class ContextBase implements SecurityContext {
 
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
     this.#requireLive("wrap");
+    checkBytes("plain", plain);
+    checkBytes("out", out);
     if (out.length < plain.length + this.maxOverhead) {
       throw new RangeError(
         `out has ${out.length} bytes; a message of ${plain.length} needs ${plain.length + this.maxOverhead}`,
@@ -240,17 +269,27 @@ export abstract class ContextBase implements SecurityContext {
 
   unwrap(record: Uint8Array): Uint8Array {
     this.#requireLive("unwrap");
+    checkBytes("record", record);
     if (record.length === 0) throw new ProtocolError("empty", "The peer sent an empty record");
-    return this.nativeUnwrap(record);
+    try {
+      return this.nativeUnwrap(record);
+    } catch (error) {
+      // It is opened in place: what was refused must not be read there.
+      record.fill(0);
+      throw error;
+    }
   }
 
   sign(message: Uint8Array): Uint8Array {
     this.#requireLive("sign");
+    checkBytes("message", message);
     return this.nativeSign(message);
   }
 
   verify(message: Uint8Array, signature: Uint8Array): void {
     this.#requireLive("verify");
+    checkBytes("message", message);
+    checkBytes("signature", signature);
     if (signature.length === 0) throw new ProtocolError("empty", "The signature is empty");
     this.nativeVerify(message, signature);
   }

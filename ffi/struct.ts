@@ -148,14 +148,25 @@ function measure(struct: string, key: string, field: Field | undefined): Measure
     }
     return { size, align: field === "guid" ? 4 : size, flexible: false };
   }
-  if ("offsets" in field) return { size: field.size, align: field.align, flexible: false };
+  if ("offsets" in field) return { size: field.size, align: field.align, flexible: isFlexible(field) };
   const [element, count] = field;
   const one = measure(struct, key, element);
-  if (count === "*") return { size: 0, align: one.align, flexible: true };
+  if (one.flexible) throw new RangeError(`${struct}.${key} has elements that end in a flexible tail`);
+  if (count === "*") {
+    if (one.size === 0) throw new RangeError(`${struct}.${key} has elements of no size`);
+    return { size: 0, align: one.align, flexible: true };
+  }
   if (!Number.isSafeInteger(count) || count < 0) {
     throw new RangeError(`${struct}.${key} has the count ${count}, which is not a whole number`);
   }
   return { size: one.size * count, align: one.align, flexible: false };
+}
+
+/** Whether a struct's own size says nothing of how far it reaches. */
+function isFlexible({ fields }: Struct): boolean {
+  const last = Object.values(fields).at(-1);
+  if (last === undefined || typeof last === "string") return false;
+  return "offsets" in last ? isFlexible(last) : last[1] === "*";
 }
 
 function bounds(name: string, view: DataView, at: number, size: number): void {
@@ -214,7 +225,11 @@ function checkField(
   if (field === undefined) throw new RangeError(`${path} is not a field; use one of the struct's own`);
   if (typeof field === "string") return checkScalar(path, field, value);
   if ("offsets" in field) {
-    for (const [key, inner] of Object.entries(value as Values<Fields>)) {
+    if (typeof value !== "object" || value === null) {
+      throw new RangeError(`${path} must be an object of the fields of ${field.name}`);
+    }
+    for (const [key, inner] of Object.entries(value as Partial<Values<Fields>>)) {
+      if (inner === undefined) continue;
       checkField(`${path}.${key}`, field.fields[key], inner, view, at + field.offsets[key]);
     }
     return;

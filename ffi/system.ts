@@ -70,7 +70,10 @@ export interface System extends Disposable {
   readonly permissions: RequiredPermissions;
   /** What this machine and process can do; opens the granted libraries on first use, and never prompts. */
   capabilities(): SystemCapabilities;
-  /** Closes every library it opened. Close connections first: theirs is the native memory behind it. */
+  /**
+   * Ends it: nothing new can be opened or acquired. What is open goes on; the libraries are closed with the last of
+   * the credentials and contexts that use them.
+   */
   close(): void;
 }
 
@@ -80,6 +83,8 @@ export interface SystemSeams {
   backend?: Backend;
   /** Where the machine policy stands; default: the operating system's place for it. */
   machinePolicyPath?: string;
+  /** The most records one direction of a context carries; default: as many as its tokens can number. */
+  maxRecords?: number;
 }
 
 /** The insides of a system, for the owners in `ffi/`. */
@@ -87,9 +92,11 @@ export class NativeSystem implements System {
   readonly grants: readonly Grant[];
   readonly place: Place;
   readonly #backend: Backend;
-  readonly #seams: SystemSeams;
+  /** See {@linkcode SystemSeams}. */
+  readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
   #capabilities?: SystemCapabilities;
+  #users = 0;
   #closed = false;
 
   constructor(options: SystemOptions, seams: SystemSeams = {}) {
@@ -102,7 +109,7 @@ export class NativeSystem implements System {
     }
     this.place = currentPlace(directory);
     this.#backend = seams.backend ?? (currentRuntime() === "deno" ? denoBackend() : koffiBackend());
-    this.#seams = seams;
+    this.seams = seams;
   }
 
   get permissions(): RequiredPermissions {
@@ -115,7 +122,7 @@ export class NativeSystem implements System {
    * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
    */
   library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
-    if (this.#closed) throw new StateError("This system is closed; open another with openSystem()");
+    this.requireOpen();
     if (!this.grants.includes(grant)) throw notGranted(grant);
     if (!librariesOf(grant, this.place).includes(spec)) {
       throw new UnsupportedPlatformError(
@@ -146,7 +153,7 @@ export class NativeSystem implements System {
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
       machinePolicy: readMachinePolicy(
-        this.#seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
+        this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
         () => this.#files(),
         this.place.os === "windows",
       ),
@@ -167,13 +174,40 @@ export class NativeSystem implements System {
     }
   }
 
+  /** Throws a StateError where it is closed. */
+  requireOpen(): void {
+    if (this.#closed) throw new StateError("This system is closed; open another with openSystem()");
+  }
+
+  /**
+   * Keeps the libraries open, past `close()` too, until the returned function is called: whoever holds native memory,
+   * or has a call under way on another thread, holds the system. Code that is unloaded while it runs, or called
+   * afterwards, ends the process.
+   */
+  hold(): () => void {
+    this.#users++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#users--;
+      this.#closeLibraries();
+    };
+  }
+
   close(): void {
     this.#closed = true;
-    for (const { library, untrack } of this.#libraries.values()) {
-      library.close();
-      untrack();
-    }
+    this.#closeLibraries();
+  }
+
+  #closeLibraries(): void {
+    if (!this.#closed || this.#users > 0) return;
+    const open = [...this.#libraries.values()];
     this.#libraries.clear();
+    for (const { library, untrack } of open) {
+      untrack();
+      library.close();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -188,7 +222,7 @@ function openFirst<L extends LibrarySpec>(
   paths: readonly string[],
 ): Library<L> {
   const denied: string[] = [];
-  const failures: unknown[] = [];
+  const failures: Error[] = [];
   for (const path of paths) {
     if (!backend.permits(path)) {
       denied.push(path);
@@ -198,14 +232,15 @@ function openFirst<L extends LibrarySpec>(
       return backend.open(path, spec);
     } catch (error) {
       if (error instanceof UnsupportedPlatformError) throw error;
-      if ((error as { code?: string }).code === "ERR_ACCESS_DENIED") {
+      if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes((error as { code?: string }).code ?? "")) {
         throw notPermitted(grant, "node", [path], error);
       }
-      failures.push(error);
+      failures.push(error as Error);
     }
   }
-  if (denied.length > 0) throw notPermitted(grant, backend.runtime, denied);
-  throw new UnsupportedPlatformError(`${spec.name} is not at ${paths.join(" or ")}`, {
+  if (denied.length > 0) throw notPermitted(grant, backend.runtime, denied, failures[0]);
+  const said = failures.map(({ message }) => message.trim()).join("; ");
+  throw new UnsupportedPlatformError(`${spec.name} could not be opened (${said})`, {
     dll: spec.name,
     instead: spec.instead,
   }, { cause: failures[0] });

@@ -6,6 +6,7 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
+import { holding } from "./pool.ts";
 
 interface DenoLibrary {
   symbols: Record<string, ((...args: unknown[]) => unknown) | null>;
@@ -77,7 +78,11 @@ export function denoBackend(): Backend {
       const threaded: Record<string, unknown> = {};
       for (const [name, fn] of Object.entries(spec.fns)) {
         call[name] = library.symbols[name] ?? missingFunction(spec, name);
-        if (fn.threaded) threaded[name] = library.symbols[threadedKey(name)] ?? missingFunction(spec, name);
+        if (!fn.threaded) continue;
+        const twin = library.symbols[threadedKey(name)];
+        threaded[name] = twin
+          ? (...args: unknown[]) => holding(args, () => twin(...args))
+          : missingFunction(spec, name);
       }
       return {
         path,

@@ -7,6 +7,7 @@
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
+import { Gate, holding } from "./pool.ts";
 
 interface KoffiFunction {
   (...args: unknown[]): unknown;
@@ -21,12 +22,15 @@ interface KoffiLibrary {
 /** The part of koffi used here. */
 interface Koffi {
   load(path: string): KoffiLibrary;
+  config(): { async_stack_size: number };
+  config(changes: { async_stack_size: number }): unknown;
 }
 
 /** The part of Node's `process` used here. */
 interface NodeProcess {
   getBuiltinModule(name: "node:module"): { createRequire(from: string): (name: string) => unknown };
   permission?: { has(scope: string): boolean };
+  env: { UV_THREADPOOL_SIZE?: string };
 }
 
 const NAMES: { readonly [T in AbiType]: string } = {
@@ -49,41 +53,70 @@ function bindSync(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => unkn
   return fn;
 }
 
+/** The threads of the pool that koffi shares with the runtime, where the environment says nothing else. */
+const POOL_SIZE = 4;
+
+/** The stack of a call on another thread: koffi's 128 KiB end the process where name service modules want more. */
+const STACK_BYTES = 1 << 20;
+
+let gate: Gate | undefined;
+
+/**
+ * One thread of the pool stays free: calls that wait for a server that does not answer would else stop the
+ * application's files and DNS too.
+ */
+function poolGate(): Gate {
+  const { env } = (globalThis as unknown as { process: NodeProcess }).process;
+  return gate ??= new Gate(Math.max(1, (Number(env.UV_THREADPOOL_SIZE) || POOL_SIZE) - 1));
+}
+
 function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => Promise<unknown> {
-  return (...args) =>
+  const wide = isWide(spec.result);
+  const start = (args: unknown[]): Promise<unknown> =>
     new Promise((resolve, reject) => {
       fn.async(...args, (error: unknown, result: unknown) => {
-        // `args` is named here so that the buffers stay reachable until the call has ended.
         if (error) reject(error);
-        else resolve(args.length >= 0 && isWide(spec.result) ? BigInt(result as number | bigint) : result);
+        else resolve(wide ? BigInt(result as number | bigint) : result);
       });
     });
+  return (...args) => holding(args, () => poolGate().run(() => start(args)));
+}
+
+/** koffi, with room enough on the stacks of its threads unless the application uses it already. */
+function loadKoffi(process: NodeProcess): Koffi {
+  // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
+  const { createRequire } = process.getBuiltinModule("node:module");
+  let koffi: Koffi;
+  try {
+    koffi = createRequire(import.meta.url)("koffi") as Koffi;
+  } catch (error) {
+    if ((error as { code?: string }).code !== "MODULE_NOT_FOUND") throw error;
+    throw new UnsupportedPlatformError(
+      "The npm package koffi, through which Node calls libraries, is missing",
+      {
+        dll: "koffi",
+        instead: "Install it: npm install koffi",
+      },
+      { cause: error },
+    );
+  }
+  try {
+    if (koffi.config().async_stack_size < STACK_BYTES) koffi.config({ async_stack_size: STACK_BYTES });
+  } catch {
+    // The application has opened a library with koffi before; its settings stand.
+  }
+  return koffi;
 }
 
 /** The backend over koffi, which is loaded by the first library opened. */
 export function koffiBackend(): Backend {
   const process = (globalThis as unknown as { process: NodeProcess }).process;
   let koffi: Koffi | undefined;
-  const load = (): Koffi => {
-    // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
-    const { createRequire } = process.getBuiltinModule("node:module");
-    try {
-      return koffi ??= createRequire(import.meta.url)("koffi") as Koffi;
-    } catch (cause) {
-      // Under --permission without --allow-addons it is there and may not be loaded: another error's business.
-      if ((cause as { code?: string }).code !== "MODULE_NOT_FOUND") throw cause;
-      const instead = "Install the package with its dependencies: npm install koffi";
-      throw new UnsupportedPlatformError("koffi, through which Node calls native libraries, is missing", {
-        dll: "koffi",
-        instead,
-      }, { cause });
-    }
-  };
   return {
     runtime: "node",
     permits: () => process.permission?.has("addon") ?? true,
     open<L extends LibrarySpec>(path: string, spec: L): Library<L> {
-      const library = load().load(path);
+      const library = (koffi ??= loadKoffi(process)).load(path);
       const call: Record<string, unknown> = {};
       const threaded: Record<string, unknown> = {};
       try {

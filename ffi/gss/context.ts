@@ -15,7 +15,7 @@ import {
 } from "../security_context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
 import { GssRecords } from "./records.ts";
-import { INDEFINITE, type NativeStruct } from "./structs.ts";
+import { INDEFINITE } from "./structs.ts";
 
 /** What a context is made from. */
 export interface GssContextOptions {
@@ -57,23 +57,24 @@ export class GssContext extends ContextBase {
   readonly #slots = new Slots(AT.length);
   readonly #input: Uint8Array;
   readonly #output: Uint8Array;
-  readonly #bindings: NativeStruct | null;
+  readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
   #attributes?: ContextAttributes;
   #records?: GssRecords;
 
   /** @throws AuthenticationError where the target is no principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
-    // The name first: nothing is held yet that a refusal would have to release.
-    const target = options.role === "client" ? gss.importName(options.request.target!, "principalName") : 0n;
+    const { channelBindings, target } = options.request;
+    const bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
+    // The name last but before the base: nothing is held yet that a refusal would have to release.
+    const name = options.role === "client" ? gss.importName(target!, "principalName") : 0n;
     super(options.role);
     this.#gss = gss;
     this.#options = options;
-    this.#target = target;
+    this.#target = name;
+    this.#bindings = bindings;
     this.#input = this.#slots.slice(AT.input, 16);
     this.#output = this.#slots.slice(AT.output, 16);
-    const { channelBindings } = options.request;
-    this.#bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
   }
 
   protected override async nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult> {
@@ -90,6 +91,13 @@ export class GssContext extends ContextBase {
     if ((major & GSS_ERROR_MASK) !== 0) {
       const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
       throw this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing());
+    }
+    // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
+    if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {
+      throw new AuthenticationError(
+        "bad-token",
+        `Cannot ${this.#doing()}: the token had been used before: a replay`,
+      );
     }
     const done = (major & GSS_S.CONTINUE_NEEDED) === 0;
     if (done) this.#finish();
@@ -112,10 +120,10 @@ export class GssContext extends ContextBase {
       handle,
       this.#slots.slice(AT.context, 8),
       this.#target,
-      this.#gss.oids[mechanism].bytes,
+      this.#gss.oids[mechanism],
       this.#requestFlags(),
       0,
-      this.#bindings?.bytes ?? null,
+      this.#bindings,
       token === null ? null : this.#input,
       this.#slots.slice(AT.mechanism, 8),
       this.#output,
@@ -134,7 +142,7 @@ export class GssContext extends ContextBase {
       this.#slots.slice(AT.context, 8),
       handle,
       this.#input,
-      this.#bindings?.bytes ?? null,
+      this.#bindings,
       this.#slots.slice(AT.source, 8),
       this.#slots.slice(AT.mechanism, 8),
       this.#output,

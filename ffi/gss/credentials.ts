@@ -7,36 +7,57 @@
 
 import { StateError } from "../../errors.ts";
 import { track } from "../live.ts";
-import { pinned } from "../memory.ts";
 import { GSS_C, OIDS } from "../raw/gssapi.ts";
-import type {
-  ContextRequest,
-  CredentialsRequest,
-  Identity,
-  SecurityContext,
-  SecurityCredentials,
-  SecurityPackage,
+import {
+  checkContextRequest,
+  type ContextRequest,
+  type CredentialsRequest,
+  type Identity,
+  type SecurityContext,
+  type SecurityCredentials,
+  type SecurityPackage,
 } from "../security_context.ts";
 import { GssContext } from "./context.ts";
-import { type Gss, Slots } from "./gss.ts";
-import { INDEFINITE, type NativeStruct } from "./structs.ts";
+import type { Gss } from "./gss.ts";
+import {
+  acquireHandle,
+  acquireHandleNow,
+  acquireHandleWithPassword,
+  cacheStore,
+  MemoryCache,
+  prepareHandle,
+  releaseHandle,
+  type Store,
+  storeHandle,
+  type Wanted,
+} from "./handles.ts";
+
+/** A handle and what belongs to it. */
+interface Holding {
+  /** The handle. */
+  readonly handle: bigint;
+  /** The package it was acquired for. */
+  readonly package: SecurityPackage;
+  /** True where nothing but Kerberos can come of it. */
+  readonly kerberosOnly: boolean;
+  /** The cache that goes with it. */
+  readonly cache: MemoryCache | null;
+}
 
 /** Credentials held by libgssapi. */
 export class GssCredentials implements SecurityCredentials {
   readonly #gss: Gss;
-  readonly #package: SecurityPackage;
-  readonly #kerberosOnly: boolean;
+  readonly #holding: Holding;
+  readonly #unhold: () => void;
   readonly #untrack = track("credentials");
-  #handle: bigint;
   #users = 0;
   #closed = false;
 
   /** Adopts a handle. */
-  constructor(gss: Gss, handle: bigint, securityPackage: SecurityPackage, kerberosOnly: boolean) {
+  constructor(gss: Gss, holding: Holding) {
     this.#gss = gss;
-    this.#handle = handle;
-    this.#package = securityPackage;
-    this.#kerberosOnly = kerberosOnly;
+    this.#holding = holding;
+    this.#unhold = gss.hold();
   }
 
   client(request: ContextRequest & { readonly target: string }): SecurityContext {
@@ -49,13 +70,15 @@ export class GssCredentials implements SecurityCredentials {
 
   #context(role: "client" | "server", request: ContextRequest): GssContext {
     if (this.#closed) throw new StateError("The credentials are closed; acquire them again");
+    checkContextRequest(role, request);
+    const { handle, kerberosOnly } = this.#holding;
     const context = new GssContext(this.#gss, {
       role,
       request,
-      handle: this.#handle,
-      mechanism: this.#package === "kerberos" ? "kerberos" : "spnego",
-      kerberosOnly: this.#package === "kerberos" || this.#kerberosOnly,
-      adopt: (handle) => new GssCredentials(this.#gss, handle, this.#package, this.#kerberosOnly),
+      handle,
+      mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
+      kerberosOnly,
+      adopt: (delegated) => adopt(this.#gss, delegated, this.#holding.package),
       release: () => this.#leave(),
     });
     this.#users++;
@@ -74,10 +97,11 @@ export class GssCredentials implements SecurityCredentials {
   }
 
   #releaseIfUnused(): void {
-    if (this.#users > 0 || this.#handle === 0n) return;
-    releaseHandle(this.#gss, this.#handle);
-    this.#handle = 0n;
+    if (this.#users > 0) return;
+    releaseHandle(this.#gss, this.#holding.handle);
+    this.#holding.cache?.destroy();
     this.#untrack();
+    this.#unhold();
   }
 
   [Symbol.dispose](): void {
@@ -85,73 +109,124 @@ export class GssCredentials implements SecurityCredentials {
   }
 }
 
-/** Releases a credential handle. */
-export function releaseHandle(gss: Gss, handle: bigint): void {
-  const slots = new Slots(16);
-  slots.u64[1] = handle;
-  gss.call.gss_release_cred(slots.slice(0, 4), slots.slice(8, 8));
-}
-
 /**
  * Acquires credentials; on another thread, for this may reach a Kerberos server.
  *
  * @throws AuthenticationError where there are none, they are wrong or have expired; TypeError where a server is
- * given a password.
+ * given a password or a cache.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
-  if (request.role !== "client" && request.identity !== undefined && "password" in request.identity) {
+  const { role, identity } = request;
+  if (role !== "client" && identity !== undefined && !("keytab" in identity)) {
     throw new TypeError(
-      "credentials with a password serve a client only on this system; give a server { keytab }",
+      "credentials with a password or a cache serve a client only on this system; give a server { keytab }",
     );
   }
-  const mechanism = request.package === "kerberos" ? OIDS.kerberos : OIDS.spnego;
-  const mechs = gss.build.oidSet([mechanism]);
-  const slots = new Slots(16);
-  const name = importIdentity(gss, request.identity);
+  const unhold = gss.hold();
+  const cache = needsCache(request) ? new MemoryCache(gss) : null;
   try {
-    const { identity } = request;
-    const [fn, major] = identity !== undefined && "password" in identity
-      ? [
-        "gss_acquire_cred_with_password",
-        await withPassword(gss, identity.password, name, mechs, request, slots),
-      ]
-      : ["gss_acquire_cred_from", await fromStore(gss, name, mechs, request, slots)];
-    gss.check(fn as string, major as number, slots.u32[0], `acquire credentials as ${describe(request)}`);
+    const handle = await acquire(gss, request, cache);
+    const kerberosOnly = request.package === "kerberos" || request.excludeNtlm;
+    return new GssCredentials(gss, { handle, package: request.package, kerberosOnly, cache });
+  } catch (error) {
+    cache?.destroy();
+    throw error;
+  } finally {
+    unhold();
+  }
+}
+
+/** The name is imported first and released at the end, whatever happens between. */
+async function acquire(gss: Gss, request: CredentialsRequest, cache: MemoryCache | null): Promise<bigint> {
+  const name = importIdentity(gss, request.identity);
+  const initiates = request.role !== "server";
+  try {
+    const wanted = {
+      usage: USAGE[request.role],
+      name,
+      store: storeOf(request, cache),
+      doing: `acquire credentials as ${describe(request)}`,
+    };
+    if (request.package === "kerberos") {
+      const handle = await acquireOne(gss, request, { ...wanted, mechanism: "kerberos" });
+      return prepareHandle(gss, handle, initiates, null);
+    }
+    if (request.excludeNtlm) {
+      const handle = await acquireNegotiate(gss, request, wanted, cache);
+      return prepareHandle(gss, handle, initiates, [OIDS.kerberos]);
+    }
+    const handle = await acquireOne(gss, request, { ...wanted, mechanism: "spnego" });
+    return prepareHandle(gss, handle, initiates, [OIDS.kerberos, OIDS.ntlmssp]);
   } finally {
     gss.releaseName(name);
   }
-  const handle = slots.u64[1];
-  try {
-    if (request.role !== "server") askExactly(gss, slots);
-    if (request.package === "negotiate") restrict(gss, handle, request);
-  } catch (error) {
-    releaseHandle(gss, handle);
-    throw error;
-  }
-  return new GssCredentials(gss, handle, request.package, request.excludeNtlm);
 }
 
 /**
- * Leaves SPNEGO only the mechanisms that were asked for. NTLM is gone before the first token: a refusal at the end
- * would come after its response had reached a possible relay.
+ * Negotiate without NTLM. Kerberos is asked first, by itself: SPNEGO's credentials come about where any mechanism
+ * has some, so that a wrong password or a missing key table would show at the first token only, and its statuses
+ * are not Kerberos's. NTLM is gone before the first token: a refusal at the end would come after its response had
+ * reached a possible relay.
  */
-function restrict(gss: Gss, handle: bigint, request: CredentialsRequest): void {
-  const allowed = request.excludeNtlm ? [OIDS.kerberos] : [OIDS.kerberos, OIDS.ntlmssp];
-  const slots = new Slots(8);
-  const major = gss.call.gss_set_neg_mechs(slots.slice(0, 4), handle, gss.build.oidSet(allowed).bytes);
-  gss.check("gss_set_neg_mechs", major, slots.u32[0], "restrict the mechanisms of Negotiate");
+async function acquireNegotiate(
+  gss: Gss,
+  request: CredentialsRequest,
+  wanted: Omit<Wanted, "mechanism">,
+  cache: MemoryCache | null,
+): Promise<bigint> {
+  const kerberos = await acquireOne(gss, request, { ...wanted, mechanism: "kerberos" });
+  try {
+    const { identity } = request;
+    // Not the password a second time: a wrong one counts towards locking the account.
+    if (identity !== undefined && "password" in identity) {
+      storeHandle(gss, kerberos, cache!);
+      wanted = { ...wanted, store: cache!.store };
+    }
+    return await acquireHandle(gss, { ...wanted, mechanism: "spnego" });
+  } finally {
+    releaseHandle(gss, kerberos);
+  }
 }
 
-/** Without this, MIT asks for integrity and confidentiality whatever was asked of it, and the peer cannot tell. */
-function askExactly(gss: Gss, slots: Slots): void {
-  const nothing = gss.build.buffer(pinned(0));
-  const major = gss.call.gss_set_cred_option(
-    slots.slice(0, 4),
-    slots.slice(8, 8),
-    gss.oids.noCiFlags.bytes,
-    nothing.bytes,
-  );
-  gss.check("gss_set_cred_option", major, slots.u32[0], "ask for no more than was required");
+function acquireOne(gss: Gss, { identity }: CredentialsRequest, wanted: Wanted): Promise<bigint> {
+  return identity !== undefined && "password" in identity
+    ? acquireHandleWithPassword(gss, identity.password, wanted)
+    : acquireHandle(gss, wanted);
+}
+
+/**
+ * An owner of the handle of a delegated credential. What SPNEGO accepts is a Kerberos credential, and SPNEGO takes
+ * none but its own: given any other it goes by the process's own identity, without a word. So the tickets move to
+ * a cache that SPNEGO is pointed to.
+ */
+function adopt(gss: Gss, handle: bigint, securityPackage: SecurityPackage): GssCredentials {
+  if (securityPackage === "kerberos") {
+    const own = prepareHandle(gss, handle, true, null);
+    return new GssCredentials(gss, {
+      handle: own,
+      package: securityPackage,
+      kerberosOnly: true,
+      cache: null,
+    });
+  }
+  const cache = new MemoryCache(gss);
+  try {
+    storeHandle(gss, handle, cache);
+    const spnego = acquireHandleNow(gss, {
+      mechanism: "spnego",
+      usage: GSS_C.INITIATE,
+      name: 0n,
+      store: cache.store,
+      doing: "use the delegated credentials",
+    });
+    const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
+    return new GssCredentials(gss, { handle: own, package: securityPackage, kerberosOnly: true, cache });
+  } catch (error) {
+    cache.destroy();
+    throw error;
+  } finally {
+    releaseHandle(gss, handle);
+  }
 }
 
 function importIdentity(gss: Gss, identity: Identity | undefined): bigint {
@@ -165,67 +240,20 @@ function importIdentity(gss: Gss, identity: Identity | undefined): bigint {
 
 const USAGE = { client: GSS_C.INITIATE, server: GSS_C.ACCEPT, both: GSS_C.BOTH } as const;
 
-async function withPassword(
-  gss: Gss,
-  password: string | Uint8Array,
-  name: bigint,
-  mechs: NativeStruct,
-  request: CredentialsRequest,
-  slots: Slots,
-): Promise<number> {
-  const encoded = typeof password === "string" ? new TextEncoder().encode(password) : password;
-  const secret = pinned(encoded.length);
-  secret.set(encoded);
-  if (typeof password === "string") encoded.fill(0);
-  const buffer = gss.build.buffer(secret);
-  try {
-    return await gss.threaded.gss_acquire_cred_with_password(
-      slots.slice(0, 4),
-      name,
-      buffer.bytes,
-      INDEFINITE,
-      mechs.bytes,
-      USAGE[request.role],
-      slots.slice(8, 8),
-      null,
-      null,
-    );
-  } finally {
-    secret.fill(0);
-  }
+/** Whether tickets are got that must stay apart from the user's own cache. */
+function needsCache({ identity, role, package: securityPackage, excludeNtlm }: CredentialsRequest): boolean {
+  if (identity === undefined || "cache" in identity) return false;
+  if ("keytab" in identity) return role !== "server";
+  return securityPackage === "negotiate" && excludeNtlm;
 }
-
-function fromStore(
-  gss: Gss,
-  name: bigint,
-  mechs: NativeStruct,
-  request: CredentialsRequest,
-  slots: Slots,
-): Promise<number> {
-  const store = storeOf(request);
-  return gss.threaded.gss_acquire_cred_from(
-    slots.slice(0, 4),
-    name,
-    INDEFINITE,
-    mechs.bytes,
-    USAGE[request.role],
-    store === null ? null : gss.build.keyValueSet(store).bytes,
-    slots.slice(8, 8),
-    null,
-    null,
-  );
-}
-
-let caches = 0;
 
 /** The credential store that says where to look; `null`: where the library looks by itself. */
-function storeOf({ identity, role }: CredentialsRequest): { [key: string]: string } | null {
+function storeOf({ identity, role }: CredentialsRequest, cache: MemoryCache | null): Store | null {
   if (identity === undefined || "password" in identity) return null;
-  if ("cache" in identity) return { ccache: identity.cache };
+  if ("cache" in identity) return cacheStore(identity.cache);
   const accept = { keytab: identity.keytab };
   if (role === "server") return accept;
-  // Tickets got with a key table stay in memory of this process, and apart from the user's own cache.
-  const initiate = { client_keytab: identity.keytab, ccache: `MEMORY:secure-sockets-${++caches}` };
+  const initiate = { client_keytab: identity.keytab, ccache: cache!.name };
   return role === "both" ? { ...accept, ...initiate } : initiate;
 }
 

@@ -8,9 +8,15 @@ import { AuthenticationError, NativeError } from "../../errors.ts";
 import type { Calls, ThreadedCalls } from "../abi.ts";
 import { type Memory, pinned } from "../memory.ts";
 import { GSS_C, GSS_ERROR_MASK, GSSAPI, OIDS } from "../raw/gssapi.ts";
-import { GSS_ROUTINE_ERRORS, KRB5_BASE, KRB5_ERRORS, type StatusEntry } from "../raw/gss_status.ts";
+import {
+  GSS_ROUTINE_ERRORS,
+  KRB5_ACQUIRE_ERRORS,
+  KRB5_BASE,
+  KRB5_ERRORS,
+  type StatusEntry,
+} from "../raw/gss_status.ts";
 import type { NativeSystem } from "../system.ts";
-import { type NativeStruct, StructBuilder } from "./structs.ts";
+import { StructBuilder } from "./structs.ts";
 
 /** The mechanisms known here, by their OID's bytes in hexadecimal. */
 const MECHANISMS = new Map([
@@ -48,18 +54,23 @@ export class Gss {
   readonly threaded: ThreadedCalls<typeof GSSAPI>;
   readonly memory: Memory;
   readonly build: StructBuilder;
-  readonly oids: { readonly [name in keyof typeof OIDS]: NativeStruct };
-  /** The packing of `gss_OID_desc`: see {@linkcode StructBuilder}. */
-  readonly #slots = new Slots(64);
+  readonly oids: { readonly [name in keyof typeof OIDS]: Uint8Array };
+  /** Keeps the library open until the returned function is called; see `NativeSystem.hold`. */
+  readonly hold: () => () => void;
+  /** The most records a direction of a context may carry; left out: what its token format can number. */
+  readonly maxRecords: number | undefined;
+  readonly #slots = new Slots(32);
 
   constructor(system: NativeSystem) {
+    this.hold = () => system.hold();
+    this.maxRecords = system.seams.maxRecords;
     const library = system.library("sspi", GSSAPI);
     this.call = library.call;
     this.threaded = library.threaded;
     this.memory = system.memory("sspi", GSSAPI);
     const packed = system.place.os === "darwin" && system.place.arch === "x86_64";
     this.build = new StructBuilder(this.memory, packed ? 2 : undefined);
-    const oids: Record<string, NativeStruct> = {};
+    const oids: Record<string, Uint8Array> = {};
     for (const [name, der] of Object.entries(OIDS)) oids[name] = this.build.oid(der);
     this.oids = oids as Gss["oids"];
   }
@@ -76,14 +87,29 @@ export class Gss {
   /** The error for a failed call. */
   failure(fn: string, major: number, minor: number, doing: string): AuthenticationError {
     const routine = GSS_ROUTINE_ERRORS[(major >>> 16) & 0xff];
-    const kerberos: StatusEntry | undefined = KRB5_ERRORS[(minor >>> 0) - KRB5_BASE];
-    const known = kerberos ?? routine;
+    const code = this.#kerberosCode(minor);
+    const meanings = fn.startsWith("gss_acquire_cred") ? KRB5_ACQUIRE_ERRORS : KRB5_ERRORS;
+    const known: StatusEntry | undefined = code === undefined ? routine : meanings[code];
     const text = this.#statusText(major, minor);
     const name = known?.name ?? `status ${hexStatus(major)}`;
-    const native = new NativeError(fn, kerberos ? minor | 0 : major, name, text);
+    const native = new NativeError(fn, code === undefined ? major : (KRB5_BASE + code) | 0, name, text);
     const advice = known?.advice ? `. ${known.advice}` : "";
     const reason = known?.reason ?? "other";
     return new AuthenticationError(reason, `Cannot ${doing}: ${native.message}${advice}`, { cause: native });
+  }
+
+  /**
+   * The distance from {@linkcode KRB5_BASE} of a status that is known here. A status that Kerberos gave to SPNEGO
+   * comes back under a number made up for the process, and keeps its text only.
+   */
+  #kerberosCode(minor: number): number | undefined {
+    const direct = (minor >>> 0) - KRB5_BASE;
+    if (minor === 0 || KRB5_ERRORS[direct]) return minor === 0 ? undefined : direct;
+    const text = this.#display(minor, GSS_C.MECH_CODE);
+    if (text === "") return undefined;
+    const same = (code: string): boolean => this.#display(KRB5_BASE + Number(code), GSS_C.MECH_CODE) === text;
+    const found = Object.keys(KRB5_ERRORS).find(same);
+    return found === undefined ? undefined : Number(found);
   }
 
   #statusText(major: number, minor: number): string {
@@ -96,7 +122,7 @@ export class Gss {
     const context = this.#slots.slice(8, 4);
     const buffer = this.#slots.slice(16, 16);
     this.#slots.u32[2] = 0;
-    const mech = type === GSS_C.MECH_CODE ? this.oids.kerberos.bytes : null;
+    const mech = type === GSS_C.MECH_CODE ? this.oids.kerberos : null;
     const status = this.call.gss_display_status(this.#minor, code >>> 0, type, mech, context, buffer);
     if ((status & GSS_ERROR_MASK) !== 0) return "";
     return new TextDecoder().decode(this.takeBuffer(buffer));
@@ -109,18 +135,22 @@ export class Gss {
   /** Copies out a `gss_buffer_desc` that the library filled, and releases it. */
   takeBuffer(desc: Uint8Array): Uint8Array {
     const { length, value } = this.build.layouts.buffer.read(dataView(desc));
-    const copy = this.memory.read(value, Number(length));
-    if (value !== 0n) this.call.gss_release_buffer(this.#minor, desc);
-    return copy;
+    if (value === 0n) return pinned(0);
+    try {
+      return this.memory.read(value, Number(length));
+    } finally {
+      this.call.gss_release_buffer(this.#minor, desc);
+    }
   }
 
-  /** Overwrites the native copy of a `gss_buffer_desc`, then releases it. */
-  takeSecret(desc: Uint8Array): Uint8Array {
-    const { length, value } = this.build.layouts.buffer.read(dataView(desc));
-    const copy = this.memory.read(value, Number(length));
-    this.memory.write(value, new Uint8Array(Number(length)));
-    if (value !== 0n) this.call.gss_release_buffer(this.#minor, desc);
-    return copy;
+  /** The first buffer of a `gss_buffer_set_t`, still the library's; `null` where there is none. */
+  firstOfSet(set: bigint): { readonly length: number; readonly value: bigint } | null {
+    const { bufferSet, buffer } = this.build.layouts;
+    if (set === 0n) return null;
+    const { count, elements } = bufferSet.read(dataView(this.memory.read(set, bufferSet.size)));
+    if (count === 0n || elements === 0n) return null;
+    const { length, value } = buffer.read(dataView(this.memory.read(elements, buffer.size)));
+    return value === 0n ? null : { length: Number(length), value };
   }
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
@@ -131,7 +161,7 @@ export class Gss {
     const buffer = this.build.buffer(data);
     const out = this.#slots.slice(16, 8);
     this.#slots.u64[2] = 0n;
-    const major = this.call.gss_import_name(this.#minor, buffer.bytes, this.oids[type].bytes, out);
+    const major = this.call.gss_import_name(this.#minor, buffer, this.oids[type], out);
     this.check("gss_import_name", major, this.#slots.u32[0], `use the name ${JSON.stringify(text)}`);
     return this.#slots.u64[2];
   }

@@ -8,7 +8,8 @@
  */
 
 import { ProtocolError } from "../../errors.ts";
-import { GSS_ERROR_MASK } from "../raw/gssapi.ts";
+import { GSS_ERROR_MASK, type LUCID_V1_FIELDS } from "../raw/gssapi.ts";
+import type { Values } from "../struct.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
 
 /** Protocol 1 of the lucid context: RFC 4121 tokens, whose sequence numbers are in the clear. */
@@ -19,24 +20,37 @@ const CFX = 1;
  * tokens hide their numbers (RFC 1964 encryption types).
  */
 export function receiveSequence(gss: Gss, context: bigint): bigint | null {
+  const lucid = describeContext(gss, context);
+  return lucid !== null && lucid.protocol === CFX ? lucid.recv_seq : null;
+}
+
+/** Whether the numbers of a context's tokens have 64 bits (RFC 4121) instead of 32. */
+export function hasWideSequence(gss: Gss, context: bigint): boolean {
+  return describeContext(gss, context)?.protocol === CFX;
+}
+
+type Lucid = Values<typeof LUCID_V1_FIELDS>;
+
+/** The lucid description of a Kerberos context, which stays as it is; `null` where it has none. */
+function describeContext(gss: Gss, context: bigint): Lucid | null {
   const slots = new Slots(16);
   const { call, memory, oids, build } = gss;
-  const major = call.gss_inquire_sec_context_by_oid(
-    slots.slice(0, 4),
-    context,
-    oids.lucidV1.bytes,
-    slots.slice(8, 8),
-  );
+  const [minor, set] = [slots.slice(0, 4), slots.slice(8, 8)];
+  const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.lucidV1, set);
   if ((major & GSS_ERROR_MASK) !== 0) return null;
   try {
-    const set = dataView(memory.read(slots.u64[1], 16));
-    const element = build.layouts.buffer.read(dataView(memory.read(set.getBigUint64(8, true), 16)));
-    const address = dataView(memory.read(element.value, 8)).getBigUint64(0, true);
-    const lucid = build.layouts.lucid.read(dataView(memory.read(address, build.layouts.lucid.size)));
-    call.gss_krb5_free_lucid_sec_context(slots.slice(0, 4), address);
-    return lucid.version === 1 && lucid.protocol === CFX ? lucid.recv_seq : null;
+    const pointer = gss.firstOfSet(slots.u64[1]);
+    if (pointer === null) return null;
+    const address = dataView(memory.read(pointer.value, 8)).getBigUint64(0, true);
+    try {
+      const lucid = build.layouts.lucid.read(dataView(memory.read(address, build.layouts.lucid.size)));
+      return lucid.version === 1 ? lucid : null;
+    } finally {
+      // It holds keys; the library overwrites them.
+      call.gss_krb5_free_lucid_sec_context(minor, address);
+    }
   } finally {
-    call.gss_release_buffer_set(slots.slice(0, 4), slots.slice(8, 8));
+    call.gss_release_buffer_set(minor, set);
   }
 }
 

@@ -5,11 +5,18 @@
  * @module
  */
 
-import { AuthenticationError, type NativeError, ProtocolError } from "../../errors.ts";
+import {
+  AuthenticationError,
+  type NativeError,
+  ProtocolError,
+  SecurityRequirementError,
+  StateError,
+} from "../../errors.ts";
 import { GSS_ERROR_MASK, GSS_S, IOV_TYPE } from "../raw/gssapi.ts";
 import { pinned } from "../memory.ts";
+import { RecordCounter } from "./counter.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
-import { KerberosOrder, receiveSequence } from "./order.ts";
+import { hasWideSequence, KerberosOrder, receiveSequence } from "./order.ts";
 import type { Layouts } from "./structs.ts";
 
 /** What records must be. */
@@ -24,7 +31,7 @@ export interface RecordRules {
   readonly sequence: boolean;
 }
 
-const AT = { minor: 0, confidential: 4, buffer: 8, token: 24, set: 40, length: 48 } as const;
+const AT = { minor: 0, confidential: 4, token: 8, set: 24, length: 32 } as const;
 const IOV = { header: 0, data: 1, padding: 2, trailer: 3 } as const;
 
 /** The lengths a mechanism adds, where they do not depend on the message. */
@@ -44,6 +51,8 @@ export class GssRecords {
   readonly #iov: Uint8Array<ArrayBuffer>;
   readonly #iovView: DataView;
   readonly #order: KerberosOrder | null;
+  readonly #sent: RecordCounter;
+  readonly #received: RecordCounter;
   /** `null`: they depend on the message and are asked for each time. */
   readonly #fixed: Sizes | null;
   /** The most bytes that {@linkcode GssRecords.wrap} adds. */
@@ -58,6 +67,9 @@ export class GssRecords {
     this.#iovView = dataView(this.#iov);
     const receive = rules.sequence || !rules.kerberos ? null : receiveSequence(gss, context);
     this.#order = receive === null ? null : new KerberosOrder(receive);
+    const wide = (): boolean => hasWideSequence(gss, context);
+    this.#sent = new RecordCounter(wide, gss.maxRecords);
+    this.#received = new RecordCounter(wide, gss.maxRecords);
     const odd = this.#sizes(1);
     const even = this.#sizes(4096);
     const fixed = odd.padding === 0 && even.padding === 0 && odd.header === even.header &&
@@ -116,18 +128,28 @@ export class GssRecords {
 
   /** Copies `plain` into `out` and seals it there; returns the record. */
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    const { encrypts, mustBeEncrypted } = this.#rules;
+    if (mustBeEncrypted && !encrypts) {
+      throw new SecurityRequirementError(
+        "confidentiality",
+        "signed only",
+        "Encryption is required and the peer did not agree to it; nothing was sent",
+      );
+    }
+    this.#sent.take();
     const sizes = this.#fixed ?? this.#sizes(plain.length);
     const start = this.#gss.memory.addressOf(out);
     const dataAt = sizes.header;
     const paddingAt = dataAt + plain.length;
     const trailerAt = paddingAt + sizes.padding;
     const end = trailerAt + sizes.trailer;
+    if (end > out.length) throw new RangeError(`out has ${out.length} bytes; this record needs ${end}`);
     out.set(plain, dataAt);
     this.#entry(IOV.header, IOV_TYPE.HEADER, sizes.header, start);
     this.#entry(IOV.data, IOV_TYPE.DATA, plain.length, start + BigInt(dataAt));
     this.#entry(IOV.padding, IOV_TYPE.PADDING, sizes.padding, start + BigInt(paddingAt));
     this.#entry(IOV.trailer, IOV_TYPE.TRAILER, sizes.trailer, start + BigInt(trailerAt));
-    const { encrypts } = this.#rules;
+    this.#slots.u32[1] = 0;
     const major = this.#gss.call.gss_wrap_iov(
       this.#minor,
       this.#context,
@@ -153,6 +175,7 @@ export class GssRecords {
   /** Checks and opens `record` in place. */
   unwrap(record: Uint8Array): Uint8Array {
     const { call, memory } = this.#gss;
+    this.#received.take();
     // The header is read first: opening turns it over.
     const sequence = this.#order?.read(record);
     const start = memory.addressOf(record);
@@ -184,11 +207,12 @@ export class GssRecords {
   /** A signature over `message`. */
   sign(message: Uint8Array): Uint8Array {
     const { build, call } = this.#gss;
+    this.#sent.take();
     const token = this.#slots.slice(AT.token, 16);
     token.fill(0);
     const copy = pinned(message.length);
     copy.set(message);
-    const major = call.gss_get_mic(this.#minor, this.#context, 0, build.buffer(copy).bytes, token);
+    const major = call.gss_get_mic(this.#minor, this.#context, 0, build.buffer(copy), token);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.#sealFailure("gss_get_mic", major);
     return this.#gss.takeBuffer(token);
   }
@@ -196,6 +220,7 @@ export class GssRecords {
   /** Throws unless `signature` is the peer's over `message`. */
   verify(message: Uint8Array, signature: Uint8Array): void {
     const { build, call } = this.#gss;
+    this.#received.take();
     const copies = [message, signature].map((bytes) => {
       const copy = pinned(bytes.length);
       copy.set(bytes);
@@ -203,24 +228,25 @@ export class GssRecords {
     });
     const [text, token] = copies.map((copy) => build.buffer(copy));
     const sequence = this.#order?.read(copies[1]);
-    const major = call.gss_verify_mic(this.#minor, this.#context, text.bytes, token.bytes, null);
+    const major = call.gss_verify_mic(this.#minor, this.#context, text, token, null);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.#openFailure("gss_verify_mic", major);
     refuseDisorder(major);
     if (sequence !== undefined) this.#order!.accept(sequence);
   }
 
-  /** The session key. */
+  /** The session key; the library's copy of it is overwritten. */
   sessionKey(): Uint8Array {
-    const { build, call, memory, oids } = this.#gss;
+    const { call, memory, oids } = this.#gss;
     const set = this.#slots.slice(AT.set, 8);
     this.#slots.u64[AT.set / 8] = 0n;
-    const major = call.gss_inquire_sec_context_by_oid(this.#minor, this.#context, oids.sessionKey.bytes, set);
+    const major = call.gss_inquire_sec_context_by_oid(this.#minor, this.#context, oids.sessionKey, set);
     this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the session key");
     try {
-      // gss_buffer_set_desc: count, then the address of an array of gss_buffer_desc.
-      const head = dataView(memory.read(this.#slots.u64[AT.set / 8], 16));
-      const first = build.layouts.buffer.read(dataView(memory.read(head.getBigUint64(8, true), 16)));
-      return memory.read(first.value, Number(first.length));
+      const first = this.#gss.firstOfSet(this.#slots.u64[AT.set / 8]);
+      if (first === null) throw new StateError("The mechanism does not give its session key");
+      const key = memory.read(first.value, first.length);
+      memory.write(first.value, new Uint8Array(first.length));
+      return key;
     } finally {
       call.gss_release_buffer_set(this.#minor, set);
     }

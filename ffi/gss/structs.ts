@@ -1,5 +1,6 @@
 /**
- * GSS-API's argument structs, built in memory that does not move and kept reachable by whoever holds them.
+ * GSS-API's argument structs, built in memory that does not move. A struct keeps what it points to: whoever holds
+ * the struct, a call under way included, holds all of it.
  *
  * @module
  */
@@ -7,6 +8,7 @@
 import { cString, type Memory, pinned } from "../memory.ts";
 import {
   BUFFER_DESC_FIELDS,
+  BUFFER_SET_DESC_FIELDS,
   CHANNEL_BINDINGS_FIELDS,
   GSS_C,
   IOV_BUFFER_FIELDS,
@@ -18,14 +20,6 @@ import {
 } from "../raw/gssapi.ts";
 import { type Struct, struct } from "../struct.ts";
 
-/** A struct in native form, with everything it points to. */
-export interface NativeStruct {
-  /** The struct's bytes, to pass to a function. */
-  readonly bytes: Uint8Array;
-  /** What it points to: held so that it stays reachable. */
-  readonly holds: readonly unknown[];
-}
-
 /** The layouts for one platform's packing. */
 export interface Layouts {
   /** `gss_OID_desc` */
@@ -34,6 +28,8 @@ export interface Layouts {
   readonly oidSet: Struct<typeof OID_SET_DESC_FIELDS>;
   /** `gss_buffer_desc` */
   readonly buffer: Struct<typeof BUFFER_DESC_FIELDS>;
+  /** `gss_buffer_set_desc` */
+  readonly bufferSet: Struct<typeof BUFFER_SET_DESC_FIELDS>;
   /** `gss_key_value_element_desc` */
   readonly element: Struct<typeof KEY_VALUE_ELEMENT_FIELDS>;
   /** `gss_key_value_set_desc` */
@@ -54,6 +50,7 @@ export function layouts(pack: number | undefined): Layouts {
     oidSet: struct("gss_OID_set_desc", OID_SET_DESC_FIELDS, options),
     buffer: struct("gss_buffer_desc", BUFFER_DESC_FIELDS, options),
     // gssapi_ext.h is outside the #pragma pack of gssapi.h; what it nests from there is packed all the same.
+    bufferSet: struct("gss_buffer_set_desc", BUFFER_SET_DESC_FIELDS),
     element: struct("gss_key_value_element_desc", KEY_VALUE_ELEMENT_FIELDS),
     set: struct("gss_key_value_set_desc", KEY_VALUE_SET_FIELDS),
     bindings: struct("gss_channel_bindings_struct", CHANNEL_BINDINGS_FIELDS, options),
@@ -68,44 +65,51 @@ const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.b
 export class StructBuilder {
   readonly layouts: Layouts;
   readonly #memory: Memory;
+  /** What each struct points to: the collector sees no addresses. */
+  readonly #reach = new WeakMap<Uint8Array, readonly unknown[]>();
 
   constructor(memory: Memory, pack: number | undefined) {
     this.#memory = memory;
     this.layouts = layouts(pack);
   }
 
+  #holding(bytes: Uint8Array, ...reach: unknown[]): Uint8Array {
+    this.#reach.set(bytes, reach);
+    return bytes;
+  }
+
   /** A `gss_OID`. */
-  oid(der: readonly number[]): NativeStruct {
+  oid(der: readonly number[]): Uint8Array {
     const elements = pinned(der.length);
     elements.set(der);
     const bytes = pinned(this.layouts.oid.size);
     this.layouts.oid.write(view(bytes), { length: der.length, elements: this.#memory.addressOf(elements) });
-    return { bytes, holds: [elements] };
+    return this.#holding(bytes, elements);
   }
 
   /** A `gss_OID_set`. */
-  oidSet(ders: readonly (readonly number[])[]): NativeStruct {
+  oidSet(ders: readonly (readonly number[])[]): Uint8Array {
     const oids = ders.map((der) => this.oid(der));
     const { oid, oidSet } = this.layouts;
     const array = pinned(oids.length * oid.size);
-    oids.forEach(({ bytes }, index) => array.set(bytes, index * oid.size));
+    oids.forEach((bytes, index) => array.set(bytes, index * oid.size));
     const bytes = pinned(oidSet.size);
     oidSet.write(view(bytes), { count: BigInt(oids.length), elements: this.#memory.addressOf(array) });
-    return { bytes, holds: [array, oids] };
+    return this.#holding(bytes, array, oids);
   }
 
   /** A `gss_buffer_t` over `data`, which must be pinned. */
-  buffer(data: Uint8Array): NativeStruct {
+  buffer(data: Uint8Array): Uint8Array {
     const bytes = pinned(this.layouts.buffer.size);
     this.layouts.buffer.write(view(bytes), {
       length: BigInt(data.length),
       value: this.#memory.addressOf(data),
     });
-    return { bytes, holds: [data] };
+    return this.#holding(bytes, data);
   }
 
   /** A `gss_const_key_value_set_t`: a credential store. */
-  keyValueSet(entries: { readonly [key: string]: string }): NativeStruct {
+  keyValueSet(entries: { readonly [key: string]: string }): Uint8Array {
     const { element, set } = this.layouts;
     const pairs = Object.entries(entries).map((pair) => pair.map(cString));
     const array = pinned(pairs.length * element.size);
@@ -117,11 +121,11 @@ export class StructBuilder {
     });
     const bytes = pinned(set.size);
     set.write(view(bytes), { count: pairs.length, elements: this.#memory.addressOf(array) });
-    return { bytes, holds: [pairs, array] };
+    return this.#holding(bytes, pairs, array);
   }
 
   /** A `gss_channel_bindings_t` that holds application data only, as RFC 5929 bindings do. */
-  channelBindings(applicationData: Uint8Array): NativeStruct {
+  channelBindings(applicationData: Uint8Array): Uint8Array {
     const data = pinned(applicationData.length);
     data.set(applicationData);
     const bytes = pinned(this.layouts.bindings.size);
@@ -130,7 +134,7 @@ export class StructBuilder {
       application_data_length: BigInt(data.length),
       application_data_value: this.#memory.addressOf(data),
     });
-    return { bytes, holds: [data] };
+    return this.#holding(bytes, data);
   }
 }
 

@@ -171,7 +171,8 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   181: {
     name: "KRB5_KT_NOTFOUND",
     reason: "no-credentials",
-    advice: "The key table does not hold the principal.",
+    advice:
+      "There is no such key table, or it does not hold the principal; check its path and what klist -k lists.",
   },
   195: {
     name: "KRB5_FCC_NOFILE",
@@ -187,5 +188,15 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5_SERVICE_UNKNOWN",
     reason: "authority-unreachable",
     advice: "No Kerberos server is known for the realm.",
+  },
+};
+
+/** {@linkcode KRB5_ERRORS} as they are meant while credentials are acquired: no service is asked for yet. */
+export const KRB5_ACQUIRE_ERRORS: { readonly [code: number]: StatusEntry } = {
+  ...KRB5_ERRORS,
+  31: {
+    name: "KRB5KRB_AP_ERR_BAD_INTEGRITY",
+    reason: "bad-credentials",
+    advice: "The password, or the key in the key table, is wrong.",
   },
 };

@@ -10,7 +10,10 @@
 import type { LibrarySpec } from "../abi.ts";
 import { FILE_FNS, MEMORY_FNS } from "./memory.ts";
 
-/** The GSS-API of MIT Kerberos. Handles are `usize`; `gss_*_t *` out-parameters are 8-byte buffers. */
+/**
+ * The GSS-API of MIT Kerberos. Handles are `usize`; `gss_*_t *` out-parameters are 8-byte buffers. The `krb5_*`
+ * functions are of libkrb5, which it depends on: `dlsym` on its handle finds them.
+ */
 export const GSSAPI = {
   name: "libgssapi_krb5",
   instead:
@@ -65,6 +68,20 @@ export const GSSAPI = {
     },
     gss_set_cred_option: {
       params: [["minor_status", "buf"], ["cred_handle", "buf"], ["desired_object", "buf"], ["value", "buf"]],
+      result: "u32",
+    },
+    gss_store_cred_into: {
+      params: [
+        ["minor_status", "buf"],
+        ["input_cred_handle", "usize"],
+        ["cred_usage", "i32"],
+        ["desired_mech", "buf"],
+        ["overwrite_cred", "u32"],
+        ["default_cred", "u32"],
+        ["cred_store", "buf"],
+        ["elements_stored", "buf"],
+        ["cred_usage_stored", "buf"],
+      ],
       result: "u32",
     },
     gss_release_cred: { params: [["minor_status", "buf"], ["cred_handle", "buf"]], result: "u32" },
@@ -219,6 +236,10 @@ export const GSSAPI = {
       ],
       result: "u32",
     },
+    krb5_init_context: { params: [["context", "buf"]], result: "i32" },
+    krb5_free_context: { params: [["context", "usize"]], result: "void" },
+    krb5_cc_resolve: { params: [["context", "usize"], ["name", "buf"], ["cache", "buf"]], result: "i32" },
+    krb5_cc_destroy: { params: [["context", "usize"], ["cache", "usize"]], result: "i32" },
   },
 } as const satisfies LibrarySpec;
 
@@ -245,6 +266,8 @@ export const OID_DESC_FIELDS = { length: "u32", elements: "ptr" } as const;
 export const OID_SET_DESC_FIELDS = { count: "usize", elements: "ptr" } as const;
 /** `gss_buffer_desc`. */
 export const BUFFER_DESC_FIELDS = { length: "usize", value: "ptr" } as const;
+/** `gss_buffer_set_desc`. */
+export const BUFFER_SET_DESC_FIELDS = { count: "usize", elements: "ptr" } as const;
 /** `gss_key_value_element_desc`. */
 export const KEY_VALUE_ELEMENT_FIELDS = { key: "ptr", value: "ptr" } as const;
 /** `gss_key_value_set_desc`. */

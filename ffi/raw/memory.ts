@@ -38,9 +38,12 @@ export const FILE_FNS = {
   fclose: { params: [["stream", "usize"]], result: "i32" },
 } as const satisfies { readonly [name: string]: FnSpec };
 
-/** {@linkcode FILE_FNS} under the names of the Windows C library, whose paths are UTF-16. */
+/**
+ * {@linkcode FILE_FNS} under the names of the Windows C library, whose paths are UTF-16. Its `access` returns the
+ * error itself, not -1.
+ */
 export const WIDE_FILE_FNS = {
-  access: { symbol: "_waccess", params: [["path", "buf"], ["mode", "i32"]], result: "i32" },
+  access: { symbol: "_waccess_s", params: [["path", "buf"], ["mode", "i32"]], result: "i32" },
   fopen: { symbol: "_wfopen", params: [["path", "buf"], ["mode", "buf"]], result: "usize" },
   fread: FILE_FNS.fread,
   fclose: FILE_FNS.fclose,

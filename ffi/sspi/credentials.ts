@@ -15,12 +15,13 @@ import {
   SecHandle,
   SECPKG_CRED,
 } from "../raw/secur32.ts";
-import type {
-  ContextRequest,
-  CredentialsRequest,
-  Identity,
-  SecurityContext,
-  SecurityCredentials,
+import {
+  checkContextRequest,
+  type ContextRequest,
+  type CredentialsRequest,
+  type Identity,
+  type SecurityContext,
+  type SecurityCredentials,
 } from "../security_context.ts";
 import { SspiContext } from "./context.ts";
 import type { Impersonator } from "./impersonation.ts";
@@ -29,6 +30,8 @@ import { isError, type Sspi } from "./sspi.ts";
 const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
 const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
 
+type PasswordIdentity = Extract<Identity, { password: unknown }>;
+
 /** Credentials held by secur32.dll. */
 export class SspiCredentials implements SecurityCredentials {
   readonly #sspi: Sspi;
@@ -36,12 +39,14 @@ export class SspiCredentials implements SecurityCredentials {
   readonly #handle: Uint8Array;
   readonly #maxToken: number;
   readonly #untrack = track("credentials");
+  readonly #unhold: () => void;
   #users = 0;
   #closed = false;
 
   /** Adopts a handle. */
   constructor(sspi: Sspi, handle: Uint8Array, maxToken: number, impersonator: Impersonator | null) {
     this.#sspi = sspi;
+    this.#unhold = sspi.hold();
     this.#handle = handle;
     this.#maxToken = maxToken;
     this.#impersonator = impersonator;
@@ -57,6 +62,7 @@ export class SspiCredentials implements SecurityCredentials {
 
   #context(role: "client" | "server", request: ContextRequest): SspiContext {
     if (this.#closed) throw new StateError("The credentials are closed; acquire them again");
+    checkContextRequest(role, request);
     const context = new SspiContext(this.#sspi, {
       role,
       request,
@@ -84,6 +90,7 @@ export class SspiCredentials implements SecurityCredentials {
     if (this.#users > 0) return;
     this.#sspi.call.FreeCredentialsHandle(this.#handle);
     this.#untrack();
+    this.#unhold();
   }
 
   [Symbol.dispose](): void {
@@ -108,6 +115,20 @@ export async function acquireSspiCredentials(
       "credentials with a keytab or a cache have no meaning on Windows; give username and password",
     );
   }
+  const unhold = sspi.hold();
+  try {
+    return await acquireHandle(sspi, request, identity, impersonator);
+  } finally {
+    unhold();
+  }
+}
+
+async function acquireHandle(
+  sspi: Sspi,
+  request: CredentialsRequest,
+  identity: PasswordIdentity | undefined,
+  impersonator: Impersonator | null,
+): Promise<SspiCredentials> {
   const name = PACKAGES[request.package];
   const maxToken = sspi.package(name).maxToken;
   const handle = pinned(SecHandle.size);
@@ -148,7 +169,7 @@ interface AuthIdentity {
  */
 function authIdentity(
   sspi: Sspi,
-  identity: Extract<Identity, { password: unknown }> | undefined,
+  identity: PasswordIdentity | undefined,
   excludeNtlm: boolean,
 ): AuthIdentity | null {
   if (identity === undefined && !excludeNtlm) return null;

@@ -72,8 +72,11 @@ export class Sspi {
   readonly call: Calls<typeof SECUR32>;
   readonly threaded: ThreadedCalls<typeof SECUR32>;
   readonly memory: Memory;
+  /** Keeps the libraries open until the returned function is called; see `NativeSystem.hold`. */
+  readonly hold: () => () => void;
 
   constructor(system: NativeSystem) {
+    this.hold = () => system.hold();
     const library = system.library("sspi", SECUR32);
     this.call = library.call;
     this.threaded = library.threaded;

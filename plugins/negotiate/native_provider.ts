@@ -13,6 +13,7 @@ import type {
   SecurityPackage,
 } from "../../ffi/security_context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
+import { StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
 import type {
   ContextOptions,
@@ -32,8 +33,11 @@ const OFFERS: Offers = Object.freeze({
   delegation: true,
 });
 
-/** The security credentials behind each `MessageCredentials` made here: how delegated ones are recognised. */
-const insides = new WeakMap<MessageCredentials, SecurityCredentials>();
+/** What is behind the credentials that `takeDelegated()` returned: how they are recognised. */
+const delegations = new WeakMap<
+  MessageCredentials,
+  { readonly inside: SecurityCredentials; readonly provider: SecurityPackage }
+>();
 
 /** What one kind of native provider is. */
 export interface NativeProviderOptions {
@@ -53,35 +57,56 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
     async acquire(options) {
       const { requirements } = options;
       const given = options.credentials;
-      if (given !== undefined && "delegated" in given) return wrap(delegated(given.delegated), requirements);
+      if (given !== undefined && (typeof given !== "object" || given === null)) {
+        throw new TypeError("credentials must be an object; leave them out for whoever runs the process");
+      }
+      if (given !== undefined && "delegated" in given) {
+        if (options.role === "server") throw new TypeError("delegated credentials serve a client");
+        // They stay the caller's: closing what is returned here leaves them open.
+        return wrap(name, delegated(name, given.delegated), requirements, () => {});
+      }
       const credentials = await acquireCredentials(nativeSystem(options.system), {
         package: name,
         role: options.role,
         excludeNtlm: requirements.mutualAuthentication || !allowNtlm,
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
-      return wrap(credentials, requirements);
+      return wrap(name, credentials, requirements, () => credentials.close());
     },
   });
 }
 
-function delegated(credentials: MessageCredentials): SecurityCredentials {
-  const inside = insides.get(credentials);
-  if (inside !== undefined) return inside;
+function delegated(name: SecurityPackage, credentials: MessageCredentials): SecurityCredentials {
+  const delegation = delegations.get(credentials);
+  if (delegation?.provider === name) return delegation.inside;
   throw new TypeError(
     "credentials.delegated must come from takeDelegated() of a connection of the same provider",
   );
 }
 
-function wrap(credentials: SecurityCredentials, requirements: ResolvedRequirements): MessageCredentials {
-  const made: MessageCredentials = {
-    client: (options) =>
-      context(credentials.client({ ...request(options, requirements), target: target(options) })),
-    server: (options) => context(credentials.server(request(options, requirements))),
-    close: () => credentials.close(),
-    [Symbol.dispose]: () => credentials.close(),
+function wrap(
+  name: SecurityPackage,
+  credentials: SecurityCredentials,
+  requirements: ResolvedRequirements,
+  release: () => void,
+): MessageCredentials {
+  let closed = false;
+  const close = (): void => {
+    if (!closed) release();
+    closed = true;
   };
-  insides.set(made, credentials);
+  const open = (): SecurityCredentials => {
+    if (closed) throw new StateError("The credentials are closed; acquire them again");
+    return credentials;
+  };
+  return {
+    client: (options) => {
+      return context(open().client({ ...request(options, requirements), target: target(options) }));
+    },
+    server: (options) => context(open().server(request(options, requirements))),
+    close,
+    [Symbol.dispose]: close,
+  };
 
   function context(native: SecurityContext): MessageContext {
     const take = native.takeDelegated?.bind(native);
@@ -89,11 +114,13 @@ function wrap(credentials: SecurityCredentials, requirements: ResolvedRequiremen
     return Object.defineProperty(native, "takeDelegated", {
       value: () => {
         const taken = take();
-        return taken === null ? null : wrap(taken, requirements);
+        if (taken === null) return null;
+        const mine = wrap(name, taken, requirements, () => taken.close());
+        delegations.set(mine, { inside: taken, provider: name });
+        return mine;
       },
     }) as MessageContext;
   }
-  return made;
 }
 
 function request(options: ContextOptions, requirements: ResolvedRequirements): ContextRequest {
