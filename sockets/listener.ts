@@ -147,9 +147,11 @@ export class Listener implements SecureListener {
       attempt.waiting = waiting;
       if (waiting) this.#wake();
     };
-    const { conn, idle } = establish(chosen, openWire(transport), credentials, watch, onWaiting);
+    let release!: () => void;
+    const released = new Promise<void>((resolve) => release = resolve);
     try {
-      this.#deliver(await conn);
+      const wire = openWire(transport);
+      this.#deliver(await establish(chosen, { wire, watch, credentials, release, onWaiting }));
     } catch (error) {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
@@ -157,7 +159,8 @@ export class Listener implements SecureListener {
       this.#attempts.delete(attempt);
       this.#wake();
     }
-    await idle;
+    // The credentials are shared: they outlive whatever the provider is still at.
+    await released;
   }
 
   #deliver(conn: SecureConn): void {
