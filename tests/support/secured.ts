@@ -103,7 +103,7 @@ export async function securedOver(
 }
 
 /** Bytes that are easy to tell from others. */
-export function pattern(size: number, seed = 1): Uint8Array {
+export function pattern(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let state = seed * 2654435761 | 1;
   for (let index = 0; index < size; index++) {
