@@ -4,7 +4,7 @@
  * @module
  */
 
-import { connectTcp } from "../ffi/transport/mod.ts";
+import { connectTcp, type TcpTransport } from "../ffi/transport/mod.ts";
 import { acquire, choose, establish } from "./establish.ts";
 import type { ConnectOptions } from "./options.ts";
 import { readConnectOptions } from "./read_options.ts";
@@ -40,16 +40,16 @@ export async function connect(options: ConnectOptions): Promise<SecureConn> {
   try {
     const chosen = choose(settings);
     const credentials = await acquire(chosen, watch);
-    let idle = Promise.resolve();
+    const release = () => credentials.close();
+    const { hostname, port } = settings;
+    let tcp: TcpTransport;
     try {
-      const { hostname, port } = settings;
-      const wire = openWire(await connectTcp({ hostname, port, signal: watch.signal }));
-      const establishment = establish(chosen, wire, credentials, watch);
-      idle = establishment.idle;
-      return await establishment.conn;
-    } finally {
-      idle.then(() => credentials.close());
+      tcp = await connectTcp({ hostname, port, signal: watch.signal });
+    } catch (error) {
+      release();
+      throw error;
     }
+    return await establish(chosen, { wire: openWire(tcp), watch, credentials, release });
   } finally {
     watch.end();
   }

@@ -25,14 +25,6 @@ export interface Chosen {
   readonly simulated: boolean;
 }
 
-/** A connection in the making. */
-export interface Establishment {
-  /** The connection; where it rejects, the wire is closed and the context released. */
-  readonly conn: Promise<SecureConn>;
-  /** Resolves behind `conn`, when the credentials are no longer in use. */
-  readonly idle: Promise<void>;
-}
-
 /** Chooses a provider by checked options. */
 export function choose(settings: Settings): Chosen {
   const capabilities = settings.system.capabilities();
@@ -54,32 +46,34 @@ export async function acquire({ settings, selection }: Chosen, watch: Watch): Pr
   return await watch.race(acquired, (late) => late.close());
 }
 
-/** Runs the handshake over `wire`, which becomes the connection's; the watch and the credentials stay the caller's. */
-export function establish(
-  chosen: Chosen,
-  wire: Wire,
-  credentials: MessageCredentials,
-  watch: Watch,
-  onWaiting?: (waiting: boolean) => void,
-): Establishment {
-  const { side, channelBindings } = chosen.settings;
-  const { requirements } = chosen.selection;
-  const reader = new WireReader(wire);
-  const handshake = new Handshake(
-    { ...side, requirements, ...(channelBindings ? { channelBindings } : {}) },
-    { wire, reader, credentials, watch, ...(onWaiting ? { onWaiting } : {}) },
-  );
-  const conn = run(chosen, wire, reader, handshake);
-  return { conn, idle: conn.then(() => {}, () => {}).then(() => handshake.idle) };
+/** What a handshake is to use and to tell, beside what was chosen. */
+export interface EstablishMeans {
+  /** Becomes the connection's; closed where it cannot be made. */
+  readonly wire: Wire;
+  /** The limit over every wait; the caller ends it. */
+  readonly watch: Watch;
+  /** Who this end is. */
+  readonly credentials: MessageCredentials;
+  /** Releases what was lent, when no call into the provider uses it any more. */
+  readonly release: () => void;
+  /** Told whenever the handshake begins, and stops, waiting for its peer. */
+  readonly onWaiting?: (waiting: boolean) => void;
 }
 
-async function run(
-  chosen: Chosen,
-  wire: Wire,
-  reader: WireReader,
-  handshake: Handshake,
-): Promise<SecureConn> {
+/**
+ * Runs the handshake and makes the connection.
+ *
+ * When it settles, what was lent has been released, unless an abort came while the provider was at work: its call
+ * cannot be taken back, so that the release follows when it ends.
+ */
+export async function establish(chosen: Chosen, means: EstablishMeans): Promise<SecureConn> {
   const { settings, selection, simulated } = chosen;
+  const { wire, release } = means;
+  const { requirements } = selection;
+  const { side, channelBindings } = settings;
+  const reader = new WireReader(wire);
+  const terms = { ...side, requirements, ...(channelBindings ? { channelBindings } : {}) };
+  const handshake = new Handshake(terms, { ...means, reader });
   try {
     const context = await handshake.run();
     try {
@@ -87,9 +81,9 @@ async function run(
         wire,
         context,
         records: openRecords(context, wire, reader),
-        role: settings.side.role,
-        requirements: selection.requirements,
-        channelBindings: settings.channelBindings !== undefined,
+        role: side.role,
+        requirements,
+        channelBindings: channelBindings !== undefined,
         origin: {
           provider: selection.provider.name,
           simulated,
@@ -104,5 +98,8 @@ async function run(
     reader.wipe();
     wire.close();
     throw error;
+  } finally {
+    const released = handshake.idle.then(release);
+    if (!handshake.stepping) await released;
   }
 }

@@ -70,6 +70,8 @@ interface HandshakeRecord {
 export class Handshake {
   /** Resolves once no call into the provider is under way any more. */
   idle: Promise<void> = Promise.resolve();
+  /** Whether a call into the provider is under way: after an abort it may go on for long. */
+  stepping = false;
   readonly #terms: HandshakeTerms;
   readonly #means: HandshakeMeans;
   #context: MessageContext | null = null;
@@ -154,7 +156,9 @@ export class Handshake {
 
   #step(context: MessageContext, token: Uint8Array | null): Promise<StepResult> {
     const step = context.step(token);
-    this.idle = step.then(() => {}, () => {});
+    this.stepping = true;
+    const settled = () => void (this.stepping = false);
+    this.idle = step.then(settled, settled);
     return this.#means.watch.race(step);
   }
 

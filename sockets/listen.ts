@@ -16,8 +16,8 @@ import { Watch } from "./watch.ts";
  * Listens on TCP for clients to authenticate.
  *
  * Strangers cost little: the provider is not asked for anything before a peer's first whole token has arrived, no
- * more than `maxHandshakes` run at once, each has `handshakeTimeoutMs`, and where all places are taken the oldest
- * that waits for its peer makes room for the newcomer. While that many connections wait to be accepted, the
+ * more than `maxHandshakes` run at once, each has `handshakeTimeoutMs`, and where all places are taken the one that
+ * has waited longest for its peer makes room for the newcomer. While that many connections wait to be accepted, the
  * system's own queue holds the rest.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.

@@ -16,7 +16,7 @@ import type { SecureListener } from "./secure_listener.ts";
 import { type NetAddress, openWire } from "./transport.ts";
 import { Watch } from "./watch.ts";
 
-/** A handshake is not dropped for a newcomer before this: a burst of honest clients must not push itself out. */
+/** No peer is dropped for a newcomer before it had this long: a burst of honest clients must not push itself out. */
 const GRACE_MS = 100;
 /** How long to wait after the first failed accept, and at most; doubled between. */
 const BACKOFF_MS = { first: 5, most: 1000 };
@@ -32,8 +32,8 @@ export interface ListenerSettings
 
 interface Attempt {
   readonly watch: Watch;
-  readonly since: number;
-  waiting: boolean;
+  /** Since when it waits for its peer, in milliseconds; `Infinity` where it does not. */
+  waitsSince: number;
 }
 
 interface Waiter {
@@ -117,14 +117,14 @@ export class Listener implements SecureListener {
     }
   }
 
-  /** Waits until there is a place for one more handshake, at worst by dropping one that waits for its peer. */
+  /** Waits until there is a place for one more handshake, at worst by dropping the one that waits longest. */
   async #makePlace(): Promise<void> {
     const { maxHandshakes } = this.#settings;
     while (!this.#over && this.#attempts.size >= maxHandshakes) {
-      const oldest = [...this.#attempts].find(({ waiting }) => waiting);
-      const age = oldest ? Date.now() - oldest.since : 0;
-      if (!oldest || age < GRACE_MS) {
-        await this.#sleep(oldest && GRACE_MS - age);
+      const oldest = [...this.#attempts].reduce((a, b) => b.waitsSince < a.waitsSince ? b : a);
+      const left = oldest.waitsSince + GRACE_MS - performance.now();
+      if (left > 0) {
+        await this.#sleep(left);
         continue;
       }
       this.#attempts.delete(oldest);
@@ -141,15 +141,17 @@ export class Listener implements SecureListener {
     const { chosen, credentials, timeoutMs } = this.#settings;
     const { remoteAddr } = transport;
     const watch = new Watch(undefined, "The handshake", timeoutMs);
-    const attempt: Attempt = { watch, since: Date.now(), waiting: false };
+    const attempt: Attempt = { watch, waitsSince: Infinity };
     this.#attempts.add(attempt);
     const onWaiting = (waiting: boolean) => {
-      attempt.waiting = waiting;
+      attempt.waitsSince = waiting ? performance.now() : Infinity;
       if (waiting) this.#wake();
     };
-    const { conn, idle } = establish(chosen, openWire(transport), credentials, watch, onWaiting);
+    let release!: () => void;
+    const released = new Promise<void>((resolve) => release = resolve);
     try {
-      this.#deliver(await conn);
+      const wire = openWire(transport);
+      this.#deliver(await establish(chosen, { wire, watch, credentials, release, onWaiting }));
     } catch (error) {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
@@ -157,7 +159,8 @@ export class Listener implements SecureListener {
       this.#attempts.delete(attempt);
       this.#wake();
     }
-    await idle;
+    // The credentials are shared: they outlive whatever the provider is still at.
+    await released;
   }
 
   #deliver(conn: SecureConn): void {
@@ -183,9 +186,9 @@ export class Listener implements SecureListener {
   }
 
   /** Waits for a change, or for so many milliseconds. */
-  #sleep(ms?: number): Promise<void> {
+  #sleep(ms = Infinity): Promise<void> {
     return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

@@ -74,7 +74,8 @@ export interface ListenOptions extends ServerOptions {
   /**
    * The most handshakes that run at once, and the most connections that may wait to be accepted. Default 64.
    *
-   * When a newcomer finds all places taken, the oldest handshake that waits for its peer is dropped for it.
+   * When a newcomer finds all places taken, the handshake that has waited longest for its
+   * peer is dropped for it.
    */
   readonly maxHandshakes?: number;
   /** Told of each handshake that failed. Left out: failures go to `console.warn`, at most one line a second. */

@@ -43,9 +43,7 @@ export async function secure(transport: Transport, options: SecureOptions): Prom
   try {
     const chosen = choose(settings);
     const credentials = await acquire(chosen, watch);
-    const { conn, idle } = establish(chosen, wire, credentials, watch);
-    idle.then(() => credentials.close());
-    return await conn;
+    return await establish(chosen, { wire, watch, credentials, release: () => credentials.close() });
   } catch (error) {
     wire.close();
     throw error;

@@ -191,12 +191,10 @@ class StreamPair implements ByteTransport {
   }
 
   async close(): Promise<void> {
-    // A close waits for the write before it; one that is stuck must not keep the connection open.
-    const ended = this.#writing
-      ? this.#writer.abort()
-      : this.#writeEnded
-      ? Promise.resolve()
-      : this.#writer.close();
-    await Promise.allSettled([this.#reader.cancel(), ended]);
+    const ending = [this.#reader.cancel()];
+    // An abort, too, waits for the write that is stuck; it must not keep the connection from closing.
+    if (this.#writing) this.#writer.abort().catch(() => {});
+    else if (!this.#writeEnded) ending.push(this.#writer.close());
+    await Promise.allSettled(ending);
   }
 }

@@ -68,24 +68,31 @@ export class MemoryTransport implements ByteTransport {
   }
 
   async read(p: Uint8Array): Promise<number | null> {
-    await this.onCall?.("read", this.reads++);
+    const count = this.reads++;
+    await this.onCall?.("read", count);
     this.#checkOpen();
     while (this.#arrived.length === 0) {
       if (this.#ended) return null;
       await this.#wait();
       this.#checkOpen();
     }
-    const chunk = this.#arrived[0];
-    const part = chunk.subarray(0, Math.min(p.length, this.#options.readLimit ?? Infinity));
-    p.set(part);
-    if (part.length === chunk.length) this.#arrived.shift();
-    else this.#arrived[0] = chunk.subarray(part.length);
+    const room = p.subarray(0, this.#options.readLimit ?? Infinity);
+    let taken = 0;
+    while (taken < room.length && this.#arrived.length > 0) {
+      const chunk = this.#arrived[0];
+      const part = chunk.subarray(0, room.length - taken);
+      room.set(part, taken);
+      taken += part.length;
+      if (part.length === chunk.length) this.#arrived.shift();
+      else this.#arrived[0] = chunk.subarray(part.length);
+    }
     this.#peer.#change();
-    return part.length;
+    return taken;
   }
 
   async write(p: Uint8Array): Promise<number> {
-    await this.onCall?.("write", this.writes++);
+    const count = this.writes++;
+    await this.onCall?.("write", count);
     this.#checkOpen();
     const peer = this.#peer;
     while (peer.#waiting >= (this.#options.capacity ?? Infinity) && peer.closes === 0) {

@@ -5,6 +5,7 @@ import { createRegistry } from "../../plugins/registry.ts";
 import type { ClientOptions, ServerOptions } from "../../sockets/options.ts";
 import { secure } from "../../sockets/secure.ts";
 import type { SecureConn } from "../../sockets/secure_conn.ts";
+import type { Transport } from "../../sockets/transport.ts";
 import { type MemoryOptions, MemoryTransport } from "./memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "./toy_provider.ts";
 
@@ -87,8 +88,22 @@ export async function secured(options: PairOptions = {}): Promise<Pair> {
   return { ...started, client, server, close };
 }
 
+/** Makes a connection over two transports of any kind. */
+export async function securedOver(
+  a: Transport,
+  b: Transport,
+  faults: ToyFaults = {},
+): Promise<{ client: SecureConn; server: SecureConn }> {
+  const common = { registry: createRegistry([toyProvider(faults)]), system: toySystem() };
+  const [client, server] = await Promise.all([
+    secure(a, { role: "client", target: "host/server.test", ...common }),
+    secure(b, { role: "server", ...common }),
+  ]);
+  return { client, server };
+}
+
 /** Bytes that are easy to tell from others. */
-export function pattern(size: number, seed = 1): Uint8Array {
+export function pattern(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let state = seed * 2654435761 | 1;
   for (let index = 0; index < size; index++) {

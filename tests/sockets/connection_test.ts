@@ -1,0 +1,255 @@
+import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { AuthenticationError, StateError, UnsupportedPlatformError } from "../../errors.ts";
+import { MAX_SENT_SIZE } from "../../sockets/framing.ts";
+import { MemoryTransport, settle } from "../support/memory_transport.ts";
+import { type Pair, pattern, readExactly, secured, securedOver } from "../support/secured.ts";
+
+/** The sizes of the data records in what was sent, headers left out. */
+function recordSizes(sent: readonly number[]): number[] {
+  const view = new DataView(Uint8Array.from(sent).buffer);
+  const sizes: number[] = [];
+  for (let at = 0; at < view.byteLength; at += 4 + sizes.at(-1)!) sizes.push(view.getUint32(at, true));
+  return sizes;
+}
+
+async function assertReleased(
+  { a, b, clientProvider, serverProvider }: Omit<Pair, "client" | "server" | "close">,
+) {
+  await settle();
+  assertEquals([a.closes, b.closes], [1, 1]);
+  assertEquals([clientProvider.ledger.contextCloses, serverProvider.ledger.contextCloses], [[1], [1]]);
+  assertEquals(clientProvider.ledger.live + serverProvider.ledger.live, 0);
+}
+
+test("What is written at one end is read at the other, whatever the sizes of writes, reads and transport", async () => {
+  const sizes = fc.array(fc.oneof(fc.nat(300), fc.nat(140_000)), { maxLength: 5 });
+  const limits = fc.record({ readLimit: fc.integer({ min: 1000, max: 70_000 }), writeLimit: fc.nat(70_000) });
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.integer({ min: 1, max: 70_000 }), limits, async (writes, step, memory) => {
+      const pair = await secured({ memory: { ...memory, writeLimit: memory.writeLimit + 1000 } });
+      const data = pattern(writes.reduce((sum, size) => sum + size, 0), step);
+      const writing = (async () => {
+        let at = 0;
+        for (const size of writes) {
+          assertEquals(await pair.client.write(data.subarray(at, at + size)), size);
+          at += size;
+        }
+        await pair.client.closeWrite();
+      })();
+      const read = await readExactly(pair.server, data.length, Math.max(step, data.length >> 6));
+      assert(read.every((byte, index) => byte === data[index]));
+      assertEquals(await pair.server.read(new Uint8Array(1)), null);
+      await writing;
+      await pair.close();
+      await assertReleased(pair);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test("A write of 60 KiB is one record, a longer one is split, and no record is longer than allowed", async () => {
+  const { client, server, a, close } = await secured();
+  const start = a.sent.length;
+  await client.write(new Uint8Array(60 * 1024));
+  await client.write(new Uint8Array(200_000));
+  await client.write(new Uint8Array(0));
+  const sizes = recordSizes(a.sent.slice(start));
+  assertEquals(sizes[0], 60 * 1024 + 21);
+  assertEquals(sizes.slice(1).reduce((sum, size) => sum + size - 21, 0), 200_000);
+  assert(sizes.every((size) => size <= MAX_SENT_SIZE));
+  assertEquals(sizes.length, 1 + 4);
+  assertEquals((await readExactly(server, 261_440)).length, 261_440);
+  await close();
+});
+
+test("A write never changes the caller's bytes, and none of them is on the wire in the clear", async () => {
+  const { client, server, a, close } = await secured();
+  const secret = new TextEncoder().encode("the quick brown fox jumps over the lazy dog");
+  const before = secret.slice();
+  await client.write(secret);
+  assertEquals(secret, before);
+  const wire = new TextDecoder("latin1").decode(Uint8Array.from(a.sent));
+  assert(!wire.includes("quick brown"));
+  assertEquals(await readExactly(server, before.length), before);
+  await close();
+});
+
+test("Writes that overlap arrive in the order they were called", async () => {
+  const { client, server, close } = await secured({ memory: { writeLimit: 7 } });
+  const parts = Array.from({ length: 20 }, (_, index) => new Uint8Array(100).fill(index));
+  const writing = Promise.all(parts.map((part) => client.write(part)));
+  const read = await readExactly(server, 2000);
+  assert(read.every((byte, index) => byte === Math.floor(index / 100)));
+  assertEquals(await writing, parts.map(() => 100));
+  await close();
+});
+
+test("Many small records that arrived together cost one read of the transport, and one call takes them all", async () => {
+  const { client, server, b, close } = await secured();
+  const reading = server.read(new Uint8Array(1));
+  await client.write(Uint8Array.of(255));
+  await reading;
+  for (let index = 0; index < 100; index++) await client.write(Uint8Array.of(index));
+  const before = b.reads;
+  const p = new Uint8Array(1000);
+  assertEquals(await server.read(p), 100);
+  assertEquals([...p.subarray(0, 100)], Array.from({ length: 100 }, (_, index) => index));
+  assertEquals(b.reads - before, 1);
+  await close();
+});
+
+test("A read takes what there is and does not wait for more", async () => {
+  const { client, server, close } = await secured();
+  await client.write(Uint8Array.of(1, 2, 3));
+  const p = new Uint8Array(10);
+  assertEquals(await server.read(p.subarray(0, 2)), 2);
+  assertEquals(await server.read(p.subarray(2)), 1);
+  assertEquals([...p.subarray(0, 3)], [1, 2, 3]);
+  assertEquals(await server.read(new Uint8Array(0)), 0);
+  await close();
+});
+
+test("A second read while one waits is refused, and the first goes on", async () => {
+  const { client, server, close } = await secured();
+  const first = server.read(new Uint8Array(4));
+  await assertRejects(() => server.read(new Uint8Array(4)), StateError, "Another read is waiting");
+  await client.write(Uint8Array.of(9));
+  assertEquals(await first, 1);
+  await close();
+});
+
+test("The end of the stream between records is null, again and again, and told as unauthenticated", async () => {
+  const pair = await secured();
+  const { client, server, close } = pair;
+  assertEquals(server.endOfStream, null);
+  await client.write(Uint8Array.of(1));
+  await client.closeWrite();
+  await client.closeWrite();
+  const p = new Uint8Array(4);
+  assertEquals(await server.read(p), 1);
+  assertEquals(server.endOfStream, null);
+  assertEquals([await server.read(p), await server.read(p)], [null, null]);
+  assertEquals(server.endOfStream, "unauthenticated");
+  await close();
+  await assertReleased(pair);
+});
+
+test("After half-closing, the other direction goes on and writing is refused without harm", async () => {
+  const { client, server, close } = await secured();
+  await client.closeWrite();
+  await assertRejects(() => client.write(Uint8Array.of(1)), StateError, "nothing more can be written");
+  await server.write(Uint8Array.of(5, 6));
+  assertEquals([...await readExactly(client, 2)], [5, 6]);
+  await close();
+});
+
+test("A transport that cannot half-close says so, and the connection goes on", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const { client, server } = await securedOver(
+    { read: (p) => a.read(p), write: (p) => a.write(p), close: () => a.close() },
+    b,
+  );
+  await assertRejects(
+    () => client.closeWrite(),
+    UnsupportedPlatformError,
+    "cannot close one direction alone",
+  );
+  await client.write(Uint8Array.of(1));
+  assertEquals(await server.read(new Uint8Array(1)), 1);
+  assertEquals([client.localAddr, client.remoteAddr], [null, null]);
+  await Promise.all([client.close(), server.close()]);
+});
+
+test("Close rejects the calls that wait and all later ones with one StateError, and is done once", async () => {
+  const pair = await secured({ memory: { capacity: 10 } });
+  const { client, server } = pair;
+  const reading = client.read(new Uint8Array(1)).catch((error) => error);
+  const writes = [client.write(new Uint8Array(50)), client.write(new Uint8Array(50))];
+  const stuck = Promise.all(writes.map((write) => write.catch((error) => error)));
+  await settle();
+  const closing = client.close();
+  assertStrictEquals(client.close(), closing);
+  const error = await reading;
+  assert(error instanceof StateError, String(error));
+  assertEquals((await stuck).slice(1), [error]);
+  for (const call of [() => client.read(new Uint8Array(1)), () => client.write(new Uint8Array(1))]) {
+    assertStrictEquals(await call().catch((error) => error), error);
+  }
+  for (const call of [() => client.closeWrite(), () => client.querySecurity()]) {
+    assertStrictEquals(await (call() as Promise<unknown>).catch((error) => error), error);
+  }
+  await closing;
+  await server.close();
+  await assertReleased(pair);
+});
+
+test("Leaving a using block closes the connection", async () => {
+  const pair = await secured();
+  await pair.client[Symbol.asyncDispose]();
+  pair.server[Symbol.dispose]();
+  await assertReleased(pair);
+});
+
+test("What is told of the connection's security is what was proved, and can be asked again", async () => {
+  const expiresAt = new Date(Date.now() + 3_600_000);
+  const { client, server, close } = await secured({ faults: { expiresAt } });
+  for (const conn of [client, server]) {
+    const { provider, secured, encrypted, mutual, simulated } = conn.security;
+    assertEquals({ provider, secured, encrypted, mutual, simulated }, {
+      provider: "toy",
+      secured: true,
+      encrypted: true,
+      mutual: true,
+      simulated: false,
+    });
+    assertEquals(conn.security.expiresAt, expiresAt);
+    assertEquals(await conn.querySecurity(), conn.security);
+    assert(Object.isFrozen(conn.security) && Object.isFrozen(conn.security.details));
+    JSON.stringify(conn.security.details);
+  }
+  assertEquals(client.security.peer, "server@TOY");
+  assertNotEquals(client.localAddr, null);
+  assertEquals(server.security.details.requestedTarget, "host/server.test");
+  await close();
+});
+
+test("Asking for the security of a connection that has run out, or is now weaker, ends it", async () => {
+  const expired = await secured({ faults: { expiresAt: new Date(Date.now() - 1) } });
+  const error = await assertRejects(() => expired.client.querySecurity(), AuthenticationError);
+  assertEquals(error.reason, "context-expired");
+  assertStrictEquals(await expired.client.write(Uint8Array.of(1)).catch((error) => error), error);
+  await expired.close();
+  await assertReleased(expired);
+
+  const attributes = { confidentiality: true };
+  const weaker = await secured({ clientFaults: { attributes } });
+  attributes.confidentiality = false;
+  await assertRejects(() => weaker.client.querySecurity());
+  await weaker.close();
+  await assertReleased(weaker);
+});
+
+test("Arguments that are no bytes are refused without harm", async () => {
+  const { client, server, close } = await secured();
+  const wrong = "text" as unknown as Uint8Array;
+  await assertRejects(() => client.write(wrong), TypeError, "p must be a Uint8Array");
+  await assertRejects(() => client.read(wrong), TypeError, "p must be a Uint8Array");
+  await assertRejects(() => client.read(new Uint16Array(2) as unknown as Uint8Array), TypeError);
+  await client.write(Uint8Array.of(1));
+  assertEquals(await server.read(new Uint8Array(1)), 1);
+  await close();
+});
+
+test("A provider whose close fails is told by close, never instead of an earlier failure", async () => {
+  const closeError = new Error("made to fail");
+  const { client, server, a } = await secured({ clientFaults: { closeError } });
+  assertStrictEquals(await client.close().catch((error) => error), closeError);
+  assertEquals(a.closes, 1);
+  await server.close();
+  const pair = await secured({ clientFaults: { closeError, failWrapAt: 0 } });
+  const failure = await pair.client.write(Uint8Array.of(1)).catch((error) => error);
+  assertEquals(failure.reason, "sequence-exhausted");
+  await pair.server.close();
+});

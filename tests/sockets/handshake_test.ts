@@ -1,0 +1,235 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
+import type { ContextAttributes, Requirements } from "../../plugins/provider.ts";
+import { createRegistry } from "../../plugins/registry.ts";
+import { secure } from "../../sockets/secure.ts";
+import { MemoryTransport } from "../support/memory_transport.ts";
+import { spellRecords } from "../support/raw_peer.ts";
+import { type Attempt, attempt, type PairOptions, secured } from "../support/secured.ts";
+import { toyProvider, toySystem } from "../support/toy_provider.ts";
+
+/** After a handshake that failed: everything closed once, nothing left, nothing sent but handshake records. */
+async function assertClean(started: Attempt): Promise<void> {
+  await Promise.allSettled([started.client, started.server]);
+  for (const transport of [started.a, started.b]) assertEquals(transport.closes, 1);
+  for (const { ledger } of [started.clientProvider, started.serverProvider]) {
+    assertEquals(ledger.live, 0);
+    assert(ledger.contextCloses.every((closes) => closes === 1), String(ledger.contextCloses));
+  }
+}
+
+const EXCHANGES: Record<number, { client: string[]; server: string[] }> = {
+  1: { client: ["done"], server: ["done:empty"] },
+  2: { client: ["in-progress"], server: ["done"] },
+  3: { client: ["in-progress", "done"], server: ["in-progress", "done:empty"] },
+  4: { client: ["in-progress", "in-progress"], server: ["in-progress", "done"] },
+  5: { client: ["in-progress", "in-progress", "done"], server: ["in-progress", "in-progress", "done:empty"] },
+};
+
+for (const [tokens, expected] of Object.entries(EXCHANGES)) {
+  test(`An exchange of ${tokens} tokens has the records of .NET, and the server always says done`, async () => {
+    const { a, b, client, close } = await secured({ faults: { tokens: Number(tokens) } });
+    assertEquals(spellRecords(a.sent), expected.client);
+    assertEquals(spellRecords(b.sent), expected.server);
+    assertEquals(client.security.peer, "server@TOY");
+    await close();
+  });
+}
+
+test("A handshake works over transports that move one byte at a time", async () => {
+  const { close } = await secured({ memory: { readLimit: 1, writeLimit: 1 } });
+  await close();
+});
+
+test("An exchange that never ends is given up after a bounded number of tokens", async () => {
+  const started = attempt({ faults: { tokens: 1000 } });
+  const errors = await Promise.all(
+    [started.client, started.server].map((end) => end.catch((error) => error)),
+  );
+  assert(errors.some((error) => error instanceof ProtocolError && error.reason === "unexpected-message"));
+  assert(started.a.sent.length + started.b.sent.length < 32 * 300);
+  await assertClean(started);
+});
+
+const WEAK: Requirements = { integrity: false, confidentiality: false, mutualAuthentication: false };
+const SHORTFALLS: [string, Partial<ContextAttributes>][] = [
+  ["mutualAuthentication", { mutual: false }],
+  ["mutualAuthentication", { mechanism: "ntlm" }],
+  ["integrity", { integrity: false }],
+  ["sequenceDetection", { replayDetection: false }],
+  ["sequenceDetection", { sequenceDetection: false }],
+  ["confidentiality", { confidentiality: false }],
+];
+
+for (const [required, attributes] of SHORTFALLS) {
+  const what = JSON.stringify(attributes);
+  test(`A server whose context has ${what} refuses before it says done, and the client learns why`, async () => {
+    const started = attempt({ serverFaults: { attributes } });
+    const error = await assertRejects(() => started.server, SecurityRequirementError);
+    assertEquals(error.required, required);
+    assertEquals(spellRecords(started.b.sent), ["error:8"]);
+    const refused = await assertRejects(() => started.client, AuthenticationError, "1790");
+    assertEquals(refused.reason, "peer-refused");
+    await assertClean(started);
+  });
+
+  test(`A client whose context has ${what} refuses before any data, and says so`, async () => {
+    const started = attempt({ clientFaults: { attributes } });
+    const error = await assertRejects(() => started.client, SecurityRequirementError);
+    assertEquals(error.required, required);
+    assertEquals(spellRecords(started.a.sent), ["in-progress", "error:8"]);
+    // The server was done: to it, what arrives is a record that is cut short.
+    const server = await started.server;
+    const cut = await assertRejects(() => server.read(new Uint8Array(9)), ProtocolError);
+    assertEquals(cut.reason, "truncated");
+    await assertClean(started);
+  });
+}
+
+test("A client that encrypts nothing is refused by a server that requires encryption, and tells 1790", async () => {
+  const started = attempt({ client: { requirements: { confidentiality: false } } });
+  assertEquals(
+    (await assertRejects(() => started.server, SecurityRequirementError)).required,
+    "confidentiality",
+  );
+  await assertRejects(() => started.client, AuthenticationError, "1790");
+  await assertClean(started);
+});
+
+test("A server that needs more than the client lets it do refuses", async () => {
+  const started = attempt({
+    server: { requirements: { impersonation: "impersonate" } },
+    serverFaults: { attributes: { impersonation: "identify" } },
+  });
+  assertEquals(
+    (await assertRejects(() => started.server, SecurityRequirementError)).required,
+    "impersonation",
+  );
+  await assertClean(started);
+});
+
+const BINDINGS: [string, Uint8Array | undefined, Uint8Array | undefined][] = [
+  ["differ", Uint8Array.of(1), Uint8Array.of(2)],
+  ["are missing on the client", undefined, Uint8Array.of(2)],
+  ["are missing on the server", Uint8Array.of(1), undefined],
+];
+for (const [how, client, server] of BINDINGS) {
+  test(`Channel bindings that ${how} end the handshake on the side that gave them`, async () => {
+    const started = attempt({
+      client: client ? { channelBindings: client } : {},
+      server: server ? { channelBindings: server } : {},
+    });
+    const end = server ? started.server : started.client;
+    assertEquals((await assertRejects(() => end, SecurityRequirementError)).required, "channelBindings");
+    await started.server.then((conn) => conn.close(), () => {});
+    await assertClean(started);
+  });
+}
+
+test("Channel bindings that agree are proved, and a later change of the caller's array changes nothing", async () => {
+  const bindings = Uint8Array.of(1, 2, 3);
+  const started = attempt({ client: { channelBindings: bindings }, server: { channelBindings: bindings } });
+  bindings.fill(0);
+  const [client, server] = await Promise.all([started.client, started.server]);
+  assertEquals(client.security.details.channelBound, true);
+  await Promise.all([client.close(), server.close()]);
+});
+
+const TARGETS: [string, PairOptions, boolean][] = [
+  ["the name itself", { server: { acceptedTargets: ["host/server.test"] } }, true],
+  ["the name in capitals", { server: { acceptedTargets: ["x/y", "HOST/Server.Test"] } }, true],
+  ["the name in any realm", {
+    client: { target: "host/server.test@TOY" },
+    server: { acceptedTargets: ["host/server.test"] },
+  }, true],
+  ["another class", { server: { acceptedTargets: ["http/server.test"] } }, false],
+  ["a name with the asked one as its start", { server: { acceptedTargets: ["host/server.test:80"] } }, false],
+  ["the name in another realm", { server: { acceptedTargets: ["host/server.test@OTHER"] } }, false],
+];
+for (const [what, options, accepted] of TARGETS) {
+  test(`A server that accepts ${what} ${accepted ? "serves" : "refuses"} a client of host/server.test`, async () => {
+    const started = attempt(options);
+    if (accepted) {
+      const [client, server] = await Promise.all([started.client, started.server]);
+      await Promise.all([client.close(), server.close()]);
+    } else {
+      const error = await assertRejects(() => started.server, AuthenticationError, "host/server.test");
+      assertEquals(error.reason, "target-not-accepted");
+      assertEquals(spellRecords(started.b.sent), ["error:8"]);
+      await assertRejects(() => started.client, AuthenticationError, "1790");
+    }
+    await assertClean(started);
+  });
+}
+
+test("A server with acceptedTargets refuses where the mechanism does not tell the name", async () => {
+  const started = attempt({
+    server: { acceptedTargets: ["host/server.test"] },
+    serverFaults: { tellsTarget: false },
+  });
+  const error = await assertRejects(() => started.server, AuthenticationError, "does not tell which name");
+  assertEquals(error.reason, "target-not-accepted");
+  await assertClean(started);
+});
+
+test("Different keys end the handshake with the reason on the side that noticed and a code on the other", async () => {
+  const started = attempt({ clientFaults: { key: "one" }, serverFaults: { key: "two" } });
+  assertEquals((await assertRejects(() => started.server, AuthenticationError)).reason, "bad-token");
+  const refused = await assertRejects(() => started.client, AuthenticationError, "0x80090308");
+  assertEquals(refused.reason, "peer-refused");
+  await assertClean(started);
+});
+
+for (const role of ["client", "server"] as const) {
+  for (const leg of [0, 1]) {
+    test(`A provider that fails on the ${role}'s leg ${leg} ends both sides, and nothing is left`, async () => {
+      const failure = new Error("made to fail");
+      const onStep = (at: string, index: number) => {
+        if (at === role && index === leg) throw failure;
+      };
+      const started = attempt({ faults: { tokens: 4, onStep } });
+      const [own, other] = role === "client"
+        ? [started.client, started.server]
+        : [started.server, started.client];
+      assertEquals(await own.catch((error) => error), failure);
+      const told = await assertRejects(() => other, AuthenticationError, "0x80090304");
+      assertStringIncludes(told.message, "SEC_E_INTERNAL_ERROR");
+      await assertClean(started);
+    });
+  }
+}
+
+test("A provider whose token does not fit in a record is a ProtocolError, and a missing token is one too", async () => {
+  const broken: [string, Uint8Array | null][] = [["oversized", new Uint8Array(0x10000)], ["empty", null], [
+    "empty",
+    new Uint8Array(),
+  ]];
+  for (const [reason, token] of broken) {
+    const started = attempt({ clientFaults: { changeStep: () => ({ token, done: false }) } });
+    assertEquals((await assertRejects(() => started.client, ProtocolError)).reason, reason);
+    await assertRejects(() => started.server, AuthenticationError);
+    await assertClean(started);
+  }
+});
+
+test("Where nothing protects records and that was allowed, bytes pass as they are, as .NET does", async () => {
+  const { client, server, a, close } = await secured({
+    requirements: WEAK,
+    faults: { attributes: { integrity: false, confidentiality: false } },
+  });
+  const before = a.sent.length;
+  await client.write(Uint8Array.of(1, 2, 3));
+  const p = new Uint8Array(9);
+  assertEquals(await server.read(p), 3);
+  assertEquals(a.sent.slice(before), [1, 2, 3]);
+  assertEquals([server.security.secured, server.security.encrypted], [false, false]);
+  await close();
+});
+
+test("A provider that cannot be had closes the transport without a byte sent", async () => {
+  const [a] = MemoryTransport.pair();
+  const registry = createRegistry([toyProvider({ offers: { mutualAuthentication: false } })]);
+  await assertRejects(() => secure(a, { role: "client", target: "host/x", registry, system: toySystem() }));
+  assertEquals([a.closes, a.sent.length], [1, 0]);
+});

@@ -1,0 +1,94 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { StateError, UnsupportedPlatformError } from "../../errors.ts";
+import { secured } from "../support/secured.ts";
+
+/** A provider that records when a client is impersonated. */
+function recorder() {
+  const log: string[] = [];
+  const impersonate = <T>(fn: () => T): T => {
+    log.push("begin");
+    try {
+      return fn();
+    } finally {
+      log.push("revert");
+    }
+  };
+  return { log, impersonate };
+}
+
+test("A synchronous function runs as the client, and its result or error comes back", async () => {
+  const { log, impersonate } = recorder();
+  const { server, close } = await secured({ serverFaults: { impersonate } });
+  assertEquals(server.impersonate(() => log.push("work")), 2);
+  assertEquals(log, ["begin", "work", "revert"]);
+  assertThrows(
+    () => {
+      server.impersonate(() => {
+        throw new Error("from within");
+      });
+    },
+    Error,
+    "from within",
+  );
+  assertEquals(log.at(-1), "revert");
+  await close();
+});
+
+test("An asynchronous function, or a generator, is refused before anybody is impersonated", async () => {
+  const { log, impersonate } = recorder();
+  const { server, close } = await secured({ serverFaults: { impersonate } });
+  const wrong: unknown[] = ["text", null];
+  // deno-lint-ignore require-await
+  wrong.push(async () => log.push("ran"));
+  wrong.push(function* () {
+    yield log.push("ran");
+  });
+  wrong.push(async function* () {
+    yield await Promise.resolve(log.push("ran"));
+  });
+  for (const fn of wrong) {
+    assertThrows(() => server.impersonate(fn as () => void), TypeError, "must be a synchronous function");
+  }
+  assertEquals(log, []);
+  await close();
+});
+
+test("A promise that comes back is refused after the impersonation has ended, and its failure harms nobody", async () => {
+  const { log, impersonate } = recorder();
+  const { server, close } = await secured({ serverFaults: { impersonate } });
+  assertThrows(
+    () => server.impersonate(() => Promise.reject(new Error("late"))),
+    TypeError,
+    "returned a promise",
+  );
+  // deno-lint-ignore no-explicit-any
+  assertThrows(() => server.impersonate(() => ({ then: () => {} }) as any), TypeError, "returned a promise");
+  assertEquals(log, ["begin", "revert", "begin", "revert"]);
+  await close();
+});
+
+test("Where the provider cannot impersonate, or on a client, the refusal says so", async () => {
+  const { client, server, close } = await secured();
+  assertThrows(() => server.impersonate(() => 1), UnsupportedPlatformError, "cannot impersonate");
+  assertThrows(() => client.impersonate(() => 1), StateError, "Only the server");
+  await close();
+  assertThrows(() => server.impersonate(() => 1), StateError, "closed");
+});
+
+test("A connection closed while its client is impersonated releases the context when that has ended", async () => {
+  const { log, impersonate } = recorder();
+  const { client, server, b, serverProvider } = await secured({ serverFaults: { impersonate } });
+  const closes: number[] = [];
+  server.impersonate(() =>
+    server.impersonate(() => {
+      server.close();
+      closes.push(b.closes, serverProvider.ledger.contextCloses[0]);
+    })
+  );
+  assertEquals(closes, [1, 0]);
+  assertEquals(serverProvider.ledger.contextCloses, [1]);
+  assertEquals(log, ["begin", "begin", "revert", "revert"]);
+  await assertRejects(() => server.read(new Uint8Array(1)), StateError);
+  await client.close();
+});

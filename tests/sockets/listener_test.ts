@@ -1,0 +1,306 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { AuthenticationError, StateError, TimeoutError } from "../../errors.ts";
+import { createRegistry } from "../../plugins/registry.ts";
+import { acquire, choose } from "../../sockets/establish.ts";
+import { encodeHandshake } from "../../sockets/framing.ts";
+import { Listener } from "../../sockets/listener.ts";
+import type { HandshakeOrigin, ListenOptions } from "../../sockets/options.ts";
+import { readListenOptions } from "../../sockets/read_options.ts";
+import { secure } from "../../sockets/secure.ts";
+import type { SecureConn } from "../../sockets/secure_conn.ts";
+import { Watch } from "../../sockets/watch.ts";
+import { FakeListener } from "../support/fake_listener.ts";
+import { type MemoryTransport, settle } from "../support/memory_transport.ts";
+import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
+
+const HALF_A_TOKEN = encodeHandshake("in-progress", new Uint8Array(500)).subarray(0, 300);
+
+interface Stage {
+  tcp: FakeListener;
+  listener: Listener;
+  provider: ReturnType<typeof toyProvider>;
+  failures: { error: Error; origin: HandshakeOrigin }[];
+  /** A client that does all it should. */
+  honest(): Promise<SecureConn>;
+}
+
+async function stage(options: Partial<ListenOptions> = {}, faults: ToyFaults = {}): Promise<Stage> {
+  const provider = toyProvider(faults);
+  const registry = createRegistry([provider]);
+  const failures: Stage["failures"] = [];
+  const settings = readListenOptions({
+    port: 0,
+    registry,
+    system: toySystem(),
+    onHandshakeError: (error, origin) => void failures.push({ error: error as Error, origin }),
+    ...options,
+  });
+  const chosen = choose(settings);
+  const watch = new Watch(undefined, "Acquiring");
+  const credentials = await acquire(chosen, watch);
+  const tcp = new FakeListener();
+  const listener = new Listener(tcp, { ...settings, chosen, credentials });
+  const honest = () =>
+    secure(tcp.arrive()[0], {
+      role: "client",
+      target: "host/x",
+      registry: createRegistry([toyProvider()]),
+      system: toySystem(),
+    });
+  return { tcp, listener, provider, failures, honest };
+}
+
+async function assertClosed({ tcp, listener, provider }: Stage): Promise<void> {
+  await listener.close();
+  assertEquals(tcp.closes, 1);
+  assertEquals(provider.ledger.live, 0);
+  assert(provider.ledger.contextCloses.every((closes) => closes === 1));
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("A stranger who says nothing costs no context, and is told as a TimeoutError with its address", async () => {
+  const one = await stage({ handshakeTimeoutMs: 30 });
+  const [stranger, own] = one.tcp.arrive();
+  await stranger.write(HALF_A_TOKEN);
+  await pause(80);
+  assertEquals(one.failures.length, 1);
+  assert(one.failures[0].error instanceof TimeoutError);
+  assertEquals(one.failures[0].origin.remoteAddr?.hostname, "192.0.2.2");
+  assertEquals([own.closes, one.provider.ledger.contexts], [1, 0]);
+  await assertClosed(one);
+});
+
+test("Silent strangers in every place make room, the oldest first, and an honest client is served", async () => {
+  const one = await stage({ maxHandshakes: 3 });
+  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  await settle();
+  const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  assertEquals(one.failures.length, 1);
+  assert(one.failures[0].error instanceof StateError);
+  assertStringIncludes(one.failures[0].error.message, "maxHandshakes");
+  assertEquals(one.provider.ledger.contexts, 1);
+  await client.write(Uint8Array.of(1));
+  assertEquals(await server.read(new Uint8Array(1)), 1);
+  await Promise.all([client.close(), server.close()]);
+  await assertClosed(one);
+  assert(strangers.every(([, own]) => own.closes === 1));
+});
+
+test("Strangers who trickle, and those who do not read the answer, make room too", async () => {
+  const one = await stage({ maxHandshakes: 2 });
+  const [trickling] = one.tcp.arrive();
+  const [deaf, own] = one.tcp.arrive();
+  own.onCall = (call) => call === "write" ? new Promise(() => {}) : undefined;
+  const deafClient = secure(deaf, {
+    role: "client",
+    target: "host/x",
+    registry: createRegistry([toyProvider()]),
+    system: toySystem(),
+  }).catch((error) => error);
+  await trickling.write(HALF_A_TOKEN.subarray(0, 1));
+  const clients = await Promise.all([one.honest(), one.honest()]);
+  const served = await Promise.all([one.listener.accept(), one.listener.accept()]);
+  assert(await deafClient instanceof AuthenticationError);
+  assertEquals(one.failures.length, 2);
+  await Promise.all([...clients, ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("A burst of honest clients beyond maxHandshakes is served in full", async () => {
+  const one = await stage({ maxHandshakes: 2 });
+  const clients = Promise.all(Array.from({ length: 20 }, () => one.honest()));
+  const served: SecureConn[] = [];
+  while (served.length < 20) served.push(await one.listener.accept());
+  assertEquals(one.failures, []);
+  await Promise.all([...await clients, ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("While the provider is at work in every place a newcomer waits, and nobody is dropped", async () => {
+  let letGo = () => {};
+  const gate = new Promise<void>((resolve) => letGo = resolve);
+  const one = await stage({ maxHandshakes: 1 }, { onStep: () => gate });
+  const first = one.honest();
+  await settle();
+  const second = one.honest();
+  await pause(150);
+  assertEquals([one.failures.length, one.provider.ledger.contexts], [0, 1]);
+  letGo();
+  const served = [await one.listener.accept(), await one.listener.accept()];
+  await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("A handshake that fails is told and the next one served", async () => {
+  const one = await stage({ acceptedTargets: ["host/x"] });
+  const wrong = secure(one.tcp.arrive()[0], {
+    role: "client",
+    target: "host/other",
+    registry: createRegistry([toyProvider()]),
+    system: toySystem(),
+  });
+  await assertRejects(() => wrong, AuthenticationError, "1790");
+  const garbage = one.tcp.arrive()[0];
+  await garbage.write(new TextEncoder().encode("hello?"));
+  const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+  assertEquals(one.failures.map(({ error }) => error.name).sort(), ["AuthenticationError", "ProtocolError"]);
+  await Promise.all([client.close(), server.close()]);
+  await assertClosed(one);
+});
+
+test("An accept that fails, again and again, ends nothing: it is told, waited for and tried again", async () => {
+  const one = await stage();
+  const failure = new Error("EMFILE");
+  for (let count = 0; count < 3; count++) one.tcp.fail(failure);
+  await pause(100);
+  assertEquals(one.failures.length, 3);
+  assertStrictEquals(one.failures[0].error, failure);
+  assertEquals(one.failures[0].origin, {});
+  assert(one.tcp.accepts <= 5, `${one.tcp.accepts} accepts: it does not wait`);
+  const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+  await Promise.all([client.close(), server.close()]);
+  await assertClosed(one);
+});
+
+test("Connections nobody accepts are bounded: the rest stays with the system", async () => {
+  const one = await stage({ maxHandshakes: 2 });
+  const clients: SecureConn[] = [];
+  for (let count = 0; count < 2; count++) clients.push(await one.honest());
+  await settle();
+  const accepts = one.tcp.accepts;
+  const rest = Array.from({ length: 5 }, () => one.honest());
+  await pause(30);
+  // One accept was already waiting when the second connection became ready.
+  assert(one.tcp.accepts <= accepts + 1);
+  assert(one.provider.ledger.contexts <= 3, `${one.provider.ledger.contexts} contexts`);
+  const served: SecureConn[] = [];
+  while (served.length < 7) served.push(await one.listener.accept());
+  clients.push(...await Promise.all(rest));
+  await Promise.all([...clients, ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("Closing ends handshakes, drops what nobody accepted, rejects who waits and tells no failure", async () => {
+  const one = await stage();
+  const client = await one.honest();
+  await settle();
+  const stranger: MemoryTransport = one.tcp.arrive()[1];
+  await settle();
+  const closing = one.listener.close();
+  assertStrictEquals(one.listener.close(), closing);
+  await closing;
+  assertEquals([stranger.closes, one.failures.length], [1, 0]);
+  assertEquals(await client.read(new Uint8Array(1)), null);
+  await assertRejects(() => one.listener.accept(), StateError, "The listener was closed");
+  await client.close();
+  await assertClosed(one);
+
+  const two = await stage();
+  const waiting = assertRejects(() => two.listener.accept(), StateError);
+  await two.listener[Symbol.asyncDispose]();
+  await waiting;
+  await assertClosed(two);
+});
+
+test("Closing waits for a provider that is at work before it releases the credentials", async () => {
+  let letGo = () => {};
+  const one = await stage({}, { onStep: () => new Promise<void>((resolve) => letGo = resolve) });
+  const client = one.honest().catch((error) => error);
+  await settle();
+  let closed = false;
+  const closing = one.listener.close().then(() => closed = true);
+  await settle();
+  assertEquals([closed, one.provider.ledger.credentialCloses, one.provider.ledger.contextCloses[0]], [
+    false,
+    0,
+    0,
+  ]);
+  letGo();
+  await closing;
+  assert(await client instanceof Error);
+  await assertClosed(one);
+});
+
+test("Iterating gives each connection, ends when the listener is closed, and leaving it closes the listener", async () => {
+  const one = await stage();
+  const clients = [one.honest(), one.honest()];
+  let seen = 0;
+  for await (const conn of one.listener) {
+    await conn.close();
+    if (++seen === 2) one.listener.close();
+  }
+  assertEquals(seen, 2);
+  await Promise.all(clients.map(async (client) => await (await client).close()));
+  await assertClosed(one);
+
+  const two = await stage();
+  const client = two.honest();
+  for await (const conn of two.listener) {
+    await conn.close();
+    break;
+  }
+  assertEquals(two.tcp.closes, 1);
+  await (await client).close();
+  await assertClosed(two);
+});
+
+test("A signal closes the listener, and its reason is what waits and iterations reject with", async () => {
+  const controller = new AbortController();
+  const one = await stage({ signal: controller.signal });
+  const waiting = one.listener.accept().catch((error) => error);
+  const iterating = (async () => {
+    for await (const conn of one.listener) await conn.close();
+  })().catch((error) => error);
+  await settle();
+  const reason = { mine: true };
+  controller.abort(reason);
+  assertStrictEquals(await waiting, reason);
+  assertStrictEquals(await iterating, reason);
+  assertStrictEquals(await one.listener.accept().catch((error) => error), reason);
+  await assertClosed(one);
+});
+
+/** What is written to console.warn while `fn` runs. */
+async function warnings(fn: () => Promise<void>): Promise<string[]> {
+  const lines: string[] = [];
+  const { warn } = console;
+  console.warn = (line: unknown) => void lines.push(String(line));
+  try {
+    await fn();
+  } finally {
+    console.warn = warn;
+  }
+  return lines;
+}
+
+test("Without a handler failures go to console.warn, one line a second, and none is left uncounted", async () => {
+  const lines = await warnings(async () => {
+    const one = await stage({ onHandshakeError: undefined });
+    for (let count = 0; count < 10; count++) await one.tcp.arrive()[0].write(new Uint8Array(9));
+    await settle();
+    await assertClosed(one);
+  });
+  assertEquals(lines.length, 2);
+  assertStringIncludes(lines[0], "a handshake with 192.0.2.2:2 failed: ProtocolError");
+  assertStringIncludes(lines[1], "9 more");
+});
+
+test("A handler that throws ends nothing, and hides neither its failure nor the one it was told of", async () => {
+  const lines = await warnings(async () => {
+    const one = await stage({
+      onHandshakeError: () => {
+        throw new Error("the handler's own");
+      },
+    });
+    await one.tcp.arrive()[0].write(new Uint8Array(9));
+    await settle();
+    const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+    await Promise.all([client.close(), server.close()]);
+    await assertClosed(one);
+  });
+  assertStringIncludes(lines.join("\n"), "ProtocolError");
+  assertStringIncludes(lines.join("\n"), "1 more");
+});

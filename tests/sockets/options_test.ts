@@ -1,0 +1,182 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { test } from "@test";
+import { createRegistry } from "../../plugins/registry.ts";
+import { connect } from "../../sockets/connect.ts";
+import { listen } from "../../sockets/listen.ts";
+import type { ConnectOptions, ListenOptions, SecureOptions } from "../../sockets/options.ts";
+import { secure } from "../../sockets/secure.ts";
+import { acceptsTarget, isTarget } from "../../sockets/target.ts";
+import { MemoryTransport } from "../support/memory_transport.ts";
+import { toyProvider, toySystem } from "../support/toy_provider.ts";
+
+const provider = toyProvider();
+const common = { registry: createRegistry([provider]), system: toySystem() };
+
+type Wrong = [options: Record<string, unknown>, error: "TypeError" | "RangeError", part: string];
+
+const COMMON: Wrong[] = [
+  [{ credential: {} }, "TypeError", "options.credential is not known"],
+  [{ channelBindings: "tls-unique:" }, "TypeError", "channelBindings must be a Uint8Array"],
+  [
+    { channelBindings: new Uint8Array() },
+    "TypeError",
+    "channelBindings must be a Uint8Array that is not empty",
+  ],
+  [{ requirements: { encrypt: true } }, "TypeError", "requirements.encrypt is not known"],
+  [{ requirements: { integrity: false } }, "TypeError", "contradict each other"],
+  [{ requirements: { delegation: true, impersonation: "identify" } }, "TypeError", "contradict each other"],
+  [{ requirements: { confidentiality: "yes" } }, "TypeError", "must be true or false"],
+  [{ registry: {} }, "TypeError", "options.registry must have the method select()"],
+  [{ system: 5 }, "TypeError", "options.system must have the method capabilities()"],
+  [{ signal: {} }, "TypeError", "options.signal must be an AbortSignal"],
+  [{ credentials: {} }, "TypeError", "must have a username and a password, or a keytab, or a cache"],
+  [{ credentials: null }, "TypeError", "must have a username"],
+  [{ credentials: { username: "alice" } }, "TypeError", "credentials.password must be given"],
+  [{ credentials: { username: "", password: "x" } }, "TypeError", "credentials.username must not be empty"],
+  [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
+  [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
+  [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a string"],
+];
+const CLIENT: Wrong[] = [
+  [{ target: "" }, "TypeError", "options.target must be a service principal name"],
+  [{ target: "server.test" }, "TypeError", "options.target must be a service principal name"],
+  [{ target: "host/a b" }, "TypeError", "options.target must be a service principal name"],
+  [{ target: 5 }, "TypeError", "options.target must be a service principal name"],
+  [{ computer: "" }, "TypeError", "options.computer must be"],
+  [{ timeoutMs: "5" }, "TypeError", "options.timeoutMs must be a number"],
+  [{ timeoutMs: 0 }, "RangeError", "options.timeoutMs must be a whole number from 1"],
+  [{ timeoutMs: 2 ** 31 }, "RangeError", "options.timeoutMs must be"],
+  [{ timeoutMs: Infinity }, "RangeError", "options.timeoutMs must be"],
+  [{ acceptedTargets: ["host/x"] }, "TypeError", "options.acceptedTargets is not known"],
+];
+const SERVER: Wrong[] = [
+  [{ acceptedTargets: [] }, "TypeError", "acceptedTargets must be a list of at least one"],
+  [{ acceptedTargets: "host/x" }, "TypeError", "acceptedTargets must be a list"],
+  [{ acceptedTargets: ["host/x", "x"] }, "TypeError", "options.acceptedTargets[1] must be"],
+  [{ handshakeTimeoutMs: 0.5 }, "RangeError", "options.handshakeTimeoutMs must be"],
+  [{ target: "host/x" }, "TypeError", "options.target is not known"],
+  [{ timeoutMs: 5 }, "TypeError", "options.timeoutMs is not known"],
+];
+
+/** Each of the wrong options must be refused, with what is in order beside it. */
+async function assertRefused(call: (options: Record<string, unknown>) => Promise<unknown>, wrongs: Wrong[]) {
+  for (const [options, name, part] of wrongs) {
+    const error = await assertRejects(() => call(options), Error, part);
+    assertEquals(error.name, name, JSON.stringify(options));
+  }
+  assertEquals([provider.ledger.credentials, provider.ledger.contexts], [0, 0]);
+}
+
+for (const role of ["client", "server"] as const) {
+  test(`secure as a ${role} refuses wrong options before it touches the transport`, async () => {
+    const [a] = MemoryTransport.pair();
+    const own = role === "client" ? { role, target: "host/x" } : { role };
+    await assertRefused(
+      (options) => secure(a, { ...own, ...common, ...options } as unknown as SecureOptions),
+      [...COMMON, ...role === "client" ? CLIENT : SERVER],
+    );
+    for (const wrong of [undefined, null, {}, { role: "peer" }]) {
+      await assertRejects(
+        () => secure(a, wrong as unknown as SecureOptions),
+        TypeError,
+        "options.role must be",
+      );
+    }
+    assertEquals([a.reads, a.writes, a.closes], [0, 0, 0]);
+  });
+}
+
+test("secure as a client needs a target", async () => {
+  const [a] = MemoryTransport.pair();
+  const options = { role: "client", ...common } as unknown as SecureOptions;
+  await assertRejects(() => secure(a, options), TypeError, "options.target must be");
+  assertEquals(a.closes, 0);
+});
+
+test("connect refuses wrong options before it opens anything", async () => {
+  const call = (options: Record<string, unknown>) =>
+    connect({ hostname: "localhost", port: 1, ...common, ...options } as unknown as ConnectOptions);
+  await assertRefused(call, [
+    ...COMMON,
+    ...CLIENT,
+    [{ hostname: undefined }, "TypeError", "options.hostname must be a string"],
+    [{ hostname: "" }, "TypeError", "options.hostname must be a host's name"],
+    [{ hostname: "a b" }, "TypeError", "options.hostname must be a host's name"],
+    [{ hostname: "http://x/" }, "TypeError", "options.hostname must be a host's name"],
+    [{ hostname: "[::1]" }, "TypeError", "without brackets"],
+    [{ port: undefined }, "TypeError", "options.port must be a number"],
+    [{ port: 0 }, "RangeError", "options.port must be a whole number from 1 to 65535"],
+    [{ port: 65536 }, "RangeError", "options.port must be"],
+    [{ port: 80.5 }, "RangeError", "options.port must be"],
+    [{ role: "client" }, "TypeError", "options.role is not known"],
+  ]);
+  await assertRejects(
+    () => connect(undefined as unknown as ConnectOptions),
+    TypeError,
+    "options must be an object",
+  );
+});
+
+test("connect to an IP address, in any spelling, needs a target and says how to write one", async () => {
+  for (const hostname of ["127.0.0.1", "::1", "2130706433", "127.1", "0x7f.1", "10.0.0.1.", "fe80::1%eth0"]) {
+    const error = await assertRejects(
+      () => connect({ hostname, port: 1, ...common }),
+      TypeError,
+      "options.target",
+    );
+    assert(error.message.includes('"host/server.example.test"'), error.message);
+  }
+});
+
+test("listen refuses wrong options before it opens anything", async () => {
+  const call = (options: Record<string, unknown>) =>
+    listen({ hostname: "127.0.0.1", port: 0, ...common, ...options } as unknown as ListenOptions);
+  await assertRefused(call, [
+    ...COMMON,
+    ...SERVER,
+    [{ hostname: 5 }, "TypeError", "options.hostname must be a string"],
+    [{ port: -1 }, "RangeError", "options.port must be a whole number from 0 to 65535"],
+    [{ port: "80" }, "TypeError", "options.port must be a number"],
+    [{ maxHandshakes: 0 }, "RangeError", "options.maxHandshakes must be a whole number from 1"],
+    [{ maxHandshakes: Infinity }, "RangeError", "options.maxHandshakes must be"],
+    [{ onHandshakeError: "log" }, "TypeError", "options.onHandshakeError must be a function"],
+  ]);
+});
+
+test("A password never stands in an error about the credentials it came with", async () => {
+  const secret = "hunter2!";
+  const wrongs = [
+    { username: 5, password: secret },
+    { username: "a", password: secret, extra: 1 },
+    { password: secret },
+    { username: "", password: secret },
+    { keytab: secret, username: "a" },
+    secret,
+  ];
+  for (const credentials of wrongs) {
+    const options = { hostname: "localhost", port: 1, ...common, credentials } as unknown as ConnectOptions;
+    const error = await assertRejects(() => connect(options), TypeError);
+    assert(!error.message.includes(secret), error.message);
+  }
+});
+
+test("A target is class/host, with a name or a realm behind it", () => {
+  for (const good of ["host/x", "HTTP/a.b:80", "ldap/dc.x/CN=a b,DC=x", "host/x@REALM"]) {
+    assert(isTarget(good), good);
+  }
+  for (
+    const bad of ["", "host", "/x", "host/", "host/x/", "a/b/c/d", "ho st/x", "host/x@", "host/x\n", 5, null]
+  ) {
+    assert(!isTarget(bad), String(bad));
+  }
+});
+
+test("Targets compare without case of A to Z alone, and with a realm only where one was accepted", () => {
+  assert(acceptsTarget(["host/X"], "HOST/x@REALM"));
+  assert(acceptsTarget(["host/x@realm"], "host/x@REALM"));
+  assert(!acceptsTarget(["host/x@REALM"], "host/x"));
+  assert(!acceptsTarget(["host/x@REALM"], "host/x@OTHER"));
+  // The Kelvin sign's lower case is k.
+  assert(!acceptsTarget(["host/k"], "host/\u212a"));
+  assert(!acceptsTarget(["host/x"], "host/x/y"));
+});

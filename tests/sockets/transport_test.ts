@@ -1,0 +1,202 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { openWire, type Transport } from "../../sockets/transport.ts";
+import { WireReader } from "../../sockets/wire_reader.ts";
+import { MemoryTransport, settle } from "../support/memory_transport.ts";
+import { pattern } from "../support/secured.ts";
+
+const bytes = (read: () => unknown, write: () => unknown = () => 1) =>
+  openWire(
+    {
+      read: () => Promise.resolve(read()),
+      write: () => Promise.resolve(write()),
+      close: () => {},
+    } as Transport,
+  );
+
+test("A value that is no transport is refused by what it lacks", () => {
+  const shapes = [null, undefined, 5, {}, { read: () => {} }, { readable: new ReadableStream() }, {
+    readable: {},
+    writable: {},
+  }];
+  for (const shape of shapes) {
+    assertThrows(
+      () => openWire(shape as unknown as Transport),
+      TypeError,
+      "must have read(), write() and close()",
+    );
+  }
+});
+
+test("A pair whose stream is locked is refused and left as it was", () => {
+  const { readable, writable } = new TransformStream();
+  const writer = writable.getWriter();
+  assertThrows(() => openWire({ readable, writable }), TypeError);
+  assertEquals(readable.locked, false);
+  writer.releaseLock();
+  openWire({ readable, writable });
+  assertEquals([readable.locked, writable.locked], [true, true]);
+});
+
+test("Where a value is both, its calls are used and its streams are not", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const { readable, writable } = new TransformStream();
+  const both = { readable, writable, read: a.read.bind(a), write: a.write.bind(a), close: a.close.bind(a) };
+  await openWire(both).write(Uint8Array.of(5));
+  assertEquals(await b.read(new Uint8Array(4)), 1);
+  assertEquals([readable.locked, writable.locked], [false, false]);
+});
+
+test("Short writes are completed", async () => {
+  const [a, b] = MemoryTransport.pair({ writeLimit: 3 });
+  await openWire(a).write(pattern(100));
+  const p = new Uint8Array(200);
+  assertEquals(await b.read(p), 100);
+  assertEquals(p.subarray(0, 100), pattern(100));
+  assertEquals(a.writes, 34);
+});
+
+test("A transport that answers with a wrong number is an error, not a guess", async () => {
+  for (const wrong of [-1, 1.5, 9, "1", undefined, NaN]) {
+    await assertRejects(
+      () => bytes(() => wrong).read(new Uint8Array(8)),
+      TypeError,
+      "transport.read must give",
+    );
+    await assertRejects(
+      () => bytes(() => 1, () => wrong).write(new Uint8Array(8)),
+      TypeError,
+      "transport.write must",
+    );
+  }
+  await assertRejects(
+    () => bytes(() => 1, () => null).write(new Uint8Array(8)),
+    TypeError,
+    "transport.write must",
+  );
+});
+
+test("A transport that never moves a byte is given up instead of asked for ever", async () => {
+  await assertRejects(() => bytes(() => 0).read(new Uint8Array(8)), TypeError, "moved no byte");
+  await assertRejects(() => bytes(() => 1, () => 0).write(new Uint8Array(8)), TypeError, "moved no byte");
+});
+
+test("Closing happens once, and its failure is nobody's", async () => {
+  let closes = 0;
+  const wire = openWire({
+    read: () => Promise.resolve(null),
+    write: () => Promise.resolve(1),
+    close: () => {
+      closes++;
+      throw new Error("already gone");
+    },
+  });
+  await Promise.all([wire.close(), wire.close()]);
+  assertEquals(closes, 1);
+});
+
+test("A pair of streams gives chunks in parts, keeps nothing of what it wrote, and closes both", async () => {
+  const chunks = [Uint8Array.of(1, 2, 3), new Uint8Array(), Uint8Array.of(4)];
+  const written: Uint8Array[] = [];
+  let closed = 0;
+  const wire = openWire({
+    readable: new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(chunks.shift()!),
+      cancel: () => void closed++,
+    }, { highWaterMark: 0 }),
+    writable: new WritableStream<Uint8Array>({
+      write: (chunk) => void written.push(chunk),
+      close: () => void closed++,
+    }),
+  });
+  const p = new Uint8Array(2);
+  assertEquals([await wire.read(p), ...p], [2, 1, 2]);
+  assertEquals([await wire.read(p), p[0]], [1, 3]);
+  assertEquals([await wire.read(p), p[0]], [1, 4]);
+  const out = Uint8Array.of(9);
+  await wire.write(out);
+  out[0] = 0;
+  assertEquals(written, [Uint8Array.of(9)]);
+  await wire.close();
+  assertEquals(closed, 2);
+});
+
+test("A pair of streams that gives text is refused", async () => {
+  const readable = new ReadableStream({ pull: (controller) => controller.enqueue("text") });
+  const wire = openWire({ readable, writable: new WritableStream() });
+  await assertRejects(() => wire.read(new Uint8Array(4)), TypeError, "Uint8Array chunks");
+});
+
+test("A pair of streams closes although a write is stuck, and the sink is told", async () => {
+  let signal: AbortSignal | undefined;
+  const wire = openWire({
+    readable: new ReadableStream<Uint8Array>(),
+    writable: new WritableStream<Uint8Array>({
+      write: (_, controller) => {
+        signal = controller.signal;
+        return new Promise(() => {});
+      },
+    }),
+  });
+  wire.write(Uint8Array.of(1)).catch(() => {});
+  await settle();
+  await wire.close();
+  assertEquals(signal?.aborted, true);
+});
+
+test("A reader hands out the same bytes whatever the pieces they arrive in", async () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 66_000 }), { minLength: 1, maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(
+      sizes,
+      fc.integer({ min: 1, max: 200_000 }),
+      fc.boolean(),
+      async (wanted, limit, ahead) => {
+        const total = wanted.reduce((sum, size) => sum + size, 0);
+        const data = pattern(total);
+        const [a, b] = MemoryTransport.pair({ readLimit: Math.max(limit, total >> 8) });
+        a.inject(data);
+        const reader = new WireReader(openWire(b));
+        if (ahead) reader.readAhead();
+        let at = 0;
+        for (const size of wanted) {
+          assertEquals(await reader.fill(size), true);
+          const part = reader.take(size);
+          assert(part.every((byte, index) => byte === data[at + index]));
+          at += size;
+        }
+        await a.closeWrite();
+        assertEquals(await reader.fill(1), false);
+        assertEquals(reader.buffered, 0);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("A reader grows with what has arrived and not with what was announced", async () => {
+  const asked: number[] = [];
+  const reader = new WireReader({
+    ...openWire(MemoryTransport.pair()[0]),
+    read: (p) => {
+      asked.push(p.length);
+      return Promise.resolve(asked.length < 3 ? 1 : null);
+    },
+  });
+  assertEquals(await reader.fill(65_535), false);
+  assertEquals(asked, [4096, 4095, 4094]);
+  assertEquals(reader.buffered, 2);
+});
+
+test("A reader that is wiped while it waits rejects, and holds nothing", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const reader = new WireReader(openWire(b));
+  a.inject(Uint8Array.of(1));
+  const filling = assertRejects(() => reader.fill(2));
+  await settle();
+  reader.wipe();
+  a.inject(Uint8Array.of(2));
+  await filling;
+  assertEquals(reader.buffered, 0);
+});
