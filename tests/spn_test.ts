@@ -1,0 +1,136 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { Spn, type SpnParts } from "../spn.ts";
+
+/** Characters a part may hold; letters of other scripts are among them. */
+const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$%&'()[]{}^`#äß中";
+const word = fc.string({ unit: fc.constantFrom(...LETTERS), minLength: 1, maxLength: 12 });
+const label = word.filter((text) => !/^[0-9]+$/.test(text));
+const parts: fc.Arbitrary<SpnParts> = fc.record({
+  serviceClass: word,
+  instanceName: word,
+  port: fc.oneof(fc.integer({ min: 1, max: 65535 }), label),
+  serviceName: word,
+  realm: word,
+}, { requiredKeys: ["serviceClass", "instanceName"] });
+
+/** The parts a name has. */
+function partsOf(spn: Spn): SpnParts {
+  return Object.fromEntries(
+    Object.entries(spn).filter(([, part]) => part !== undefined),
+  ) as unknown as SpnParts;
+}
+
+test("A name made from parts is read back as the same parts", () => {
+  fc.assert(fc.property(parts, (given) => {
+    const made = Spn.make(given);
+    const read = Spn.parse(made.toString());
+    assertEquals(partsOf(read), { ...given });
+    assertEquals(read.toString(), made.toString());
+    assert(read.equals(made));
+  }));
+});
+
+test("Whatever text is read is either refused with a TypeError or written back as a name that reads the same", () => {
+  const tricky = fc.string({ unit: fc.constantFrom(...'ab/:@\\ .1\u0000\n"*é'), maxLength: 12 });
+  fc.assert(
+    fc.property(fc.oneof(tricky, fc.string()), (text) => {
+      let read: Spn;
+      try {
+        read = Spn.parse(text);
+      } catch (error) {
+        assert(error instanceof TypeError, String(error));
+        return;
+      }
+      assertEquals(partsOf(Spn.parse(read.toString())), partsOf(read));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("Comparison does not see case, and a realm only where both have one", () => {
+  fc.assert(fc.property(parts, word, (given, realm) => {
+    const name = Spn.make(given);
+    const bare = Spn.make({ ...given, realm: undefined });
+    assert(name.equals(Spn.parse(name.toString().toUpperCase())) || /[ß]/.test(name.toString()));
+    assert(bare.equals(name) && name.equals(bare));
+    assert(bare.equals(Spn.make({ ...given, realm })));
+    assert(!name.equals(Spn.make({ ...given, instanceName: `${given.instanceName}x` })));
+    assert(!name.equals(Spn.make({ ...given, serviceClass: `${given.serviceClass}x` })));
+  }));
+  assert(!Spn.parse("HTTP/web@A").equals(Spn.parse("HTTP/web@B")));
+  assert(!Spn.parse("HTTP/web:80").equals(Spn.parse("HTTP/web")));
+  assert(!Spn.parse("HTTP/web:80").equals(Spn.parse("HTTP/web:81")));
+  assert(Spn.parse("ldap/dc/dc").equals(Spn.parse("ldap/dc")));
+});
+
+test("A name is read in each of its forms", () => {
+  assertEquals(partsOf(Spn.parse("host/web.example.test")), {
+    serviceClass: "host",
+    instanceName: "web.example.test",
+  });
+  assertEquals(Spn.parse("HTTP/web:8080").port, 8080);
+  assertEquals(Spn.parse("HTTP/web:0080").port, 80);
+  assertEquals(Spn.parse("MSSQLSvc/db.example.test:SQLEXPRESS").port, "SQLEXPRESS");
+  assertEquals(partsOf(Spn.parse("ldap/dc1.example.test:389/example.test@EXAMPLE.TEST")), {
+    serviceClass: "ldap",
+    instanceName: "dc1.example.test",
+    port: 389,
+    serviceName: "example.test",
+    realm: "EXAMPLE.TEST",
+  });
+});
+
+const MALFORMED: { readonly [text: string]: string } = {
+  "": "two or three parts",
+  "host": "two or three parts",
+  "host/": "instanceName must be",
+  "/web": "serviceClass must be",
+  "host/web/": "serviceName must be",
+  "host/a/b/c": "two or three parts",
+  "host/web@": "realm must be",
+  "host/we@b@": 'must not hold "@"',
+  "host/w@eb@REALM": 'must not hold "@"',
+  "host/web:": "port must be",
+  "host/web:0": "from 1 to 65535",
+  "host/web:65536": "from 1 to 65535",
+  "host/web:99999999999999999999": "from 1 to 65535",
+  "host/::1": "two colons",
+  "host/[::1]:80": "two colons",
+  "host/we b": 'must not hold " "',
+  "host/web\u0000evil": "must not hold",
+  "host/web\\evil": "must not hold",
+  "host/web\n": "must not hold",
+  "host/*": 'must not hold "*"',
+  "ho:st/web": 'must not hold ":"',
+};
+
+for (const [text, reason] of Object.entries(MALFORMED)) {
+  test(`${JSON.stringify(text)} is no name, and the error says why and shows the forms there are`, () => {
+    const error = assertThrows(() => Spn.parse(text), TypeError, reason);
+    assert(error.message.includes(JSON.stringify(text)) && error.message.includes("class/host:port"));
+  });
+}
+
+test("Parts that are missing, unknown or of another type are refused by their names", () => {
+  const make = (given: unknown) => () => Spn.make(given as SpnParts);
+  assertThrows(make(undefined), TypeError, "object of parts");
+  assertThrows(make({ instanceName: "web" }), TypeError, "serviceClass");
+  assertThrows(make({ serviceClass: "host" }), TypeError, "instanceName");
+  assertThrows(make({ serviceClass: 7, instanceName: "web" }), TypeError, "serviceClass");
+  assertThrows(
+    make({ serviceClass: "host", instanceName: "web", host: "web" }),
+    TypeError,
+    "host is no part",
+  );
+  assertThrows(make({ serviceClass: "host", instanceName: "web", port: 1.5 }), RangeError, "whole number");
+  assertThrows(make({ serviceClass: "host", instanceName: "web", port: "80" }), RangeError, "whole number");
+  assertThrows(make({ serviceClass: "host", instanceName: "web", port: null }), RangeError, "null");
+  assertThrows(() => Spn.parse(undefined as unknown as string), TypeError, "string");
+});
+
+test("A name cannot be changed", () => {
+  const name = Spn.parse("host/web");
+  assertThrows(() => ((name as { instanceName: string }).instanceName = "other"), TypeError);
+});

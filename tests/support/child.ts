@@ -1,0 +1,52 @@
+/** Runs a test file a second time, as a program of its own with flags of its own. */
+
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { run, type RunOptions, type RunResult } from "../../scripts/process.ts";
+
+const CHILD = "--child=";
+const wanted = process.argv.find((argument) => argument.startsWith(CHILD))?.slice(CHILD.length);
+
+/**
+ * Declares what a test file does when it is run as a program. Call it before any test is declared: in such a run the
+ * named function runs, what it returns is printed as JSON, an error as `{ error: {...} }`, and the process ends.
+ */
+export async function children(functions: { readonly [name: string]: () => unknown }): Promise<void> {
+  const body = wanted === undefined ? undefined : functions[wanted];
+  if (body === undefined) return;
+  let outcome: unknown;
+  try {
+    outcome = await body() ?? null;
+  } catch (error) {
+    outcome = {
+      error: { ...error as object, message: (error as Error).message, name: (error as Error).name },
+    };
+  }
+  console.log(`outcome:${JSON.stringify(outcome)}`);
+  process.exit(0);
+}
+
+/** How to run a test file as a program. */
+export interface ChildOptions extends RunOptions {
+  /** The runtime's flags, such as `--allow-ffi=...` or `--permission`. */
+  readonly flags?: readonly string[];
+}
+
+/** Runs the function `name` of the test file at `url` as a program without permissions but those of `flags`. */
+export function runChild(url: string, name: string, options: ChildOptions = {}): Promise<RunResult> {
+  const { flags = [], ...rest } = options;
+  const file = fileURLToPath(url);
+  const map = fileURLToPath(new URL("../../.cache/import_map.json", import.meta.url));
+  const fixed = process.versions.deno
+    ? ["run", "--quiet", "--no-prompt", "--no-check", "--import-map", map]
+    : [];
+  return run(process.execPath, [...fixed, ...flags, file, CHILD + name], { timeoutMs: 300_000, ...rest });
+}
+
+/** What the function gave: its result, or its error as `{ error }`. */
+export async function childOutcome<T>(url: string, name: string, options: ChildOptions = {}): Promise<T> {
+  const { code, stdout, stderr } = await runChild(url, name, options);
+  const line = /^outcome:(.*)$/m.exec(stdout)?.[1];
+  if (line === undefined) throw new Error(`${name} ended with ${code} and no outcome: ${stderr}${stdout}`);
+  return JSON.parse(line) as T;
+}
