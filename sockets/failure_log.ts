@@ -11,12 +11,12 @@ const INTERVAL_MS = 1000;
 
 /** Writes failures to `console.warn`, at most one line a second, and counts those in between. */
 export class FailureLog {
-  #silentUntil = 0;
+  #silentUntil = -Infinity;
   #unsaid = 0;
 
   /** Writes one failure, or counts it. */
   report(error: unknown, { remoteAddr }: HandshakeOrigin): void {
-    const now = Date.now();
+    const now = performance.now();
     if (now < this.#silentUntil) {
       this.#unsaid++;
       return;

@@ -156,11 +156,11 @@ export class Listener implements SecureListener {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
       watch.end();
-      this.#attempts.delete(attempt);
-      this.#wake();
     }
-    // The credentials are shared: they outlive whatever the provider is still at.
+    // A call into the provider that outlives an abort keeps its place, and the credentials that all share.
     await released;
+    this.#attempts.delete(attempt);
+    this.#wake();
   }
 
   #deliver(conn: SecureConn): void {

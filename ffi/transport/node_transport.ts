@@ -4,12 +4,41 @@
  * @module
  */
 
-import type { Socket } from "node:net";
 import { closedFailure, socketFailure } from "./failure.ts";
 import type { NetAddress, TcpTransport } from "./types.ts";
 
 /** How much may arrive unread before the socket is told to wait. */
 const HIGH_WATER = 128 * 1024;
+
+/** What is used of a `net.Socket`, which stays out of every signature that a package's types could show. */
+export interface NodeSocket {
+  /** This end's address. */
+  readonly localAddress?: string;
+  /** This end's port. */
+  readonly localPort?: number;
+  /** The peer's address. */
+  readonly remoteAddress?: string;
+  /** The peer's port. */
+  readonly remotePort?: number;
+  /** Stops the flow of data. */
+  pause(): unknown;
+  /** Starts it again. */
+  resume(): unknown;
+  /** Whether it was stopped. */
+  isPaused(): boolean;
+  /** Listens for bytes. */
+  on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
+  /** Listens for a failure. */
+  on(event: "error", listener: (error: Error) => void): unknown;
+  /** Listens for the end of the peer's direction, or of both. */
+  on(event: "end" | "close", listener: () => void): unknown;
+  /** Writes; `done` is told when the bytes are the system's, or why they are not. */
+  write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
+  /** Ends the direction to the peer. */
+  end(done: () => void): unknown;
+  /** Closes both directions. */
+  destroy(): unknown;
+}
 
 interface Waiter {
   readonly into: Uint8Array;
@@ -21,20 +50,20 @@ interface Waiter {
 export class NodeTransport implements TcpTransport {
   readonly localAddr: NetAddress;
   readonly remoteAddr: NetAddress;
-  readonly #socket: Socket;
+  readonly #socket: NodeSocket;
   readonly #chunks: Uint8Array[] = [];
   #unread = 0;
   #ended = false;
   #failure: Error | null = null;
   #waiter: Waiter | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: NodeSocket) {
     this.#socket = socket;
     const { localAddress = "", localPort = 0, remoteAddress = "", remotePort = 0 } = socket;
     this.localAddr = { transport: "tcp", hostname: localAddress, port: localPort };
     this.remoteAddr = { transport: "tcp", hostname: remoteAddress, port: remotePort };
     socket.pause();
-    socket.on("data", (chunk: Uint8Array) => {
+    socket.on("data", (chunk) => {
       this.#chunks.push(chunk);
       this.#unread += chunk.length;
       if (this.#unread >= HIGH_WATER) socket.pause();
@@ -105,7 +134,7 @@ export class NodeTransport implements TcpTransport {
   closeWrite(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      this.#socket.once("close", () => reject(this.#failure));
+      this.#socket.on("close", () => reject(this.#failure));
       this.#socket.end((cause?: unknown) => cause ? reject(this.#translate(cause, "half-close")) : resolve());
     });
   }

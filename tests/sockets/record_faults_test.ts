@@ -183,6 +183,35 @@ test("A provider that does not wrap into the buffer it was given is refused befo
   }
 });
 
+test("All records of a long transfer are made in one buffer and opened in another", async () => {
+  const [a, b] = MemoryTransport.pair({ capacity: 200_000, readLimit: 50_000 });
+  const [wraps, unwraps] = [new Set<unknown>(), new Set<unknown>()];
+  const context = {
+    attributes: { integrity: true },
+    maxOverhead: 1,
+    wrap: (plain: Uint8Array, out: Uint8Array) => {
+      wraps.add(out.buffer);
+      out.set(plain, 1);
+      return out.subarray(0, plain.length + 1);
+    },
+    unwrap: (record: Uint8Array) => {
+      unwraps.add(record.buffer);
+      return record.subarray(1);
+    },
+  } as unknown as MessageContext;
+  const [from, to] = [openWire(a), openWire(b)];
+  const writer = openRecords(context, from, new WireReader(from));
+  const reader = openRecords(context, to, new WireReader(to));
+  const writing = writer.write(new Uint8Array(2_000_000));
+  const p = new Uint8Array(30_000);
+  for (let read = 0; read < 2_000_000;) {
+    await reader.ready();
+    read += reader.take(p);
+  }
+  await writing;
+  assertEquals([wraps.size, unwraps.size], [1, 1]);
+});
+
 test("A provider that adds more to a record than fits is refused", () => {
   for (const maxOverhead of [0xfc30, 1e9, -1, NaN]) {
     const wire = openWire(MemoryTransport.pair()[0]);

@@ -1,0 +1,246 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { test } from "@test";
+import { AuthenticationError, ProviderNotFoundError, TimeoutError, TransportError } from "../../errors.ts";
+import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
+import { createRegistry } from "../../plugins/registry.ts";
+import { connect } from "../../sockets/connect.ts";
+import { listen } from "../../sockets/listen.ts";
+import type { ConnectOptions, ListenOptions } from "../../sockets/options.ts";
+import { secure } from "../../sockets/secure.ts";
+import type { SecureConn } from "../../sockets/secure_conn.ts";
+import type { SecureListener } from "../../sockets/secure_listener.ts";
+import { settle } from "../support/memory_transport.ts";
+import { pattern, readExactly } from "../support/secured.ts";
+import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
+
+const system = toySystem();
+
+interface Net {
+  listener: SecureListener;
+  provider: ReturnType<typeof toyProvider>;
+  failures: unknown[];
+  dial(options?: Partial<ConnectOptions>, faults?: ToyFaults): Promise<SecureConn>;
+}
+
+async function net(options: Partial<ListenOptions> = {}, faults: ToyFaults = {}): Promise<Net> {
+  const provider = toyProvider(faults);
+  const failures: unknown[] = [];
+  const listener = await listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    registry: createRegistry([provider]),
+    system,
+    onHandshakeError: (error) => void failures.push(error),
+    ...options,
+  });
+  const dial = (own: Partial<ConnectOptions> = {}, clientFaults: ToyFaults = {}) =>
+    connect({
+      hostname: "127.0.0.1",
+      target: "host/localhost",
+      port: listener.addr.port,
+      registry: createRegistry([toyProvider(clientFaults)]),
+      system,
+      ...own,
+    });
+  return { listener, provider, failures, dial };
+}
+
+async function assertClosed({ listener, provider }: Net): Promise<void> {
+  await listener.close();
+  assertEquals(provider.ledger.live, 0);
+}
+
+test("A client and a server meet over TCP, know each other, and carry data both ways at once", async () => {
+  const one = await net({ acceptedTargets: ["HOST/localhost"] });
+  const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
+  assertEquals(client.remoteAddr, server.localAddr);
+  assertEquals(client.localAddr, server.remoteAddr);
+  assertEquals(one.listener.addr, server.localAddr);
+  assertEquals([client.security.peer, server.security.peer], ["server@TOY", "client@TOY"]);
+  const [up, down] = [pattern(1_000_000, 1), pattern(1_000_000, 2)];
+  const send = async (conn: SecureConn, data: Uint8Array) => {
+    await conn.write(data);
+    await conn.closeWrite();
+  };
+  const [, , arrived, returned] = await Promise.all([
+    send(client, up),
+    send(server, down),
+    readExactly(server, up.length),
+    readExactly(client, down.length),
+  ]);
+  assert(arrived.every((byte, index) => byte === up[index]));
+  assert(returned.every((byte, index) => byte === down[index]));
+  assertEquals([await server.read(new Uint8Array(1)), await client.read(new Uint8Array(1))], [null, null]);
+  await Promise.all([client.close(), server.close()]);
+  await assertClosed(one);
+});
+
+test("Without a target the client asks for host/ and the hostname as it was typed", async () => {
+  const one = await net({ acceptedTargets: ["host/LOCALHOST"] });
+  const [client, server] = await Promise.all([
+    one.dial({ hostname: "LocalHost", target: undefined }),
+    one.listener.accept(),
+  ]);
+  assertEquals(server.security.details.requestedTarget, "host/LocalHost");
+  await Promise.all([client.close(), server.close()]);
+  await assertClosed(one);
+});
+
+test("Many clients at once are all served, over web streams", async () => {
+  const one = await net({ maxHandshakes: 4 });
+  const serving = (async () => {
+    for await (const conn of one.listener) conn.readable.pipeTo(conn.writable).catch(() => {});
+  })();
+  const echo = async (seed: number) => {
+    const conn = await one.dial();
+    const data = pattern(20_000 + seed, seed);
+    await conn.write(data);
+    await conn.closeWrite();
+    assertEquals(await readExactly(conn, data.length), data);
+    assertEquals(await conn.read(new Uint8Array(1)), null);
+    await conn.close();
+  };
+  await Promise.all(Array.from({ length: 30 }, (_, seed) => echo(seed)));
+  assertEquals(one.failures, []);
+  await one.listener.close();
+  await serving;
+  await settle();
+  await assertClosed(one);
+});
+
+test("Silent strangers over TCP hold up nobody", async () => {
+  const one = await net({ maxHandshakes: 2 });
+  const address = { hostname: "127.0.0.1", port: one.listener.addr.port };
+  const strangers = await Promise.all(Array.from({ length: 6 }, () => connectTcp(address)));
+  for (let count = 0; count < 3; count++) {
+    const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
+    await Promise.all([client.close(), server.close()]);
+  }
+  assert(one.failures.length >= 4, `${one.failures.length} strangers were dropped`);
+  await assertClosed(one);
+  strangers.forEach((stranger) => stranger.close());
+});
+
+test("A server that says nothing is left after timeoutMs, which counts from the start", async () => {
+  const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const provider = toyProvider();
+  const dialing = connect({
+    hostname: "localhost",
+    port: tcp.addr.port,
+    registry: createRegistry([provider]),
+    system,
+    timeoutMs: 60,
+  });
+  const accepted = await tcp.accept();
+  const error = await assertRejects(() => dialing, TimeoutError, "Connecting took longer than 60 ms");
+  assertEquals(error.timeoutMs, 60);
+  // The client's token, and then the end: it has closed its transport.
+  const p = new Uint8Array(65_536);
+  const ends = [await accepted.read(p), await accepted.read(p).catch(() => null)];
+  assertEquals(ends[1], null);
+  assertEquals(provider.ledger.live, 0);
+  accepted.close();
+  tcp.close();
+});
+
+test("An abort while connecting rethrows its reason and leaves nothing", async () => {
+  const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const provider = toyProvider();
+  const controller = new AbortController();
+  const dialing = connect({
+    hostname: "localhost",
+    port: tcp.addr.port,
+    registry: createRegistry([provider]),
+    system,
+    signal: controller.signal,
+  });
+  const accepted = await tcp.accept();
+  const reason = Symbol("mine");
+  controller.abort(reason);
+  assertStrictEquals(await dialing.catch((error) => error), reason);
+  assertEquals(provider.ledger.live, 0);
+  accepted.close();
+  tcp.close();
+});
+
+test("A port nobody listens on is a TransportError, and the credentials are released", async () => {
+  const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  tcp.close();
+  const provider = toyProvider();
+  const options = {
+    hostname: "localhost",
+    port: tcp.addr.port,
+    registry: createRegistry([provider]),
+    system,
+  };
+  const error = await assertRejects(() => connect(options), TransportError, "Cannot connect to localhost");
+  assertEquals(error.codeName, "ECONNREFUSED");
+  assertEquals([provider.ledger.credentials, provider.ledger.live], [1, 0]);
+});
+
+test("A port that is taken is a TransportError, and the server's credentials are released", async () => {
+  const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const provider = toyProvider();
+  const options = {
+    hostname: "127.0.0.1",
+    port: tcp.addr.port,
+    registry: createRegistry([provider]),
+    system,
+  };
+  await assertRejects(() => listen(options), TransportError, "Cannot listen");
+  assertEquals([provider.ledger.credentials, provider.ledger.live], [1, 0]);
+  tcp.close();
+});
+
+test("Credentials or a provider that cannot be had are told before anything is opened", async () => {
+  const failure = new AuthenticationError("no-credentials", "There is no key table");
+  const failing = toyProvider({
+    onAcquire: () => {
+      throw failure;
+    },
+  });
+  const options = { hostname: "localhost", port: 1, registry: createRegistry([failing]), system };
+  assertStrictEquals(await connect(options).catch((error) => error), failure);
+  assertStrictEquals(await listen({ ...options, port: 0 }).catch((error) => error), failure);
+  const weak = createRegistry([toyProvider({ offers: { confidentiality: false } })]);
+  await assertRejects(() => connect({ ...options, registry: weak }), ProviderNotFoundError);
+  await assertRejects(() => listen({ ...options, port: 0, registry: weak }), ProviderNotFoundError);
+});
+
+test("listen with a signal that was aborted before opens nothing and rethrows the reason", async () => {
+  const provider = toyProvider();
+  const options = { hostname: "127.0.0.1", port: 0, registry: createRegistry([provider]), system };
+  const reason = new Error("mine");
+  const error = await listen({ ...options, signal: AbortSignal.abort(reason) }).catch((error) => error);
+  assertStrictEquals(error, reason);
+  assertEquals(provider.ledger.credentials, 0);
+});
+
+test("A refusal reaches the client over TCP as the code that was sent, not as a reset", async () => {
+  const one = await net({ acceptedTargets: ["host/other"] });
+  for (let count = 0; count < 10; count++) {
+    const error = await assertRejects(() => one.dial(), AuthenticationError, "1790");
+    assertEquals(error.reason, "peer-refused");
+  }
+  assertEquals(one.failures.length, 10);
+  await assertClosed(one);
+});
+
+test("secure serves a connection of the runtime's own, and both ends close it once they are done", async () => {
+  const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const [a, b] = await Promise.all([
+    connectTcp({ hostname: "127.0.0.1", port: tcp.addr.port }),
+    tcp.accept(),
+  ]);
+  tcp.close();
+  const common = { registry: createRegistry([toyProvider()]), system };
+  const [client, server] = await Promise.all([
+    secure(a, { role: "client", target: "host/x", ...common }),
+    secure(b, { role: "server", ...common }),
+  ]);
+  assertEquals(client.localAddr, a.localAddr);
+  await client.close();
+  assertEquals(await server.read(new Uint8Array(1)), null);
+  await server.close();
+  assertEquals((await assertRejects(() => b.read(new Uint8Array(1)), TransportError)).codeName, "closed");
+});
