@@ -5,7 +5,12 @@
  */
 
 import { AuthenticationError, StateError, UnsupportedPlatformError } from "../errors.ts";
-import type { MessageContext, ResolvedRequirements, SecurityInfo } from "../plugins/provider.ts";
+import type {
+  MessageContext,
+  MessageCredentials,
+  ResolvedRequirements,
+  SecurityInfo,
+} from "../plugins/provider.ts";
 import { verifyAttributes } from "../plugins/requirements.ts";
 import { runAsClient } from "./impersonation.ts";
 import type { Records } from "./records.ts";
@@ -188,6 +193,11 @@ export class Connection implements SecureConn {
     } catch (error) {
       throw this.#fail(error);
     }
+  }
+
+  takeDelegated(): MessageCredentials | null {
+    this.#rejectIfOver();
+    return this.#parts.context.takeDelegated?.() ?? null;
   }
 
   impersonate<T>(fn: () => T): T {

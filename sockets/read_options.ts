@@ -173,11 +173,18 @@ function checkCredentials(credentials: Credentials): void {
     { required: "username", known: ["username", "domain", "password"] },
     { required: "keytab", known: ["keytab", "principal"] },
     { required: "cache", known: ["cache"] },
+    { required: "delegated", known: ["delegated"] },
   ];
   const given = typeof credentials === "object" && credentials !== null ? Object.keys(credentials) : [];
   const kind = kinds.find(({ required }) => given.includes(required));
-  if (!kind) throw new TypeError(`${name} must have a username and a password, or a keytab, or a cache`);
+  if (!kind) {
+    throw new TypeError(
+      `${name} must have a username and a password, or a keytab, or a cache, or delegated credentials`,
+    );
+  }
   checkKeys(credentials, kind.known, name);
+  // The provider alone can tell its own credentials from others.
+  if (kind.required === "delegated") return;
   for (const [key, value] of Object.entries(credentials) as [string, unknown][]) {
     const bytes = key === "password" && value instanceof Uint8Array;
     const optional = value === undefined && key !== kind.required && key !== "password";

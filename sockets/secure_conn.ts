@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SecurityInfo } from "../plugins/provider.ts";
+import type { MessageCredentials, SecurityInfo } from "../plugins/provider.ts";
 import type { NetAddress } from "./transport.ts";
 
 /**
@@ -77,6 +77,12 @@ export interface SecureConn extends AsyncDisposable, Disposable {
   closeWrite(): Promise<void>;
   /** Reads again what the context tells, holds it against what was required, and tells it. */
   querySecurity(): Promise<SecurityInfo>;
+  /**
+   * On a server: the credentials its client delegated, to connect onward with as
+   * `connect({ credentials: { delegated } })`. The caller's to close; `null` where there are none, and from the
+   * second call on.
+   */
+  takeDelegated(): MessageCredentials | null;
   /**
    * Runs `fn` as the client, on a server, and returns what it returns.
    *

@@ -432,3 +432,26 @@ test(
     }),
   { skip },
 );
+
+test(
+  "A server to which credentials were delegated connects onward as its client",
+  () =>
+    inRealm((_realm, system) => {
+      const requirements = { delegation: true };
+      return overTcp(
+        system,
+        async ({ server }) => {
+          assertEquals(server.security.impersonation, "delegate");
+          using delegated = server.takeDelegated()!;
+          assertEquals(server.takeDelegated(), null);
+          await overTcp(system, ({ server: next }) => {
+            assertEquals(next.security.peer, "alice@MIT.TEST");
+            return Promise.resolve();
+          }, { credentials: { delegated } });
+        },
+        { requirements },
+        { requirements },
+      );
+    }),
+  { skip },
+);
