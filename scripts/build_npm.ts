@@ -7,6 +7,7 @@
  */
 
 import { build, stop } from "esbuild";
+import { listFiles } from "./files.ts";
 import { jsrReachable } from "./import_map.ts";
 import { DOCUMENTS, ENTRIES, OLDEST_NODE, packageJson } from "./npm_package.ts";
 import { mustRun } from "./process.ts";
@@ -89,15 +90,6 @@ async function nodeProgram(path: string): Promise<void> {
   const text = (await Deno.readTextFile(path)).replace(/^#!.*\n/, "");
   await Deno.writeTextFile(path, `#!/usr/bin/env node\n${text}`);
   await Deno.chmod(path, 0o755);
-}
-
-async function listFiles(folder: string, below = ""): Promise<string[]> {
-  const files: string[] = [];
-  for await (const entry of Deno.readDir(`${folder}/${below}`)) {
-    const path = below + entry.name;
-    files.push(...entry.isDirectory ? await listFiles(folder, `${path}/`) : [path]);
-  }
-  return files.sort();
 }
 
 if (import.meta.main) {

@@ -5,21 +5,19 @@
  * @module
  */
 
+import { listFiles } from "./files.ts";
 import { IMPORT_MAP, jsrReachable, writeImportMap } from "./import_map.ts";
 import { GUESTS, matches } from "./import_rules.ts";
-import { mustRun, run } from "./process.ts";
+import { run } from "./process.ts";
 
 /** The script that imports `jsr:@deno/dnt` and so can be checked only where JSR answers. */
 export const NEEDS_JSR: readonly string[] = ["scripts/build_npm_dnt.ts"];
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** Every TypeScript file in version control or about to be, as paths from the root. */
+/** Every TypeScript file of the repository, as paths from the root. */
 export async function sourceFiles(): Promise<string[]> {
-  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "--", "*.ts"];
-  const { stdout } = await mustRun("git", args, { cwd: ROOT });
-  const files = [...new Set(stdout.split("\n").filter(Boolean))].filter((file) => !matches(file, GUESTS));
-  const there = await Promise.all(files.map((file) => Deno.stat(ROOT + file).then(() => true, () => false)));
-  return files.filter((_, index) => there[index]).sort();
+  const files = await listFiles(ROOT, (folder) => folder !== "npm/");
+  return files.filter((file) => file.endsWith(".ts") && !matches(file, GUESTS));
 }
 
 async function main(): Promise<number> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { listFiles } from "./files.ts";
 import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts";
 import { mustRun, run } from "./process.ts";
 import { checkSource, type Violation } from "./source_rules.ts";
@@ -39,18 +40,9 @@ export async function checkImports(root: string): Promise<Violation[]> {
 }
 
 /** The library's own TypeScript, as paths from the root. */
-export async function libraryFiles(root: string, folder = ""): Promise<string[]> {
-  const files: string[] = [];
-  for await (const entry of Deno.readDir(root + folder)) {
-    const path = folder + entry.name;
-    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
-    if (entry.isDirectory && !matches(`${path}/`, OUTSIDE)) {
-      files.push(...await libraryFiles(root, `${path}/`));
-    } else if (entry.isFile && path.endsWith(".ts") && !matches(path, [...OUTSIDE, ...GUESTS])) {
-      files.push(path);
-    }
-  }
-  return files.sort();
+async function libraryFiles(root: string): Promise<string[]> {
+  const files = await listFiles(root, (folder) => !matches(folder, OUTSIDE));
+  return files.filter((path) => path.endsWith(".ts") && !matches(path, [...OUTSIDE, ...GUESTS]));
 }
 
 async function graphOf(root: string, files: readonly string[]): Promise<Graph> {

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { findProgram, mustRun, run } from "../../scripts/process.ts";
+import { findProgram, mustRun } from "../../scripts/process.ts";
 import { freePort, realmUnavailable, startRealm } from "../../scripts/realm.ts";
 
 const skip = realmUnavailable();
@@ -17,6 +17,17 @@ function answers(port: number): Promise<boolean> {
     socket.on("connect", () => socket.destroy());
     socket.on("error", () => {});
     socket.on("close", (failed) => resolve(!failed));
+  });
+}
+
+/** The command line of every process. */
+function commandLines(): string[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    } catch {
+      return "";
+    }
   });
 }
 
@@ -134,7 +145,6 @@ for (const signal of ["SIGINT", "SIGKILL", "exit"] as const) {
     await ended;
     await until(() => !existsSync(dir), "the folder is removed");
     assertEquals(await answers(port), false);
-    const { stdout } = await run("ps", ["-eo", "args"]);
-    assertEquals(stdout.includes(dir), false);
+    assertEquals(commandLines().filter((line) => line.includes(dir)), []);
   }, { skip });
 }

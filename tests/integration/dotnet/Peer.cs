@@ -188,21 +188,21 @@ static class Peer
     }
 }
 
-// SEC_CHANNEL_BINDINGS: eight 32-bit fields, the last two the length and offset of the application data.
+// On Unix .NET Core 3.1 takes whatever follows its own header of seven 32-bit fields as the application data.
 sealed class Binding : ChannelBinding
 {
+    const int Header = 28;
     readonly int size;
 
     public Binding(string hex) : base(true)
     {
-        var data = new byte[hex.Length / 2];
-        for (int i = 0; i < data.Length; i++) data[i] = byte.Parse(hex.AsSpan(2 * i, 2), NumberStyles.HexNumber);
-        size = 32 + data.Length;
+        size = Header + hex.Length / 2;
         SetHandle(Marshal.AllocHGlobal(size));
-        for (int at = 0; at < 24; at += 4) Marshal.WriteInt32(handle, at, 0);
-        Marshal.WriteInt32(handle, 24, data.Length);
-        Marshal.WriteInt32(handle, 28, 32);
-        Marshal.Copy(data, 0, handle + 32, data.Length);
+        for (int at = 0; at < Header; at += 4) Marshal.WriteInt32(handle, at, 0);
+        for (int i = 0; i < hex.Length / 2; i++)
+        {
+            Marshal.WriteByte(handle, Header + i, byte.Parse(hex.AsSpan(2 * i, 2), NumberStyles.HexNumber));
+        }
     }
 
     public override int Size => size;
