@@ -101,7 +101,7 @@ async function sumsUnderCollection(): Promise<number[]> {
 
 await children({ sumsUnderCollection });
 
-const skip = noCompiler;
+const skip = noCompiler();
 const GC_FLAGS = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
 
 test(
