@@ -42,7 +42,7 @@ interface Files {
 }
 
 /** The C library's file functions. */
-export type FileCalls = Calls<LibrarySpec & { readonly fns: typeof FILE_FNS }>;
+export type FileCalls = Calls<Omit<LibrarySpec, "fns"> & { readonly fns: typeof FILE_FNS }>;
 
 /**
  * Looks for the machine's policy; never throws, never prompts.

@@ -8,7 +8,7 @@
 import type { Calls, LibrarySpec } from "./abi.ts";
 import type { MEMORY_FNS } from "./raw/memory.ts";
 
-type MemoryLibrary = LibrarySpec & { readonly fns: typeof MEMORY_FNS };
+type MemoryLibrary = Omit<LibrarySpec, "fns"> & { readonly fns: typeof MEMORY_FNS };
 
 /** Reads and addresses native memory. */
 export interface Memory {

@@ -18,8 +18,14 @@ import { nativeSystem, type System } from "./system.ts";
  * @param spec one of the tables of this module.
  * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is none.
  */
-export function openLibrary<L extends LibrarySpec>(system: System, grant: Grant, spec: L): Library<L> {
-  return nativeSystem(system).library(grant, spec);
+export function openLibrary<L extends LibrarySpec>(
+  system: System,
+  grant: Grant,
+  spec: L,
+): Omit<Library<L>, "close"> {
+  // Without close(): it is the system's, and whatever else goes through the system would run into unmapped code.
+  const { path, call, threaded } = nativeSystem(system).library(grant, spec);
+  return { path, call, threaded };
 }
 
 /**

@@ -242,7 +242,7 @@ function openFirst<L extends LibrarySpec>(
     }
   }
   if (denied.length > 0) throw notPermitted(grant, backend.runtime, denied, failures[0]);
-  const said = failures.map(({ message }) => message.trim()).join("; ");
+  const said = failures.map(({ message }, index) => `${paths[index]}: ${message.trim()}`).join("; ");
   throw new UnsupportedPlatformError(`${spec.name} could not be opened (${said})`, {
     dll: spec.name,
     instead: spec.instead,

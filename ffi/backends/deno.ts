@@ -77,10 +77,12 @@ export function denoBackend(): Backend {
       const call: Record<string, unknown> = {};
       const threaded: Record<string, unknown> = {};
       for (const [name, fn] of Object.entries(spec.fns)) {
-        call[name] = library.symbols[name] ?? missingFunction(spec, name);
+        const found = library.symbols[name];
+        call[name] = found ?? missingFunction(spec, name);
         if (!fn.threaded) continue;
-        const twin = library.symbols[threadedKey(name)];
-        threaded[name] = twin
+        // Deno gives a function for the threaded twin even where the symbol is not there.
+        const twin = library.symbols[threadedKey(name)]!;
+        threaded[name] = found
           ? (...args: unknown[]) => holding(args, () => twin(...args))
           : missingFunction(spec, name);
       }

@@ -61,21 +61,22 @@ export function layouts(pack: number | undefined): Layouts {
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
+/** What each struct points to: the collector sees no addresses. */
+const reach = new WeakMap<Uint8Array, readonly unknown[]>();
+
+function holding(bytes: Uint8Array, ...pointedTo: unknown[]): Uint8Array {
+  reach.set(bytes, pointedTo);
+  return bytes;
+}
+
 /** Builds argument structs. */
 export class StructBuilder {
   readonly layouts: Layouts;
   readonly #memory: Memory;
-  /** What each struct points to: the collector sees no addresses. */
-  readonly #reach = new WeakMap<Uint8Array, readonly unknown[]>();
 
   constructor(memory: Memory, pack: number | undefined) {
     this.#memory = memory;
     this.layouts = layouts(pack);
-  }
-
-  #holding(bytes: Uint8Array, ...reach: unknown[]): Uint8Array {
-    this.#reach.set(bytes, reach);
-    return bytes;
   }
 
   /** A `gss_OID`. */
@@ -84,7 +85,7 @@ export class StructBuilder {
     elements.set(der);
     const bytes = pinned(this.layouts.oid.size);
     this.layouts.oid.write(view(bytes), { length: der.length, elements: this.#memory.addressOf(elements) });
-    return this.#holding(bytes, elements);
+    return holding(bytes, elements);
   }
 
   /** A `gss_OID_set`. */
@@ -95,7 +96,7 @@ export class StructBuilder {
     oids.forEach((bytes, index) => array.set(bytes, index * oid.size));
     const bytes = pinned(oidSet.size);
     oidSet.write(view(bytes), { count: BigInt(oids.length), elements: this.#memory.addressOf(array) });
-    return this.#holding(bytes, array, oids);
+    return holding(bytes, array, oids);
   }
 
   /** A `gss_buffer_t` over `data`, which must be pinned. */
@@ -105,7 +106,7 @@ export class StructBuilder {
       length: BigInt(data.length),
       value: this.#memory.addressOf(data),
     });
-    return this.#holding(bytes, data);
+    return holding(bytes, data);
   }
 
   /** A `gss_const_key_value_set_t`: a credential store. */
@@ -121,7 +122,7 @@ export class StructBuilder {
     });
     const bytes = pinned(set.size);
     set.write(view(bytes), { count: pairs.length, elements: this.#memory.addressOf(array) });
-    return this.#holding(bytes, pairs, array);
+    return holding(bytes, pairs, array);
   }
 
   /** A `gss_channel_bindings_t` that holds application data only, as RFC 5929 bindings do. */
@@ -134,7 +135,7 @@ export class StructBuilder {
       application_data_length: BigInt(data.length),
       application_data_value: this.#memory.addressOf(data),
     });
-    return this.#holding(bytes, data);
+    return holding(bytes, data);
   }
 }
 

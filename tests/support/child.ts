@@ -30,17 +30,22 @@ export async function children(functions: { readonly [name: string]: () => unkno
 export interface ChildOptions extends RunOptions {
   /** The runtime's flags, such as `--allow-ffi=...` or `--permission`. */
   readonly flags?: readonly string[];
+  /** Arguments for the function, which finds them at the end of `process.argv`. */
+  readonly args?: readonly string[];
 }
 
 /** Runs the function `name` of the test file at `url` as a program without permissions but those of `flags`. */
 export function runChild(url: string, name: string, options: ChildOptions = {}): Promise<RunResult> {
-  const { flags = [], ...rest } = options;
+  const { flags = [], args = [], ...rest } = options;
   const file = fileURLToPath(url);
   const map = fileURLToPath(new URL("../../.cache/import_map.json", import.meta.url));
   const fixed = process.versions.deno
     ? ["run", "--quiet", "--no-prompt", "--no-check", "--import-map", map]
     : [];
-  return run(process.execPath, [...fixed, ...flags, file, CHILD + name], { timeoutMs: 300_000, ...rest });
+  // By a shell that is not told which program it starts: Deno's node:child_process gives all permissions to every
+  // Deno it sees among the arguments.
+  const words = ["-c", 'exec "$RUNTIME" "$@"', "sh", ...fixed, ...flags, file, CHILD + name, ...args];
+  return run("sh", words, { timeoutMs: 300_000, ...rest, env: { ...rest.env, RUNTIME: process.execPath } });
 }
 
 /** What the function gave: its result, or its error as `{ error }`. */

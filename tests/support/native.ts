@@ -10,11 +10,14 @@ import { koffiBackend } from "../../ffi/backends/koffi.ts";
 import { currentRuntime } from "../../ffi/platform.ts";
 
 /** Why nothing can be compiled here; `null` where it can. */
-export const noCompiler: string | null = findProgram("gcc") === null ? "install gcc and libc6-dev" : null;
+export function noCompiler(): string | null {
+  return findProgram("gcc") === null ? "install gcc and libc6-dev" : null;
+}
 
 /** Why nothing can be compiled against Kerberos here; `null` where it can. */
-export const noKerberosHeaders: string | null = noCompiler ??
-  (existsSync("/usr/include/gssapi/gssapi_krb5.h") ? null : "install libkrb5-dev");
+export function noKerberosHeaders(): string | null {
+  return noCompiler() ?? (existsSync("/usr/include/gssapi/gssapi_krb5.h") ? null : "install libkrb5-dev");
+}
 
 /** The backend of this runtime. */
 export function runtimeBackend(): Backend {

@@ -1,0 +1,171 @@
+/** A machine's policy is found by the runtime or by the C library, and what cannot be read is never absent. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { LibrarySpec } from "../../ffi/abi.ts";
+import type { MachinePolicyText } from "../../ffi/machine_policy.ts";
+import type { Grant } from "../../ffi/permissions.ts";
+import { GSSAPI } from "../../ffi/raw/gssapi.ts";
+import { NativeSystem, openSystem } from "../../ffi/system.ts";
+import { childOutcome, children } from "../support/child.ts";
+import { runtimeBackend } from "../support/native.ts";
+
+const USER = {
+  name: "libc",
+  instead: "",
+  files: {},
+  fns: {
+    setresuid: { params: [["real", "u32"], ["effective", "u32"], ["saved", "u32"]], result: "i32" },
+  },
+} as const satisfies LibrarySpec;
+
+/** What a system says of the policy at the path given on the command line, as whoever is given there. */
+function look(): MachinePolicyText {
+  const [path, grant, user] = process.argv.slice(-3);
+  const system = new NativeSystem({ grants: grant === "none" ? [] : [grant as Grant] }, {
+    machinePolicyPath: path,
+  });
+  if (user !== "self") {
+    // The library is open before its file may no longer be.
+    const library = runtimeBackend().open(system.library("sspi", GSSAPI).path, USER);
+    if (library.call.setresuid(Number(user), Number(user), Number(user)) !== 0) {
+      throw new Error("setresuid failed");
+    }
+  }
+  return system.capabilities().machinePolicy;
+}
+
+await children({ look });
+
+const { securityContexts } = openSystem({ grants: ["sspi"] }).capabilities();
+const skip = securityContexts.available ? null : securityContexts.reason;
+const root = process.getuid?.() === 0 ? null : "only root can become somebody else";
+const deno = process.versions.deno !== undefined;
+
+type Way = "runtime" | "native" | "neither";
+
+/** The flags that leave a program this way to look, and no other. */
+function flagsFor(way: Way): string[] {
+  if (deno) {
+    const ffi = openSystem({ grants: ["sspi"] }).permissions.deno;
+    return { runtime: ["--allow-read", ffi], native: [ffi], neither: [] }[way];
+  }
+  if (way === "runtime") return [];
+  const koffi = createRequire(import.meta.url).resolve("koffi");
+  const folders = [dirname(fileURLToPath(import.meta.url)), koffi.replace(/node_modules.*/, "node_modules")];
+  return ["--permission", "--allow-addons", ...folders.map((folder) => `--allow-fs-read=${folder}`)];
+}
+
+async function outcome(way: Way, path: string, user = "self"): Promise<MachinePolicyText> {
+  const grant = way === "neither" ? "none" : "sspi";
+  return await childOutcome(import.meta.url, "look", { flags: flagsFor(way), args: [path, grant, user] });
+}
+
+/** Runs `body` with a folder that everybody may search. */
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "secure-sockets-policy-"));
+  chmodSync(folder, 0o755);
+  try {
+    await body(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C library"]] as const) {
+  test(
+    `${by}, a policy that is there is read as it is`,
+    () =>
+      inFolder(async (folder) => {
+        const path = join(folder, "policy.json");
+        const text = '{ "version": 1, "deny": ["ntlm"], "ä": "中" }\n';
+        writeFileSync(path, text);
+        assertEquals(await outcome(way, path), { state: "present", path, text });
+      }),
+    { skip },
+  );
+
+  test(
+    `${by}, a policy that is not there is absent`,
+    () =>
+      inFolder(async (folder) => {
+        writeFileSync(join(folder, "file"), "");
+        for (const path of ["policy.json", "no/folder/policy.json"]) {
+          const at = join(folder, path);
+          assertEquals(await outcome(way, at), { state: "absent", path: at });
+        }
+        // The C library cannot tell this from a folder that may not be searched.
+        const { state } = await outcome(way, join(folder, "file/policy.json"));
+        assertEquals(state, way === "native" ? "unreadable" : "absent");
+      }),
+    { skip },
+  );
+
+  test(
+    `${by}, what is too long or no text is unreadable`,
+    () =>
+      inFolder(async (folder) => {
+        const path = join(folder, "policy.json");
+        const most = `"${"x".repeat(65534)}"`;
+        writeFileSync(path, most);
+        assertEquals(await outcome(way, path), { state: "present", path, text: most });
+        const cases: [content: string | Uint8Array, reason: string][] = [
+          [`${most} `, "longer than 65536"],
+          [`"${"中".repeat(30000)}"`, "longer than 65536"],
+          [Uint8Array.of(0x22, 0xff, 0xfe, 0x22), "UTF-8"],
+        ];
+        for (const [content, reason] of cases) {
+          writeFileSync(path, content);
+          const found = await outcome(way, path);
+          assert(found.state === "unreadable", found.state);
+          assertStringIncludes(found.reason, reason);
+        }
+      }),
+    { skip },
+  );
+
+  test(
+    `${by}, a policy this account may not read is unreadable`,
+    () =>
+      inFolder(async (folder) => {
+        const closed = join(folder, "closed");
+        mkdirSync(join(closed, "deeper"), { recursive: true });
+        const inside = [
+          join(closed, "policy.json"),
+          join(closed, "deeper", "policy.json"),
+          join(closed, "none.json"),
+        ];
+        for (const path of inside.slice(0, 2)) writeFileSync(path, "{}");
+        const file = join(folder, "policy.json");
+        writeFileSync(file, "{}");
+        chmodSync(file, 0o600);
+        chmodSync(closed, 0o700);
+        for (const path of [file, ...inside]) {
+          assertEquals((await outcome(way, path, "65534")).state, "unreadable", path);
+        }
+        // Where the folder itself may be searched, absence is certain.
+        const absent = join(folder, "none.json");
+        assertEquals(await outcome(way, absent, "65534"), { state: "absent", path: absent });
+      }),
+    { skip: skip ?? root },
+  );
+}
+
+test(
+  "Where nothing may look, the policy is unread and the reason names the flag",
+  () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "policy.json");
+      writeFileSync(path, "{}");
+      const found = await outcome("neither", path);
+      assert(found.state === "unread", found.state);
+      assertStringIncludes(found.reason, `--allow-read=${path}`);
+    }),
+  { skip },
+);

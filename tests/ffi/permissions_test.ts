@@ -1,0 +1,73 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { UnsupportedPlatformError } from "../../errors.ts";
+import {
+  candidatePaths,
+  checkGrants,
+  type Grant,
+  GRANTS,
+  notGranted,
+  notPermitted,
+  type Place,
+  requiredPermissions,
+} from "../../ffi/permissions.ts";
+import { GSSAPI } from "../../ffi/raw/gssapi.ts";
+
+const LINUX: Place = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
+const WINDOWS: Place = { ...LINUX, os: "windows", systemDirectory: "D:\\Win\\System32" };
+
+test("On Linux the flag names each place the library may stand at, by absolute path", () => {
+  const { files, deno, node } = requiredPermissions(["sspi"], LINUX);
+  assertEquals(files, [
+    "/usr/lib/x86_64-linux-gnu/libgssapi_krb5.so.2",
+    "/usr/lib64/libgssapi_krb5.so.2",
+    "/usr/lib/libgssapi_krb5.so.2",
+  ]);
+  assertEquals(deno, `--allow-ffi=${files.join(",")}`);
+  assertStringIncludes(node, "--allow-addons");
+  assertStringIncludes(candidatePaths(GSSAPI, { ...LINUX, arch: "aarch64" })[0], "/aarch64-linux-gnu/");
+});
+
+test("On Windows the flag names files of the system directory that was given, and no bare name", () => {
+  const { files } = requiredPermissions([...GRANTS.filter((grant) => grant === "sspi")], WINDOWS);
+  assert(files.length > 0 && files.every((file) => file.startsWith("D:\\Win\\System32\\")));
+});
+
+test("No grant needs no flag", () => {
+  assertEquals(requiredPermissions([], LINUX), { files: [], deno: "", node: "" });
+});
+
+test("A grant that the operating system cannot serve is an UnsupportedPlatformError that says what can", () => {
+  const other: Place = { ...LINUX, os: "other" };
+  const cases: [Grant, Place, string][] = [
+    ["ipsec", LINUX, "Use Windows"],
+    ["impersonation", { ...LINUX, os: "darwin" }, "Use Windows"],
+    ["sspi", other, "Use Windows, Linux or macOS"],
+    ["sockets", other, "Use Windows"],
+  ];
+  for (const [grant, place, instead] of cases) {
+    const error = assertThrows(() => requiredPermissions([grant], place), UnsupportedPlatformError, grant);
+    assertEquals(error.instead, instead);
+  }
+});
+
+test("Grants are a list of known words, each once", () => {
+  assertEquals(checkGrants(["sspi", "sockets", "sspi"]), ["sspi", "sockets"]);
+  assertEquals(checkGrants([]), []);
+  assertThrows(() => checkGrants("sspi"), TypeError, "array");
+  assertThrows(() => checkGrants(undefined), TypeError, "array");
+  assertThrows(() => checkGrants(["ssp1"]), TypeError, '"ssp1" is no grant');
+  assertThrows(() => checkGrants([null]), TypeError, "null is no grant");
+  assertThrows(() => (checkGrants(["sspi"]) as string[]).push("ipsec"), TypeError);
+});
+
+test("Each refusal names what to add", () => {
+  const system = notGranted("sspi");
+  assertEquals([system.grant, system.flag], ["sspi", 'openSystem({ grants: ["sspi"] })']);
+  const deno = notPermitted("sspi", "deno", ["/a/b.so", "/c/b.so"]);
+  assertEquals(deno.flag, "--allow-ffi=/a/b.so,/c/b.so");
+  assertStringIncludes(deno.message, "/a/b.so or /c/b.so");
+  assertStringIncludes(deno.message, deno.flag);
+  const node = notPermitted("sspi", "node", ["/a/b.so"]);
+  assertStringIncludes(node.message, "--allow-addons");
+});

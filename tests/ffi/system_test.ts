@@ -1,0 +1,267 @@
+/** What a system may do: exactly what it was granted, with exactly the flags it prints. */
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { test } from "@test";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
+import type { Backend, LibrarySpec } from "../../ffi/abi.ts";
+import { acquireCredentials } from "../../ffi/credentials.ts";
+import { openLibrary } from "../../ffi/open_library.ts";
+import { candidatePaths, type Grant, type RequiredPermissions } from "../../ffi/permissions.ts";
+import { GSSAPI } from "../../ffi/raw/gssapi.ts";
+import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
+import { liveHandles } from "../../testing.ts";
+import { childOutcome, children } from "../support/child.ts";
+import { runtimeBackend } from "../support/native.ts";
+
+/** What a program says of its system. */
+interface Report {
+  available: boolean;
+  cause?: { name: string; code: string; grant?: string; flag?: string; message: string };
+  live: { [kind: string]: number };
+}
+
+function report(): Report {
+  const system = openSystem({ grants: ["sspi"] });
+  const { securityContexts } = system.capabilities();
+  const live = liveHandles();
+  system.close();
+  if (securityContexts.available) return { available: true, live };
+  const { name, code, grant, flag, message } = securityContexts.cause as PermissionError;
+  return { available: false, cause: { name, code, grant, flag, message }, live };
+}
+
+await children({
+  permissions: () => openSystem({ grants: ["sspi"] }).permissions,
+  report,
+  imports: async () => {
+    const modules = [
+      await import("../../mod.ts"),
+      await import("../../plugins/mod.ts"),
+      await import("../../testing.ts"),
+      await import("../../ffi/mod.ts"),
+    ];
+    return { exports: modules.map((module) => Object.keys(module).length > 0), live: liveHandles() };
+  },
+});
+
+const deno = process.versions.deno !== undefined;
+const place = nativeSystem(openSystem({ grants: [] })).place;
+const found = candidatePaths(GSSAPI, place).find((path) => existsSync(path));
+const skip = found === undefined ? `no GSS-API here: ${GSSAPI.instead}` : null;
+const onDeno = deno ? skip : "Deno's flags";
+const onNode = deno ? "Node's flags" : skip;
+const self = import.meta.url;
+
+test("Importing every entry point needs no permission and opens nothing", async () => {
+  const flags = deno ? [] : ["--permission", `--allow-fs-read=${dirname(fileURLToPath(self))}`];
+  const outcome = await childOutcome(self, "imports", { flags });
+  assertEquals(outcome, { exports: [true, true, true, true], live: {} });
+});
+
+test("On Deno exactly the flag a system prints lets it work", async () => {
+  const { deno: flag } = await childOutcome<RequiredPermissions>(self, "permissions");
+  assertEquals(await childOutcome<Report>(self, "report", { flags: [flag] }), {
+    available: true,
+    live: { library: 1 },
+  });
+}, { skip: onDeno });
+
+test("On Deno the library's own file is enough, and another file is not", async () => {
+  assert((await childOutcome<Report>(self, "report", { flags: [`--allow-ffi=${found}`] })).available);
+  const { available, cause } = await childOutcome<Report>(self, "report", { flags: ["--allow-ffi=/tmp"] });
+  assertEquals([available, cause?.name], [false, "PermissionError"]);
+}, { skip: onDeno });
+
+test(
+  "On Deno a system without its flag is refused by a PermissionError that prints it, and asks nobody",
+  async () => {
+    const { deno: flag } = await childOutcome<RequiredPermissions>(self, "permissions");
+    const { available, cause, live } = await childOutcome<Report>(self, "report");
+    assertEquals([available, live], [false, {}]);
+    assertEquals([cause?.name, cause?.code, cause?.grant, cause?.flag], [
+      "PermissionError",
+      "PERMISSION",
+      "sspi",
+      flag,
+    ]);
+    assertStringIncludes(cause!.message, flag);
+  },
+  { skip: onDeno },
+);
+
+/** The folders that Node must be let read: the program's own and koffi's. */
+function readable(): string[] {
+  const koffi = createRequire(self).resolve("koffi");
+  const modules = koffi.slice(0, koffi.lastIndexOf("node_modules") + "node_modules".length);
+  return [dirname(fileURLToPath(self)), modules];
+}
+
+test("On Node exactly the flags a system prints let it work", async () => {
+  const { node } = openSystem({ grants: ["sspi"] }).permissions;
+  const [own, modules] = readable();
+  const printed = node.replace(/<.*?>/, modules).split(" ");
+  const flags = ["--permission", `--allow-fs-read=${own}`, ...printed];
+  assertEquals(await childOutcome<Report>(self, "report", { flags }), {
+    available: true,
+    live: { library: 1 },
+  });
+}, { skip: onNode });
+
+test("On Node a system without its flags is refused by a PermissionError that prints them", async () => {
+  const [own, modules] = readable();
+  const { node } = openSystem({ grants: ["sspi"] }).permissions;
+  const without: string[][] = [
+    [`--allow-fs-read=${own}`, `--allow-fs-read=${modules}`],
+    [`--allow-fs-read=${own}`, "--allow-addons"].filter(() => own !== modules && !modules.startsWith(own)),
+  ];
+  for (const flags of without.filter((list) => list.length > 0)) {
+    const { available, cause, live } = await childOutcome<Report>(self, "report", {
+      flags: ["--permission", ...flags],
+    });
+    assertEquals([available, live], [false, {}]);
+    assertEquals([cause?.name, cause?.grant, cause?.flag], ["PermissionError", "sspi", node]);
+    assertStringIncludes(cause!.message, node);
+  }
+}, { skip: onNode });
+
+/** A system whose backend opens what `open` makes of each request. */
+function systemWith(open: Partial<Backend>): NativeSystem {
+  return new NativeSystem({ grants: ["sspi"] }, {
+    backend: { ...runtimeBackend(), permits: () => true, ...open },
+  });
+}
+
+test("A library that is nowhere is an UnsupportedPlatformError that says what to install", () => {
+  const real = runtimeBackend();
+  using system = systemWith({ open: (_, spec) => real.open("/nowhere/libgssapi_krb5.so.2", spec) });
+  const error = assertThrows(
+    () => system.library("sspi", GSSAPI),
+    UnsupportedPlatformError,
+    "could not be opened",
+  );
+  assertEquals([error.dll, error.instead], ["libgssapi_krb5", GSSAPI.instead]);
+  assertInstanceOf(error.cause, Error);
+  assertEquals(system.capabilities().securityContexts.available, false);
+  assertEquals(liveHandles(), {});
+}, { skip });
+
+test("A file that is no library is an UnsupportedPlatformError with the loader's own words", () => {
+  const folder = mkdtempSync(join(tmpdir(), "secure-sockets-"));
+  try {
+    const path = join(folder, "libgssapi_krb5.so.2");
+    writeFileSync(path, "not a library");
+    const real = runtimeBackend();
+    using system = systemWith({ open: (_, spec) => real.open(path, spec) });
+    const error = assertThrows(
+      () => system.library("sspi", GSSAPI),
+      UnsupportedPlatformError,
+      "could not be opened",
+    );
+    assertMatch(error.message, /too short|invalid ELF|not a mach-o/i);
+    assertEquals(error.dll, "libgssapi_krb5");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}, { skip });
+
+test("A library without one of the functions is an UnsupportedPlatformError that names the function", () => {
+  const real = runtimeBackend();
+  using system = systemWith({
+    open<L extends LibrarySpec>(path: string, spec: L) {
+      const fns = { ...spec.fns, gss_made_up: { params: [], result: "u32" as const } };
+      return real.open(path, { ...spec, fns } as L);
+    },
+  });
+  const paths = candidatePaths(GSSAPI, system.place);
+  const error = assertThrows(() => {
+    // The first place that exists decides: a library that is too old must not be passed over for another.
+    system.library("sspi", GSSAPI);
+  }, UnsupportedPlatformError);
+  assertEquals([error.dll, error.symbol], ["libgssapi_krb5", "gss_made_up"]);
+  assert(paths.length > 1);
+  assertEquals(liveHandles(), {});
+}, { skip });
+
+test("Another library at the library's place is refused for the functions it lacks", () => {
+  const real = runtimeBackend();
+  const libc = candidatePaths({ ...GSSAPI, files: { linux: ["/lib/{multiarch}/libc.so.6"] } }, place)[0];
+  using system = systemWith({ open: (_, spec) => real.open(libc, spec) });
+  const error = assertThrows(() => system.library("sspi", GSSAPI), UnsupportedPlatformError);
+  assertStringIncludes(error.symbol!, "gss_");
+}, { skip: skip ?? (place.os === "linux" ? null : "libc.so.6 is Linux's") });
+
+test("A grant that was not given is a PermissionError that says how to give it", async () => {
+  using system = new NativeSystem({ grants: ["sockets"] });
+  const error = assertThrows(() => system.library("sspi", GSSAPI), PermissionError);
+  assertEquals([error.grant, error.flag], ["sspi", 'openSystem({ grants: ["sspi"] })']);
+  const { securityContexts, ipsec } = system.capabilities();
+  assert(!securityContexts.available && securityContexts.reason.includes('grants: ["sspi"]'));
+  assertEquals(ipsec.available, false);
+  const request = { package: "kerberos", role: "client", excludeNtlm: true } as const;
+  await assertRejects(() => acquireCredentials(system, request), PermissionError);
+});
+
+test("Wrong arguments of openSystem are TypeErrors", () => {
+  const open = (options: unknown) => () => openSystem(options as { grants: Grant[] });
+  assertThrows(open(undefined), TypeError, "grants");
+  assertThrows(open({}), TypeError, "grants");
+  assertThrows(open({ grants: ["everything"] }), TypeError, '"everything"');
+  for (const systemDirectory of ["System32", "C:/Windows", "\\\\server\\share", "C:\\Windows\\", ""]) {
+    assertThrows(open({ grants: [], systemDirectory }), TypeError, "systemDirectory");
+  }
+  assertThrows(() => openLibrary({} as never, "sspi", GSSAPI), TypeError, "openSystem()");
+});
+
+test("A library is opened once, when first used, and closed with the system", () => {
+  const real = runtimeBackend();
+  let [opened, closed] = [0, 0];
+  const system = systemWith({
+    open<L extends LibrarySpec>(path: string, spec: L) {
+      const library = real.open(path, spec);
+      opened++;
+      return { ...library, close: () => (closed++, library.close()) };
+    },
+  });
+  assertEquals(opened, 0);
+  assert(system.library("sspi", GSSAPI) === system.library("sspi", GSSAPI));
+  assertEquals([opened, closed, liveHandles()], [1, 0, { library: 1 }]);
+  system.close();
+  system.close();
+  assertEquals([opened, closed, liveHandles()], [1, 1, {}]);
+  assertThrows(() => system.library("sspi", GSSAPI), StateError, "openSystem()");
+  assertThrows(() => system.requireOpen(), StateError);
+}, { skip });
+
+test("A system that is held closes its libraries with the last who let go, each counted once", () => {
+  using system = systemWith({});
+  system.library("sspi", GSSAPI);
+  const [one, two] = [system.hold(), system.hold()];
+  system.close();
+  assertThrows(() => system.library("sspi", GSSAPI), StateError);
+  one();
+  one();
+  assertEquals(liveHandles(), { library: 1 });
+  two();
+  assertEquals(liveHandles(), {});
+}, { skip });
+
+test("Libraries opened raw cannot be closed apart from their system", () => {
+  using system = openSystem({ grants: ["sspi"] });
+  const library = openLibrary(system, "sspi", GSSAPI);
+  assert(!("close" in library) && library.path === found);
+  assertEquals(library.call.gss_release_buffer(new Uint8Array(4), new Uint8Array(16)), 0);
+}, { skip });
