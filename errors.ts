@@ -147,6 +147,7 @@ export class TimeoutError extends SecureSocketError {
 
 /** The plain connection underneath could not be made, or broke. */
 export class TransportError extends SecureSocketError {
+  /** Always `"TransportError"`. */
   override readonly name = "TransportError";
   /** Always `"TRANSPORT"`. */
   readonly code = "TRANSPORT";
