@@ -15,9 +15,21 @@ const MAX_UNACCEPTED = 128;
 
 type Net = typeof import("node:net");
 
-function net(): Net {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): unknown } };
-  const module = process?.getBuiltinModule?.("node:net") as Net | undefined;
+interface NodeProcess {
+  getBuiltinModule?(name: string): unknown;
+  permission?: { has(scope: string): boolean };
+  allowedNodeEnvironmentFlags?: ReadonlySet<string>;
+}
+
+/** `node:net`, unless this process may not use it, or has none. */
+function net(what: string, address: string): Net {
+  const { process = {} } = globalThis as { process?: NodeProcess };
+  // Asked here: Node 26 throws a refused listen where nothing can catch it. Before 25 there was no such permission.
+  const limited = process.permission && process.allowedNodeEnvironmentFlags?.has("--allow-net");
+  if (limited && !process.permission!.has("net")) {
+    throw socketFailure({ code: "ERR_ACCESS_DENIED" }, what, address);
+  }
+  const module = process.getBuiltinModule?.("node:net") as Net | undefined;
   if (module) return module;
   throw new UnsupportedPlatformError("This runtime has no TCP sockets that the library knows", {
     instead: "Use Deno 2 or Node 22 or later, or pass your own transport to secure()",
@@ -28,7 +40,12 @@ function net(): Net {
 export async function connectTcp({ hostname, port, signal }: ConnectTcpOptions): Promise<TcpTransport> {
   const address = `${hostname}:${port}`;
   signal?.throwIfAborted();
-  const socket = net().connect({ host: hostname, port, noDelay: true, allowHalfOpen: true });
+  const socket = net(`connect to ${address}`, address).connect({
+    host: hostname,
+    port,
+    noDelay: true,
+    allowHalfOpen: true,
+  });
   const onAbort = () => socket.destroy();
   try {
     await new Promise<void>((resolve, reject) => {
@@ -52,7 +69,11 @@ export async function connectTcp({ hostname, port, signal }: ConnectTcpOptions):
 /** Listens; see {@linkcode ListenTcpOptions}. */
 export async function listenTcp({ hostname, port }: ListenTcpOptions): Promise<TcpListener> {
   const address = `${hostname}:${port}`;
-  const server = net().createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+  const server = net(`listen on ${address}`, address).createServer({
+    allowHalfOpen: true,
+    noDelay: true,
+    pauseOnConnect: true,
+  });
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("listening", resolve).once("error", reject);

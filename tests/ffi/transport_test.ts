@@ -188,4 +188,4 @@ test("Without --allow-net, connecting and listening are refused with the flag to
   await stdin.close();
   const output = new TextDecoder().decode((await child.output()).stdout);
   assertEquals(output, "PermissionError sockets --allow-net=127.0.0.1:9\n".repeat(2));
-}, { skip: onDeno ? null : "Node has no network permission before version 25" });
+}, { skip: onDeno ? null : "the child process needs these sources, which Node has only as a bundle" });
