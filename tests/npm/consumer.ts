@@ -33,8 +33,11 @@ export interface Consumer extends AsyncDisposable {
   node(major: number, ...args: string[]): Promise<RunResult>;
 }
 
-/** Makes a project and installs the tarball, and what else is named, without running any install script. */
-export async function makeConsumer(...packages: string[]): Promise<Consumer> {
+/** Makes a project and installs the tarball, and what else is named; install scripts run only where allowed. */
+export async function makeConsumer(
+  packages: readonly string[] = [],
+  { scripts = false }: { scripts?: boolean } = {},
+): Promise<Consumer> {
   const folder = await Deno.makeTempDir({ prefix: "secure-sockets-consumer-" });
   const project = `${folder}/project`;
   await Deno.mkdir(project);
@@ -47,7 +50,15 @@ export async function makeConsumer(...packages: string[]): Promise<Consumer> {
   }
   await mustRun(
     "npm",
-    ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", tarball(), ...packages],
+    [
+      "install",
+      `--ignore-scripts=${!scripts}`,
+      "--no-audit",
+      "--no-fund",
+      "--prefer-offline",
+      tarball(),
+      ...packages,
+    ],
     { cwd: project, env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` } },
   );
   const called = await Deno.readTextFile(calls).catch(() => "");

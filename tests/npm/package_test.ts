@@ -39,6 +39,11 @@ test("no built module tells where it was built", async () => {
   assertEquals(/file:\/\/\/|\/home\/|\/tmp\/[\w-]+\//.exec(stdout)?.[0], undefined);
 }, { skip });
 
+test("where install scripts are allowed, koffi's own finds its binary and calls no compiler", async () => {
+  await using consumer = await makeConsumer([], { scripts: true });
+  assertEquals(consumer.compilersCalled, []);
+}, { skip });
+
 for (const major of NODE_VERSIONS) {
   test(
     `installed without a compiler, every entry point is imported and required on Node ${major}`,

@@ -65,7 +65,7 @@ async function compile(consumer: Consumer, tsc: string, options: Record<string, 
 for (const version of COMPILERS) {
   for (const [name, options] of LIBRARIES) {
     test(`TypeScript ${version} accepts a program under --strict with ${name}`, async () => {
-      await using consumer = await makeConsumer(`tsc@npm:typescript@${version}`, "@types/node@22");
+      await using consumer = await makeConsumer([`tsc@npm:typescript@${version}`, "@types/node@22"]);
       await consumer.write("program.ts", PROGRAM);
       assertEquals(await compile(consumer, "tsc", options), "");
       const bundler = { module: "ESNext", moduleResolution: "Bundler" };
@@ -75,7 +75,7 @@ for (const version of COMPILERS) {
 }
 
 test("the check of the types would see a declaration that is missing", async () => {
-  await using consumer = await makeConsumer("tsc@npm:typescript@5.9", "@types/node@22");
+  await using consumer = await makeConsumer(["tsc@npm:typescript@5.9", "@types/node@22"]);
   const { exports } = JSON.parse(await Deno.readTextFile(`${consumer.installed}/package.json`));
   const path = `${consumer.installed}/${exports["."].types}`;
   await Deno.writeTextFile(
