@@ -5,6 +5,7 @@ import {
   assertEquals,
   assertInstanceOf,
   assertMatch,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
@@ -201,7 +202,7 @@ test("Another library at the library's place is refused for the functions it lac
   const libc = candidatePaths({ ...GSSAPI, files: { linux: ["/lib/{multiarch}/libc.so.6"] } }, place)[0];
   using system = systemWith({ open: (_, spec) => real.open(libc, spec) });
   const error = assertThrows(() => system.library("sspi", GSSAPI), UnsupportedPlatformError);
-  assertStringIncludes(error.symbol!, "gss_");
+  assertMatch(error.symbol!, /^(gss|krb5)_/);
 }, { skip: skip ?? (place.os === "linux" ? null : "libc.so.6 is Linux's") });
 
 test("A grant that was not given is a PermissionError that says how to give it", async () => {
