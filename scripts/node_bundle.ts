@@ -11,6 +11,8 @@ import { matches, OUTSIDE } from "./import_rules.ts";
 import { OLDEST_NODE } from "./npm_package.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
+// esbuild names inputs from the folder it runs in.
+const CWD = `file://${Deno.cwd()}/`;
 
 /** What a bundle of tests is made from. */
 export interface BundleOptions {
@@ -48,9 +50,18 @@ export async function bundleTests(options: BundleOptions): Promise<Bundles> {
       logLevel: "silent",
       plugins: [await library(options.packageFolder), bare(packages), places()],
     });
+    for (const input of Object.keys(result.metafile.inputs)) refuseSource(new URL(input, CWD).pathname);
     return { outputs: Object.keys(result.metafile.outputs), packages: [...packages].sort() };
   } finally {
     await stop();
+  }
+}
+
+/** The last line of defence: a bundle that holds a file of the library would test that instead of the package. */
+function refuseSource(path: string): void {
+  const file = path.startsWith(ROOT) ? path.slice(ROOT.length) : null;
+  if (file !== null && !matches(file, OUTSIDE) && file !== "deno.json") {
+    throw new Error(`${file} got into a bundle of tests from the sources`);
   }
 }
 

@@ -19,7 +19,7 @@ const ENTRIES = Object.values(denoJson.exports);
 
 /** Each check: what it is, and the arguments deno is run with. */
 const CHECKS: readonly [name: string, args: readonly string[]][] = [
-  ["formatting", ["fmt", "--check", "--quiet"]],
+  ["formatting", ["fmt", "--check"]],
   ["lint", ["lint", "--quiet"]],
   ["types", ["run", "-A", "scripts/check.ts"]],
   ["documentation", ["doc", "--lint", ...ENTRIES]],

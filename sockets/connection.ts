@@ -103,8 +103,9 @@ export class Connection implements SecureConn {
 
   async read(p: Uint8Array): Promise<number | null> {
     checkBytes(p, "p");
+    this.#rejectIfOver();
     if (this.#streamReads || this.#readable?.locked) throw inUse("readable", "reading");
-    if (p.length === 0) return this.#rejectIfOver(), 0;
+    if (p.length === 0) return 0;
     return await this.#receive(() => this.#parts.records.take(p));
   }
 
@@ -148,6 +149,7 @@ export class Connection implements SecureConn {
 
   async write(p: Uint8Array): Promise<number> {
     checkBytes(p, "p");
+    this.#rejectIfOver();
     if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
     await this.#enqueueWrite(p);
     return p.length;
@@ -162,8 +164,8 @@ export class Connection implements SecureConn {
   }
 
   async closeWrite(): Promise<void> {
-    if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
     this.#rejectIfOver();
+    if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
     if (!this.#parts.wire.closeWrite) {
       throw new UnsupportedPlatformError("This transport cannot close one direction alone", {
         instead: "Close the connection, or pass a transport that has closeWrite()",

@@ -122,6 +122,9 @@ test("A failure of the connection is what both streams fail with", async () => {
   assert(error instanceof ProtocolError, String(error));
   assertStrictEquals(await writer.write(Uint8Array.of(1)).catch((thrown) => thrown), error);
   assertStrictEquals(await writer.closed.catch((thrown) => thrown), error);
+  // Both directions are their streams' by now; the failure comes first all the same.
+  assertStrictEquals(await server.read(new Uint8Array(1)).catch((thrown) => thrown), error);
+  assertStrictEquals(await server.write(new Uint8Array(1)).catch((thrown) => thrown), error);
   await client.close();
 });
 

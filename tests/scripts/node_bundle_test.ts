@@ -1,0 +1,54 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { bundleTests } from "../../scripts/node_bundle.ts";
+
+/** A folder with an installed package in it that holds the modules named, and a folder for bundles. */
+async function withPackage(
+  modules: readonly string[],
+  entry: string,
+  body: (packageFolder: string, outFolder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(
+      `${folder}/package.json`,
+      JSON.stringify({ exports: { ".": { default: entry } } }),
+    );
+    for (const path of modules) {
+      await Deno.mkdir(`${folder}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+      await Deno.writeTextFile(`${folder}/${path}`, "export {};");
+    }
+    await body(folder, `${folder}/out`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const FILE = "tests/sockets/framing_test.ts";
+
+test("what a test imports of the library is taken from the package, in either layout", async () => {
+  for (const [entry, base] of [["./mod.js", ""], ["./esm/mod.js", "esm/"]]) {
+    const modules = [`${base}sockets/framing.js`, `${base}errors.js`];
+    await withPackage(modules, entry, async (packageFolder, outFolder) => {
+      const { outputs, packages } = await bundleTests({ files: [FILE], packageFolder, outFolder });
+      assertEquals(outputs.length, 1);
+      assertEquals(packages.map((name) => name.split("@")[0]), ["fast-check"]);
+      const text = await Deno.readTextFile(
+        outputs[0].startsWith("/") ? outputs[0] : `${Deno.cwd()}/${outputs[0]}`,
+      );
+      assertStringIncludes(text, `from "${packageFolder}/${base}sockets/framing.js"`);
+      assert(!/class ProtocolError/.test(text), "a class of the sources is in the bundle");
+      assertStringIncludes(text, "node:test");
+    });
+  }
+});
+
+test("a test of a module that is not in the package is an error that names the module", async () => {
+  await withPackage(["errors.js"], "./mod.js", async (packageFolder, outFolder) => {
+    await assertRejects(
+      () => bundleTests({ files: [FILE], packageFolder, outFolder }),
+      Error,
+      "sockets/framing.ts is not part of the npm package",
+    );
+  });
+});
