@@ -20,7 +20,7 @@ import {
   RequirementFlag,
   Status,
 } from "./abi.ts";
-import type { Reader, Writer } from "./wire.ts";
+import { printable, type Reader, type Writer } from "./wire.ts";
 
 /** One option's value in wire form; `choice` is an index into the declared values. */
 export type OptionValue =
@@ -54,7 +54,9 @@ export type LegAnswer =
   | { readonly kind: "needs"; readonly question: number; readonly fields: readonly Uint8Array[] };
 
 /** What `query` tells of a finished context. */
-export interface Attributes extends ContextAttributes {
+export interface Attributes {
+  /** What the contract calls attributes. */
+  readonly agreed: ContextAttributes;
   /** Who the peer is; may be empty. */
   readonly peerName: string;
   /** The name the client asked for. */
@@ -184,7 +186,7 @@ export function readAttributes(input: Reader, provider: string): Attributes {
     input.refuse(`maxOverhead ${maxOverhead} is over ${FieldLimit.overhead}`);
   }
   input.end();
-  return {
+  const agreed = Object.freeze<ContextAttributes>({
     mechanism,
     mutual: has("mutual"),
     integrity: has("integrity"),
@@ -194,6 +196,9 @@ export function readAttributes(input: Reader, provider: string): Attributes {
     delegation: has("delegation"),
     channelBound: has("channelBound"),
     impersonation,
+  });
+  return {
+    agreed,
     peerName,
     ...(requestedTarget === undefined ? {} : { requestedTarget }),
     ...(expires === 0n ? {} : { expiresAt: new Date(Number(expires)) }),
@@ -240,11 +245,6 @@ export function readSocketAnswer(
   const mutual = ([false, true, "unknown"] as const)[input.index(input.u8(), 3, "mutual")];
   input.end();
   return { secured, encrypted, mutual };
-}
-
-/** Control and bidirectional characters shown as `?`, so that a guest cannot forge lines of a log. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
 }
 
 function expectOk(input: Reader, provider: string): void {

@@ -16,6 +16,11 @@ export function breach(what: string): ProviderTrapError {
   );
 }
 
+/** Control and bidirectional characters shown as `?`, so that a guest cannot forge lines of a log. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
+}
+
 /** Builds one request. What it holds may be secret: the owner calls {@linkcode Writer.wipe} after use. */
 export class Writer {
   #buffer = new Uint8Array(256);
