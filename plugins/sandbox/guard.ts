@@ -10,7 +10,8 @@
  */
 
 import { ByteReader, ByteWriter, reject } from "./bytes.ts";
-import { type ResolvedLimits, STRUCTURE } from "./limits.ts";
+import { CompileWork, type FunctionType } from "./compile_work.ts";
+import type { ResolvedLimits } from "./limits.ts";
 import {
   type Appended,
   chargeHelper,
@@ -18,6 +19,7 @@ import {
   GROW_EXPORT,
   growHelper,
   meterBody,
+  type Metering,
   RESERVED_PREFIX,
 } from "./meter.ts";
 import { Op, ValueType } from "./opcodes.ts";
@@ -29,7 +31,6 @@ import {
   type Entries,
   type Export,
   type MemorySize,
-  readCount,
   readExports,
   readFunctions,
   readGlobals,
@@ -68,6 +69,8 @@ export interface GuardedModule {
   readonly exports: readonly string[];
   /** Its memory. */
   readonly memory: MemorySize;
+  /** What compiling it costs, of `STRUCTURE.compileWork`. */
+  readonly compileWork: number;
 }
 
 /**
@@ -84,7 +87,8 @@ export function guard(module: Uint8Array, rules: GuardRules): GuardedModule {
   const memory = capMemory(required(sections, Section.memory, "memory"), rules.limits);
   const globals = readGlobals(sections.get(Section.global));
   const { exports, entries: exportEntries } = readExports(required(sections, Section.export, "exports"));
-  checkExports(exports, (index) => types[functions[index - imports.length]], rules);
+  const own = functions.map((type) => types[type]);
+  checkExports(exports, (index) => own[index - imports.length]?.signature, rules);
 
   const appended: Appended = {
     fuel: globals.count,
@@ -93,13 +97,14 @@ export function guard(module: Uint8Array, rules: GuardRules): GuardedModule {
     grow: imports.length + functions.length + 1,
     types: types.length,
   };
+  const compile = new CompileWork(types, [...imports.map((one) => one.type), ...own]);
   const bodies = new Map<number, Uint8Array>([
     [Section.type, appendType(typeEntries)],
     [Section.function, appendFunctions(functions, types.length)],
     [Section.memory, memory.body],
     [Section.global, appendGlobals(globals)],
     [Section.export, appendExports(exportEntries, appended)],
-    [Section.code, meterCode(required(sections, Section.code, "code"), appended)],
+    [Section.code, meterCode(required(sections, Section.code, "code"), own, appended, compile)],
   ]);
   const table = sections.get(Section.table);
   if (table) bodies.set(Section.table, capTable(table, rules.limits));
@@ -109,9 +114,10 @@ export function guard(module: Uint8Array, rules: GuardRules): GuardedModule {
   if (data) checkData(data);
   return {
     bytes: assemble(sections, bodies, module.length),
-    imports: [...new Set(imports)],
+    imports: [...new Set(imports.map((one) => one.name))],
     exports: exports.map((one) => one.name),
     memory: memory.size,
+    compileWork: compile.total,
   };
 }
 
@@ -209,13 +215,15 @@ function appendExports({ count, bytes }: Entries, appended: Appended): Uint8Arra
   return out.sized(encoder.encode(GROW_EXPORT)).bytes([GLOBAL_KIND]).u32(appended.growFailures).written;
 }
 
-function meterCode(section: ByteReader, appended: Appended): Uint8Array {
-  const count = readCount(section, "functions", STRUCTURE.functions);
-  const out = new ByteWriter((section.end - section.at) * 2).u32(count + 2);
-  const scratch = new ByteWriter(4096);
-  for (let left = count; left > 0; left--) {
-    meterBody(section.part(section.u32()), out, scratch, appended);
-  }
+function meterCode(
+  section: ByteReader,
+  functions: readonly FunctionType[],
+  appended: Appended,
+  compile: CompileWork,
+): Uint8Array {
+  const out = new ByteWriter((section.end - section.at) * 2).u32(section.u32() + 2);
+  const metering: Metering = { out, scratch: new ByteWriter(4096), appended, compile };
+  for (const type of functions) meterBody(section.part(section.u32()), type, metering);
   return out.sized(chargeHelper(appended)).sized(growHelper(appended)).written;
 }
 

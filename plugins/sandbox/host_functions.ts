@@ -46,7 +46,6 @@ const CLOCK_COST = 1_000;
 const LOG_COST = 2_000;
 const COST_PER_BYTE = 8;
 const LOG_BYTES = 1_024;
-// A provider that writes more floods rather than tells; the lines are dropped and it is not told.
 const LOG_LINES_PER_SECOND = 64;
 const LEVELS = ["debug", "information", "warning"] as const;
 const LOSSY_DECODER = new TextDecoder();
@@ -86,17 +85,26 @@ export function hostFunctions(
 }
 
 function logger(sink: ImportGrants["log"], provider: string, instance: HostedInstance) {
-  let second = 0, lines = 0;
   return (level: number, pointer: number, length: number): void => {
     length >>>= 0;
     if (length > LOG_BYTES) throw breach(`it logged ${length} bytes at once, ${LOG_BYTES} are allowed`);
     const region = instance.region(pointer >>> 0, length, "log");
     instance.charge(LOG_COST + COST_PER_BYTE * length);
+    const text = printable(LOSSY_DECODER.decode(region));
+    sink?.({ provider, level: LEVELS[level] ?? "warning", text });
+  };
+}
+
+/**
+ * Passes on what all instances of a provider log: not too much, and not while one of them runs.
+ *
+ * What is too much is dropped without a word; a provider that writes so much floods rather than tells.
+ */
+export function limitLines(sink: (line: LogLine) => void): (line: LogLine) => void {
+  let second = 0, lines = 0;
+  return (line) => {
     const now = Math.floor(Date.now() / 1000);
     if (now !== second) [second, lines] = [now, 0];
-    if (++lines > LOG_LINES_PER_SECOND || !sink) return;
-    const text = printable(LOSSY_DECODER.decode(region));
-    // Later, so that no code of the application runs inside a call of the guest.
-    queueMicrotask(() => sink({ provider, level: LEVELS[level] ?? "warning", text }));
+    if (++lines <= LOG_LINES_PER_SECOND) queueMicrotask(() => sink(line));
   };
 }

@@ -12,7 +12,7 @@ export interface Limits {
   memoryPages?: number;
   /** The largest request or response, in bytes. Default 131,072. */
   messageBytes?: number;
-  /** The largest module, in bytes. Default 1,048,576. */
+  /** The largest module, in bytes. Default 524,288. */
   moduleBytes?: number;
   /** Entries of the module's table. Default 1,024. */
   tableEntries?: number;
@@ -31,8 +31,9 @@ export const DEFAULT_LIMITS: ResolvedLimits = Object.freeze({
   memoryPages: 64,
   // Twice the largest record of [MS-NNS] (64 KiB and its header), which leaves room for any signature.
   messageBytes: 131_072,
-  // Guarding and compiling are linear in it, some 20 ms for this; the NTLM guest is a twentieth of it.
-  moduleBytes: 1_048_576,
+  // Guarding, compiling and even running all of it once are linear in it. Twice the size of libsodium; the NTLM guest is
+  // a fourteenth.
+  moduleBytes: 524_288,
   // Entries cost the host memory; compilers make one for each function whose address is taken.
   tableEntries: 1_024,
 });
@@ -74,8 +75,8 @@ export function resolveLimits(limits: Limits = {}): ResolvedLimits {
 
 /** Bounds on a module's structure that nobody needs to set; they keep compiling quick and the host's tables small. */
 export const STRUCTURE = Object.freeze({
-  /** Bytes of one function's body. Compilers of the engine are not linear in it; hand-unrolled ciphers have 20 KiB. */
-  functionBytes: 65_536,
+  /** Bytes of one function's body: the engine compiles it in one go, without pause. Unrolled ciphers have 15 KiB. */
+  functionBytes: 32_768,
   /** Functions. Each costs the engine some hundred bytes. */
   functions: 10_000,
   /** Local variables of one function: they are set to zero on each call and take room on the stack. */
@@ -84,6 +85,16 @@ export const STRUCTURE = Object.freeze({
   parameters: 64,
   /** Results of a function or block. */
   results: 16,
+  /**
+   * Loops, conditions and targets of branch tables in one function. The engine's optimising compiler takes memory by
+   * the square of them: half a gigabyte for three thousand. A JPEG codec has 907, libsodium 150.
+   */
+  branches: 1_000,
+  /**
+   * Values looked at while compiling, see compile_work.ts. Compiled programs come to less than 100,000 for each 100 KiB
+   * of module; the worst ones at this bound take the engine a twentieth of a second.
+   */
+  compileWork: 2_000_000,
   /** Types, globals, imports, exports, element segments and data segments, each. */
   entries: 1_000,
 });

@@ -10,6 +10,7 @@ import { FieldLimit, IMPORT_MODULE, Status } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { type ModuleDescription, parseDescription } from "./description.ts";
 import { guard, type GuardedModule } from "./guard.ts";
+import { limitLines } from "./host_functions.ts";
 import { type CompiledModule, GuestInstance } from "./instance.ts";
 import { resolveLimits } from "./limits.ts";
 import { checkManifest, grantedSignatures, holdAgainstManifest, type Manifest } from "./manifest.ts";
@@ -59,7 +60,8 @@ export async function loadProvider<O extends object = Record<string, unknown>>(
 export async function loadModule(wasm: URL | Uint8Array, manifest: Manifest<object>): Promise<LoadedModule> {
   checkManifest(manifest);
   const limits = resolveLimits(manifest.limits);
-  const grants = Object.freeze({ ...manifest.imports });
+  const { log, ...silent } = manifest.imports ?? {};
+  const grants = Object.freeze(log ? { ...silent, log: limitLines(log) } : silent);
   const answers = Object.freeze({ ...manifest.answers });
   const bytes = await readModule(wasm, limits.moduleBytes);
   await checkPin(bytes, manifest.sha256);

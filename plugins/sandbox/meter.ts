@@ -10,15 +10,9 @@
 
 import { type ByteReader, type ByteWriter, reject, signed, unsigned } from "./bytes.ts";
 import { STRUCTURE } from "./limits.ts";
-import {
-  EMPTY_BLOCK,
-  featureOf,
-  type Instruction,
-  INSTRUCTIONS,
-  Op,
-  PREFIXED,
-  ValueType,
-} from "./opcodes.ts";
+import type { CompileWork, FunctionType } from "./compile_work.ts";
+import { InstructionReader, readValueType } from "./instructions.ts";
+import { EMPTY_BLOCK, Op, ValueType } from "./opcodes.ts";
 
 /** Exports whose names begin so are the guard's own. */
 export const RESERVED_PREFIX = "__guard_";
@@ -27,7 +21,9 @@ export const FUEL_EXPORT = "__guard_fuel";
 /** The export of the number of times the memory could not grow, an i32. */
 export const GROW_EXPORT = "__guard_grow";
 
-const CALL_COST_PER_LOCALS = 4;
+// What counting itself costs, and fetching code that is not in a cache: a module may be one long row of empty loops.
+const ENTRY_COST = 8;
+const LOCALS_PER_UNIT = 4;
 const BULK_BASE_COST = 200;
 /** Bytes that one unit of a bulk memory instruction moves, as a shift: 8. */
 const BULK_SHIFT = 3;
@@ -56,8 +52,21 @@ interface Edit {
   cost: number;
 }
 
-/** Reads one function body, checks every instruction, and appends the metered body (with its size) to `out`. */
-export function meterBody(body: ByteReader, out: ByteWriter, scratch: ByteWriter, appended: Appended): void {
+/** Where the metered bodies go, and what they share. */
+export interface Metering {
+  /** The code section that is written. */
+  readonly out: ByteWriter;
+  /** Room for one body. */
+  readonly scratch: ByteWriter;
+  /** The indices of what the guard appends. */
+  readonly appended: Appended;
+  /** What compiling the bodies costs. */
+  readonly compile: CompileWork;
+}
+
+/** Reads one body of a function of type `type`, checks every instruction, and appends the metered body. */
+export function meterBody(body: ByteReader, type: FunctionType, metering: Metering): void {
+  const { out, scratch, appended, compile } = metering;
   const start = body.at;
   if (body.end - start > STRUCTURE.functionBytes) {
     reject(
@@ -67,7 +76,8 @@ export function meterBody(body: ByteReader, out: ByteWriter, scratch: ByteWriter
     );
   }
   const locals = readLocals(body);
-  const edits = scan(body, locals, appended);
+  compile.enter(type, locals);
+  const edits = scan(body, locals, appended, compile);
   scratch.reset();
   let from = start;
   for (const edit of edits) {
@@ -96,25 +106,25 @@ function readLocals(body: ByteReader): number {
   return locals;
 }
 
-function scan(body: ByteReader, locals: number, appended: Appended): Edit[] {
+function scan(body: ByteReader, locals: number, appended: Appended, compile: CompileWork): Edit[] {
   const entry: Edit = {
     at: body.at,
     skip: 0,
     helper: -1,
-    cost: 2 + Math.ceil(locals / CALL_COST_PER_LOCALS),
+    cost: ENTRY_COST + Math.ceil(locals / LOCALS_PER_UNIT),
   };
   const edits = [entry];
   // For each open block, who pays for what stands directly in it.
   const payers = [entry];
+  const reader = new InstructionReader(body, appended.types);
   while (!body.done) {
-    const at = body.at;
-    const opcode = readOpcode(body);
-    const instruction = lookUp(opcode, at);
-    skipImmediate(body, instruction, appended.types);
+    const instruction = reader.next();
+    const { opcode, at } = reader;
+    compile.instruction(reader, instruction);
     const payer = payers[payers.length - 1];
     payer.cost += instruction.cost;
     if (opcode === Op.loop) {
-      const header: Edit = { at: body.at, skip: 0, helper: -1, cost: 2 };
+      const header: Edit = { at: body.at, skip: 0, helper: -1, cost: ENTRY_COST };
       edits.push(header);
       payers.push(header);
     } else if (opcode === Op.block || opcode === Op.if) {
@@ -130,98 +140,6 @@ function scan(body: ByteReader, locals: number, appended: Appended): Edit[] {
   }
   if (payers.length > 0) reject("malformed", body.at, "a function has no end");
   return edits;
-}
-
-function readOpcode(body: ByteReader): number {
-  const opcode = body.byte();
-  return opcode === Op.prefix ? 0xfc00 + body.u32() : opcode;
-}
-
-function lookUp(opcode: number, at: number): Instruction {
-  const instruction = opcode < 0xfc00 ? INSTRUCTIONS[opcode] : PREFIXED[opcode - 0xfc00];
-  if (instruction) return instruction;
-  const { rule, feature } = featureOf(opcode);
-  return reject(rule, at, `it uses ${feature}; build it without`);
-}
-
-function skipImmediate(body: ByteReader, { immediate }: Instruction, types: number): void {
-  switch (immediate) {
-    case "none":
-      return;
-    case "block":
-      return readBlockType(body, types);
-    case "index":
-    case "data":
-      body.u32();
-      return;
-    case "branches":
-      for (let count = body.u32() + 1; count > 0; count--) body.u32();
-      return;
-    case "indirect":
-      body.u32();
-      return expectZero(body, "table");
-    case "types":
-      for (let count = body.u32(); count > 0; count--) readValueType(body);
-      return;
-    case "address":
-      return readAddress(body);
-    case "memory":
-      return expectZero(body, "memory");
-    case "memory+memory":
-      expectZero(body, "memory");
-      return expectZero(body, "memory");
-    case "data+memory":
-      body.u32();
-      return expectZero(body, "memory");
-    case "integer":
-      return body.skipLeb();
-    case "float32":
-      return body.skip(4);
-    case "float64":
-      return body.skip(8);
-  }
-}
-
-function readBlockType(body: ByteReader, types: number): void {
-  const at = body.at;
-  const first = body.bytes[at];
-  if (first === EMPTY_BLOCK) {
-    body.at++;
-  } else if ((first & 0xc0) === 0x40) {
-    readValueType(body);
-  } else if (body.u32() >= types) {
-    reject("malformed", at, "a block's type is not there; rebuild the module");
-  }
-}
-
-function readAddress(body: ByteReader): void {
-  const at = body.at;
-  if (body.u32() > 3) reject("multi-memory", at, "an access names a memory; build it without multi-memory");
-  body.u32();
-}
-
-function expectZero(body: ByteReader, what: "memory" | "table"): void {
-  const at = body.at;
-  if (body.u32() !== 0) reject(`multi-${what}`, at, `it uses a second ${what}; build it with one`);
-}
-
-/** Reads a value type a provider may use. */
-export function readValueType(body: ByteReader): string {
-  const at = body.at;
-  switch (body.byte()) {
-    case ValueType.i32:
-      return "i32";
-    case ValueType.i64:
-      return "i64";
-    case ValueType.f32:
-      return "f32";
-    case ValueType.f64:
-      return "f64";
-    case 0x7b:
-      return reject("simd", at, "it uses SIMD vectors; build it without");
-    default:
-      return reject("gc", at, "it uses reference types as values; build it without reference types and GC");
-  }
 }
 
 /** Takes `cost` from the counter and traps when that leaves less than nothing. */

@@ -8,8 +8,9 @@
  */
 
 import { type ByteReader, ByteWriter, reject } from "./bytes.ts";
+import type { FunctionType } from "./compile_work.ts";
 import { type ResolvedLimits, STRUCTURE } from "./limits.ts";
-import { readValueType } from "./meter.ts";
+import { readValueType } from "./instructions.ts";
 import { Op } from "./opcodes.ts";
 
 /** Section numbers. */
@@ -78,8 +79,8 @@ export interface Entries {
 const NO_ENTRIES: Entries = { count: 0, bytes: new Uint8Array(0) };
 
 /** Reads all types; only types of functions are allowed. */
-export function readTypes(section: ByteReader | undefined): { types: Signature[]; entries: Entries } {
-  const types: Signature[] = [];
+export function readTypes(section: ByteReader | undefined): { types: FunctionType[]; entries: Entries } {
+  const types: FunctionType[] = [];
   if (!section) return { types, entries: NO_ENTRIES };
   const entries = { count: readCount(section, "types"), bytes: section.left };
   for (let left = entries.count; left > 0; left--) {
@@ -88,26 +89,39 @@ export function readTypes(section: ByteReader | undefined): { types: Signature[]
       reject("gc", at, "it declares a type that is no function; build it without GC");
     }
     const parameters = readValueTypes(section, "parameters", STRUCTURE.parameters);
-    types.push(`${parameters}->${readValueTypes(section, "results", STRUCTURE.results)}`);
+    const results = readValueTypes(section, "results", STRUCTURE.results);
+    types.push({
+      signature: `${parameters}->${results}`,
+      parameters: parameters.length,
+      results: results.length,
+    });
   }
   return { types, entries };
 }
 
-function readValueTypes(section: ByteReader, what: string, most: number): string {
+function readValueTypes(section: ByteReader, what: string, most: number): string[] {
   const types: string[] = [];
   for (let count = readCount(section, what, most); count > 0; count--) types.push(readValueType(section));
-  return types.join();
+  return types;
 }
 
-/** Reads the imports, all of which must be functions of `module` in `granted`. Returns their names. */
+/** An imported function. */
+export interface Import {
+  /** Its name. */
+  readonly name: string;
+  /** Its type. */
+  readonly type: FunctionType;
+}
+
+/** Reads the imports, all of which must be functions of `module` in `granted`. */
 export function readImports(
   section: ByteReader | undefined,
-  types: readonly Signature[],
+  types: readonly FunctionType[],
   module: string,
   granted: ReadonlyMap<string, Signature>,
-): string[] {
-  const names: string[] = [];
-  if (!section) return names;
+): Import[] {
+  const imports: Import[] = [];
+  if (!section) return imports;
   for (let count = readCount(section, "imports"); count > 0; count--) {
     const at = section.at;
     const from = section.name(), name = section.name(), kind = section.byte();
@@ -115,7 +129,7 @@ export function readImports(
     if (kind !== 0) {
       reject("import-kind", at, `it imports ${label}, which is no function; let it define its own`);
     }
-    const signature = types[section.u32()];
+    const type = types[section.u32()];
     const expected = from === module ? granted.get(name) : undefined;
     if (expected === undefined) {
       const all = [...granted.keys()].map((one) => `${module}.${one}`).join(", ") || "none";
@@ -125,15 +139,15 @@ export function readImports(
         `it imports ${label}, which was not granted (granted: ${all}); grant it or build without`,
       );
     }
-    if (signature !== expected) {
-      reject("import-type", at, `it imports ${label} as ${signature}, the host has ${expected}`);
+    if (type.signature !== expected) {
+      reject("import-type", at, `it imports ${label} as ${type.signature}, the host has ${expected}`);
     }
-    names.push(name);
+    imports.push({ name, type });
   }
-  return names;
+  return imports;
 }
 
-/** Reads which type each function has. */
+/** Reads which type each function has, as an index. */
 export function readFunctions(section: ByteReader | undefined): number[] {
   const functions: number[] = [];
   if (!section) return functions;
