@@ -73,7 +73,7 @@ export async function loadModule(wasm: URL | Uint8Array, manifest: Manifest<obje
     optional: OPTIONAL_EXPORTS,
   });
   const module = await compile(guarded);
-  const unnamed: CompiledModule = { name: "the provider", module, guarded, limits, grants };
+  const unnamed: CompiledModule = { name: manifest.name ?? "the provider", module, guarded, limits, grants };
   const description = describe(unnamed);
   holdAgainstManifest(description, guarded, manifest);
   checkAnswers(description.name, description.questions, answers);
