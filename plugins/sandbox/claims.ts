@@ -1,0 +1,55 @@
+/**
+ * What a host can hold against a provider's claims without knowing its cryptography.
+ *
+ * @module
+ */
+
+import type { ContextAttributes } from "../provider.ts";
+import { IMPERSONATION } from "./abi.ts";
+import type { ModuleDescription } from "./description.ts";
+import { breach } from "./wire.ts";
+
+// Below this a record may hold the same bytes as its plain text by chance, or in its header.
+const LEAST_BYTES = 16;
+// More need not be compared: as many equal bytes are no chance, and a hostile record cannot make the search long.
+const MOST_BYTES = 1_024;
+
+/**
+ * Whether `record` holds `plain` as it was, which a sealed record must not.
+ *
+ * Finds a provider that forgot to encrypt, not one that wants to deceive. A record is only a little longer than its
+ * plain text, so few places are possible.
+ */
+export function holdsPlainText(record: Uint8Array, plain: Uint8Array): boolean {
+  if (plain.length < LEAST_BYTES) return false;
+  const length = Math.min(plain.length, MOST_BYTES);
+  for (let shift = 0; shift <= record.length - plain.length; shift++) {
+    let at = 0;
+    while (at < length && record[shift + at] === plain[at]) at++;
+    if (at === length) return true;
+  }
+  return false;
+}
+
+/**
+ * Refuses a context that claims more than the module's description offers: the application chose by the description.
+ *
+ * @throws ProviderTrapError naming the claim.
+ */
+export function refuseMoreThanOffered(claimed: ContextAttributes, { name, offers }: ModuleDescription): void {
+  const claims = {
+    integrity: claimed.integrity,
+    confidentiality: claimed.confidentiality,
+    mutualAuthentication: claimed.mutual,
+    delegation: claimed.delegation,
+  };
+  for (const key of Object.keys(claims) as (keyof typeof claims)[]) {
+    if (claims[key] && !offers[key]) throw breach(`it claims ${key}, which it does not offer`);
+  }
+  if (IMPERSONATION.indexOf(claimed.impersonation) > IMPERSONATION.indexOf(offers.impersonation)) {
+    throw breach(`it claims the level ${claimed.impersonation}, it offers ${offers.impersonation}`);
+  }
+  if (claimed.mechanism !== name && !name.startsWith(`${claimed.mechanism}-`)) {
+    throw breach(`it claims the mechanism ${claimed.mechanism}, its name is ${name}`);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The functions a host may grant a provider. They are synchronous, call nobody, and are paid for in fuel.
+ *
+ * @module
+ */
+
+import type { Signature } from "./sections.ts";
+import { breach, printable } from "./wire.ts";
+
+/** One line a provider wrote for whoever debugs it. */
+export interface LogLine {
+  /** The provider. */
+  readonly provider: string;
+  /** How serious it is. */
+  readonly level: "debug" | "information" | "warning";
+  /** What it says; control characters are replaced. Written by the provider: not to be trusted. */
+  readonly text: string;
+}
+
+/** What a provider is granted. What is left out is refused. */
+export interface ImportGrants {
+  /** Cryptographic randomness. */
+  random?: true;
+  /** The time of day. */
+  clock?: true;
+  /**
+   * Lines of text, for debugging; called after the provider's call has returned. A provider that holds a secret can
+   * write it here: grant it to nothing that meets real passwords.
+   */
+  log?: (line: LogLine) => void;
+}
+
+/** The name of a function that can be granted. */
+export type ImportName = keyof ImportGrants;
+
+/** The WebAssembly types of the functions. */
+export const IMPORT_SIGNATURES: Readonly<Record<ImportName, Signature>> = {
+  random: "i32,i32->",
+  clock: "->i64",
+  log: "i32,i32,i32->",
+};
+
+const RANDOM_BYTES = 65_536; // what crypto.getRandomValues gives at once
+const RANDOM_COST = 1_000;
+const CLOCK_COST = 1_000;
+const LOG_COST = 2_000;
+const COST_PER_BYTE = 8;
+const LOG_BYTES = 1_024;
+const LOG_LINES_PER_SECOND = 64;
+const LEVELS = ["debug", "information", "warning"] as const;
+const LOSSY_DECODER = new TextDecoder();
+
+/** What the functions need of the instance they serve. */
+export interface HostedInstance {
+  /** Takes fuel; throws when none is left. */
+  charge(cost: number): void;
+  /** The bytes at a place the guest named; throws where they are not all in its memory. */
+  region(pointer: number, length: number, what: string): Uint8Array<ArrayBuffer>;
+}
+
+/** Builds the functions that `names` asks for, for one instance. */
+export function hostFunctions(
+  names: readonly ImportName[],
+  grants: ImportGrants,
+  provider: string,
+  instance: HostedInstance,
+): WebAssembly.ModuleImports {
+  const all: Record<ImportName, (...parameters: number[]) => bigint | void> = {
+    random(pointer, length) {
+      length >>>= 0;
+      if (length > RANDOM_BYTES) {
+        throw breach(`it asked for ${length} random bytes, ${RANDOM_BYTES} are allowed`);
+      }
+      const region = instance.region(pointer >>> 0, length, "random");
+      instance.charge(RANDOM_COST + COST_PER_BYTE * length);
+      crypto.getRandomValues(region);
+    },
+    clock() {
+      instance.charge(CLOCK_COST);
+      return BigInt(Date.now());
+    },
+    log: logger(grants.log, provider, instance),
+  };
+  return Object.fromEntries(names.map((name) => [name, all[name]]));
+}
+
+function logger(sink: ImportGrants["log"], provider: string, instance: HostedInstance) {
+  return (level: number, pointer: number, length: number): void => {
+    length >>>= 0;
+    if (length > LOG_BYTES) throw breach(`it logged ${length} bytes at once, ${LOG_BYTES} are allowed`);
+    const region = instance.region(pointer >>> 0, length, "log");
+    instance.charge(LOG_COST + COST_PER_BYTE * length);
+    const text = printable(LOSSY_DECODER.decode(region));
+    sink?.({ provider, level: LEVELS[level] ?? "warning", text });
+  };
+}
+
+/**
+ * Passes on what all instances of a provider log: not too much, and not while one of them runs.
+ *
+ * What is too much is dropped without a word; a provider that writes so much floods rather than tells.
+ */
+export function limitLines(sink: (line: LogLine) => void): (line: LogLine) => void {
+  let second = 0, lines = 0;
+  return (line) => {
+    const now = Math.floor(Date.now() / 1000);
+    if (now !== second) [second, lines] = [now, 0];
+    if (++lines <= LOG_LINES_PER_SECOND) queueMicrotask(() => sink(line));
+  };
+}

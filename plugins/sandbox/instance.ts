@@ -1,0 +1,220 @@
+/**
+ * One instance of a provider's module, and calls into it: metered, bounds-checked, and wiped after use.
+ *
+ * @module
+ */
+
+import { ProviderLimitError, ProviderTrapError, StateError } from "../../errors.ts";
+import { ABI_VERSION, IMPORT_MODULE, Operation, type OperationName } from "./abi.ts";
+import { reject } from "./bytes.ts";
+import type { GuardedModule } from "./guard.ts";
+import { hostFunctions, type ImportGrants, type ImportName } from "./host_functions.ts";
+import type { ResolvedLimits } from "./limits.ts";
+import { FUEL_EXPORT, GROW_EXPORT } from "./meter.ts";
+import { breach, Reader } from "./wire.ts";
+
+const HEADER = 4; // the operation, and the status
+const PAGE = 65_536;
+
+/** A module that was guarded and compiled, with what its instances get. */
+export interface CompiledModule {
+  /** The provider's name, for messages. */
+  readonly name: string;
+  /** The compiled module. */
+  readonly module: WebAssembly.Module;
+  /** What the guard found. */
+  readonly guarded: GuardedModule;
+  /** What one call may use up. */
+  readonly limits: ResolvedLimits;
+  /** What the application grants. */
+  readonly grants: ImportGrants;
+}
+
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  readonly [FUEL_EXPORT]: { value: number };
+  readonly [GROW_EXPORT]: { value: number };
+  abi_version(): number;
+  alloc(length: number): number;
+  call(pointer: number, length: number): bigint;
+  _initialize?(): void;
+}
+
+/** One instance. It serves one context, and is dropped at the first trap, used-up limit or breach of the ABI. */
+export class GuestInstance {
+  readonly #compiled: CompiledModule;
+  readonly #result = new DataView(new ArrayBuffer(8));
+  #exports: Exports | null = null;
+  #memory: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #fuelUsed = 0;
+
+  /**
+   * Makes an instance and initialises it.
+   *
+   * @throws ProviderTrapError or ProviderLimitError where that fails.
+   * @throws ProviderRejectedError where the module speaks another version of the ABI.
+   */
+  constructor(compiled: CompiledModule) {
+    this.#compiled = compiled;
+    const exports = this.#exports = this.#instantiate();
+    const version = this.#guarded(() => {
+      this.#refuel(exports);
+      this.#run(exports, () => exports._initialize?.());
+      return this.#run(exports, () => exports.abi_version());
+    });
+    if (version === ABI_VERSION) return;
+    this.drop();
+    reject("abi-version", -1, `it speaks ABI ${version}, this host speaks ${ABI_VERSION}; rebuild it`);
+  }
+
+  /** True until the instance was dropped. */
+  get alive(): boolean {
+    return this.#exports !== null;
+  }
+
+  /** Fuel the last call used, in units. */
+  get fuelUsed(): number {
+    return this.#fuelUsed;
+  }
+
+  /** The memory's size now, in pages of 64 KiB; 0 once dropped. */
+  get memoryPages(): number {
+    return (this.#exports?.memory.buffer.byteLength ?? 0) / PAGE;
+  }
+
+  /**
+   * Sends one request and gives `read` the response, a view into the guest that is wiped when `read` returns.
+   *
+   * @throws RangeError where the request is larger than the limit allows; StateError where the instance is gone.
+   * @throws ProviderTrapError or ProviderLimitError, and then the instance is gone; and what `read` throws.
+   */
+  call<T>(operation: OperationName, body: Uint8Array, read: (response: Reader) => T): T {
+    const exports = this.#exports;
+    if (!exports) {
+      throw new StateError(`${this.#compiled.name}: its instance was dropped; make a new connection`);
+    }
+    const length = HEADER + body.length, most = this.#compiled.limits.messageBytes;
+    if (length > most) {
+      throw new RangeError(
+        `a request of ${length} bytes is over limits.messageBytes (${most}); send less at once`,
+      );
+    }
+    let pointer = 0, offset = 0, size = 0;
+    this.#refuel(exports);
+    try {
+      return this.#guarded(() => {
+        pointer = this.#run(exports, () => exports.alloc(length)) >>> 0;
+        if (pointer === 0) throw this.#memoryLimit();
+        const request = this.region(pointer, length, "alloc");
+        request[0] = Operation[operation];
+        request[1] = request[2] = request[3] = 0;
+        request.set(body, HEADER);
+        this.#result.setBigInt64(0, this.#run(exports, () => exports.call(pointer, length)));
+        offset = this.#result.getUint32(0);
+        size = this.#result.getUint32(4);
+        this.#checkPlace(pointer, length, offset, size);
+        return read(new Reader(this.region(offset, size, operation), `the answer to ${operation}`));
+      });
+    } finally {
+      this.#fuelUsed = this.#compiled.limits.fuel - exports[FUEL_EXPORT].value;
+      this.#wipe(pointer, length);
+      this.#wipe(offset, size);
+    }
+  }
+
+  /** The bytes at a place the guest named. @throws ProviderTrapError where they are not all in its memory. */
+  region(pointer: number, length: number, what: string): Uint8Array<ArrayBuffer> {
+    const memory = this.#view();
+    if (pointer + length > memory.length) {
+      throw breach(`${what} names ${length} bytes at ${pointer}, its memory has ${memory.length}`);
+    }
+    return memory.subarray(pointer, pointer + length);
+  }
+
+  /** Takes fuel. @throws ProviderLimitError where none is left. */
+  charge(cost: number): void {
+    const fuel = this.#exports?.[FUEL_EXPORT];
+    if (!fuel) return;
+    fuel.value -= cost;
+    if (fuel.value < 0) throw this.#fuelLimit();
+  }
+
+  /** Overwrites the whole memory and lets go of the instance; harmless when repeated. */
+  drop(): void {
+    if (!this.#exports) return;
+    this.#view().fill(0);
+    this.#exports = null;
+    this.#memory = new Uint8Array(0);
+  }
+
+  #instantiate(): Exports {
+    const { module, guarded, grants, name } = this.#compiled;
+    const functions = hostFunctions(guarded.imports as ImportName[], grants, name, this);
+    try {
+      const instance = new WebAssembly.Instance(module, { [IMPORT_MODULE]: functions });
+      return instance.exports as unknown as Exports;
+    } catch (cause) {
+      throw new ProviderTrapError(`${name} could not be started: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  #refuel(exports: Exports): void {
+    exports[FUEL_EXPORT].value = this.#compiled.limits.fuel;
+    exports[GROW_EXPORT].value = 0;
+  }
+
+  /** Drops the instance where `work` shows that it cannot be trusted further. */
+  #guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof ProviderTrapError || error instanceof ProviderLimitError) this.drop();
+      throw error;
+    }
+  }
+
+  /** Runs guest code and says what stopped it. */
+  #run<T>(exports: Exports, work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      if (exports[FUEL_EXPORT].value < 0) throw this.#fuelLimit(cause);
+      if (cause instanceof ProviderTrapError) throw cause;
+      if (exports[GROW_EXPORT].value > 0) throw this.#memoryLimit(cause);
+      throw new ProviderTrapError(
+        `${this.#compiled.name} trapped: ${(cause as Error).message}; its instance was dropped`,
+        { cause },
+      );
+    }
+  }
+
+  /** Holds the place of a response against the limit, the ABI and the request's place. */
+  #checkPlace(pointer: number, length: number, offset: number, size: number): void {
+    const most = this.#compiled.limits.messageBytes;
+    if (size > most) throw new ProviderLimitError("messageBytes", most, "bytes");
+    if (size < HEADER) throw breach(`a response of ${size} bytes has no status`);
+    if (offset < pointer + length && pointer < offset + size) throw breach("a response overlaps its request");
+  }
+
+  #view(): Uint8Array<ArrayBuffer> {
+    // A memory that grew has a new buffer, and views of the old one are empty.
+    if (this.#memory.length === 0 && this.#exports) {
+      this.#memory = new Uint8Array(this.#exports.memory.buffer as ArrayBuffer);
+    }
+    return this.#memory;
+  }
+
+  #wipe(offset: number, length: number): void {
+    if (this.#exports && length > 0) this.#view().fill(0, offset, offset + length);
+  }
+
+  #fuelLimit(cause?: unknown): ProviderLimitError {
+    return new ProviderLimitError("fuel", this.#compiled.limits.fuel, "units", { cause });
+  }
+
+  #memoryLimit(cause?: unknown): ProviderLimitError {
+    return new ProviderLimitError("memoryPages", this.#compiled.guarded.memory.maximumPages, "pages", {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Loading a provider from a WebAssembly module that is not trusted.
+ *
+ * @module
+ */
+
+import { ProviderRejectedError } from "../../errors.ts";
+import type { MessageProvider } from "../provider.ts";
+import { FieldLimit, IMPORT_MODULE, Status } from "./abi.ts";
+import { reject } from "./bytes.ts";
+import { type ModuleDescription, parseDescription } from "./description.ts";
+import { guard, type GuardedModule } from "./guard.ts";
+import { limitLines } from "./host_functions.ts";
+import { type CompiledModule, GuestInstance } from "./instance.ts";
+import { resolveLimits } from "./limits.ts";
+import { checkManifest, grantedSignatures, holdAgainstManifest, type Manifest } from "./manifest.ts";
+import type { LoadedModule } from "./message_context.ts";
+import { SandboxedProvider } from "./message_provider.ts";
+import { resolveOptions } from "./options.ts";
+import { checkAnswers } from "./questions.ts";
+import { readModule } from "./read_module.ts";
+
+/** The functions every guest exports, with their types. */
+const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
+  ["abi_version", "->i32"],
+  ["alloc", "i32->i32"],
+  ["call", "i32,i32->i64"],
+]);
+const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "->"]]);
+
+/**
+ * Loads a provider of layer `message`.
+ *
+ * `wasm` is copied. Nothing of it runs before its hash was compared, and it can do nothing but what
+ * `manifest.imports` grants. Bytes load without any permission; a URL is read with those of the process.
+ *
+ * @example
+ * ```ts
+ * import { loadProvider } from "@winsock/secure-sockets/plugins";
+ *
+ * const provider = await loadProvider(wasm, { sha256: "…", imports: { random: true } });
+ * ```
+ *
+ * @throws TypeError or RangeError where the manifest, its options, limits or answers are wrong.
+ * @throws ProviderRejectedError where the module is not what the manifest says, or breaks a rule of the sandbox.
+ * @throws ProviderTrapError or ProviderLimitError where it fails on being asked what it is.
+ */
+export async function loadProvider<O extends object = Record<string, unknown>>(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<O>,
+): Promise<MessageProvider> {
+  const loaded = await loadModule(wasm, manifest);
+  if (loaded.description.layer !== "message") {
+    reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadSocketCodec`);
+  }
+  return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
+}
+
+/** Loads a module of either layer: pin, guard, compile, description, manifest, options. */
+export async function loadModule(wasm: URL | Uint8Array, manifest: Manifest<object>): Promise<LoadedModule> {
+  checkManifest(manifest);
+  const limits = resolveLimits(manifest.limits);
+  const { log, ...silent } = manifest.imports ?? {};
+  const grants = Object.freeze(log ? { ...silent, log: limitLines(log) } : silent);
+  const answers = Object.freeze({ ...manifest.answers });
+  const bytes = await readModule(wasm, limits.moduleBytes);
+  await checkPin(bytes, manifest.sha256);
+  const guarded = guard(bytes, {
+    limits,
+    importModule: IMPORT_MODULE,
+    imports: grantedSignatures(grants),
+    required: REQUIRED_EXPORTS,
+    optional: OPTIONAL_EXPORTS,
+  });
+  const module = await compile(guarded);
+  const unnamed: CompiledModule = { name: manifest.name ?? "the provider", module, guarded, limits, grants };
+  const description = describe(unnamed);
+  holdAgainstManifest(description, guarded, manifest);
+  checkAnswers(description.name, description.questions, answers);
+  return {
+    compiled: { ...unnamed, name: description.name },
+    description,
+    options: resolveOptions(description.name, description.options, manifest.options),
+    answers,
+  };
+}
+
+async function checkPin(bytes: Uint8Array<ArrayBuffer>, sha256: string): Promise<void> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const actual = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (actual === sha256.toLowerCase()) return;
+  reject("sha256", -1, `its hash is ${actual}, the manifest pins ${sha256}; use the module that was checked`);
+}
+
+async function compile(guarded: GuardedModule): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(guarded.bytes);
+  } catch (cause) {
+    const message = `The provider's module was refused (compile): the engine cannot compile it: ${
+      (cause as Error).message
+    }`;
+    throw new ProviderRejectedError("compile", -1, message, { cause });
+  }
+}
+
+/** Asks a fresh instance what the module is. */
+function describe(compiled: CompiledModule): ModuleDescription {
+  const instance = new GuestInstance(compiled);
+  try {
+    const text = instance.call("describe", new Uint8Array(0), (answer) => {
+      if (answer.u32() !== Status.ok) answer.refuse("describe did not succeed");
+      return answer.restText(FieldLimit.description);
+    });
+    return parseDescription(text);
+  } finally {
+    instance.drop();
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The manifest: what the application says about a module it loads. It stands on the host's side; what the module says
+ * about itself is held against it, never the other way round.
+ *
+ * @module
+ */
+
+import { reject } from "./bytes.ts";
+import type { ModuleDescription } from "./description.ts";
+import type { GuardedModule } from "./guard.ts";
+import { IMPORT_SIGNATURES, type ImportGrants, type ImportName } from "./host_functions.ts";
+import type { Limits } from "./limits.ts";
+import type { Answers } from "./questions.ts";
+
+/** What the application says about a module, and gives it. `O` is the type of its options. */
+export interface Manifest<O extends object = Record<string, unknown>> {
+  /** The SHA-256 of the module, in hexadecimal. `deno task plugin:check` prints it. */
+  readonly sha256: string;
+  /** The name it must have; left out: the one it says. */
+  readonly name?: string;
+  /** The version it must have; left out: the one it says. */
+  readonly version?: string;
+  /** The host functions it may call; left out: none. */
+  readonly imports?: ImportGrants;
+  /** What it may use up; left out: the defaults. */
+  readonly limits?: Limits;
+  /** The options it takes. */
+  readonly options?: O;
+  /** The application's answers to its questions. */
+  readonly answers?: Answers;
+}
+
+const KEYS: readonly string[] = ["sha256", "name", "version", "imports", "limits", "options", "answers"];
+// Native providers' names: a policy that names one of them does not mean a module that calls itself so.
+const NATIVE_NAMES: readonly string[] = ["negotiate", "kerberos", "ipsec"];
+
+/**
+ * Checks the form of a manifest. Its limits, options and answers are checked where they are used.
+ *
+ * @throws TypeError naming the key.
+ */
+export function checkManifest(manifest: Manifest<object>): void {
+  if (typeof manifest !== "object" || manifest === null) {
+    throw new TypeError("manifest must be an object with at least sha256");
+  }
+  for (const key of Object.keys(manifest)) {
+    if (!KEYS.includes(key)) throw new TypeError(`${key} is not known in a manifest; use ${KEYS.join(", ")}`);
+  }
+  const { sha256, imports = {} } = manifest;
+  if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) {
+    throw new TypeError("sha256 must be the module's hash in 64 hexadecimal digits; plugin:check prints it");
+  }
+  if (typeof imports !== "object" || imports === null) throw new TypeError("imports must be an object");
+  for (const [name, grant] of Object.entries(imports)) {
+    if (!Object.hasOwn(IMPORT_SIGNATURES, name)) {
+      throw new TypeError(`imports.${name} is not known; use ${Object.keys(IMPORT_SIGNATURES).join(", ")}`);
+    }
+    const right = name === "log" ? typeof grant === "function" : grant === true;
+    if (!right) {
+      throw new TypeError(`imports.${name} must be ${name === "log" ? "a function" : "true"}, or left out`);
+    }
+  }
+}
+
+/** The functions a manifest grants, with their types. */
+export function grantedSignatures(imports: ImportGrants): Map<string, string> {
+  const names = Object.keys(IMPORT_SIGNATURES) as ImportName[];
+  return new Map(names.filter((name) => imports[name]).map((name) => [name, IMPORT_SIGNATURES[name]]));
+}
+
+/**
+ * Holds what a module says about itself against the manifest and against what the guard found.
+ *
+ * @throws ProviderRejectedError naming the difference.
+ */
+export function holdAgainstManifest(
+  description: ModuleDescription,
+  guarded: GuardedModule,
+  manifest: Manifest<object>,
+): void {
+  for (const key of ["name", "version"] as const) {
+    const wanted = manifest[key];
+    if (wanted !== undefined && wanted !== description[key]) {
+      reject(
+        "manifest",
+        -1,
+        `its ${key} is ${description[key]}, the manifest says ${wanted}; correct the manifest`,
+      );
+    }
+  }
+  if (NATIVE_NAMES.includes(description.name)) {
+    reject("name", -1, `it calls itself ${description.name}, which is a native provider's name; rename it`);
+  }
+  const described = [...description.imports].sort().join(), actual = [...guarded.imports].sort().join();
+  if (described !== actual) {
+    reject(
+      "description",
+      -1,
+      `its description says it imports ${described || "nothing"}, it imports ${
+        actual || "nothing"
+      }; correct it`,
+    );
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * A {@linkcode MessageContext} served by one instance of a guest: keeps the order of calls and believes nothing.
+ *
+ * @module
+ */
+
+import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts";
+import type {
+  ContextAttributes,
+  ContextOptions,
+  MessageContext,
+  ResolvedRequirements,
+  StepResult,
+} from "../provider.ts";
+import { verifyAttributes } from "../requirements.ts";
+import { FieldLimit, Query } from "./abi.ts";
+import type { ModuleDescription, Role } from "./description.ts";
+import { holdsPlainText, refuseMoreThanOffered } from "./claims.ts";
+import { type CompiledModule, GuestInstance } from "./instance.ts";
+import {
+  type AcquireRequest,
+  type Attributes,
+  type LegAnswer,
+  type OptionValue,
+  readAttributes,
+  readEmpty,
+  readLeg,
+  readRest,
+  readSessionKey,
+  readUnwrap,
+  writeAcquire,
+  writeResume,
+} from "./messages.ts";
+import { type Answers, ask } from "./questions.ts";
+import { breach, type Reader, Writer } from "./wire.ts";
+
+/** A loaded provider: what every context of it is made from. */
+export interface LoadedModule {
+  /** The compiled module. */
+  readonly compiled: CompiledModule;
+  /** What it says about itself. */
+  readonly description: ModuleDescription;
+  /** The options it was loaded with. */
+  readonly options: readonly OptionValue[];
+  /** The application's answers. */
+  readonly answers: Answers;
+}
+
+/** Who a context is, and what it must become. */
+export interface Purpose {
+  /** The end this process is. */
+  readonly role: Role;
+  /** What the context must be. */
+  readonly requirements: ResolvedRequirements;
+  /** Who to be; copied into the instance. */
+  readonly credentials: AcquireRequest["credentials"];
+}
+
+const EMPTY = new Uint8Array(0);
+// What a request has around a token or record.
+const HEADROOM = 16;
+
+/** One end of one conversation, in an instance of its own. */
+export class SandboxedContext implements MessageContext {
+  readonly #loaded: LoadedModule;
+  readonly #purpose: Purpose;
+  readonly #channelBound: boolean;
+  readonly #instance: GuestInstance;
+  #state: "stepping" | "busy" | "done" | "closed" = "stepping";
+  #attributes: Attributes | null = null;
+
+  /** Makes the instance and gives it the credentials. @throws what the guest answers to `acquire`. */
+  constructor(loaded: LoadedModule, purpose: Purpose, options: ContextOptions) {
+    this.#loaded = loaded;
+    this.#purpose = purpose;
+    this.#channelBound = options.channelBindings !== undefined;
+    this.#instance = new GuestInstance(loaded.compiled);
+    const request = new Writer();
+    try {
+      writeAcquire(request, { ...purpose, ...options, options: loaded.options });
+      this.#instance.call("acquire", request.written, (answer) => readEmpty(answer, this.#name));
+    } catch (error) {
+      this.close();
+      throw error;
+    } finally {
+      request.wipe();
+    }
+  }
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  get attributes(): ContextAttributes {
+    return this.#established().agreed;
+  }
+
+  get peerName(): string {
+    return this.#established().peerName;
+  }
+
+  get requestedTarget(): string | undefined {
+    return this.#established().requestedTarget;
+  }
+
+  get expiresAt(): Date | undefined {
+    return this.#established().expiresAt;
+  }
+
+  get maxOverhead(): number {
+    return this.#established().maxOverhead;
+  }
+
+  async step(token: Uint8Array | null): Promise<StepResult> {
+    if (this.#state !== "stepping") throw this.#outOfTurn("step");
+    if (token) this.#refuseOversized("token", token);
+    this.#state = "busy";
+    try {
+      const leg = await this.#leg(token);
+      if (leg.done) this.#attributes = this.#settle();
+      this.#state = leg.done ? "done" : "stepping";
+      return { token: leg.token, done: leg.done };
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  sessionKey(): Uint8Array {
+    this.#established();
+    return this.#call("query", word(Query.sessionKey), (answer) => readSessionKey(answer, this.#name));
+  }
+
+  wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    const { maxOverhead, agreed } = this.#usable();
+    const most = plain.length + maxOverhead;
+    if (out.length < most) throw new RangeError(`out has ${out.length} bytes; it must have at least ${most}`);
+    return this.#last("wrap", plain, (answer) => {
+      const record = readRest(answer, this.#name, most);
+      if (record.length === 0) throw breach("a record is empty");
+      if (agreed.confidentiality && holdsPlainText(record, plain)) {
+        throw breach("a sealed record holds its plain text");
+      }
+      out.set(record);
+      return out.subarray(0, record.length);
+    });
+  }
+
+  unwrap(record: Uint8Array): Uint8Array {
+    const { agreed } = this.#usable();
+    this.#refuseOversized("record", record);
+    return this.#last("unwrap", record, (answer) => {
+      const { encrypted, plain } = readUnwrap(answer, this.#name);
+      if (plain.length > record.length) throw breach("a plain text is longer than its record");
+      if (agreed.confidentiality && !encrypted) {
+        throw new ProtocolError(
+          "not-encrypted",
+          `${this.#name}: a record was only signed; encryption was agreed on`,
+        );
+      }
+      record.set(plain);
+      return record.subarray(0, plain.length);
+    });
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    this.#usable();
+    return this.#call("sign", message, (answer) => {
+      const signature = readRest(answer, this.#name, FieldLimit.signature).slice();
+      if (signature.length === 0) throw breach("a signature is empty");
+      return signature;
+    });
+  }
+
+  verify(message: Uint8Array, signature: Uint8Array): void {
+    this.#usable();
+    const request = new Writer().bytes(signature).rest(message);
+    this.#call("verify", request.written, (answer) => readEmpty(answer, this.#name));
+  }
+
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    try {
+      if (this.#instance.alive) this.#instance.call("release", EMPTY, () => {});
+    } catch {
+      // A guest that fails to release is dropped like any other; its memory is wiped all the same.
+    }
+    this.#instance.drop();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get #name(): string {
+    return this.#loaded.description.name;
+  }
+
+  async #leg(token: Uint8Array | null): Promise<Extract<LegAnswer, { kind: "leg" }>> {
+    const read = (answer: Reader) => readLeg(answer, this.#name);
+    let result = this.#instance.call("step", new Writer().optionalBytes(token).written, read);
+    for (let asked = 0; result.kind === "needs"; asked++) {
+      if (asked === FieldLimit.questionsPerLeg) throw breach("it asks too many questions in one leg");
+      const { questions } = this.#loaded.description;
+      const answers = await ask(questions, this.#loaded.answers, this.#purpose.role, result);
+      const request = new Writer();
+      try {
+        if (this.#state === "closed") throw this.#outOfTurn("step");
+        writeResume(request, answers);
+        result = this.#instance.call("resume", request.written, read);
+      } finally {
+        request.wipe();
+        answers?.forEach((answer) => answer.fill(0));
+      }
+    }
+    return result;
+  }
+
+  /** Reads what was agreed on, and refuses what is more than was offered or less than was required. */
+  #settle(): Attributes {
+    const attributes = this.#instance.call(
+      "query",
+      word(Query.attributes),
+      (answer) => readAttributes(answer, this.#name),
+    );
+    refuseMoreThanOffered(attributes.agreed, this.#loaded.description);
+    verifyAttributes(attributes.agreed, this.#purpose.requirements, this.#purpose.role, this.#channelBound);
+    return attributes;
+  }
+
+  #established(): Attributes {
+    if (this.#state !== "done" || !this.#attributes) throw this.#outOfTurn("this");
+    return this.#attributes;
+  }
+
+  #usable(): Attributes {
+    const established = this.#established();
+    if (established.expiresAt && Date.now() >= established.expiresAt.getTime()) {
+      this.close();
+      throw new AuthenticationError(
+        "context-expired",
+        `${this.#name}: the context has expired; connect again`,
+      );
+    }
+    return established;
+  }
+
+  #call<T>(operation: "query" | "sign" | "verify", body: Uint8Array, read: (answer: Reader) => T): T {
+    try {
+      return this.#instance.call(operation, body, read);
+    } finally {
+      if (!this.#instance.alive) this.close();
+    }
+  }
+
+  /** Calls what ends the context when it fails: after a record that did not open, no other can be trusted. */
+  #last<T>(operation: "wrap" | "unwrap", body: Uint8Array, read: (answer: Reader) => T): T {
+    try {
+      return this.#instance.call(operation, body, read);
+    } catch (error) {
+      if (!(error instanceof RangeError)) this.close();
+      throw error;
+    }
+  }
+
+  /** What the peer sends is its fault, not the caller's: too much of it ends the context. */
+  #refuseOversized(what: string, bytes: Uint8Array): void {
+    const most = this.#loaded.compiled.limits.messageBytes - HEADROOM;
+    if (bytes.length <= most) return;
+    this.close();
+    throw new ProtocolError(
+      "oversized",
+      `${this.#name}: the peer's ${what} of ${bytes.length} bytes is over ${most}; raise limits.messageBytes`,
+    );
+  }
+
+  #outOfTurn(what: string): StateError {
+    const why = {
+      stepping: "the token exchange is not done; call step",
+      busy: "a step is under way; wait for it",
+      done: "the token exchange is done already",
+      closed: "the context is closed",
+    }[this.#state];
+    return new StateError(`${this.#name}: ${what} is out of turn: ${why}`);
+  }
+}
+
+function word(value: number): Uint8Array {
+  return new Writer().u32(value).written;
+}

@@ -1,0 +1,162 @@
+/**
+ * A sandboxed module as a {@linkcode MessageProvider}.
+ *
+ * @module
+ */
+
+import { SecurityRequirementError, StateError } from "../../errors.ts";
+import type {
+  AcquireOptions,
+  Availability,
+  ContextOptions,
+  Credentials,
+  MessageContext,
+  MessageCredentials,
+  MessageProvider,
+  ProviderDescription,
+} from "../provider.ts";
+import { IMPERSONATION } from "./abi.ts";
+import type { CredentialKind, ModuleDescription, Role } from "./description.ts";
+import { type LoadedModule, type Purpose, SandboxedContext } from "./message_context.ts";
+import { checkAnswers } from "./questions.ts";
+
+const ENCODER = new TextEncoder();
+
+/** Presents a loaded module of layer `message` to registries and sockets. */
+export class SandboxedProvider implements MessageProvider {
+  readonly layer = "message";
+  readonly name: string;
+  readonly description: ProviderDescription;
+  readonly #loaded: LoadedModule;
+
+  /** Presents `loaded`, whose module has the hash `sha256`. */
+  constructor(loaded: LoadedModule, sha256: string) {
+    this.#loaded = loaded;
+    this.name = loaded.description.name;
+    this.description = Object.freeze({
+      name: this.name,
+      layer: "message",
+      isolation: "sandboxed",
+      sha256,
+      imports: loaded.compiled.guarded.imports,
+      offers: loaded.description.offers,
+    });
+  }
+
+  /** WebAssembly is there wherever this runs. */
+  available(): Availability {
+    return { available: true };
+  }
+
+  /** Takes a copy of the credentials and has an instance of the module look at them. */
+  // deno-lint-ignore require-await -- the contract's promise; what is wrong rejects it
+  async acquire(options: AcquireOptions): Promise<MessageCredentials> {
+    options.signal?.throwIfAborted();
+    const { description, answers } = this.#loaded;
+    refuseMoreThanOffered(description, options);
+    checkAnswers(this.name, description.questions, answers, options.role);
+    const credentials = copyCredentials(description, options.role, options.credentials);
+    const purpose: Purpose = { role: options.role, requirements: options.requirements, credentials };
+    try {
+      new SandboxedContext(this.#loaded, purpose, {}).close();
+    } catch (error) {
+      credentials?.password.fill(0);
+      throw error;
+    }
+    return new SandboxedCredentials(this.#loaded, purpose);
+  }
+}
+
+/** Credentials as this process holds them; each context's instance is given a copy. */
+class SandboxedCredentials implements MessageCredentials {
+  readonly #loaded: LoadedModule;
+  readonly #purpose: Purpose;
+  #closed = false;
+
+  constructor(loaded: LoadedModule, purpose: Purpose) {
+    this.#loaded = loaded;
+    this.#purpose = purpose;
+  }
+
+  client(options: ContextOptions & { readonly target: string }): MessageContext {
+    if (typeof options.target !== "string" || options.target === "") {
+      throw new TypeError('target must be the server\'s principal, for instance "host/server.example.test"');
+    }
+    return this.#context("client", options);
+  }
+
+  server(options: ContextOptions): MessageContext {
+    return this.#context("server", options);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#purpose.credentials?.password.fill(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #context(role: Role, { target, channelBindings }: ContextOptions): MessageContext {
+    const { name } = this.#loaded.description;
+    if (this.#closed) throw new StateError(`${name}: these credentials are closed; acquire them again`);
+    if (this.#purpose.role !== role) {
+      throw new StateError(`${name}: these credentials were acquired for a ${this.#purpose.role}`);
+    }
+    return new SandboxedContext(this.#loaded, this.#purpose, {
+      ...(role === "client" ? { target } : {}),
+      ...(channelBindings ? { channelBindings } : {}),
+    });
+  }
+}
+
+/** Refuses requirements the module cannot meet, before it has seen a password or sent a token. */
+function refuseMoreThanOffered({ name, offers }: ModuleDescription, options: AcquireOptions): void {
+  const { requirements, role } = options;
+  const refuse = (what: string): never => {
+    throw new SecurityRequirementError(
+      what,
+      "not offered",
+      `The provider ${name} does not offer ${what}, and it was required; use another provider, or lower requirements.${what}`,
+    );
+  };
+  for (const key of ["integrity", "confidentiality", "mutualAuthentication", "delegation"] as const) {
+    if (requirements[key] && !offers[key]) refuse(key);
+  }
+  const offered = IMPERSONATION.indexOf(offers.impersonation);
+  if (role === "server" && IMPERSONATION.indexOf(requirements.impersonation) > offered) {
+    refuse("impersonation");
+  }
+}
+
+function copyCredentials(
+  { name, credentials: accepted }: ModuleDescription,
+  role: Role,
+  given: Credentials | undefined,
+): Purpose["credentials"] {
+  const kinds: readonly CredentialKind[] | undefined = accepted[role];
+  if (!kinds) throw new TypeError(`role is ${role}, which the provider ${name} cannot be`);
+  if (!given) {
+    if (kinds.includes("none")) return null;
+    throw new TypeError(`credentials must be given: the provider ${name} does not know who runs the process`);
+  }
+  if (!("password" in given)) {
+    throw new TypeError(
+      `credentials must be a user name and a password: the provider ${name} reads no files`,
+    );
+  }
+  if (!kinds.includes("password")) {
+    throw new TypeError(`credentials must be left out: the provider ${name} takes none as a ${role}`);
+  }
+  const { username, domain = "", password } = given;
+  if (typeof username !== "string" || username === "") {
+    throw new TypeError("credentials.username must be a name");
+  }
+  if (typeof domain !== "string") throw new TypeError("credentials.domain must be text, or left out");
+  if (typeof password !== "string" && !(password instanceof Uint8Array)) {
+    throw new TypeError("credentials.password must be text or UTF-8 bytes");
+  }
+  const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);
+  return { username, domain, password: copy };
+}

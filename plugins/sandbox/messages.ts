@@ -1,0 +1,260 @@
+/**
+ * The messages of the provider ABI as `abi.md` beside this file defines them: requests are written, responses read.
+ *
+ * Writing checks nothing: arguments were checked before. Reading checks everything: a guest is not trusted.
+ *
+ * @module
+ */
+
+import { AuthenticationError, ProtocolError, SecurityRequirementError, StateError } from "../../errors.ts";
+import type { ContextAttributes, ResolvedRequirements } from "../provider.ts";
+import {
+  AttributeFlag,
+  AUTHENTICATION_REASONS,
+  ErrorClass,
+  FieldLimit,
+  IMPERSONATION,
+  PROTOCOL_REASONS,
+  RECORD_ENCRYPTED,
+  REQUIREMENT_REASONS,
+  RequirementFlag,
+  Status,
+} from "./abi.ts";
+import { printable, type Reader, type Writer } from "./wire.ts";
+
+/** One option's value in wire form; `choice` is an index into the declared values. */
+export type OptionValue =
+  | { readonly type: "absent" }
+  | { readonly type: "boolean"; readonly value: boolean }
+  | { readonly type: "integer"; readonly value: number }
+  | { readonly type: "text"; readonly value: string }
+  | { readonly type: "choice"; readonly value: number };
+
+/** The fields of `acquire`. */
+export interface AcquireRequest {
+  /** The end this process is. */
+  readonly role: "client" | "server";
+  /** What the context must be. */
+  readonly requirements: ResolvedRequirements;
+  /** The server's principal; left out on a server. */
+  readonly target?: string;
+  /** Channel bindings. */
+  readonly channelBindings?: Uint8Array;
+  /** One value for each declared option, in their order. */
+  readonly options: readonly OptionValue[];
+  /** Who to be; `null`: nobody in particular. The password is UTF-8. */
+  readonly credentials:
+    | { readonly username: string; readonly domain: string; readonly password: Uint8Array }
+    | null;
+}
+
+/** What a leg came to: a token and perhaps the end, or a question only the application can answer. */
+export type LegAnswer =
+  | { readonly kind: "leg"; readonly done: boolean; readonly token: Uint8Array | null }
+  | { readonly kind: "needs"; readonly question: number; readonly fields: readonly Uint8Array[] };
+
+/** What `query` tells of a finished context. */
+export interface Attributes {
+  /** What the contract calls attributes. */
+  readonly agreed: ContextAttributes;
+  /** Who the peer is; may be empty. */
+  readonly peerName: string;
+  /** The name the client asked for. */
+  readonly requestedTarget?: string;
+  /** When the context ends; left out: never. */
+  readonly expiresAt?: Date;
+  /** The most `wrap` adds. */
+  readonly maxOverhead: number;
+}
+
+/** Writes the fields of `acquire`. */
+export function writeAcquire(out: Writer, request: AcquireRequest): void {
+  out.u8(request.role === "client" ? 1 : 2);
+  writeRequirements(out, request.requirements);
+  out.optionalText(request.target).optionalBytes(request.channelBindings);
+  writeOptions(out, request.options);
+  const { credentials } = request;
+  if (!credentials) out.u8(0);
+  else out.u8(1).text(credentials.username).text(credentials.domain).bytes(credentials.password);
+}
+
+/** Writes requirements: flags, then the impersonation level. */
+export function writeRequirements(out: Writer, requirements: ResolvedRequirements): void {
+  let flags = 0;
+  for (const [name, bit] of Object.entries(RequirementFlag)) {
+    if (requirements[name as keyof typeof RequirementFlag]) flags |= bit;
+  }
+  out.u32(flags).u8(IMPERSONATION.indexOf(requirements.impersonation));
+}
+
+/** Writes the values of the declared options. */
+export function writeOptions(out: Writer, options: readonly OptionValue[]): void {
+  out.u32(options.length);
+  for (const option of options) {
+    if (option.type === "absent") out.u8(0);
+    else if (option.type === "boolean") out.u8(1).flag(option.value);
+    else if (option.type === "integer") out.u8(2).i64(option.value);
+    else if (option.type === "text") out.u8(3).text(option.value);
+    else out.u8(4).u32(option.value);
+  }
+}
+
+/** Writes the fields of `resume`; `null`: the application knows no answer. */
+export function writeResume(out: Writer, answers: readonly Uint8Array[] | null): void {
+  out.flag(answers !== null);
+  if (answers === null) return;
+  out.u32(answers.length);
+  for (const answer of answers) out.bytes(answer);
+}
+
+/**
+ * Reads the status of a response and leaves the reader at its fields.
+ *
+ * @throws the error the guest reports, where it reports one.
+ */
+export function readStatus(input: Reader, provider: string): typeof Status.ok | typeof Status.needs {
+  const status = input.u32();
+  if (status === Status.error) throw readError(input, provider);
+  if (status !== Status.ok && status !== Status.needs) input.refuse(`status ${status} is not known`);
+  return status as typeof Status.ok | typeof Status.needs;
+}
+
+/** Reads the fields of status `error` into the error the application sees. */
+export function readError(input: Reader, provider: string): Error {
+  const kind = input.u8();
+  const number = input.u8();
+  const message = `${provider}: ${printable(input.text(FieldLimit.errorMessage))}`;
+  const token = input.flag() ? input.bytes().slice() : undefined;
+  input.end();
+  const reason = <T>(table: readonly T[]): T => table[input.index(number, table.length, "error reason")];
+  if (token && kind !== ErrorClass.authentication) input.refuse(`an error of class ${kind} has a token`);
+  switch (kind) {
+    case ErrorClass.authentication: {
+      const error = new AuthenticationError(reason(AUTHENTICATION_REASONS), message);
+      return token ? Object.assign(error, { token }) : error;
+    }
+    case ErrorClass.protocol:
+      return new ProtocolError(reason(PROTOCOL_REASONS), message);
+    case ErrorClass.state:
+      reason([0]);
+      return new StateError(message);
+    case ErrorClass.argument:
+      reason([0]);
+      return new TypeError(message);
+    case ErrorClass.requirement:
+      return new SecurityRequirementError(reason(REQUIREMENT_REASONS), "not offered", message);
+    default:
+      return input.refuse(`error class ${kind} is not known`);
+  }
+}
+
+/** Reads the answer to `step` and `resume`; tokens and fields are copies. */
+export function readLeg(input: Reader, provider: string): LegAnswer {
+  if (readStatus(input, provider) === Status.needs) {
+    const question = input.u32();
+    const count = input.u32();
+    const fields: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) fields.push(input.bytes().slice());
+    input.end();
+    return { kind: "needs", question, fields };
+  }
+  const done = input.flag();
+  const token = input.flag() ? input.bytes().slice() : null;
+  input.end();
+  if (!done && token === null) input.refuse("the leg is neither done nor has it a token to send");
+  return { kind: "leg", done, token };
+}
+
+/** Reads the answer to `query` for attributes. */
+export function readAttributes(input: Reader, provider: string): Attributes {
+  expectOk(input, provider);
+  const flags = input.u32();
+  const known = Object.values(AttributeFlag).reduce((sum, bit) => sum | bit, 0);
+  if (flags & ~known) input.refuse(`attribute flags 0x${flags.toString(16)} are not all known`);
+  const has = (name: keyof typeof AttributeFlag) => (flags & AttributeFlag[name]) !== 0;
+  const impersonation = IMPERSONATION[input.index(input.u8(), IMPERSONATION.length, "impersonation level")];
+  const mechanism = input.text(FieldLimit.mechanism);
+  if (!/^[a-z0-9][a-z0-9 ._-]*$/.test(mechanism)) {
+    input.refuse("the mechanism's name is not a lower-case word");
+  }
+  const peerName = plainName(input);
+  const requestedTarget = input.flag() ? plainName(input) : undefined;
+  const expires = input.u64();
+  if (expires > 8_640_000_000_000_000n) input.refuse("expiresAt is beyond any date");
+  const maxOverhead = input.u32();
+  if (maxOverhead > FieldLimit.overhead) {
+    input.refuse(`maxOverhead ${maxOverhead} is over ${FieldLimit.overhead}`);
+  }
+  input.end();
+  const agreed = Object.freeze<ContextAttributes>({
+    mechanism,
+    mutual: has("mutual"),
+    integrity: has("integrity"),
+    confidentiality: has("confidentiality"),
+    replayDetection: has("replayDetection"),
+    sequenceDetection: has("sequenceDetection"),
+    delegation: has("delegation"),
+    channelBound: has("channelBound"),
+    impersonation,
+  });
+  return {
+    agreed,
+    peerName,
+    ...(requestedTarget === undefined ? {} : { requestedTarget }),
+    ...(expires === 0n ? {} : { expiresAt: new Date(Number(expires)) }),
+    maxOverhead,
+  };
+}
+
+/** Reads the answer to `query` for the session key: a copy. */
+export function readSessionKey(input: Reader, provider: string): Uint8Array {
+  expectOk(input, provider);
+  const key = input.bytes(FieldLimit.sessionKey).slice();
+  input.end();
+  if (key.length === 0) input.refuse("the session key is empty");
+  return key;
+}
+
+/** Reads the answer to `unwrap`: whether the record was encrypted, and the plain text as a view. */
+export function readUnwrap(input: Reader, provider: string): { encrypted: boolean; plain: Uint8Array } {
+  expectOk(input, provider);
+  const flags = input.u32();
+  if (flags & ~RECORD_ENCRYPTED) input.refuse(`record flags 0x${flags.toString(16)} are not all known`);
+  return { encrypted: flags === RECORD_ENCRYPTED, plain: input.rest() };
+}
+
+/** Reads an answer that is bytes only (`wrap`, `sign`, the socket layer): a view. */
+export function readRest(input: Reader, provider: string, limit?: number): Uint8Array {
+  expectOk(input, provider);
+  return input.rest(limit);
+}
+
+/** Reads an answer without fields. */
+export function readEmpty(input: Reader, provider: string): void {
+  expectOk(input, provider);
+  input.end();
+}
+
+/** Reads the answer to `query` of the socket layer. */
+export function readSocketAnswer(
+  input: Reader,
+  provider: string,
+): { secured: boolean; encrypted: boolean; mutual: boolean | "unknown" } {
+  expectOk(input, provider);
+  const secured = input.flag(), encrypted = input.flag();
+  const mutual = ([false, true, "unknown"] as const)[input.index(input.u8(), 3, "mutual")];
+  input.end();
+  return { secured, encrypted, mutual };
+}
+
+function expectOk(input: Reader, provider: string): void {
+  if (readStatus(input, provider) !== Status.ok) {
+    input.refuse("status needs is allowed in step and resume only");
+  }
+}
+
+function plainName(input: Reader): string {
+  const name = input.text(FieldLimit.name);
+  if (printable(name) !== name) input.refuse("a name holds control characters");
+  return name;
+}

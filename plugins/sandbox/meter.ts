@@ -1,0 +1,196 @@
+/**
+ * Fuel: rewrites function bodies so that they count what they do and stop when nothing is left.
+ *
+ * Each instruction is charged to the innermost loop or function that holds it, on entry to that. Control goes
+ * backwards only to the start of a loop, so nothing runs twice without being charged twice. The counter is a global
+ * appended behind the module's own: the module was validated before, so no instruction of it can name it.
+ *
+ * @module
+ */
+
+import { type ByteReader, type ByteWriter, reject, signed, unsigned } from "./bytes.ts";
+import { STRUCTURE } from "./limits.ts";
+import type { CompileWork, FunctionType } from "./compile_work.ts";
+import { InstructionReader, readValueType } from "./instructions.ts";
+import { EMPTY_BLOCK, Op, ValueType } from "./opcodes.ts";
+
+/** Exports whose names begin so are the guard's own. */
+export const RESERVED_PREFIX = "__guard_";
+/** The export of the fuel counter, an i32. Below zero: used up. */
+export const FUEL_EXPORT = "__guard_fuel";
+/** The export of the number of times the memory could not grow, an i32. */
+export const GROW_EXPORT = "__guard_grow";
+
+// What counting itself costs, and fetching code that is not in a cache: a module may be one long row of empty loops.
+const ENTRY_COST = 8;
+const LOCALS_PER_UNIT = 4;
+const BULK_BASE_COST = 200;
+/** Bytes that one unit of a bulk memory instruction moves, as a shift: 8. */
+const BULK_SHIFT = 3;
+const GROW_BASE_COST = 4_000;
+const GROW_PAGE_COST = 20_000;
+
+/** The indices of what the guard appends. */
+export interface Appended {
+  /** The fuel counter's global. */
+  readonly fuel: number;
+  /** The global that counts failed growth. */
+  readonly growFailures: number;
+  /** The function that charges a bulk memory instruction by its length. */
+  readonly charge: number;
+  /** The function that stands in for memory.grow. */
+  readonly grow: number;
+  /** How many types the module has; blocks name them. */
+  readonly types: number;
+}
+
+/** A change to a function body: at `at`, leave out `skip` bytes and put a tick of `cost` or a call of `helper`. */
+interface Edit {
+  readonly at: number;
+  readonly skip: number;
+  readonly helper: number;
+  cost: number;
+}
+
+/** Where the metered bodies go, and what they share. */
+export interface Metering {
+  /** The code section that is written. */
+  readonly out: ByteWriter;
+  /** Room for one body. */
+  readonly scratch: ByteWriter;
+  /** The indices of what the guard appends. */
+  readonly appended: Appended;
+  /** What compiling the bodies costs. */
+  readonly compile: CompileWork;
+}
+
+/** Reads one body of a function of type `type`, checks every instruction, and appends the metered body. */
+export function meterBody(body: ByteReader, type: FunctionType, metering: Metering): void {
+  const { out, scratch, appended, compile } = metering;
+  const start = body.at;
+  if (body.end - start > STRUCTURE.functionBytes) {
+    reject(
+      "function-size",
+      start,
+      `a function has ${body.end - start} bytes, ${STRUCTURE.functionBytes} are allowed; split it`,
+    );
+  }
+  const locals = readLocals(body);
+  compile.enter(type, locals);
+  const edits = scan(body, locals, appended, compile);
+  scratch.reset();
+  let from = start;
+  for (const edit of edits) {
+    scratch.bytes(body.bytes.subarray(from, edit.at));
+    scratch.bytes(edit.helper < 0 ? tick(appended.fuel, edit.cost) : call(edit.helper));
+    from = edit.at + edit.skip;
+  }
+  scratch.bytes(body.bytes.subarray(from, body.end));
+  out.sized(scratch.written);
+}
+
+function readLocals(body: ByteReader): number {
+  const start = body.at;
+  let locals = 0;
+  for (let groups = body.u32(); groups > 0; groups--) {
+    locals += body.u32();
+    readValueType(body);
+  }
+  if (locals > STRUCTURE.locals) {
+    reject(
+      "locals",
+      start,
+      `a function has ${locals} local variables, ${STRUCTURE.locals} are allowed; split it`,
+    );
+  }
+  return locals;
+}
+
+function scan(body: ByteReader, locals: number, appended: Appended, compile: CompileWork): Edit[] {
+  const entry: Edit = {
+    at: body.at,
+    skip: 0,
+    helper: -1,
+    cost: ENTRY_COST + Math.ceil(locals / LOCALS_PER_UNIT),
+  };
+  const edits = [entry];
+  // For each open block, who pays for what stands directly in it.
+  const payers = [entry];
+  const reader = new InstructionReader(body, appended.types);
+  while (!body.done) {
+    const instruction = reader.next();
+    const { opcode, at } = reader;
+    compile.instruction(reader, instruction);
+    const payer = payers[payers.length - 1];
+    payer.cost += instruction.cost;
+    if (opcode === Op.loop) {
+      const header: Edit = { at: body.at, skip: 0, helper: -1, cost: ENTRY_COST };
+      edits.push(header);
+      payers.push(header);
+    } else if (opcode === Op.block || opcode === Op.if) {
+      payers.push(payer);
+    } else if (opcode === Op.end) {
+      payers.pop();
+      if (payers.length === 0 && !body.done) reject("malformed", at, "a function goes on after its end");
+    } else if (opcode === Op.memoryGrow) {
+      edits.push({ at, skip: body.at - at, helper: appended.grow, cost: 0 });
+    } else if (opcode === Op.memoryInit || opcode === Op.memoryCopy || opcode === Op.memoryFill) {
+      edits.push({ at, skip: 0, helper: appended.charge, cost: 0 });
+    }
+  }
+  if (payers.length > 0) reject("malformed", body.at, "a function has no end");
+  return edits;
+}
+
+/** Takes `cost` from the counter and traps when that leaves less than nothing. */
+function tick(fuel: number, cost: number): number[] {
+  const global = unsigned(fuel);
+  return [
+    ...[Op.globalGet, ...global, Op.i32Const, ...signed(cost), Op.i32Sub, Op.globalSet, ...global],
+    ...[Op.globalGet, ...global, Op.i32Const, 0, Op.i32LtS, Op.if, EMPTY_BLOCK, Op.unreachable, Op.end],
+  ];
+}
+
+function call(helper: number): number[] {
+  return [Op.call, ...unsigned(helper)];
+}
+
+/** `(length) -> length`: charges a bulk memory instruction by its length. */
+export function chargeHelper({ fuel }: Appended): number[] {
+  const global = unsigned(fuel);
+  return [
+    0, // no locals
+    ...tick(fuel, BULK_BASE_COST),
+    ...[Op.globalGet, ...global, Op.localGet, 0, Op.i32Const, BULK_SHIFT, Op.i32ShrU, Op.i32Sub],
+    ...[Op.globalSet, ...global],
+    ...tick(fuel, 0),
+    ...[Op.localGet, 0, Op.end],
+  ];
+}
+
+/** `(pages) -> result`: memory.grow, charged for what it did; counts failures for the host to report. */
+export function growHelper({ fuel, growFailures }: Appended): number[] {
+  const global = unsigned(fuel), failures = unsigned(growFailures);
+  return [
+    ...[1, 1, ValueType.i32], // local 1: the result
+    ...tick(fuel, GROW_BASE_COST),
+    ...[Op.localGet, 0, Op.memoryGrow, 0, Op.localTee, 1, Op.i32Const, ...signed(-1), Op.i32Eq],
+    ...[Op.if, EMPTY_BLOCK],
+    ...[Op.globalGet, ...failures, Op.i32Const, 1, Op.i32Add, Op.globalSet, ...failures],
+    Op.else,
+    ...[
+      Op.globalGet,
+      ...global,
+      Op.localGet,
+      0,
+      Op.i32Const,
+      ...signed(GROW_PAGE_COST),
+      Op.i32Mul,
+      Op.i32Sub,
+    ],
+    ...[Op.globalSet, ...global],
+    Op.end,
+    ...tick(fuel, 0),
+    ...[Op.localGet, 1, Op.end],
+  ];
+}

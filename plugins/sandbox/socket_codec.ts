@@ -1,0 +1,132 @@
+/**
+ * Modules of layer `socket`: codecs between requirements and the bytes of the system's socket security calls.
+ *
+ * @module
+ */
+
+import { StateError } from "../../errors.ts";
+import type { ProviderDescription, ResolvedRequirements } from "../provider.ts";
+import { reject } from "./bytes.ts";
+import { GuestInstance } from "./instance.ts";
+import { loadModule } from "./load_provider.ts";
+import type { Manifest } from "./manifest.ts";
+import type { LoadedModule } from "./message_context.ts";
+import { readRest, readSocketAnswer, writeOptions, writeRequirements } from "./messages.ts";
+import { Writer } from "./wire.ts";
+
+/** Who the settings are for. The password itself is appended by the caller: no password enters a codec. */
+export interface SettingsIdentity {
+  /** The user's name; empty: whoever runs the process. */
+  readonly username: string;
+  /** The user's domain; may be empty. */
+  readonly domain: string;
+  /** How many bytes of password the caller will append. */
+  readonly passwordBytes: number;
+}
+
+/** What a query's answer means. */
+export interface SocketAnswer {
+  /** Every byte is at least protected against change. */
+  readonly secured: boolean;
+  /** Every byte is encrypted. */
+  readonly encrypted: boolean;
+  /** Each end has proved its identity to the other. */
+  readonly mutual: boolean | "unknown";
+}
+
+/** A pure codec in a sandbox. One owner; closing twice is harmless. All results are copies. */
+export interface SocketCodec extends Disposable {
+  /** How it presents itself. */
+  readonly description: ProviderDescription;
+  /** The settings structure, complete but for the password at its end. */
+  settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
+  /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
+  target(peerAddress: Uint8Array, target: string): Uint8Array;
+  /** The template of a query. */
+  queryTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array;
+  /** Reads what the system answered to a query. */
+  queryAnswer(answer: Uint8Array): SocketAnswer;
+  /** Drops the instance. */
+  close(): void;
+}
+
+/**
+ * Loads a codec of layer `socket`. `wasm` and `manifest` are as for `loadProvider`; a codec imports nothing.
+ *
+ * @throws TypeError or RangeError where the manifest is wrong.
+ * @throws ProviderRejectedError where the module is not what the manifest says, or breaks a rule of the sandbox.
+ */
+export async function loadSocketCodec<O extends object = Record<string, unknown>>(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<O>,
+): Promise<SocketCodec> {
+  const loaded = await loadModule(wasm, manifest);
+  if (loaded.description.layer !== "socket") {
+    reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadProvider`);
+  }
+  return new SandboxedCodec(loaded, manifest.sha256.toLowerCase());
+}
+
+class SandboxedCodec implements SocketCodec {
+  readonly description: ProviderDescription;
+  readonly #loaded: LoadedModule;
+  #instance: GuestInstance | null;
+
+  constructor(loaded: LoadedModule, sha256: string) {
+    const { name, offers } = loaded.description;
+    this.#loaded = loaded;
+    this.#instance = new GuestInstance(loaded.compiled);
+    this.description = Object.freeze({
+      name,
+      layer: "socket",
+      isolation: "sandboxed",
+      sha256,
+      imports: [],
+      offers,
+    });
+  }
+
+  settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array {
+    const request = new Writer();
+    writeRequirements(request, requirements);
+    writeOptions(request, this.#loaded.options);
+    request.text(identity.username).text(identity.domain).u32(identity.passwordBytes);
+    return this.#bytes("socketSettings", request);
+  }
+
+  target(peerAddress: Uint8Array, target: string): Uint8Array {
+    return this.#bytes("socketTarget", new Writer().bytes(peerAddress).text(target));
+  }
+
+  queryTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array {
+    return this.#bytes("socketQuery", new Writer().u8(1).bytes(peerAddress).u32(accessMask));
+  }
+
+  queryAnswer(answer: Uint8Array): SocketAnswer {
+    const request = new Writer().u8(2).rest(answer);
+    return this.#live().call(
+      "socketQuery",
+      request.written,
+      (input) => readSocketAnswer(input, this.description.name),
+    );
+  }
+
+  close(): void {
+    this.#instance?.drop();
+    this.#instance = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #bytes(operation: "socketSettings" | "socketTarget" | "socketQuery", request: Writer): Uint8Array {
+    const read = (input: Parameters<typeof readRest>[0]) => readRest(input, this.description.name).slice();
+    return this.#live().call(operation, request.written, read);
+  }
+
+  #live(): GuestInstance {
+    if (!this.#instance) throw new StateError(`${this.description.name}: the codec is closed; load it again`);
+    return this.#instance;
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * The primitive types of the provider ABI: writing requests, reading responses.
+ *
+ * @module
+ */
+
+import { ProviderTrapError } from "../../errors.ts";
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** An answer of the guest that the ABI does not allow. The instance is to be dropped. */
+export function breach(what: string): ProviderTrapError {
+  return new ProviderTrapError(
+    `The provider broke its ABI: ${what}. Its instance was dropped; mend the provider`,
+  );
+}
+
+/** Control and bidirectional characters shown as `?`, so that a guest cannot forge lines of a log. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
+}
+
+/** Builds one request. What it holds may be secret: the owner calls {@linkcode Writer.wipe} after use. */
+export class Writer {
+  #buffer = new Uint8Array(256);
+  #length = 0;
+
+  /** Appends one byte. */
+  u8(value: number): this {
+    this.#reserve(1)[0] = value;
+    return this;
+  }
+
+  /** Appends a 32-bit integer. */
+  u32(value: number): this {
+    view(this.#reserve(4)).setUint32(0, value, true);
+    return this;
+  }
+
+  /** Appends a signed 64-bit integer; `value` is a safe integer. */
+  i64(value: number): this {
+    view(this.#reserve(8)).setBigInt64(0, BigInt(value), true);
+    return this;
+  }
+
+  /** Appends 0 or 1. */
+  flag(value: boolean): this {
+    return this.u8(value ? 1 : 0);
+  }
+
+  /** Appends `value` with its length. */
+  bytes(value: Uint8Array): this {
+    this.u32(value.length);
+    return this.rest(value);
+  }
+
+  /** Appends `value` as UTF-8 with its length. */
+  text(value: string): this {
+    return this.bytes(ENCODER.encode(value));
+  }
+
+  /** Appends `value` without its length. */
+  rest(value: Uint8Array): this {
+    this.#reserve(value.length).set(value);
+    return this;
+  }
+
+  /** Appends a flag, and where `value` is there, the value. */
+  optionalBytes(value: Uint8Array | null | undefined): this {
+    return value ? this.flag(true).bytes(value) : this.flag(false);
+  }
+
+  /** Appends a flag, and where `value` is there, the value. */
+  optionalText(value: string | undefined): this {
+    return value === undefined ? this.flag(false) : this.flag(true).text(value);
+  }
+
+  /** What was written: a view, valid until the next write or wipe. */
+  get written(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Overwrites everything and starts again. */
+  wipe(): void {
+    this.#buffer.fill(0);
+    this.#length = 0;
+  }
+
+  #reserve(count: number): Uint8Array {
+    const start = this.#length, end = start + count;
+    if (end > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(end, this.#buffer.length * 2));
+      larger.set(this.#buffer);
+      this.#buffer.fill(0);
+      this.#buffer = larger;
+    }
+    this.#length = end;
+    return this.#buffer.subarray(start, end);
+  }
+}
+
+/** Reads one response. Every length is held against what is there; all errors are breaches of the ABI. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #what: string;
+  #at: number;
+
+  /** Reads `bytes` from `at`; `what` names the message in errors. */
+  constructor(bytes: Uint8Array, what: string, at = 0) {
+    this.#bytes = bytes;
+    this.#view = view(bytes);
+    this.#what = what;
+    this.#at = at;
+  }
+
+  /** Refuses the message, naming the place. */
+  refuse(problem: string): never {
+    throw breach(`${this.#what}, byte ${this.#at}: ${problem}`);
+  }
+
+  /** Reads one byte. */
+  u8(): number {
+    return this.#bytes[this.#take(1)];
+  }
+
+  /** Reads a 32-bit integer. */
+  u32(): number {
+    return this.#view.getUint32(this.#take(4), true);
+  }
+
+  /** Reads an unsigned 64-bit integer. */
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+
+  /** Reads 0 or 1. */
+  flag(): boolean {
+    const value = this.u8();
+    if (value > 1) this.refuse(`a flag is ${value}, not 0 or 1`);
+    return value === 1;
+  }
+
+  /** Reads an index below `count`. */
+  index(value: number, count: number, name: string): number {
+    if (value >= count) this.refuse(`${name} ${value} is not known`);
+    return value;
+  }
+
+  /** Reads a length and that many bytes (at most `limit`): a view. */
+  bytes(limit = Infinity): Uint8Array {
+    const length = this.u32();
+    if (length > limit) this.refuse(`${length} bytes where ${limit} are allowed`);
+    const start = this.#take(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Reads UTF-8 of at most `limit` bytes. */
+  text(limit: number): string {
+    return this.#decode(this.bytes(limit));
+  }
+
+  /** Reads all that is left as UTF-8 of at most `limit` bytes. */
+  restText(limit: number): string {
+    return this.#decode(this.rest(limit));
+  }
+
+  /** Reads all that is left (at most `limit`): a view. */
+  rest(limit = Infinity): Uint8Array {
+    const length = this.#bytes.length - this.#at;
+    if (length > limit) this.refuse(`${length} bytes where ${limit} are allowed`);
+    const start = this.#take(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Refuses bytes that are left over. */
+  end(): void {
+    const left = this.#bytes.length - this.#at;
+    if (left > 0) this.refuse(`${left} bytes follow the last field`);
+  }
+
+  #decode(bytes: Uint8Array): string {
+    try {
+      return DECODER.decode(bytes);
+    } catch {
+      return this.refuse("text is not UTF-8");
+    }
+  }
+
+  #take(count: number): number {
+    const start = this.#at;
+    if (count > this.#bytes.length - start) {
+      this.refuse(`${count} bytes announced, ${this.#bytes.length - start} left`);
+    }
+    this.#at = start + count;
+    return start;
+  }
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,6 @@
+;; A peer's name with a character that turns the writing round.
+;; Expect: ProviderTrapError control
+;; At: step
+(module
+  {{canned}}
+  (data (i32.const 0x3000) "\29\00\00\00" "\00\00\00\00\1e\00\00\00\01\06\00\00\00\63\61\6e\6e\65\64\05\00\00\00\61\e2\80\ae\62\00\00\00\00\00\00\00\00\00\10\00\00\00"))

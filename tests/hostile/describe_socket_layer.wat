@@ -1,0 +1,8 @@
+;; A socket codec where a message provider is wanted.
+;; Expect: ProviderRejectedError layer
+;; At: load
+;; Answers: none
+(module
+  {{canned}}
+  (data (i32.const 0x1000) "\c7\00\00\00" "\00\00\00\00"
+    "{\22abi\22:1,\22name\22:\22canned\22,\22version\22:\221\22,\22layer\22:\22socket\22,\22imports\22:[],\22offers\22:{\22integrity\22:true,\22confidentiality\22:true,\22mutualAuthentication\22:false,\22impersonation\22:\22identify\22,\22delegation\22:false}}"))

@@ -1,0 +1,10 @@
+;; Exports a function as memory.
+;; Expect: ProviderRejectedError export
+;; At: load
+(module
+  (memory 1)
+  (func (export "memory"))
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+)

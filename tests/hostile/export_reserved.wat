@@ -1,0 +1,9 @@
+;; Exports a global by the name of the fuel counter.
+;; Expect: ProviderRejectedError reserved-export
+;; At: load
+(module
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+  (global (export "__guard_fuel") (mut i32) (i32.const 0)))

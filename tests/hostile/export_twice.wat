@@ -1,0 +1,9 @@
+;; Exports two functions by one name.
+;; Expect: ProviderRejectedError invalid
+;; At: load
+(module
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 1)))

@@ -1,0 +1,10 @@
+;; Memory shared between threads.
+;; Expect: ProviderRejectedError threads
+;; At: load
+;; Features: threads
+(module
+  (memory (export "memory") 1 1 shared)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+)

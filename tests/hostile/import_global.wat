@@ -1,0 +1,10 @@
+;; Wants a global of the host, by the name of the fuel counter.
+;; Expect: ProviderRejectedError import-kind
+;; At: load
+(module
+  (import "host" "__guard_fuel" (global (mut i32)))
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+)

@@ -1,0 +1,9 @@
+;; Wants the host's memory.
+;; Expect: ProviderRejectedError import-kind
+;; At: load
+(module
+  (import "host" "memory" (memory 1))
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+  (export "memory" (memory 0)))

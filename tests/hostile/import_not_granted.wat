@@ -1,0 +1,10 @@
+;; Wants randomness without a grant.
+;; Expect: ProviderRejectedError import
+;; At: load
+(module
+  (import "host" "random" (func (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+)

@@ -1,0 +1,10 @@
+;; An unending loop in call.
+;; Expect: ProviderLimitError fuel
+;; At: load
+(module
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (local $i i32)
+    (loop $l (br $l))
+    (i64.const 0)))

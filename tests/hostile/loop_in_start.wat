@@ -1,0 +1,10 @@
+;; An unending loop in the start section, which would run before anything can be metered.
+;; Expect: ProviderRejectedError start
+;; At: load
+(module
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+  (func $s (loop $l (br $l)))
+  (start $s))

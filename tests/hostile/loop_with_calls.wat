@@ -1,0 +1,11 @@
+;; An unending loop that calls an empty function.
+;; Expect: ProviderLimitError fuel
+;; At: load
+(module
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func $f)
+  (func (export "call") (param i32 i32) (result i64) (local $i i32)
+    (loop $l (call $f) (br $l))
+    (i64.const 0)))

@@ -1,0 +1,8 @@
+;; Has no memory.
+;; Expect: ProviderRejectedError section
+;; At: load
+(module
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0))
+)

@@ -1,0 +1,8 @@
+;; The answer is inside the memory and longer than a message may be.
+;; Expect: ProviderLimitError messageBytes
+;; At: load
+(module
+  (memory (export "memory") 16)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (i64.const 0x00001000_00080000)))

@@ -1,0 +1,10 @@
+;; A load beyond the memory.
+;; Expect: ProviderTrapError trapped
+;; At: load
+(module
+  (memory (export "memory") 1)
+  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "call") (param i32 i32) (result i64) (local $i i32)
+    (drop (i32.load (i32.const -4)))
+    (i64.const 0)))

@@ -1,0 +1,151 @@
+/** The hostile corpus: small modules with what is expected of the host written in each. */
+
+import { readdir, readFile } from "node:fs/promises";
+import process from "node:process";
+import { loadProvider } from "../../plugins/sandbox/load_provider.ts";
+import type { Answers } from "../../plugins/sandbox/questions.ts";
+import type { ImportGrants } from "../../plugins/sandbox/host_functions.ts";
+import type { MessageContext, MessageProvider, ProviderSystem } from "../../plugins/provider.ts";
+import { resolveRequirements } from "../../plugins/requirements.ts";
+import { compileWat, repeat } from "./wat.ts";
+
+/** One file of the corpus. */
+export interface HostileModule {
+  /** The file's name. */
+  readonly file: string;
+  /** What the guest tries, in a sentence. */
+  readonly what: string;
+  /** The name of the error and a word of it, or `nothing`. */
+  readonly expect: string;
+  /** The stage at which the error must come. */
+  readonly at: string;
+  /** What it is granted. */
+  readonly grants: readonly string[];
+  /** The answers it is given; left out: one to the question of the canned module. */
+  readonly answers?: Answers;
+  /** Its bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The folder of the corpus. */
+export const HOSTILE = `${process.cwd()}/tests/hostile/`;
+/** What the driver seals: a plain text a guest can predict. */
+export const PLAIN: Uint8Array = new Uint8Array(64).fill(0x50);
+/** The requirements the driver has. */
+export const REQUIREMENTS = resolveRequirements({ mutualAuthentication: false });
+/** A system no sandboxed provider needs. */
+export const SYSTEM = {} as ProviderSystem;
+
+/** The well-behaved body that hostile files put other answers into. */
+export async function canned(): Promise<string> {
+  return await readFile(`${HOSTILE}canned.wat`, "utf8");
+}
+
+/** Reads and compiles the whole corpus, in order of name. */
+export async function hostileModules(): Promise<HostileModule[]> {
+  const body = await canned();
+  // As a helper it is called by the call of the hostile file; one that logs says so in its description.
+  const helper = body.replace(' (export "call")', "");
+  const logging = helper.replace('\\"imports\\":[]', '\\"imports\\":[\\"log\\"]').replace(
+    "\\87\\01",
+    "\\8c\\01",
+  );
+  const pieces = { canned: body, canned_as_helper: helper, canned_that_logs: logging };
+  const files = (await readdir(HOSTILE)).filter((file) => /\.(wat|hex)$/.test(file) && file !== "canned.wat");
+  return await Promise.all(
+    files.sort().map(async (file) => {
+      const text = await readFile(HOSTILE + file, "utf8");
+      const header = (key: string) => new RegExp(`^;; ${key}: (.*)$`, "m").exec(text)?.[1] ?? "";
+      const words = (key: string) => header(key).split(" ").filter((word) => word !== "");
+      return {
+        file,
+        what: /^;; (.*)$/m.exec(text)?.[1] ?? "",
+        expect: header("Expect"),
+        at: header("At"),
+        grants: words("Grants"),
+        ...(header("Answers") === "none" ? { answers: {} } : {}),
+        bytes: file.endsWith(".hex") ? parseHex(text) : compileWat(file, text, words("Features"), pieces),
+      };
+    }),
+  );
+}
+
+function parseHex(text: string): Uint8Array<ArrayBuffer> {
+  const plain = repeat(text.replace(/;;.*$/gm, ""));
+  const digits = plain.split(/\s+/).filter((byte) => byte !== "");
+  return Uint8Array.from(digits, (byte) => parseInt(byte, 16));
+}
+
+/** The SHA-256 of `bytes` in hexadecimal. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Loads `bytes` with its own hash, the grants named, and an answer to the question the canned module may ask. */
+export async function load(
+  bytes: Uint8Array<ArrayBuffer>,
+  grants: readonly string[] = [],
+  answers: Answers = { colour: () => ({ is: new Uint8Array(1) }) },
+): Promise<MessageProvider> {
+  const imports: ImportGrants = {};
+  if (grants.includes("random")) imports.random = true;
+  if (grants.includes("clock")) imports.clock = true;
+  if (grants.includes("log")) imports.log = () => {};
+  return await loadProvider(bytes, {
+    sha256: await sha256(bytes),
+    imports,
+    answers,
+  });
+}
+
+/** How far a provider came, and what stopped it. */
+export interface Outcome {
+  /** The stage that was under way at the end. */
+  readonly at: string;
+  /** What stopped it; `null`: nothing did. */
+  readonly error: Error | null;
+}
+
+/** Uses a provider in every way there is, until something stops it. */
+export async function drive(
+  bytes: Uint8Array<ArrayBuffer>,
+  grants: readonly string[] = [],
+  answers?: Answers,
+): Promise<Outcome> {
+  let at = "load";
+  let context: MessageContext | null = null;
+  try {
+    const provider = await load(bytes, grants, answers);
+    at = "acquire";
+    const credentials = await provider.acquire({
+      role: "client",
+      system: SYSTEM,
+      requirements: REQUIREMENTS,
+      credentials: { username: "alice", password: "correct horse battery staple" },
+    });
+    context = credentials.client({ target: "host/server.example.test" });
+    credentials.close();
+    at = "step";
+    for (let token: Uint8Array | null = null; !context.done; token = new Uint8Array(8)) {
+      await context.step(token);
+    }
+    at = "wrap";
+    const out = new Uint8Array(PLAIN.length + context.maxOverhead);
+    context.wrap(PLAIN, out);
+    at = "unwrap";
+    context.unwrap(out);
+    at = "sign";
+    const signature = context.sign(PLAIN);
+    at = "verify";
+    context.verify(PLAIN, signature);
+    at = "sessionKey";
+    context.sessionKey();
+    at = "close";
+    context.close();
+    return { at, error: null };
+  } catch (error) {
+    context?.close();
+    return { at, error: error as Error };
+  }
+}
