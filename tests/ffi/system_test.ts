@@ -5,7 +5,6 @@ import {
   assertEquals,
   assertInstanceOf,
   assertMatch,
-  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
