@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isTarget } from "./target.ts";
+import { Spn } from "../spn.ts";
 
 /** The longest time that timers of both runtimes can count. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -53,12 +53,12 @@ export function isIpAddress(hostname: string): boolean {
 
 /** A service principal name. */
 export function checkTarget(value: unknown, name: string): string {
-  if (!isTarget(value)) {
-    throw new TypeError(
-      `${name} must be a service principal name such as "host/server.example.test", not ${describe(value)}`,
-    );
+  try {
+    Spn.parse(value as string);
+    return value as string;
+  } catch (cause) {
+    throw new TypeError(`${name} must be a service principal name: ${(cause as Error).message}`);
   }
-  return value;
 }
 
 /** A list of service principal names; copied. */

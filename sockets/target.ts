@@ -4,20 +4,20 @@
  * @module
  */
 
-/** Lower case of A to Z alone: other letters' cases differ between systems, and none is needed in a name. */
-function fold(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-}
-
-/** Whether `text` has the form `class/host`, `class/host:port` or `class/host/name`, with a realm or without. */
-export function isTarget(text: unknown): text is string {
-  return typeof text === "string" && /^[^/@\s]+\/[^/@\s]+(\/[^/@\p{Cc}]+)?(@[^/@\s]+)?$/u.test(text);
-}
+import { Spn } from "../spn.ts";
 
 /** Whether one of `accepted` is `requested`; one without a realm is that name in any realm. */
 export function acceptsTarget(accepted: readonly string[], requested: string): boolean {
-  const full = fold(requested);
-  const at = full.lastIndexOf("@");
-  const bare = at < 0 ? full : full.slice(0, at);
-  return accepted.some((target) => fold(target) === (target.includes("@") ? full : bare));
+  let asked: Spn;
+  try {
+    asked = Spn.parse(requested);
+  } catch {
+    // No SPN at all, so none of those that are accepted.
+    return false;
+  }
+  return accepted.some((target) => {
+    const spn = Spn.parse(target);
+    // Where a realm was asked for, not to tell one is not to have it.
+    return spn.equals(asked) && (spn.realm === undefined || asked.realm !== undefined);
+  });
 }
