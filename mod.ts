@@ -1,6 +1,7 @@
 /**
  * Socket security of Windows domains for Deno and Node: connections that are authenticated on both ends and sealed,
- * by Negotiate and Kerberos (SSPI on Windows, GSS-API elsewhere), over any byte stream.
+ * by Negotiate and Kerberos (SSPI on Windows, GSS-API elsewhere) or by a provider sandboxed in WebAssembly, over any
+ * byte stream.
  *
  * Importing this module opens nothing and needs no permission.
  *
@@ -25,9 +26,16 @@ export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
 export type { MachinePolicyText } from "./ffi/machine_policy.ts";
 export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";
 export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
+export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
+export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
 export type * from "./plugins/provider.ts";
 export { createRegistry } from "./plugins/registry.ts";
 export type { Registry, Selection } from "./plugins/registry.ts";
+export type { Limits } from "./plugins/sandbox/limits.ts";
+export { loadProvider } from "./plugins/sandbox/load_provider.ts";
+export type { Manifest } from "./plugins/sandbox/manifest.ts";
+export type { ImportGrants } from "./plugins/sandbox/host_functions.ts";
+export type { Answers } from "./plugins/sandbox/questions.ts";
 export * from "./sockets/mod.ts";
 export { Spn } from "./spn.ts";
 export type { SpnParts } from "./spn.ts";

@@ -95,7 +95,7 @@ export class Spn {
   /** Whether both name the same service: case does not count, and a realm only where both have one. */
   equals(other: Spn): boolean {
     const realms = this.realm === undefined || other.realm === undefined ||
-      this.realm.toLowerCase() === other.realm.toLowerCase();
+      fold(this.realm) === fold(other.realm);
     return realms && this.#service() === other.#service();
   }
 
@@ -109,8 +109,13 @@ export class Spn {
 
   #service(): string {
     const service = this.serviceName ?? this.instanceName;
-    return `${this.serviceClass}/${this.instanceName}:${this.port ?? ""}/${service}`.toLowerCase();
+    return fold(`${this.serviceClass}/${this.instanceName}:${this.port ?? ""}/${service}`);
   }
+}
+
+/** Lower case for A to Z alone: what Unicode folds together (K and the Kelvin sign) are different names. */
+function fold(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 function split(text: string): SpnParts {
