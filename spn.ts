@@ -25,7 +25,7 @@ export interface SpnParts {
 const FORBIDDEN = /[\u0000-\u0020\u007f/\\@"<>|*?,;=+]/;
 const PARTS = ["serviceClass", "instanceName", "port", "serviceName", "realm"];
 
-/** A service principal name: immutable, compared without regard to case. */
+/** A service principal name: immutable, compared without regard to the case of A to Z. */
 export class Spn {
   /** The kind of service. */
   readonly serviceClass: string;
@@ -92,7 +92,7 @@ export class Spn {
     }
   }
 
-  /** Whether both name the same service: case does not count, and a realm only where both have one. */
+  /** Whether both name the same service: the case of A to Z does not count, and a realm only where both have one. */
   equals(other: Spn): boolean {
     const realms = this.realm === undefined || other.realm === undefined ||
       fold(this.realm) === fold(other.realm);
