@@ -35,9 +35,10 @@ export interface Bundles {
 /** Bundles each test file for the oldest supported Node. */
 export async function bundleTests(options: BundleOptions): Promise<Bundles> {
   const packages = new Set<string>();
+  const entries = options.files.map((file) => ROOT + file);
   try {
     const result = await build({
-      entryPoints: options.files.map((file) => ROOT + file),
+      entryPoints: entries,
       outdir: options.outFolder,
       outbase: ROOT,
       outExtension: { ".js": ".mjs" },
@@ -48,7 +49,7 @@ export async function bundleTests(options: BundleOptions): Promise<Bundles> {
       target: `node${OLDEST_NODE}`,
       define: { "import.meta.main": "false" },
       logLevel: "silent",
-      plugins: [await library(options.packageFolder), bare(packages), places()],
+      plugins: [await library(options.packageFolder), bare(packages), places(entries)],
     });
     for (const input of Object.keys(result.metafile.inputs)) refuseSource(new URL(input, CWD).pathname);
     return { outputs: Object.keys(result.metafile.outputs), packages: [...packages].sort() };
@@ -107,12 +108,16 @@ function bare(packages: Set<string>): Plugin {
   };
 }
 
-/** A bundle lies elsewhere than its sources, whose neighbours (fixtures, scripts) it still looks for. */
-function places(): Plugin {
+/**
+ * What tests import keeps looking for its neighbours (scripts, fixtures) where its source lies. A test file itself
+ * has the address of its bundle, which is what it can run a second time.
+ */
+function places(entries: readonly string[]): Plugin {
   return {
     name: "import.meta.url of the source",
     setup(plugin): void {
       plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        if (entries.includes(path)) return undefined;
         const text = await Deno.readTextFile(path);
         return {
           contents: text.replaceAll("import.meta.url", JSON.stringify(`file://${path}`)),

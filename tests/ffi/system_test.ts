@@ -67,7 +67,7 @@ const onNode = deno ? "Node's flags" : skip;
 const self = import.meta.url;
 
 test("Importing every entry point needs no permission and opens nothing", async () => {
-  const flags = deno ? [] : ["--permission", `--allow-fs-read=${dirname(fileURLToPath(self))}`];
+  const flags = deno ? [] : ["--permission", ...readable().program];
   const outcome = await childOutcome(self, "imports", { flags });
   assertEquals(outcome, { exports: [true, true, true, true], live: {} });
 });
@@ -103,18 +103,20 @@ test(
   { skip: onDeno },
 );
 
-/** The folders that Node must be let read: the program's own and koffi's. */
-function readable(): string[] {
-  const koffi = createRequire(self).resolve("koffi");
-  const modules = koffi.slice(0, koffi.lastIndexOf("node_modules") + "node_modules".length);
-  return [dirname(fileURLToPath(self)), modules];
+/** What Node must be let read: the test and the library, and beside them the packages installed, koffi among them. */
+function readable(): { program: string[]; packages: string } {
+  const { resolve } = createRequire(self);
+  const library = dirname(resolve("@winsock/secure-sockets/package.json"));
+  const packages = library.slice(0, library.lastIndexOf("node_modules") + "node_modules".length);
+  const allow = (folder: string): string => `--allow-fs-read=${folder}`;
+  return { program: [dirname(fileURLToPath(self)), library].map(allow), packages };
 }
 
 test("On Node exactly the flags a system prints let it work", async () => {
   const { node } = openSystem({ grants: ["sspi"] }).permissions;
-  const [own, modules] = readable();
-  const printed = node.replace(/<.*?>/, modules).split(" ");
-  const flags = ["--permission", `--allow-fs-read=${own}`, ...printed];
+  const { program, packages } = readable();
+  const printed = node.replace(/<.*?>/, packages).split(" ");
+  const flags = ["--permission", ...program, ...printed];
   assertEquals(await childOutcome<Report>(self, "report", { flags }), {
     available: true,
     live: { library: 1 },
@@ -122,15 +124,12 @@ test("On Node exactly the flags a system prints let it work", async () => {
 }, { skip: onNode });
 
 test("On Node a system without its flags is refused by a PermissionError that prints them", async () => {
-  const [own, modules] = readable();
+  const { program, packages } = readable();
   const { node } = openSystem({ grants: ["sspi"] }).permissions;
-  const without: string[][] = [
-    [`--allow-fs-read=${own}`, `--allow-fs-read=${modules}`],
-    [`--allow-fs-read=${own}`, "--allow-addons"].filter(() => own !== modules && !modules.startsWith(own)),
-  ];
-  for (const flags of without.filter((list) => list.length > 0)) {
+  // Once addons are not allowed, once koffi may not be read.
+  for (const flag of [`--allow-fs-read=${packages}`, "--allow-addons"]) {
     const { available, cause, live } = await childOutcome<Report>(self, "report", {
-      flags: ["--permission", ...flags],
+      flags: ["--permission", ...program, flag],
     });
     assertEquals([available, live], [false, {}]);
     assertEquals([cause?.name, cause?.grant, cause?.flag], ["PermissionError", "sspi", node]);

@@ -1,6 +1,18 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { bundleTests } from "../../scripts/node_bundle.ts";
+import type { Bundles } from "../../scripts/node_bundle.ts";
+import { mustRun } from "../../scripts/process.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const FILE = "tests/sockets/framing_test.ts";
+
+/** Bundles one test in a process of its own: esbuild's, which does the work, does not wait to be told to end. */
+async function bundle(packageFolder: string, outFolder: string): Promise<Bundles> {
+  const options = JSON.stringify({ files: [FILE], packageFolder, outFolder });
+  const code = `import { bundleTests } from ${JSON.stringify(new URL("scripts/node_bundle.ts", ROOT).href)};
+    console.log(JSON.stringify(await bundleTests(${options})));`;
+  return JSON.parse((await mustRun(Deno.execPath(), ["eval", code], { cwd: ROOT.pathname })).stdout);
+}
 
 /** A folder with an installed package in it that holds the modules named, and a folder for bundles. */
 async function withPackage(
@@ -24,17 +36,15 @@ async function withPackage(
   }
 }
 
-const FILE = "tests/sockets/framing_test.ts";
-
 test("what a test imports of the library is taken from the package, in either layout", async () => {
   for (const [entry, base] of [["./mod.js", ""], ["./esm/mod.js", "esm/"]]) {
     const modules = [`${base}sockets/framing.js`, `${base}errors.js`];
     await withPackage(modules, entry, async (packageFolder, outFolder) => {
-      const { outputs, packages } = await bundleTests({ files: [FILE], packageFolder, outFolder });
+      const { outputs, packages } = await bundle(packageFolder, outFolder);
       assertEquals(outputs.length, 1);
       assertEquals(packages.map((name) => name.split("@")[0]), ["fast-check"]);
       const text = await Deno.readTextFile(
-        outputs[0].startsWith("/") ? outputs[0] : `${Deno.cwd()}/${outputs[0]}`,
+        new URL(outputs[0], ROOT),
       );
       assertStringIncludes(text, `from "${packageFolder}/${base}sockets/framing.js"`);
       assert(!/class ProtocolError/.test(text), "a class of the sources is in the bundle");
@@ -46,7 +56,7 @@ test("what a test imports of the library is taken from the package, in either la
 test("a test of a module that is not in the package is an error that names the module", async () => {
   await withPackage(["errors.js"], "./mod.js", async (packageFolder, outFolder) => {
     await assertRejects(
-      () => bundleTests({ files: [FILE], packageFolder, outFolder }),
+      () => bundle(packageFolder, outFolder),
       Error,
       "sockets/framing.ts is not part of the npm package",
     );
