@@ -5,7 +5,7 @@
  * @module
  */
 
-import { build, type Plugin, stop } from "esbuild";
+import { build, type BuildFailure, type Plugin, stop } from "esbuild";
 import denoJson from "../deno.json" with { type: "json" };
 import { matches, OUTSIDE } from "./import_rules.ts";
 import { OLDEST_NODE } from "./npm_package.ts";
@@ -30,32 +30,45 @@ export interface Bundles {
   outputs: string[];
   /** The packages from npm that the tests import by themselves, as npm installs them (`fast-check@^4.0.0`). */
   packages: string[];
+  /** The test files that cannot be bundled, and why. */
+  failures: { file: string; reason: string }[];
 }
 
 /** Bundles each test file for the oldest supported Node. */
 export async function bundleTests(options: BundleOptions): Promise<Bundles> {
   const packages = new Set<string>();
-  const entries = options.files.map((file) => ROOT + file);
+  const bundles: Bundles = { outputs: [], packages: [], failures: [] };
   try {
-    const result = await build({
-      entryPoints: entries,
-      outdir: options.outFolder,
-      outbase: ROOT,
-      outExtension: { ".js": ".mjs" },
-      bundle: true,
-      metafile: true,
-      format: "esm",
-      platform: "node",
-      target: `node${OLDEST_NODE}`,
-      define: { "import.meta.main": "false" },
-      logLevel: "silent",
-      plugins: [await library(options.packageFolder), bare(packages), places(entries)],
-    });
-    for (const input of Object.keys(result.metafile.inputs)) refuseSource(new URL(input, CWD).pathname);
-    return { outputs: Object.keys(result.metafile.outputs), packages: [...packages].sort() };
+    for (const file of options.files) {
+      try {
+        bundles.outputs.push(await bundleOne(file, options, packages));
+      } catch (error) {
+        const [first] = (error as Partial<BuildFailure>).errors ?? [];
+        bundles.failures.push({ file, reason: first?.text ?? (error as Error).message });
+      }
+    }
   } finally {
     await stop();
   }
+  return { ...bundles, packages: [...packages].sort() };
+}
+
+async function bundleOne(file: string, options: BundleOptions, packages: Set<string>): Promise<string> {
+  const output = `${options.outFolder}/${file.replace(/\.ts$/, ".mjs")}`;
+  const { metafile } = await build({
+    entryPoints: [ROOT + file],
+    outfile: output,
+    bundle: true,
+    metafile: true,
+    format: "esm",
+    platform: "node",
+    target: `node${OLDEST_NODE}`,
+    define: { "import.meta.main": "false" },
+    logLevel: "silent",
+    plugins: [await library(options.packageFolder), bare(packages), places(ROOT + file)],
+  });
+  for (const input of Object.keys(metafile.inputs)) refuseSource(new URL(input, CWD).pathname);
+  return output;
 }
 
 /** The last line of defence: a bundle that holds a file of the library would test that instead of the package. */
@@ -112,12 +125,12 @@ function bare(packages: Set<string>): Plugin {
  * What tests import keeps looking for its neighbours (scripts, fixtures) where its source lies. A test file itself
  * has the address of its bundle, which is what it can run a second time.
  */
-function places(entries: readonly string[]): Plugin {
+function places(entry: string): Plugin {
   return {
     name: "import.meta.url of the source",
     setup(plugin): void {
       plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-        if (entries.includes(path)) return undefined;
+        if (path === entry) return undefined;
         const text = await Deno.readTextFile(path);
         return {
           contents: text.replaceAll("import.meta.url", JSON.stringify(`file://${path}`)),

@@ -11,7 +11,7 @@ import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { matches } from "./import_rules.ts";
 import { closing, readJUnit, type Tally } from "./junit.ts";
 import { ensureNode, NODE_VERSIONS } from "./node.ts";
-import { bundleTests } from "./node_bundle.ts";
+import { type Bundles, bundleTests } from "./node_bundle.ts";
 import { packageJson } from "./npm_package.ts";
 import { mustRun, run } from "./process.ts";
 import { denoTally, preparePeers } from "./test.ts";
@@ -42,7 +42,7 @@ async function acceptance(tarball: string): Promise<[Tally, string]> {
 }
 
 /** A project that has installed the package, and the tests beside it. */
-async function makeProject(tarball: string, files: readonly string[]): Promise<[string, string[]]> {
+async function makeProject(tarball: string, files: readonly string[]): Promise<[string, Bundles]> {
   const folder = `${ROOT}.cache/npm-suite`;
   await Deno.remove(folder, { recursive: true }).catch(() => {});
   await Deno.mkdir(folder, { recursive: true });
@@ -51,9 +51,9 @@ async function makeProject(tarball: string, files: readonly string[]): Promise<[
     mustRun("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...what], { cwd: folder });
   await install(tarball);
   const packageFolder = `${folder}/node_modules/${packageJson(".").name}`;
-  const { outputs, packages } = await bundleTests({ files, packageFolder, outFolder: `${folder}/tests` });
-  if (packages.length > 0) await install(...packages);
-  return [folder, outputs.map((path) => (path.startsWith("/") ? path : `${Deno.cwd()}/${path}`)).sort()];
+  const bundles = await bundleTests({ files, packageFolder, outFolder: `${folder}/tests` });
+  if (bundles.packages.length > 0) await install(...bundles.packages);
+  return [folder, bundles];
 }
 
 async function onNode(major: number, folder: string, bundles: readonly string[]): Promise<[Tally, string]> {
@@ -102,7 +102,10 @@ async function main(args: string[]): Promise<number> {
     add(await acceptance(tarball));
   }
   const [folder, bundles] = await makeProject(tarball, files);
-  for (const major of versions) add(await onNode(major, folder, bundles));
+  for (const { file, reason } of bundles.failures) total.failed.push(`${file}: ${reason}`);
+  if (bundles.outputs.length > 0) {
+    for (const major of versions) add(await onNode(major, folder, bundles.outputs));
+  }
   console.log(closing(total, output));
   return total.failed.length === 0 && total.passed > 0 ? 0 : 1;
 }
