@@ -11,6 +11,8 @@ import { matches, OUTSIDE } from "./import_rules.ts";
 import { OLDEST_NODE } from "./npm_package.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
+/** What deno.json says of a package: its name, `@version`, and `/path` of a module in it, the last two optional. */
+const NPM_TARGET = /^npm:((?:@[^/]+\/)?[^@/]+)((?:@[^/]+)?)(.*)$/;
 // esbuild names inputs from the folder it runs in.
 const CWD = `file://${Deno.cwd()}/`;
 
@@ -111,11 +113,11 @@ function bare(packages: Set<string>): Plugin {
         if (!name) return { errors: [{ text: `${path} is not in deno.json's imports` }] };
         const target = imports[name];
         if (target.startsWith("./")) return { path: ROOT + target.slice(2) };
-        if (!target.startsWith("npm:")) {
-          return { errors: [{ text: `${path} is not to be had on Node: ${target}` }] };
-        }
-        packages.add(target.slice("npm:".length));
-        return { path, external: true };
+        const npm = NPM_TARGET.exec(target);
+        if (!npm) return { errors: [{ text: `${path} is not to be had on Node: ${target}` }] };
+        const [, packageName, version, below] = npm;
+        packages.add(packageName + version);
+        return { path: packageName + below + path.slice(name.length), external: true };
       });
     },
   };

@@ -69,7 +69,8 @@ async function onNode(major: number, folder: string, bundles: readonly string[])
   ];
   // One file after another: they set the environment that native code reads, and there is one real time to measure.
   const args = ["--test", "--test-concurrency=1", "--test-timeout=600000", ...reporters, ...bundles];
-  const { code, stdout } = await run(node, args, { cwd: folder, show: true });
+  // From the root, as on Deno: there are the fixtures that tests read.
+  const { code, stdout } = await run(node, args, { cwd: ROOT, show: true });
   const tally = readJUnit(await Deno.readTextFile(report).catch(() => ""));
   const name = (test: string): string => `${test} (Node ${major})`;
   const failed = tally.failed.map(name);
