@@ -97,6 +97,7 @@ export class NativeSystem implements System {
   /** See {@linkcode SystemSeams}. */
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
+  readonly #beforeClose: (() => void)[] = [];
   #capabilities?: SystemCapabilities;
   #users = 0;
   #closed = false;
@@ -203,8 +204,14 @@ export class NativeSystem implements System {
     this.#closeLibraries();
   }
 
+  /** Has `release` called once, just before the libraries are closed. */
+  beforeClose(release: () => void): void {
+    this.#beforeClose.push(release);
+  }
+
   #closeLibraries(): void {
     if (!this.#closed || this.#users > 0) return;
+    for (const release of this.#beforeClose.splice(0)) release();
     const open = [...this.#libraries.values()];
     this.#libraries.clear();
     for (const { library, untrack } of open) {

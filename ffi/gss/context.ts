@@ -16,6 +16,7 @@ import {
 import { dataView, type Gss, Slots } from "./gss.ts";
 import { GssRecords } from "./records.ts";
 import { INDEFINITE } from "./structs.ts";
+import type { TargetNames } from "./target_names.ts";
 
 /** What a context is made from. */
 export interface GssContextOptions {
@@ -25,6 +26,8 @@ export interface GssContextOptions {
   readonly request: ContextRequest;
   /** The credentials' handle, which outlives the context. */
   readonly handle: bigint;
+  /** Lends the target's name; outlives the context. */
+  readonly names: TargetNames;
   /** The mechanism to run. */
   readonly mechanism: "kerberos" | "spnego";
   /** True where nothing but Kerberos can come of it. */
@@ -67,7 +70,7 @@ export class GssContext extends ContextBase {
     const { channelBindings, target } = options.request;
     const bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
     // The name last but before the base: nothing is held yet that a refusal would have to release.
-    const name = options.role === "client" ? gss.importName(target!, "principalName") : 0n;
+    const name = options.role === "client" ? options.names.borrow(target!) : 0n;
     super(options.role);
     this.#gss = gss;
     this.#options = options;
@@ -282,7 +285,7 @@ export class GssContext extends ContextBase {
     if (this.#slots.u64[AT.context / 8] !== 0n) {
       call.gss_delete_sec_context(minor, this.#slots.slice(AT.context, 8), null);
     }
-    this.#gss.releaseName(this.#target);
+    if (this.#target !== 0n) this.#options.names.giveBack(this.#options.request.target!);
     this.#gss.releaseName(this.#slots.u64[AT.source / 8]);
     if (this.#slots.u64[AT.delegated / 8] !== 0n) {
       call.gss_release_cred(minor, this.#slots.slice(AT.delegated, 8));

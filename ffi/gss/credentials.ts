@@ -31,6 +31,7 @@ import {
   storeHandle,
   type Wanted,
 } from "./handles.ts";
+import { TargetNames } from "./target_names.ts";
 
 /** A handle and what belongs to it. */
 interface Holding {
@@ -48,6 +49,7 @@ interface Holding {
 export class GssCredentials implements SecurityCredentials {
   readonly #gss: Gss;
   readonly #holding: Holding;
+  readonly #names: TargetNames;
   readonly #unhold: () => void;
   readonly #untrack = track("credentials");
   #users = 0;
@@ -57,6 +59,8 @@ export class GssCredentials implements SecurityCredentials {
   constructor(gss: Gss, holding: Holding) {
     this.#gss = gss;
     this.#holding = holding;
+    const overSpnego = holding.kerberosOnly ? "spnego-kerberos" : "as-typed";
+    this.#names = new TargetNames(gss, holding.package === "kerberos" ? "kerberos" : overSpnego);
     this.#unhold = gss.hold();
   }
 
@@ -76,6 +80,7 @@ export class GssCredentials implements SecurityCredentials {
       role,
       request,
       handle,
+      names: this.#names,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding.package),
@@ -98,6 +103,7 @@ export class GssCredentials implements SecurityCredentials {
 
   #releaseIfUnused(): void {
     if (this.#users > 0) return;
+    this.#names.close();
     releaseHandle(this.#gss, this.#holding.handle);
     this.#holding.cache?.destroy();
     this.#untrack();

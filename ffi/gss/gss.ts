@@ -60,6 +60,7 @@ export class Gss {
   /** The most records a direction of a context may carry; left out: what its token format can number. */
   readonly maxRecords: number | undefined;
   readonly #slots = new Slots(32);
+  readonly #mechanisms = new Map<bigint, string>();
 
   constructor(system: NativeSystem) {
     this.hold = () => system.hold();
@@ -73,6 +74,18 @@ export class Gss {
     const oids: Record<string, Uint8Array> = {};
     for (const [name, der] of Object.entries(OIDS)) oids[name] = this.build.oid(der);
     this.oids = oids as Gss["oids"];
+    this.#keepConfiguration(system);
+  }
+
+  /**
+   * Keeps krb5.conf parsed until the libraries are closed: libkrb5 parses it anew, several times a handshake,
+   * whenever nobody holds it. A change of the file is noticed all the same, each time and by its date.
+   */
+  #keepConfiguration(system: NativeSystem): void {
+    const slots = new Slots(8);
+    // What is wrong with the configuration is for the call to tell that needs it.
+    if (this.call.krb5_init_context(slots.bytes) !== 0) return;
+    system.beforeClose(() => this.call.krb5_free_context(slots.u64[0]));
   }
 
   /**
@@ -155,14 +168,43 @@ export class Gss {
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
   importName(text: string, type: "principalName" | "userName"): bigint {
-    const encoded = new TextEncoder().encode(text);
-    const data = pinned(encoded.length);
-    data.set(encoded);
+    return this.#import(
+      new TextEncoder().encode(text),
+      this.oids[type],
+      `use the name ${JSON.stringify(text)}`,
+    );
+  }
+
+  /**
+   * A copy of a name in the form that a mechanism computes with; the caller releases both.
+   *
+   * @param doing what for, for messages: "Cannot " goes before it.
+   */
+  canonicalName(name: bigint, mechanism: Uint8Array, doing: string): bigint {
+    const out = this.#slots.slice(16, 8);
+    this.#slots.u64[2] = 0n;
+    const major = this.call.gss_canonicalize_name(this.#minor, name, mechanism, out);
+    this.check("gss_canonicalize_name", major, this.#slots.u32[0], doing);
+    return this.#slots.u64[2];
+  }
+
+  /** A mechanism's name in the form that every mechanism takes it back in; the caller releases both. */
+  portableName(name: bigint, doing: string): bigint {
+    const buffer = this.#slots.slice(16, 16);
+    this.#slots.u64.fill(0n, 2, 4);
+    const major = this.call.gss_export_name(this.#minor, name, buffer);
+    this.check("gss_export_name", major, this.#slots.u32[0], doing);
+    return this.#import(this.takeBuffer(buffer), this.oids.exportedName, doing);
+  }
+
+  #import(bytes: Uint8Array, type: Uint8Array, doing: string): bigint {
+    const data = pinned(bytes.length);
+    data.set(bytes);
     const buffer = this.build.buffer(data);
     const out = this.#slots.slice(16, 8);
     this.#slots.u64[2] = 0n;
-    const major = this.call.gss_import_name(this.#minor, buffer, this.oids[type], out);
-    this.check("gss_import_name", major, this.#slots.u32[0], `use the name ${JSON.stringify(text)}`);
+    const major = this.call.gss_import_name(this.#minor, buffer, type, out);
+    this.check("gss_import_name", major, this.#slots.u32[0], doing);
     return this.#slots.u64[2];
   }
 
@@ -182,9 +224,15 @@ export class Gss {
     this.call.gss_release_name(this.#minor, this.#slots.slice(16, 8));
   }
 
-  /** The mechanism's name at a `gss_OID` that the library returned. */
+  /** The mechanism's name at a `gss_OID` that the library returned as a context's: storage that never changes. */
   mechanism(oid: bigint): string {
     if (oid === 0n) return "none";
+    let name = this.#mechanisms.get(oid);
+    if (name === undefined) this.#mechanisms.set(oid, name = this.#readMechanism(oid));
+    return name;
+  }
+
+  #readMechanism(oid: bigint): string {
     const { length, elements } = this.build.layouts.oid.read(
       dataView(this.memory.read(oid, this.build.layouts.oid.size)),
     );

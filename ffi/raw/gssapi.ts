@@ -103,6 +103,19 @@ export const GSSAPI = {
       ],
       result: "u32",
     },
+    gss_canonicalize_name: {
+      params: [
+        ["minor_status", "buf"],
+        ["input_name", "usize"],
+        ["mech_type", "buf"],
+        ["output_name", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_export_name: {
+      params: [["minor_status", "buf"], ["input_name", "usize"], ["exported_name", "buf"]],
+      result: "u32",
+    },
     gss_release_name: { params: [["minor_status", "buf"], ["input_name", "buf"]], result: "u32" },
     gss_release_buffer: { params: [["minor_status", "buf"], ["buffer", "buf"]], result: "u32" },
     gss_release_buffer_set: { params: [["minor_status", "buf"], ["buffer_set", "buf"]], result: "u32" },
@@ -254,6 +267,8 @@ export const OIDS = {
   userName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x01],
   /** GSS_KRB5_CRED_NO_CI_FLAGS_X */
   noCiFlags: [0x2a, 0x85, 0x70, 0x2b, 0x0d, 0x1d],
+  /** GSS_C_NT_EXPORT_NAME */
+  exportedName: [0x2b, 0x06, 0x01, 0x05, 0x06, 0x04],
   /** GSS_C_INQ_SSPI_SESSION_KEY */
   sessionKey: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x05],
   /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; asking for it leaves the context as it is. */

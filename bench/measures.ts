@@ -1,0 +1,107 @@
+/**
+ * What is measured, of whom, and how fast it has to be.
+ *
+ * @module
+ */
+
+/** Who is measured: a C program on libgssapi_krb5, this library on two runtimes, and npm `kerberos` on Node. */
+export type PeerName = "C" | "Deno" | "Node" | "npm";
+
+/** A ratio that has to be reached. */
+export interface Target {
+  /** Who has to be quick. */
+  readonly of: PeerName;
+  /** Compared with whom. */
+  readonly over: PeerName;
+  /** The least ratio that will do. */
+  readonly least: number;
+}
+
+/** One thing to measure. */
+export interface Measure {
+  /** Its name on the command line. */
+  readonly name: string;
+  /** What each number of an answer is, with its unit; as many as every peer gives. */
+  readonly titles: readonly string[];
+  /** The request each peer gets, without the milliseconds. */
+  readonly requests: { readonly [P in PeerName]?: string };
+  /** What must hold of each number; left out: it is only told. */
+  readonly targets?: readonly Target[];
+}
+
+const HANDSHAKES: readonly Target[] = [
+  { of: "Deno", over: "C", least: 0.85 },
+  { of: "Deno", over: "npm", least: 2 },
+];
+
+function ours(request: string): { Deno: string; Node: string } {
+  return { Deno: request, Node: request };
+}
+
+function handshake(mechanism: "kerberos" | "negotiate", title: string): Measure[] {
+  const request = `handshake ${mechanism} file`;
+  const anew = `handshake-new ${mechanism} file`;
+  const memory = `handshake ${mechanism} memory`;
+  return [
+    {
+      name: `handshake-${mechanism}`,
+      titles: [`${title}, /s`],
+      requests: { C: request, ...ours(request), npm: anew },
+      targets: HANDSHAKES,
+    },
+    {
+      name: `handshake-${mechanism}-memory`,
+      titles: ["  tickets in memory, /s"],
+      requests: { C: memory, ...ours(memory) },
+      targets: HANDSHAKES.slice(0, 1),
+    },
+    {
+      name: `handshake-${mechanism}-new`,
+      titles: ["  credentials anew each time, /s"],
+      requests: { C: anew, ...ours(anew), npm: anew },
+    },
+    {
+      name: `handshake-${mechanism}-kept`,
+      titles: ["  C keeping names and krb5.conf, /s"],
+      requests: { C: `handshake-kept ${mechanism} file`, ...ours(request) },
+    },
+  ];
+}
+
+function seal(size: number, text: string, least: number): Measure[] {
+  const request = `seal kerberos ${size}`;
+  return [
+    {
+      name: `seal-${text.replace(" ", "").toLowerCase()}`,
+      titles: [`Seal ${text}, MiB/s`, `Open ${text}, MiB/s`],
+      requests: { C: request, ...ours(request) },
+      targets: [{ of: "Deno", over: "C", least }],
+    },
+    {
+      name: `seal-${text.replace(" ", "").toLowerCase()}-copy`,
+      titles: ["  C with gss_wrap, MiB/s", "  C with gss_unwrap, MiB/s"],
+      requests: { C: `seal-copy kerberos ${size}`, ...ours(request) },
+    },
+  ];
+}
+
+function stream(size: number, text: string, targets?: readonly Target[]): Measure {
+  return {
+    name: `stream-${text.replace(" ", "").toLowerCase()}`,
+    titles: [`Stream, writes of ${text}, MiB/s`],
+    requests: { C: `bare kerberos ${size}`, ...ours(`stream kerberos ${size}`) },
+    targets,
+  };
+}
+
+/** Everything, in the order of the table. */
+export const MEASURES: readonly Measure[] = [
+  ...handshake("kerberos", "Kerberos handshakes"),
+  ...handshake("negotiate", "Negotiate handshakes"),
+  ...seal(1024, "1 KiB", 0.9),
+  ...seal(65536, "64 KiB", 0.95),
+  stream(61440, "60 KiB", [{ of: "Deno", over: "C", least: 0.7 }]),
+  stream(1024, "1 KiB"),
+  { name: "echo-1kib", titles: ["Echo of 1 KiB, round trips/s"], requests: ours("echo negotiate 1024") },
+  { name: "connect", titles: ["connect() and listen(), /s"], requests: ours("connect negotiate file") },
+];
