@@ -14,17 +14,19 @@ const WIDE_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** How many more records one direction may carry. */
 export class RecordCounter {
-  #count = 0;
+  #count: number;
   #limit: number;
   #wide: (() => boolean) | null;
 
   /**
-   * @param wide tells whether the numbers have 64 bits; asked once, when 32 bits are used up.
+   * @param wide tells whether the numbers have 64 bits; asked when 32 bits are used up.
    * @param limit another limit, which then stands.
+   * @param count how many records there have been.
    */
-  constructor(wide: () => boolean, limit?: number) {
+  constructor(wide: () => boolean, limit?: number, count = 0) {
     this.#limit = limit ?? NARROW_LIMIT;
     this.#wide = limit === undefined ? wide : null;
+    this.#count = count;
   }
 
   /**

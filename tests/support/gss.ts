@@ -1,0 +1,182 @@
+/** Security contexts without sockets around them: both ends in one process, token by token. */
+
+import { assertEquals } from "@std/assert";
+import { NativeSystem, type SystemSeams } from "../../ffi/system.ts";
+import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
+import type {
+  Credentials,
+  MessageContext,
+  MessageCredentials,
+  MessageProvider,
+  ProviderSystem,
+  Requirements,
+} from "../../plugins/provider.ts";
+import { resolveRequirements } from "../../plugins/requirements.ts";
+import { type Realm, type RealmOptions, startRealm } from "../../scripts/realm.ts";
+import { liveHandles } from "../../testing.ts";
+
+/** The providers under test, by name. */
+export const PROVIDERS = { negotiate: negotiate(), kerberos: kerberos() } as const;
+/** Their names. */
+export const NAMES = ["negotiate", "kerberos"] as const;
+/** The service every realm has. */
+export const TARGET = "HTTP/localhost";
+
+/** What one end is made from. */
+export interface EndOptions {
+  /** Its provider, where it differs from the other's. */
+  provider?: MessageProvider;
+  /** What it requires, where it differs from the other's. */
+  requirements?: Requirements;
+  /** Who it is. */
+  credentials?: Credentials;
+  /** Its channel bindings. */
+  channelBindings?: Uint8Array;
+}
+
+/** What both ends are made from. */
+export interface EndsOptions {
+  /** The provider of both. */
+  provider?: MessageProvider;
+  /** What both require. */
+  requirements?: Requirements;
+  /** The name the client asks for. */
+  target?: string;
+  /** The client. */
+  client?: EndOptions;
+  /** The server. */
+  server?: EndOptions;
+}
+
+/** Both ends and their credentials. */
+export interface Ends extends Disposable {
+  /** The client's context. */
+  readonly client: MessageContext;
+  /** The server's context. */
+  readonly server: MessageContext;
+  /** The client's credentials. */
+  readonly clientCredentials: MessageCredentials;
+  /** The server's credentials. */
+  readonly serverCredentials: MessageCredentials;
+}
+
+/** Acquires credentials as a connection would. */
+export function acquire(
+  system: ProviderSystem,
+  role: "client" | "server",
+  options: EndOptions & { signal?: AbortSignal } = {},
+): Promise<MessageCredentials> {
+  const { provider = PROVIDERS.negotiate, requirements, credentials, signal } = options;
+  return provider.acquire({
+    role,
+    system,
+    requirements: resolveRequirements(requirements),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** Both ends before the first token. */
+export async function makeEnds(system: ProviderSystem, options: EndsOptions = {}): Promise<Ends> {
+  const held: { close(): void }[] = [];
+  const hold = <T extends { close(): void }>(value: T): T => {
+    held.unshift(value);
+    return value;
+  };
+  const dispose = (): void => held.forEach((one) => one.close());
+  const { client, server, target = TARGET, ...common } = options;
+  const bound = (end?: EndOptions) => end?.channelBindings ? { channelBindings: end.channelBindings } : {};
+  try {
+    const clientCredentials = hold(await acquire(system, "client", { ...common, ...client }));
+    const serverCredentials = hold(await acquire(system, "server", { ...common, ...server }));
+    return {
+      clientCredentials,
+      serverCredentials,
+      client: hold(clientCredentials.client({ target, ...bound(client) })),
+      server: hold(serverCredentials.server(bound(server))),
+      [Symbol.dispose]: dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+/** A context as far as exchanging tokens goes. */
+export type Stepping = Pick<MessageContext, "step" | "done">;
+
+/**
+ * Exchanges tokens until both ends are satisfied, and resolves to the tokens in order.
+ *
+ * @param alter changes a token on its way; `leg` counts from 0, the client's.
+ */
+export async function exchange(
+  { client, server }: { readonly client: Stepping; readonly server: Stepping },
+  alter: (token: Uint8Array, leg: number) => Uint8Array = (token) => token,
+): Promise<Uint8Array[]> {
+  const tokens: Uint8Array[] = [];
+  let { token } = await client.step(null);
+  while (token !== null) {
+    const sent = alter(token, tokens.length);
+    tokens.push(token);
+    const receiver = tokens.length % 2 === 1 ? server : client;
+    token = (await receiver.step(sent)).token;
+  }
+  assertEquals([client.done, server.done], [true, true]);
+  return tokens;
+}
+
+/** Runs `body` with both ends authenticated, and closes them. */
+export async function withContexts(
+  system: ProviderSystem,
+  options: EndsOptions,
+  body: (ends: Ends, tokens: readonly Uint8Array[]) => unknown,
+): Promise<void> {
+  using ends = await makeEnds(system, options);
+  await body(ends, await exchange(ends));
+}
+
+/** Seals a message into a buffer of its own. */
+export function wrap(context: MessageContext, plain: Uint8Array): Uint8Array {
+  return context.wrap(plain, new Uint8Array(plain.length + context.maxOverhead));
+}
+
+/** Opens a copy of a record, which stays as it is. */
+export function unwrap(context: MessageContext, record: Uint8Array): Uint8Array {
+  return context.unwrap(record.slice());
+}
+
+/**
+ * Like `inRealm`, with a system whose insides are the test's and a realm in which nobody has a ticket yet.
+ */
+export async function inRealmWith(
+  seams: SystemSeams,
+  body: (realm: Realm, system: NativeSystem) => Promise<void>,
+  options: RealmOptions = {},
+): Promise<void> {
+  await using realm = await startRealm(options);
+  const restore = realm.applyEnv();
+  const system = new NativeSystem({ grants: ["sspi"] }, seams);
+  try {
+    await body(realm, system);
+    assertEquals(system.capabilities().securityContexts.available, true);
+    assertEquals(liveHandles(), { library: 1 });
+  } finally {
+    system.close();
+    restore();
+  }
+  assertEquals(liveHandles(), {});
+}
+
+/** The bytes of a text. */
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** Whether `part` is somewhere in `whole`. */
+export function includes(whole: Uint8Array, part: ArrayLike<number>): boolean {
+  for (let at = 0; at + part.length <= whole.length; at++) {
+    let same = 0;
+    while (same < part.length && whole[at + same] === part[same]) same++;
+    if (same === part.length) return true;
+  }
+  return false;
+}

@@ -1,0 +1,90 @@
+/** A client that calls GSS-API with flags of its own choosing, as other implementations do. */
+
+import type { NativeSystem } from "../../ffi/system.ts";
+import { dataView, Gss, Slots } from "../../ffi/gss/gss.ts";
+import { GssRecords, type RecordRules } from "../../ffi/gss/records.ts";
+import { GSS_ERROR_MASK, GSS_S } from "../../ffi/raw/gssapi.ts";
+import { pinned } from "../../ffi/memory.ts";
+import type { Stepping } from "./gss.ts";
+
+/** How the client asks. */
+export interface RawOptions {
+  /** The mechanism. */
+  readonly mechanism: "kerberos" | "spnego";
+  /** The name to ask for. */
+  readonly target: string;
+  /** `GSS_C_*_FLAG` bits. */
+  readonly flags: number;
+}
+
+/** A client end, from the process's own credentials. */
+export class RawClient implements Stepping, Disposable {
+  /** The library. */
+  readonly gss: Gss;
+  readonly #options: RawOptions;
+  readonly #slots = new Slots(64);
+  readonly #name: bigint;
+  #done = false;
+
+  constructor(system: NativeSystem, options: RawOptions) {
+    this.gss = new Gss(system);
+    this.#options = options;
+    this.#name = this.gss.importName(options.target, "principalName");
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** The flags the library says were agreed on. */
+  get flags(): number {
+    return this.#slots.u32[12];
+  }
+
+  // deno-lint-ignore require-await
+  async step(token: Uint8Array | null): Promise<{ token: Uint8Array | null; done: boolean }> {
+    const { gss } = this;
+    const output = this.#slots.slice(24, 16);
+    output.fill(0);
+    const copy = token === null ? null : pinned(token.length);
+    copy?.set(token!);
+    const major = gss.call.gss_init_sec_context(
+      this.#slots.slice(0, 4),
+      0n,
+      this.#slots.slice(8, 8),
+      this.#name,
+      gss.oids[this.#options.mechanism],
+      this.#options.flags,
+      0,
+      null,
+      copy === null ? null : gss.build.buffer(copy),
+      null,
+      output,
+      this.#slots.slice(48, 4),
+      null,
+    );
+    const made = gss.takeBuffer(output);
+    if ((major & GSS_ERROR_MASK) !== 0) {
+      throw gss.failure("gss_init_sec_context", major, this.#slots.u32[0], "go on");
+    }
+    this.#done = (major & GSS_S.CONTINUE_NEEDED) === 0;
+    return { token: made.length === 0 ? null : made, done: this.#done };
+  }
+
+  /** Records under rules of one's own. */
+  records(rules: Partial<RecordRules> = {}): GssRecords {
+    const context = dataView(this.#slots.slice(8, 8)).getBigUint64(0, true);
+    return new GssRecords(this.gss, context, {
+      kerberos: true,
+      encrypts: true,
+      mustBeEncrypted: false,
+      sequence: false,
+      ...rules,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.gss.call.gss_delete_sec_context(this.#slots.slice(0, 4), this.#slots.slice(8, 8), null);
+    this.gss.releaseName(this.#name);
+  }
+}
