@@ -1,0 +1,300 @@
+/**
+ * What every guest of layer `message` must do, as checks with a sentence each.
+ *
+ * @module
+ */
+
+import { ProtocolError, StateError } from "../../errors.ts";
+import type { Attributes } from "../../plugins/sandbox/messages.ts";
+import { refuseMoreThanOffered } from "../../plugins/sandbox/claims.ts";
+import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
+import type { Answers } from "../../plugins/sandbox/questions.ts";
+import { type FuelUse, type Identity, Peer } from "./peer.ts";
+
+/** What the checks work with. */
+export interface Subject {
+  /** The module, loaded with the options of each end. */
+  readonly client: LoadedModule | null;
+  /** The same for the other end. */
+  readonly server: LoadedModule | null;
+  /** Who the ends are. */
+  readonly identity: Identity;
+  /** Answers to the guest's questions. */
+  readonly answers: Answers;
+  /** Where fuel is noted. */
+  readonly fuel: FuelUse;
+}
+
+/** One check: returns nothing where it passed, or why it does not apply; throws where it failed. */
+export interface Check {
+  /** What holds. */
+  readonly name: string;
+  run(subject: Subject): Promise<string | void>;
+}
+
+interface Pair {
+  client: Peer;
+  server: Peer;
+}
+
+const MOST_LEGS = 16;
+const NO_PAIR = "it does not play both ends";
+const SIZES = [0, 1, 15, 16, 17, 1000, 65_536];
+
+function fail(problem: string): never {
+  throw new Error(problem);
+}
+
+/** Runs `action`, which must fail with `expected`, and with nothing worse. */
+function mustFail(
+  what: string,
+  expected: abstract new (...rest: never[]) => Error,
+  action: () => unknown,
+): void {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof expected) return;
+    fail(`${what}: expected ${expected.name}, got ${error}`);
+  }
+  fail(`${what}: expected ${expected.name}, but it went well`);
+}
+
+function eachEnd({ client, server, fuel }: Subject): Peer[] {
+  const ends: Peer[] = [];
+  if (client) ends.push(new Peer(client, "client", fuel));
+  if (server) ends.push(new Peer(server, "server", fuel));
+  return ends;
+}
+
+/** A client and a server that have finished their exchange; `null` where the guest cannot be both. */
+async function pair(subject: Subject): Promise<Pair | null> {
+  if (!subject.client || !subject.server) return null;
+  const client = new Peer(subject.client, "client", subject.fuel);
+  const server = new Peer(subject.server, "server", subject.fuel);
+  client.acquire(subject.identity);
+  server.acquire(subject.identity);
+  let token: Uint8Array | null = null;
+  let finished = 0;
+  for (let leg = 0; finished < 2; leg++) {
+    if (leg === MOST_LEGS) fail(`the ends are not done after ${MOST_LEGS} legs`);
+    const end: Peer = leg % 2 === 0 ? client : server;
+    const result: { done: boolean; token: Uint8Array | null } = await end.step(token, subject.answers);
+    if (result.done) finished++;
+    if (finished < 2 && result.token === null) {
+      if (!result.done) fail(`the ${end.role} is not done and sends nothing`);
+      if (leg % 2 === 0) fail("the client is done, sends nothing, and the server is not done");
+    }
+    token = result.token;
+  }
+  return { client, server };
+}
+
+function bytes(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => (index * 7 + length) & 0xff);
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+/** Runs `work` on a fresh pair. */
+function onPair(work: (pair: Pair, subject: Subject) => string | void): Check["run"] {
+  return async (subject) => {
+    const ends = await pair(subject);
+    return ends ? work(ends, subject) : NO_PAIR;
+  };
+}
+
+/** What a guest that offers no integrity need not do. */
+function unlessProtected({ client, server }: Subject): string | null {
+  return (client ?? server)!.description.offers.integrity ? null : "it offers no integrity";
+}
+
+/** The checks, in order. */
+export const CHECKS: readonly Check[] = [
+  {
+    name: "describes itself with the same bytes at any time",
+    // deno-lint-ignore require-await -- the checks' common form
+    run: async (subject) => {
+      for (const peer of eachEnd(subject)) {
+        const before = peer.describe();
+        peer.acquire(subject.identity);
+        if (peer.describe() !== before || peer.describe() !== before) fail("two descriptions differ");
+      }
+    },
+  },
+  {
+    name: "answers calls out of turn with an error of state",
+    run: async (subject) => {
+      for (const peer of eachEnd(subject)) {
+        mustFail("step before acquire", StateError, () => peer.ask(null));
+        mustFail("wrap before acquire", StateError, () => peer.wrap(bytes(1)));
+        peer.acquire(subject.identity);
+        mustFail("acquire twice", StateError, () => peer.acquire(subject.identity));
+        mustFail("wrap before done", StateError, () => peer.wrap(bytes(1)));
+        mustFail("unwrap before done", StateError, () => peer.unwrap(bytes(40)));
+        mustFail("query before done", StateError, () => peer.attributes());
+        mustFail("session key before done", StateError, () => peer.sessionKey());
+      }
+      const ends = await pair(subject);
+      if (ends) mustFail("step after done", StateError, () => ends.client.ask(bytes(8)));
+    },
+  },
+  {
+    name: "survives three hundred tokens of nonsense with an error each",
+    // deno-lint-ignore require-await -- the checks' common form
+    run: async (subject) => {
+      for (let round = 0; round < 300; round++) {
+        for (const peer of eachEnd(subject)) {
+          peer.acquire(subject.identity);
+          try {
+            if (peer.role === "client") peer.ask(null);
+            peer.ask(crypto.getRandomValues(new Uint8Array(round)));
+          } catch (error) {
+            if (!peer.instance.alive) fail(`a token of ${round} random bytes: ${error}`);
+          }
+          peer.instance.drop();
+        }
+      }
+    },
+  },
+  {
+    name: "comes to an agreement with itself, and claims no more than it offers",
+    run: onPair(({ client, server }, subject) => {
+      const found: Attributes[] = [client.attributes(), server.attributes()];
+      for (const { agreed } of found) refuseMoreThanOffered(agreed, subject.client!.description);
+      for (const key of ["mechanism", "integrity", "confidentiality", "channelBound"] as const) {
+        const [a, b] = found.map(({ agreed }) => agreed[key]);
+        if (a !== b) fail(`the client says ${key} is ${a}, the server ${b}`);
+      }
+      if (subject.client!.description.offers.integrity && !same(client.sessionKey(), server.sessionKey())) {
+        fail("the ends have different session keys");
+      }
+    }),
+  },
+  {
+    name: "carries records of any size both ways, none longer than announced",
+    run: onPair(({ client, server }) => {
+      const { maxOverhead } = client.attributes();
+      for (const size of SIZES) {
+        for (const [from, to] of [[client, server], [server, client]]) {
+          const note = size >= 1000 ? ` ${size} bytes` : "";
+          const record = from.wrap(bytes(size), `wrap${note}`);
+          if (record.length === 0) fail("a record is empty");
+          if (record.length > size + maxOverhead) {
+            fail(`a record of ${size} bytes grew by over ${maxOverhead}`);
+          }
+          if (!same(to.unwrap(record, `unwrap${note}`), bytes(size))) {
+            fail(`${size} bytes came out changed`);
+          }
+        }
+      }
+    }),
+  },
+  {
+    name: "signs and verifies messages",
+    run: onPair(({ client, server }) => {
+      for (const size of SIZES) server.verify(bytes(size), client.sign(bytes(size)));
+    }),
+  },
+  {
+    name: "refuses a record that was altered anywhere",
+    run: async (subject) => {
+      const skip = unlessProtected(subject);
+      if (skip) return skip;
+      const probe = await pair(subject);
+      if (!probe) return NO_PAIR;
+      const { length } = probe.client.wrap(bytes(40));
+      for (let at = 0; at < length; at++) {
+        const { client, server } = (await pair(subject))!;
+        const record = client.wrap(bytes(40));
+        record[at] ^= 1 << (at % 8);
+        mustFail(`byte ${at} altered`, ProtocolError, () => server.unwrap(record));
+      }
+    },
+  },
+  {
+    name: "refuses records that are cut off, replayed or out of order",
+    run: async (subject) => {
+      const skip = unlessProtected(subject);
+      if (skip) return skip;
+      for (const cut of [0, 1, 15, 16, 17]) {
+        const ends = await pair(subject);
+        if (!ends) return NO_PAIR;
+        mustFail(
+          `cut to ${cut}`,
+          ProtocolError,
+          () => ends.server.unwrap(ends.client.wrap(bytes(40)).slice(0, cut)),
+        );
+      }
+      const replayed = (await pair(subject))!;
+      const record = replayed.client.wrap(bytes(40));
+      replayed.server.unwrap(record.slice());
+      mustFail("a replayed record", ProtocolError, () => replayed.server.unwrap(record.slice()));
+      const gap = (await pair(subject))!;
+      gap.client.wrap(bytes(40));
+      mustFail("a record after a gap", ProtocolError, () => gap.server.unwrap(gap.client.wrap(bytes(40))));
+    },
+  },
+  {
+    name: "refuses a signature over something else",
+    run: async (subject) => {
+      const skip = unlessProtected(subject);
+      if (skip) return skip;
+      const ends = await pair(subject);
+      if (!ends) return NO_PAIR;
+      const signature = ends.client.sign(bytes(40));
+      const other = bytes(40);
+      other[0] ^= 1;
+      mustFail("a signature over another message", ProtocolError, () => ends.server.verify(other, signature));
+    },
+  },
+  {
+    name: "takes no more memory for the ten-thousandth record than for the hundredth",
+    run: onPair(({ client, server }) => {
+      const carry = (count: number): void => {
+        for (let i = 0; i < count; i++) server.unwrap(client.wrap(bytes(1000)));
+      };
+      carry(100);
+      const before = [client.instance.memoryPages, server.instance.memoryPages];
+      carry(9_900);
+      const after = [client.instance.memoryPages, server.instance.memoryPages];
+      if (after.join() !== before.join()) fail(`memory grew from ${before} to ${after} pages`);
+    }),
+  },
+  {
+    name: "leaves neither password nor session key in its memory after release",
+    run: onPair(({ client, server }, { identity, client: loaded }) => {
+      const { password } = identity.credentials;
+      const secrets = new Map([["password", password], ["password in UTF-16", widen(password)]]);
+      if (loaded!.description.offers.integrity) secrets.set("session key", client.sessionKey());
+      for (const peer of [client, server]) {
+        peer.release();
+        const memory = peer.instance.region(0, peer.instance.memoryPages * 65_536, "all");
+        for (const [name, secret] of secrets) {
+          if (contains(memory, secret)) fail(`the ${peer.role}'s memory still holds the ${name}`);
+        }
+      }
+    }),
+  },
+  {
+    name: "answers nothing but errors of state after release",
+    run: onPair(({ client }) => {
+      client.release();
+      mustFail("wrap after release", StateError, () => client.wrap(bytes(1)));
+      mustFail("step after release", StateError, () => client.ask(null));
+    }),
+  },
+];
+
+function widen(ascii: Uint8Array): Uint8Array {
+  return Uint8Array.from({ length: ascii.length * 2 }, (_, index) => index % 2 === 0 ? ascii[index / 2] : 0);
+}
+
+function contains(memory: Uint8Array, secret: Uint8Array): boolean {
+  for (let at = memory.indexOf(secret[0]); at >= 0; at = memory.indexOf(secret[0], at + 1)) {
+    if (same(memory.subarray(at, at + secret.length), secret)) return true;
+  }
+  return false;
+}

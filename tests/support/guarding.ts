@@ -1,0 +1,42 @@
+/** The guard with the rules of the tests: any exports, the host's imports. */
+
+import { guard, type GuardedModule, type GuardRules } from "../../plugins/sandbox/guard.ts";
+import { IMPORT_SIGNATURES } from "../../plugins/sandbox/host_functions.ts";
+import { DEFAULT_LIMITS } from "../../plugins/sandbox/limits.ts";
+import { FUEL_EXPORT } from "../../plugins/sandbox/meter.ts";
+
+/** Rules that ask for no function but the memory, and grant all imports. */
+export const ANY_MODULE: GuardRules = {
+  limits: DEFAULT_LIMITS,
+  importModule: "host",
+  imports: new Map(Object.entries(IMPORT_SIGNATURES)),
+  required: new Map(),
+  optional: new Map(),
+};
+
+/** Guards a module with {@linkcode ANY_MODULE}, some of it changed. */
+export function guardAny(module: Uint8Array, rules: Partial<GuardRules> = {}): GuardedModule {
+  return guard(module, { ...ANY_MODULE, ...rules });
+}
+
+/** What a test uses of an instance. */
+export type AnyExports = Record<string, CallableFunction> & {
+  memory: WebAssembly.Memory;
+  [FUEL_EXPORT]: { value: number };
+};
+
+/** Instantiates a module whose imports, if any, are harmless. */
+export function instantiate(bytes: Uint8Array<ArrayBuffer>): AnyExports {
+  const host = { random: () => {}, clock: () => 0n, log: () => {} };
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { host }).exports as AnyExports;
+}
+
+/** Calls `fn` and tells its result, or what it threw, as text. */
+export function outcomeOf(fn: () => unknown): string {
+  try {
+    return `result ${fn()}`;
+  } catch (error) {
+    // Where the stack ends depends on how large its frames are.
+    return error instanceof RangeError ? "stack" : `trap ${(error as Error).message}`;
+  }
+}
