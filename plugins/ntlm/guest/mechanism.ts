@@ -28,9 +28,9 @@ export abstract class Mechanism {
   sealed: bool = false;
   /** Both ends gave the same channel bindings, as far as this end can tell. */
   channelBound: bool = false;
-  /** The peer's name in UTF-16. */
+  /** The peer's name in UTF-16: on a server proved, on a client the target. */
   peer: Slice = new Slice();
-  /** The target the client named, in UTF-16; empty where there is none. */
+  /** On a server: the target the client named, in UTF-16; empty where it named none. */
   target: Slice = new Slice();
   readonly outgoing: Direction = new Direction();
   readonly incoming: Direction = new Direction();
