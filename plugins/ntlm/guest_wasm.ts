@@ -473,4 +473,6 @@ const BASE64 =
   "AHUAcwBlAGQAIAB0AG8AIABnAG8AIABvAG4AQYz1AAsBrABBmPUAC6EBAgAAAJoAAAB0AGgAZQAgAGMAbABpAGUAbgB0ACAAZABp" +
   "AGQAIABuAG8AdAAgAHMAaQBnAG4AIAB0AGgAZQAgAGwAaQBzAHQAIABvAGYAIABtAGUAYwBoAGEAbgBpAHMAbQBzACwAIABvAHIA" +
   "IABuAG8AdAAgAHcAaQB0AGgAIAB0AGgAZQAgAHMAZQBzAHMAaQBvAG4AJwBzACAAawBlAHk=";
-export function guestWasm(): Uint8Array { return Uint8Array.from(atob(BASE64), (c) => c.charCodeAt(0)); }
+export function guestWasm(): Uint8Array {
+  return Uint8Array.from(atob(BASE64), (c) => c.charCodeAt(0));
+}

@@ -147,7 +147,9 @@ function lookUp(accounts: NonNullable<NtlmOptions["accounts"]>): (fields: Fields
 }
 
 function checkOptions(options: NtlmOptions): void {
-  if (typeof options !== "object" || options === null) throw new TypeError("ntlm()'s options must be an object");
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError("ntlm()'s options must be an object");
+  }
   for (const key of Object.keys(options)) {
     if (!KEYS.includes(key)) throw new TypeError(`ntlm() has no option ${key}; it has ${KEYS.join(", ")}`);
   }
@@ -163,6 +165,8 @@ function checkOptions(options: NtlmOptions): void {
     const value: unknown = options[key];
     if (value === undefined) continue;
     if (typeof value !== "string" || value === "") throw new TypeError(`ntlm()'s ${key} must be a name`);
-    if (value.length > 15) throw new RangeError(`ntlm()'s ${key} is longer than the 15 characters of such a name`);
+    if (value.length > 15) {
+      throw new RangeError(`ntlm()'s ${key} is longer than the 15 characters of such a name`);
+    }
   }
 }

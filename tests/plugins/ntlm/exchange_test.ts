@@ -6,7 +6,18 @@ import { AuthenticationError, SecurityRequirementError } from "../../../errors.t
 import { ntHash } from "../../../plugins/ntlm/mod.ts";
 import { client, type EndOptions, pair, PASSWORD, server, shake, TARGET } from "./pair.ts";
 import * as reference from "./reference.ts";
-import { AV, bindingsHash, FLAG, FULL, join, pairs, type Pairs, Records, SERVER_PAIRS, u32 } from "./reference.ts";
+import {
+  AV,
+  bindingsHash,
+  FLAG,
+  FULL,
+  join,
+  type Pairs,
+  pairs,
+  Records,
+  SERVER_PAIRS,
+  u32,
+} from "./reference.ts";
 import { utf16 } from "./vectors.ts";
 
 const HASH = ntHash(PASSWORD);
@@ -42,7 +53,8 @@ test("a client written a second time is accepted, and its records open", async (
   const records = new Records(context.sessionKey(), "client-to-server"), plain = utf16("hello");
   assertEquals(context.unwrap(records.wrap(plain)), plain);
   assertEquals(context.unwrap(records.wrap(plain)), plain);
-  const answers = new Records(context.sessionKey(), "server-to-client"), out = new Uint8Array(plain.length + 16);
+  const answers = new Records(context.sessionKey(), "server-to-client"),
+    out = new Uint8Array(plain.length + 16);
   assertEquals(context.wrap(plain, out), answers.wrap(plain));
 });
 
@@ -119,7 +131,9 @@ test("channel bindings of a server must be in the client's proof: absent, empty 
   const said: Pairs = [[AV.flags, u32(2)]];
   const end = { channelBindings };
   await refused("channel-bindings", (info) => ({ info: [...info, ...said] }), end);
-  for (const hash of [new Uint8Array(16), new Uint8Array(0), other, bindingsHash(channelBindings).slice(0, 15)]) {
+  for (
+    const hash of [new Uint8Array(16), new Uint8Array(0), other, bindingsHash(channelBindings).slice(0, 15)]
+  ) {
     await refused("channel-bindings", (info) => ({ info: [...info, ...said, [AV.bindings, hash]] }), end);
   }
   const right: Pairs = [...said, [AV.bindings, bindingsHash(channelBindings)]];
@@ -192,10 +206,11 @@ test("a client tells a server all it should: time, target, bindings, a code, and
   });
   using _ = context;
   assert(done && token);
-  const view = new DataView(token.buffer), field = (at: number) => {
-    const start = view.getUint32(at + 4, true);
-    return token.slice(start, start + view.getUint16(at, true));
-  };
+  const view = new DataView(token.buffer),
+    field = (at: number) => {
+      const start = view.getUint32(at + 4, true);
+      return token.slice(start, start + view.getUint16(at, true));
+    };
   assertEquals(field(12), new Uint8Array(24));
   assertEquals([field(28), field(36), field(44)], ["EXAMPLE", "alice", "DESK"].map(utf16));
   const blob = field(20).slice(16);
@@ -231,11 +246,17 @@ test("a client does not repeat what a server says in the client's own name", asy
 
 test("a client refuses a server that chose less than it must, before its proof leaves", async () => {
   for (const name of ["extended", "keyExchange", "key128", "unicode"] as const) {
-    const error = await assertRejects(() => call(reference.challenge(FULL & ~FLAG[name])), AuthenticationError);
+    const error = await assertRejects(
+      () => call(reference.challenge(FULL & ~FLAG[name])),
+      AuthenticationError,
+    );
     assertEquals(error.reason, "mechanism");
   }
   for (const [flag, required] of [[FLAG.sign, "integrity"], [FLAG.seal, "confidentiality"]] as const) {
-    const error = await assertRejects(() => call(reference.challenge(FULL & ~flag)), SecurityRequirementError);
+    const error = await assertRejects(
+      () => call(reference.challenge(FULL & ~flag)),
+      SecurityRequirementError,
+    );
     assertEquals(error.required, required);
   }
 });
@@ -256,7 +277,10 @@ test("a client refuses a challenge without target information, or with pairs tha
 
 test("messages out of turn are refused", async () => {
   using speaksFirst = await client();
-  assertEquals((await assertRejects(() => speaksFirst.step(reference.challenge()), AuthenticationError)).reason, "bad-token");
+  assertEquals(
+    (await assertRejects(() => speaksFirst.step(reference.challenge()), AuthenticationError)).reason,
+    "bad-token",
+  );
   using early = await server();
   const third = reference.authenticate(reference.negotiate(), reference.challenge(), { hash: HASH });
   assertEquals((await assertRejects(() => early.step(third), AuthenticationError)).reason, "bad-token");
@@ -264,5 +288,8 @@ test("messages out of turn are refused", async () => {
   assertEquals((await assertRejects(() => silent.step(null), AuthenticationError)).reason, "bad-token");
   using twice = await server();
   await twice.step(reference.negotiate());
-  assertEquals((await assertRejects(() => twice.step(reference.negotiate()), AuthenticationError)).reason, "bad-token");
+  assertEquals(
+    (await assertRejects(() => twice.step(reference.negotiate()), AuthenticationError)).reason,
+    "bad-token",
+  );
 });

@@ -56,7 +56,12 @@ test("the client answers the published challenge with the published key, handed 
 });
 
 test("where the server tells no time the client's own clock is used", () => {
-  const client = new RawGuest({ role: "client", username: "u", password: "p", clock: () => 1_600_000_000_123 });
+  const client = new RawGuest({
+    role: "client",
+    username: "u",
+    password: "p",
+    clock: () => 1_600_000_000_123,
+  });
   client.step(null);
   const third = client.step(vectors.CHALLENGE);
   assert(third.kind === "leg");
@@ -68,7 +73,14 @@ for (const spnego of [false, true]) {
   test(`no password, hash or key is left behind, ${spnego ? "inside SPNEGO" : "raw"}`, () => {
     const hash = ntHash(PASSWORD), sessionKey = crypto.getRandomValues(new Uint8Array(16));
     const random = script(new Uint8Array(8).fill(3), sessionKey);
-    const client = new RawGuest({ role: "client", spnego, username: "alice", password: PASSWORD, target: "host/x", random });
+    const client = new RawGuest({
+      role: "client",
+      spnego,
+      username: "alice",
+      password: PASSWORD,
+      target: "host/x",
+      random,
+    });
     const server = new RawGuest({ role: "server", spnego });
     const password = new TextEncoder().encode(PASSWORD);
     const both = (secret: Uint8Array) => [client.holds(secret), server.holds(secret)];

@@ -13,7 +13,7 @@ import { noSources } from "../../support/guest_build.ts";
 import { inside } from "./inside.ts";
 import { client, pair, PASSWORD, server, shake, wrap } from "./pair.ts";
 import * as reference from "./reference.ts";
-import { pairs, type Pairs } from "./reference.ts";
+import { type Pairs, pairs } from "./reference.ts";
 
 const RUNS = { numRuns: 300 };
 const TYPED = [AuthenticationError.name, ProtocolError.name, SecurityRequirementError.name];
@@ -57,7 +57,10 @@ async function endsWell(context: MessageContext, token: Uint8Array): Promise<voi
 }
 
 /** Our end with the exchange carried to where it expects message `index` (0, 1, 2 or 3), and that message. */
-async function expecting(index: number, spnego: boolean): Promise<{ context: MessageContext; token: Uint8Array }> {
+async function expecting(
+  index: number,
+  spnego: boolean,
+): Promise<{ context: MessageContext; token: Uint8Array }> {
   const a = await client({ ntlm: { spnego } }), b = await server({ ntlm: { spnego } });
   let token: Uint8Array | null = null, turn = a, other = b;
   for (let i = 0; i <= index; i++) {
@@ -120,11 +123,16 @@ test("challenges with any AV pairs and any flags end well", async () => {
   const list = fc.array(fc.tuple(fc.nat(12), fc.uint8Array({ maxLength: 40 })), { maxLength: 8 });
   const infos = fc.oneof(list.map((info) => pairs(info as Pairs)), fc.uint8Array({ maxLength: 200 }));
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 0, max: 0xffffffff }), infos, fc.boolean(), async (flags, info, full) => {
-      const context = await client();
-      await context.step(null);
-      await endsWell(context, reference.challenge(full ? reference.FULL : flags, info));
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 0xffffffff }),
+      infos,
+      fc.boolean(),
+      async (flags, info, full) => {
+        const context = await client();
+        await context.step(null);
+        await endsWell(context, reference.challenge(full ? reference.FULL : flags, info));
+      },
+    ),
     RUNS,
   );
 });
@@ -156,29 +164,38 @@ test("the longest token of the framing is refused as any other, with little memo
   }
 });
 
-test("a list of AV pairs is measured only where every pair is inside, none is there twice, and it ends", async () => {
-  const guest = await inside();
-  const measure = (list: Uint8Array): number => {
-    guest.reset();
-    return guest.exports.measure(...guest.flat([list]));
-  };
-  const expected = (list: Uint8Array): number => {
-    const view = new DataView(list.buffer), seen = new Set<number>();
-    for (let at = 0; at + 4 <= list.length;) {
-      const id = view.getUint16(at, true), length = view.getUint16(at + 2, true);
-      if (at + 4 + length > list.length) return 0;
-      at += 4 + length;
-      if (id === 0) return length === 0 ? at : 0;
-      if (id < 32 && seen.has(id)) return 0;
-      seen.add(id);
-    }
-    return 0;
-  };
-  const pair = fc.tuple(fc.oneof(fc.nat(11), fc.nat(0xffff)), fc.uint8Array({ maxLength: 12 }));
-  const lists = fc.array(pair, { maxLength: 6 }).map((list) => pairs(list as Pairs));
-  const cut = fc.tuple(lists, fc.nat(40)).map(([list, length]) => list.slice(0, length));
-  fc.assert(fc.property(fc.oneof(lists, cut, bytes), (list) => assertEquals(measure(list.slice()), expected(list.slice()))));
-}, { skip: noSources });
+test(
+  "a list of AV pairs is measured only where every pair is inside, none is there twice, and it ends",
+  async () => {
+    const guest = await inside();
+    const measure = (list: Uint8Array): number => {
+      guest.reset();
+      return guest.exports.measure(...guest.flat([list]));
+    };
+    const expected = (list: Uint8Array): number => {
+      const view = new DataView(list.buffer), seen = new Set<number>();
+      for (let at = 0; at + 4 <= list.length;) {
+        const id = view.getUint16(at, true), length = view.getUint16(at + 2, true);
+        if (at + 4 + length > list.length) return 0;
+        at += 4 + length;
+        if (id === 0) return length === 0 ? at : 0;
+        if (id < 32 && seen.has(id)) return 0;
+        seen.add(id);
+      }
+      return 0;
+    };
+    const pair = fc.tuple(fc.oneof(fc.nat(11), fc.nat(0xffff)), fc.uint8Array({ maxLength: 12 }));
+    const lists = fc.array(pair, { maxLength: 6 }).map((list) => pairs(list as Pairs));
+    const cut = fc.tuple(lists, fc.nat(40)).map(([list, length]) => list.slice(0, length));
+    fc.assert(
+      fc.property(
+        fc.oneof(lists, cut, bytes),
+        (list) => assertEquals(measure(list.slice()), expected(list.slice())),
+      ),
+    );
+  },
+  { skip: noSources },
+);
 
 test("DER elements are read only where they are wholly there", async () => {
   const guest = await inside();

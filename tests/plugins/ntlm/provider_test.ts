@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, SecurityRequirementError } from "../../../errors.ts";
-import { guestWasm, GUEST_SHA256 } from "../../../plugins/ntlm/guest_wasm.ts";
+import { GUEST_SHA256, guestWasm } from "../../../plugins/ntlm/guest_wasm.ts";
 import { ntHash, ntlm } from "../../../plugins/ntlm/mod.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import { accounts, client, pair, PASSWORD, server, shake, TARGET, wrap } from "./pair.ts";
@@ -65,7 +65,11 @@ for (const spnego of [false, true]) {
 
 test("NTLM proves the client only: it is never mutual, and says so before anything else", async () => {
   const { offers } = ntlm().description;
-  assertEquals([offers.mutualAuthentication, offers.delegation, offers.impersonation], [false, false, "identify"]);
+  assertEquals([offers.mutualAuthentication, offers.delegation, offers.impersonation], [
+    false,
+    false,
+    "identify",
+  ]);
   using both = await pair();
   assertEquals([both.client.attributes.mutual, both.server.attributes.mutual], [false, false]);
   for (const make of [client, server]) {
@@ -75,7 +79,10 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
 });
 
 test("the description is what the module says of itself", async () => {
-  const loaded = await loadProvider(guestWasm(), { sha256: GUEST_SHA256, imports: { random: true, clock: true } });
+  const loaded = await loadProvider(guestWasm(), {
+    sha256: GUEST_SHA256,
+    imports: { random: true, clock: true },
+  });
   const { imports: own, ...rest } = ntlm().description, { imports: its, ...loadedRest } = loaded.description;
   assertEquals(rest, loadedRest);
   assertEquals([...own!].sort(), [...its!].sort());
@@ -115,7 +122,11 @@ test("what the accounts callback throws reaches the application, and anything bu
 });
 
 test("a server must be told how accounts are found", async () => {
-  await assertRejects(() => server({ ntlm: { accounts: undefined } }), TypeError, "ntlm() needs accounts on a server");
+  await assertRejects(
+    () => server({ ntlm: { accounts: undefined } }),
+    TypeError,
+    "ntlm() needs accounts on a server",
+  );
 });
 
 test("a client never stays anonymous, and names nothing that cannot be shown", async () => {
@@ -139,7 +150,10 @@ test("options that are unknown or of the wrong kind are refused when the provide
 test("records are only signed where the client does not ask for more, and a server that must encrypt refuses that", async () => {
   const requirements = { mutualAuthentication: false, confidentiality: false };
   using both = await pair({ client: { requirements }, server: { requirements } });
-  assertEquals([both.client.attributes.confidentiality, both.server.attributes.confidentiality], [false, false]);
+  assertEquals([both.client.attributes.confidentiality, both.server.attributes.confidentiality], [
+    false,
+    false,
+  ]);
   const plain = new TextEncoder().encode("in the clear, and signed"), record = wrap(both.client, plain);
   assertEquals(record.slice(16), plain);
   assertEquals(both.server.unwrap(record), plain);
@@ -150,8 +164,13 @@ test("records are only signed where the client does not ask for more, and a serv
 });
 
 test("a client that seals is served by a server that only asks for signing, and both seal", async () => {
-  using both = await pair({ server: { requirements: { mutualAuthentication: false, confidentiality: false } } });
-  assertEquals([both.client.attributes.confidentiality, both.server.attributes.confidentiality], [true, true]);
+  using both = await pair({
+    server: { requirements: { mutualAuthentication: false, confidentiality: false } },
+  });
+  assertEquals([both.client.attributes.confidentiality, both.server.attributes.confidentiality], [
+    true,
+    true,
+  ]);
 });
 
 test("an end inside SPNEGO does not understand one without, but a server takes bare NTLM as Windows sends it", async () => {

@@ -36,7 +36,10 @@ export class RawGuest {
   readonly #exports: Exports;
 
   constructor(options: RawGuestOptions) {
-    const { random = (bytes) => void crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>), clock = Date.now } = options;
+    const {
+      random = (bytes) => void crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
+      clock = Date.now,
+    } = options;
     const memory = () => this.#exports.memory.buffer;
     const host = {
       random: (at: number, length: number) => random(new Uint8Array(memory(), at >>> 0, length >>> 0)),
@@ -44,7 +47,8 @@ export class RawGuest {
     };
     this.#exports = new WebAssembly.Instance(module, { host }).exports as unknown as Exports;
     this.#exports._initialize();
-    const { role, username, domain = "", password = "", target, channelBindings, spnego, workstation } = options;
+    const { role, username, domain = "", password = "", target, channelBindings, spnego, workstation } =
+      options;
     const option = (value: string | undefined): messages.OptionValue =>
       value === undefined ? { type: "absent" } : { type: "text", value };
     this.#call("acquire", (out) =>
@@ -53,7 +57,12 @@ export class RawGuest {
         requirements: resolveRequirements({ mutualAuthentication: false }),
         ...(target === undefined ? {} : { target }),
         ...(channelBindings === undefined ? {} : { channelBindings }),
-        options: [{ type: "boolean", value: spnego ?? false }, option(workstation), option(undefined), option(undefined)],
+        options: [
+          { type: "boolean", value: spnego ?? false },
+          option(workstation),
+          option(undefined),
+          option(undefined),
+        ],
         credentials: username === undefined
           ? null
           : { username, domain, password: new TextEncoder().encode(password) },
@@ -77,15 +86,27 @@ export class RawGuest {
   }
 
   wrap(plain: Uint8Array): Uint8Array {
-    return this.#call("wrap", (out) => out.rest(plain), (input, name) => messages.readRest(input, name).slice());
+    return this.#call(
+      "wrap",
+      (out) => out.rest(plain),
+      (input, name) => messages.readRest(input, name).slice(),
+    );
   }
 
   unwrap(record: Uint8Array): Uint8Array {
-    return this.#call("unwrap", (out) => out.rest(record), (input, name) => messages.readUnwrap(input, name).plain.slice());
+    return this.#call(
+      "unwrap",
+      (out) => out.rest(record),
+      (input, name) => messages.readUnwrap(input, name).plain.slice(),
+    );
   }
 
   sign(message: Uint8Array): Uint8Array {
-    return this.#call("sign", (out) => out.rest(message), (input, name) => messages.readRest(input, name).slice());
+    return this.#call(
+      "sign",
+      (out) => out.rest(message),
+      (input, name) => messages.readRest(input, name).slice(),
+    );
   }
 
   verify(signature: Uint8Array, message: Uint8Array): void {
@@ -105,7 +126,11 @@ export class RawGuest {
     return false;
   }
 
-  #call<T>(operation: OperationName, write: (out: Writer) => void, read: (input: Reader, name: string) => T): T {
+  #call<T>(
+    operation: OperationName,
+    write: (out: Writer) => void,
+    read: (input: Reader, name: string) => T,
+  ): T {
     const out = new Writer().u32(Operation[operation]);
     write(out);
     const length = out.written.length, at = this.#exports.alloc(length) >>> 0;

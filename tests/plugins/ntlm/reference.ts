@@ -55,7 +55,11 @@ export function rc4(key: Uint8Array, data: Uint8Array): Uint8Array {
 }
 
 /** A message of `type`; `head` are its fixed parts, a piece among them becomes a field. */
-function message(type: number, head: readonly (Uint8Array | { piece: Uint8Array })[], order: number[] = []): Uint8Array {
+function message(
+  type: number,
+  head: readonly (Uint8Array | { piece: Uint8Array })[],
+  order: number[] = [],
+): Uint8Array {
   const size = 12 + head.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : 8), 0);
   const pieces = head.flatMap((part) => part instanceof Uint8Array ? [] : [part.piece]);
   const sequence = order.length > 0 ? order : pieces.map((_, i) => i);
@@ -71,18 +75,30 @@ function message(type: number, head: readonly (Uint8Array | { piece: Uint8Array 
     const { length } = part.piece;
     return join(new Uint8Array(Uint16Array.of(length, length).buffer), u32(offsets[field++]));
   });
-  return join(new TextEncoder().encode("NTLMSSP\0"), u32(type), ...parts, ...sequence.map((index) => pieces[index]));
+  return join(
+    new TextEncoder().encode("NTLMSSP\0"),
+    u32(type),
+    ...parts,
+    ...sequence.map((index) => pieces[index]),
+  );
 }
 
 /** The first message. */
 export function negotiate(flags: number = FULL): Uint8Array {
-  return message(1, [u32(flags), { piece: new Uint8Array(0) }, { piece: new Uint8Array(0) }, new Uint8Array(8)]);
+  return message(1, [
+    u32(flags),
+    { piece: new Uint8Array(0) },
+    { piece: new Uint8Array(0) },
+    new Uint8Array(8),
+  ]);
 }
 
 /** A list of AV pairs with its end. */
 export function pairs(list: Pairs): Uint8Array {
   const all: Pairs = [...list, [0, new Uint8Array(0)]];
-  return join(...all.map(([id, value]) => join(new Uint8Array(Uint16Array.of(id, value.length).buffer), value)));
+  return join(
+    ...all.map(([id, value]) => join(new Uint8Array(Uint16Array.of(id, value.length).buffer), value)),
+  );
 }
 
 /** The AV pairs of a server that says all it should. */
@@ -95,7 +111,14 @@ export const SERVER_PAIRS: Pairs = [
 /** The second message. */
 export function challenge(flags: number = FULL, info: Uint8Array = pairs(SERVER_PAIRS)): Uint8Array {
   const nonce = Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1);
-  return message(2, [{ piece: utf16("HOST") }, u32(flags), nonce, new Uint8Array(8), { piece: info }, new Uint8Array(8)]);
+  return message(2, [
+    { piece: utf16("HOST") },
+    u32(flags),
+    nonce,
+    new Uint8Array(8),
+    { piece: info },
+    new Uint8Array(8),
+  ]);
 }
 
 /** What a second message says. */
@@ -132,7 +155,14 @@ export function authenticate(first: Uint8Array, second: Uint8Array, answer: Answ
   const key = hmac(answer.hash, upper(username), domain);
   const list = answer.info ?? [...info, [AV.flags, u32(2)]] as Pairs;
   const clientNonce = Uint8Array.of(1, 1, 2, 2, 3, 3, 4, 4);
-  const blob = join(Uint8Array.of(1, 1), new Uint8Array(14), clientNonce, new Uint8Array(4), pairs(list), new Uint8Array(4));
+  const blob = join(
+    Uint8Array.of(1, 1),
+    new Uint8Array(14),
+    clientNonce,
+    new Uint8Array(4),
+    pairs(list),
+    new Uint8Array(4),
+  );
   const proof = hmac(key, nonce, blob), sessionKey = answer.sessionKey ?? new Uint8Array(16).fill(0x33);
   const head = [
     { piece: new Uint8Array(24) },
@@ -151,7 +181,9 @@ export function authenticate(first: Uint8Array, second: Uint8Array, answer: Answ
 
 /** ASCII upper case of UTF-16: all the tests need. */
 function upper(units: Uint8Array): Uint8Array {
-  return units.map((byte, i) => i % 2 === 0 && byte >= 0x61 && byte <= 0x7a && units[i + 1] === 0 ? byte - 32 : byte);
+  return units.map((byte, i) =>
+    i % 2 === 0 && byte >= 0x61 && byte <= 0x7a && units[i + 1] === 0 ? byte - 32 : byte
+  );
 }
 
 /** One direction of a session. */
@@ -164,7 +196,8 @@ export class Records {
   constructor(sessionKey: Uint8Array, direction: "client-to-server" | "server-to-client") {
     const derive = (use: string) =>
       Uint8Array.from(
-        createHash("md5").update(sessionKey).update(`session key to ${direction} ${use} key magic constant\0`).digest(),
+        createHash("md5").update(sessionKey).update(`session key to ${direction} ${use} key magic constant\0`)
+          .digest(),
       );
     this.#signKey = derive("signing");
     this.#sealKey = derive("sealing");
