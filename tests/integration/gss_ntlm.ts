@@ -65,14 +65,19 @@ export class GssNtlmPeer {
   }
 
   /** Compiles the program where that was not done yet, and starts it. It knows `EXAMPLE\alice`. */
-  static async start(): Promise<GssNtlmPeer> {
+  static async start(env: Record<string, string> = {}): Promise<GssNtlmPeer> {
     const { program, users } = await (built ??= build());
-    return new GssNtlmPeer(new LinePeer(program, [], { NTLM_USER_FILE: users }));
+    return new GssNtlmPeer(new LinePeer(program, [], { ...env, NTLM_USER_FILE: users }));
   }
 
-  /** A context that speaks first. */
-  async initiate(mechanism: string, flags: number, bindings?: Uint8Array): Promise<void> {
-    await this.#say(`init ${mechanism} host@server.example.test ${flags} ${hex(bindings)}`);
+  /** A context that speaks first: `ntlm`, `spnego` around NTLM alone, or `negotiate` with all it has. */
+  async initiate(
+    mechanism: string,
+    flags: number,
+    bindings?: Uint8Array,
+    target = "host@server.example.test",
+  ): Promise<void> {
+    await this.#say(`init ${mechanism} ${target} ${flags} ${hex(bindings)}`);
   }
 
   /** A context that answers. */

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, ProtocolError } from "../../errors.ts";
 import type { MessageContext } from "../../plugins/provider.ts";
+import { realmUnavailable, startRealm } from "../../scripts/realm.ts";
 import { client, server, wrap } from "../plugins/ntlm/pair.ts";
 import { GSS, GssFailure, GssNtlmPeer, noGssNtlm } from "./gss_ntlm.ts";
 
@@ -178,3 +179,30 @@ for (const mechanism of ["ntlm", "spnego"]) {
     { skip },
   );
 }
+
+test(
+  "a client that would rather have Kerberos is brought to NTLM, and its whole list of mechanisms is signed",
+  async () => {
+    await using realm = await startRealm();
+    await realm.kinit("alice");
+    const peer = await GssNtlmPeer.start(realm.env);
+    try {
+      await peer.initiate("negotiate", FLAGS | GSS.confidentiality, undefined, "host@localhost");
+      using ours = await server({ ntlm: { spnego: true } });
+      const first = await peer.step(null);
+      // A ticket is far longer than NTLM's first message of 40 bytes.
+      assert(first.token!.length > 300);
+      const asked = await ours.step(first.token);
+      const second = await peer.step(asked.token);
+      const challenge = await ours.step(second.token);
+      const third = await peer.step(challenge.token);
+      const last = await ours.step(third.token);
+      assertEquals((await peer.step(last.token)).done, true);
+      assertEquals(ours.peerName, "EXAMPLE\\alice");
+      await traffic(ours, peer);
+    } finally {
+      await peer.close();
+    }
+  },
+  { skip: skip ?? realmUnavailable() },
+);
