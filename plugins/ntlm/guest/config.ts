@@ -114,7 +114,9 @@ function suffices(request: Acquire): bool {
 
 function option(request: Acquire, index: i32, absent: string): Slice {
   const value = request.options.text(index);
-  return value === null ? text(new Slice(changetype<usize>(String.UTF8.encode(absent)), absent.length)) : text(value);
+  return value === null
+    ? text(new Slice(changetype<usize>(String.UTF8.encode(absent)), absent.length))
+    : text(value);
 }
 
 // What the host hands over as text is UTF-8: it has checked that.

@@ -101,7 +101,12 @@ export class Ntlm extends Guest {
     const mechanism = this.mechanism;
     if (len < SIGNATURE_SIZE) return protocol(ProtocolReason.Truncated);
     output.word(mechanism.sealed ? 1 : 0);
-    const problem = mechanism.incoming.unwrap(record, len, mechanism.sealed, output.reserve(len - SIGNATURE_SIZE));
+    const problem = mechanism.incoming.unwrap(
+      record,
+      len,
+      mechanism.sealed,
+      output.reserve(len - SIGNATURE_SIZE),
+    );
     if (problem != FINE) protocol(problem);
   }
 
@@ -133,10 +138,14 @@ function protocol(reason: ProtocolReason): void {
 }
 
 function sentence(reason: ProtocolReason): string {
-  if (reason == ProtocolReason.Truncated) return "the record is shorter than its signature; close the connection";
+  if (reason == ProtocolReason.Truncated) {
+    return "the record is shorter than its signature; close the connection";
+  }
   if (reason == ProtocolReason.Malformed) return "the signature is not 16 bytes long";
   if (reason == ProtocolReason.Replayed) return "the record was seen before; close the connection";
   if (reason == ProtocolReason.Gap) return "records before this one are missing; close the connection";
-  if (reason == ProtocolReason.SequenceExhausted) return "every record number is used up; open a new connection";
+  if (reason == ProtocolReason.SequenceExhausted) {
+    return "every record number is used up; open a new connection";
+  }
   return "the record was altered on its way; close the connection";
 }

@@ -153,8 +153,12 @@ export class Server extends Mechanism {
     exchangeKey(EXCHANGE_KEY, claim.encryptedKey.ptr, SESSION_KEY);
     const whole = (this.said & AvFlag.CodePresent) == 0 || this.fits(claim);
     memory.fill(RESPONSE_KEY, 0, 80);
-    if (!proved) deny(AuthenticationReason.BadCredentials, "there is no such account, or its password is another; check both");
-    else if (!whole) distrust("the messages of the exchange were altered on their way");
+    if (!proved) {
+      deny(
+        AuthenticationReason.BadCredentials,
+        "there is no such account, or its password is another; check both",
+      );
+    } else if (!whole) distrust("the messages of the exchange were altered on their way");
     else if (this.accepts(claim)) return this.open(false);
     this.stage = Stage.Failed;
     memory.fill(SESSION_KEY, 0, KEY_SIZE);

@@ -36,7 +36,14 @@ export function hash(password: usize, len: u32, to: usize): void {
   ntHash(new Slice(password, len), to);
 }
 
-export function respond(hash: usize, user: usize, userLen: u32, domain: usize, domainLen: u32, to: usize): void {
+export function respond(
+  hash: usize,
+  user: usize,
+  userLen: u32,
+  domain: usize,
+  domainLen: u32,
+  to: usize,
+): void {
   responseKey(hash, new Slice(user, userLen), new Slice(domain, domainLen), to);
 }
 
@@ -49,7 +56,9 @@ export function bindings(at: usize, len: u32, to: usize): void {
 }
 
 export function code(key: usize, at: usize, first: u32, second: u32, third: u32, to: usize): void {
-  const a = new Slice(at, first), b = new Slice(at + first, second), c = new Slice(at + first + second, third);
+  const a = new Slice(at, first),
+    b = new Slice(at + first, second),
+    c = new Slice(at + first + second, third);
   messageCode(key, a, b, c, to);
 }
 
@@ -57,7 +66,14 @@ export function blob(time: u64, nonce: usize, info: usize, infoLen: u32): void {
   written = writeBlob(time, nonce, new Slice(info, infoLen));
 }
 
-export function challenge(flags: u32, nonce: usize, name: usize, nameLen: u32, info: usize, infoLen: u32): void {
+export function challenge(
+  flags: u32,
+  nonce: usize,
+  name: usize,
+  nameLen: u32,
+  info: usize,
+  infoLen: u32,
+): void {
   written = writeChallenge(flags, nonce, new Slice(name, nameLen), new Slice(info, infoLen));
 }
 

@@ -3,20 +3,14 @@
 const STATE: usize = memory.data(16, 16);
 const TAIL: usize = memory.data(128, 16);
 
-// @ts-ignore: decorator
-@inline
 function first(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32): u32 {
   return rotl<u32>(a + ((b & c) | (~b & d)) + word, turn);
 }
 
-// @ts-ignore: decorator
-@inline
 function second(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32): u32 {
   return rotl<u32>(a + ((b & c) | (b & d) | (c & d)) + word + 0x5a827999, turn);
 }
 
-// @ts-ignore: decorator
-@inline
 function third(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32): u32 {
   return rotl<u32>(a + (b ^ c ^ d) + word + 0x6ed9eba1, turn);
 }
@@ -61,7 +55,7 @@ export function md4(from: usize, length: usize, to: usize): void {
   memory.copy(TAIL, from + whole, rest);
   store<u8>(TAIL + rest, 0x80);
   const last: usize = rest < 56 ? 64 : 128;
-  store<u64>(TAIL + last - 8, (<u64>length) << 3);
+  store<u64>(TAIL + last - 8, (<u64> length) << 3);
   for (let at: usize = 0; at < last; at += 64) block(TAIL + at);
   memory.copy(to, STATE, 16);
   memory.fill(STATE, 0, 16);

@@ -10,27 +10,19 @@ const STATE: usize = memory.data(16, 16);
 const TAIL: usize = memory.data(64, 16);
 let total: usize = 0;
 
-// @ts-ignore: decorator
-@inline
 function f(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (d ^ (b & (c ^ d))) + word + constant, turn);
 }
 
 // The halves of the second function share no bit, and added they leave less of the work to wait for `b`.
-// @ts-ignore: decorator
-@inline
 function g(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (~d & c) + word + constant + (d & b), turn);
 }
 
-// @ts-ignore: decorator
-@inline
 function h(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (b ^ (c ^ d)) + word + constant, turn);
 }
 
-// @ts-ignore: decorator
-@inline
 function i(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (c ^ (b | ~d)) + word + constant, turn);
 }

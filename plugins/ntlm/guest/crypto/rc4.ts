@@ -6,22 +6,16 @@
 /** Bytes of one cipher's state: the table, then both indices. */
 export const RC4_SIZE: usize = 1032;
 
-// @ts-ignore: decorator
-@inline
 function entry(state: usize, index: u32): usize {
   return state + (<usize> (index & 255) << 2);
 }
 
 /** Moves the second index. */
-// @ts-ignore: decorator
-@inline
 function move(state: usize, i: u32, j: u32): u32 {
   return j + load<u32>(entry(state, i));
 }
 
 /** Swaps the entries of both indices and yields the byte of the key stream they choose. */
-// @ts-ignore: decorator
-@inline
 function swap(state: usize, i: u32, j: u32): u32 {
   const x = load<u32>(entry(state, i)), y = load<u32>(entry(state, j));
   store<u32>(entry(state, i), y);

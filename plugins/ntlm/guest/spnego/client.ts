@@ -23,7 +23,10 @@ export class SpnegoClient extends Carrier {
     const reply = Reply.read(token);
     if (reply === null) return this.distrusted("the server's token is no SPNEGO answer");
     if (reply.state == NegState.Reject) {
-      deny(AuthenticationReason.PeerRefused, "the server refused; look at its log, or at the user name and password");
+      deny(
+        AuthenticationReason.PeerRefused,
+        "the server refused; look at its log, or at the user name and password",
+      );
       return this.failed();
     }
     return this.chosen ? this.conclude(reply) : this.answer(reply);
@@ -32,7 +35,10 @@ export class SpnegoClient extends Carrier {
   private answer(reply: Reply): Slice | null {
     const mechanism = reply.mechanism;
     if (mechanism === null || !isNtlmMechanism(mechanism)) {
-      deny(AuthenticationReason.Mechanism, "the server did not choose NTLM, the only mechanism it was offered");
+      deny(
+        AuthenticationReason.Mechanism,
+        "the server did not choose NTLM, the only mechanism it was offered",
+      );
       return this.failed();
     }
     if (reply.state != NegState.Incomplete && reply.state != NegState.RequestMic) {
