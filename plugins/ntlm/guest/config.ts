@@ -10,7 +10,7 @@ import {
 } from "../../sdk/assembly/index";
 import { fallShort, misuse } from "./failure";
 import { bindingsHash, KEY_SIZE, ntHash } from "./proof";
-import { LONGEST_NAME, toUtf16 } from "./text/utf16";
+import { LONGEST_NAME, LONGEST_TARGET, toUtf16 } from "./text/utf16";
 
 /** Indices of the options in the description. */
 enum Option {
@@ -76,8 +76,9 @@ export class Config {
     const target = request.target;
     if (target !== null) this.target = text(target);
     this.workstation = option(request, Option.Workstation, "");
-    if (max(max(this.username.len, this.domain.len), this.target.len) <= LONGEST_NAME) return true;
-    misuse("a name is longer than 170 characters");
+    const named = max(this.username.len, this.domain.len) <= LONGEST_NAME;
+    if (named && this.target.len <= LONGEST_TARGET) return true;
+    misuse("a name is longer than 170 characters, or a target than 340");
     return false;
   }
 

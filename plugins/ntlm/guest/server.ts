@@ -6,7 +6,7 @@ import { BINDINGS, Config } from "./config";
 import { deny, distrust, fallShort } from "./failure";
 import { Mechanism, qualified, SESSION_KEY, Stage } from "./mechanism";
 import { baseKey, exchangeKey, KEY_SIZE, messageCode, proof, responseKey } from "./proof";
-import { isName } from "./text/utf16";
+import { isName, LONGEST_NAME, LONGEST_TARGET } from "./text/utf16";
 import { Authenticate } from "./wire/authenticate";
 import { Av, AvFlag, find, List } from "./wire/av_pairs";
 import { challengeNonce, writeChallenge } from "./wire/challenge";
@@ -110,7 +110,7 @@ export class Server extends Mechanism {
       deny(AuthenticationReason.NoCredentials, "the client stays anonymous, which is never accepted");
       return false;
     }
-    if (!isName(claim.username) || !isName(claim.domain)) {
+    if (!isName(claim.username, LONGEST_NAME) || !isName(claim.domain, LONGEST_NAME)) {
       distrust("the client's name is not one that can be shown");
       return false;
     }
@@ -183,7 +183,7 @@ export class Server extends Mechanism {
       }
       this.channelBound = true;
     }
-    if (target !== null && !isName(target)) {
+    if (target !== null && !isName(target, LONGEST_TARGET)) {
       distrust("the target the client names is not one that can be shown");
       return false;
     }

@@ -4,7 +4,7 @@ import { Slice } from "../../sdk/assembly/index";
 import { baseKey, bindingsHash, exchangeKey, messageCode, ntHash, proof, responseKey } from "./proof";
 import { Direction } from "./session";
 import { DerReader } from "./spnego/der";
-import { isName, toUtf16 } from "./text/utf16";
+import { isName, LONGEST_NAME, toUtf16 } from "./text/utf16";
 import { writeAuthenticate, writeBlob } from "./wire/authenticate";
 import { find, listLength } from "./wire/av_pairs";
 import { writeChallenge } from "./wire/challenge";
@@ -102,7 +102,7 @@ export function decode(at: usize, len: u32): bool {
 }
 
 export function nameable(at: usize, len: u32): bool {
-  return isName(new Slice(at, len));
+  return isName(new Slice(at, len), LONGEST_NAME);
 }
 
 /** The measured length of a list of AV pairs, and after that every id is looked for. */

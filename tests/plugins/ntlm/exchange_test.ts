@@ -123,6 +123,10 @@ test("names that could be taken for others, and AV pairs that do not hold togeth
   await refused("mechanism", (info) => ({ info: [...info, [AV.flags, u32(2)], [AV.flags, u32(2)]] }));
   await refused("bad-token", (info) => ({ info: [...info, [AV.flags, Uint8Array.of(2)]] }));
   await refused("bad-token", (info) => ({ info: [...info, [AV.flags, u32(2)], [AV.target, utf16("a\nb")]] }));
+  await refused(
+    "bad-token",
+    (info) => ({ info: [...info, [AV.flags, u32(2)], [AV.target, utf16("x".repeat(341))]] }),
+  );
 });
 
 test("channel bindings of a server must be in the client's proof: absent, empty or other ones are refused", async () => {

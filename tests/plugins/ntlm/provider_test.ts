@@ -132,6 +132,10 @@ test("a server must be told how accounts are found", async () => {
 test("a client never stays anonymous, and names nothing that cannot be shown", async () => {
   await assertRejects(() => client({ username: "" }), TypeError, "username");
   await assertRejects(() => client({ username: "x".repeat(171) }), TypeError, "longer than 170");
+  await assertRejects(() => client({ target: `host/${"x".repeat(336)}` }), TypeError, "a target than 340");
+  const target = `host/${"x".repeat(253)}`;
+  using both = await pair({ client: { target } });
+  assertEquals(both.server.requestedTarget, target);
 });
 
 test("options that are unknown or of the wrong kind are refused when the provider is made", () => {

@@ -22,10 +22,12 @@ function hidden(point: u32): bool {
 
 /** The most bytes of a name: a domain and a user, joined and in UTF-8, then stay within the ABI's 1,024. */
 export const LONGEST_NAME: u32 = 340;
+/** The most bytes of a target, which stands alone: a class and the longest host name of DNS fit. */
+export const LONGEST_TARGET: u32 = 680;
 
 /** Whether UTF-16 is well formed and fit to be shown, so that what an application reads is all there is. */
-export function isName(units: Slice): bool {
-  if ((units.len & 1) != 0 || units.len > LONGEST_NAME) return false;
+export function isName(units: Slice, longest: u32): bool {
+  if ((units.len & 1) != 0 || units.len > longest) return false;
   for (let at = units.ptr, end = units.ptr + units.len; at < end; at += 2) {
     let point: u32 = load<u16>(at);
     if ((point & 0xf800) == 0xd800) {
