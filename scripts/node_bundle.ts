@@ -100,7 +100,7 @@ function bare(packages: Set<string>): Plugin {
         if (!target.startsWith("npm:")) {
           return { errors: [{ text: `${path} is not to be had on Node: ${target}` }] };
         }
-        packages.add(target.slice("npm:".length));
+        packages.add(target.replace(/^npm:((?:@[^/]+\/)?[^/]+).*$/, "$1"));
         return { path, external: true };
       });
     },
