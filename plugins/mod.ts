@@ -5,7 +5,9 @@
  */
 
 export type { RejectedProvider } from "../errors.ts";
+export { ntHash, ntlm, type NtlmAccount, type NtlmOptions } from "./ntlm/mod.ts";
 export { parsePolicy } from "./policy.ts";
 export type * from "./provider.ts";
 export { createRegistry, type Registry, type Selection } from "./registry.ts";
 export { resolveRequirements, verifyAttributes } from "./requirements.ts";
+export type { Limits } from "./sandbox/limits.ts";

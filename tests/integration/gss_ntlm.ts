@@ -3,19 +3,16 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 import { LinePeer } from "../support/line_peer.ts";
-import { ROOT } from "../support/root.ts";
 
-const SOURCE = `${ROOT}tests/integration/fixtures/gss_ntlm_peer.c`;
+const SOURCE = fileURLToPath(new URL("fixtures/gss_ntlm_peer.c", import.meta.url));
 
 /** Why this peer cannot run here; null where it can. */
 export const noGssNtlm: string | null = missing();
 
 function missing(): string | null {
-  if (!existsSync(SOURCE)) {
-    return "the fixture's source is not here; run the tests from the root of the repository";
-  }
   if (process.platform !== "linux") return "gss-ntlmssp is tested on Linux";
   const packages = [
     ...(findProgram("gcc") === null ? ["gcc"] : []),

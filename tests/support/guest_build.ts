@@ -2,13 +2,9 @@
 
 import asc from "assemblyscript/asc";
 import { existsSync, readFileSync } from "node:fs";
-import { ROOT } from "./root.ts";
+import { fileURLToPath } from "node:url";
 
-/** Why nothing can be compiled here; null where it can. */
-export const noSources: string | null = existsSync(`${ROOT}plugins/sdk/assembly/index.ts`)
-  ? null
-  : "the guests' sources are not here; run the tests from the root of the repository";
-
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const FLAGS = ["--exportStart", "_initialize", "--runtime", "stub", "--use", "abort=", "-O3"];
 
 /** Compiles `entry`, a path from the root, and resolves to the module. */

@@ -1,11 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { noSources } from "../../support/guest_build.ts";
 import { inside } from "./inside.ts";
 import { utf16 } from "./vectors.ts";
 
-const skip = noSources;
 /** Unicode's simple upper case as far as JavaScript tells it, where the way back leads to the same character. */
 function roundTrip(unit: number): number {
   const text = String.fromCharCode(unit), up = text.toUpperCase();
@@ -24,7 +22,7 @@ test("upper case is Unicode's where Windows knows the character, and never anyth
     if (!iota) assertEquals(upper, roundTrip(unit), `U+${unit.toString(16)}`);
   }
   assertEquals(mapped, 973);
-}, { skip });
+});
 
 test("upper case covers Latin, Greek, Cyrillic and Armenian, and leaves what Windows leaves", async () => {
   const { exports } = await inside();
@@ -37,7 +35,7 @@ test("upper case covers Latin, Greek, Cyrillic and Armenian, and leaves what Win
   assertEquals(text("աբգև"), "ԱԲԳև");
   assertEquals(text("ᾳ"), "ᾼ");
   assertEquals(text("ßµıſςŉა\ud801\udc28"), "ßµıſςŉა\ud801\udc28");
-}, { skip });
+});
 
 test("UTF-8 becomes the UTF-16 that TextDecoder makes of it, and nothing else passes", async () => {
   const guest = await inside();
@@ -72,7 +70,7 @@ test("UTF-8 becomes the UTF-16 that TextDecoder makes of it, and nothing else pa
   const lead = fc.constantFrom(0xe0, 0xe1, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff);
   const mixed = fc.array(fc.oneof(scalar, lead), { maxLength: 8 });
   fc.assert(fc.property(mixed, (bytes) => holds(Uint8Array.from(bytes))), { numRuns: 2000 });
-}, { skip });
+});
 
 test(
   "a name is refused where it holds what is not seen, half a pair, or what separates domain and user",
@@ -101,5 +99,4 @@ test(
       "odd length",
     );
   },
-  { skip },
 );
