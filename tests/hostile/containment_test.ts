@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
-import { ProviderLimitError, ProviderRejectedError } from "../../errors.ts";
+import { ProviderLimitError, type ProviderRejectedError } from "../../errors.ts";
 import { ByteWriter } from "../../plugins/sandbox/bytes.ts";
 import type { LogLine } from "../../plugins/sandbox/host_functions.ts";
 import { loadProvider } from "../../plugins/sandbox/load_provider.ts";

@@ -5,7 +5,7 @@ import { test } from "@test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import {
-  AuthenticationError,
+  type AuthenticationError,
   connect,
   type ConnectOptions,
   listen,

@@ -4,7 +4,7 @@
  */
 
 import {
-  Acquire,
+  type Acquire,
   attributes,
   AuthenticationReason,
   failAuthentication,
