@@ -6,7 +6,7 @@
  */
 
 import { ntHash, ntlm } from "../plugins/ntlm/mod.ts";
-import { GUEST_SHA256, guestWasm } from "../plugins/ntlm/guest_wasm.ts";
+import { GUEST_SHA256, guestModule } from "../plugins/ntlm/guest_wasm.ts";
 import type { MessageContext } from "../plugins/provider.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import { loadProvider } from "../plugins/sandbox/load_provider.ts";
@@ -73,7 +73,7 @@ async function pairs(): Promise<() => Promise<[MessageContext, MessageContext]>>
 export async function benchNtlm(): Promise<Row[]> {
   const rows: Row[] = [];
   const load = () =>
-    loadProvider(guestWasm(), { sha256: GUEST_SHA256, imports: { random: true, clock: true } }).then(
+    loadProvider(guestModule(), { sha256: GUEST_SHA256, imports: { random: true, clock: true } }).then(
       () => {},
     );
   rows.push({

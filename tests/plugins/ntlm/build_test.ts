@@ -2,20 +2,18 @@ import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { GUEST_SHA256, guestWasm } from "../../../plugins/ntlm/guest_wasm.ts";
-import { compileGuest } from "../../support/guest_build.ts";
+import { GUEST_SHA256, guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
+import { buildPlugin } from "../../../scripts/plugin_build.ts";
 
+const ROOT = new URL("../../../", import.meta.url);
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 test("the embedded module has the hash it is pinned to", () => {
-  assertEquals(sha256(guestWasm()), GUEST_SHA256);
+  assertEquals(sha256(guestModule()), GUEST_SHA256);
 });
 
 test("the sources give the module that ships, byte by byte", async () => {
-  const hash = sha256(await compileGuest("plugins/ntlm/guest/index.ts"));
-  assertEquals(hash, GUEST_SHA256, "the sources changed: run deno task plugin:build ntlm");
-  assertEquals(
-    sha256(readFileSync(new URL("../../../plugins/ntlm/ntlm.wasm", import.meta.url))),
-    GUEST_SHA256,
-  );
+  const built = await buildPlugin(ROOT, "plugins/ntlm");
+  assertEquals(built.sha256, GUEST_SHA256, "the sources changed: deno task plugin:build plugins/ntlm");
+  assertEquals(sha256(readFileSync(new URL("plugins/ntlm/guest.wasm", ROOT))), GUEST_SHA256);
 });

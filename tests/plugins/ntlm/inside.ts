@@ -1,6 +1,8 @@
 /** The guest's inside (guest/testing.ts), compiled once and wrapped so that tests hand over bytes. */
 
-import { compileGuest } from "../../support/guest_build.ts";
+import { compileGuest } from "../../../scripts/assembly.ts";
+
+const ROOT = new URL("../../../", import.meta.url);
 
 interface Exports {
   memory: WebAssembly.Memory;
@@ -72,6 +74,6 @@ let module: Promise<WebAssembly.Module> | null = null;
 
 /** A fresh instance of the guest's inside. */
 export async function inside(): Promise<Inside> {
-  module ??= compileGuest("plugins/ntlm/guest/testing.ts").then((wasm) => WebAssembly.compile(wasm));
+  module ??= compileGuest(ROOT, "plugins/ntlm/guest/testing.ts").then((wasm) => WebAssembly.compile(wasm));
   return new Inside(await module);
 }

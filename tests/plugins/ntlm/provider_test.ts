@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, SecurityRequirementError } from "../../../errors.ts";
-import { GUEST_SHA256, guestWasm } from "../../../plugins/ntlm/guest_wasm.ts";
+import { GUEST_SHA256, guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
 import { ntHash, ntlm } from "../../../plugins/ntlm/mod.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import { accounts, client, pair, PASSWORD, server, shake, TARGET, wrap } from "./pair.ts";
@@ -79,7 +79,7 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
 });
 
 test("the description is what the module says of itself", async () => {
-  const loaded = await loadProvider(guestWasm(), {
+  const loaded = await loadProvider(guestModule(), {
     sha256: GUEST_SHA256,
     imports: { random: true, clock: true },
   });

@@ -1,6 +1,6 @@
 /** The module that ships, without the sandbox around it: its randomness and its clock are the test's. */
 
-import { guestWasm } from "../../../plugins/ntlm/guest_wasm.ts";
+import { guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
 import { Operation, type OperationName } from "../../../plugins/sandbox/abi.ts";
 import * as messages from "../../../plugins/sandbox/messages.ts";
 import { Reader, Writer } from "../../../plugins/sandbox/wire.ts";
@@ -29,7 +29,7 @@ export interface RawGuestOptions {
   clock?: () => number;
 }
 
-const module = new WebAssembly.Module(guestWasm() as Uint8Array<ArrayBuffer>);
+const module = new WebAssembly.Module(guestModule() as Uint8Array<ArrayBuffer>);
 
 /** One instance, already told who it is. */
 export class RawGuest {
