@@ -50,6 +50,18 @@ const AT = {
   length: 112,
 } as const;
 
+/**
+ * The server's name. Kerberos takes it as it was typed. NTLM knows no names but `class@host`; where NTLM may serve
+ * Kerberos has to do with that too, and may then ask DNS for the host, whose answer decides nothing that was
+ * required: the server need not prove who it is.
+ */
+function importTarget(gss: Gss, target: string, kerberosOnly: boolean): bigint {
+  const [serviceClass, host, ...rest] = target.split("/");
+  const plain = rest.length === 0 && !target.includes("@");
+  if (kerberosOnly || !plain) return gss.importName(target, "principalName");
+  return gss.importName(`${serviceClass}@${host}`, "hostService");
+}
+
 /** A context of libgssapi. */
 export class GssContext extends ContextBase {
   readonly #gss: Gss;
@@ -67,7 +79,7 @@ export class GssContext extends ContextBase {
     const { channelBindings, target } = options.request;
     const bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
     // The name last but before the base: nothing is held yet that a refusal would have to release.
-    const name = options.role === "client" ? gss.importName(target!, "principalName") : 0n;
+    const name = options.role === "client" ? importTarget(gss, target!, options.kerberosOnly) : 0n;
     super(options.role);
     this.#gss = gss;
     this.#options = options;
@@ -180,7 +192,8 @@ export class GssContext extends ContextBase {
       kerberos: mechanism === "kerberos",
       encrypts: has(GSS_C.CONF_FLAG),
       mustBeEncrypted: this.#options.request.confidentiality,
-      sequence: has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG),
+      // gss-ntlmssp reports no such flags, and keeps to its own count of the records in every signature.
+      sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
     });
     const ordered = this.#records.ordered;
     if (this.#options.request.integrity && has(GSS_C.INTEG_FLAG) && !ordered) {

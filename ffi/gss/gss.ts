@@ -154,7 +154,7 @@ export class Gss {
   }
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
-  importName(text: string, type: "principalName" | "userName"): bigint {
+  importName(text: string, type: "principalName" | "hostService" | "userName"): bigint {
     const encoded = new TextEncoder().encode(text);
     const data = pinned(encoded.length);
     data.set(encoded);
