@@ -183,7 +183,8 @@ export class GssContext extends ContextBase {
       kerberos: mechanism === "kerberos",
       encrypts: has(GSS_C.CONF_FLAG),
       mustBeEncrypted: this.#options.request.confidentiality,
-      sequence: has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG),
+      // gss-ntlmssp reports no such flags, and keeps to its own count of the records in every signature.
+      sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
     });
     const ordered = this.#records.ordered;
     if (this.#options.request.integrity && has(GSS_C.INTEG_FLAG) && !ordered) {

@@ -167,7 +167,7 @@ export class Gss {
   }
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
-  importName(text: string, type: "principalName" | "userName"): bigint {
+  importName(text: string, type: "principalName" | "hostService" | "userName"): bigint {
     return this.#import(
       new TextEncoder().encode(text),
       this.oids[type],

@@ -5,7 +5,7 @@
  */
 
 import { cString, pinned } from "../memory.ts";
-import { GSS_C, OIDS } from "../raw/gssapi.ts";
+import { GSS_C, GSS_S, OIDS } from "../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
 import { INDEFINITE } from "./structs.ts";
 
@@ -167,7 +167,11 @@ export function prepareHandle(
     if (initiates) {
       const nothing = gss.build.buffer(pinned(0));
       const major = gss.call.gss_set_cred_option(minor, slots.slice(8, 8), gss.oids.noCiFlags, nothing);
-      gss.check("gss_set_cred_option", major, slots.u32[0], "ask for no more than was required");
+      // Where NTLM may serve there may be no Kerberos credential, and then none has the option.
+      const noKerberos = major === GSS_S.UNAVAILABLE && mechanisms?.includes(OIDS.ntlmssp);
+      if (!noKerberos) {
+        gss.check("gss_set_cred_option", major, slots.u32[0], "ask for no more than was required");
+      }
     }
     if (mechanisms !== null) {
       const major = gss.call.gss_set_neg_mechs(minor, handle, gss.build.oidSet(mechanisms));

@@ -64,7 +64,9 @@ export class TargetNames {
   }
 }
 
+/** The server's name, in the form asked for. */
 function importTarget(gss: Gss, target: string, form: NameForm): bigint {
+  if (form === "as-typed") return importForAny(gss, target);
   const doing = `use the name ${JSON.stringify(target)}`;
   const { kerberos, spnego } = gss.oids;
   const replaced = (name: bigint, replace: (name: bigint) => bigint): bigint => {
@@ -75,10 +77,19 @@ function importTarget(gss: Gss, target: string, form: NameForm): bigint {
     }
   };
   const typed = gss.importName(target, "principalName");
-  if (form === "as-typed") return typed;
   const own = replaced(typed, (name) => gss.canonicalName(name, kerberos, doing));
   if (form === "kerberos") return own;
   // SPNEGO hands Kerberos the name that it was given, which must then be Kerberos' own already.
   const portable = replaced(own, (name) => gss.portableName(name, doing));
   return replaced(portable, (name) => gss.canonicalName(name, spnego, doing));
+}
+
+/**
+ * NTLM knows no names but `class@host`; where NTLM may serve Kerberos has to do with that too, and may then ask DNS for
+ * the host, whose answer decides nothing that was required: the server need not prove who it is.
+ */
+function importForAny(gss: Gss, target: string): bigint {
+  const [serviceClass, host, ...rest] = target.split("/");
+  if (rest.length > 0 || target.includes("@")) return gss.importName(target, "principalName");
+  return gss.importName(`${serviceClass}@${host}`, "hostService");
 }

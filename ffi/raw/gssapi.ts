@@ -218,6 +218,40 @@ export const GSSAPI = {
       ],
       result: "u32",
     },
+    gss_wrap_size_limit: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["conf_req_flag", "i32"],
+        ["qop_req", "u32"],
+        ["req_output_size", "u32"],
+        ["max_input_size", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_wrap: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["conf_req_flag", "i32"],
+        ["qop_req", "u32"],
+        ["input_message_buffer", "buf"],
+        ["conf_state", "buf"],
+        ["output_message_buffer", "buf"],
+      ],
+      result: "u32",
+    },
+    gss_unwrap: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["input_message_buffer", "buf"],
+        ["output_message_buffer", "buf"],
+        ["conf_state", "buf"],
+        ["qop_state", "buf"],
+      ],
+      result: "u32",
+    },
     gss_get_mic: {
       params: [
         ["minor_status", "buf"],
@@ -263,6 +297,8 @@ export const OIDS = {
   ntlmssp: [0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a],
   /** GSS_KRB5_NT_PRINCIPAL_NAME */
   principalName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x01],
+  /** GSS_C_NT_HOSTBASED_SERVICE */
+  hostService: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x04],
   /** GSS_C_NT_USER_NAME */
   userName: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x01],
   /** GSS_KRB5_CRED_NO_CI_FLAGS_X */
@@ -330,13 +366,14 @@ export const GSS_C = {
   INDEFINITE: 0xffffffff,
 } as const;
 
-/** Supplementary bits of a major status; none of them is an error to GSS_ERROR(). */
+/** Supplementary bits of a major status, none of which is an error to GSS_ERROR(), and the one error used by number. */
 export const GSS_S = {
   CONTINUE_NEEDED: 1,
   DUPLICATE_TOKEN: 2,
   OLD_TOKEN: 4,
   UNSEQ_TOKEN: 8,
   GAP_TOKEN: 16,
+  UNAVAILABLE: 0x100000,
 } as const;
 
 /** The bits of a major status that make it an error. */

@@ -88,6 +88,7 @@ const CONSTANTS: { readonly [text: string]: number } = {
   GSS_S_OLD_TOKEN: GSS_S.OLD_TOKEN,
   GSS_S_UNSEQ_TOKEN: GSS_S.UNSEQ_TOKEN,
   GSS_S_GAP_TOKEN: GSS_S.GAP_TOKEN,
+  GSS_S_UNAVAILABLE: GSS_S.UNAVAILABLE,
   "GSS_ERROR(0xffffffff)": GSS_ERROR_MASK,
   GSS_IOV_BUFFER_TYPE_DATA: IOV_TYPE.DATA,
   GSS_IOV_BUFFER_TYPE_HEADER: IOV_TYPE.HEADER,
@@ -118,6 +119,7 @@ test("Every status has the header's name", async () => {
 const OID_VARIABLES = {
   kerberos: "gss_mech_krb5",
   principalName: "GSS_KRB5_NT_PRINCIPAL_NAME",
+  hostService: "GSS_C_NT_HOSTBASED_SERVICE",
   userName: "GSS_C_NT_USER_NAME",
   noCiFlags: "GSS_KRB5_CRED_NO_CI_FLAGS_X",
   sessionKey: "GSS_C_INQ_SSPI_SESSION_KEY",

@@ -136,6 +136,30 @@ export async function withContexts(
   await body(ends, await exchange(ends));
 }
 
+/** Who a server with credentials `server` sees where a client with credentials `client` connects. */
+export async function seenAs(
+  system: ProviderSystem,
+  provider: MessageProvider,
+  client?: Credentials,
+  server?: Credentials,
+): Promise<string> {
+  let peer = "";
+  const end = (given?: Credentials) => given === undefined ? {} : { credentials: given };
+  await withContexts(system, { provider, client: end(client), server: end(server) }, (ends) => {
+    peer = ends.server.peerName;
+    assertEquals(unwrap(ends.server, wrap(ends.client, bytes("x"))), bytes("x"));
+  });
+  return peer;
+}
+
+/** Variables under which nobody has tickets or keys. */
+export function nobody(realm: Realm): Record<string, string> {
+  return {
+    KRB5CCNAME: `FILE:${realm.dir}/no-cache`,
+    KRB5_CLIENT_KTNAME: `FILE:${realm.dir}/no-keytab`,
+  };
+}
+
 /** Seals a message into a buffer of its own. */
 export function wrap(context: MessageContext, plain: Uint8Array): Uint8Array {
   return context.wrap(plain, new Uint8Array(plain.length + context.maxOverhead));

@@ -1,0 +1,201 @@
+/** negotiate() and NTLM: only where it was allowed twice, and then for what it is. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
+import { OIDS } from "../../ffi/raw/gssapi.ts";
+import type { NativeSystem } from "../../ffi/system.ts";
+import { negotiate } from "../../plugins/negotiate/mod.ts";
+import type { MessageContext, Requirements } from "../../plugins/provider.ts";
+import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
+import { withEnv } from "../support/env.ts";
+import {
+  acquire,
+  bytes,
+  includes,
+  inRealmWith,
+  PROVIDERS,
+  TARGET,
+  unwrap,
+  withContexts,
+  wrap,
+} from "../support/gss.ts";
+import { noRealm } from "../support/kerberos.ts";
+
+const places = ["x86_64", "aarch64"].map((arch) => `/usr/lib/${arch}-linux-gnu/gssntlmssp/gssntlmssp.so`);
+const skip = noRealm ?? (places.some((path) => existsSync(path)) ? null : "install gss-ntlmssp");
+
+/** NTLM serves only where mutual authentication is given up as well. */
+const UNKNOWN = { mutualAuthentication: false } as const satisfies Requirements;
+const ALLOWED = { provider: negotiate({ allowNtlm: true }), requirements: UNKNOWN };
+const PLAIN = bytes("attack at dawn");
+
+/** A machine on which NTLM has credentials that it would gladly use, with a Kerberos ticket or without. */
+function onMachine(ticket: boolean, body: (system: NativeSystem) => Promise<void>): Promise<void> {
+  return inRealmWith({}, (realm, system) => {
+    const users = join(realm.dir, "ntlm-users");
+    writeFileSync(users, "MIT:alice:Alice1234!\n");
+    const env = { NTLM_USER_FILE: users, KRB5_CLIENT_KTNAME: join(realm.dir, "none") };
+    return withEnv(env, async () => {
+      if (ticket) await realm.kinit("alice");
+      await body(system);
+    });
+  });
+}
+
+/** The first token of a client. */
+async function firstToken(
+  system: NativeSystem,
+  allowNtlm: boolean,
+  requirements: Requirements,
+): Promise<Uint8Array> {
+  using credentials = await acquire(system, "client", { provider: negotiate({ allowNtlm }), requirements });
+  const client = credentials.client({ target: TARGET });
+  try {
+    return (await client.step(null)).token!;
+  } finally {
+    client.close();
+  }
+}
+
+test(
+  "NTLM is in no token unless it was allowed and mutual authentication given up",
+  () =>
+    onMachine(true, async (system) => {
+      const cases = [[false, {}], [true, {}], [false, UNKNOWN]] as const;
+      for (const [allowNtlm, requirements] of cases) {
+        const token = await firstToken(system, allowNtlm, requirements);
+        assert(includes(token, OIDS.kerberos));
+        assert(!includes(token, OIDS.ntlmssp) && !includes(token, bytes("NTLMSSP")));
+      }
+      const offered = await firstToken(system, true, UNKNOWN);
+      assert(includes(offered, OIDS.kerberos) && includes(offered, OIDS.ntlmssp));
+    }),
+  { skip },
+);
+
+test(
+  "Without a ticket nothing is sent where NTLM is not allowed, and NTLM where it is",
+  () =>
+    onMachine(false, async (system) => {
+      for (const [allowNtlm, requirements] of [[false, UNKNOWN], [true, {}]] as const) {
+        const error = await assertRejects(
+          () => firstToken(system, allowNtlm, requirements),
+          AuthenticationError,
+        );
+        assertEquals(error.reason, "no-credentials");
+      }
+      const token = await firstToken(system, true, UNKNOWN);
+      assert(!includes(token, OIDS.kerberos) && includes(token, bytes("NTLMSSP\0")));
+    }),
+  { skip },
+);
+
+test(
+  "With a ticket Kerberos serves although NTLM was allowed",
+  () =>
+    onMachine(true, (system) =>
+      withContexts(system, ALLOWED, ({ client, server }) => {
+        assertEquals([client.attributes.mechanism, server.attributes.mechanism], ["kerberos", "kerberos"]);
+        assertEquals([server.peerName, server.requestedTarget], [
+          "alice@MIT.TEST",
+          "HTTP/localhost@MIT.TEST",
+        ]);
+      })),
+  { skip },
+);
+
+test(
+  "NTLM that was allowed on both ends connects them, and never counts as mutual",
+  () =>
+    onMachine(false, (system) =>
+      withContexts(system, ALLOWED, ({ client, server }) => {
+        for (const [end, role] of [[client, "client"], [server, "server"]] as const) {
+          const { mechanism, mutual, integrity, confidentiality } = end.attributes;
+          assertEquals([mechanism, mutual, integrity, confidentiality], ["ntlm", false, true, true]);
+          verifyAttributes(end.attributes, resolveRequirements(UNKNOWN), role, false);
+          const refusal = assertThrows(
+            () => verifyAttributes(end.attributes, resolveRequirements(), role, false),
+            SecurityRequirementError,
+          );
+          assertEquals(refusal.required, "mutualAuthentication");
+        }
+        assertEquals([client.peerName, server.requestedTarget], [TARGET, undefined]);
+        assert(/alice/i.test(server.peerName), server.peerName);
+        assertEquals(client.sessionKey(), server.sessionKey());
+      })),
+  { skip },
+);
+
+test(
+  "Over NTLM records come through sealed, both ways, and signatures hold",
+  () =>
+    onMachine(false, (system) =>
+      withContexts(system, ALLOWED, ({ client, server }) => {
+        for (const [from, to] of [[client, server], [server, client]]) {
+          for (const length of [1, 100, 65536]) {
+            const plain = new Uint8Array(length).fill(7);
+            const record = wrap(from, plain);
+            assert(length < 8 || !includes(record, plain.subarray(0, 8)));
+            assertEquals(unwrap(to, record), plain);
+            to.verify(plain, from.sign(plain));
+          }
+        }
+      })),
+  { skip },
+);
+
+const TAMPERING: {
+  readonly [what: string]: (seal: () => Uint8Array, server: MessageContext) => Uint8Array;
+} = {
+  changed: (seal) => seal().map((byte, index) => index === 20 ? byte ^ 1 : byte),
+  repeated: (seal, server) => {
+    const record = seal();
+    unwrap(server, record);
+    return record;
+  },
+  "not the next": (seal) => (seal(), seal()),
+  "cut short": (seal) => seal().subarray(0, 20),
+};
+
+for (const [what, tamper] of Object.entries(TAMPERING)) {
+  test(
+    `Over NTLM a record that is ${what} is refused`,
+    () =>
+      onMachine(false, (system) =>
+        withContexts(system, ALLOWED, ({ client, server }) => {
+          const record = tamper(() => wrap(client, PLAIN), server);
+          assertThrows(() => unwrap(server, record), ProtocolError);
+        })),
+    { skip },
+  );
+}
+
+test(
+  "A server that did not allow NTLM refuses it bare and wrapped, at the first token",
+  () =>
+    onMachine(false, async (system) => {
+      const wrapped = await firstToken(system, true, UNKNOWN);
+      const bare = wrapped.slice(findAt(wrapped, bytes("NTLMSSP\0")));
+      for (const provider of Object.values(PROVIDERS)) {
+        for (const requirements of [{}, UNKNOWN]) {
+          using credentials = await acquire(system, "server", { provider, requirements });
+          for (const token of [wrapped, bare]) {
+            const server = credentials.server({});
+            await assertRejects(() => server.step(token), AuthenticationError);
+            assertEquals(server.done, false);
+          }
+        }
+      }
+    }),
+  { skip },
+);
+
+function findAt(whole: Uint8Array, part: Uint8Array): number {
+  for (let at = 0; at + part.length <= whole.length; at++) {
+    if (part.every((byte, index) => whole[at + index] === byte)) return at;
+  }
+  throw new Error("not found");
+}
