@@ -1,0 +1,24 @@
+/**
+ * Says something to the server of `echo_server.ts`, as whoever runs it, and prints what comes back.
+ *
+ * ```sh
+ * deno run --allow-net --allow-ffi examples/echo_client.ts files.example.test 7777 hello
+ * ```
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { connect } from "@winsock/secure-sockets";
+
+const [hostname = "localhost", port = "7777", text = "hello"] = process.argv.slice(2);
+
+const conn = await connect({ hostname, port: Number(port) }); // Authenticated both ways and sealed, or it throws.
+await conn.write(new TextEncoder().encode(text));
+await conn.closeWrite();
+
+console.log(
+  `${conn.security.peer} answers, ${conn.security.encrypted ? "encrypted" : "readable by anyone"}:`,
+);
+for await (const chunk of conn.readable) console.log(new TextDecoder().decode(chunk));
+await conn.close();

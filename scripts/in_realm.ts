@@ -1,0 +1,34 @@
+/**
+ * Runs a program in a throw-away Kerberos realm in which alice has a ticket: for trying the examples without a
+ * domain.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { startRealm } from "./realm.ts";
+
+const HELP = `Usage: deno run -A scripts/in_realm.ts [program [argument...]]
+
+Starts a Kerberos realm on loopback, runs the program (default: your shell) as one
+in which alice has a ticket and the keys of host/localhost and HTTP/localhost are
+there, and ends the realm with it. The exit status is the program's.
+
+Example: deno run -A scripts/in_realm.ts deno run -A examples/echo_server.ts`;
+
+async function main([program = process.env.SHELL ?? "sh", ...args]: string[]): Promise<number> {
+  if (program === "--help") {
+    console.log(HELP);
+    return 0;
+  }
+  await using realm = await startRealm();
+  await realm.kinit("alice");
+  const child = spawn(program, args, { env: { ...process.env, ...realm.env }, stdio: "inherit" });
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.on("error", reject);
+  child.on("close", (code) => resolve(code ?? 128));
+  return await promise;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,73 @@
+/** The bench's arithmetic and its command line; what it measures it measures for real. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { fileURLToPath } from "node:url";
+import { type Measure, MEASURES } from "../../bench/measures.ts";
+import { markdown, median, rowsOf, textLine } from "../../bench/table.ts";
+import { run } from "../../scripts/process.ts";
+
+const MEASURE: Measure = {
+  name: "one",
+  titles: ["there, /s", "back, /s"],
+  requests: { C: "x", Deno: "x" },
+  targets: [{ of: "Deno", over: "C", least: 0.9 }],
+};
+const ROUNDS = {
+  C: [[100, 10], [200, 10], [50, 10]],
+  Deno: [[95, 8], [180, 9], [50, 8.9]],
+};
+
+test("the median is the middle one, or between the two in the middle", () => {
+  assertEquals(median([3, 1, 2]), 2);
+  assertEquals(median([4, 1, 2, 3]), 2.5);
+  assertEquals(median([]), null);
+});
+
+test("a ratio is the median of each round's, not the ratio of the medians", () => {
+  const [there, back] = rowsOf(MEASURE, ROUNDS);
+  assertEquals(there.medians, { C: 100, Deno: 95, Node: null, npm: null });
+  assertEquals(there.ratios, [0.95, null, null, null]);
+  assertEquals(there.met, true);
+  assertEquals(back.ratios[0], 0.89);
+  assertEquals(back.met, false);
+});
+
+test("a target that is missed, or that nobody could measure, is said to be", () => {
+  const [there, back] = rowsOf(MEASURE, ROUNDS);
+  assertEquals(there.verdicts, ["Deno >= 0.90 C: met"]);
+  assertEquals(back.verdicts, ["Deno >= 0.90 C: MISSED"]);
+  const [alone] = rowsOf(MEASURE, { Deno: ROUNDS.Deno });
+  assertEquals(alone.verdicts, ["Deno >= 0.90 C: not measured"]);
+});
+
+test("text and Markdown show the same figures", () => {
+  const rows = rowsOf(MEASURE, ROUNDS);
+  assertStringIncludes(textLine(rows[1]), "MISSED");
+  assertEquals(textLine(null).indexOf("Deno"), textLine(rows[0]).indexOf("95.0"));
+  const lines = markdown(rows).split("\n");
+  assertEquals(lines.length, 4);
+  assertEquals(new Set(lines.map((line) => line.length)).size, 1);
+  assert(/^\| back, \/s +\| +10\.0 \| +8\.9 \|/.test(lines[3]), lines[3]);
+});
+
+test("every target compares two that are measured, and every name is its own", () => {
+  for (const { name, requests, targets = [] } of MEASURES) {
+    for (const { of, over } of targets) assert(requests[of] && requests[over], name);
+  }
+  assertEquals(new Set(MEASURES.map(({ name }) => name)).size, MEASURES.length);
+});
+
+test("the command line is explained, and a wrong one ends with 2 before anything is built", async () => {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const bench = (...args: string[]) =>
+    run(Deno.execPath(), ["run", "-A", "bench/main.ts", ...args], { cwd: root, timeoutMs: 30_000 });
+  const help = await bench("--help");
+  assertEquals(help.code, 0);
+  assertStringIncludes(help.stdout, "--save");
+  for (const wrong of [["nonsense"], ["--rounds", "0"], ["--ms", "soon"], ["--bogus"]]) {
+    const { code, stderr } = await bench(...wrong);
+    assertEquals([wrong, code], [wrong, 2]);
+    assert(stderr.trim().length > 0);
+  }
+});

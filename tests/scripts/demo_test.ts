@@ -1,0 +1,136 @@
+/** The demo and the examples, run as whoever tries them runs them. */
+
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { spawn } from "node:child_process";
+import { connect } from "node:net";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { flipBit, Relay, replay } from "../../scripts/demo/relay.ts";
+import { wrap } from "../../scripts/demo/screen.ts";
+import { hexdump, longestPart } from "../../scripts/demo/wire.ts";
+import { run } from "../../scripts/process.ts";
+import { freePort, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
+
+const skip = realmUnavailable();
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function demo(...args: string[]) {
+  const env = { NO_COLOR: "1" };
+  return run(Deno.execPath(), ["run", "-A", "scripts/demo.ts", ...args], {
+    cwd: root,
+    env,
+    timeoutMs: 60_000,
+  });
+}
+
+/** Whether somebody listens on a port of 127.0.0.1. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
+    socket.on("connect", () => socket.destroy());
+  });
+}
+
+test("the demo ends well, fits a terminal of 80 columns, and leaves no KDC behind", async () => {
+  const { code, stdout, stderr } = await demo("--no-install");
+  assertEquals(code, 0, stdout + stderr);
+  assertStringIncludes(stdout, "All as it should be");
+  assertEquals(stdout.match(/^ {3}(ok|NO)\b/gm)?.filter((mark) => mark.includes("NO")), []);
+  for (const refusal of ["unknown-target", "target-not-accepted", "mechanism", "altered", "replayed"]) {
+    assertStringIncludes(stdout, `Error ${refusal}:`);
+  }
+  assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
+  assert(!stdout.includes("\x1b"));
+  const port = Number(/its KDC on 127\.0\.0\.1:(\d+)/.exec(stdout)?.[1]);
+  assertEquals(await answers(port), false);
+}, { skip });
+
+test("the demo explains itself, and refuses what it does not know", async () => {
+  const help = await demo("--help");
+  assertEquals(help.code, 0);
+  assertStringIncludes(help.stdout, "Usage: deno task demo");
+  const wrong = await demo("--bogus");
+  assertEquals(wrong.code, 1);
+  assertStringIncludes(wrong.stdout, "There is no --bogus");
+});
+
+test("the examples talk to each other with no more permission than they say", async () => {
+  await using realm = await startRealm();
+  await realm.kinit("alice");
+  const port = String(await freePort());
+  const flags = ["run", "--no-prompt", "--allow-net", "--allow-ffi"];
+  const options = { cwd: root, env: { ...realm.env, NO_COLOR: "1" } };
+  const server = spawn(Deno.execPath(), [...flags, "examples/echo_server.ts", "host/localhost", port], {
+    ...options,
+    env: { ...Deno.env.toObject(), ...options.env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => server.on("close", resolve));
+  try {
+    const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+    assertStringIncludes((await lines.next()).value ?? "", "host/localhost listens");
+    const client = [...flags, "examples/echo_client.ts", "localhost", port, "hello there"];
+    const { code, stdout, stderr } = await run(Deno.execPath(), client, { ...options, timeoutMs: 30_000 });
+    assertEquals([code, stdout, stderr], [0, "host/localhost answers, encrypted:\nhello there\n", ""]);
+    assertEquals((await lines.next()).value, "alice@MIT.TEST is here");
+  } finally {
+    server.kill("SIGKILL");
+    await ended;
+  }
+}, { skip });
+
+test("the relay passes bytes both ways, records them, and tampers with the next ones of the client alone", async () => {
+  const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const relay = await Relay.start(listener.addr.port);
+  const accepted = listener.accept();
+  const client = await connectTcp({ hostname: "127.0.0.1", port: relay.port });
+  const server = await accepted;
+  const into = new Uint8Array(16);
+  const read = async (conn: typeof client) => into.slice(0, await conn.read(into) ?? 0);
+  try {
+    await client.write(Uint8Array.of(1, 2));
+    assertEquals(await read(server), Uint8Array.of(1, 2));
+    await server.write(Uint8Array.of(3));
+    assertEquals(await read(client), Uint8Array.of(3));
+    relay.tamper(flipBit);
+    await server.write(Uint8Array.of(4));
+    assertEquals(await read(client), Uint8Array.of(4));
+    await client.write(Uint8Array.of(8, 8));
+    assertEquals(await read(server), Uint8Array.of(8, 9));
+    assertEquals(replay(Uint8Array.of(7)), [Uint8Array.of(7), Uint8Array.of(7)]);
+    await client.write(Uint8Array.of(5));
+    assertEquals(await read(server), Uint8Array.of(5));
+    assertEquals(relay.fromClient, [Uint8Array.of(1, 2), Uint8Array.of(8, 8), Uint8Array.of(5)]);
+    assertEquals(relay.fromServer, [Uint8Array.of(3), Uint8Array.of(4)]);
+  } finally {
+    client.close();
+    server.close();
+    listener.close();
+    await relay[Symbol.asyncDispose]();
+  }
+  await assertRejects(() => connectTcp({ hostname: "127.0.0.1", port: relay.port }));
+});
+
+test("a text that is on the wire is found, whole or in part", () => {
+  const wire = encode("xxquarterlyxx figures");
+  assertEquals(longestPart(wire, encode("quarterly figures")), 9);
+  assertEquals(longestPart(wire, encode("zzz")), 0);
+  assertEquals(longestPart(wire, encode("figures")), 7);
+  assertEquals(longestPart(encode("aaab"), encode("aab")), 3);
+});
+
+test("a hexdump shows offset, bytes and text, and no more lines than asked for", () => {
+  const text = "000000  00 41 7f 42                                     .A.B";
+  assertEquals(hexdump(Uint8Array.of(0, 0x41, 0x7f, 0x42), 3), text);
+  assertEquals(hexdump(new Uint8Array(100), 2).split("\n").length, 2);
+});
+
+test("a text is broken at spaces, and a word that is too long stands alone", () => {
+  assertEquals(wrap("one two three", 7), ["one two", "three"]);
+  assertEquals(wrap("a overlongword b", 4), ["a", "overlongword", "b"]);
+  assertEquals(wrap("", 4), [""]);
+});
