@@ -32,8 +32,8 @@ export interface Operation<T> {
 
 /** One socket, with one owner; closing twice is harmless. */
 export abstract class OverlappedSocket {
-  /** The system's handle, for functions that take one; it dies with the socket. */
-  readonly handle: bigint;
+  /** The system's handle. */
+  protected readonly handle: bigint;
   /** The IP version. */
   readonly version: 4 | 6;
   /** What it was made by. */
@@ -69,6 +69,12 @@ export abstract class OverlappedSocket {
     if (call.bind(this.handle, address, address.length) === 0) return;
     const code = call.WSAGetLastError();
     throw socketError("bind", code, `listen on ${describe(readAddress(address))}`);
+  }
+
+  /** The system's handle, to pass to one call at once: it dies with the socket. @throws StateError where it has. */
+  handleFor(doing: string): bigint {
+    this.live(doing);
+    return this.handle;
   }
 
   /** Sets an option. */

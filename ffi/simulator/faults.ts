@@ -52,7 +52,7 @@ const FAILURES: { readonly [fn: string]: Failure } = {
 
 /** Decides, call by call. */
 export class Faults {
-  readonly #wanted = new Map<string, number[]>();
+  readonly #wanted = new Map<string, (number | null)[]>();
   readonly #options: FaultOptions | undefined;
   #state: number;
   /** How many calls were made to fail. */
@@ -63,14 +63,14 @@ export class Faults {
     this.#state = (options?.seed ?? 0) >>> 0;
   }
 
-  /** Has the next call of `fn` fail with a code's symbolic name. */
-  failNext(fn: string, name: string): void {
+  /** Has the next call of `fn`, or one some calls later, fail with a code's symbolic name. */
+  failNext(fn: string, name: string, after: number): void {
     const code = Object.entries(WINSOCK_STATUS).find(([, entry]) => entry.name === name)?.[0];
     if (code === undefined || FAILURES[fn] === undefined) {
       throw new TypeError(`failNext() does not know ${code === undefined ? name : fn}`);
     }
     const wanted = this.#wanted.get(fn) ?? [];
-    wanted.push(Number(code));
+    wanted.push(...Array<null>(after).fill(null), Number(code));
     this.#wanted.set(fn, wanted);
   }
 
@@ -78,7 +78,8 @@ export class Faults {
   next(fn: string): { readonly code: number; readonly result: number | bigint } | null {
     const failure = FAILURES[fn];
     if (failure === undefined) return null;
-    const code = this.#wanted.get(fn)?.shift() ?? this.#draw(failure);
+    const wanted = this.#wanted.get(fn)?.shift();
+    const code = wanted === undefined ? this.#draw(failure) : wanted;
     if (code === null) return null;
     this.injected++;
     return { code, result: failure.result ?? code };

@@ -39,8 +39,12 @@ export interface SimulatedNetwork {
    * @param grants left out: all that the simulator can serve.
    */
   host(name: string, grants?: readonly Grant[]): System;
-  /** Has the next call of a function on a host fail, with a code's symbolic name such as `WSAECONNRESET`. */
-  failNext(host: string, fn: string, codeName: string): void;
+  /**
+   * Has the next call of a function on a host fail, with a code's symbolic name such as `WSAECONNRESET`.
+   *
+   * @param after how many calls are let through before; left out: none.
+   */
+  failNext(host: string, fn: string, codeName: string, after?: number): void;
   /** What all hosts still hold; all zero once every system is closed. */
   held(): Held;
   /** How many calls were made to fail. */
@@ -81,7 +85,8 @@ export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
       const backend = simulatedBackend(host.machine, librariesOf(network, host));
       return new NativeSystem({ grants }, { backend, place: PLACE });
     },
-    failNext: (host, fn, codeName) => network.host(host).machine.faults.failNext(fn, codeName),
+    failNext: (host, fn, codeName, after = 0) =>
+      network.host(host).machine.faults.failNext(fn, codeName, after),
     held() {
       const hosts = [...network.hosts];
       return {
