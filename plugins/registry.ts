@@ -74,11 +74,14 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
     if (typeof provider !== "object" || provider === null) throw new TypeError(`${at} is not a provider`);
     const { name } = provider;
     if (!isProviderName(name)) throw new TypeError(`${at}.name must be ${NAME_RULE}`);
-    if (provider.layer !== "message") {
-      throw new TypeError(`${at} ("${name}") has an unknown layer, ${JSON.stringify(provider.layer)}`);
+    const { layer } = provider;
+    if (layer !== "message" && layer !== "socket") {
+      throw new TypeError(`${at} ("${name}") has an unknown layer, ${JSON.stringify(layer)}`);
     }
-    if (typeof provider.available !== "function" || typeof provider.acquire !== "function") {
-      throw new TypeError(`${at} ("${name}") lacks available() or acquire()`);
+    const method = layer === "message" ? "acquire" : "codec";
+    const { [method]: open } = provider as unknown as Record<string, unknown>;
+    if (typeof provider.available !== "function" || typeof open !== "function") {
+      throw new TypeError(`${at} ("${name}") lacks available() or ${method}()`);
     }
     if (provider.description?.name !== name || typeof provider.description.offers !== "object") {
       throw new TypeError(`${at} ("${name}") must describe itself under the same name, with its offers`);
