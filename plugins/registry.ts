@@ -197,8 +197,10 @@ function nothingServes(requirements: ResolvedRequirements, rejected: readonly Re
   );
   const [first] = candidates;
   // Compared by name: the error may come from another copy of this package.
-  if (first && candidates.every(({ cause }) => (cause as Error | undefined)?.name === "PermissionError")) {
-    return first.cause as PermissionError;
+  const names = new Set(candidates.map(({ cause }) => (cause as Error | undefined)?.name));
+  const [only] = names;
+  if (first && names.size === 1 && (only === "PermissionError" || only === "UnsupportedPlatformError")) {
+    return first.cause as Error;
   }
   return new ProviderNotFoundError(JSON.stringify(requirements), Object.freeze([...rejected]));
 }
