@@ -48,7 +48,7 @@ export const GRANT_LIBRARIES: {
   "ipsec": { windows: [...WINSOCK, FWPUCLNT] },
   "ipsec.policy": { windows: [FWPUCLNT, UCRTBASE] },
   "sspi": { windows: [SECUR32, UCRTBASE], linux: [GSSAPI], darwin: [GSSAPI] },
-  "impersonation": { windows: [ADVAPI32, KERNEL32] },
+  "impersonation": { windows: [ADVAPI32, KERNEL32, UCRTBASE] },
   "directory.read": {},
   "directory.write": {},
 };

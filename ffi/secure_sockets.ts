@@ -11,6 +11,7 @@ import { ProtocolError } from "../errors.ts";
 import { pinned } from "./memory.ts";
 import type { OverlappedSocket } from "./overlapped_socket.ts";
 import { FWPUCLNT, SOCKET_SECURITY_QUERY_INFO } from "./raw/fwpuclnt.ts";
+import { KERNEL32 } from "./raw/kernel32.ts";
 import { WS2_32 } from "./raw/ws2_32.ts";
 import type { SocketAddress } from "./socket_address.ts";
 import { socketError } from "./status.ts";
@@ -37,11 +38,13 @@ const ADVICE: { readonly [fn: string]: { readonly [code: number]: string } } = {
 export class SecureSockets {
   readonly #call: Calls<typeof FWPUCLNT>;
   readonly #lastError: () => number;
+  readonly #closeHandle: (handle: bigint) => number;
 
   /** @throws PermissionError, UnsupportedPlatformError. */
   constructor(system: NativeSystem) {
     this.#call = system.library("ipsec", FWPUCLNT).call;
     this.#lastError = system.library("ipsec", WS2_32).call.WSAGetLastError;
+    this.#closeHandle = system.library("ipsec", KERNEL32).call.CloseHandle;
   }
 
   /**
@@ -119,6 +122,11 @@ export class SecureSockets {
     const filled = view.getUint32(0, true);
     if (filled < SOCKET_SECURITY_QUERY_INFO.size || filled > needed) throw unbelievable(filled);
     return answer.subarray(0, filled);
+  }
+
+  /** Closes the tokens of an answer; 0 is none. */
+  closeTokens(...tokens: readonly bigint[]): void {
+    for (const token of tokens) if (token !== 0n) this.#closeHandle(token);
   }
 
   #queryError(code: number): Error {

@@ -5,13 +5,11 @@
  * @module
  */
 
-import type { Calls } from "./abi.ts";
 import {
   SOCKET_INFO_CONNECTION,
   SOCKET_SECURITY_QUERY_INFO,
   SOCKET_SECURITY_QUERY_INFO_IPSEC2,
 } from "./raw/fwpuclnt.ts";
-import type { KERNEL32 } from "./raw/kernel32.ts";
 
 /** An answer. */
 export interface SecurityAnswer {
@@ -52,12 +50,4 @@ export function readAnswer(bytes: Uint8Array): SecurityAnswer {
     negotiationError: more?.NegotiationWinerr ?? 0,
     lookupContext: more?.SaLookupContext ?? NO_GUID,
   };
-}
-
-/** Closes the tokens of an answer; 0 is none. */
-export function closeTokens(
-  { userToken, machineToken }: SecurityAnswer,
-  kernel: Calls<typeof KERNEL32>,
-): void {
-  for (const token of [userToken, machineToken]) if (token !== 0n) kernel.CloseHandle(token);
 }

@@ -8,7 +8,7 @@ import { type SecureSocketError, TransportError } from "../errors.ts";
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import { TcpSocket } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
-import { nativeSystem } from "../ffi/system.ts";
+import { type NativeSystem, nativeSystem } from "../ffi/system.ts";
 import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SocketCodec } from "../plugins/provider.ts";
 import { isIpAddress } from "./check.ts";
@@ -38,7 +38,7 @@ export async function connectSecured(
       const addresses = await watch.race(winsock.resolve(settings.hostname, settings.port, "stream"));
       return await firstOf(
         addresses,
-        (address) => tryAddress(chosen, { winsock, secure, codec, computer, address, watch }),
+        (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, watch }),
       );
     } catch (error) {
       codec.close();
@@ -76,6 +76,7 @@ async function firstOf<T>(
 }
 
 interface Attempt {
+  readonly system: NativeSystem;
   readonly winsock: Winsock;
   readonly secure: SecureSockets;
   readonly codec: SocketCodec;
@@ -85,13 +86,18 @@ interface Attempt {
 }
 
 async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn> {
-  const { winsock, secure, codec, computer, address, watch } = attempt;
+  const { system, winsock, secure, codec, computer, address, watch } = attempt;
   const socket = new TcpSocket(winsock, address.version);
   try {
     applySettings(chosen, codec, secure, socket);
     secure.setPeerTarget(socket, codec.target(NO_ADDRESS, computer));
     await socket.connect(address, watch.signal);
-    return securedConnection(chosen, socket, { secure, codec, release: () => codec.close() });
+    return securedConnection(chosen, socket, {
+      system,
+      secure,
+      codec,
+      release: () => codec.close(),
+    });
   } catch (error) {
     await socket.close();
     throw error;

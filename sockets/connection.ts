@@ -8,7 +8,7 @@ import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import type { MessageCredentials, SecurityInfo } from "../plugins/provider.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
-import type { SecureConn } from "./secure_conn.ts";
+import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";
 import { type FailableWritable, readableFrom, writableTo } from "./streams.ts";
 import type { NetAddress, Wire } from "./transport.ts";
 import { WriteQueue } from "./write_queue.ts";
@@ -165,10 +165,12 @@ export class Connection implements SecureConn {
   }
 
   // deno-lint-ignore require-await -- a promise, since other layers have to ask the system
-  async querySecurity(): Promise<SecurityInfo> {
+  async querySecurity({ tokens = false }: QuerySecurityOptions = {}): Promise<QueriedSecurity> {
     this.#rejectIfOver();
+    const given = tokens ? this.#parts.security.tokens() : null;
     try {
-      return this.#parts.security.check();
+      const info = this.#parts.security.check();
+      return given ? Object.freeze({ ...info, tokens: given }) : info;
     } catch (error) {
       throw this.#fail(error);
     }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { AuthenticationError } from "../errors.ts";
+import { AuthenticationError, UnsupportedPlatformError } from "../errors.ts";
 import type {
   MessageContext,
   MessageCredentials,
@@ -14,6 +14,7 @@ import type {
 } from "../plugins/provider.ts";
 import { verifyAttributes } from "../plugins/requirements.ts";
 import { runAsClient } from "./impersonation.ts";
+import type { PeerTokens } from "./secure_conn.ts";
 import { describeSecurity, type Origin } from "./security_info.ts";
 
 /** The security of one connection, already held against what was required once. */
@@ -22,6 +23,8 @@ export interface ConnectionSecurity {
   readonly info: SecurityInfo;
   /** Asks again and holds the answer against what is required; throws where it falls short. */
   check(): SecurityInfo;
+  /** The peer's tokens, open until {@linkcode ConnectionSecurity.release} at the latest. */
+  tokens(): PeerTokens;
   /** Runs `fn` as the client. */
   impersonate<T>(fn: () => T): T;
   /** The credentials the client delegated, once; `null`: none. */
@@ -54,6 +57,15 @@ export class MessageSecurity implements ConnectionSecurity {
       );
     }
     return describeSecurity(this.#context, origin);
+  }
+
+  tokens(): never {
+    throw new UnsupportedPlatformError(
+      "This connection's provider authenticates by messages and has no tokens",
+      {
+        instead: "Use conn.security.peer, or conn.impersonate()",
+      },
+    );
   }
 
   impersonate<T>(fn: () => T): T {

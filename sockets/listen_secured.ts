@@ -44,7 +44,7 @@ export async function listenSecured(
         secure: async (accepted, { release }) => {
           const giveBack = shared.lend();
           try {
-            return securedConnection(chosen, accepted.socket, { secure, codec, release: giveBack });
+            return securedConnection(chosen, accepted.socket, { system, secure, codec, release: giveBack });
           } catch (error) {
             giveBack();
             await accepted.close();

@@ -8,15 +8,21 @@ import { ProviderTrapError, SecurityRequirementError, UnsupportedPlatformError }
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import type { TcpSocket } from "../ffi/socket.ts";
 import { readAnswer, type SecurityAnswer } from "../ffi/socket_answer.ts";
+import type { NativeSystem } from "../ffi/system.ts";
+import { PeerToken, runAs, TOKEN_ACCESS } from "../ffi/token.ts";
 import type { JsonValue, SecurityInfo, SocketCodec } from "../plugins/provider.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import { type Chosen, originOf } from "./establish.ts";
+import { runAsClient } from "./impersonation.ts";
+import type { PeerTokens } from "./secure_conn.ts";
 import { socketProvider } from "./socket_terms.ts";
 
 const NO_ADDRESS = new Uint8Array();
 
 /** What the security of a socket is asked with; it stays the caller's. */
 export interface SocketSecurityMeans {
+  /** The system they are functions of. */
+  readonly system: NativeSystem;
   /** The functions. */
   readonly secure: SecureSockets;
   /** The socket: connected, its context updated. */
@@ -32,6 +38,7 @@ export class SocketSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly #chosen: Chosen;
   readonly #means: SocketSecurityMeans;
+  readonly #tokens = new Set<PeerToken>();
 
   /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
   constructor(chosen: Chosen, means: SocketSecurityMeans) {
@@ -71,7 +78,7 @@ export class SocketSecurity implements ConnectionSecurity {
       // The query tells of packets, not of people.
       mutual: "unknown" as const,
       peer: "",
-      impersonation: "anonymous" as const,
+      impersonation: this.#mayImpersonate() ? "impersonate" : "anonymous",
       simulated,
       details,
     });
@@ -103,8 +110,8 @@ export class SocketSecurity implements ConnectionSecurity {
       );
     }
     const { impersonation } = requirements;
-    const server = this.#chosen.settings.side.role === "server";
-    if (server && (impersonation === "impersonate" || impersonation === "delegate")) {
+    const asked = impersonation === "impersonate" || impersonation === "delegate";
+    if (this.#chosen.settings.side.role === "server" && asked && info.impersonation !== "impersonate") {
       refuse(
         "impersonation",
         info.impersonation,
@@ -113,10 +120,60 @@ export class SocketSecurity implements ConnectionSecurity {
     }
   }
 
-  impersonate<T>(_fn: () => T): T {
-    throw new UnsupportedPlatformError("This connection carries no token of its client", {
-      instead: "Use an extended-mode policy that lets the server impersonate, on both ends",
-    });
+  /** Whether the system has a token of the client to act with; asked only where that is required. */
+  #mayImpersonate(): boolean {
+    const { impersonation } = this.#chosen.selection.requirements;
+    const asked = impersonation === "impersonate" || impersonation === "delegate";
+    if (this.#chosen.settings.side.role === "client" || !asked) return false;
+    const { userToken, machineToken } = this.#ask(TOKEN_ACCESS.act);
+    this.#means.secure.closeTokens(userToken, machineToken);
+    return userToken !== 0n;
+  }
+
+  tokens(): PeerTokens {
+    const { system, secure } = this.#means;
+    const { userToken, machineToken } = this.#ask(TOKEN_ACCESS.tell);
+    const open: PeerToken[] = [];
+    try {
+      const [user, computer] = [userToken, machineToken].map((handle) => {
+        if (handle === 0n) return null;
+        open.push(new PeerToken(system, handle));
+        return open[open.length - 1];
+      });
+      for (const token of open) this.#tokens.add(token);
+      return Object.freeze({ user, computer });
+    } catch (error) {
+      // The one that could not be taken over: those before it are closed by their owners.
+      secure.closeTokens(open.length === 0 && userToken !== 0n ? userToken : 0n, machineToken);
+      for (const token of open) token.close();
+      throw error;
+    }
+  }
+
+  impersonate<T>(fn: () => T): T {
+    const { role } = this.#chosen.settings.side;
+    return runAsClient({ impersonate: (inner) => this.#impersonate(inner) }, role, fn);
+  }
+
+  #impersonate<T>(fn: () => T): T {
+    const { system, secure } = this.#means;
+    const answer = this.#ask(TOKEN_ACCESS.act);
+    try {
+      if (answer.userToken === 0n) {
+        throw new UnsupportedPlatformError("The system has no token of this connection's client", {
+          instead: "Use an extended-mode policy that lets the server impersonate, on both ends",
+        });
+      }
+      return runAs(system, answer.userToken, this.#chosen.selection.requirements.impersonation, fn);
+    } finally {
+      secure.closeTokens(answer.userToken, answer.machineToken);
+    }
+  }
+
+  /** Asks with access to tokens; those in the answer are the caller's to close. */
+  #ask(access: number): SecurityAnswer {
+    const { secure, socket, codec } = this.#means;
+    return readAnswer(secure.query(socket, codec.queryTemplate(NO_ADDRESS, access)));
   }
 
   takeDelegated(): null {
@@ -124,6 +181,7 @@ export class SocketSecurity implements ConnectionSecurity {
   }
 
   release(): void {
+    for (const token of this.#tokens) token.close();
     this.#means.release();
   }
 }

@@ -7,6 +7,7 @@
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import type { TcpSocket } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
+import type { NativeSystem } from "../ffi/system.ts";
 import type { SocketCodec } from "../plugins/provider.ts";
 import { Connection } from "./connection.ts";
 import type { Chosen } from "./establish.ts";
@@ -55,6 +56,8 @@ export function toNetAddress({ hostname, port }: SocketAddress): NetAddress {
 
 /** What a secured connection is made with. */
 export interface SecuredMeans {
+  /** The system. */
+  readonly system: NativeSystem;
   /** The functions. */
   readonly secure: SecureSockets;
   /** Reads the system's answers. */

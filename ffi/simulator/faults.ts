@@ -47,6 +47,8 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   WSASetSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10056] },
   WSADeleteSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047] },
   WSAImpersonateSocketPeer: { result: ERROR, codes: [10014, 10040, 10047] },
+  ImpersonateLoggedOnUser: { result: 0, codes: [5] },
+  RevertToSelf: { result: 0, codes: [] },
   WSARevertImpersonation: { result: ERROR, codes: [10107] },
 };
 
@@ -87,6 +89,7 @@ export class Faults {
 
   #draw({ codes }: Failure): number | null {
     if (this.#options === undefined || this.#random() * 1000 >= this.#options.perThousand) return null;
+    if (codes.length === 0) return null;
     return codes[Math.floor(this.#random() * codes.length)];
   }
 

@@ -14,6 +14,7 @@ import { libcCalls } from "./libc.ts";
 import { Network, type NetworkOptions, type Traffic } from "./network.ts";
 import { secureSocketCalls } from "./secure_sockets.ts";
 import { SimulatedSocket } from "./socket.ts";
+import { accountOf, computerAccountOf, Token, tokenCalls } from "./tokens.ts";
 import { dispatchCalls, extensionCalls, winsockCalls } from "./winsock.ts";
 
 export type { FaultOptions } from "./faults.ts";
@@ -51,7 +52,7 @@ export interface SimulatedNetwork {
   readonly faultsInjected: number;
 }
 
-const GRANTS: readonly Grant[] = ["sockets", "ipsec"];
+const GRANTS: readonly Grant[] = ["sockets", "ipsec", "impersonation"];
 const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
@@ -115,7 +116,12 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     "ntdll.dll": kernel,
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
-      call: secureSocketCalls(network, host, { policy: () => null, token: () => 0n }),
+      call: secureSocketCalls(network, host, {
+        policy: () => null,
+        token: (peer, kind, access) =>
+          machine.open(new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access)),
+      }),
     },
+    "advapi32.dll": { call: tokenCalls(host, () => network.hosts) },
   };
 }
