@@ -8,6 +8,8 @@ import { ProviderTrapError, SecurityRequirementError, UnsupportedPlatformError }
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import type { TcpSocket } from "../ffi/socket.ts";
 import { readAnswer, type SecurityAnswer } from "../ffi/socket_answer.ts";
+import { Filtering } from "../ffi/filtering_engine.ts";
+import { readAssociation } from "../ffi/security_association.ts";
 import type { NativeSystem } from "../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../ffi/token.ts";
 import type { JsonValue, SecurityInfo, SocketCodec } from "../plugins/provider.ts";
@@ -38,12 +40,14 @@ export class SocketSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly #chosen: Chosen;
   readonly #means: SocketSecurityMeans;
+  readonly #filtering: Filtering;
   readonly #tokens = new Set<PeerToken>();
 
   /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
   constructor(chosen: Chosen, means: SocketSecurityMeans) {
     this.#chosen = chosen;
     this.#means = means;
+    this.#filtering = new Filtering(means.system, "ipsec");
     this.info = this.check();
   }
 
@@ -64,20 +68,27 @@ export class SocketSecurity implements ConnectionSecurity {
 
   #describe(secured: boolean, encrypted: boolean, answer: SecurityAnswer): SecurityInfo {
     const { provider, simulated, machinePolicy } = originOf(this.#chosen);
+    const read = secured ? readAssociation(this.#filtering, answer) : null;
+    const association = typeof read === "string" ? null : read;
     const details: { readonly [key: string]: JsonValue } = Object.freeze({
       machinePolicy,
-      mutual: "not told: the associations' credentials were not read",
+      association: association === null ? read ?? "none" : {
+        authentication: association.authentication,
+        mainModeCipher: association.cipher,
+        mainModeIntegrity: association.integrity,
+        lifetimeSeconds: association.lifetimeSeconds,
+      },
       ...(answer.mainModeSa === 0n ? {} : { mainModeSa: String(answer.mainModeSa) }),
       ...(answer.quickModeSa === 0n ? {} : { quickModeSa: String(answer.quickModeSa) }),
       ...(answer.negotiationError === 0 ? {} : { negotiationError: answer.negotiationError }),
-    });
+    } as { [key: string]: JsonValue });
     return Object.freeze({
       provider,
       secured,
       encrypted: secured && encrypted,
-      // The query tells of packets, not of people.
-      mutual: "unknown" as const,
-      peer: "",
+      // The query tells of packets, not of people: only the association's credentials prove an identity.
+      mutual: association === null ? "unknown" : association.mutual,
+      peer: association?.mutual ? association.peer : "",
       impersonation: this.#mayImpersonate() ? "impersonate" : "anonymous",
       simulated,
       details,

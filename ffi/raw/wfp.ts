@@ -431,7 +431,24 @@ export const IPSEC_TRANSFORM = {
   ESP_AUTH_AND_CIPHER: 4,
   ESP_AUTH_FW: 5,
 } as const;
-/** `IPSEC_AUTH_TYPE` and, for AES-GMAC, its configuration. */
+/** `IPSEC_AUTH_CONFIG` */
+export const IPSEC_AUTH_CONFIG = {
+  HMAC_SHA_1_96: 1,
+  HMAC_SHA_256_128: 2,
+  GCM_AES_128: 3,
+  GCM_AES_192: 4,
+  GCM_AES_256: 5,
+} as const;
+/** `IPSEC_CIPHER_CONFIG` */
+export const IPSEC_CIPHER_CONFIG = {
+  CBC_AES_128: 3,
+  CBC_AES_192: 4,
+  CBC_AES_256: 5,
+  GCM_AES_128: 6,
+  GCM_AES_192: 7,
+  GCM_AES_256: 8,
+} as const;
+/** `IPSEC_AUTH_TYPE` */
 export const IPSEC_AUTH = { SHA_1: 1, SHA_256: 2, AES_128: 3, AES_192: 4, AES_256: 5 } as const;
 /** `IPSEC_CIPHER_TYPE` */
 export const IPSEC_CIPHER_TYPE = { AES_128: 3, AES_192: 4, AES_256: 5 } as const;

@@ -9,6 +9,7 @@ import { isAny, parseIp, socketAddress } from "./address.ts";
 import type { Faults } from "./faults.ts";
 import { Machine } from "./machine.ts";
 import type { End, SocketSettings } from "./negotiation.ts";
+import type { KnownPolicy } from "./secure_sockets.ts";
 import type { SimulatedSocket } from "./socket.ts";
 
 /** What a simulated host is. */
@@ -52,6 +53,10 @@ export class Host {
   readonly v6: Uint8Array;
   /** Bound sockets, by kind, IP version and port. */
   readonly bound = new Map<string, SimulatedSocket>();
+  /** IPsec policies by key. */
+  readonly policies = new Map<string, KnownPolicy>();
+  /** Main-mode associations by id, as this end sees them. */
+  readonly associations = new Map<bigint, { mutual: boolean; local: string; peer: string }>();
   #nextPort = 49152;
 
   constructor(name: string, index: number, options: HostOptions, faults: Faults) {
@@ -78,6 +83,17 @@ export class Host {
   end(settings: SocketSettings | null): End {
     const { policy = "none", credentials = true, encryption = true } = this.options;
     return { settings, policy, credentials, encryption, names: this.principals };
+  }
+
+  /** The id of the association with another host that came to this; the same for the same. */
+  association(peer: Host, mutual: boolean): bigint {
+    const known = [...this.associations].find(([, each]) =>
+      each.peer === peer.principals[0] && each.mutual === mutual
+    );
+    if (known) return known[0];
+    const id = BigInt(this.associations.size + 1);
+    this.associations.set(id, { mutual, local: this.principals[0], peer: peer.principals[0] });
+    return id;
   }
 
   /** Whether an address is one of this host's. */

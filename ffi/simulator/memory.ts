@@ -8,6 +8,8 @@
 
 /** The distance between two buffers' addresses: no buffer is longer, so that no overrun reaches another. */
 const STRIDE = 32n;
+/** What the system allocates fills whole pages, as a reader of strings may rely on. */
+const PAGE = 4096;
 
 /** Addresses of buffers, and memory of the system's own. */
 export class AddressSpace {
@@ -53,7 +55,7 @@ export class AddressSpace {
 
   /** Memory of the system's own, zeroed; the other side frees it. */
   allocate(length: number): { address: bigint; bytes: Uint8Array } {
-    const bytes = new Uint8Array(new ArrayBuffer(length));
+    const bytes = new Uint8Array(new ArrayBuffer(Math.ceil(length / PAGE) * PAGE), 0, length);
     const address = this.addressOf(bytes);
     this.#own.set(address, bytes.buffer);
     return { address, bytes };

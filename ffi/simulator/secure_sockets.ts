@@ -195,7 +195,7 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     });
     if (!asked.extended) return;
     SOCKET_SECURITY_QUERY_INFO_IPSEC2.write(viewOf(info), {
-      MmSaId: secured ? 1n : 0n,
+      MmSaId: secured && peer ? host.association(peer, secured.mutual) : 0n,
       QmSaId: secured ? 1n : 0n,
       NegotiationWinerr: security.kind === "failed" ? security.winerr : 0,
       SaLookupContext: NO_GUID,

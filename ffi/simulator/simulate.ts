@@ -8,6 +8,7 @@
 import { simulatedBackend } from "./backend.ts";
 import type { Grant } from "../permissions.ts";
 import { NativeSystem, type System } from "../system.ts";
+import { filteringCalls } from "./filtering.ts";
 import type { Host } from "./host.ts";
 import { kernelCalls } from "./machine.ts";
 import { libcCalls } from "./libc.ts";
@@ -52,7 +53,7 @@ export interface SimulatedNetwork {
   readonly faultsInjected: number;
 }
 
-const GRANTS: readonly Grant[] = ["sockets", "ipsec", "impersonation"];
+const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
 const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
@@ -116,11 +117,14 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     "ntdll.dll": kernel,
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
-      call: secureSocketCalls(network, host, {
-        policy: () => null,
-        token: (peer, kind, access) =>
-          machine.open(new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access)),
-      }),
+      call: {
+        ...filteringCalls(host),
+        ...secureSocketCalls(network, host, {
+          policy: (key) => host.policies.get(key) ?? null,
+          token: (peer, kind, access) =>
+            machine.open(new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access)),
+        }),
+      },
     },
     "advapi32.dll": { call: tokenCalls(host, () => network.hosts) },
   };

@@ -48,3 +48,18 @@ typedef struct {
 #ifndef FWPM_SESSION_FLAG_DYNAMIC
 #define FWPM_SESSION_FLAG_DYNAMIC 0x00000001
 #endif
+
+/* MicrosoftDocs/sdk-api: .../ipsectypes/ns-ipsectypes-ipsec_auth_transform_id0.md, ..._cipher_transform_id0.md */
+#ifndef IPSEC_AUTH_CONFIG_HMAC_SHA_1_96
+#define IPSEC_AUTH_CONFIG_HMAC_SHA_1_96 1
+#define IPSEC_AUTH_CONFIG_HMAC_SHA_256_128 2
+#define IPSEC_AUTH_CONFIG_GCM_AES_128 3
+#define IPSEC_AUTH_CONFIG_GCM_AES_192 4
+#define IPSEC_AUTH_CONFIG_GCM_AES_256 5
+#define IPSEC_CIPHER_CONFIG_CBC_AES_128 3
+#define IPSEC_CIPHER_CONFIG_CBC_AES_192 4
+#define IPSEC_CIPHER_CONFIG_CBC_AES_256 5
+#define IPSEC_CIPHER_CONFIG_GCM_AES_128 6
+#define IPSEC_CIPHER_CONFIG_GCM_AES_192 7
+#define IPSEC_CIPHER_CONFIG_GCM_AES_256 8
+#endif
