@@ -24,9 +24,12 @@ export interface SocketWorld {
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** Waits until nothing is held any more: a closed system lets go of its port when the system does. */
-export async function settled(): Promise<{ [kind: string]: number }> {
-  for (let turn = 0; turn < 200 && Object.keys(liveHandles()).length > 0; turn++) {
+/** Waits until no more is held than `expected`: a closed system lets go of its port when the system does. */
+export async function settled(
+  expected: { [kind: string]: number } = {},
+): Promise<{ [kind: string]: number }> {
+  const kinds = Object.keys(expected).length;
+  for (let turn = 0; turn < 200 && Object.keys(liveHandles()).length > kinds; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   return liveHandles();
