@@ -24,6 +24,17 @@ export { openSystem } from "./ffi/system.ts";
 export type { System, SystemAvailability, SystemCapabilities, SystemOptions } from "./ffi/system.ts";
 export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
 export type { MachinePolicyText } from "./ffi/machine_policy.ts";
+export { ipsecPolicy } from "./ffi/ipsec_policy.ts";
+export type {
+  ExtendedModePolicy,
+  IpsecAuthentication,
+  IpsecPolicy,
+  IpsecPolicyOptions,
+  MainModePolicy,
+  QuickModePolicy,
+} from "./ffi/ipsec_policy.ts";
+export { ipsec } from "./plugins/ipsec/mod.ts";
+export type { IpsecOptions } from "./plugins/ipsec/mod.ts";
 export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";
 export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
 export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";

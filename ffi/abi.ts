@@ -96,6 +96,8 @@ export interface Library<L extends LibrarySpec = LibrarySpec> {
 export interface Backend {
   /** The runtime. */
   readonly runtime: "deno" | "node";
+  /** True where nothing native is called and nothing is really secured. */
+  readonly simulated?: true;
   /** Whether the runtime's permissions let the file be opened; never prompts. */
   permits(path: string): boolean;
   /** Opens the file at an absolute path and binds the table's functions; throws what the runtime throws. */

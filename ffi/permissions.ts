@@ -6,10 +6,16 @@
 
 import { PermissionError, UnsupportedPlatformError } from "../errors.ts";
 import type { LibraryOs, LibrarySpec } from "./abi.ts";
-import { ADVAPI32, KERNEL32 } from "./raw/advapi32.ts";
+import { ADVAPI32 } from "./raw/advapi32.ts";
+import { FWPUCLNT } from "./raw/fwpuclnt.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
+import { KERNEL32 } from "./raw/kernel32.ts";
+import { MSWSOCK } from "./raw/mswsock.ts";
+import { NTDLL } from "./raw/ntdll.ts";
+import { OLEAUT32 } from "./raw/oleaut32.ts";
 import { SECUR32 } from "./raw/secur32.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
+import { WS2_32 } from "./raw/ws2_32.ts";
 
 /** Something a `System` may be opened for. */
 export type Grant =
@@ -31,15 +37,18 @@ export interface Place {
   readonly systemDirectory: string;
 }
 
+/** What overlapped sockets on a completion port need. */
+const WINSOCK: readonly LibrarySpec[] = [WS2_32, MSWSOCK, KERNEL32, NTDLL, OLEAUT32, UCRTBASE];
+
 /** The libraries each grant opens, by operating system; a system that is left out cannot serve the grant. */
 export const GRANT_LIBRARIES: {
   readonly [G in Grant]: { readonly [os in LibraryOs]?: readonly LibrarySpec[] };
 } = {
-  "sockets": { linux: [], darwin: [] },
-  "ipsec": {},
-  "ipsec.policy": {},
+  "sockets": { windows: WINSOCK, linux: [], darwin: [] },
+  "ipsec": { windows: [...WINSOCK, FWPUCLNT] },
+  "ipsec.policy": { windows: [FWPUCLNT, UCRTBASE] },
   "sspi": { windows: [SECUR32, UCRTBASE], linux: [GSSAPI], darwin: [GSSAPI] },
-  "impersonation": { windows: [ADVAPI32, KERNEL32] },
+  "impersonation": { windows: [ADVAPI32, KERNEL32, UCRTBASE] },
   "directory.read": {},
   "directory.write": {},
 };

@@ -81,6 +81,8 @@ export interface System extends Disposable {
 export interface SystemSeams {
   /** The backend; default: the runtime's. */
   backend?: Backend;
+  /** Where libraries are looked for; default: this machine. */
+  place?: Place;
   /** Where the machine policy stands; default: the operating system's place for it. */
   machinePolicyPath?: string;
   /** Called whenever the last holder of native memory has let go. */
@@ -110,7 +112,7 @@ export class NativeSystem implements System {
         `systemDirectory must be an absolute path such as C:\\Windows\\System32, not ${directory}`,
       );
     }
-    this.place = currentPlace(directory);
+    this.place = seams.place ?? currentPlace(directory);
     this.#backend = seams.backend ?? (currentRuntime() === "deno" ? denoBackend() : koffiBackend());
     this.seams = seams;
   }
@@ -152,7 +154,7 @@ export class NativeSystem implements System {
     return this.#capabilities ??= {
       os: this.place.os,
       runtime: this.#backend.runtime,
-      simulated: false,
+      simulated: this.#backend.simulated ?? false,
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
       machinePolicy: readMachinePolicy(

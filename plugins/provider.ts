@@ -4,6 +4,9 @@
  * A provider of layer `message` exchanges tokens until both ends are authenticated and then wraps each record;
  * the library carries the tokens and records over any byte stream with the framing of [MS-NNS].
  *
+ * A provider of layer `socket` has the operating system secure the socket itself: it turns requirements into the
+ * bytes of the system's calls, and the system's answer into what is known of the connection.
+ *
  * @module
  */
 
@@ -266,8 +269,58 @@ export interface MessageProvider {
   acquire(options: AcquireOptions): Promise<MessageCredentials>;
 }
 
+/** Who a socket's settings are for. The password itself is appended by the library: no password enters a codec. */
+export interface SettingsIdentity {
+  /** The user's name; empty: whoever runs the process. */
+  readonly username: string;
+  /** The user's domain; may be empty. */
+  readonly domain: string;
+  /** How many bytes of password (UTF-16) will be appended. */
+  readonly passwordBytes: number;
+}
+
+/** What a codec reads from the system's answer. The library holds it against the answer itself. */
+export interface SocketAnswer {
+  /** Every byte is at least protected against change. */
+  readonly secured: boolean;
+  /** Every byte is encrypted. */
+  readonly encrypted: boolean;
+  /** Each end has proved its identity to the other. */
+  readonly mutual: boolean | "unknown";
+}
+
+/** Between requirements and the bytes of the system's socket security calls; pure. All results are copies. */
+export interface SocketCodec extends Disposable {
+  /** The settings structure, complete but for the password at its end. */
+  settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
+  /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
+  target(peerAddress: Uint8Array, target: string): Uint8Array;
+  /** The template of a query. */
+  queryTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array;
+  /** Reads what the system answered to a query. */
+  queryAnswer(answer: Uint8Array): SocketAnswer;
+  /** Drops it; closing twice is harmless. */
+  close(): void;
+}
+
+/** A provider that has the operating system secure the socket itself. */
+export interface SocketProvider {
+  /** Always `"socket"`. */
+  readonly layer: "socket";
+  /** The provider's name, as policies and requirements spell it. */
+  readonly name: string;
+  /** How it presents itself. */
+  readonly description: ProviderDescription;
+  /** True where the application allowed clear text: only then may a socket be opened that could send it. */
+  readonly allowInsecure: boolean;
+  /** Whether it can work here; never throws, never prompts. */
+  available(capabilities: Capabilities): Availability;
+  /** A codec for one connection, or for one listener and all it accepts; the caller closes it. */
+  codec(): Promise<SocketCodec>;
+}
+
 /** A provider of any layer. */
-export type Provider = MessageProvider;
+export type Provider = MessageProvider | SocketProvider;
 
 /** What is known of a connection's security, verified. */
 export interface SecurityInfo {

@@ -74,11 +74,14 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
     if (typeof provider !== "object" || provider === null) throw new TypeError(`${at} is not a provider`);
     const { name } = provider;
     if (!isProviderName(name)) throw new TypeError(`${at}.name must be ${NAME_RULE}`);
-    if (provider.layer !== "message") {
-      throw new TypeError(`${at} ("${name}") has an unknown layer, ${JSON.stringify(provider.layer)}`);
+    const { layer } = provider;
+    if (layer !== "message" && layer !== "socket") {
+      throw new TypeError(`${at} ("${name}") has an unknown layer, ${JSON.stringify(layer)}`);
     }
-    if (typeof provider.available !== "function" || typeof provider.acquire !== "function") {
-      throw new TypeError(`${at} ("${name}") lacks available() or acquire()`);
+    const method = layer === "message" ? "acquire" : "codec";
+    const { [method]: open } = provider as unknown as Record<string, unknown>;
+    if (typeof provider.available !== "function" || typeof open !== "function") {
+      throw new TypeError(`${at} ("${name}") lacks available() or ${method}()`);
     }
     if (provider.description?.name !== name || typeof provider.description.offers !== "object") {
       throw new TypeError(`${at} ("${name}") must describe itself under the same name, with its offers`);
@@ -194,8 +197,10 @@ function nothingServes(requirements: ResolvedRequirements, rejected: readonly Re
   );
   const [first] = candidates;
   // Compared by name: the error may come from another copy of this package.
-  if (first && candidates.every(({ cause }) => (cause as Error | undefined)?.name === "PermissionError")) {
-    return first.cause as PermissionError;
+  const names = new Set(candidates.map(({ cause }) => (cause as Error | undefined)?.name));
+  const [only] = names;
+  if (first && names.size === 1 && (only === "PermissionError" || only === "UnsupportedPlatformError")) {
+    return first.cause as Error;
   }
   return new ProviderNotFoundError(JSON.stringify(requirements), Object.freeze([...rejected]));
 }

@@ -5,6 +5,7 @@
  */
 
 import { connectTcp, type TcpTransport } from "../ffi/transport/mod.ts";
+import { connectSecured } from "./connect_secured.ts";
 import { acquire, choose, establish } from "./establish.ts";
 import type { ConnectOptions } from "./options.ts";
 import { readConnectOptions } from "./read_options.ts";
@@ -17,6 +18,10 @@ import { Watch } from "./watch.ts";
  *
  * The server is known by `target`, by default `host/` and the hostname as typed; DNS is never asked for another
  * name. Credentials are acquired first, so that nothing is sent where there are none.
+ *
+ * A provider of the socket layer has the system secure the socket itself: the peer is then known by `computer`, by
+ * default `host/` and the hostname as typed, and the connection is handed out only after the system has told that it
+ * is secured as required.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.
  * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.
@@ -39,6 +44,7 @@ export async function connect(options: ConnectOptions): Promise<SecureConn> {
   const watch = new Watch(settings.signal, "Connecting", settings.timeoutMs);
   try {
     const chosen = choose(settings);
+    if (chosen.selection.provider.layer === "socket") return await connectSecured(settings, chosen, watch);
     const credentials = await acquire(chosen, watch);
     const release = () => credentials.close();
     const { hostname, port } = settings;

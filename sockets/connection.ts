@@ -4,18 +4,11 @@
  * @module
  */
 
-import { AuthenticationError, StateError, UnsupportedPlatformError } from "../errors.ts";
-import type {
-  MessageContext,
-  MessageCredentials,
-  ResolvedRequirements,
-  SecurityInfo,
-} from "../plugins/provider.ts";
-import { verifyAttributes } from "../plugins/requirements.ts";
-import { runAsClient } from "./impersonation.ts";
+import { StateError, UnsupportedPlatformError } from "../errors.ts";
+import type { MessageCredentials, SecurityInfo } from "../plugins/provider.ts";
+import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
-import type { SecureConn } from "./secure_conn.ts";
-import { describeSecurity, type Origin } from "./security_info.ts";
+import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";
 import { type FailableWritable, readableFrom, writableTo } from "./streams.ts";
 import type { NetAddress, Wire } from "./transport.ts";
 import { WriteQueue } from "./write_queue.ts";
@@ -27,21 +20,13 @@ const MAX_CHUNK = 64 * 1024;
 export interface ConnectionParts {
   /** The transport underneath. */
   readonly wire: Wire;
-  /** The context, done and verified. */
-  readonly context: MessageContext;
+  /** What secures it, verified. */
+  readonly security: ConnectionSecurity;
   /** The records between the two. */
   readonly records: Records;
-  /** Which end this is. */
-  readonly role: "client" | "server";
-  /** What the connection must be. */
-  readonly requirements: ResolvedRequirements;
-  /** Whether channel bindings were given. */
-  readonly channelBindings: boolean;
-  /** Who serves it. */
-  readonly origin: Origin;
 }
 
-/** An authenticated connection over a message-layer provider. */
+/** An authenticated connection, whichever layer secures it. */
 export class Connection implements SecureConn {
   readonly localAddr: NetAddress | null;
   readonly remoteAddr: NetAddress | null;
@@ -66,7 +51,7 @@ export class Connection implements SecureConn {
     this.#parts = parts;
     this.localAddr = parts.wire.localAddr;
     this.remoteAddr = parts.wire.remoteAddr;
-    this.security = describeSecurity(parts.context, parts.origin);
+    this.security = parts.security.info;
   }
 
   get endOfStream(): "unauthenticated" | null {
@@ -180,18 +165,12 @@ export class Connection implements SecureConn {
   }
 
   // deno-lint-ignore require-await -- a promise, since other layers have to ask the system
-  async querySecurity(): Promise<SecurityInfo> {
+  async querySecurity({ tokens = false }: QuerySecurityOptions = {}): Promise<QueriedSecurity> {
     this.#rejectIfOver();
-    const { context, requirements, role, channelBindings, origin } = this.#parts;
+    const given = tokens ? this.#parts.security.tokens() : null;
     try {
-      verifyAttributes(context.attributes, requirements, role, channelBindings);
-      if (context.expiresAt && context.expiresAt.getTime() <= Date.now()) {
-        throw new AuthenticationError(
-          "context-expired",
-          "The connection's authentication has run out; connect again",
-        );
-      }
-      return describeSecurity(context, origin);
+      const info = this.#parts.security.check();
+      return given ? Object.freeze({ ...info, tokens: given }) : info;
     } catch (error) {
       throw this.#fail(error);
     }
@@ -199,7 +178,7 @@ export class Connection implements SecureConn {
 
   takeDelegated(): MessageCredentials | null {
     this.#rejectIfOver();
-    return this.#parts.context.takeDelegated?.() ?? null;
+    return this.#parts.security.takeDelegated();
   }
 
   impersonate<T>(fn: () => T): T {
@@ -207,7 +186,7 @@ export class Connection implements SecureConn {
     const nested = this.#impersonating;
     this.#impersonating = true;
     try {
-      return runAsClient(this.#parts.context, this.#parts.role, fn);
+      return this.#parts.security.impersonate(fn);
     } finally {
       this.#impersonating = nested;
       if (this.#over && !nested) this.#releaseContext();
@@ -254,7 +233,7 @@ export class Connection implements SecureConn {
   #releaseContext(): void {
     this.#parts.records.wipe();
     try {
-      this.#parts.context.close();
+      this.#parts.security.release();
     } catch (error) {
       // For whoever awaits close(); never instead of the failure that led here.
       this.#closing = Promise.reject(error);

@@ -7,10 +7,12 @@
 import type { MessageCredentials } from "../plugins/provider.ts";
 import type { Selection } from "../plugins/registry.ts";
 import { Connection } from "./connection.ts";
+import { MessageSecurity } from "./connection_security.ts";
 import { Handshake } from "./handshake.ts";
 import type { Settings } from "./read_options.ts";
 import { openRecords } from "./records.ts";
 import type { SecureConn } from "./secure_conn.ts";
+import type { Origin } from "./security_info.ts";
 import type { Wire } from "./transport.ts";
 import type { Watch } from "./watch.ts";
 import { WireReader } from "./wire_reader.ts";
@@ -32,11 +34,30 @@ export function choose(settings: Settings): Chosen {
   return { settings, selection, simulated: capabilities.simulated };
 }
 
+/** Chooses a provider that works over a transport which is there already. */
+export function chooseForTransport(settings: Settings): Chosen {
+  const reason = "it secures sockets that the library opens itself: use connect() or listen()";
+  const capabilities = { ...settings.system.capabilities(), ipsec: { available: false, reason } as const };
+  const selection = settings.registry.select(settings.requirements, capabilities);
+  return { settings, selection, simulated: capabilities.simulated };
+}
+
+/** Who serves what was chosen, and on what ground. */
+export function originOf({ selection, simulated }: Chosen): Origin {
+  return { provider: selection.provider.name, simulated, machinePolicy: selection.machinePolicy.state };
+}
+
 /** Acquires credentials; those that come after an abort are closed at once. */
 export async function acquire({ settings, selection }: Chosen, watch: Watch): Promise<MessageCredentials> {
   watch.signal.throwIfAborted();
   const { credentials, side, system } = settings;
-  const acquired = selection.provider.acquire({
+  const { provider } = selection;
+  if (provider.layer !== "message") {
+    throw new TypeError(
+      `the provider "${provider.name}" is of layer ${provider.layer}; it has no credentials`,
+    );
+  }
+  const acquired = provider.acquire({
     role: side.role,
     system,
     requirements: selection.requirements,
@@ -67,7 +88,7 @@ export interface EstablishMeans {
  * cannot be taken back, so that the release follows when it ends.
  */
 export async function establish(chosen: Chosen, means: EstablishMeans): Promise<SecureConn> {
-  const { settings, selection, simulated } = chosen;
+  const { settings, selection } = chosen;
   const { wire, release } = means;
   const { requirements } = selection;
   const { side, channelBindings } = settings;
@@ -77,19 +98,13 @@ export async function establish(chosen: Chosen, means: EstablishMeans): Promise<
   try {
     const context = await handshake.run();
     try {
-      return new Connection({
-        wire,
-        context,
-        records: openRecords(context, wire, reader),
+      const security = new MessageSecurity(context, {
         role: side.role,
         requirements,
         channelBindings: channelBindings !== undefined,
-        origin: {
-          provider: selection.provider.name,
-          simulated,
-          machinePolicy: selection.machinePolicy.state,
-        },
+        origin: originOf(chosen),
       });
+      return new Connection({ wire, security, records: openRecords(context, wire, reader) });
     } catch (error) {
       context.close();
       throw error;

@@ -8,7 +8,11 @@ import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import type { MessageContext } from "../plugins/provider.ts";
 
 /** Runs `fn` as the client of `context`; see `SecureConn.impersonate`. */
-export function runAsClient<T>(context: MessageContext, role: "client" | "server", fn: () => T): T {
+export function runAsClient<T>(
+  context: Pick<MessageContext, "impersonate">,
+  role: "client" | "server",
+  fn: () => T,
+): T {
   // Async functions and generators would run on after the impersonation has ended.
   if (typeof fn !== "function" || Object.prototype.toString.call(fn) !== "[object Function]") {
     throw new TypeError("fn must be a synchronous function: the impersonation ends when it returns");

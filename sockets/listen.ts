@@ -4,12 +4,15 @@
  * @module
  */
 
-import { listenTcp } from "../ffi/transport/mod.ts";
-import { acquire, choose } from "./establish.ts";
+import { listenTcp, type TcpListener, type TcpTransport } from "../ffi/transport/mod.ts";
+import type { MessageCredentials } from "../plugins/provider.ts";
+import { acquire, choose, type Chosen, establish } from "./establish.ts";
+import { listenSecured } from "./listen_secured.ts";
 import { Listener } from "./listener.ts";
 import type { ListenOptions } from "./options.ts";
-import { readListenOptions } from "./read_options.ts";
+import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
+import { openWire } from "./transport.ts";
 import { Watch } from "./watch.ts";
 
 /**
@@ -41,10 +44,11 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
   const watch = new Watch(settings.signal, "Listening");
   try {
     const chosen = choose(settings);
+    if (chosen.selection.provider.layer === "socket") return await listenSecured(settings, chosen, watch);
     const credentials = await acquire(chosen, watch);
     try {
       const tcp = await watch.race(listenTcp(settings), (late) => late.close());
-      return new Listener(tcp, { ...settings, chosen, credentials });
+      return listenOver(tcp, settings, chosen, credentials);
     } catch (error) {
       credentials.close();
       throw error;
@@ -52,4 +56,18 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
   } finally {
     watch.end();
   }
+}
+
+/** Accepts from `tcp` and authenticates by messages; `tcp` and the credentials become the listener's. */
+export function listenOver(
+  tcp: TcpListener,
+  settings: ListenSettings,
+  chosen: Chosen,
+  credentials: MessageCredentials,
+): Listener<TcpTransport> {
+  return new Listener(tcp, {
+    ...settings,
+    secure: (transport, means) => establish(chosen, { wire: openWire(transport), credentials, ...means }),
+    release: () => credentials.close(),
+  });
 }

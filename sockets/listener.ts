@@ -5,15 +5,12 @@
  */
 
 import { StateError } from "../errors.ts";
-import type { TcpListener, TcpTransport } from "../ffi/transport/mod.ts";
-import type { MessageCredentials } from "../plugins/provider.ts";
-import { type Chosen, establish } from "./establish.ts";
 import { FailureLog } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { SecureListener } from "./secure_listener.ts";
-import { type NetAddress, openWire } from "./transport.ts";
+import type { NetAddress } from "./transport.ts";
 import { Watch } from "./watch.ts";
 
 /** No peer is dropped for a newcomer before it had this long: a burst of honest clients must not push itself out. */
@@ -21,13 +18,41 @@ const GRACE_MS = 100;
 /** How long to wait after the first failed accept, and at most; doubled between. */
 const BACKOFF_MS = { first: 5, most: 1000 };
 
-/** What a listener works with; the credentials become its own. */
-export interface ListenerSettings
+/** Something that was accepted and is not secured yet. */
+export interface Accepted {
+  /** The peer. */
+  readonly remoteAddr: NetAddress;
+  /** Closes it. */
+  close(): unknown;
+}
+
+/** Where connections come from. */
+export interface Acceptor<T extends Accepted> {
+  /** Where it listens. */
+  readonly addr: NetAddress;
+  /** The next one. A rejection does not end the listening unless it was closed. */
+  accept(): Promise<T>;
+  /** Stops; a waiting accept is rejected. */
+  close(): unknown;
+}
+
+/** What one handshake may use and must tell. */
+export interface AttemptMeans {
+  /** The limit over every wait. */
+  readonly watch: Watch;
+  /** To be called once nothing that the listener lent is in use any more. */
+  readonly release: () => void;
+  /** To be called whenever the handshake begins, and stops, waiting for its peer. */
+  readonly onWaiting: (waiting: boolean) => void;
+}
+
+/** What a listener works with. */
+export interface ListenerSettings<T extends Accepted>
   extends Pick<ListenSettings, "maxHandshakes" | "timeoutMs" | "onHandshakeError" | "signal"> {
-  /** The provider and what it must give. */
-  readonly chosen: Chosen;
-  /** Who the server is. */
-  readonly credentials: MessageCredentials;
+  /** Makes a connection of what was accepted; where it rejects, that is closed. */
+  readonly secure: (accepted: T, means: AttemptMeans) => Promise<SecureConn>;
+  /** Called once, when no handshake needs what they share. */
+  readonly release: () => void;
 }
 
 interface Attempt {
@@ -41,11 +66,11 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** Accepts from `tcp`, which becomes its own, until it is closed. */
-export class Listener implements SecureListener {
+/** Accepts from an acceptor, which becomes its own, until it is closed. */
+export class Listener<T extends Accepted> implements SecureListener {
   readonly addr: NetAddress;
-  readonly #tcp: TcpListener;
-  readonly #settings: ListenerSettings;
+  readonly #acceptor: Acceptor<T>;
+  readonly #settings: ListenerSettings<T>;
   readonly #log = new FailureLog();
   readonly #attempts = new Set<Attempt>();
   readonly #busy = new Set<Promise<void>>();
@@ -56,9 +81,9 @@ export class Listener implements SecureListener {
   #closing: Promise<void> | null = null;
   #wake: () => void = () => {};
 
-  constructor(tcp: TcpListener, settings: ListenerSettings) {
-    this.addr = tcp.addr;
-    this.#tcp = tcp;
+  constructor(acceptor: Acceptor<T>, settings: ListenerSettings<T>) {
+    this.addr = acceptor.addr;
+    this.#acceptor = acceptor;
     this.#settings = settings;
     this.#track(this.#acceptAll());
     if (settings.signal?.aborted) this.#onAbort();
@@ -99,9 +124,9 @@ export class Listener implements SecureListener {
         await this.#sleep();
         continue;
       }
-      let transport: TcpTransport;
+      let accepted: T;
       try {
-        transport = await this.#tcp.accept();
+        accepted = await this.#acceptor.accept();
         backoff = BACKOFF_MS.first;
       } catch (error) {
         // Out of file descriptors, or the peer was gone again: neither ends the listening.
@@ -112,8 +137,8 @@ export class Listener implements SecureListener {
         continue;
       }
       await this.#makePlace();
-      if (this.#over) return transport.close();
-      this.#track(this.#attempt(transport));
+      if (this.#over) return void accepted.close();
+      this.#track(this.#attempt(accepted));
     }
   }
 
@@ -137,9 +162,9 @@ export class Listener implements SecureListener {
     }
   }
 
-  async #attempt(transport: TcpTransport): Promise<void> {
-    const { chosen, credentials, timeoutMs } = this.#settings;
-    const { remoteAddr } = transport;
+  async #attempt(accepted: T): Promise<void> {
+    const { secure, timeoutMs } = this.#settings;
+    const { remoteAddr } = accepted;
     const watch = new Watch(undefined, "The handshake", timeoutMs);
     const attempt: Attempt = { watch, waitsSince: Infinity };
     this.#attempts.add(attempt);
@@ -150,8 +175,7 @@ export class Listener implements SecureListener {
     let release!: () => void;
     const released = new Promise<void>((resolve) => release = resolve);
     try {
-      const wire = openWire(transport);
-      this.#deliver(await establish(chosen, { wire, watch, credentials, release, onWaiting }));
+      this.#deliver(await secure(accepted, { watch, release, onWaiting }));
     } catch (error) {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
@@ -208,13 +232,14 @@ export class Listener implements SecureListener {
   async #release(error: unknown): Promise<void> {
     this.#over = { error };
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
-    this.#tcp.close();
+    const closed = this.#acceptor.close();
     this.#wake();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     for (const { watch } of this.#attempts) watch.abort(error);
     await Promise.all(this.#ready.splice(0).map((conn) => conn.close()));
     await Promise.all(this.#busy);
-    this.#settings.credentials.close();
+    await closed;
+    this.#settings.release();
     this.#log.flush();
   }
 }

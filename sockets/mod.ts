@@ -16,7 +16,14 @@ export type {
   ServerOptions,
 } from "./options.ts";
 export { secure } from "./secure.ts";
-export type { SecureConn } from "./secure_conn.ts";
+export type {
+  PeerAccount,
+  PeerToken,
+  PeerTokens,
+  QueriedSecurity,
+  QuerySecurityOptions,
+  SecureConn,
+} from "./secure_conn.ts";
 export type { SecureListener } from "./secure_listener.ts";
 export type {
   ByteTransport,

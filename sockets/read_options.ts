@@ -41,7 +41,12 @@ const MAX_HANDSHAKES = 65_536;
 /** What every connection needs. */
 export interface Settings {
   /** The end this is, and the names that go with it. */
-  readonly side: { readonly role: "client"; readonly target: string } | {
+  readonly side: {
+    readonly role: "client";
+    readonly target: string;
+    /** The principal of the peer's computer, where it was given. */
+    readonly computer?: string;
+  } | {
     readonly role: "server";
     readonly acceptedTargets?: readonly string[];
   };
@@ -127,7 +132,12 @@ function readClient(options: Omit<ConnectOptions, "hostname" | "port">, target: 
     throw new TypeError("options.computer must be the name of the peer computer's principal");
   }
   const timeoutMs = checkTimeout(options.timeoutMs, "options.timeoutMs", DEFAULT_CONNECT_MS);
-  return { ...readCommon(options), side: { role: "client", target }, timeoutMs };
+  const { computer } = options;
+  return {
+    ...readCommon(options),
+    side: { role: "client", target, ...(computer === undefined ? {} : { computer }) },
+    timeoutMs,
+  };
 }
 
 function readServer(options: Omit<ListenOptions, "port">): Settings {

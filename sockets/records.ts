@@ -36,6 +36,12 @@ export function openRecords(context: MessageContext, wire: Wire, reader: WireRea
     : new BareBytes(wire, reader);
 }
 
+/** The bytes of a connection that the system itself protects. */
+export function openBytes(wire: Wire, reader: WireReader): Records {
+  reader.readAhead();
+  return new BareBytes(wire, reader);
+}
+
 class SealedRecords implements Records {
   failure: unknown;
   readonly #context: MessageContext;

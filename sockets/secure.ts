@@ -4,7 +4,7 @@
  * @module
  */
 
-import { acquire, choose, establish } from "./establish.ts";
+import { acquire, chooseForTransport, establish } from "./establish.ts";
 import type { SecureOptions } from "./options.ts";
 import { readSecureOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
@@ -41,7 +41,7 @@ export async function secure(transport: Transport, options: SecureOptions): Prom
   const wire = openWire(transport);
   const watch = new Watch(settings.signal, "The handshake", settings.timeoutMs);
   try {
-    const chosen = choose(settings);
+    const chosen = chooseForTransport(settings);
     const credentials = await acquire(chosen, watch);
     return await establish(chosen, { wire, watch, credentials, release: () => credentials.close() });
   } catch (error) {

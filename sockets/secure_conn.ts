@@ -7,6 +7,48 @@
 import type { MessageCredentials, SecurityInfo } from "../plugins/provider.ts";
 import type { NetAddress } from "./transport.ts";
 
+/** Options of {@linkcode SecureConn.querySecurity}. */
+export interface QuerySecurityOptions {
+  /** Asks for the peer's access tokens too. Only for providers of the socket layer, with the grant `impersonation`. */
+  readonly tokens?: boolean;
+}
+
+/** What {@linkcode SecureConn.querySecurity} tells. */
+export interface QueriedSecurity extends SecurityInfo {
+  /** The peer's tokens, where they were asked for. */
+  readonly tokens?: PeerTokens;
+}
+
+/** An account or a group. */
+export interface PeerAccount {
+  /** The security identifier: `S-1-5-21-…`. */
+  readonly sid: string;
+  /** The domain or computer it belongs to; empty where nobody knows the SID. */
+  readonly domain: string;
+  /** Its name; empty where nobody knows the SID. */
+  readonly name: string;
+}
+
+/** An access token of the peer. Closed with the connection at the latest; closing it before is harmless. */
+export interface PeerToken extends Disposable {
+  /** The account. */
+  readonly account: PeerAccount;
+  /** The groups it belongs to. */
+  readonly groups: readonly PeerAccount[];
+  /** Whether a group (a SID, or `DOMAIN\\name`) counts for it in access checks. */
+  isMember(group: string): boolean;
+  /** Closes it. */
+  close(): void;
+}
+
+/** The tokens of a peer; the system may have none, one or both. */
+export interface PeerTokens {
+  /** Who runs the peer's program. */
+  readonly user: PeerToken | null;
+  /** The peer's computer. */
+  readonly computer: PeerToken | null;
+}
+
 /**
  * A connection whose peer is authenticated and whose bytes are protected as was required.
  *
@@ -75,8 +117,13 @@ export interface SecureConn extends AsyncDisposable, Disposable {
    * @throws UnsupportedPlatformError where the transport cannot; the connection goes on as it was.
    */
   closeWrite(): Promise<void>;
-  /** Reads again what the context tells, holds it against what was required, and tells it. */
-  querySecurity(): Promise<SecurityInfo>;
+  /**
+   * Reads again what the context, or the system, tells, holds it against what was required, and tells it.
+   *
+   * @throws UnsupportedPlatformError where tokens are asked for and the provider's layer has none; the connection
+   * goes on.
+   */
+  querySecurity(options?: QuerySecurityOptions): Promise<QueriedSecurity>;
   /**
    * On a server: the credentials its client delegated, to connect onward with as
    * `connect({ credentials: { delegated } })`. The caller's to close; `null` where there are none, and from the

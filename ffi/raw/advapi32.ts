@@ -1,11 +1,12 @@
 /**
- * advapi32.dll and kernel32.dll: what impersonation needs. No logic.
+ * advapi32.dll: access tokens, and who stands behind them. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/api/securitybaseapi/
  * @module
  */
 
 import type { LibrarySpec } from "../abi.ts";
+import { type Struct, struct } from "../struct.ts";
 
 /** Access tokens. */
 export const ADVAPI32 = {
@@ -32,24 +33,64 @@ export const ADVAPI32 = {
       ],
       result: "i32",
     },
+    ImpersonateLoggedOnUser: { params: [["hToken", "usize"]], result: "i32" },
     RevertToSelf: { params: [], result: "i32" },
+    DuplicateTokenEx: {
+      params: [
+        ["hExistingToken", "usize"],
+        ["dwDesiredAccess", "u32"],
+        ["lpTokenAttributes", "usize"],
+        ["ImpersonationLevel", "i32"],
+        ["TokenType", "i32"],
+        ["phNewToken", "buf"],
+      ],
+      result: "i32",
+    },
+    CheckTokenMembership: {
+      params: [["TokenHandle", "usize"], ["SidToCheck", "buf"], ["IsMember", "buf"]],
+      result: "i32",
+    },
+    LookupAccountSidW: {
+      params: [
+        ["lpSystemName", "buf"],
+        ["Sid", "buf"],
+        ["Name", "buf"],
+        ["cchName", "buf"],
+        ["ReferencedDomainName", "buf"],
+        ["cchReferencedDomainName", "buf"],
+        ["peUse", "buf"],
+      ],
+      result: "i32",
+    },
+    LookupAccountNameW: {
+      params: [
+        ["lpSystemName", "buf"],
+        ["lpAccountName", "buf"],
+        ["Sid", "buf"],
+        ["cbSid", "buf"],
+        ["ReferencedDomainName", "buf"],
+        ["cchReferencedDomainName", "buf"],
+        ["peUse", "buf"],
+      ],
+      result: "i32",
+    },
   },
 } as const satisfies LibrarySpec;
 
-/** Handles, the last error, and the end of the process. */
-export const KERNEL32 = {
-  name: "kernel32.dll",
-  instead: "It is part of Windows",
-  files: { windows: ["kernel32.dll"] },
-  fns: {
-    GetLastError: { params: [], result: "u32" },
-    CloseHandle: { params: [["hObject", "usize"]], result: "i32" },
-    TerminateProcess: { params: [["hProcess", "usize"], ["uExitCode", "u32"]], result: "i32" },
-  },
-} as const satisfies LibrarySpec;
+/** Fields of {@linkcode SID_AND_ATTRIBUTES}. */
+export const SID_AND_ATTRIBUTES_FIELDS = { Sid: "ptr", Attributes: "u32" } as const;
+/** `SID_AND_ATTRIBUTES`: `TokenUser` answers one, `TokenGroups` a count (8 bytes with padding) and an array. */
+export const SID_AND_ATTRIBUTES: Struct<typeof SID_AND_ATTRIBUTES_FIELDS> = struct(
+  "SID_AND_ATTRIBUTES",
+  SID_AND_ATTRIBUTES_FIELDS,
+);
 
 /** Token access rights, information classes, pseudo handles and codes. */
 export const TOKEN = {
+  /** `TOKEN_DUPLICATE` */
+  DUPLICATE: 0x2,
+  /** `TOKEN_IMPERSONATE` */
+  IMPERSONATE: 0x4,
   /** `TOKEN_QUERY` */
   QUERY: 0x8,
   /** `TokenImpersonationLevel` of `TOKEN_INFORMATION_CLASS` */
@@ -61,3 +102,16 @@ export const TOKEN = {
   /** What GetCurrentProcess() returns. */
   CURRENT_PROCESS: 0xffff_ffff_ffff_ffffn,
 } as const;
+
+/** `TOKEN_INFORMATION_CLASS`: the account. */
+export const TokenUser = 1;
+/** `TOKEN_INFORMATION_CLASS`: its groups. */
+export const TokenGroups = 2;
+/** `TOKEN_TYPE` of a token a thread can carry. */
+export const TokenImpersonation = 2;
+/** `SECURITY_IMPERSONATION_LEVEL`: enough for `CheckTokenMembership`. */
+export const SecurityIdentification = 1;
+/** `SE_GROUP_ENABLED`: the group counts in access checks. */
+export const SE_GROUP_ENABLED = 4;
+/** The longest SID. */
+export const SECURITY_MAX_SID_SIZE = 68;

@@ -7,7 +7,8 @@
 import { AuthenticationError, NativeError, SecurityRequirementError } from "../../errors.ts";
 import type { Calls } from "../abi.ts";
 import { pinned } from "../memory.ts";
-import { ADVAPI32, KERNEL32, TOKEN } from "../raw/advapi32.ts";
+import { ADVAPI32, TOKEN } from "../raw/advapi32.ts";
+import { KERNEL32 } from "../raw/kernel32.ts";
 import type { ImpersonationLevel } from "../security_context.ts";
 import type { NativeSystem } from "../system.ts";
 

@@ -5,6 +5,7 @@ import type {
   Availability,
   Capabilities,
   MachinePolicy,
+  MessageProvider,
   Offers,
   Policy,
   Provider,
@@ -200,13 +201,13 @@ test("Two providers of one name, and things that are no providers, are refused w
     "providers[0] is not a provider",
   );
   assertThrows(() => createRegistry({} as unknown as Provider[]), TypeError, "list of providers");
-  const { acquire: _, ...rest } = fake("a");
+  const { acquire: _, ...rest } = fake("a") as MessageProvider;
   assertThrows(() => createRegistry([rest as Provider]), TypeError, "lacks available() or acquire()");
   assertThrows(() => createRegistry([{ ...fake("a"), name: "b" }]), TypeError, "same name");
   assertThrows(
     () => createRegistry([{ ...fake("a"), layer: "socket" } as unknown as Provider]),
     TypeError,
-    "layer",
+    "lacks available() or codec()",
   );
   assertThrows(() => createRegistry([fake("a")], "{}"), TypeError, "version");
 });

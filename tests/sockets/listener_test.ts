@@ -4,7 +4,8 @@ import { AuthenticationError, StateError, TimeoutError } from "../../errors.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { acquire, choose } from "../../sockets/establish.ts";
 import { encodeHandshake } from "../../sockets/framing.ts";
-import { Listener } from "../../sockets/listener.ts";
+import { listenOver } from "../../sockets/listen.ts";
+import type { SecureListener } from "../../sockets/secure_listener.ts";
 import type { HandshakeOrigin, ListenOptions } from "../../sockets/options.ts";
 import { readListenOptions } from "../../sockets/read_options.ts";
 import { secure } from "../../sockets/secure.ts";
@@ -18,7 +19,7 @@ const HALF_A_TOKEN = encodeHandshake("in-progress", new Uint8Array(500)).subarra
 
 interface Stage {
   tcp: FakeListener;
-  listener: Listener;
+  listener: SecureListener;
   provider: ReturnType<typeof toyProvider>;
   failures: { error: Error; origin: HandshakeOrigin }[];
   /** A client that does all it should. */
@@ -40,7 +41,7 @@ async function stage(options: Partial<ListenOptions> = {}, faults: ToyFaults = {
   const watch = new Watch(undefined, "Acquiring");
   const credentials = await acquire(chosen, watch);
   const tcp = new FakeListener();
-  const listener = new Listener(tcp, { ...settings, chosen, credentials });
+  const listener = listenOver(tcp, settings, chosen, credentials);
   const honest = () =>
     secure(tcp.arrive()[0], {
       role: "client",

@@ -1,0 +1,234 @@
+/**
+ * Overlapped operations: where their memory stands while the system uses it, and the one pump that learns of their
+ * end. Sockets never wait on a thread of their own: one call waits for all of them.
+ *
+ * @module
+ */
+
+import { StateError } from "../errors.ts";
+import type { Library } from "./abi.ts";
+import { track } from "./live.ts";
+import { type Memory, pinned } from "./memory.ts";
+import {
+  INFINITE,
+  INVALID_HANDLE_VALUE,
+  type KERNEL32,
+  OVERLAPPED,
+  OVERLAPPED_ENTRY,
+} from "./raw/kernel32.ts";
+import type { NTDLL } from "./raw/ntdll.ts";
+import { SOCKADDR_STORAGE, WSABUF } from "./raw/ws2_32.ts";
+import { nativeError } from "./status.ts";
+
+/** Where the parts of an operation's block stand; the system may write to all of them until it completes. */
+export const BLOCK = {
+  overlapped: 0,
+  buffers: OVERLAPPED.size,
+  bytes: OVERLAPPED.size + WSABUF.size,
+  flags: OVERLAPPED.size + WSABUF.size + 4,
+  addressLength: OVERLAPPED.size + WSABUF.size + 8,
+  address: 64,
+  size: 64 + SOCKADDR_STORAGE.size,
+} as const;
+
+const BLOCKS_PER_SLAB = 64;
+/** The most completions one call takes. */
+const ENTRIES = 64;
+/** How often in a row completions are fetched on this thread: timers and other events get their turn too. */
+const POLLS = 8;
+
+/** The memory of one operation: `BLOCK.size` bytes that do not move. */
+export interface Block {
+  /** Its address. */
+  readonly address: bigint;
+  /** Its bytes. */
+  readonly view: DataView;
+}
+
+/** How an operation ended. */
+export interface Completion {
+  /** A Win32 code; 0: well. */
+  readonly code: number;
+  /** Bytes moved. */
+  readonly bytes: number;
+  /** Its block, still unused by others until the handler has returned. */
+  readonly block: Block;
+}
+
+interface Pending {
+  readonly block: Block;
+  /** Held so that the garbage collector leaves it where it is until the operation has completed. */
+  readonly pinned: Uint8Array | null;
+  readonly untrack: () => void;
+  settle(completion: Completion): void;
+  fail(error: unknown): void;
+}
+
+/** What a completion port works with. */
+export interface PortLibraries {
+  /** kernel32.dll */
+  readonly kernel: Library<typeof KERNEL32>;
+  /** ntdll.dll */
+  readonly ntdll: Library<typeof NTDLL>;
+  /** Addresses. */
+  readonly memory: Memory;
+}
+
+/** One completion port and its pump, which runs only while an operation is pending. */
+export class CompletionPort {
+  readonly #libraries: PortLibraries;
+  readonly #handle: bigint;
+  readonly #untrack: () => void;
+  readonly #free: Block[] = [];
+  readonly #pending = new Map<bigint, Pending>();
+  readonly #entries = pinned(ENTRIES * OVERLAPPED_ENTRY.size);
+  readonly #removed = pinned(8);
+  #pump: Promise<void> | null = null;
+  #closed = false;
+
+  /** @throws NativeError where the system gives no port. */
+  constructor(libraries: PortLibraries) {
+    this.#libraries = libraries;
+    const { call } = libraries.kernel;
+    this.#handle = call.CreateIoCompletionPort(INVALID_HANDLE_VALUE, 0n, 0n, 1);
+    if (this.#handle === 0n) throw nativeError("CreateIoCompletionPort", call.GetLastError());
+    this.#untrack = track("completion port");
+  }
+
+  /** How many operations have not completed. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** Has the operations of `handle` complete here; once for each handle. */
+  associate(handle: bigint): void {
+    const { call } = this.#libraries.kernel;
+    if (call.CreateIoCompletionPort(handle, this.#handle, 0n, 0) === 0n) {
+      throw nativeError("CreateIoCompletionPort", call.GetLastError());
+    }
+  }
+
+  /**
+   * Starts one operation.
+   *
+   * @param begin makes the call with the block's memory; gives `null` where it was started, whether or not it has
+   * ended already, else the error by which it was not.
+   * @param keep what the system uses besides the block; kept where it is until the operation completes.
+   * @param onStarted told of the block while the operation is under way, so that it can be cancelled.
+   * @param read takes out of the block what is needed, before the block is used again.
+   * @returns what `read` gave. Where `begin` gave an error: rejects with what `refused` makes of it.
+   */
+  run<T>(operation: {
+    readonly begin: (block: Block) => number | null;
+    readonly refused: (code: number) => Error;
+    readonly read: (completion: Completion) => T;
+    readonly keep?: Uint8Array;
+    readonly onStarted?: (block: Block) => void;
+  }): Promise<T> {
+    if (this.#closed) return Promise.reject(new StateError("The completion port is closed"));
+    const block = this.#free.pop() ?? this.#moreBlocks();
+    new Uint8Array(block.view.buffer, block.view.byteOffset, BLOCK.size).fill(0);
+    return new Promise<T>((resolve, reject) => {
+      // Known before the call: the completion may be there before the call has returned.
+      this.#pending.set(block.address, {
+        block,
+        pinned: operation.keep ?? null,
+        untrack: track("operation"),
+        settle(completion) {
+          try {
+            resolve(operation.read(completion));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail: reject,
+      });
+      try {
+        const code = operation.begin(block);
+        if (code !== null) throw operation.refused(code);
+      } catch (error) {
+        this.#release(block);
+        return reject(error);
+      }
+      operation.onStarted?.(block);
+      this.#pump ??= this.#run();
+    });
+  }
+
+  /** Asks the system to end an operation; it completes all the same, with its result or as aborted. */
+  cancel(handle: bigint, block: Block): void {
+    // An operation that has just completed is not found, which is no failure.
+    if (this.#pending.has(block.address)) this.#libraries.kernel.call.CancelIoEx(handle, block.address);
+  }
+
+  /** Closes it; nothing may be pending. */
+  close(): void {
+    if (this.#pending.size > 0) {
+      throw new StateError("A completion port was closed while operations are pending");
+    }
+    this.#closed = true;
+    this.#libraries.kernel.call.CloseHandle(this.#handle);
+    this.#untrack();
+  }
+
+  async #run(): Promise<void> {
+    const { call, threaded } = this.#libraries.kernel;
+    try {
+      for (let polls = 0; this.#pending.size > 0;) {
+        let ok = 0;
+        if (polls++ < POLLS) ok = this.#fetch(call.GetQueuedCompletionStatusEx, 0) as number;
+        if (ok === 0) {
+          polls = 0;
+          ok = await this.#fetch(threaded.GetQueuedCompletionStatusEx, INFINITE);
+        }
+        if (ok === 0) throw nativeError("GetQueuedCompletionStatusEx", 0);
+        this.#dispatch(new DataView(this.#removed.buffer).getUint32(0, true));
+        await null;
+      }
+    } catch (error) {
+      // The system may still write to what is pending: it stays where it is for good, and nobody waits for it.
+      for (const pending of this.#pending.values()) pending.fail(error);
+    } finally {
+      this.#pump = null;
+    }
+  }
+
+  #fetch<R>(
+    get: (port: bigint, entries: Uint8Array, count: number, removed: Uint8Array, ms: number, a: number) => R,
+    ms: number,
+  ): R {
+    return get(this.#handle, this.#entries, ENTRIES, this.#removed, ms, 0);
+  }
+
+  #dispatch(count: number): void {
+    const entries = new DataView(this.#entries.buffer);
+    for (let index = 0; index < count; index++) {
+      const entry = OVERLAPPED_ENTRY.read(entries, index * OVERLAPPED_ENTRY.size);
+      const pending = this.#pending.get(entry.lpOverlapped);
+      if (pending === undefined) continue;
+      const { block } = pending;
+      const status = Number(block.view.getBigUint64(BLOCK.overlapped, true) & 0xffff_ffffn);
+      const code = status === 0 ? 0 : this.#libraries.ntdll.call.RtlNtStatusToDosError(status);
+      pending.settle({ code, bytes: entry.dwNumberOfBytesTransferred, block });
+      this.#release(block);
+    }
+  }
+
+  #release(block: Block): void {
+    this.#pending.get(block.address)?.untrack();
+    this.#pending.delete(block.address);
+    this.#free.push(block);
+  }
+
+  #moreBlocks(): Block {
+    const slab = pinned(BLOCKS_PER_SLAB * BLOCK.size);
+    const base = this.#libraries.memory.addressOf(slab);
+    for (let index = 0; index < BLOCKS_PER_SLAB; index++) {
+      this.#free.push({
+        address: base + BigInt(index * BLOCK.size),
+        view: new DataView(slab.buffer, index * BLOCK.size, BLOCK.size),
+      });
+    }
+    return this.#free.pop()!;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * kernel32.dll: handles, the last error, completion ports, and the end of the process. No logic.
+ *
+ * @see https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
+ * @module
+ */
+
+import type { LibrarySpec } from "../abi.ts";
+import { type Struct, struct } from "../struct.ts";
+
+/** Handles, the last error, completion ports, and the end of the process. */
+export const KERNEL32 = {
+  name: "kernel32.dll",
+  instead: "It is part of Windows",
+  files: { windows: ["kernel32.dll"] },
+  fns: {
+    GetLastError: { params: [], result: "u32" },
+    CloseHandle: { params: [["hObject", "usize"]], result: "i32" },
+    TerminateProcess: { params: [["hProcess", "usize"], ["uExitCode", "u32"]], result: "i32" },
+    CreateIoCompletionPort: {
+      params: [
+        ["FileHandle", "usize"],
+        ["ExistingCompletionPort", "usize"],
+        ["CompletionKey", "usize"],
+        ["NumberOfConcurrentThreads", "u32"],
+      ],
+      result: "usize",
+    },
+    GetQueuedCompletionStatusEx: {
+      params: [
+        ["CompletionPort", "usize"],
+        ["lpCompletionPortEntries", "buf"],
+        ["ulCount", "u32"],
+        ["ulNumEntriesRemoved", "buf"],
+        ["dwMilliseconds", "u32"],
+        ["fAlertable", "i32"],
+      ],
+      result: "i32",
+      threaded: true,
+    },
+    PostQueuedCompletionStatus: {
+      params: [
+        ["CompletionPort", "usize"],
+        ["dwNumberOfBytesTransferred", "u32"],
+        ["dwCompletionKey", "usize"],
+        ["lpOverlapped", "usize"],
+      ],
+      result: "i32",
+    },
+    CancelIoEx: { params: [["hFile", "usize"], ["lpOverlapped", "usize"]], result: "i32" },
+  },
+} as const satisfies LibrarySpec;
+
+/** Fields of {@linkcode OVERLAPPED}. */
+export const OVERLAPPED_FIELDS = {
+  Internal: "usize",
+  InternalHigh: "usize",
+  Offset: "u32",
+  OffsetHigh: "u32",
+  hEvent: "ptr",
+} as const;
+/** `OVERLAPPED`: `Internal` is the operation's NTSTATUS, `InternalHigh` the bytes moved. */
+export const OVERLAPPED: Struct<typeof OVERLAPPED_FIELDS> = struct("OVERLAPPED", OVERLAPPED_FIELDS);
+
+/** Fields of {@linkcode OVERLAPPED_ENTRY}. */
+export const OVERLAPPED_ENTRY_FIELDS = {
+  lpCompletionKey: "usize",
+  lpOverlapped: "ptr",
+  Internal: "usize",
+  dwNumberOfBytesTransferred: "u32",
+} as const;
+/** `OVERLAPPED_ENTRY`: one completion. */
+export const OVERLAPPED_ENTRY: Struct<typeof OVERLAPPED_ENTRY_FIELDS> = struct(
+  "OVERLAPPED_ENTRY",
+  OVERLAPPED_ENTRY_FIELDS,
+);
+
+/** Waits without end. */
+export const INFINITE = 0xffff_ffff;
+
+/** What a function that gives a handle answers instead of one. */
+export const INVALID_HANDLE_VALUE = 0xffff_ffff_ffff_ffffn;

@@ -1,0 +1,201 @@
+/**
+ * ws2_32.dll: Winsock, as winsock2.h and ws2tcpip.h declare it. No logic.
+ *
+ * Arguments that must stay where they are until an overlapped operation completes are addresses (`usize`), which
+ * the caller takes of memory it keeps; the others are buffers.
+ *
+ * @see https://learn.microsoft.com/windows/win32/api/winsock2/
+ * @module
+ */
+
+import type { LibrarySpec } from "../abi.ts";
+import { type Struct, struct } from "../struct.ts";
+
+const SEND = [
+  ["s", "usize"],
+  ["lpBuffers", "usize"],
+  ["dwBufferCount", "u32"],
+  ["lpNumberOfBytesSent", "usize"],
+  ["dwFlags", "u32"],
+] as const;
+const RECEIVE = [
+  ["s", "usize"],
+  ["lpBuffers", "usize"],
+  ["dwBufferCount", "u32"],
+  ["lpNumberOfBytesRecvd", "usize"],
+  ["lpFlags", "usize"],
+] as const;
+const OVERLAPPED = [["lpOverlapped", "usize"], ["lpCompletionRoutine", "usize"]] as const;
+
+/** Winsock. */
+export const WS2_32 = {
+  name: "ws2_32.dll",
+  instead: "It is part of Windows",
+  files: { windows: ["ws2_32.dll"] },
+  fns: {
+    WSAStartup: { params: [["wVersionRequested", "u32"], ["lpWSAData", "buf"]], result: "i32" },
+    WSACleanup: { params: [], result: "i32" },
+    WSAGetLastError: { params: [], result: "i32" },
+    WSASocketW: {
+      params: [
+        ["af", "i32"],
+        ["type", "i32"],
+        ["protocol", "i32"],
+        ["lpProtocolInfo", "usize"],
+        ["g", "u32"],
+        ["dwFlags", "u32"],
+      ],
+      result: "usize",
+    },
+    bind: { params: [["s", "usize"], ["name", "buf"], ["namelen", "i32"]], result: "i32" },
+    listen: { params: [["s", "usize"], ["backlog", "i32"]], result: "i32" },
+    WSASend: { params: [...SEND, ...OVERLAPPED], result: "i32" },
+    WSARecv: { params: [...RECEIVE, ...OVERLAPPED], result: "i32" },
+    WSASendTo: { params: [...SEND, ["lpTo", "usize"], ["iTolen", "i32"], ...OVERLAPPED], result: "i32" },
+    WSARecvFrom: {
+      params: [...RECEIVE, ["lpFrom", "usize"], ["lpFromlen", "usize"], ...OVERLAPPED],
+      result: "i32",
+    },
+    shutdown: { params: [["s", "usize"], ["how", "i32"]], result: "i32" },
+    closesocket: { params: [["s", "usize"]], result: "i32" },
+    getsockname: { params: [["s", "usize"], ["name", "buf"], ["namelen", "buf"]], result: "i32" },
+    getpeername: { params: [["s", "usize"], ["name", "buf"], ["namelen", "buf"]], result: "i32" },
+    setsockopt: {
+      params: [["s", "usize"], ["level", "i32"], ["optname", "i32"], ["optval", "buf"], ["optlen", "i32"]],
+      result: "i32",
+    },
+    getsockopt: {
+      params: [["s", "usize"], ["level", "i32"], ["optname", "i32"], ["optval", "buf"], ["optlen", "buf"]],
+      result: "i32",
+    },
+    WSAIoctl: {
+      params: [
+        ["s", "usize"],
+        ["dwIoControlCode", "u32"],
+        ["lpvInBuffer", "buf"],
+        ["cbInBuffer", "u32"],
+        ["lpvOutBuffer", "buf"],
+        ["cbOutBuffer", "u32"],
+        ["lpcbBytesReturned", "buf"],
+        ...OVERLAPPED,
+      ],
+      result: "i32",
+    },
+    /** Without `lpOverlapped` it waits, and its result is its error: it may run on another thread. */
+    GetAddrInfoExW: {
+      params: [
+        ["pName", "buf"],
+        ["pServiceName", "buf"],
+        ["dwNameSpace", "u32"],
+        ["lpNspId", "buf"],
+        ["hints", "buf"],
+        ["ppResult", "buf"],
+        ["timeout", "buf"],
+        ...OVERLAPPED,
+        ["lpHandle", "buf"],
+      ],
+      result: "i32",
+      threaded: true,
+    },
+    GetAddrInfoExCancel: { params: [["lpHandle", "buf"]], result: "i32", optional: true },
+    FreeAddrInfoExW: { params: [["pAddrInfoEx", "usize"]], result: "void" },
+  },
+} as const satisfies LibrarySpec;
+
+/** Fields of {@linkcode WSABUF}. */
+export const WSABUF_FIELDS = { len: "u32", buf: "ptr" } as const;
+/** `WSABUF`: read by the call itself; only what it points at must stay. */
+export const WSABUF: Struct<typeof WSABUF_FIELDS> = struct("WSABUF", WSABUF_FIELDS);
+
+/** Fields of {@linkcode WSADATA}. */
+export const WSADATA_FIELDS = {
+  wVersion: "u16",
+  wHighVersion: "u16",
+  iMaxSockets: "u16",
+  iMaxUdpDg: "u16",
+  lpVendorInfo: "ptr",
+  szDescription: ["u8", 257],
+  szSystemStatus: ["u8", 129],
+} as const;
+/** `WSADATA` */
+export const WSADATA: Struct<typeof WSADATA_FIELDS> = struct("WSADATA", WSADATA_FIELDS);
+
+/** Fields of {@linkcode SOCKADDR_IN}. */
+export const SOCKADDR_IN_FIELDS = {
+  sin_family: "u16",
+  sin_port: ["u8", 2],
+  sin_addr: ["u8", 4],
+  sin_zero: ["u8", 8],
+} as const;
+/** `SOCKADDR_IN`; port and address in network order. */
+export const SOCKADDR_IN: Struct<typeof SOCKADDR_IN_FIELDS> = struct("SOCKADDR_IN", SOCKADDR_IN_FIELDS);
+
+/** Fields of {@linkcode SOCKADDR_IN6}. */
+export const SOCKADDR_IN6_FIELDS = {
+  sin6_family: "u16",
+  sin6_port: ["u8", 2],
+  sin6_flowinfo: "u32",
+  sin6_addr: ["u8", 16],
+  sin6_scope_id: "u32",
+} as const;
+/** `SOCKADDR_IN6`; port and address in network order. */
+export const SOCKADDR_IN6: Struct<typeof SOCKADDR_IN6_FIELDS> = struct("SOCKADDR_IN6", SOCKADDR_IN6_FIELDS);
+
+/** Fields of {@linkcode SOCKADDR_STORAGE}. */
+export const SOCKADDR_STORAGE_FIELDS = {
+  ss_family: "u16",
+  __ss_pad1: ["u8", 6],
+  __ss_align: "i64",
+  __ss_pad2: ["u8", 112],
+} as const;
+/** `SOCKADDR_STORAGE`: room for any address. */
+export const SOCKADDR_STORAGE: Struct<typeof SOCKADDR_STORAGE_FIELDS> = struct(
+  "SOCKADDR_STORAGE",
+  SOCKADDR_STORAGE_FIELDS,
+);
+
+/** Fields of {@linkcode ADDRINFOEXW}. */
+export const ADDRINFOEXW_FIELDS = {
+  ai_flags: "i32",
+  ai_family: "i32",
+  ai_socktype: "i32",
+  ai_protocol: "i32",
+  ai_addrlen: "usize",
+  ai_canonname: "ptr",
+  ai_addr: "ptr",
+  ai_blob: "ptr",
+  ai_bloblen: "usize",
+  ai_provider: "ptr",
+  ai_next: "ptr",
+} as const;
+/** `ADDRINFOEXW` */
+export const ADDRINFOEXW: Struct<typeof ADDRINFOEXW_FIELDS> = struct("ADDRINFOEXW", ADDRINFOEXW_FIELDS);
+
+/** Address families. */
+export const AF = { UNSPEC: 0, INET: 2, INET6: 23 } as const;
+/** Socket types. */
+export const SOCK = { STREAM: 1, DGRAM: 2 } as const;
+/** Protocols, and the levels of their options. */
+export const IPPROTO = { TCP: 6, UDP: 17, IPV6: 41 } as const;
+/** `SOL_SOCKET`: the level of a socket's own options. */
+export const SOL_SOCKET = 0xffff;
+/** Options of a socket. */
+export const SO = { UPDATE_ACCEPT_CONTEXT: 0x700b, UPDATE_CONNECT_CONTEXT: 0x7010 } as const;
+/** Options of TCP. */
+export const TCP = { NODELAY: 1 } as const;
+/** Options of IPv6. */
+export const IPV6 = { V6ONLY: 27 } as const;
+/** Flags of `WSASocketW`. */
+export const WSA_FLAG = { OVERLAPPED: 0x1, NO_HANDLE_INHERIT: 0x80 } as const;
+/** Directions of `shutdown`. */
+export const SD = { RECEIVE: 0, SEND: 1, BOTH: 2 } as const;
+/** The longest backlog the system allows. */
+export const SOMAXCONN = 0x7fff_ffff;
+/** Control codes of `WSAIoctl`. */
+export const SIO = { GET_EXTENSION_FUNCTION_POINTER: 0xc800_0006, UDP_CONNRESET: 0x9800_000c } as const;
+/** Name spaces of `GetAddrInfoExW`. */
+export const NS = { ALL: 0 } as const;
+/** Flags of `GetAddrInfoExW`. */
+export const AI = { PASSIVE: 0x1, NUMERICHOST: 0x4 } as const;
+/** `INVALID_SOCKET` */
+export const INVALID_SOCKET = 0xffff_ffff_ffff_ffffn;

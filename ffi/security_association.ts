@@ -1,0 +1,111 @@
+/**
+ * What a security association tells of its two ends, where the account may read it.
+ *
+ * @see https://learn.microsoft.com/windows/win32/api/fwpmu/nf-fwpmu-ikeextsagetbyid1
+ * @module
+ */
+
+import { PermissionError, TransportError, UnsupportedPlatformError } from "../errors.ts";
+import { type Filtering, FilteringEngine } from "./filtering_engine.ts";
+import { pinned } from "./memory.ts";
+import { IKEEXT, IKEEXT_CREDENTIAL_PAIR1, IKEEXT_SA_DETAILS1 } from "./raw/wfp.ts";
+import type { SecurityAnswer } from "./socket_answer.ts";
+import { struct } from "./struct.ts";
+
+/** What was read. */
+export interface Association {
+  /** Each computer has proved its identity to the other. */
+  readonly mutual: boolean;
+  /** What each end proved itself by, in the order of the modes. */
+  readonly authentication: readonly string[];
+  /** The peer's principal, where its credentials name one. */
+  readonly peer: string;
+  /** Main mode's cipher. */
+  readonly cipher: string;
+  /** Main mode's integrity algorithm. */
+  readonly integrity: string;
+  /** Seconds the association may live. */
+  readonly lifetimeSeconds: number;
+}
+
+const GUID = struct("GUID", { value: "guid" });
+const METHODS: readonly string[] = [
+  "preshared-key",
+  "certificate",
+  "kerberos",
+  "anonymous",
+  "ssl",
+  "ntlm",
+  "ipv6-cga",
+  "certificate-ecdsa-p256",
+  "certificate-ecdsa-p384",
+];
+/** What proves an identity on both ends. A preshared key proves that it is known, and nobody's identity. */
+const PROOFS = ["kerberos", "certificate", "certificate-ecdsa-p256", "certificate-ecdsa-p384"];
+const CIPHERS: readonly string[] = ["des", "3des", "aes-128", "aes-192", "aes-256"];
+const INTEGRITY: readonly string[] = ["md5", "sha-1", "sha-256", "sha-384"];
+/** An association has one pair for each mode that ran. */
+const MAX_PAIRS = 16;
+
+const nameOf = (names: readonly string[], index: number): string => names[index] ?? `unknown (${index})`;
+
+/**
+ * Reads the main-mode association of an answer; never throws for what the system refuses.
+ *
+ * @returns why not, as a sentence, where it cannot be read; `null` where there is none.
+ */
+export function readAssociation(filtering: Filtering, answer: SecurityAnswer): Association | string | null {
+  if (answer.mainModeSa === 0n) return null;
+  try {
+    using engine = new FilteringEngine(filtering, false);
+    const key = pinned(GUID.size);
+    GUID.write(new DataView(key.buffer), { value: answer.lookupContext });
+    const given = key.every((byte) => byte === 0) ? null : key;
+    const out = pinned(8);
+    const error = engine.call.IkeextSaGetById1(engine.handle, answer.mainModeSa, given, out);
+    engine.check(error, "IkeextSaGetById1", "read the security association");
+    try {
+      return describe(engine, new DataView(out.buffer).getBigUint64(0, true));
+    } finally {
+      engine.call.FwpmFreeMemory0(out);
+    }
+  } catch (error) {
+    if (error instanceof PermissionError) return `needs ${error.flag}`;
+    if (error instanceof TransportError || error instanceof UnsupportedPlatformError) {
+      return `not told: ${error.message}`;
+    }
+    throw error;
+  }
+}
+
+function describe({ memory }: FilteringEngine, at: bigint): Association {
+  const details = IKEEXT_SA_DETAILS1.read(viewOf(memory.read(at, IKEEXT_SA_DETAILS1.size)));
+  const { numCredentials, credentials } = details.ikeCredentials;
+  const count = Math.min(numCredentials, MAX_PAIRS);
+  const bytes = viewOf(memory.read(credentials, count * IKEEXT_CREDENTIAL_PAIR1.size));
+  const pairs = Array.from({ length: count }, (_, index) => {
+    const pair = IKEEXT_CREDENTIAL_PAIR1.read(bytes, index * IKEEXT_CREDENTIAL_PAIR1.size);
+    const { localCredentials: local, peerCredentials: peer } = pair;
+    return {
+      local: nameOf(METHODS, local.authenticationMethodType),
+      peer: nameOf(METHODS, peer.authenticationMethodType),
+      named: peer.authenticationMethodType === IKEEXT.KERBEROS && peer.name !== 0n
+        ? memory.wideString(viewOf(memory.read(peer.name, 8)).getBigUint64(0, true))
+        : "",
+    };
+  });
+  const { cipherAlgorithm, integrityAlgorithm, maxLifetimeSeconds } = details.ikeProposal;
+  return {
+    // The first pair is main mode's: the computers'. What users prove later says nothing of computers.
+    mutual: pairs.length > 0 && PROOFS.includes(pairs[0].local) && PROOFS.includes(pairs[0].peer),
+    authentication: pairs.map(({ local, peer }) => local === peer ? local : `${local}/${peer}`),
+    peer: pairs[0]?.named ?? "",
+    cipher: nameOf(CIPHERS, cipherAlgorithm.algoIdentifier),
+    integrity: nameOf(INTEGRITY, integrityAlgorithm.algoIdentifier),
+    lifetimeSeconds: maxLifetimeSeconds,
+  };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}

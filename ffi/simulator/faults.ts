@@ -1,0 +1,104 @@
+/**
+ * Faults in single calls: by name for a test of one path, or from a seed for thousands. The same seed gives the same
+ * faults where the calls are the same.
+ *
+ * @module
+ */
+
+import { WINSOCK_STATUS } from "../raw/winsock_status.ts";
+
+/** Faults from a seed. */
+export interface FaultOptions {
+  /** A whole number; the same one gives the same faults. */
+  readonly seed: number;
+  /** How many of a thousand calls fail. */
+  readonly perThousand: number;
+}
+
+/** How a function says that it failed, and with what. */
+interface Failure {
+  /** What it returns then; left out: the code itself. */
+  readonly result?: number | bigint;
+  /** Codes it documents. */
+  readonly codes: readonly number[];
+}
+
+const ERROR = -1;
+
+/** Functions that may be made to fail. Those that release, and those that only tell, are not among them. */
+const FAILURES: { readonly [fn: string]: Failure } = {
+  WSASocketW: { result: 0xffff_ffff_ffff_ffffn, codes: [10024, 10055] },
+  bind: { result: ERROR, codes: [10013, 10048, 10055] },
+  listen: { result: ERROR, codes: [10048, 10055] },
+  WSASend: { result: ERROR, codes: [10054, 10055] },
+  WSARecv: { result: ERROR, codes: [10054] },
+  WSASendTo: { result: ERROR, codes: [10055] },
+  WSARecvFrom: { result: ERROR, codes: [10054] },
+  shutdown: { result: ERROR, codes: [10057] },
+  getsockname: { result: ERROR, codes: [10055] },
+  getpeername: { result: ERROR, codes: [10057] },
+  setsockopt: { result: ERROR, codes: [10057] },
+  GetAddrInfoExW: { codes: [11001, 11002] },
+  AcceptEx: { result: 0, codes: [10054, 10055] },
+  ConnectEx: { result: 0, codes: [10055, 10065] },
+  CreateIoCompletionPort: { result: 0n, codes: [8] },
+  WSASetSocketSecurity: { result: ERROR, codes: [10022, 10040, 10047, 10056] },
+  WSAQuerySocketSecurity: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10054] },
+  WSASetSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10056] },
+  WSADeleteSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047] },
+  WSAImpersonateSocketPeer: { result: ERROR, codes: [10014, 10040, 10047] },
+  ImpersonateLoggedOnUser: { result: 0, codes: [5] },
+  RevertToSelf: { result: 0, codes: [] },
+  WSARevertImpersonation: { result: ERROR, codes: [10107] },
+};
+
+/** Decides, call by call. */
+export class Faults {
+  readonly #wanted = new Map<string, (number | null)[]>();
+  readonly #options: FaultOptions | undefined;
+  #state: number;
+  /** How many calls were made to fail. */
+  injected = 0;
+
+  constructor(options?: FaultOptions) {
+    this.#options = options;
+    this.#state = (options?.seed ?? 0) >>> 0;
+  }
+
+  /** Has the next call of `fn`, or one some calls later, fail with a code's symbolic name. */
+  failNext(fn: string, name: string, after: number): void {
+    const code = Object.entries(WINSOCK_STATUS).find(([, entry]) => entry.name === name)?.[0];
+    if (code === undefined || FAILURES[fn] === undefined) {
+      throw new TypeError(`failNext() does not know ${code === undefined ? name : fn}`);
+    }
+    const wanted = this.#wanted.get(fn) ?? [];
+    wanted.push(...Array<null>(after).fill(null), Number(code));
+    this.#wanted.set(fn, wanted);
+  }
+
+  /** What a call of `fn` is to answer instead; `null`: let it through. */
+  next(fn: string): { readonly code: number; readonly result: number | bigint } | null {
+    const failure = FAILURES[fn];
+    if (failure === undefined) return null;
+    const wanted = this.#wanted.get(fn)?.shift();
+    const code = wanted === undefined ? this.#draw(failure) : wanted;
+    if (code === null) return null;
+    this.injected++;
+    return { code, result: failure.result ?? code };
+  }
+
+  #draw({ codes }: Failure): number | null {
+    if (this.#options === undefined || this.#random() * 1000 >= this.#options.perThousand) return null;
+    if (codes.length === 0) return null;
+    return codes[Math.floor(this.#random() * codes.length)];
+  }
+
+  /** Mulberry32: small, and the same on every engine. */
+  #random(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let t = this.#state;
+    t = Math.imul(t ^ t >>> 15, t | 1);
+    t ^= t + Math.imul(t ^ t >>> 7, t | 61);
+    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
+  }
+}

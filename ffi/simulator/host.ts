@@ -1,0 +1,139 @@
+/**
+ * One simulated host: its machine, its addresses, its account in the domain, and who listens on it.
+ *
+ * @module
+ */
+
+import type { SocketAddress } from "../socket_address.ts";
+import { isAny, parseIp, socketAddress } from "./address.ts";
+import type { Faults } from "./faults.ts";
+import { Machine } from "./machine.ts";
+import type { End, SocketSettings } from "./negotiation.ts";
+import type { KnownPolicy } from "./secure_sockets.ts";
+import type { SimulatedSocket } from "./socket.ts";
+
+/** What a simulated host is. */
+export interface HostOptions {
+  /** Its IPv4 address; left out: the next of 10.0.0.0/24. */
+  readonly address?: string;
+  /** The principal of its computer account; left out: `host/` and its name. */
+  readonly computer?: string;
+  /** Further principals its computer holds. */
+  readonly spns?: readonly string[];
+  /** The administrator's IPsec policy for all of its traffic. Default `"none"`. */
+  readonly policy?: "none" | "requested" | "required";
+  /** Whether the computer is in the domain, and so has something to authenticate with. Default `true`. */
+  readonly credentials?: boolean;
+  /** Whether encryption may be negotiated. Default `true`. */
+  readonly encryption?: boolean;
+  /** The account its programs run as. Default `SIM\` and the host's name. */
+  readonly account?: SimulatedAccount;
+  /** Whether that account may change and read IPsec's policies and associations. Default `false`. */
+  readonly administrator?: boolean;
+}
+
+/** An account of the simulated domain. */
+export interface SimulatedAccount {
+  /** Its domain. */
+  readonly domain: string;
+  /** Its name. */
+  readonly name: string;
+  /** Its security identifier as text, `S-1-5-21-...`. */
+  readonly sid: string;
+  /** The groups it belongs to. */
+  readonly groups?: readonly { readonly domain: string; readonly name: string; readonly sid: string }[];
+}
+
+/** A host and its kernel. */
+export class Host {
+  readonly name: string;
+  readonly machine: Machine;
+  readonly options: HostOptions;
+  readonly v4: Uint8Array;
+  readonly v6: Uint8Array;
+  /** Bound sockets, by kind, IP version and port. */
+  readonly bound = new Map<string, SimulatedSocket>();
+  /** IPsec policies by key. */
+  readonly policies = new Map<string, KnownPolicy>();
+  /** Main-mode associations by id, as this end sees them. */
+  readonly associations = new Map<bigint, { mutual: boolean; local: string; peer: string }>();
+  #nextPort = 49152;
+
+  constructor(name: string, index: number, options: HostOptions, faults: Faults) {
+    const v4 = parseIp(options.address ?? `10.0.0.${index}`);
+    if (v4?.length !== 4) throw new TypeError(`hosts.${name}.address must be an IPv4 address`);
+    this.name = name;
+    this.options = options;
+    this.v4 = v4;
+    this.v6 = Uint8Array.of(0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ...v4);
+    this.machine = new Machine(faults);
+  }
+
+  /** The address a socket of that version sends from. */
+  ownAddress(version: 4 | 6, port: number): SocketAddress {
+    return socketAddress(version === 4 ? this.v4 : this.v6, port);
+  }
+
+  /** The principals its computer holds. */
+  get principals(): readonly string[] {
+    return [this.options.computer ?? `host/${this.name}`, ...this.options.spns ?? []];
+  }
+
+  /** What a negotiation knows of this end. */
+  end(settings: SocketSettings | null): End {
+    const { policy = "none", credentials = true, encryption = true } = this.options;
+    return { settings, policy, credentials, encryption, names: this.principals };
+  }
+
+  /** The id of the association with another host that came to this; the same for the same. */
+  association(peer: Host, mutual: boolean): bigint {
+    const known = [...this.associations].find(([, each]) =>
+      each.peer === peer.principals[0] && each.mutual === mutual
+    );
+    if (known) return known[0];
+    const id = BigInt(this.associations.size + 1);
+    this.associations.set(id, { mutual, local: this.principals[0], peer: peer.principals[0] });
+    return id;
+  }
+
+  /** Whether an address is one of this host's. */
+  has(address: SocketAddress): boolean {
+    return [4, 6].some((version) => this.ownAddress(version as 4 | 6, 0).hostname === address.hostname);
+  }
+
+  /** Binds a socket; 0, or the error. */
+  bind(socket: SimulatedSocket, address: SocketAddress): number {
+    const WSAEADDRINUSE = 10048, WSAEADDRNOTAVAIL = 10049;
+    const loopback = address.hostname === "127.0.0.1" || address.hostname === "::1";
+    if (!isAny(address) && !loopback && !this.has(address)) return WSAEADDRNOTAVAIL;
+    let { port } = address;
+    if (port === 0) port = this.#freePort(socket);
+    else if (this.bound.has(key(socket, port))) return WSAEADDRINUSE;
+    const ip = isAny(address) ? (address.version === 4 ? new Uint8Array(4) : new Uint8Array(16)) : null;
+    socket.local = socketAddress(ip ?? parseIp(address.hostname)!, port);
+    this.bound.set(key(socket, port), socket);
+    return 0;
+  }
+
+  #freePort(socket: SimulatedSocket): number {
+    do this.#nextPort = this.#nextPort >= 65535 ? 49152 : this.#nextPort + 1; while (
+      this.bound.has(key(socket, this.#nextPort))
+    );
+    return this.#nextPort;
+  }
+
+  /** Frees the port a socket was bound to. */
+  unbind(socket: SimulatedSocket): void {
+    const at = socket.local === null ? "" : key(socket, socket.local.port);
+    if (this.bound.get(at) === socket) this.bound.delete(at);
+  }
+
+  /** Who is bound to a port. */
+  at(type: "stream" | "datagram", version: 4 | 6, port: number): SimulatedSocket | null {
+    return this.bound.get(key({ type, version }, port)) ?? null;
+  }
+}
+
+function key(socket: { type: string; version: 4 | 6 }, port: number): string {
+  return `${socket.type}${socket.version}:${port}`;
+}

@@ -1,0 +1,31 @@
+/**
+ * ucrtbase.dll of a simulated host: memory, and a disk without files.
+ *
+ * @module
+ */
+
+import type { Calls } from "../abi.ts";
+import type { UCRTBASE } from "../raw/ucrtbase.ts";
+import type { Machine } from "./machine.ts";
+
+/** The functions of a machine. */
+export function libcCalls({ memory }: Machine): Calls<typeof UCRTBASE> {
+  return {
+    addressOf(dest, src, count) {
+      if (count > 0n) dest!.set(src!.subarray(0, Number(count)));
+      return memory.addressOf(dest!);
+    },
+    copyFrom(dest, src, count) {
+      dest!.set(memory.at(src, Number(count)));
+      return memory.addressOf(dest!);
+    },
+    copyTo(dest, src, count) {
+      memory.at(dest, Number(count)).set(src!.subarray(0, Number(count)));
+      return dest;
+    },
+    access: () => -1,
+    fopen: () => 0n,
+    fread: () => 0n,
+    fclose: () => -1,
+  };
+}

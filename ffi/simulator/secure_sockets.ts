@@ -1,0 +1,254 @@
+/**
+ * The six functions of fwpuclnt.dll, over simulated sockets, with every check the documentation states.
+ *
+ * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaquerysocketsecurity
+ * @module
+ */
+
+import type { Calls } from "../abi.ts";
+import {
+  type FWPUCLNT,
+  SOCKET_INFO_CONNECTION,
+  SOCKET_PEER_TARGET_NAME,
+  SOCKET_SECURITY_PROTOCOL,
+  SOCKET_SECURITY_QUERY_INFO,
+  SOCKET_SECURITY_QUERY_INFO_IPSEC2,
+  SOCKET_SECURITY_QUERY_TEMPLATE,
+  SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2,
+  SOCKET_SECURITY_SETTINGS,
+  SOCKET_SECURITY_SETTINGS_IPSEC,
+} from "../raw/fwpuclnt.ts";
+import { AF } from "../raw/ws2_32.ts";
+import { readAddress } from "../socket_address.ts";
+import { isAny } from "./address.ts";
+import type { Host } from "./host.ts";
+import type { Outcome, SocketSettings } from "./negotiation.ts";
+import type { Network } from "./network.ts";
+import { SimulatedSocket } from "./socket.ts";
+
+const WSA = {
+  EFAULT: 10014,
+  EINVAL: 10022,
+  ENOTSOCK: 10038,
+  EMSGSIZE: 10040,
+  EAFNOSUPPORT: 10047,
+  ECONNRESET: 10054,
+  EISCONN: 10056,
+} as const;
+const NO_GUID = "00000000-0000-0000-0000-000000000000";
+const KNOWN_FLAGS = 0x3;
+const KNOWN_IPSEC_FLAGS = 0xf;
+const STRINGS = SOCKET_SECURITY_SETTINGS_IPSEC.offsets.AllStrings;
+
+/** A main- or quick-mode policy that settings may name by its key. */
+export interface KnownPolicy {
+  /** What it authenticates by. */
+  readonly authentication: "anonymous" | "kerberos";
+  /** Whether its extended mode lets the server act as the client's user. */
+  readonly impersonation: boolean;
+}
+
+/** What the functions ask of the rest of the host. */
+export interface SecureSocketHooks {
+  /** The policy of a key; `null`: there is none. */
+  readonly policy: (key: string) => KnownPolicy | null;
+  /** A token of the peer, as a handle; 0: it has none of this kind. */
+  readonly token: (peer: Host, kind: "user" | "machine", access: number) => bigint;
+}
+
+type Functions = Pick<
+  Calls<typeof FWPUCLNT>,
+  | "WSASetSocketSecurity"
+  | "WSAQuerySocketSecurity"
+  | "WSASetSocketPeerTargetName"
+  | "WSADeleteSocketPeerTargetName"
+  | "WSAImpersonateSocketPeer"
+  | "WSARevertImpersonation"
+>;
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** The settings a structure says, or the error. */
+function readSettings(
+  bytes: Uint8Array | null,
+  length: number,
+  hooks: SecureSocketHooks,
+): SocketSettings | number {
+  const plain: SocketSettings = {
+    flags: 0,
+    ipsecFlags: 0,
+    authentication: "anonymous",
+    impersonation: false,
+  };
+  if (bytes === null) return plain;
+  if (length < SOCKET_SECURITY_SETTINGS.size) return WSA.EMSGSIZE;
+  const { SecurityProtocol, SecurityFlags } = SOCKET_SECURITY_SETTINGS.read(viewOf(bytes));
+  if (SecurityProtocol >= SOCKET_SECURITY_PROTOCOL.INVALID || SecurityFlags & ~KNOWN_FLAGS) return WSA.EINVAL;
+  if (length === SOCKET_SECURITY_SETTINGS.size) return { ...plain, flags: SecurityFlags };
+  if (SecurityProtocol === SOCKET_SECURITY_PROTOCOL.DEFAULT) return WSA.EINVAL;
+  if (length < SOCKET_SECURITY_SETTINGS_IPSEC.size) return WSA.EMSGSIZE;
+  const ipsec = SOCKET_SECURITY_SETTINGS_IPSEC.read(viewOf(bytes));
+  const strings = ipsec.UserNameStringLen + ipsec.DomainNameStringLen + ipsec.PasswordStringLen;
+  if (STRINGS + strings > length) return WSA.EMSGSIZE;
+  if (ipsec.IpsecFlags & ~KNOWN_IPSEC_FLAGS || ipsec.Reserved !== NO_GUID || ipsec.Reserved2 !== 0n) {
+    return WSA.EINVAL;
+  }
+  const keys = [ipsec.AuthipMMPolicyKey, ipsec.AuthipQMPolicyKey].filter((key) => key !== NO_GUID);
+  const policies = keys.map(hooks.policy);
+  if (policies.includes(null)) return WSA.EINVAL;
+  return {
+    flags: SecurityFlags,
+    ipsecFlags: ipsec.IpsecFlags,
+    authentication: policies.some((policy) => policy!.authentication === "kerberos")
+      ? "kerberos"
+      : "anonymous",
+    impersonation: policies.some((policy) => policy!.impersonation),
+  };
+}
+
+/** A peer's address as the key of what is kept for it, or the error. */
+function peerKey(bytes: Uint8Array): string | number {
+  const family = viewOf(bytes).getUint16(0, true);
+  if (family !== AF.INET && family !== AF.INET6) return WSA.EAFNOSUPPORT;
+  const address = readAddress(bytes);
+  if (isAny(address) && address.port === 0) return WSA.EINVAL;
+  return `${address.hostname}:${address.port}`;
+}
+
+/** The place of the peer's address in both structures that carry one. */
+const PEER = SOCKET_PEER_TARGET_NAME.offsets.PeerAddress;
+
+/** The functions of a host. */
+export function secureSocketCalls(network: Network, host: Host, hooks: SecureSocketHooks): Functions {
+  const { machine } = host;
+  const on = (handle: bigint, fn: (socket: SimulatedSocket) => number): number => {
+    const socket = machine.find(handle, SimulatedSocket);
+    const code = socket === null ? WSA.ENOTSOCK : fn(socket);
+    return code === 0 ? 0 : machine.fail(code, -1);
+  };
+  const setTarget = (socket: SimulatedSocket, bytes: Uint8Array | null, length: number): number => {
+    const strings = SOCKET_PEER_TARGET_NAME.offsets.AllStrings;
+    if (bytes === null) return WSA.EFAULT;
+    if (length < strings) return WSA.EMSGSIZE;
+    const view = viewOf(bytes);
+    const nameLength = view.getUint32(SOCKET_PEER_TARGET_NAME.offsets.PeerTargetNameStringLen, true);
+    if (strings + nameLength > length) return WSA.EMSGSIZE;
+    if (view.getUint32(0, true) >= SOCKET_SECURITY_PROTOCOL.INVALID) return WSA.EINVAL;
+    if (socket.connection !== null) return WSA.EISCONN;
+    const key = socket.type === "stream" ? "" : peerKey(bytes.subarray(PEER));
+    if (typeof key === "number") return key;
+    const name = new TextDecoder("utf-16le").decode(bytes.slice(strings, strings + nameLength));
+    socket.targets.set(key, name);
+    return 0;
+  };
+  const securityOf = (socket: SimulatedSocket, key: string): { security: Outcome; peer: Host } | null => {
+    if (socket.type === "datagram") {
+      const known = socket.peers.get(key);
+      return known ? { security: known.security, peer: known.host } : null;
+    }
+    const { connection, updated } = socket;
+    return connection && updated ? { security: connection.security, peer: connection.peerHost } : null;
+  };
+  const query = (
+    socket: SimulatedSocket,
+    template: Uint8Array | null,
+    templateLength: number,
+    info: Uint8Array | null,
+    infoLength: Uint8Array | null,
+  ): number => {
+    if (infoLength === null) return WSA.EFAULT;
+    if (socket.connection?.incoming.broken) return WSA.ECONNRESET;
+    const asked = readTemplate(socket, template, templateLength);
+    if (typeof asked === "number") return asked;
+    const length = viewOf(infoLength);
+    const layout = asked.extended ? SOCKET_SECURITY_QUERY_INFO_IPSEC2 : SOCKET_SECURITY_QUERY_INFO;
+    const room = length.getUint32(0, true);
+    length.setUint32(0, layout.size, true);
+    if (info === null) {
+      const probe = network.options.sizeProbe ?? "WSAEMSGSIZE";
+      return socket.type === "stream" && probe === "WSAEFAULT" ? WSA.EFAULT : WSA.EMSGSIZE;
+    }
+    if (room < layout.size) return WSA.EMSGSIZE;
+    fill(securityOf(socket, asked.key), asked, info);
+    return 0;
+  };
+  const fill = (
+    known: { security: Outcome; peer: Host } | null,
+    asked: { readonly extended: boolean; readonly access: number },
+    info: Uint8Array,
+  ): void => {
+    const { IPSEC, IPSEC2 } = SOCKET_SECURITY_PROTOCOL;
+    const { security, peer } = known ?? { security: { kind: "clear" } as Outcome, peer: null };
+    const secured = security.kind === "secured" ? security : null;
+    const { SECURED, ENCRYPTED, IMPERSONATED } = SOCKET_INFO_CONNECTION;
+    const flags = secured === null
+      ? 0
+      : SECURED | (secured.encrypted ? ENCRYPTED : 0) | (secured.impersonation ? IMPERSONATED : 0);
+    const tokens = secured && peer && asked.access !== 0;
+    const user = tokens && secured.impersonation ? hooks.token(peer, "user", asked.access) : 0n;
+    const computer = tokens && secured.mutual ? hooks.token(peer, "machine", asked.access) : 0n;
+    SOCKET_SECURITY_QUERY_INFO.write(viewOf(info), {
+      SecurityProtocol: asked.extended ? IPSEC2 : IPSEC,
+      Flags: flags,
+      PeerApplicationAccessTokenHandle: user,
+      PeerMachineAccessTokenHandle: computer,
+    });
+    if (!asked.extended) return;
+    SOCKET_SECURITY_QUERY_INFO_IPSEC2.write(viewOf(info), {
+      MmSaId: secured && peer ? host.association(peer, secured.mutual) : 0n,
+      QmSaId: secured ? 1n : 0n,
+      NegotiationWinerr: security.kind === "failed" ? security.winerr : 0,
+      SaLookupContext: NO_GUID,
+    });
+  };
+  return {
+    WSASetSocketSecurity: (s, bytes, length) =>
+      on(s, (socket) => {
+        const settings = readSettings(bytes, length, hooks);
+        if (typeof settings === "number") return settings;
+        if (socket.connection !== null) return WSA.EISCONN;
+        if (socket.local !== null || socket.secured) return WSA.EINVAL;
+        socket.settings = settings;
+        socket.secured = true;
+        return 0;
+      }),
+    WSAQuerySocketSecurity: (s, template, templateLength, info, infoLength) =>
+      on(s, (socket) => query(socket, template, templateLength, info, infoLength)),
+    WSASetSocketPeerTargetName: (s, bytes, length) => on(s, (socket) => setTarget(socket, bytes, length)),
+    WSADeleteSocketPeerTargetName: (s, peer, length) =>
+      on(s, (socket) => {
+        if (peer === null) return WSA.EFAULT;
+        if (length < 16) return WSA.EMSGSIZE;
+        const key = peerKey(peer);
+        if (typeof key === "number") return key;
+        socket.targets.delete(socket.type === "stream" ? "" : key);
+        return 0;
+      }),
+    WSAImpersonateSocketPeer: (s, peer, length) =>
+      on(s, (socket) => {
+        if (socket.type === "stream") return WSA.EAFNOSUPPORT;
+        if (peer === null) return WSA.EFAULT;
+        return length < 16 ? WSA.EMSGSIZE : WSA.EAFNOSUPPORT;
+      }),
+    WSARevertImpersonation: () => 0,
+  };
+}
+
+function readTemplate(
+  socket: SimulatedSocket,
+  template: Uint8Array | null,
+  length: number,
+): { readonly extended: boolean; readonly access: number; readonly key: string } | number {
+  if (template === null) {
+    return socket.type === "stream" ? { extended: false, access: 0, key: "" } : WSA.EMSGSIZE;
+  }
+  if (length < SOCKET_SECURITY_QUERY_TEMPLATE.size) return WSA.EMSGSIZE;
+  const view = viewOf(template);
+  const protocol = view.getUint32(0, true);
+  if (protocol >= SOCKET_SECURITY_PROTOCOL.INVALID) return WSA.EINVAL;
+  const extended = protocol === SOCKET_SECURITY_PROTOCOL.IPSEC2;
+  if (extended && length < SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.size) return WSA.EMSGSIZE;
+  const access = view.getUint32(SOCKET_SECURITY_QUERY_TEMPLATE.offsets.PeerTokenAccessMask, true);
+  const key = socket.type === "stream" ? "" : peerKey(template.subarray(PEER));
+  return typeof key === "number" ? key : { extended, access, key };
+}

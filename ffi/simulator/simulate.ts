@@ -1,0 +1,131 @@
+/**
+ * `simulate()`: a network of Windows computers in this process, for tests and for looking around where there is no
+ * Windows. Nothing is secured, nothing leaves the process, and everything it yields says `simulated: true`.
+ *
+ * @module
+ */
+
+import { simulatedBackend } from "./backend.ts";
+import type { Grant } from "../permissions.ts";
+import { NativeSystem, type System } from "../system.ts";
+import { filteringCalls } from "./filtering.ts";
+import type { Host } from "./host.ts";
+import { kernelCalls } from "./machine.ts";
+import { libcCalls } from "./libc.ts";
+import { Network, type NetworkOptions, type Traffic } from "./network.ts";
+import { secureSocketCalls } from "./secure_sockets.ts";
+import { SimulatedSocket } from "./socket.ts";
+import { accountOf, computerAccountOf, Token, tokenCalls } from "./tokens.ts";
+import { dispatchCalls, extensionCalls, winsockCalls } from "./winsock.ts";
+
+export type { FaultOptions } from "./faults.ts";
+export type { HostOptions, SimulatedAccount } from "./host.ts";
+export type { NetworkOptions, Traffic } from "./network.ts";
+
+/** What a simulated host still holds. */
+export interface Held {
+  /** Kernel handles: sockets, ports, tokens. */
+  readonly handles: number;
+  /** Allocations of the system's own that were not freed. */
+  readonly allocations: number;
+}
+
+/** Simulated computers that reach each other, and nobody else. */
+export interface SimulatedNetwork {
+  /** Bytes that went from one socket to another, by what protected them. */
+  readonly traffic: Readonly<Traffic>;
+  /**
+   * A system whose machine is the host of that name; others reach it by the name. Two calls with one name give two
+   * systems on one machine. The caller closes it.
+   *
+   * @param grants left out: all that the simulator can serve.
+   */
+  host(name: string, grants?: readonly Grant[]): System;
+  /**
+   * Has the next call of a function on a host fail, with a code's symbolic name such as `WSAECONNRESET`.
+   *
+   * @param after how many calls are let through before; left out: none.
+   */
+  failNext(host: string, fn: string, codeName: string, after?: number): void;
+  /** What all hosts still hold; all zero once every system is closed. */
+  held(): Held;
+  /** How many calls were made to fail. */
+  readonly faultsInjected: number;
+}
+
+const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
+const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
+
+/**
+ * Makes a network.
+ *
+ * @example
+ * ```ts
+ * import { simulate } from "@winsock/secure-sockets/testing";
+ *
+ * const network = simulate();
+ * using client = network.host("client");
+ * using server = network.host("server");
+ * console.log(client.capabilities().simulated, server.capabilities().ipsec.available); // true true
+ * ```
+ * @throws TypeError where an option is wrong.
+ */
+export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
+  for (const key of Object.keys(options)) {
+    if (!["hosts", "faults", "sizeProbe"].includes(key)) {
+      throw new TypeError(`simulate() has no option ${key}; it has hosts, faults and sizeProbe`);
+    }
+  }
+  const network = new Network(options);
+  return {
+    traffic: network.traffic,
+    host(name, grants = GRANTS) {
+      if (typeof name !== "string" || !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(name)) {
+        throw new TypeError("host() takes a host's name, of letters, digits, dots and hyphens");
+      }
+      const host = network.host(name);
+      const backend = simulatedBackend(host.machine, librariesOf(network, host));
+      return new NativeSystem({ grants }, { backend, place: PLACE });
+    },
+    failNext: (host, fn, codeName, after = 0) =>
+      network.host(host).machine.faults.failNext(fn, codeName, after),
+    held() {
+      const hosts = [...network.hosts];
+      return {
+        handles: hosts.reduce((sum, { machine }) => sum + machine.handles, 0),
+        allocations: hosts.reduce((sum, { machine }) => sum + machine.memory.allocated, 0),
+      };
+    },
+    get faultsInjected() {
+      return [...network.hosts].reduce((sum, { machine }) => sum + machine.faults.injected, 0);
+    },
+  };
+}
+
+function librariesOf(network: Network, host: Host): Parameters<typeof simulatedBackend>[1] {
+  const { machine } = host;
+  const kernel = kernelCalls(machine, {
+    associable: (handle) => machine.find(handle, SimulatedSocket),
+    cancel: (handle, overlapped) => machine.find(handle, SimulatedSocket)?.cancel(overlapped) ?? false,
+  });
+  const winsock = winsockCalls(network, host);
+  return {
+    "ws2_32.dll": winsock,
+    "mswsock.dll": { call: extensionCalls(host) },
+    "oleaut32.dll": { call: dispatchCalls(network, host) },
+    "kernel32.dll": kernel,
+    "ntdll.dll": kernel,
+    "ucrtbase.dll": { call: libcCalls(machine) },
+    "fwpuclnt.dll": {
+      call: {
+        ...filteringCalls(host),
+        ...secureSocketCalls(network, host, {
+          policy: (key) => host.policies.get(key) ?? null,
+          token: (peer, kind, access) =>
+            machine.open(new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access)),
+        }),
+      },
+    },
+    "advapi32.dll": { call: tokenCalls(host, () => network.hosts) },
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * A simulated socket: bound, listening, connected, and what waits on it.
+ *
+ * @module
+ */
+
+import type { SocketAddress } from "../socket_address.ts";
+import type { Host } from "./host.ts";
+import { type Associable, type KernelObject, type Port, Request, STATUS } from "./machine.ts";
+import type { Outcome, SocketSettings } from "./negotiation.ts";
+import type { Pipe } from "./pipe.ts";
+
+/** A connection, as one of its ends has it. */
+export interface Connection {
+  /** What this end receives. */
+  readonly incoming: Pipe;
+  /** What this end sends. */
+  readonly outgoing: Pipe;
+  /** The peer's address. */
+  readonly peer: SocketAddress;
+  /** This end's address. */
+  readonly own: SocketAddress;
+  /** What IPsec came to. */
+  readonly security: Outcome;
+  /** The host at the other end. */
+  readonly peerHost: Host;
+}
+
+/** A datagram on its way. */
+interface Datagram {
+  readonly data: Uint8Array;
+  readonly from: SocketAddress;
+}
+
+interface DatagramReader {
+  readonly request: Request;
+  take(datagram: Datagram): void;
+}
+
+/** A socket of a host. */
+export class SimulatedSocket implements KernelObject, Associable {
+  port: Port | null = null;
+  local: SocketAddress | null = null;
+  listening = false;
+  connection: Connection | null = null;
+  /** Whether SO_UPDATE_CONNECT_CONTEXT or SO_UPDATE_ACCEPT_CONTEXT was set: before, names and security are hidden. */
+  updated = false;
+  /** What WSASetSocketSecurity was told; once. */
+  settings: SocketSettings | null = null;
+  /** True once the settings may not change any more. */
+  secured = false;
+  /** The names peers must prove; the key is the peer's address, empty for TCP. */
+  readonly targets = new Map<string, string>();
+  /** What IPsec came to with a UDP peer. */
+  readonly peers = new Map<string, { readonly security: Outcome; readonly host: Host }>();
+  readonly requests = new Set<Request>();
+  readonly host: Host;
+  readonly version: 4 | 6;
+  readonly type: "stream" | "datagram";
+  readonly #backlog: Connection[] = [];
+  readonly #acceptors: { readonly request: Request; readonly socket: SimulatedSocket }[] = [];
+  readonly #datagrams: Datagram[] = [];
+  readonly #readers: DatagramReader[] = [];
+
+  constructor(host: Host, version: 4 | 6, type: "stream" | "datagram") {
+    this.host = host;
+    this.version = version;
+    this.type = type;
+  }
+
+  /** Begins an overlapped operation. */
+  begin(overlapped: bigint): Request {
+    const request: Request = new Request(
+      this.host.machine,
+      overlapped,
+      () => this.port,
+      () => void this.requests.delete(request),
+    );
+    this.requests.add(request);
+    return request;
+  }
+
+  /** Cancels one operation, or with 0 all; false where there was none. */
+  cancel(overlapped: bigint): boolean {
+    const found = [...this.requests].filter((each) => overlapped === 0n || each.overlapped === overlapped);
+    for (const request of found) request.complete(STATUS.CANCELLED, 0);
+    return found.length > 0;
+  }
+
+  /** A connection has arrived. */
+  arrive(connection: Connection): void {
+    this.#backlog.push(connection);
+    this.#hand();
+  }
+
+  /** Waits for a connection, which becomes `socket`'s. */
+  accept(socket: SimulatedSocket, request: Request): void {
+    this.#acceptors.push({ socket, request });
+    this.#hand();
+  }
+
+  #hand(): void {
+    while (this.#acceptors.length > 0 && this.#backlog.length > 0) {
+      const { request, socket } = this.#acceptors.shift()!;
+      if (request.done) continue;
+      socket.connection = this.#backlog.shift()!;
+      socket.local = socket.connection.own;
+      request.complete(STATUS.SUCCESS, 0);
+    }
+  }
+
+  /** A datagram has arrived. */
+  deliver(datagram: Datagram): void {
+    this.#datagrams.push(datagram);
+    this.#drain();
+  }
+
+  /** Waits for a datagram. */
+  receiveFrom(reader: DatagramReader): void {
+    this.#readers.push(reader);
+    this.#drain();
+  }
+
+  #drain(): void {
+    while (this.#readers.length > 0 && this.#datagrams.length > 0) {
+      const reader = this.#readers.shift()!;
+      if (!reader.request.done) reader.take(this.#datagrams.shift()!);
+    }
+  }
+
+  closed(): void {
+    this.cancel(0n);
+    this.host.unbind(this);
+    for (const connection of [...this.#backlog, ...this.connection ? [this.connection] : []]) {
+      connection.outgoing.end();
+      connection.incoming.break();
+    }
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * TCP over overlapped sockets. Every wait is a promise, and every wait can be given up.
+ *
+ * @module
+ */
+
+import { BLOCK } from "./completion_port.ts";
+import { pinned } from "./memory.ts";
+import { describe, OverlappedSocket } from "./overlapped_socket.ts";
+import { IPPROTO, SD, SO, SOCKADDR_STORAGE, SOL_SOCKET, TCP } from "./raw/ws2_32.ts";
+import { anyAddress, type SocketAddress } from "./socket_address.ts";
+import { socketError } from "./status.ts";
+import { notPending, type Winsock } from "./winsock.ts";
+
+/** The most bytes one operation moves. */
+const MAX_CHUNK = 65536;
+/** AcceptEx wants 16 bytes more than an address for each of the two. */
+const ACCEPT_ADDRESS = SOCKADDR_STORAGE.size + 16;
+
+/** A TCP socket, listening or connected. */
+export class TcpSocket extends OverlappedSocket {
+  /** Makes a socket that is neither bound nor connected. */
+  constructor(winsock: Winsock, version: 4 | 6) {
+    super(winsock, version, "stream");
+  }
+
+  /** Listens for connections. */
+  listen(backlog: number): void {
+    const { call } = this.live("listen");
+    if (call.listen(this.handle, backlog) !== 0) {
+      throw socketError("listen", call.WSAGetLastError(), "listen");
+    }
+  }
+
+  /** Connects to `peer`, from any address of this machine. */
+  async connect(peer: SocketAddress, signal?: AbortSignal): Promise<void> {
+    this.bind(anyAddress(this.version));
+    const winsock = this.live("connect");
+    await this.run({
+      fn: "ConnectEx",
+      doing: `connect to ${describe(peer)}`,
+      signal,
+      begin: (block) => {
+        new Uint8Array(block.view.buffer, block.view.byteOffset + BLOCK.address).set(peer.bytes);
+        return winsock.connectEx({
+          socket: this.handle,
+          name: block.address + BigInt(BLOCK.address),
+          nameLength: peer.bytes.length,
+          overlapped: block.address,
+        });
+      },
+      read: () => {},
+    });
+    this.setOption(SOL_SOCKET, SO.UPDATE_CONNECT_CONTEXT, new Uint8Array());
+  }
+
+  /** Accepts one connection. */
+  async accept(signal?: AbortSignal): Promise<TcpSocket> {
+    const winsock = this.live("accept");
+    const accepted = new TcpSocket(winsock, this.version);
+    try {
+      const addresses = pinned(2 * ACCEPT_ADDRESS);
+      const at = winsock.memory.addressOf(addresses);
+      await this.run({
+        fn: "AcceptEx",
+        doing: "accept",
+        signal,
+        keep: addresses,
+        begin: ({ address }) => {
+          const ok = winsock.extensions.AcceptEx(
+            this.handle,
+            accepted.handle,
+            at,
+            0,
+            ACCEPT_ADDRESS,
+            ACCEPT_ADDRESS,
+            address + BigInt(BLOCK.bytes),
+            address,
+          );
+          const error = winsock.call.WSAGetLastError();
+          return ok !== 0 ? null : notPending(error);
+        },
+        read: () => {},
+      });
+      const listener = new Uint8Array(8);
+      new DataView(listener.buffer).setBigUint64(0, this.handle, true);
+      accepted.setOption(SOL_SOCKET, SO.UPDATE_ACCEPT_CONTEXT, listener);
+      return accepted;
+    } catch (error) {
+      await accepted.close();
+      throw error;
+    }
+  }
+
+  /** Sends all of `p`, which is copied before this returns. */
+  async send(p: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const winsock = this.live("send");
+    const copy = pinned(Math.min(p.length, MAX_CHUNK));
+    try {
+      for (let sent = 0; sent < p.length;) {
+        const length = Math.min(p.length - sent, copy.length);
+        copy.set(p.subarray(sent, sent + length));
+        sent += await this.run({
+          fn: "WSASend",
+          doing: "send",
+          signal,
+          keep: copy,
+          begin: (block) => {
+            const buffers = this.describeBuffer(block, copy, length);
+            const failed = winsock.call.WSASend(this.handle, buffers, 1, 0n, 0, block.address, 0n);
+            const error = winsock.call.WSAGetLastError();
+            return failed === 0 ? null : notPending(error);
+          },
+          read: ({ bytes }) => bytes,
+        });
+      }
+    } finally {
+      copy.fill(0);
+    }
+  }
+
+  /** Receives up to `p.length` bytes into `p`; 0 at the end of the stream. */
+  async receive(p: Uint8Array, signal?: AbortSignal): Promise<number> {
+    const winsock = this.live("receive");
+    const into = pinned(Math.min(p.length, MAX_CHUNK));
+    return await this.run({
+      fn: "WSARecv",
+      doing: "receive",
+      signal,
+      keep: into,
+      begin: (block) => {
+        const buffers = this.describeBuffer(block, into, into.length);
+        const flags = block.address + BigInt(BLOCK.flags);
+        const failed = winsock.call.WSARecv(this.handle, buffers, 1, 0n, flags, block.address, 0n);
+        const error = winsock.call.WSAGetLastError();
+        return failed === 0 ? null : notPending(error);
+      },
+      read: ({ bytes }) => {
+        p.set(into.subarray(0, bytes));
+        into.fill(0, 0, bytes);
+        return bytes;
+      },
+    });
+  }
+
+  /** Sends the end of the stream; receiving goes on. */
+  closeWrite(): void {
+    const { call } = this.live("half-close");
+    if (call.shutdown(this.handle, SD.SEND) !== 0) {
+      throw socketError("shutdown", call.WSAGetLastError(), "half-close the connection");
+    }
+  }
+
+  /** Sends small writes at once. */
+  setNoDelay(): void {
+    this.setOption(IPPROTO.TCP, TCP.NODELAY, Uint8Array.of(1, 0, 0, 0));
+  }
+}

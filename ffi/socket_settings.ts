@@ -1,0 +1,69 @@
+/**
+ * A codec's settings on their way to the system: the password is appended and zeroed again, and what the settings
+ * say is held against what was asked for. A codec may be a stranger's.
+ *
+ * @module
+ */
+
+import { ProviderTrapError } from "../errors.ts";
+import { wideString } from "./memory.ts";
+import { SOCKET_SECURITY_SETTINGS, SOCKET_SETTINGS } from "./raw/fwpuclnt.ts";
+
+/** No settings are longer. */
+const MAX_SETTINGS = 65536;
+
+/** What settings must say. */
+export interface SettingsTerms {
+  /** They must guarantee encryption. */
+  readonly encryption: boolean;
+  /** They may allow clear text. */
+  readonly allowInsecure: boolean;
+}
+
+/** A password as the settings hold it: UTF-16 without a terminator, the caller's to zero. */
+export function passwordUnits(password: string | Uint8Array): Uint8Array {
+  const terminated = wideString(typeof password === "string" ? password : new TextDecoder().decode(password));
+  return terminated.subarray(0, terminated.length - 2);
+}
+
+/**
+ * Appends the password and hands the whole to `apply`; zeroed when that has returned.
+ *
+ * @throws ProviderTrapError where the codec's settings are not what was asked for.
+ */
+export function withSettings(
+  settings: Uint8Array,
+  password: Uint8Array,
+  terms: SettingsTerms,
+  apply: (whole: Uint8Array) => void,
+): void {
+  checkSettings(settings, terms);
+  // The system takes no less than the structure with its padding; the lengths inside say what counts.
+  const whole = new Uint8Array(Math.ceil((settings.length + password.length) / 8) * 8);
+  whole.set(settings);
+  whole.set(password, settings.length);
+  try {
+    apply(whole);
+  } finally {
+    whole.fill(0);
+  }
+}
+
+function checkSettings(settings: Uint8Array, { encryption, allowInsecure }: SettingsTerms): void {
+  const refuse = (problem: string): never => {
+    throw new ProviderTrapError(
+      `The provider's socket settings were refused: they ${problem}. Report this to it`,
+    );
+  };
+  if (settings.length < SOCKET_SECURITY_SETTINGS.size || settings.length > MAX_SETTINGS) {
+    refuse(`have ${settings.length} bytes`);
+  }
+  const view = new DataView(settings.buffer, settings.byteOffset, settings.length);
+  const { SecurityFlags } = SOCKET_SECURITY_SETTINGS.read(view);
+  if (!allowInsecure && SecurityFlags & SOCKET_SETTINGS.ALLOW_INSECURE) {
+    refuse("allow clear text, which the application did not");
+  }
+  if (encryption && !(SecurityFlags & SOCKET_SETTINGS.GUARANTEE_ENCRYPTION)) {
+    refuse("do not guarantee encryption, which is required");
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * Winsock, started once for a system: its libraries, its completion port, its names, and the address of ConnectEx.
+ *
+ * @module
+ */
+
+import { StateError, UnsupportedPlatformError } from "../errors.ts";
+import type { Calls, Library, ThreadedCalls } from "./abi.ts";
+import { CompletionPort } from "./completion_port.ts";
+import { track } from "./live.ts";
+import { type Memory, pinned, wideString } from "./memory.ts";
+import type { Grant } from "./permissions.ts";
+import { KERNEL32 } from "./raw/kernel32.ts";
+import { MSWSOCK, WSAID_CONNECTEX } from "./raw/mswsock.ts";
+import { NTDLL } from "./raw/ntdll.ts";
+import { CC_STDCALL, OLEAUT32, VARIANT, VT } from "./raw/oleaut32.ts";
+import { UCRTBASE } from "./raw/ucrtbase.ts";
+import {
+  ADDRINFOEXW,
+  AF,
+  AI,
+  INVALID_SOCKET,
+  IPPROTO,
+  NS,
+  SIO,
+  SOCK,
+  WS2_32,
+  WSA_FLAG,
+  WSADATA,
+} from "./raw/ws2_32.ts";
+import { familyOf, readAddress, type SocketAddress } from "./socket_address.ts";
+import { nativeError, socketError } from "./status.ts";
+import { struct } from "./struct.ts";
+import type { NativeSystem } from "./system.ts";
+
+const VERSION_2_2 = 0x0202;
+const GUID = struct("GUID", { value: "guid" });
+/** A list of addresses longer than this is not a list. */
+const MAX_ADDRESSES = 1024;
+
+/** What an overlapped ConnectEx is told. */
+export interface ConnectExArguments {
+  /** The socket: bound, not connected. */
+  readonly socket: bigint;
+  /** The peer's address structure: where it stands until the call completes. */
+  readonly name: bigint;
+  /** Its length. */
+  readonly nameLength: number;
+  /** Where the OVERLAPPED stands. */
+  readonly overlapped: bigint;
+}
+
+const known = new WeakMap<NativeSystem, Winsock>();
+
+/**
+ * The Winsock of a system.
+ *
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
+ */
+export function winsockOf(system: NativeSystem, grant: Grant): Winsock {
+  const found = known.get(system) ?? new Winsock(system, grant);
+  known.set(system, found);
+  return found;
+}
+
+/** What runs while anything uses Winsock. */
+interface Session {
+  readonly port: CompletionPort;
+  end(): void;
+}
+
+/** The open libraries, the port, and what is asked of them as one. Started by its first user, ended by its last. */
+export class Winsock {
+  /** ws2_32.dll */
+  readonly call: Calls<typeof WS2_32>;
+  /** mswsock.dll */
+  readonly extensions: Calls<typeof MSWSOCK>;
+  /** Addresses and foreign memory. */
+  readonly memory: Memory;
+  readonly #system: NativeSystem;
+  readonly #threaded: ThreadedCalls<typeof WS2_32>;
+  readonly #dispatch: Library<typeof OLEAUT32>;
+  readonly #kernel: Library<typeof KERNEL32>;
+  readonly #ntdll: Library<typeof NTDLL>;
+  #session: Session | null = null;
+  #users = 0;
+  #connectEx: bigint | null = null;
+
+  constructor(system: NativeSystem, grant: Grant) {
+    const library = system.library(grant, WS2_32);
+    this.#system = system;
+    this.call = library.call;
+    this.#threaded = library.threaded;
+    this.extensions = system.library(grant, MSWSOCK).call;
+    this.#dispatch = system.library(grant, OLEAUT32);
+    this.#kernel = system.library(grant, KERNEL32);
+    this.#ntdll = system.library(grant, NTDLL);
+    this.memory = system.memory(grant, UCRTBASE);
+  }
+
+  /**
+   * Keeps Winsock running until the returned function is called, past the end of the system too.
+   *
+   * @throws StateError where nothing uses it any more and the system is closed.
+   */
+  use(): () => void {
+    this.#session ??= this.#start();
+    this.#users++;
+    let used = true;
+    return () => {
+      if (!used) return;
+      used = false;
+      this.#users--;
+      if (this.#users > 0) return;
+      this.#session?.end();
+      this.#session = null;
+    };
+  }
+
+  #start(): Session {
+    this.#system.requireOpen();
+    const error = this.call.WSAStartup(VERSION_2_2, pinned(WSADATA.size));
+    if (error !== 0) throw nativeError("WSAStartup", error);
+    try {
+      const port = new CompletionPort({ kernel: this.#kernel, ntdll: this.#ntdll, memory: this.memory });
+      const release = this.#system.hold();
+      const untrack = track("winsock");
+      const end = (): void => {
+        port.close();
+        this.call.WSACleanup();
+        untrack();
+        release();
+      };
+      return { port, end };
+    } catch (error) {
+      this.call.WSACleanup();
+      throw error;
+    }
+  }
+
+  /** Where every socket's operations complete. */
+  get port(): CompletionPort {
+    if (this.#session) return this.#session.port;
+    throw new StateError("Winsock is not in use");
+  }
+
+  /** A new overlapped socket, not inherited by child processes. */
+  createSocket(version: 4 | 6, type: "stream" | "datagram"): bigint {
+    const [kind, protocol] = type === "stream" ? [SOCK.STREAM, IPPROTO.TCP] : [SOCK.DGRAM, IPPROTO.UDP];
+    const flags = WSA_FLAG.OVERLAPPED | WSA_FLAG.NO_HANDLE_INHERIT;
+    const socket = this.call.WSASocketW(familyOf(version), kind, protocol, 0n, 0, flags);
+    if (socket !== INVALID_SOCKET) return socket;
+    throw socketError("WSASocketW", this.call.WSAGetLastError(), "make a socket");
+  }
+
+  /**
+   * The addresses of a host, in the order in which to try them.
+   *
+   * @throws TransportError where the name has none.
+   */
+  async resolve(
+    hostname: string,
+    port: number,
+    type: "stream" | "datagram",
+    purpose: "connect" | "listen" = "connect",
+  ): Promise<SocketAddress[]> {
+    const end = this.use();
+    try {
+      return await this.#resolve(hostname, port, type, purpose);
+    } finally {
+      end();
+    }
+  }
+
+  async #resolve(
+    hostname: string,
+    port: number,
+    type: "stream" | "datagram",
+    purpose: "connect" | "listen",
+  ): Promise<SocketAddress[]> {
+    const hints = pinned(ADDRINFOEXW.size);
+    ADDRINFOEXW.write(new DataView(hints.buffer), {
+      ai_flags: purpose === "listen" ? AI.PASSIVE : 0,
+      ai_family: AF.UNSPEC,
+      ai_socktype: type === "stream" ? SOCK.STREAM : SOCK.DGRAM,
+      ai_protocol: type === "stream" ? IPPROTO.TCP : IPPROTO.UDP,
+    });
+    const result = pinned(8);
+    const name = wideString(hostname);
+    const service = wideString(String(port));
+    const done = this.#threaded.GetAddrInfoExW(
+      name,
+      service,
+      NS.ALL,
+      null,
+      hints,
+      result,
+      null,
+      0n,
+      0n,
+      null,
+    );
+    const error = await done;
+    if (error !== 0) throw socketError("GetAddrInfoExW", error, `find the address of ${hostname}`);
+    const list = new DataView(result.buffer).getBigUint64(0, true);
+    try {
+      return this.#readAddresses(list);
+    } finally {
+      this.call.FreeAddrInfoExW(list);
+    }
+  }
+
+  #readAddresses(list: bigint): SocketAddress[] {
+    const found: SocketAddress[] = [];
+    for (let at = list; at !== 0n && found.length < MAX_ADDRESSES;) {
+      const bytes = this.memory.read(at, ADDRINFOEXW.size);
+      const info = ADDRINFOEXW.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+      if (info.ai_family === AF.INET || info.ai_family === AF.INET6) {
+        found.push(readAddress(this.memory.read(info.ai_addr, Number(info.ai_addrlen))));
+      }
+      at = info.ai_next;
+    }
+    return found;
+  }
+
+  /**
+   * Calls ConnectEx, which is not exported: DispCallFunc calls what stands at its address.
+   *
+   * @returns `null` where it was started, else the error.
+   */
+  connectEx({ socket, name, nameLength, overlapped }: ConnectExArguments): number | null {
+    const target = this.#connectEx ??= this.#findConnectEx(socket);
+    const values: readonly (readonly [type: number, value: bigint])[] = [
+      [VT.I8, socket],
+      [VT.I8, name],
+      [VT.I4, BigInt(nameLength)],
+      [VT.I8, 0n],
+      [VT.I4, 0n],
+      [VT.I8, 0n],
+      [VT.I8, overlapped],
+    ];
+    const variants = pinned(values.length * VARIANT.size);
+    const [types, pointers] = [pinned(values.length * 2), pinned(values.length * 8)];
+    const base = this.memory.addressOf(variants);
+    values.forEach(([type, value], index) => {
+      const llVal = BigInt.asIntN(64, value);
+      VARIANT.write(new DataView(variants.buffer), { vt: type, llVal }, index * VARIANT.size);
+      new DataView(types.buffer).setUint16(index * 2, type, true);
+      new DataView(pointers.buffer).setBigUint64(index * 8, base + BigInt(index * VARIANT.size), true);
+    });
+    const result = pinned(VARIANT.size);
+    const { DispCallFunc } = this.#dispatch.call;
+    const count = values.length;
+    const status = DispCallFunc(0n, target, CC_STDCALL, VT.I4, count, types, pointers, result);
+    // Nothing may stand between the call and its last error.
+    const error = this.call.WSAGetLastError();
+    if (status !== 0) throw nativeError("DispCallFunc", status);
+    const { llVal } = VARIANT.read(new DataView(result.buffer));
+    return (llVal & 0xffff_ffffn) !== 0n ? null : notPending(error);
+  }
+
+  #findConnectEx(socket: bigint): bigint {
+    const [id, pointer, bytes] = [pinned(16), pinned(8), pinned(4)];
+    GUID.write(new DataView(id.buffer), { value: WSAID_CONNECTEX });
+    const code = SIO.GET_EXTENSION_FUNCTION_POINTER;
+    const result = this.call.WSAIoctl(socket, code, id, id.length, pointer, pointer.length, bytes, 0n, 0n);
+    if (result === 0) return new DataView(pointer.buffer).getBigUint64(0, true);
+    const error = this.call.WSAGetLastError();
+    throw new UnsupportedPlatformError("This system has no ConnectEx", {
+      dll: "mswsock.dll",
+      symbol: "ConnectEx",
+      instead: "Use Windows Vista or later",
+    }, { cause: nativeError("WSAIoctl", error) });
+  }
+}
+
+const ERROR_IO_PENDING = 997;
+
+/** An overlapped call's last error; `null` where it only says that the operation is under way. */
+export function notPending(error: number): number | null {
+  return error === ERROR_IO_PENDING ? null : error;
+}

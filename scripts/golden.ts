@@ -1,0 +1,170 @@
+/**
+ * `deno run -A scripts/golden.ts`: writes `tests/golden/winsock.json`, what a C compiler says of the structs and
+ * constants of the Winsock tables. The compiler's answer is read out of the object file, so nothing is run and no
+ * Windows is needed: only `x86_64-w64-mingw32-gcc` (Debian: gcc-mingw-w64-x86-64).
+ *
+ * @module
+ */
+
+import type { Field, Struct } from "../ffi/struct.ts";
+import { mustRun } from "./process.ts";
+
+const GOLDEN = new URL("../tests/golden/", import.meta.url);
+const HEADERS = [
+  "winsock2.h",
+  "ws2tcpip.h",
+  "mswsock.h",
+  "mstcpip.h",
+  "windows.h",
+  "oleauto.h",
+  "rpc.h",
+  "fwpmu.h",
+];
+const TABLES = ["ws2_32", "mswsock", "fwpuclnt", "wfp", "kernel32", "oleaut32", "winsock_status"];
+const WIDTHS: { readonly [scalar: string]: number } = {
+  u8: 1,
+  u16: 2,
+  u32: 4,
+  i32: 4,
+  u64: 8,
+  i64: 8,
+  usize: 8,
+  ptr: 8,
+  guid: 16,
+};
+
+/** A struct's size, and each field's place and width; a flexible tail's width is 0. */
+export interface Layout {
+  /** Bytes. */
+  readonly size: number;
+  /** Bytes, by field. */
+  readonly fields: { readonly [name: string]: { readonly offset: number; readonly size: number } };
+}
+
+/** Layouts by C name, and constants' values (decimal) by C expression. */
+export interface Tables {
+  /** Layouts by the struct's C name. */
+  readonly structs: { readonly [name: string]: Layout };
+  /** Values by C expression. */
+  readonly constants: { readonly [expression: string]: string };
+}
+
+/** What the tables in `ffi/raw` say. */
+export async function ourTables(): Promise<Tables> {
+  const structs: Record<string, Layout> = {};
+  const constants: Record<string, string> = {};
+  for (const name of TABLES) {
+    for (const [key, value] of Object.entries(await import(`../ffi/raw/${name}.ts`))) {
+      if (isStruct(value)) structs[value.name] = layout(value);
+      else if (typeof value === "number" || typeof value === "bigint") constants[key] = String(value);
+      else if (key === "WINSOCK_STATUS") {
+        for (const [code, entry] of Object.entries(value as { [code: string]: { name: string } })) {
+          constants[entry.name] = code;
+        }
+      } else if (isNumbers(value)) {
+        for (const [field, number] of Object.entries(value)) {
+          constants[`${key}_${field}`] = String(number);
+        }
+      }
+    }
+  }
+  return { structs, constants };
+}
+
+function isStruct(value: unknown): value is Struct {
+  return typeof value === "object" && value !== null && "offsets" in value;
+}
+
+function isNumbers(value: unknown): value is { [name: string]: number } {
+  return typeof value === "object" && value !== null &&
+    Object.values(value).every((inner) => typeof inner === "number");
+}
+
+function layout(struct: Struct): Layout {
+  const offsets = struct.offsets as Record<string, number>;
+  return {
+    size: struct.size,
+    fields: Object.fromEntries(
+      Object.entries(struct.fields).map(([name, field]) =>
+        [name, {
+          offset: offsets[name],
+          size: width(field),
+        }] as const
+      ),
+    ),
+  };
+}
+
+function width(field: Field): number {
+  if (typeof field === "string") return WIDTHS[field];
+  if ("offsets" in field) return field.size;
+  return field[1] === "*" ? 0 : width(field[0]) * field[1];
+}
+
+/** Every number that is asked of the compiler, in order, as C expressions. */
+function questions({ structs, constants }: Tables): string[] {
+  const layouts = Object.entries(structs).flatMap(([name, { fields }]) => [
+    `sizeof(${name})`,
+    ...Object.entries(fields).flatMap(([field, { size }]) => [
+      `offsetof(${name}, ${field})`,
+      // sizeof a flexible tail does not compile: it has no size.
+      size === 0 ? "0" : `sizeof(((${name} *)0)->${field})`,
+    ]),
+  ]);
+  return [...layouts, ...Object.keys(constants)];
+}
+
+/** What the compiler says of the same names. */
+async function compilersTables(ours: Tables): Promise<Tables> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const source = `#define WIN32_LEAN_AND_MEAN\n#include <stddef.h>\n${
+      HEADERS.map((header) => `#include <${header}>`).join("\n")
+    }\n#include "sdk_gaps.h"
+__attribute__((section(".golden"), used)) const unsigned long long golden[] = {
+${questions(ours).map((question) => `  (unsigned long long)(${question}),`).join("\n")}
+};\n`;
+    await Deno.writeTextFile(`${folder}/golden.c`, source);
+    const flags = ["-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000000", `-I${GOLDEN.pathname}`];
+    await mustRun("x86_64-w64-mingw32-gcc", [
+      ...flags,
+      "-c",
+      `${folder}/golden.c`,
+      "-o",
+      `${folder}/golden.o`,
+    ]);
+    const bin = `${folder}/golden.bin`;
+    await mustRun("x86_64-w64-mingw32-objcopy", [
+      "-O",
+      "binary",
+      "-j",
+      ".golden",
+      `${folder}/golden.o`,
+      bin,
+    ]);
+    return answers(ours, new DataView((await Deno.readFile(bin)).buffer));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function answers(ours: Tables, view: DataView): Tables {
+  let at = 0;
+  const next = (): bigint => view.getBigUint64((at += 8) - 8, true);
+  const structs = Object.entries(ours.structs).map(([name, { fields }]) => {
+    const size = Number(next());
+    const read = Object.keys(fields).map((field) =>
+      [field, { offset: Number(next()), size: Number(next()) }] as const
+    );
+    return [name, { size, fields: Object.fromEntries(read) }] as const;
+  });
+  const constants = Object.keys(ours.constants).map((name) => [name, String(next())] as const);
+  return { structs: Object.fromEntries(structs), constants: Object.fromEntries(constants) };
+}
+
+if (import.meta.main) {
+  const tables = await compilersTables(await ourTables());
+  await Deno.writeTextFile(new URL("winsock.json", GOLDEN), JSON.stringify(tables, null, 1) + "\n");
+  const [structs, constants] = [Object.keys(tables.structs).length, Object.keys(tables.constants).length];
+  console.log(`tests/golden/winsock.json: ${structs} structs, ${constants} constants`);
+}

@@ -1,0 +1,74 @@
+/**
+ * What a connection must be, told to the system before it exists.
+ *
+ * @module
+ */
+
+import { SecurityRequirementError } from "../errors.ts";
+import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
+import type { SecureSockets } from "../ffi/secure_sockets.ts";
+import { passwordUnits, withSettings } from "../ffi/socket_settings.ts";
+import type { Credentials, SocketCodec, SocketProvider } from "../plugins/provider.ts";
+import type { Chosen } from "./establish.ts";
+
+/** The provider of what was chosen. @throws TypeError where it is of another layer. */
+export function socketProvider({ selection }: Chosen): SocketProvider {
+  const { provider } = selection;
+  if (provider.layer === "socket") return provider;
+  throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}`);
+}
+
+/** Refuses, before anything is opened, what no socket can be given. */
+export function refuseForSocket({ settings, selection }: Chosen): void {
+  const { name } = selection.provider;
+  if (settings.channelBindings !== undefined) {
+    throw new SecurityRequirementError(
+      "channelBindings",
+      "not offered",
+      `"${name}" secures the packets below the connection and knows of no outer channel: leave channelBindings out`,
+    );
+  }
+  if (settings.side.role === "server" && settings.side.acceptedTargets !== undefined) {
+    throw new SecurityRequirementError(
+      "acceptedTargets",
+      "not offered",
+      `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
+    );
+  }
+  const { credentials } = settings;
+  if (credentials !== undefined && !("password" in credentials)) {
+    throw new TypeError(
+      `credentials for "${name}" must have a username and a password; leave them out to be whoever runs the process`,
+    );
+  }
+}
+
+/** Sets a socket's security, before it is bound or connected. */
+export function applySettings(
+  chosen: Chosen,
+  codec: SocketCodec,
+  secure: SecureSockets,
+  socket: OverlappedSocket,
+): void {
+  const { requirements } = chosen.selection;
+  const { allowInsecure } = socketProvider(chosen);
+  const identity = passwordIdentity(chosen.settings.credentials);
+  const password = passwordUnits(identity?.password ?? "");
+  try {
+    const settings = codec.settings(requirements, {
+      username: identity?.username ?? "",
+      domain: identity?.domain ?? "",
+      passwordBytes: password.length,
+    });
+    const terms = { encryption: requirements.confidentiality, allowInsecure };
+    withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
+  } finally {
+    password.fill(0);
+  }
+}
+
+function passwordIdentity(
+  credentials: Credentials | undefined,
+): Extract<Credentials, { password: unknown }> | null {
+  return credentials !== undefined && "password" in credentials ? credentials : null;
+}

@@ -1,0 +1,78 @@
+/**
+ * An overlapped socket as a byte stream, and connections made of it.
+ *
+ * @module
+ */
+
+import type { SecureSockets } from "../ffi/secure_sockets.ts";
+import type { TcpSocket } from "../ffi/socket.ts";
+import type { SocketAddress } from "../ffi/socket_address.ts";
+import type { NativeSystem } from "../ffi/system.ts";
+import type { SocketCodec } from "../plugins/provider.ts";
+import { Connection } from "./connection.ts";
+import type { Chosen } from "./establish.ts";
+import { openBytes } from "./records.ts";
+import type { SecureConn } from "./secure_conn.ts";
+import { SocketSecurity } from "./socket_security.ts";
+import { type ByteTransport, type NetAddress, openWire } from "./transport.ts";
+import { WireReader } from "./wire_reader.ts";
+
+/** A connected socket as the rest of the library uses byte streams. It becomes the stream's. */
+export class SocketTransport implements ByteTransport {
+  readonly localAddr: NetAddress;
+  readonly remoteAddr: NetAddress;
+  readonly #socket: TcpSocket;
+
+  constructor(socket: TcpSocket) {
+    this.#socket = socket;
+    this.localAddr = toNetAddress(socket.localAddress);
+    this.remoteAddr = toNetAddress(socket.remoteAddress);
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    const received = await this.#socket.receive(p);
+    return received === 0 ? null : received;
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    await this.#socket.send(p);
+    return p.length;
+  }
+
+  // deno-lint-ignore require-await -- a promise, as of other transports
+  async closeWrite(): Promise<void> {
+    this.#socket.closeWrite();
+  }
+
+  close(): Promise<void> {
+    return this.#socket.close();
+  }
+}
+
+/** An address without what only the system needs. */
+export function toNetAddress({ hostname, port }: SocketAddress): NetAddress {
+  return Object.freeze({ transport: "tcp", hostname, port });
+}
+
+/** What a secured connection is made with. */
+export interface SecuredMeans {
+  /** The system. */
+  readonly system: NativeSystem;
+  /** The functions. */
+  readonly secure: SecureSockets;
+  /** Reads the system's answers. */
+  readonly codec: SocketCodec;
+  /** Called once, when the connection is over. */
+  readonly release: () => void;
+}
+
+/**
+ * Makes a connection of a connected socket, which becomes its own, once the system has told that it is secured as
+ * required. Where it throws, the socket is the caller's.
+ */
+export function securedConnection(chosen: Chosen, socket: TcpSocket, means: SecuredMeans): SecureConn {
+  const security = new SocketSecurity(chosen, { ...means, socket });
+  socket.setNoDelay();
+  const wire = openWire(new SocketTransport(socket));
+  return new Connection({ wire, security, records: openBytes(wire, new WireReader(wire)) });
+}

@@ -1,0 +1,141 @@
+/** The sandboxed codec against one over the layouts, byte by byte. */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { test } from "@test";
+import { SecurityRequirementError } from "../../../errors.ts";
+import { SOCKET_SECURITY_PROTOCOL } from "../../../ffi/raw/fwpuclnt.ts";
+import { ipsec } from "../../../plugins/ipsec/mod.ts";
+import type { ResolvedRequirements, SocketCodec } from "../../../plugins/provider.ts";
+import { resolveRequirements } from "../../../plugins/requirements.ts";
+import { targetName } from "../../support/ipsec_bytes.ts";
+import { referenceAnswer, referenceSettings, referenceTemplate } from "../../support/reference_codec.ts";
+
+async function withCodec(
+  options: Parameters<typeof ipsec>[0],
+  fn: (codec: SocketCodec) => void,
+): Promise<void> {
+  using codec = await ipsec(options).codec();
+  fn(codec);
+}
+
+const requirements = fc.record({
+  integrity: fc.boolean(),
+  confidentiality: fc.boolean(),
+  mutualAuthentication: fc.boolean(),
+}).filter(({ integrity, confidentiality }) => integrity || !confidentiality).map((given) =>
+  resolveRequirements(given)
+);
+// What the host hands over is UTF-8, which has no place for half a surrogate pair.
+const name = fc.string({ unit: "grapheme", maxLength: 60 }).map((text) => text.toWellFormed());
+const policy = fc.option(fc.uuid(), { nil: undefined });
+
+test("settings are byte for byte what the layouts give", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        allowInsecure: fc.boolean(),
+        mainModePolicy: policy,
+        quickModePolicy: policy,
+        optionalPeerName: fc.boolean(),
+      }),
+      fc.array(fc.tuple(requirements, name, name, fc.integer({ min: 0, max: 512 })), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+      (options, asked) =>
+        withCodec(options, (codec) => {
+          for (const [required, username, domain, passwordBytes] of asked) {
+            const identity = { username, domain, passwordBytes };
+            assertEquals(
+              codec.settings(required, identity),
+              referenceSettings(required, identity, options).slice(),
+            );
+          }
+        }),
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("peer names and templates are byte for byte what the layouts give", () =>
+  withCodec({}, (codec) => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 128 }),
+        name.filter((text) => text !== ""),
+        fc.nat(),
+        (peer, target, access) => {
+          assertEquals(codec.target(peer, target), targetName(peer, target, SOCKET_SECURITY_PROTOCOL.IPSEC));
+          assertEquals(codec.queryTemplate(peer, access), referenceTemplate(peer, access));
+        },
+      ),
+    );
+  }));
+
+test("answers of any flags and length are read as the layouts say, and short ones refused", () =>
+  withCodec({}, (codec) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 24, maxLength: 200 }), (answer) => {
+        assertEquals(codec.queryAnswer(answer), referenceAnswer(answer));
+      }),
+    );
+    for (let length = 0; length < 24; length++) {
+      assertThrows(() => codec.queryAnswer(new Uint8Array(length)), TypeError, "too short");
+    }
+  }));
+
+test("clear text is allowed by the option and by requirements that ask for nothing, and by neither alone", async () => {
+  const ALLOW = 2;
+  const nothing = resolveRequirements({
+    integrity: false,
+    confidentiality: false,
+    mutualAuthentication: false,
+  });
+  const integrity = resolveRequirements({ confidentiality: false, mutualAuthentication: false });
+  const flagsFor = async (allowInsecure: boolean, required: ResolvedRequirements) => {
+    let flags = -1;
+    await withCodec({ allowInsecure }, (codec) => {
+      flags = codec.settings(required, { username: "", domain: "", passwordBytes: 0 })[4];
+    });
+    return flags;
+  };
+  assertEquals(await flagsFor(true, nothing), ALLOW);
+  assertEquals(await flagsFor(false, nothing), 0);
+  assertEquals(await flagsFor(true, integrity), 0);
+});
+
+test("what the codec cannot give is refused by name", () =>
+  withCodec({}, (codec) => {
+    const identity = { username: "", domain: "", passwordBytes: 0 };
+    const delegation = resolveRequirements({ delegation: true });
+    assertThrows(() => codec.settings(delegation, identity), SecurityRequirementError, "IPsec hands no");
+    assertThrows(() => codec.target(new Uint8Array(), ""), TypeError, "1 to 2048");
+    assertThrows(() => codec.target(new Uint8Array(129), "host/x"), TypeError, "address");
+    const long = { ...identity, username: "x".repeat(2049) };
+    assertThrows(() => codec.settings(resolveRequirements(), long), TypeError, "2048");
+  }));
+
+test("a thousand queries need no more memory than one", () =>
+  withCodec({}, (codec) => {
+    const answer = new Uint8Array(64);
+    for (let index = 0; index < 1000; index++) {
+      codec.queryTemplate(new Uint8Array(16), 8);
+      codec.queryAnswer(answer);
+    }
+  }));
+
+test("a closed codec is closed", async () => {
+  const codec = await ipsec().codec();
+  codec.close();
+  codec.close();
+  assertThrows(() => codec.queryTemplate(new Uint8Array(), 0), Error, "closed");
+});
+
+test("options are checked when the provider is made", () => {
+  assertThrows(() => ipsec({ insecure: true } as never), TypeError, "has no option insecure");
+  assertThrows(() => ipsec({ allowInsecure: 1 } as never), TypeError, "allowInsecure must be");
+  assertThrows(() => ipsec({ mainModePolicy: "x" }), TypeError, "policy's key");
+  assertThrows(() => ipsec({ firstPacketInClear: true }), TypeError, "allowInsecure: true");
+  assertThrows(() => ipsec(null as never), TypeError, "object");
+});

@@ -1,0 +1,218 @@
+/** Policies of one's own, what they prove, and acting as the client: on a simulated network. */
+
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
+import { ipsecPolicy, type IpsecPolicyOptions } from "../../ffi/ipsec_policy.ts";
+import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
+import { ipsec } from "../../plugins/ipsec/mod.ts";
+import type { Requirements } from "../../plugins/provider.ts";
+import { createRegistry } from "../../plugins/registry.ts";
+import { connect } from "../../sockets/connect.ts";
+import { listen } from "../../sockets/listen.ts";
+import type { SecureConn } from "../../sockets/secure_conn.ts";
+import { settled } from "../support/socket_suite.ts";
+
+const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
+const KERBEROS = { mainMode: { authentication: ["kerberos"] } } as const;
+const ACTING = {
+  ...KERBEROS,
+  extendedMode: { authentication: ["kerberos"], impersonation: true },
+} as const;
+const ALICE: HostOptions["account"] = {
+  domain: "SIM",
+  name: "alice",
+  sid: "S-1-5-21-1-2-3-1104",
+  groups: [{ domain: "SIM", name: "Operators", sid: "S-1-5-21-1-2-3-1200" }],
+};
+const HOSTS = { client: { administrator: true, account: ALICE }, server: { administrator: true } };
+
+interface Ends {
+  readonly client: SecureConn;
+  readonly server: SecureConn;
+  readonly network: SimulatedNetwork;
+}
+
+/** Two ends with the same policy, and a check that nothing of it stays behind. */
+async function withEnds(
+  given: {
+    readonly policy?: Omit<IpsecPolicyOptions, "system">;
+    readonly hosts?: { readonly [name: string]: HostOptions };
+    readonly requirements?: Requirements;
+    readonly serverRequirements?: Requirements;
+  },
+  fn: (ends: Ends) => Promise<void> | void,
+): Promise<void> {
+  const network = simulate({ hosts: given.hosts ?? HOSTS });
+  const systems = ["client", "server"].map((name) => network.host(name));
+  const policies = systems.map((system) => given.policy ? ipsecPolicy({ system, ...given.policy }) : null);
+  const [here, there] = policies.map((policy) => {
+    const { mainModePolicy, quickModePolicy } = policy ?? {};
+    return createRegistry([ipsec({ mainModePolicy, quickModePolicy })]);
+  });
+  let refuse!: (error: unknown) => void;
+  const refused = new Promise<never>((_, reject) => refuse = reject);
+  refused.catch(() => {});
+  try {
+    await using listener = await listen({
+      port: 7,
+      registry: there,
+      system: systems[1],
+      requirements: given.serverRequirements ?? given.requirements,
+      onHandshakeError: refuse,
+    });
+    const accepting = listener.accept();
+    accepting.catch(() => {});
+    await using client = await connect({
+      hostname: "server",
+      port: 7,
+      registry: here,
+      system: systems[0],
+      requirements: given.requirements,
+    });
+    await using server = await Promise.race([accepting, refused]);
+    await fn({ client, server, network });
+  } finally {
+    for (const policy of policies) policy?.close();
+    for (const system of systems) system.close();
+  }
+  assertEquals(await settled(), {});
+  assertEquals(network.held(), { handles: 0, allocations: 0 });
+}
+
+test("a main-mode policy by Kerberos proves both computers, and only then is mutual authentication met", () =>
+  withEnds({ policy: KERBEROS }, ({ client, server }) => {
+    assertEquals([client.security.mutual, client.security.peer], [true, "host/server"]);
+    assertEquals([server.security.mutual, server.security.peer], [true, "host/client"]);
+    assertEquals((client.security.details.association as { authentication: string[] }).authentication, [
+      "kerberos",
+    ]);
+  }));
+
+test("the system's own policy proves nobody, and whoever may read the association is told so", () =>
+  withEnds({ requirements: WITHOUT_MUTUAL }, ({ client }) => {
+    assertEquals([client.security.mutual, client.security.peer], [false, ""]);
+  }));
+
+test("whoever may not read the association is told what that needs, and mutual stays unknown", () =>
+  withEnds({ requirements: WITHOUT_MUTUAL, hosts: {} }, ({ client }) => {
+    assertEquals(client.security.mutual, "unknown");
+    assertStringIncludes(String(client.security.details.association), "needs membership in Administrators");
+  }));
+
+test("ends whose policies authenticate differently do not connect", async () => {
+  const network = simulate({ hosts: HOSTS });
+  using client = network.host("client");
+  using server = network.host("server");
+  using policy = ipsecPolicy({ system: client, ...KERBEROS });
+  const requirements = WITHOUT_MUTUAL;
+  await using _listener = await listen({
+    port: 7,
+    registry: createRegistry([ipsec()]),
+    system: server,
+    requirements,
+  });
+  const registry = createRegistry([ipsec({ mainModePolicy: policy.mainModePolicy })]);
+  await assertRejects(
+    () => connect({ hostname: "server", port: 7, registry, system: client, requirements }),
+    Error,
+    "the negotiation may have failed",
+  );
+});
+
+test("a server tells who its client is, and acts as it for as long as one function runs", () =>
+  withEnds({ policy: ACTING, serverRequirements: { impersonation: "impersonate" } }, async ({ server }) => {
+    assertEquals(server.security.impersonation, "impersonate");
+    const { tokens } = await server.querySecurity({ tokens: true });
+    const { user, computer } = tokens!;
+    assertEquals(user!.account, { sid: ALICE!.sid, domain: "SIM", name: "alice" });
+    assertEquals(user!.groups.map(({ name }) => name), ["Operators"]);
+    assertEquals(user!.isMember("SIM\\Operators"), true);
+    assertEquals(user!.isMember("S-1-5-21-1-2-3-1200"), true);
+    assertEquals(user!.isMember("S-1-5-32-544"), false);
+    assertThrows(() => user!.isMember("SIM\\Nobody"), Error, "LookupAccountNameW");
+    assertThrows(() => user!.isMember(""), TypeError, "SID");
+    assertEquals(computer!.account.name, "CLIENT$");
+    assertEquals(server.impersonate(() => 7 * 6), 42);
+    assertThrows(() => server.impersonate(() => Promise.resolve()), TypeError, "promise");
+    assertThrows(() => server.impersonate(async () => {}), TypeError, "synchronous");
+    await server.close();
+    assertThrows(() => user!.account, StateError, "closed");
+  }));
+
+test("without an extended mode there is no token, and a requirement of one is refused", async () => {
+  await withEnds({ policy: KERBEROS }, async ({ client, server }) => {
+    const { tokens } = await server.querySecurity({ tokens: true });
+    assertEquals(tokens!.user, null);
+    assertThrows(() => server.impersonate(() => 1), UnsupportedPlatformError, "no token");
+    assertThrows(() => client.impersonate(() => 1), StateError, "Only the server");
+  });
+  const failing = withEnds({
+    policy: KERBEROS,
+    serverRequirements: { impersonation: "impersonate" },
+  }, () => {});
+  await assertRejects(() => failing, Error, "impersonation");
+});
+
+test("where reverting fails the process is ended, with a message", () =>
+  withEnds({ policy: ACTING }, ({ server, network }) => {
+    network.failNext("server", "RevertToSelf", "ERROR_ACCESS_DENIED");
+    const errors: unknown[] = [];
+    const { error } = console;
+    console.error = (...args) => void errors.push(...args);
+    try {
+      assertThrows(() => server.impersonate(() => 1), Error, "the process was ended");
+    } finally {
+      console.error = error;
+    }
+    assertStringIncludes(String(errors[0]), "reverting");
+  }));
+
+test("adding a policy without the right names the group; nothing is left in the engine", () => {
+  const network = simulate();
+  using system = network.host("client");
+  const error = assertThrows(
+    () => ipsecPolicy({ system, ...KERBEROS }),
+    PermissionError,
+    "Network Configuration",
+  );
+  assertEquals(error.grant, "ipsec.policy");
+  assertEquals(network.held().handles, 0);
+});
+
+test("adding a policy without the grant names the grant", () => {
+  using system = simulate({ hosts: HOSTS }).host("client", ["ipsec"]);
+  assertThrows(() => ipsecPolicy({ system, ...KERBEROS }), PermissionError, '"ipsec.policy"');
+});
+
+test("a policy that was closed can no longer be used", async () => {
+  const network = simulate({ hosts: HOSTS });
+  using system = network.host("client");
+  const policy = ipsecPolicy({ system, ...KERBEROS });
+  policy.close();
+  policy.close();
+  const registry = createRegistry([ipsec({ mainModePolicy: policy.mainModePolicy })]);
+  await assertRejects(
+    () => listen({ port: 7, registry, system, requirements: WITHOUT_MUTUAL }),
+    Error,
+    "provider contexts",
+  );
+});
+
+test("options of a policy are checked before anything is added", () => {
+  const network = simulate({ hosts: HOSTS });
+  using system = network.host("client");
+  assertThrows(() => ipsecPolicy({ system }), TypeError, "nothing to add");
+  assertThrows(() => ipsecPolicy({ system, mainMode: { authentication: [] } }), TypeError, "not empty");
+  assertThrows(
+    () => ipsecPolicy({ system, mainMode: { authentication: ["kerberos"], lifetimeSeconds: 1 } }),
+    RangeError,
+    "lifetimeSeconds",
+  );
+  assertThrows(
+    () => ipsecPolicy({ system, quickMode: { ciphers: ["rot13"] as never } }),
+    TypeError,
+    "ciphers",
+  );
+  assertEquals(network.held().handles, 0);
+});

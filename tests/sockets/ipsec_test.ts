@@ -1,0 +1,60 @@
+/** connect() and listen() with ipsec(), its sandboxed codec included, on a simulated network. */
+
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { UnsupportedPlatformError } from "../../errors.ts";
+import { currentPlace } from "../../ffi/platform.ts";
+import { simulate } from "../../ffi/simulator/simulate.ts";
+import { openSystem } from "../../ffi/system.ts";
+import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
+import { createRegistry } from "../../plugins/registry.ts";
+import type { Requirements } from "../../plugins/provider.ts";
+import { connect } from "../../sockets/connect.ts";
+import { listen } from "../../sockets/listen.ts";
+import { settled } from "../support/socket_suite.ts";
+
+const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
+
+/** Echoes over one connection and tells what the client knows of it. */
+async function echo(options: IpsecOptions, requirements: Requirements, names = ["client", "server"]) {
+  const network = simulate();
+  const registry = createRegistry([ipsec(options)]);
+  const [here, there] = names.map((name) => network.host(name));
+  const listener = await listen({ port: 7, registry, requirements, system: there });
+  const serving = listener.accept().then((conn) => conn.readable.pipeTo(conn.writable)).catch(() => {});
+  const conn = await connect({ hostname: "server", port: 7, registry, requirements, system: here });
+  const writer = conn.writable.getWriter();
+  await writer.write(new TextEncoder().encode("over IPsec"));
+  await writer.close();
+  const text = await new Response(conn.readable).text();
+  await serving;
+  await listener.close();
+  here.close();
+  there.close();
+  assertEquals(await settled(), {});
+  assertEquals(network.held(), { handles: 0, allocations: 0 });
+  return { text, security: conn.security, traffic: network.traffic };
+}
+
+test("ipsec(): ten lines carry bytes that the system encrypts, and say that it is simulated", async () => {
+  const { text, security, traffic } = await echo({}, WITHOUT_MUTUAL);
+  assertEquals(text, "over IPsec");
+  assertEquals(
+    [security.provider, security.secured, security.encrypted, security.mutual, security.simulated],
+    ["ipsec", true, true, "unknown", true],
+  );
+  assertEquals(traffic, { clear: 0, secured: 0, encrypted: 20 });
+});
+
+test("ipsec(): integrity alone is what it says", async () => {
+  const { security, traffic } = await echo({}, { confidentiality: false, ...WITHOUT_MUTUAL });
+  assertEquals([security.secured, security.encrypted], [true, false]);
+  assertEquals(traffic, { clear: 0, secured: 20, encrypted: 0 });
+});
+
+test("ipsec() off Windows says what works instead", async () => {
+  using system = openSystem({ grants: [] });
+  const options = { hostname: "server", port: 7, registry: createRegistry([ipsec()]), system };
+  const error = await assertRejects(() => connect(options), UnsupportedPlatformError);
+  assertStringIncludes(error.instead, "negotiate()");
+}, { skip: currentPlace("").os === "windows" ? "this is Windows" : null });

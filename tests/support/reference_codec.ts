@@ -1,0 +1,132 @@
+/** A socket provider in plain TypeScript, over the layouts: what the sandboxed codec must agree with byte for byte. */
+
+import {
+  SOCKET_INFO_CONNECTION,
+  SOCKET_SECURITY_PROTOCOL,
+  SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2,
+  SOCKET_SECURITY_SETTINGS_IPSEC,
+  SOCKET_SETTINGS,
+} from "../../ffi/raw/fwpuclnt.ts";
+import type {
+  ResolvedRequirements,
+  SettingsIdentity,
+  SocketAnswer,
+  SocketCodec,
+  SocketProvider,
+} from "../../plugins/provider.ts";
+import { answerFlags, ipsecSettings, targetName } from "./ipsec_bytes.ts";
+
+/** What the codec is told when it is made. */
+export interface ReferenceOptions {
+  readonly allowInsecure?: boolean;
+  readonly mainModePolicy?: string;
+  readonly quickModePolicy?: string;
+  readonly optionalPeerName?: boolean;
+}
+
+/** What a hostile codec does instead. */
+export interface CodecFaults {
+  readonly settings?: (bytes: Uint8Array) => Uint8Array;
+  readonly answer?: (answer: SocketAnswer) => SocketAnswer;
+}
+
+const { IPSEC, IPSEC2 } = SOCKET_SECURITY_PROTOCOL;
+
+/** The settings for requirements. */
+export function referenceSettings(
+  requirements: ResolvedRequirements,
+  identity: SettingsIdentity,
+  options: ReferenceOptions,
+): Uint8Array {
+  const clear = options.allowInsecure && !requirements.integrity && !requirements.confidentiality;
+  const whole = ipsecSettings({
+    flags: (requirements.confidentiality ? SOCKET_SETTINGS.GUARANTEE_ENCRYPTION : 0) |
+      (clear ? SOCKET_SETTINGS.ALLOW_INSECURE : 0),
+    ipsecFlags: options.optionalPeerName ? 2 : 0,
+    mainMode: options.mainModePolicy,
+    quickMode: options.quickModePolicy,
+    strings: [identity.username, identity.domain, ""],
+  });
+  const { offsets, size } = SOCKET_SECURITY_SETTINGS_IPSEC;
+  new DataView(whole.buffer).setUint32(offsets.PasswordStringLen, identity.passwordBytes, true);
+  // The password follows the domain at once; without any string the structure keeps its own padding.
+  const strings = 2 * (identity.username.length + identity.domain.length);
+  return strings + identity.passwordBytes === 0
+    ? whole.subarray(0, size)
+    : whole.subarray(0, offsets.AllStrings + strings);
+}
+
+/** The template of a query. */
+export function referenceTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array {
+  const { offsets, size } = SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2;
+  const bytes = new Uint8Array(size);
+  SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.write(new DataView(bytes.buffer), {
+    SecurityProtocol: IPSEC2,
+    PeerTokenAccessMask: accessMask,
+    FieldMask: 3,
+  });
+  bytes.set(peerAddress, offsets.PeerAddress);
+  return bytes;
+}
+
+/** What an answer says. */
+export function referenceAnswer(answer: Uint8Array): SocketAnswer {
+  const flags = answerFlags(answer);
+  const secured = (flags & SOCKET_INFO_CONNECTION.SECURED) !== 0;
+  return {
+    secured,
+    encrypted: secured && (flags & SOCKET_INFO_CONNECTION.ENCRYPTED) !== 0,
+    mutual: "unknown",
+  };
+}
+
+/** A provider of layer `socket` that counts its open codecs. */
+export function referenceProvider(
+  options: ReferenceOptions = {},
+  faults: CodecFaults = {},
+): SocketProvider & { readonly open: { count: number } } {
+  const open = { count: 0 };
+  const name = "reference";
+  return {
+    layer: "socket",
+    name,
+    open,
+    allowInsecure: options.allowInsecure ?? false,
+    description: {
+      name,
+      layer: "socket",
+      isolation: "native",
+      offers: {
+        integrity: true,
+        confidentiality: true,
+        mutualAuthentication: true,
+        impersonation: "impersonate",
+        delegation: false,
+      },
+    },
+    available: (capabilities) => capabilities.ipsec,
+    codec() {
+      open.count++;
+      let closed = false;
+      const close = (): void => {
+        if (!closed) open.count--;
+        closed = true;
+      };
+      const codec: SocketCodec = {
+        settings: (requirements, identity) => {
+          const bytes = referenceSettings(requirements, identity, options);
+          return faults.settings?.(bytes) ?? bytes;
+        },
+        target: (peer, target) => targetName(peer, target, IPSEC),
+        queryTemplate: referenceTemplate,
+        queryAnswer: (answer) => {
+          const read = referenceAnswer(answer);
+          return faults.answer?.(read) ?? read;
+        },
+        close,
+        [Symbol.dispose]: close,
+      };
+      return Promise.resolve(codec);
+    },
+  };
+}

@@ -1,0 +1,232 @@
+/** What overlapped sockets must do, on a real Windows or a simulated one. */
+
+import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { StateError, TransportError } from "../../errors.ts";
+import { UdpSocket } from "../../ffi/datagram_socket.ts";
+import { liveHandles } from "../../ffi/live.ts";
+import { TcpSocket } from "../../ffi/socket.ts";
+import type { SocketAddress } from "../../ffi/socket_address.ts";
+import type { NativeSystem } from "../../ffi/system.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock.ts";
+
+/** Where the suite runs. */
+export interface SocketWorld {
+  /** Opens a system with the grant `sockets`. */
+  open(): NativeSystem;
+  /** An address of that machine, by IP version. */
+  readonly addresses: { readonly [version in 4 | 6]: string };
+  /** A name of that machine. */
+  readonly name: string;
+  /** Why it cannot run here. */
+  readonly skip: string | null;
+}
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** Waits until no more is held than `expected`: a closed system lets go of its port when the system does. */
+export async function settled(
+  expected: { [kind: string]: number } = {},
+): Promise<{ [kind: string]: number }> {
+  const kinds = Object.keys(expected).length;
+  for (let turn = 0; turn < 200 && Object.keys(liveHandles()).length > kinds; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return liveHandles();
+}
+
+/** A listening socket on a free port of `host`. */
+export async function listening(winsock: Winsock, host: string): Promise<TcpSocket> {
+  const [any] = await winsock.resolve(host, 0, "stream", "listen");
+  const listener = new TcpSocket(winsock, any.version);
+  listener.bind(any.bytes);
+  listener.listen(200);
+  return listener;
+}
+
+/** Two connected sockets. */
+export async function connected(winsock: Winsock, host: string): Promise<[TcpSocket, TcpSocket]> {
+  const listener = await listening(winsock, host);
+  const client = new TcpSocket(winsock, listener.version);
+  const accepting = listener.accept();
+  await client.connect(listener.localAddress);
+  const server = await accepting;
+  await listener.close();
+  return [client, server];
+}
+
+async function receiveAll(socket: TcpSocket, length: number): Promise<Uint8Array> {
+  const all = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const got = await socket.receive(all.subarray(at));
+    if (got === 0) throw new Error(`the stream ended after ${at} bytes`);
+    at += got;
+  }
+  return all;
+}
+
+/** Declares the suite. */
+export function socketSuite(world: SocketWorld): void {
+  const check = (name: string, fn: (winsock: Winsock) => Promise<void>) =>
+    test(name, async () => {
+      const system = world.open();
+      try {
+        await fn(winsockOf(system, "sockets"));
+      } finally {
+        system.close();
+      }
+      assertEquals(await settled(), {}, "everything is released");
+    }, { skip: world.skip });
+
+  for (const version of [4, 6] as const) {
+    check(`IPv${version}: bytes go both ways and both ends know each other's address`, async (winsock) => {
+      const [client, server] = await connected(winsock, world.addresses[version]);
+      assertEquals(client.version, version);
+      const ends = ({ hostname, port }: SocketAddress) => [hostname, port];
+      assertEquals(ends(client.localAddress), ends(server.remoteAddress));
+      assertEquals(ends(client.remoteAddress), ends(server.localAddress));
+      client.setNoDelay();
+      await client.send(encode("there"));
+      assertEquals(await receiveAll(server, 5), encode("there"));
+      await server.send(encode("and back"));
+      assertEquals(await receiveAll(client, 8), encode("and back"));
+      await client.close();
+      await server.close();
+    });
+  }
+
+  check("a name leads to the machine that has it", async (winsock) => {
+    const [client, server] = await connected(winsock, world.name);
+    await client.close();
+    await server.close();
+  });
+
+  check("a megabyte arrives whole, and send() leaves what it was given alone", async (winsock) => {
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    const data = new Uint8Array(1 << 20).map((_, index) => index * 7 + (index >> 8));
+    const copy = data.slice();
+    const [received] = await Promise.all([receiveAll(server, data.length), client.send(data)]);
+    assertEquals(received, copy);
+    assertEquals(data, copy);
+    await client.close();
+    await server.close();
+  });
+
+  check("what send() was given may be changed at once: it was copied", async (winsock) => {
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    const data = encode("original");
+    const sending = client.send(data);
+    data.fill(0);
+    await sending;
+    assertEquals(await receiveAll(server, 8), encode("original"));
+    await client.close();
+    await server.close();
+  });
+
+  check("a half-closed stream ends for the peer and goes on the other way", async (winsock) => {
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    client.closeWrite();
+    assertEquals(await server.receive(new Uint8Array(8)), 0);
+    await server.send(encode("still here"));
+    assertEquals(await receiveAll(client, 10), encode("still here"));
+    await client.close();
+    await server.close();
+  });
+
+  check("a connection that nobody accepts there is refused by name, with what to do", async (winsock) => {
+    const listener = await listening(winsock, world.addresses[4]);
+    const gone = listener.localAddress;
+    await listener.close();
+    const client = new TcpSocket(winsock, 4);
+    const error = await assertRejects(() => client.connect(gone), TransportError, "Cannot connect to");
+    assertEquals(/REFUSED/.test(error.codeName), true, error.message);
+    await client.close();
+  });
+
+  check("a name that nobody has is an error that says so", async (winsock) => {
+    await assertRejects(
+      () => winsock.resolve("no-such-name.invalid", 1, "stream"),
+      TransportError,
+      "Cannot find the address of no-such-name.invalid",
+    );
+  });
+
+  check("closing rejects a waiting receive and a waiting accept", async (winsock) => {
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    const listener = await listening(winsock, world.addresses[4]);
+    const waiting = [
+      assertRejects(() => client.receive(new Uint8Array(1)), StateError, "closed"),
+      assertRejects(() => listener.accept(), StateError, "closed"),
+    ];
+    await Promise.all([client.close(), listener.close()]);
+    await Promise.all(waiting);
+    assertThrows(() => client.localAddress, StateError, "closed");
+    await assertRejects(() => client.send(encode("x")), StateError, "closed");
+    await client.close();
+    await server.close();
+  });
+
+  check("giving up rethrows the signal's own reason, and the socket still works", async (winsock) => {
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const waiting = client.receive(new Uint8Array(8), controller.signal).catch((error) => error);
+    setTimeout(() => controller.abort(reason), 10);
+    assertStrictEquals(await waiting, reason);
+    assertStrictEquals(await client.send(encode("x"), controller.signal).catch((error) => error), reason);
+    await server.send(encode("later"));
+    assertEquals(await receiveAll(client, 5), encode("later"));
+    await client.close();
+    await server.close();
+  });
+
+  test("a closed system opens nothing, and what is open goes on to its end", async () => {
+    const system = world.open();
+    const winsock = winsockOf(system, "sockets");
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    system.close();
+    await client.send(encode("on"));
+    assertEquals(await receiveAll(server, 2), encode("on"));
+    await client.close();
+    await server.close();
+    assertEquals(await settled(), {}, "everything is released");
+    assertThrows(() => new TcpSocket(winsock, 4), StateError, "closed");
+  }, { skip: world.skip });
+
+  check("datagrams keep their borders and tell who sent them", async (winsock) => {
+    const [any] = await winsock.resolve(world.addresses[4], 0, "datagram", "listen");
+    const [a, b] = [new UdpSocket(winsock, 4), new UdpSocket(winsock, 4)];
+    a.bind(any.bytes);
+    b.bind(any.bytes);
+    await a.sendTo(encode("one"), b.localAddress);
+    await a.sendTo(encode("two!"), b.localAddress);
+    const into = new Uint8Array(64);
+    const first = await b.receiveFrom(into);
+    assertEquals([first.bytes, first.from.port], [3, a.localAddress.port]);
+    assertEquals((await b.receiveFrom(into)).bytes, 4);
+    await a.sendTo(encode("too long for you"), b.localAddress);
+    await assertRejects(() => b.receiveFrom(new Uint8Array(4)), TransportError);
+    await a.close();
+    await b.close();
+  });
+
+  check("200 connections at once share one port", async (winsock) => {
+    const listener = await listening(winsock, world.addresses[4]);
+    const peer = listener.localAddress;
+    const serve = async () => {
+      const socket = await listener.accept();
+      await socket.send(await receiveAll(socket, 4));
+      await socket.close();
+    };
+    const use = async (index: number) => {
+      const socket = new TcpSocket(winsock, 4);
+      await socket.connect(peer);
+      const data = Uint8Array.of(index, index >> 8, 1, 2);
+      await socket.send(data);
+      assertEquals(await receiveAll(socket, 4), data);
+      await socket.close();
+    };
+    await Promise.all(Array.from({ length: 200 }, (_, index) => [serve(), use(index)]).flat());
+    await listener.close();
+  });
+}

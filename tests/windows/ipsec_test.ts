@@ -1,0 +1,144 @@
+/**
+ * connect() and listen() with ipsec(), over real overlapped sockets and through a real fwpuclnt.dll: the test double
+ * of `tests/windows/fixtures` under Wine (whose own functions end the process). It checks its arguments as the
+ * documentation states and secures nothing. On a real Windows this needs IPsec between two computers.
+ */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { test } from "@test";
+import { SecurityRequirementError, TransportError } from "../../errors.ts";
+import type { LibrarySpec } from "../../ffi/abi.ts";
+import { denoBackend } from "../../ffi/backends/deno.ts";
+import { koffiBackend } from "../../ffi/backends/koffi.ts";
+import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
+import { cString } from "../../ffi/memory.ts";
+import { currentPlace, currentRuntime } from "../../ffi/platform.ts";
+import { SecureSockets } from "../../ffi/secure_sockets.ts";
+import { TcpSocket } from "../../ffi/socket.ts";
+import { NativeSystem, openSystem } from "../../ffi/system.ts";
+import { winsockOf } from "../../ffi/winsock.ts";
+import { ipsec } from "../../plugins/ipsec/mod.ts";
+import type { Requirements } from "../../plugins/provider.ts";
+import { createRegistry } from "../../plugins/registry.ts";
+import { connect } from "../../sockets/connect.ts";
+import { listen } from "../../sockets/listen.ts";
+import { plainSettings } from "../support/ipsec_bytes.ts";
+import { settled } from "../support/socket_suite.ts";
+
+const skip = currentPlace("").os === "windows" ? null : "it needs Windows: deno task test:windows";
+const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
+
+async function attempt(requirements: Requirements) {
+  using system = openSystem({ grants: ["ipsec"] });
+  const registry = createRegistry([ipsec()]);
+  const failures: unknown[] = [];
+  await using listener = await listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    registry,
+    requirements,
+    system,
+    onHandshakeError: (error) => void failures.push(error),
+  });
+  const serving = listener.accept().then((conn) => conn.readable.pipeTo(conn.writable)).catch(() => {});
+  await using conn = await connect({
+    hostname: "localhost",
+    port: listener.addr.port,
+    credentials: { username: "alice", domain: "EXAMPLE", password: "a password" },
+    registry,
+    requirements,
+    system,
+  });
+  await conn.write(new TextEncoder().encode("hello"));
+  const p = new Uint8Array(64);
+  const read = await conn.read(p);
+  await conn.closeWrite();
+  assertEquals(await conn.read(p), null);
+  await serving;
+  return { text: new TextDecoder().decode(p.subarray(0, read!)), security: await conn.querySecurity() };
+}
+
+test("ipsec() echoes over real sockets, and says what the system said of them", async () => {
+  const { text, security } = await attempt(WITHOUT_MUTUAL);
+  assertEquals(text, "hello");
+  assertEquals([security.secured, security.encrypted, security.simulated], [true, true, false]);
+  assertEquals(await settled(), {});
+}, { skip });
+
+test("ipsec() refuses what the system does not tell, and leaves nothing behind", async () => {
+  await assertRejects(() => attempt({}), SecurityRequirementError, "mutualAuthentication");
+  assertEquals(await settled(), {});
+}, { skip });
+
+/** Sets one option of the test double. */
+const FIXTURE = {
+  name: "fwpuclnt.dll",
+  instead: "run deno task test:windows",
+  files: { windows: ["fwpuclnt.dll"] },
+  fns: { FixtureControl: { params: [["option", "buf"], ["value", "u64"]], result: "i32" } },
+} as const satisfies LibrarySpec;
+
+function fixture(option: string, value: bigint): void {
+  const backend = currentRuntime() === "deno" ? denoBackend() : koffiBackend();
+  const library = backend.open("C:\\Windows\\System32\\fwpuclnt.dll", FIXTURE);
+  assertEquals(library.call.FixtureControl(cString(option), value), 0);
+  library.close();
+}
+
+test("a policy of one's own is what a C reader of it sees, and serves while it stands", async () => {
+  using system = openSystem({ grants: ["ipsec", "ipsec.policy"] });
+  const policy = ipsecPolicy({
+    system,
+    mainMode: { authentication: ["kerberos", "anonymous"] },
+    quickMode: { ciphers: ["aes-256-gcm"], lifetimeSeconds: 900 },
+    extendedMode: { authentication: ["kerberos"], impersonation: true },
+  });
+  const { mainModePolicy, quickModePolicy } = policy;
+  const options = {
+    registry: createRegistry([ipsec({ mainModePolicy, quickModePolicy })]),
+    requirements: WITHOUT_MUTUAL,
+    system,
+    hostname: "127.0.0.1",
+  };
+  const listener = await listen({ ...options, port: 0 });
+  await listener.close();
+  policy.close();
+  await assertRejects(() => listen({ ...options, port: 0 }), TransportError, "provider contexts");
+  assertEquals(await settled({ library: 7 }), { library: 7 });
+}, { skip });
+
+test("the peer's token is a real one: it has an account, and a server acts as it", async () => {
+  {
+    using system = openSystem({ grants: ["ipsec", "impersonation"] });
+    const options = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
+    await using listener = await listen({ ...options, hostname: "127.0.0.1", port: 0 });
+    // Once the library is open: the option goes with it.
+    fixture("user_token", 1n);
+    const accepting = listener.accept();
+    await using client = await connect({ ...options, hostname: "localhost", port: listener.addr.port });
+    await using server = await accepting;
+    const { tokens } = await server.querySecurity({ tokens: true });
+    const { account, groups } = tokens!.user!;
+    assertEquals(/^S-1-5-/.test(account.sid), true);
+    assertEquals(account.name.length > 0, true);
+    assertEquals(tokens!.user!.isMember(groups[0].sid), true);
+    assertEquals(server.impersonate(() => "as the client"), "as the client");
+    assertEquals(client.security.simulated, false);
+  }
+  assertEquals(await settled(), {});
+}, { skip });
+
+test("a call that the real library refuses is named with its code", async () => {
+  const system = new NativeSystem({ grants: ["ipsec"] });
+  const socket = new TcpSocket(winsockOf(system, "ipsec"), 4);
+  const secure = new SecureSockets(system);
+  secure.setSecurity(socket, plainSettings(0));
+  await assertRejects(
+    async () => await secure.setSecurity(socket, plainSettings(0)),
+    TransportError,
+    "WSAEINVAL",
+  );
+  await socket.close();
+  system.close();
+  assertEquals(await settled(), {});
+}, { skip });
