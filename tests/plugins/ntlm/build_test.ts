@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { GUEST_SHA256, guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
 import { buildPlugin } from "../../../scripts/plugin_build.ts";
+import { ROOT } from "../../support/root.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 test("the embedded module has the hash it is pinned to", () => {

@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
 import { ntHash } from "../../../plugins/ntlm/mod.ts";
 import { checkModule, type Setup } from "../../../scripts/conformance/run.ts";
+import { ROOT } from "../../support/root.ts";
 
 const setup: Setup = JSON.parse(
-  readFileSync(new URL("../../../plugins/ntlm/check.json", import.meta.url), "utf8"),
+  readFileSync(new URL("plugins/ntlm/check.json", ROOT), "utf8"),
 );
 
 for (const spnego of [false, true]) {

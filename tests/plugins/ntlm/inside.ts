@@ -1,8 +1,7 @@
 /** The guest's inside (guest/testing.ts), compiled once and wrapped so that tests hand over bytes. */
 
 import { compileGuest } from "../../../scripts/assembly.ts";
-
-const ROOT = new URL("../../../", import.meta.url);
+import { ROOT } from "../../support/root.ts";
 
 interface Exports {
   memory: WebAssembly.Memory;
