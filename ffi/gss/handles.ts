@@ -24,6 +24,8 @@ export interface Wanted {
   readonly store: Store | null;
   /** What is being done, for messages: "Cannot " goes before it. */
   readonly doing: string;
+  /** What to do where there are no credentials. */
+  readonly missing: string;
 }
 
 /**
@@ -69,7 +71,7 @@ export function cacheStore(ccache: string): Store {
 export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
   const slots = new Slots(16);
   const major = await gss.threaded.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
-  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing);
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
   return slots.u64[1];
 }
 
@@ -77,7 +79,7 @@ export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
 export function acquireHandleNow(gss: Gss, wanted: Wanted): bigint {
   const slots = new Slots(16);
   const major = gss.call.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
-  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing);
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
   return slots.u64[1];
 }
 
@@ -122,7 +124,7 @@ export async function acquireHandleWithPassword(
       null,
       null,
     );
-    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing);
+    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing, wanted.missing);
   } finally {
     secret.fill(0);
   }
