@@ -98,10 +98,13 @@ export class GssCredentials implements SecurityCredentials {
 
   #releaseIfUnused(): void {
     if (this.#users > 0) return;
-    releaseHandle(this.#gss, this.#holding.handle);
-    this.#holding.cache?.destroy();
-    this.#untrack();
-    this.#unhold();
+    try {
+      releaseHandle(this.#gss, this.#holding.handle);
+      this.#holding.cache?.destroy();
+    } finally {
+      this.#untrack();
+      this.#unhold();
+    }
   }
 
   [Symbol.dispose](): void {

@@ -52,10 +52,13 @@ export class MemoryCache {
     const slots = new Slots(16);
     if (call.krb5_init_context(slots.slice(0, 8)) !== 0) return;
     const [context] = slots.u64;
-    if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
-      call.krb5_cc_destroy(context, slots.u64[1]);
+    try {
+      if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
+        call.krb5_cc_destroy(context, slots.u64[1]);
+      }
+    } finally {
+      call.krb5_free_context(context);
     }
-    call.krb5_free_context(context);
   }
 }
 
