@@ -103,11 +103,14 @@ export class GssCredentials implements SecurityCredentials {
 
   #releaseIfUnused(): void {
     if (this.#users > 0) return;
-    this.#names.close();
-    releaseHandle(this.#gss, this.#holding.handle);
-    this.#holding.cache?.destroy();
-    this.#untrack();
-    this.#unhold();
+    try {
+      this.#names.close();
+      releaseHandle(this.#gss, this.#holding.handle);
+      this.#holding.cache?.destroy();
+    } finally {
+      this.#untrack();
+      this.#unhold();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -127,6 +130,9 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
     throw new TypeError(
       "credentials with a password or a cache serve a client only on this system; give a server { keytab }",
     );
+  }
+  if (identity !== undefined && "password" in identity && identity.password.length === 0) {
+    throw new TypeError("credentials.password is empty, which Kerberos on this system does not take");
   }
   const unhold = gss.hold();
   const cache = needsCache(request) ? new MemoryCache(gss) : null;
@@ -152,6 +158,7 @@ async function acquire(gss: Gss, request: CredentialsRequest, cache: MemoryCache
       name,
       store: storeOf(request, cache),
       doing: `acquire credentials as ${describe(request)}`,
+      missing: missing(request),
     };
     if (request.package === "kerberos") {
       const handle = await acquireOne(gss, request, { ...wanted, mechanism: "kerberos" });
@@ -224,6 +231,7 @@ function adopt(gss: Gss, handle: bigint, securityPackage: SecurityPackage): GssC
       name: 0n,
       store: cache.store,
       doing: "use the delegated credentials",
+      missing: "What the client delegated holds no ticket.",
     });
     const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
     return new GssCredentials(gss, { handle: own, package: securityPackage, kerberosOnly: true, cache });
@@ -268,4 +276,15 @@ function describe({ identity, role }: CredentialsRequest): string {
   if ("cache" in identity) return `the owner of ${identity.cache}`;
   if ("keytab" in identity) return `${identity.principal ?? "the principal"} of ${identity.keytab}`;
   return identity.domain === undefined ? identity.username : `${identity.username}@${identity.domain}`;
+}
+
+/** What to do where there are none. */
+function missing({ identity, role }: CredentialsRequest): string {
+  if (role === "server" || (identity !== undefined && "keytab" in identity)) {
+    return "The key table must be there, be readable for this account, and hold the principal: see klist -k.";
+  }
+  if (identity !== undefined && "cache" in identity) {
+    return "The cache must be there, be readable for this account, and hold a ticket: log in with kinit -c.";
+  }
+  return "Log in with kinit, or give credentials.";
 }

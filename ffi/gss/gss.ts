@@ -92,13 +92,14 @@ export class Gss {
    * Throws where `major` is an error.
    *
    * @param doing what was tried, for the message: "Cannot " goes before it.
+   * @param missing what to do where credentials are missing; left out: what the status itself suggests.
    */
-  check(fn: string, major: number, minor: number, doing: string): void {
-    if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing);
+  check(fn: string, major: number, minor: number, doing: string, missing?: string): void {
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing, missing);
   }
 
   /** The error for a failed call. */
-  failure(fn: string, major: number, minor: number, doing: string): AuthenticationError {
+  failure(fn: string, major: number, minor: number, doing: string, missing?: string): AuthenticationError {
     const routine = GSS_ROUTINE_ERRORS[(major >>> 16) & 0xff];
     const code = this.#kerberosCode(minor);
     const meanings = fn.startsWith("gss_acquire_cred") ? KRB5_ACQUIRE_ERRORS : KRB5_ERRORS;
@@ -106,8 +107,9 @@ export class Gss {
     const text = this.#statusText(major, minor);
     const name = known?.name ?? `status ${hexStatus(major)}`;
     const native = new NativeError(fn, code === undefined ? major : (KRB5_BASE + code) | 0, name, text);
-    const advice = known?.advice ? `. ${known.advice}` : "";
     const reason = known?.reason ?? "other";
+    const what = reason === "no-credentials" && missing !== undefined ? missing : known?.advice;
+    const advice = what ? `. ${what}` : "";
     return new AuthenticationError(reason, `Cannot ${doing}: ${native.message}${advice}`, { cause: native });
   }
 

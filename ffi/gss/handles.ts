@@ -24,6 +24,8 @@ export interface Wanted {
   readonly store: Store | null;
   /** What is being done, for messages: "Cannot " goes before it. */
   readonly doing: string;
+  /** What to do where there are no credentials. */
+  readonly missing: string;
 }
 
 /**
@@ -50,10 +52,13 @@ export class MemoryCache {
     const slots = new Slots(16);
     if (call.krb5_init_context(slots.slice(0, 8)) !== 0) return;
     const [context] = slots.u64;
-    if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
-      call.krb5_cc_destroy(context, slots.u64[1]);
+    try {
+      if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
+        call.krb5_cc_destroy(context, slots.u64[1]);
+      }
+    } finally {
+      call.krb5_free_context(context);
     }
-    call.krb5_free_context(context);
   }
 }
 
@@ -69,7 +74,7 @@ export function cacheStore(ccache: string): Store {
 export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
   const slots = new Slots(16);
   const major = await gss.threaded.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
-  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing);
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
   return slots.u64[1];
 }
 
@@ -77,7 +82,7 @@ export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
 export function acquireHandleNow(gss: Gss, wanted: Wanted): bigint {
   const slots = new Slots(16);
   const major = gss.call.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
-  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing);
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
   return slots.u64[1];
 }
 
@@ -122,7 +127,7 @@ export async function acquireHandleWithPassword(
       null,
       null,
     );
-    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing);
+    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing, wanted.missing);
   } finally {
     secret.fill(0);
   }

@@ -125,7 +125,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   37: {
     name: "KRB5KRB_AP_ERR_SKEW",
     reason: "clock-skew",
-    advice: "The clocks differ by more than five minutes; set them.",
+    advice: "The clocks differ by more than Kerberos allows, which is five minutes by default; set them.",
   },
   44: {
     name: "KRB5KRB_AP_ERR_BADKEYVER",
@@ -143,6 +143,16 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     advice: "The server did not prove its identity.",
   },
   60: { name: "KRB5KRB_ERR_GENERIC", reason: "other", advice: "The Kerberos server's log says more." },
+  135: {
+    name: "KRB5_CONFIG_CANTOPEN",
+    reason: "other",
+    advice: "This account cannot open krb5.conf; see KRB5_CONFIG.",
+  },
+  136: {
+    name: "KRB5_CONFIG_BADFORMAT",
+    reason: "other",
+    advice: "krb5.conf is no Kerberos configuration; correct it, or set KRB5_CONFIG to another.",
+  },
   144: {
     name: "KRB5KRB_AP_WRONG_PRINC",
     reason: "wrong-target",

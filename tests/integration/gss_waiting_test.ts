@@ -1,0 +1,111 @@
+/** A Kerberos server that takes connections and never answers holds up nobody but who waits for it. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { test } from "@test";
+import { createServer, type Socket } from "node:net";
+import { AuthenticationError, StateError } from "../../errors.ts";
+import { NativeSystem } from "../../ffi/system.ts";
+import type { Realm } from "../../scripts/realm.ts";
+import { liveHandles } from "../../testing.ts";
+import { withEnv } from "../support/env.ts";
+import { acquire, inRealmWith, NAMES, PROVIDERS, TARGET } from "../support/gss.ts";
+import { noRealm } from "../support/kerberos.ts";
+
+const skip = noRealm;
+
+/** A server that accepts, and answers with an end of the connection once it is told to. */
+async function silentServer(): Promise<{ port: number; asked: Promise<void>; end(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  let ended = false;
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.on("data", () => resolve());
+    if (ended) socket.destroy();
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  return {
+    port: (server.address() as { port: number }).port,
+    asked,
+    end() {
+      ended = true;
+      for (const socket of sockets) socket.destroy();
+      return new Promise((closed) => server.close(() => closed()));
+    },
+  };
+}
+
+/** Lets the event loop turn 20 times, and says whether `pending` was still pending then. */
+async function turnsWhile(pending: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const done = () => settled = true;
+  pending.then(done, done);
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
+  return !settled;
+}
+
+/** Runs `body` with a system of its own, whose last call may end after it. */
+async function withSilence(
+  realm: Realm,
+  body: (system: NativeSystem, server: Awaited<ReturnType<typeof silentServer>>) => Promise<void>,
+): Promise<void> {
+  const server = await silentServer();
+  const system = new NativeSystem({ grants: ["sspi"] });
+  try {
+    await withEnv({ KRB5_CONFIG: realm.writeConfig({ port: server.port }) }, () => body(system, server));
+  } finally {
+    await server.end();
+    system.close();
+  }
+  while ((liveHandles().library ?? 0) > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  assertEquals(liveHandles(), { library: 1 });
+}
+
+for (const name of NAMES) {
+  const provider = PROVIDERS[name];
+
+  test(
+    `${name}: while acquiring waits for the server the event loop turns, and an abort ends the wait`,
+    () =>
+      inRealmWith({}, async (realm, outer) => {
+        assertEquals(outer.capabilities().securityContexts.available, true);
+        await withSilence(realm, async (system, server) => {
+          const control = new AbortController();
+          const credentials = { username: "alice", password: realm.users.alice };
+          const pending = acquire(system, "client", { provider, credentials, signal: control.signal });
+          await server.asked;
+          assert(await turnsWhile(pending), "it did not wait");
+          const reason = new Error("no longer needed");
+          control.abort(reason);
+          assertEquals(await assertRejects(() => pending), reason);
+        });
+      }),
+    { skip },
+  );
+
+  test(
+    `${name}: while the first token waits for the server the event loop turns, and close() is safe`,
+    () =>
+      inRealmWith({}, async (realm, outer) => {
+        await realm.kinit("alice");
+        assertEquals(outer.capabilities().securityContexts.available, true);
+        await withSilence(realm, async (system, server) => {
+          const held = await acquire(system, "client", { provider });
+          const context = held.client({ target: TARGET });
+          const pending = context.step(null);
+          await server.asked;
+          assert(await turnsWhile(pending), "it did not wait");
+          context.close();
+          held.close();
+          system.close();
+          await assertRejects(() => context.step(null), StateError, "under way");
+          await server.end();
+          const error = await assertRejects(() => pending, AuthenticationError);
+          assertEquals(error.reason, "authority-unreachable");
+          await assertRejects(() => context.step(null), StateError, "closed");
+        });
+      }),
+    { skip },
+  );
+}

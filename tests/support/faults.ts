@@ -1,0 +1,125 @@
+/** A backend that keeps account of what GSS-API hands out, and can make any one call fail. */
+
+import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
+import { runtimeBackend } from "./native.ts";
+
+type Call = (...args: unknown[]) => unknown;
+type Calls = Record<string, Call>;
+
+/** Reading and addressing memory fails with the process only. */
+const MEMORY = ["addressOf", "copyFrom", "copyTo"];
+/** What gives something back; where such a call does not take place, something is left, as there must be. */
+const RELEASES = /release|delete|free|destroy/;
+const GSS_S_FAILURE = 13 << 16;
+
+/** Which argument of a function points to what it hands out, by kind. */
+const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument: number])[] } = {
+  gss_import_name: [["name", 3]],
+  gss_acquire_cred_from: [["credential", 6]],
+  gss_acquire_cred_with_password: [["credential", 6]],
+  gss_init_sec_context: [["context", 2], ["buffer", 10]],
+  gss_accept_sec_context: [["context", 1], ["name", 5], ["buffer", 7], ["credential", 10]],
+  gss_inquire_context: [["name", 2], ["name", 3]],
+  gss_display_name: [["buffer", 2]],
+  gss_display_status: [["buffer", 5]],
+  gss_get_mic: [["buffer", 4]],
+  gss_inquire_sec_context_by_oid: [["set", 3]],
+  krb5_init_context: [["krb5 context", 0]],
+  krb5_cc_resolve: [["cache", 2]],
+};
+/** Which argument of a function points to, or is, what it takes back. */
+const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] } = {
+  gss_release_name: ["name", 1],
+  gss_release_cred: ["credential", 1],
+  gss_delete_sec_context: ["context", 1],
+  gss_release_buffer: ["buffer", 1],
+  gss_release_buffer_set: ["set", 1],
+  krb5_free_context: ["krb5 context", 0],
+  krb5_cc_destroy: ["cache", 1],
+};
+
+/** The address that an argument is, or that stands where it points; buffers hold theirs behind their length. */
+function addressIn(kind: string, argument: unknown): bigint {
+  if (typeof argument === "bigint") return argument;
+  if (!(argument instanceof Uint8Array)) return 0n;
+  const view = new DataView(argument.buffer, argument.byteOffset, argument.byteLength);
+  return view.getBigUint64(kind === "buffer" ? 8 : 0, true);
+}
+
+/** What a call that is made to throw throws. */
+export class Injected extends Error {}
+
+/** Whether a function gives something back. */
+export function isRelease(name: string): boolean {
+  return RELEASES.test(name);
+}
+
+/** Counts calls, fails one of them, and knows what is still out. */
+export class Faults {
+  /** The functions called so far, in order. */
+  readonly called: string[] = [];
+  readonly #out = new Map<string, string>();
+  #failAt = -1;
+  #throws = false;
+
+  /** Starts anew; the call with this number, from 0, will fail: by its status, or by an error of the runtime. */
+  reset(failAt = -1, throws = false): void {
+    this.called.length = 0;
+    this.#out.clear();
+    this.#failAt = failAt;
+    this.#throws = throws;
+  }
+
+  /** The function that was made to fail. */
+  get failed(): string | undefined {
+    return this.called[this.#failAt];
+  }
+
+  /** What the library handed out and did not get back, by kind; empty where the failed call was a release. */
+  get left(): string[] {
+    return isRelease(this.failed ?? "") ? [] : [...this.#out.values()].sort();
+  }
+
+  /** The backend to open a system with. */
+  backend(): Backend {
+    const real = runtimeBackend();
+    const open = <L extends LibrarySpec>(path: string, spec: L): Library<L> => {
+      const library = real.open(path, spec);
+      const wrapAll = (calls: Calls): Calls =>
+        Object.fromEntries(Object.entries(calls).map(([name, fn]) => [name, this.#wrap(name, fn, spec)]));
+      const call = wrapAll(library.call as unknown as Calls) as unknown as Library<L>["call"];
+      const threaded = wrapAll(library.threaded as unknown as Calls) as unknown as Library<L>["threaded"];
+      return { ...library, call, threaded };
+    };
+    return { ...real, open };
+  }
+
+  #wrap(name: string, fn: Call, spec: LibrarySpec): Call {
+    if (MEMORY.includes(name)) return fn;
+    return (...args) => {
+      this.called.push(name);
+      if (this.called.length - 1 === this.#failAt) {
+        if (this.#throws) throw new Injected(name);
+        const { result } = spec.fns[name];
+        return result === "u32" ? GSS_S_FAILURE : result === "i32" ? 12 : undefined;
+      }
+      this.#take(name, args);
+      const result = fn(...args);
+      if (result instanceof Promise) return result.finally(() => this.#give(name, args));
+      this.#give(name, args);
+      return result;
+    };
+  }
+
+  #take(name: string, args: unknown[]): void {
+    const [kind, argument] = TAKES[name] ?? [];
+    if (kind !== undefined) this.#out.delete(`${kind} ${addressIn(kind, args[argument!])}`);
+  }
+
+  #give(name: string, args: unknown[]): void {
+    for (const [kind, argument] of GIVES[name] ?? []) {
+      const address = addressIn(kind, args[argument]);
+      if (address !== 0n) this.#out.set(`${kind} ${address}`, kind);
+    }
+  }
+}
