@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
 import type { ContextAttributes, Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
@@ -127,14 +128,19 @@ for (const [how, client, server] of BINDINGS) {
   });
 }
 
-test("Channel bindings that agree are proved, and a later change of the caller's array changes nothing", async () => {
-  const bindings = Uint8Array.of(1, 2, 3);
-  const started = attempt({ client: { channelBindings: bindings }, server: { channelBindings: bindings } });
-  bindings.fill(0);
-  const [client, server] = await Promise.all([started.client, started.server]);
-  assertEquals(client.security.details.channelBound, true);
-  await Promise.all([client.close(), server.close()]);
-});
+for (const kind of [Uint8Array, Buffer]) {
+  test(`Channel bindings that agree are proved, and a later change of the caller's ${kind.name} changes nothing`, async () => {
+    const bindings = kind.from([1, 2, 3]);
+    const started = attempt({
+      client: { channelBindings: bindings },
+      server: { channelBindings: Uint8Array.of(1, 2, 3) },
+    });
+    bindings.fill(0);
+    const [client, server] = await Promise.all([started.client, started.server]);
+    assertEquals(client.security.details.channelBound, true);
+    await Promise.all([client.close(), server.close()]);
+  });
+}
 
 const TARGETS: [string, PairOptions, boolean][] = [
   ["the name itself", { server: { acceptedTargets: ["host/server.test"] } }, true],
