@@ -20,7 +20,11 @@ export interface Requirements {
   confidentiality?: boolean;
   /** Each end has proved its identity to the other. Default `true`. */
   mutualAuthentication?: boolean;
-  /** The most a server may do in its client's name. Default `"identify"`, or `"delegate"` with `delegation`. */
+  /**
+   * On a client: the most the server may do in its name. On a server: the least it must be able to do in its
+   * client's name. Default `"identify"`, or `"delegate"` with `delegation`. No built-in provider can serve a client
+   * that wants to be `"anonymous"`.
+   */
   impersonation?: ImpersonationLevel;
   /** The client hands the server credentials to reach further servers with. Default `false`. */
   delegation?: boolean;

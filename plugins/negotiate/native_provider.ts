@@ -13,7 +13,7 @@ import type {
   SecurityPackage,
 } from "../../ffi/security_context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
-import { StateError } from "../../errors.ts";
+import { SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
 import type {
   ContextOptions,
@@ -60,6 +60,9 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       if (given !== undefined && (typeof given !== "object" || given === null)) {
         throw new TypeError("credentials must be an object; leave them out for whoever runs the process");
       }
+      if (options.role === "client" && requirements.impersonation === "anonymous") {
+        throw cannotBeAnonymous(name);
+      }
       if (given !== undefined && "delegated" in given) {
         if (options.role === "server") throw new TypeError("delegated credentials serve a client");
         // They stay the caller's: closing what is returned here leaves them open.
@@ -74,6 +77,16 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       return wrap(name, credentials, requirements, () => credentials.close());
     },
   });
+}
+
+/** Refused before the first token, which would tell who the client is. */
+function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
+  return new SecurityRequirementError(
+    "impersonation",
+    "identify",
+    `${name} tells the server who its client is, and impersonation: "anonymous" forbids that; nothing was sent. ` +
+      'Ask for "identify", the default',
+  );
 }
 
 function delegated(name: SecurityPackage, credentials: MessageCredentials): SecurityCredentials {

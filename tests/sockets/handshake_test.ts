@@ -98,6 +98,19 @@ test("A client that encrypts nothing is refused by a server that requires encryp
   await assertClean(started);
 });
 
+test("A client that wants to be anonymous goes no further where the server learns who it is", async () => {
+  const started = attempt({
+    client: { requirements: { impersonation: "anonymous" } },
+    clientFaults: { attributes: { impersonation: "identify" } },
+  });
+  assertEquals(
+    (await assertRejects(() => started.client, SecurityRequirementError)).required,
+    "impersonation",
+  );
+  (await started.server).close();
+  await assertClean(started);
+});
+
 test("A server that needs more than the client lets it do refuses", async () => {
   const started = attempt({
     server: { requirements: { impersonation: "impersonate" } },
