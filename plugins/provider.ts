@@ -158,6 +158,8 @@ export interface AcquireOptions {
   readonly requirements: ResolvedRequirements;
   /** Who to be; left out: whoever runs the process. */
   readonly credentials?: Credentials;
+  /** Names that a policy denies: who negotiates leaves mechanisms of these names out before the first token. */
+  readonly denied?: readonly string[];
   /** Abandons the wait; a native call under way is left to finish and its result released. */
   readonly signal?: AbortSignal;
 }

@@ -55,7 +55,7 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
     description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS }),
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
-      const { requirements } = options;
+      const { denied = [], requirements } = options;
       const given = options.credentials;
       if (given !== undefined && (typeof given !== "object" || given === null)) {
         throw new TypeError("credentials must be an object; leave them out for whoever runs the process");
@@ -71,7 +71,7 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       const credentials = await acquireCredentials(nativeSystem(options.system), {
         package: name,
         role: options.role,
-        excludeNtlm: requirements.mutualAuthentication || !allowNtlm,
+        excludeNtlm: requirements.mutualAuthentication || !allowNtlm || denied.includes("ntlm"),
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
       return wrap(name, credentials, requirements, () => credentials.close());
