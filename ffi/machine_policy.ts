@@ -87,7 +87,8 @@ function readNatively(path: string, native: () => FileCalls, wide: boolean): Mac
   try {
     call = native();
   } catch {
-    return { state: "unread", path, reason: `to look for it, run with --allow-read=${path}` };
+    const flag = currentRuntime() === "deno" ? "--allow-read" : "--allow-fs-read";
+    return { state: "unread", path, reason: `to look for it, run with ${flag}=${path}` };
   }
   const text = wide ? wideString : cString;
   const name = text(path);

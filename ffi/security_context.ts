@@ -125,6 +125,11 @@ export interface SecurityContext extends Disposable {
   close(): void;
 }
 
+/** Whether the server must not act as the client: without the flag for it, it may. */
+export function mayOnlyIdentify({ impersonation }: ContextRequest): boolean {
+  return impersonation === "identify" || impersonation === "anonymous";
+}
+
 /** The longest token either end accepts: what [MS-NNS] can carry. */
 export const MAX_TOKEN_BYTES = 0xffff;
 

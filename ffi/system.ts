@@ -68,7 +68,12 @@ export interface System extends Disposable {
   readonly grants: readonly Grant[];
   /** The command-line flags its grants need. */
   readonly permissions: RequiredPermissions;
-  /** What this machine and process can do; opens the granted libraries on first use, and never prompts. */
+  /**
+   * What this machine and process can do now; opens the granted libraries on first use, reads the machine's policy
+   * each time, and never prompts.
+   *
+   * @throws StateError where it is closed.
+   */
   capabilities(): SystemCapabilities;
   /**
    * Ends it: nothing new can be opened or acquired. What is open goes on; the libraries are closed with the last of
@@ -100,7 +105,6 @@ export class NativeSystem implements System {
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
   readonly #beforeClose: (() => void)[] = [];
-  #capabilities?: SystemCapabilities;
   #users = 0;
   #closed = false;
 
@@ -151,12 +155,15 @@ export class NativeSystem implements System {
   }
 
   capabilities(): SystemCapabilities {
-    return this.#capabilities ??= {
+    // A closed one has no library to read the policy by; to go on without the policy would be to avoid it.
+    this.requireOpen();
+    return {
       os: this.place.os,
       runtime: this.#backend.runtime,
       simulated: this.#backend.simulated ?? false,
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
+      // Read each time: what an administrator tightens must hold for the next connection.
       machinePolicy: readMachinePolicy(
         this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
         () => this.#files(),

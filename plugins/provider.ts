@@ -23,7 +23,11 @@ export interface Requirements {
   confidentiality?: boolean;
   /** Each end has proved its identity to the other. Default `true`. */
   mutualAuthentication?: boolean;
-  /** The most a server may do in its client's name. Default `"identify"`, or `"delegate"` with `delegation`. */
+  /**
+   * On a client: the most the server may do in its name. On a server: the least it must be able to do in its
+   * client's name. Default `"identify"`, or `"delegate"` with `delegation`. No built-in provider can serve a client
+   * that wants to be `"anonymous"`.
+   */
   impersonation?: ImpersonationLevel;
   /** The client hands the server credentials to reach further servers with. Default `false`. */
   delegation?: boolean;
@@ -157,6 +161,8 @@ export interface AcquireOptions {
   readonly requirements: ResolvedRequirements;
   /** Who to be; left out: whoever runs the process. */
   readonly credentials?: Credentials;
+  /** Names that a policy denies: who negotiates leaves mechanisms of these names out before the first token. */
+  readonly denied?: readonly string[];
   /** Abandons the wait; a native call under way is left to finish and its result released. */
   readonly signal?: AbortSignal;
 }

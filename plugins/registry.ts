@@ -26,6 +26,8 @@ export interface Selection {
   readonly rejected: readonly RejectedProvider[];
   /** What the connection must be: what was asked for, raised by the floor of each policy. */
   readonly requirements: ResolvedRequirements;
+  /** The names that either policy denies: the provider must not bring them in by negotiating. */
+  readonly denied: readonly string[];
   /** The machine's policy as it was found: where its `state` is `"unread"`, it had no say. */
   readonly machinePolicy: MachinePolicy;
 }
@@ -117,7 +119,14 @@ function select(
   for (const provider of inOrder(allowed, policy.order)) {
     const problem = check(provider, requirements, capabilities);
     if (!problem) {
-      return Object.freeze({ provider, rejected: Object.freeze(rejected), requirements, machinePolicy });
+      const denied = Object.freeze([...policy.deny ?? []]);
+      return Object.freeze({
+        provider,
+        rejected: Object.freeze(rejected),
+        requirements,
+        denied,
+        machinePolicy,
+      });
     }
     rejected.push({ provider: provider.name, ...problem });
   }

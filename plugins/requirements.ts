@@ -124,6 +124,9 @@ export function verifyAttributes(
     refuse("channelBindings", "not proved", "Give the same channel bindings on both ends.");
   }
   const level = IMPERSONATION_LEVELS.indexOf(attributes.impersonation);
+  if (role === "client" && required.impersonation === "anonymous" && level > 0) {
+    refuse("impersonation", attributes.impersonation, 'Ask for "identify", the default.');
+  }
   if (role === "server" && level < IMPERSONATION_LEVELS.indexOf(required.impersonation)) {
     refuse("impersonation", attributes.impersonation, `The client must allow "${required.impersonation}".`);
   }

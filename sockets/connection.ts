@@ -71,10 +71,10 @@ export class Connection implements SecureConn {
   get writable(): WritableStream<Uint8Array> {
     this.#writable ??= writableTo({
       write: async (chunk) => {
-        checkBytes(chunk, "the chunk");
+        const bytes = bytesOf(chunk, "the chunk");
         if (!this.#streamWrites && this.#writes.busy) throw mixed("writable", "a write");
         this.#streamWrites = true;
-        await this.#enqueueWrite(chunk);
+        await this.#enqueueWrite(bytes);
       },
       close: async () => {
         this.#streamWrites = true;
@@ -87,11 +87,11 @@ export class Connection implements SecureConn {
   }
 
   async read(p: Uint8Array): Promise<number | null> {
-    checkBytes(p, "p");
+    const into = bytesOf(p, "p");
     this.#rejectIfOver();
     if (this.#streamReads || this.#readable?.locked) throw inUse("readable", "reading");
-    if (p.length === 0) return 0;
-    return await this.#receive(() => this.#parts.records.take(p));
+    if (into.length === 0) return 0;
+    return await this.#receive(() => this.#parts.records.take(into));
   }
 
   async #nextChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -133,11 +133,11 @@ export class Connection implements SecureConn {
   }
 
   async write(p: Uint8Array): Promise<number> {
-    checkBytes(p, "p");
+    const bytes = bytesOf(p, "p");
     this.#rejectIfOver();
     if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
-    await this.#enqueueWrite(p);
-    return p.length;
+    await this.#enqueueWrite(bytes);
+    return bytes.length;
   }
 
   async #enqueueWrite(p: Uint8Array): Promise<void> {
@@ -242,8 +242,10 @@ export class Connection implements SecureConn {
   }
 }
 
-function checkBytes(p: unknown, name: string): void {
+/** A plain view: methods that a subclass, such as Node's Buffer, has overridden must not decide what is sent. */
+function bytesOf(p: unknown, name: string): Uint8Array {
   if (!(p instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
+  return new Uint8Array(p.buffer, p.byteOffset, p.byteLength);
 }
 
 function inUse(stream: "readable" | "writable", doing: string): StateError {

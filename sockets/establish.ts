@@ -61,6 +61,7 @@ export async function acquire({ settings, selection }: Chosen, watch: Watch): Pr
     role: side.role,
     system,
     requirements: selection.requirements,
+    denied: selection.denied,
     ...(credentials ? { credentials } : {}),
     signal: watch.signal,
   });

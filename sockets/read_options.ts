@@ -169,7 +169,8 @@ function readCommon(
   return {
     requirements: resolveRequirements(options.requirements),
     signal: checkSignal(options.signal, "options.signal"),
-    ...(channelBindings ? { channelBindings: channelBindings.slice() } : {}),
+    // Not slice(): a Buffer's shares its memory with the caller.
+    ...(channelBindings ? { channelBindings: new Uint8Array(channelBindings) } : {}),
     ...(credentials ? { credentials } : {}),
     registry: registry ?? defaultRegistry(),
     system: system ?? defaultSystem(),

@@ -179,8 +179,8 @@ class StreamPair implements ByteTransport {
 
   async write(p: Uint8Array): Promise<number> {
     this.#writing = true;
-    // A stream may hold on to a chunk after the write has settled.
-    await this.#writer.write(p.slice());
+    // A stream may hold on to a chunk after the write has settled; a Buffer's slice() would be no copy.
+    await this.#writer.write(new Uint8Array(p));
     this.#writing = false;
     return p.length;
   }

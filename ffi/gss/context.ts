@@ -10,6 +10,7 @@ import {
   type ContextAttributes,
   ContextBase,
   type ContextRequest,
+  mayOnlyIdentify,
   type SecurityCredentials,
   type StepResult,
 } from "../security_context.ts";
@@ -161,7 +162,7 @@ export class GssContext extends ContextBase {
       (request.integrity ? GSS_C.INTEG_FLAG | GSS_C.REPLAY_FLAG | GSS_C.SEQUENCE_FLAG : 0) |
       (request.confidentiality ? GSS_C.CONF_FLAG : 0) |
       (request.delegation ? GSS_C.DELEG_FLAG : 0) |
-      (request.impersonation === "identify" ? GSS_C.IDENTIFY_FLAG : 0) |
+      (mayOnlyIdentify(request) ? GSS_C.IDENTIFY_FLAG : 0) |
       (this.#bindings === null ? 0 : GSS_C.CHANNEL_BOUND_FLAG);
   }
 
@@ -182,7 +183,7 @@ export class GssContext extends ContextBase {
     this.#records = new GssRecords(this.#gss, this.#slots.u64[AT.context / 8], {
       kerberos: mechanism === "kerberos",
       encrypts: has(GSS_C.CONF_FLAG),
-      mustBeEncrypted: this.#options.request.confidentiality,
+      mustBeEncrypted: this.#options.request.confidentiality || has(GSS_C.CONF_FLAG),
       // gss-ntlmssp reports no such flags, and keeps to its own count of the records in every signature.
       sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
     });

@@ -20,7 +20,7 @@ export interface RecordRules {
   readonly kerberos: boolean;
   /** Encrypt what is sent. */
   readonly encrypts: boolean;
-  /** Refuse what arrives without encryption. */
+  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
   readonly mustBeEncrypted: boolean;
   /** The library itself detects replay and reordering. */
   readonly sequence: boolean;

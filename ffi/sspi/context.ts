@@ -24,6 +24,7 @@ import {
   type ContextAttributes,
   ContextBase,
   type ContextRequest,
+  mayOnlyIdentify,
   type StepResult,
 } from "../security_context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
@@ -154,7 +155,7 @@ export class SspiContext extends ContextBase {
       (request.integrity ? bits.INTEGRITY | bits.REPLAY_DETECT | bits.SEQUENCE_DETECT : 0) |
       (request.confidentiality ? bits.CONFIDENTIALITY : 0) |
       (request.delegation ? bits.DELEGATE : 0) |
-      (request.impersonation === "identify" ? bits.IDENTIFY : 0);
+      (mayOnlyIdentify(request) ? bits.IDENTIFY : 0);
   }
 
   /** Reads what was agreed on; the output buffer is not needed any more. */
@@ -177,7 +178,7 @@ export class SspiContext extends ContextBase {
     }
     this.#records = new SspiRecords(this.#sspi, this.#handle, {
       encrypts: has(bits.CONFIDENTIALITY),
-      mustBeEncrypted: this.#options.request.confidentiality,
+      mustBeEncrypted: this.#options.request.confidentiality || has(bits.CONFIDENTIALITY),
     });
     const delegation = has(bits.DELEGATE);
     const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";

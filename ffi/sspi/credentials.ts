@@ -25,6 +25,7 @@ import {
 } from "../security_context.ts";
 import { SspiContext } from "./context.ts";
 import type { Impersonator } from "./impersonation.ts";
+import { passwordUnits } from "./password.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
 const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
@@ -175,7 +176,8 @@ function authIdentity(
   if (identity === undefined && !excludeNtlm) return null;
   const user = wideString(identity?.username ?? "");
   const domain = wideString(identity?.domain ?? "");
-  const password = passwordUnits(identity?.password ?? "");
+  const given = identity?.password ?? "";
+  const password = typeof given === "string" ? wideString(given) : passwordUnits(given);
   const list = wideString("!ntlm");
   const units = (text: Uint8Array): number => text.length / 2 - 1;
   const address = (text: Uint8Array): bigint => units(text) === 0 ? 0n : sspi.memory.addressOf(text);
@@ -195,9 +197,4 @@ function authIdentity(
     PackageListLength: excludeNtlm ? units(list) : 0,
   });
   return { bytes, password, holds: [user, domain, list] };
-}
-
-/** The password as zero-terminated UTF-16; the intermediate copies that can be zeroed are. */
-function passwordUnits(password: string | Uint8Array): Uint8Array {
-  return wideString(typeof password === "string" ? password : new TextDecoder().decode(password));
 }

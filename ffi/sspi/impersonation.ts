@@ -43,7 +43,16 @@ export class Impersonator {
       }
       return result;
     } finally {
-      if (!leave() || this.#tokenOfThread() !== null) this.#endProcess();
+      if (!this.#isBack(leave)) this.#endProcess();
+    }
+  }
+
+  /** Whether leaving worked and is proved to have; whatever goes wrong in asking proves nothing. */
+  #isBack(leave: () => boolean): boolean {
+    try {
+      return leave() && this.#tokenOfThread() === null;
+    } catch {
+      return false;
     }
   }
 

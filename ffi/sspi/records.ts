@@ -19,7 +19,7 @@ import { Buffers, type Sspi } from "./sspi.ts";
 export interface RecordRules {
   /** Encrypt what is sent. */
   readonly encrypts: boolean;
-  /** Refuse what arrives without encryption. */
+  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
   readonly mustBeEncrypted: boolean;
 }
 

@@ -17,6 +17,9 @@ const ADVICE: { readonly [codeName: string]: string } = {
   EMFILE: "This process has too many open files: raise the limit, or close what is not needed.",
 };
 
+/** Deno's words for a name that does not resolve, for which it gives no code; not those for a silent name server. */
+const UNKNOWN_NAME = /^failed to lookup address information(?!.*temporary)/i;
+
 /**
  * Translates what a runtime threw.
  *
@@ -29,7 +32,11 @@ export function socketFailure(cause: unknown, what: string, address: string): Er
     const flag = name === "NotCapable" ? `--allow-net=${address}` : "--allow-net";
     return new PermissionError("sockets", flag, `Cannot ${what}: run again with ${flag}`, { cause });
   }
-  const codeName = typeof code === "string" ? code : name || "unknown";
+  const codeName = typeof code === "string"
+    ? code
+    : UNKNOWN_NAME.test(message)
+    ? "ENOTFOUND"
+    : name || "unknown";
   const detail = message.trim() || codeName;
   const advice = ADVICE[codeName];
   return new TransportError(codeName, `Cannot ${what}: ${detail}${advice ? `. ${advice}` : ""}`, { cause });

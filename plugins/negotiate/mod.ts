@@ -11,7 +11,7 @@ import { nativeProvider } from "./native_provider.ts";
 export interface NegotiateOptions {
   /**
    * Lets Negotiate fall back to NTLM, which cannot authenticate the server. Default `false`. Has an effect only
-   * where the connection's requirements say `mutualAuthentication: false` too.
+   * where the connection's requirements say `mutualAuthentication: false` too, and none where a policy denies `ntlm`.
    */
   allowNtlm?: boolean;
 }

@@ -13,7 +13,7 @@ import type {
   SecurityPackage,
 } from "../../ffi/security_context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
-import { StateError } from "../../errors.ts";
+import { SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
 import type {
   ContextOptions,
@@ -55,10 +55,13 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
     description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS }),
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
-      const { requirements } = options;
+      const { denied = [], requirements } = options;
       const given = options.credentials;
       if (given !== undefined && (typeof given !== "object" || given === null)) {
         throw new TypeError("credentials must be an object; leave them out for whoever runs the process");
+      }
+      if (options.role === "client" && requirements.impersonation === "anonymous") {
+        throw cannotBeAnonymous(name);
       }
       if (given !== undefined && "delegated" in given) {
         if (options.role === "server") throw new TypeError("delegated credentials serve a client");
@@ -68,12 +71,22 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       const credentials = await acquireCredentials(nativeSystem(options.system), {
         package: name,
         role: options.role,
-        excludeNtlm: requirements.mutualAuthentication || !allowNtlm,
+        excludeNtlm: requirements.mutualAuthentication || !allowNtlm || denied.includes("ntlm"),
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
       return wrap(name, credentials, requirements, () => credentials.close());
     },
   });
+}
+
+/** Refused before the first token, which would tell who the client is. */
+function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
+  return new SecurityRequirementError(
+    "impersonation",
+    "identify",
+    `${name} tells the server who its client is, and impersonation: "anonymous" forbids that; nothing was sent. ` +
+      'Ask for "identify", the default',
+  );
 }
 
 function delegated(name: SecurityPackage, credentials: MessageCredentials): SecurityCredentials {

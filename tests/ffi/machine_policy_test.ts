@@ -1,6 +1,6 @@
 /** A machine's policy is found by the runtime or by the C library, and what cannot be read is never absent. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { StateError } from "../../errors.ts";
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import type { MachinePolicyText } from "../../ffi/machine_policy.ts";
 import type { Grant } from "../../ffi/permissions.ts";
@@ -165,7 +166,20 @@ test(
       writeFileSync(path, "{}");
       const found = await outcome("neither", path);
       assert(found.state === "unread", found.state);
-      assertStringIncludes(found.reason, `--allow-read=${path}`);
+      assertStringIncludes(found.reason, `${deno ? "--allow-read" : "--allow-fs-read"}=${path}`);
     }),
   { skip },
 );
+
+test("A policy that changes while a system is open is found as it is now", () =>
+  inFolder((folder) => {
+    const machinePolicyPath = join(folder, "policy.json");
+    using system = new NativeSystem({ grants: ["sspi"] }, { machinePolicyPath });
+    assertEquals(system.capabilities().machinePolicy.state, "absent");
+    writeFileSync(machinePolicyPath, "{}");
+    assertEquals(system.capabilities().machinePolicy.state, "present");
+    system.close();
+    // Its libraries are gone, and with them the way to the policy: it must not pass for unread.
+    assertThrows(() => system.capabilities(), StateError);
+    return Promise.resolve();
+  }));

@@ -115,6 +115,16 @@ test("A connection nobody listens for is a TransportError that names the address
   assert(error.message.includes("Is the server running"), error.message);
 });
 
+test("A name that does not resolve is a TransportError with the same code name everywhere", async () => {
+  const error = await assertRejects(
+    // No name server can be asked for a name with a part of more than 63 letters.
+    () => connectTcp({ hostname: `${"x".repeat(70)}.test`, port: 1 }),
+    TransportError,
+    "Check the spelling",
+  );
+  assertEquals(error.codeName, "ENOTFOUND");
+});
+
 test("An aborted connect rethrows the signal's reason unchanged", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const reason = { mine: true };

@@ -9,7 +9,9 @@ import { OIDS } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
 import type { MessageContext, Requirements } from "../../plugins/provider.ts";
+import { createRegistry } from "../../plugins/registry.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
+import { secure } from "../../sockets/mod.ts";
 import { withEnv } from "../support/env.ts";
 import {
   acquire,
@@ -23,6 +25,7 @@ import {
   wrap,
 } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";
+import { MemoryTransport } from "../support/memory_transport.ts";
 
 const places = ["x86_64", "aarch64"].map((arch) => `/usr/lib/${arch}-linux-gnu/gssntlmssp/gssntlmssp.so`);
 const skip = noRealm ?? (places.some((path) => existsSync(path)) ? null : "install gss-ntlmssp");
@@ -72,6 +75,29 @@ test(
       }
       const offered = await firstToken(system, true, UNKNOWN);
       assert(includes(offered, OIDS.kerberos) && includes(offered, OIDS.ntlmssp));
+    }),
+  { skip },
+);
+
+test(
+  "NTLM that was allowed is in no token, and accepted from none, where a policy denies it",
+  () =>
+    onMachine(false, async (system) => {
+      const allowing = createRegistry([ALLOWED.provider]);
+      const denying = createRegistry([ALLOWED.provider], { version: 1, deny: ["ntlm"] });
+      const common = { system, requirements: UNKNOWN } as const;
+      const [near, far] = MemoryTransport.pair();
+      const error = await assertRejects(
+        () => secure(near, { role: "client", target: TARGET, registry: denying, ...common }),
+        AuthenticationError,
+      );
+      assertEquals([error.reason, near.sent.length], ["no-credentials", 0]);
+      far.close();
+      const [a, b] = MemoryTransport.pair();
+      const client = secure(a, { role: "client", target: TARGET, registry: allowing, ...common });
+      const server = secure(b, { role: "server", registry: denying, ...common });
+      await assertRejects(() => server, AuthenticationError);
+      await assertRejects(() => client, AuthenticationError);
     }),
   { skip },
 );

@@ -14,7 +14,7 @@ import {
   ProtocolError,
   secure,
   type SecureConn,
-  type SecurityRequirementError,
+  SecurityRequirementError,
   type System,
 } from "../../mod.ts";
 import { liveHandles } from "../../testing.ts";
@@ -176,6 +176,39 @@ test(
       assertEquals(error.reason, "peer-refused");
       assertEquals((failures[0] as SecurityRequirementError).name, "SecurityRequirementError");
       assertEquals((failures[0] as SecurityRequirementError).required, "confidentiality");
+    }),
+  { skip },
+);
+
+test(
+  "A client that wants to be anonymous sends no token, and one that leaves it at the default is only identified",
+  () =>
+    inRealm(async (_realm, system) => {
+      const [near, far] = MemoryTransport.pair();
+      const error = await assertRejects(
+        () =>
+          secure(near, {
+            role: "client",
+            target: TARGET,
+            system,
+            requirements: { impersonation: "anonymous" },
+          }),
+        SecurityRequirementError,
+        "nothing was sent",
+      );
+      assertEquals(error.required, "impersonation");
+      assertEquals([near.sent.length, near.closes], [0, 1]);
+      far.close();
+      const requirements = { impersonation: "anonymous" } as const;
+      await overTcp(
+        system,
+        ({ server }) => {
+          assertEquals(server.security.impersonation, "identify");
+          return Promise.resolve();
+        },
+        {},
+        { requirements },
+      );
     }),
   { skip },
 );

@@ -102,6 +102,13 @@ test("The machine's policy is applied, and the refusal says where it stands", ()
   );
 });
 
+test("What either policy denies is told to the provider, which might negotiate it", () => {
+  const registry = createRegistry([fake("negotiate")], { version: 1, deny: ["other"] });
+  assertEquals(registry.select({}, capabilities()).denied, ["other"]);
+  assertEquals(registry.select({}, machine({ version: 1, deny: ["ntlm"] })).denied, ["other", "ntlm"]);
+  assertEquals(createRegistry([fake("negotiate")]).select({}, capabilities()).denied, []);
+});
+
 test("A floor raises what the connection must be, for whoever checks it afterwards", () => {
   const registry = createRegistry([fake("kerberos")], { version: 1, floor: { mutualAuthentication: true } });
   const { requirements } = registry.select(

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { AuthenticationError, StateError, UnsupportedPlatformError } from "../../errors.ts";
 import { MAX_SENT_SIZE } from "../../sockets/framing.ts";
@@ -252,4 +253,45 @@ test("A provider whose close fails is told by close, never instead of an earlier
   const failure = await pair.client.write(Uint8Array.of(1)).catch((error) => error);
   assertEquals(failure.reason, "sequence-exhausted");
   await pair.server.close();
+});
+
+class Odd extends Uint8Array {
+  override subarray(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(1);
+  }
+}
+
+for (
+  const [what, make] of [
+    ["a Buffer", (size: number) => Buffer.alloc(size)],
+    ["an array over shared memory", (size: number) => new Uint8Array(new SharedArrayBuffer(size))],
+    ["an array of a class that overrides methods", (size: number) => new Odd(size)],
+  ] as const
+) {
+  test(`What is written from ${what} is read into another one, byte for byte`, async () => {
+    const pair = await secured();
+    const data = make(100_000);
+    data.set(pattern(data.length));
+    const writing = pair.client.write(data);
+    const got = make(data.length);
+    let filled = 0;
+    while (filled < got.length) {
+      const part = new (got.constructor === Odd ? Odd : Uint8Array)(got.buffer, filled, got.length - filled);
+      filled += (await pair.server.read(part))!;
+    }
+    assertEquals(await writing, data.length);
+    assertEquals(Uint8Array.from(got), pattern(data.length));
+    await pair.close();
+  });
+}
+
+test("An array whose memory went elsewhere is a TypeError, and the connection goes on", async () => {
+  const pair = await secured();
+  const gone = new Uint8Array(8);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  await assertRejects(() => pair.client.write(gone), TypeError);
+  await assertRejects(() => pair.client.read(gone), TypeError);
+  assertEquals(await pair.client.write(pattern(3)), 3);
+  assertEquals(await readExactly(pair.server, 3), pattern(3));
+  await pair.close();
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
 import type { ContextAttributes, Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
@@ -97,6 +98,19 @@ test("A client that encrypts nothing is refused by a server that requires encryp
   await assertClean(started);
 });
 
+test("A client that wants to be anonymous goes no further where the server learns who it is", async () => {
+  const started = attempt({
+    client: { requirements: { impersonation: "anonymous" } },
+    clientFaults: { attributes: { impersonation: "identify" } },
+  });
+  assertEquals(
+    (await assertRejects(() => started.client, SecurityRequirementError)).required,
+    "impersonation",
+  );
+  (await started.server).close();
+  await assertClean(started);
+});
+
 test("A server that needs more than the client lets it do refuses", async () => {
   const started = attempt({
     server: { requirements: { impersonation: "impersonate" } },
@@ -127,14 +141,19 @@ for (const [how, client, server] of BINDINGS) {
   });
 }
 
-test("Channel bindings that agree are proved, and a later change of the caller's array changes nothing", async () => {
-  const bindings = Uint8Array.of(1, 2, 3);
-  const started = attempt({ client: { channelBindings: bindings }, server: { channelBindings: bindings } });
-  bindings.fill(0);
-  const [client, server] = await Promise.all([started.client, started.server]);
-  assertEquals(client.security.details.channelBound, true);
-  await Promise.all([client.close(), server.close()]);
-});
+for (const kind of [Uint8Array, Buffer]) {
+  test(`Channel bindings that agree are proved, and a later change of the caller's ${kind.name} changes nothing`, async () => {
+    const bindings = kind.from([1, 2, 3]);
+    const started = attempt({
+      client: { channelBindings: bindings },
+      server: { channelBindings: Uint8Array.of(1, 2, 3) },
+    });
+    bindings.fill(0);
+    const [client, server] = await Promise.all([started.client, started.server]);
+    assertEquals(client.security.details.channelBound, true);
+    await Promise.all([client.close(), server.close()]);
+  });
+}
 
 const TARGETS: [string, PairOptions, boolean][] = [
   ["the name itself", { server: { acceptedTargets: ["host/server.test"] } }, true],
