@@ -13,11 +13,9 @@ import { ByteReader, ByteWriter, reject } from "./bytes.ts";
 import { CompileWork, type FunctionType } from "./compile_work.ts";
 import type { ResolvedLimits } from "./limits.ts";
 import {
+  type AddedFunction,
   type Appended,
-  chargeHelper,
-  FUEL_EXPORT,
-  GROW_EXPORT,
-  growHelper,
+  helpers,
   meterBody,
   type Metering,
   RESERVED_PREFIX,
@@ -43,7 +41,7 @@ import {
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const FUNCTION_TYPE = 0x60;
-const GLOBAL_KIND = 3;
+const FUNCTION_KIND = 0;
 
 /** What a module must fit. */
 export interface GuardRules {
@@ -92,19 +90,19 @@ export function guard(module: Uint8Array, rules: GuardRules): GuardedModule {
 
   const appended: Appended = {
     fuel: globals.count,
-    growFailures: globals.count + 1,
-    charge: imports.length + functions.length,
-    grow: imports.length + functions.length + 1,
+    failures: globals.count + 1,
+    helpers: imports.length + functions.length,
     types: types.length,
   };
+  const added = helpers(appended);
   const compile = new CompileWork(types, [...imports.map((one) => one.type), ...own]);
   const bodies = new Map<number, Uint8Array>([
     [Section.type, appendType(typeEntries)],
-    [Section.function, appendFunctions(functions, types.length)],
+    [Section.function, appendFunctions(functions, types.length, added.length)],
     [Section.memory, memory.body],
     [Section.global, appendGlobals(globals)],
-    [Section.export, appendExports(exportEntries, appended)],
-    [Section.code, meterCode(required(sections, Section.code, "code"), own, appended, compile)],
+    [Section.export, appendExports(exportEntries, added, appended.helpers)],
+    [Section.code, meterCode(required(sections, Section.code, "code"), own, added, appended, compile)],
   ]);
   const table = sections.get(Section.table);
   if (table) bodies.set(Section.table, capTable(table, rules.limits));
@@ -197,10 +195,11 @@ function appendType({ count, bytes }: Entries): Uint8Array {
   ]).written;
 }
 
-function appendFunctions(functions: readonly number[], helperType: number): Uint8Array {
-  const out = new ByteWriter().u32(functions.length + 2);
+function appendFunctions(functions: readonly number[], helperType: number, helpers: number): Uint8Array {
+  const out = new ByteWriter().u32(functions.length + helpers);
   for (const type of functions) out.u32(type);
-  return out.u32(helperType).u32(helperType).written;
+  for (let left = helpers; left > 0; left--) out.u32(helperType);
+  return out.written;
 }
 
 function appendGlobals({ count, bytes }: Entries): Uint8Array {
@@ -208,23 +207,31 @@ function appendGlobals({ count, bytes }: Entries): Uint8Array {
   return new ByteWriter().u32(count + 2).bytes(bytes).bytes(zero).bytes(zero).written;
 }
 
-function appendExports({ count, bytes }: Entries, appended: Appended): Uint8Array {
-  const encoder = new TextEncoder();
-  const out = new ByteWriter().u32(count + 2).bytes(bytes);
-  out.sized(encoder.encode(FUEL_EXPORT)).bytes([GLOBAL_KIND]).u32(appended.fuel);
-  return out.sized(encoder.encode(GROW_EXPORT)).bytes([GLOBAL_KIND]).u32(appended.growFailures).written;
+function appendExports(
+  { count, bytes }: Entries,
+  added: readonly AddedFunction[],
+  first: number,
+): Uint8Array {
+  const named = [...added.entries()].filter(([, { name }]) => name !== undefined);
+  const out = new ByteWriter().u32(count + named.length).bytes(bytes);
+  for (const [index, { name }] of named) {
+    out.sized(new TextEncoder().encode(name)).bytes([FUNCTION_KIND]).u32(first + index);
+  }
+  return out.written;
 }
 
 function meterCode(
   section: ByteReader,
   functions: readonly FunctionType[],
+  added: readonly AddedFunction[],
   appended: Appended,
   compile: CompileWork,
 ): Uint8Array {
-  const out = new ByteWriter((section.end - section.at) * 2).u32(section.u32() + 2);
+  const out = new ByteWriter((section.end - section.at) * 2).u32(section.u32() + added.length);
   const metering: Metering = { out, scratch: new ByteWriter(4096), appended, compile };
   for (const type of functions) meterBody(section.part(section.u32()), type, metering);
-  return out.sized(chargeHelper(appended)).sized(growHelper(appended)).written;
+  for (const { body } of added) out.sized(body);
+  return out.written;
 }
 
 function assemble(

@@ -10,7 +10,7 @@ import { reject } from "./bytes.ts";
 import type { GuardedModule } from "./guard.ts";
 import { hostFunctions, type ImportGrants, type ImportName } from "./host_functions.ts";
 import type { ResolvedLimits } from "./limits.ts";
-import { FUEL_EXPORT, GROW_EXPORT } from "./meter.ts";
+import { Counter } from "./meter.ts";
 import { breach, Reader } from "./wire.ts";
 
 const HEADER = 4; // the operation, and the status
@@ -32,8 +32,9 @@ export interface CompiledModule {
 
 interface Exports {
   readonly memory: WebAssembly.Memory;
-  readonly [FUEL_EXPORT]: { value: number };
-  readonly [GROW_EXPORT]: { value: number };
+  [Counter.refuel](units: number): number;
+  [Counter.spend](units: number): number;
+  [Counter.failures](nothing: number): number;
   abi_version(): number;
   alloc(length: number): number;
   call(pointer: number, length: number): bigint;
@@ -46,7 +47,6 @@ export class GuestInstance {
   readonly #result = new DataView(new ArrayBuffer(8));
   #exports: Exports | null = null;
   #memory: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  #fuelUsed = 0;
 
   /**
    * Makes an instance and initialises it.
@@ -57,11 +57,7 @@ export class GuestInstance {
   constructor(compiled: CompiledModule) {
     this.#compiled = compiled;
     const exports = this.#exports = this.#instantiate();
-    const version = this.#guarded(() => {
-      this.#refuel(exports);
-      this.#run(exports, () => exports._initialize?.());
-      return this.#run(exports, () => exports.abi_version());
-    });
+    const version = this.#start(exports);
     if (version === ABI_VERSION) return;
     this.drop();
     reject("abi-version", -1, `it speaks ABI ${version}, this host speaks ${ABI_VERSION}; rebuild it`);
@@ -72,9 +68,9 @@ export class GuestInstance {
     return this.#exports !== null;
   }
 
-  /** Fuel the last call used, in units. */
+  /** Fuel the last call used, in units; 0 once dropped. */
   get fuelUsed(): number {
-    return this.#fuelUsed;
+    return this.#exports ? this.#compiled.limits.fuel - this.#exports[Counter.spend](0) : 0;
   }
 
   /** The memory's size now, in pages of 64 KiB; 0 once dropped. */
@@ -99,24 +95,24 @@ export class GuestInstance {
         `a request of ${length} bytes is over limits.messageBytes (${most}); send less at once`,
       );
     }
+    // Which code runs, so that an error is explained by the one whose it is.
+    let inGuest = true;
     let pointer = 0, offset = 0, size = 0;
-    this.#refuel(exports);
+    exports[Counter.refuel](this.#compiled.limits.fuel);
     try {
-      return this.#guarded(() => {
-        pointer = this.#run(exports, () => exports.alloc(length)) >>> 0;
-        if (pointer === 0) throw this.#memoryLimit();
-        const request = this.region(pointer, length, "alloc");
-        request[0] = Operation[operation];
-        request[1] = request[2] = request[3] = 0;
-        request.set(body, HEADER);
-        this.#result.setBigInt64(0, this.#run(exports, () => exports.call(pointer, length)));
-        offset = this.#result.getUint32(0);
-        size = this.#result.getUint32(4);
-        this.#checkPlace(pointer, length, offset, size);
-        return read(new Reader(this.region(offset, size, operation), `the answer to ${operation}`));
-      });
+      pointer = exports.alloc(length) >>> 0;
+      inGuest = false;
+      this.#writeRequest(pointer, length, operation, body);
+      inGuest = true;
+      this.#result.setBigInt64(0, exports.call(pointer, length));
+      inGuest = false;
+      offset = this.#result.getUint32(0);
+      size = this.#result.getUint32(4);
+      this.#checkPlace(pointer, length, offset, size);
+      return read(new Reader(this.region(offset, size, operation), operation));
+    } catch (error) {
+      throw this.#dropAfter(inGuest ? this.#explain(exports, error) : error);
     } finally {
-      this.#fuelUsed = this.#compiled.limits.fuel - exports[FUEL_EXPORT].value;
       this.#wipe(pointer, length);
       this.#wipe(offset, size);
     }
@@ -133,10 +129,8 @@ export class GuestInstance {
 
   /** Takes fuel. @throws ProviderLimitError where none is left. */
   charge(cost: number): void {
-    const fuel = this.#exports?.[FUEL_EXPORT];
-    if (!fuel) return;
-    fuel.value -= cost;
-    if (fuel.value < 0) throw this.#fuelLimit();
+    // No exports yet: the engine is still making the instance, and runs no code of the guest.
+    if (this.#exports && this.#exports[Counter.spend](cost) < 0) throw this.#fuelLimit();
   }
 
   /** Overwrites the whole memory and lets go of the instance; harmless when repeated. */
@@ -158,34 +152,41 @@ export class GuestInstance {
     }
   }
 
-  #refuel(exports: Exports): void {
-    exports[FUEL_EXPORT].value = this.#compiled.limits.fuel;
-    exports[GROW_EXPORT].value = 0;
-  }
-
-  /** Drops the instance where `work` shows that it cannot be trusted further. */
-  #guarded<T>(work: () => T): T {
+  /** Initialises the guest and returns the version it speaks. */
+  #start(exports: Exports): number {
+    exports[Counter.refuel](this.#compiled.limits.fuel);
     try {
-      return work();
+      exports._initialize?.();
+      return exports.abi_version();
     } catch (error) {
-      if (error instanceof ProviderTrapError || error instanceof ProviderLimitError) this.drop();
-      throw error;
+      throw this.#dropAfter(this.#explain(exports, error));
     }
   }
 
-  /** Runs guest code and says what stopped it. */
-  #run<T>(exports: Exports, work: () => T): T {
-    try {
-      return work();
-    } catch (cause) {
-      if (exports[FUEL_EXPORT].value < 0) throw this.#fuelLimit(cause);
-      if (cause instanceof ProviderTrapError) throw cause;
-      if (exports[GROW_EXPORT].value > 0) throw this.#memoryLimit(cause);
-      throw new ProviderTrapError(
-        `${this.#compiled.name} trapped: ${(cause as Error).message}; its instance was dropped`,
-        { cause },
-      );
-    }
+  #writeRequest(pointer: number, length: number, operation: OperationName, body: Uint8Array): void {
+    if (pointer === 0) throw this.#memoryLimit();
+    const memory = this.#view();
+    if (pointer + length > memory.length) this.region(pointer, length, "alloc");
+    memory[pointer] = Operation[operation];
+    memory[pointer + 1] = memory[pointer + 2] = memory[pointer + 3] = 0;
+    memory.set(body, pointer + HEADER);
+  }
+
+  /** What stopped the guest, as the error the application sees. */
+  #explain(exports: Exports, cause: unknown): Error {
+    if (exports[Counter.spend](0) < 0) return this.#fuelLimit(cause);
+    if (cause instanceof ProviderTrapError) return cause;
+    if (exports[Counter.failures](0) > 0) return this.#memoryLimit(cause);
+    const { message } = cause as Error;
+    return new ProviderTrapError(`${this.#compiled.name} trapped: ${message}; its instance was dropped`, {
+      cause,
+    });
+  }
+
+  /** Drops the instance where `error` shows that it cannot be trusted further. */
+  #dropAfter(error: unknown): unknown {
+    if (error instanceof ProviderTrapError || error instanceof ProviderLimitError) this.drop();
+    return error;
   }
 
   /** Holds the place of a response against the limit, the ABI and the request's place. */

@@ -6,7 +6,7 @@
 
 /** The limits an application may set when it loads a provider; what is left out has its default. */
 export interface Limits {
-  /** Fuel for one call. One unit is about one simple instruction. Default 40,000,000. */
+  /** Fuel for one call. One unit is about one simple instruction. Default 25,000,000. */
   fuel?: number;
   /** Memory of one instance, in pages of 64 KiB. Default 64. */
   memoryPages?: number;
@@ -23,9 +23,10 @@ export type ResolvedLimits = Readonly<Required<Limits>>;
 
 /** The defaults. */
 export const DEFAULT_LIMITS: ResolvedLimits = Object.freeze({
-  // An endless loop ends after 20 to 80 ms, whatever it is made of. Sealing the largest record with RC4 and
-  // HMAC-MD5 takes a tenth of this; a public-key handshake in WebAssembly fits too, deriving keys by a million hashes does not.
-  fuel: 40_000_000,
+  // An endless loop ends after 5 to 25 ms, whatever it is made of (bench/sandbox.ts), and after a tenth of a second on a
+  // machine that has four times as much to do. Sealing the largest message with RC4 and HMAC-MD5 takes half of it; an
+  // elliptic-curve key agreement fits too, an RSA signature or a million hashes of a password may need more.
+  fuel: 25_000_000,
   // 4 MiB: the largest message four times over and ample tables. Each connection has an instance of its own,
   // so a server with a thousand connections stays under 4 GiB even if every guest takes all it may.
   memoryPages: 64,

@@ -16,10 +16,19 @@ import { EMPTY_BLOCK, Op, ValueType } from "./opcodes.ts";
 
 /** Exports whose names begin so are the guard's own. */
 export const RESERVED_PREFIX = "__guard_";
-/** The export of the fuel counter, an i32. Below zero: used up. */
-export const FUEL_EXPORT = "__guard_fuel";
-/** The export of the number of times the memory could not grow, an i32. */
-export const GROW_EXPORT = "__guard_grow";
+
+/**
+ * The functions by which the host reaches the counters, all `(i32) -> i32`; each takes a tenth of the time that an
+ * exported global would. No instruction of the module can call them: their indices were not there when it was validated.
+ */
+export const Counter = {
+  /** Fills the fuel up to the argument and forgets failures of growth. */
+  refuel: `${RESERVED_PREFIX}refuel`,
+  /** Takes the argument from the fuel and returns what is left; below zero: used up. */
+  spend: `${RESERVED_PREFIX}spend`,
+  /** Returns how often the memory could not grow. The argument means nothing. */
+  failures: `${RESERVED_PREFIX}failures`,
+} as const;
 
 // What counting itself costs, and fetching code that is not in a cache: a module may be one long row of empty loops.
 const ENTRY_COST = 8;
@@ -35,11 +44,9 @@ export interface Appended {
   /** The fuel counter's global. */
   readonly fuel: number;
   /** The global that counts failed growth. */
-  readonly growFailures: number;
-  /** The function that charges a bulk memory instruction by its length. */
-  readonly charge: number;
-  /** The function that stands in for memory.grow. */
-  readonly grow: number;
+  readonly failures: number;
+  /** The first of {@linkcode helpers}. */
+  readonly helpers: number;
   /** How many types the module has; blocks name them. */
   readonly types: number;
 }
@@ -133,9 +140,9 @@ function scan(body: ByteReader, locals: number, appended: Appended, compile: Com
       payers.pop();
       if (payers.length === 0 && !body.done) reject("malformed", at, "a function goes on after its end");
     } else if (opcode === Op.memoryGrow) {
-      edits.push({ at, skip: body.at - at, helper: appended.grow, cost: 0 });
+      edits.push({ at, skip: body.at - at, helper: appended.helpers + Helper.grow, cost: 0 });
     } else if (opcode === Op.memoryInit || opcode === Op.memoryCopy || opcode === Op.memoryFill) {
-      edits.push({ at, skip: 0, helper: appended.charge, cost: 0 });
+      edits.push({ at, skip: 0, helper: appended.helpers + Helper.charge, cost: 0 });
     }
   }
   if (payers.length > 0) reject("malformed", body.at, "a function has no end");
@@ -155,8 +162,37 @@ function call(helper: number): number[] {
   return [Op.call, ...unsigned(helper)];
 }
 
+const Helper = { charge: 0, grow: 1 } as const;
+
+/** A function the guard appends, `(i32) -> i32`. */
+export interface AddedFunction {
+  /** Its local variables and code. */
+  readonly body: readonly number[];
+  /** The name it is exported by; left out: none. */
+  readonly name?: string;
+}
+
+/** The functions the guard appends. */
+export function helpers(appended: Appended): AddedFunction[] {
+  const fuel = unsigned(appended.fuel), failures = unsigned(appended.failures);
+  const spend = [Op.globalGet, ...fuel, Op.localGet, 0, Op.i32Sub, Op.globalSet, ...fuel];
+  return [
+    { body: chargeHelper(appended) },
+    { body: growHelper(appended) },
+    {
+      name: Counter.refuel,
+      body: [
+        ...[0, Op.localGet, 0, Op.globalSet, ...fuel, Op.i32Const, 0, Op.globalSet, ...failures],
+        ...[Op.i32Const, 0, Op.end],
+      ],
+    },
+    { name: Counter.spend, body: [0, ...spend, Op.globalGet, ...fuel, Op.end] },
+    { name: Counter.failures, body: [0, Op.globalGet, ...failures, Op.end] },
+  ];
+}
+
 /** `(length) -> length`: charges a bulk memory instruction by its length. */
-export function chargeHelper({ fuel }: Appended): number[] {
+function chargeHelper({ fuel }: Appended): number[] {
   const global = unsigned(fuel);
   return [
     0, // no locals
@@ -169,8 +205,8 @@ export function chargeHelper({ fuel }: Appended): number[] {
 }
 
 /** `(pages) -> result`: memory.grow, charged for what it did; counts failures for the host to report. */
-export function growHelper({ fuel, growFailures }: Appended): number[] {
-  const global = unsigned(fuel), failures = unsigned(growFailures);
+function growHelper({ fuel, failures: counter }: Appended): number[] {
+  const global = unsigned(fuel), failures = unsigned(counter);
   return [
     ...[1, 1, ValueType.i32], // local 1: the result
     ...tick(fuel, GROW_BASE_COST),

@@ -79,7 +79,11 @@ export async function ask(
   const answer = await answers[question.name](Object.freeze(Object.fromEntries(fields)));
   if (answer === null) return null;
   if (typeof answer !== "object") {
-    throw new TypeError(`answers.${question.name} must return an object or null, not a ${typeof answer}`);
+    throw new TypeError(
+      `answers.${question.name} must return an object or null, not ${
+        answer === undefined ? "undefined" : `a ${typeof answer}`
+      }`,
+    );
   }
   return question.answers.map((field) => encode(question.name, field, answer[field.name]));
 }

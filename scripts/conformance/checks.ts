@@ -153,6 +153,10 @@ export const CHECKS: readonly Check[] = [
             peer.ask(crypto.getRandomValues(new Uint8Array(round)));
           } catch (error) {
             if (!peer.instance.alive) fail(`a token of ${round} random bytes: ${error}`);
+            const password = new TextDecoder().decode(subject.identity.credentials.password);
+            if ((error as Error).message.includes(password)) {
+              fail("the message of an error holds the password");
+            }
           }
           peer.instance.drop();
         }

@@ -8,8 +8,8 @@ import wabtFactory from "wabt";
 const wabt = await wabtFactory();
 
 /**
- * `"ticks only"` where the appended globals are touched by the guard's own sequences and exports alone; else the first
- * line of the disassembly that touches them otherwise.
+ * `"ticks only"` where the appended globals and functions are used by the guard's own sequences alone; else the first
+ * line of the disassembly that uses them otherwise. Also looks at the table's elements.
  */
 export function fuelAccesses(guarded: Uint8Array): string {
   const module = wabt.readWasm(Uint8Array.from(guarded), {
@@ -30,15 +30,23 @@ export function fuelAccesses(guarded: Uint8Array): string {
     module.destroy();
   }
   const globals = lines.filter((line) => line.startsWith("(global ")).length;
-  const fuel = globals - 2, grow = globals - 1;
-  // The guard's own functions stand last; what they do is fixed.
-  const helpers = lines.findLastIndex((line) => line.startsWith("(func "));
-  const own = lines.findLastIndex((line, index) => index < helpers && line.startsWith("(func "));
-  const guest = lines.slice(0, own);
+  const fuel = globals - 2, failures = globals - 1;
+  // The guard's own five functions stand last; what they do is fixed. The first two take the place of instructions.
+  const functions = [...lines.keys()].filter((index) => lines[index].startsWith("(func "));
+  const guest = lines.slice(0, functions[functions.length - 5]);
+  const imports = lines.filter((line) => line.startsWith("(import ")).length;
+  const callable = imports + functions.length - 3;
+  const elements = lines.filter((line) => line.startsWith("(elem "));
+  for (const element of elements) {
+    const [, placed = ""] = / func ([\d ]*)/.exec(element) ?? [];
+    if (placed.split(" ").some((index) => Number(index) >= callable - 2)) return element;
+  }
   for (let at = 0; at < guest.length; at++) {
+    const [, called] = /^call (\d+)/.exec(guest[at]) ?? [];
+    if (called !== undefined && Number(called) >= callable) return guest[at];
     const [, access, index] = /^global\.(get|set) (\d+)/.exec(guest[at]) ?? [];
     if (access === undefined || Number(index) < fuel) continue;
-    if (Number(index) === grow || access === "set" || !isTick(guest, at, fuel)) return guest[at];
+    if (Number(index) === failures || access === "set" || !isTick(guest, at, fuel)) return guest[at];
     at += TICK.length - 1;
   }
   return "ticks only";

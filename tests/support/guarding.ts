@@ -3,7 +3,7 @@
 import { guard, type GuardedModule, type GuardRules } from "../../plugins/sandbox/guard.ts";
 import { IMPORT_SIGNATURES } from "../../plugins/sandbox/host_functions.ts";
 import { DEFAULT_LIMITS } from "../../plugins/sandbox/limits.ts";
-import type { FUEL_EXPORT } from "../../plugins/sandbox/meter.ts";
+import { Counter } from "../../plugins/sandbox/meter.ts";
 
 /** Rules that ask for no function but the memory, and grant all imports. */
 export const ANY_MODULE: GuardRules = {
@@ -22,13 +22,24 @@ export function guardAny(module: Uint8Array, rules: Partial<GuardRules> = {}): G
 /** What a test uses of an instance. */
 export type AnyExports = Record<string, CallableFunction> & {
   memory: WebAssembly.Memory;
-  [FUEL_EXPORT]: { value: number };
+  /** The fuel that is left; undefined where the module was not guarded. */
+  fuel: { value: number };
 };
 
 /** Instantiates a module whose imports, if any, are harmless. */
 export function instantiate(bytes: Uint8Array<ArrayBuffer>): AnyExports {
   const host = { random: () => {}, clock: () => 0n, log: () => {} };
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { host }).exports as AnyExports;
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { host });
+  const { [Counter.refuel]: refuel, [Counter.spend]: spend } = exports as Record<string, CallableFunction>;
+  const fuel = refuel && {
+    get value() {
+      return spend(0);
+    },
+    set value(units: number) {
+      refuel(units);
+    },
+  };
+  return { ...exports, fuel } as AnyExports;
 }
 
 /** Calls `fn` and tells its result, or what it threw, as text. */

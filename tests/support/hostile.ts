@@ -41,8 +41,8 @@ export async function canned(): Promise<string> {
   return await readFile(`${HOSTILE}canned.wat`, "utf8");
 }
 
-/** Reads and compiles the whole corpus, in order of name. */
-export async function hostileModules(): Promise<HostileModule[]> {
+/** What `{{NAME}}` stands for in hostile files. */
+export async function cannedPieces(): Promise<Record<string, string>> {
   const body = await canned();
   // As a helper it is called by the call of the hostile file; one that logs says so in its description.
   const helper = body.replace(' (export "call")', "");
@@ -50,7 +50,12 @@ export async function hostileModules(): Promise<HostileModule[]> {
     "\\87\\01",
     "\\8c\\01",
   );
-  const pieces = { canned: body, canned_as_helper: helper, canned_that_logs: logging };
+  return { canned: body, canned_as_helper: helper, canned_that_logs: logging };
+}
+
+/** Reads and compiles the whole corpus, in order of name. */
+export async function hostileModules(): Promise<HostileModule[]> {
+  const pieces = await cannedPieces();
   const files = (await readdir(HOSTILE)).filter((file) => /\.(wat|hex)$/.test(file) && file !== "canned.wat");
   return await Promise.all(
     files.sort().map(async (file) => {

@@ -2,7 +2,6 @@ import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
 import { ProviderRejectedError } from "../../../errors.ts";
-import { FUEL_EXPORT } from "../../../plugins/sandbox/meter.ts";
 import { hostileModules } from "../../support/hostile.ts";
 import { guardAny, instantiate, outcomeOf } from "../../support/guarding.ts";
 import { fuelAccesses } from "../../support/fuel_accesses.ts";
@@ -18,7 +17,7 @@ const corpus = (await hostileModules()).filter(({ file }) => !file.startsWith("b
 /** Calls every function of a generated module, in an order that lets later calls see what earlier ones did. */
 function run(bytes: Uint8Array<ArrayBuffer>): string[] {
   const exports = instantiate(bytes);
-  const fuel = exports[FUEL_EXPORT];
+  const fuel = exports.fuel;
   const outcomes: string[] = [];
   for (const [a, b] of [[0, 0], [1, -1], [1000, 7]]) {
     for (const name of ["f0", "f1", "f2"]) {
@@ -58,9 +57,9 @@ test("every call costs fuel, the same call the same, and nothing ever adds any",
     fc.property(choices, fc.integer(), (bytes, argument) => {
       const guarded = guardAny(generateModule(bytes)).bytes;
       const used = [instantiate(guarded), instantiate(guarded)].map((exports) => {
-        exports[FUEL_EXPORT].value = AMPLE;
+        exports.fuel.value = AMPLE;
         outcomeOf(() => exports.f0(argument, 1));
-        return AMPLE - exports[FUEL_EXPORT].value;
+        return AMPLE - exports.fuel.value;
       });
       assert(used[0] > 0);
       assertEquals(used[0], used[1]);
@@ -74,14 +73,14 @@ test("a module with less fuel than it needs stops with the counter below zero", 
     fc.property(choices, fc.nat(1000), (bytes, share) => {
       const guarded = guardAny(generateModule(bytes)).bytes;
       const measure = instantiate(guarded);
-      measure[FUEL_EXPORT].value = AMPLE;
+      measure.fuel.value = AMPLE;
       outcomeOf(() => measure.f0(3, 4));
-      const needed = AMPLE - measure[FUEL_EXPORT].value;
+      const needed = AMPLE - measure.fuel.value;
       const given = Math.floor(needed * share / 1001);
       const exports = instantiate(guarded);
-      exports[FUEL_EXPORT].value = given;
+      exports.fuel.value = given;
       outcomeOf(() => exports.f0(3, 4));
-      assert(exports[FUEL_EXPORT].value < 0);
+      assert(exports.fuel.value < 0);
     }),
     { numRuns: 200 },
   );

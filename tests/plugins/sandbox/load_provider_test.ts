@@ -1,0 +1,162 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { test } from "@test";
+import { ProviderRejectedError } from "../../../errors.ts";
+import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
+import type { Manifest } from "../../../plugins/sandbox/manifest.ts";
+import { loadSocketCodec } from "../../../plugins/sandbox/socket_codec.ts";
+import { GUEST_SHA256, guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
+import { canned, sha256 } from "../../support/hostile.ts";
+import { tiny } from "../../support/tiny.ts";
+import { compileWat } from "../../support/wat.ts";
+
+const module = Uint8Array.from(guestModule());
+
+function refuse(manifest: unknown, type: typeof TypeError | typeof RangeError, part: string): Promise<Error> {
+  return assertRejects(() => loadProvider(module, manifest as Manifest), type, part);
+}
+
+async function rejected(
+  wasm: Uint8Array<ArrayBuffer>,
+  manifest: Partial<Manifest>,
+): Promise<ProviderRejectedError> {
+  return await assertRejects(
+    async () => await loadProvider(wasm, { sha256: await sha256(wasm), ...manifest }),
+    ProviderRejectedError,
+  );
+}
+
+test("an embedded module loads, and presents itself with its hash and what it may do", async () => {
+  const provider = await loadProvider(module, { sha256: GUEST_SHA256, name: "template", version: "0.1.0" });
+  assertEquals(provider.description, {
+    name: "template",
+    layer: "message",
+    isolation: "sandboxed",
+    sha256: GUEST_SHA256,
+    imports: [],
+    offers: {
+      integrity: false,
+      confidentiality: false,
+      mutualAuthentication: false,
+      impersonation: "anonymous",
+      delegation: false,
+    },
+  });
+  assertEquals([provider.name, provider.layer], ["template", "message"]);
+});
+
+test("the hash is compared first: a module that does not match is not even looked at", async () => {
+  const rubbish = Uint8Array.of(1, 2, 3);
+  const { rule, message } = await assertRejects(
+    () => loadProvider(rubbish, { sha256: GUEST_SHA256 }),
+    ProviderRejectedError,
+  );
+  assertEquals(rule, "sha256");
+  assert(message.includes(await sha256(rubbish)) && message.includes(GUEST_SHA256), message);
+});
+
+test("a hash in capitals is the same hash", async () => {
+  const provider = await loadProvider(module, { sha256: GUEST_SHA256.toUpperCase() });
+  assertEquals(provider.description.sha256, GUEST_SHA256);
+});
+
+test("bytes that change while the hash is computed make no difference", async () => {
+  const bytes = Uint8Array.from(module);
+  const loading = loadProvider(bytes, { sha256: GUEST_SHA256 });
+  bytes.fill(0);
+  assertEquals((await loading).name, "template");
+});
+
+test("a manifest with a wrong key or value is refused with what to write instead", async () => {
+  const sha = { sha256: GUEST_SHA256 };
+  await refuse(null, TypeError, "manifest must be an object");
+  await refuse({}, TypeError, "sha256 must be the module's hash in 64 hexadecimal digits");
+  await refuse({ sha256: "abc" }, TypeError, "sha256 must be");
+  await refuse({ ...sha, hash: 1 }, TypeError, "hash is not known in a manifest; use sha256, name");
+  await refuse(
+    { ...sha, imports: { network: true } },
+    TypeError,
+    "imports.network is not known; use random, clock, log",
+  );
+  await refuse({ ...sha, imports: { random: "yes" } }, TypeError, "imports.random must be true");
+  await refuse({ ...sha, imports: { log: true } }, TypeError, "imports.log must be a function");
+  await refuse({ ...sha, limits: { fuel: -1 } }, RangeError, "limits.fuel is -1");
+  await refuse(
+    { ...sha, options: { colour: 1 } },
+    TypeError,
+    "options.colour is not known to the provider template",
+  );
+  await refuse({ ...sha, options: { greeting: 1 } }, TypeError, "options.greeting must be text");
+  await refuse({ ...sha, answers: { account: () => null } }, TypeError, "answers.account is not asked");
+  await assertRejects(() => loadProvider("wasm" as unknown as URL, sha), TypeError, "wasm must be a URL or");
+});
+
+test("a name or version other than the manifest's is refused", async () => {
+  const named = await rejected(module, { name: "other" });
+  assertEquals(named.rule, "manifest");
+  assert(named.message.includes("its name is template, the manifest says other"), named.message);
+  assertEquals((await rejected(module, { version: "9" })).rule, "manifest");
+});
+
+test("an import that was not granted is refused by name, and granting it lets the module in", async () => {
+  const logging = compileWat(
+    "logging",
+    `(module (import "host" "random" (func (param i32 i32))) ${
+      (await canned()).replace('\\"imports\\":[]', '\\"imports\\":[\\"random\\"]').replace(
+        "\\87\\01",
+        "\\8f\\01",
+      )
+    })`,
+  );
+  const answers = { colour: () => null };
+  const { rule, message } = await rejected(logging, { answers });
+  assertEquals(rule, "import");
+  assert(message.includes('"host.random", which was not granted (granted: none)'), message);
+  const provider = await loadProvider(logging, {
+    sha256: await sha256(logging),
+    imports: { random: true },
+    answers,
+  });
+  assertEquals(provider.description.imports, ["random"]);
+});
+
+test("a grant the module does not use is not shown as one it has", async () => {
+  const provider = await loadProvider(module, {
+    sha256: GUEST_SHA256,
+    imports: { random: true, clock: true },
+  });
+  assertEquals(provider.description.imports, []);
+});
+
+test("each layer has its own way to be loaded, and the error names it", async () => {
+  const codec = await tiny("tiny_codec.wat");
+  const wrong = await rejected(codec, {});
+  assert(wrong.rule === "layer" && wrong.message.includes("loadSocketCodec"), wrong.message);
+  const other = await assertRejects(
+    () => loadSocketCodec(module, { sha256: GUEST_SHA256 }),
+    ProviderRejectedError,
+  );
+  assert(other.rule === "layer" && other.message.includes("loadProvider"), other.message);
+});
+
+test("a data URL loads, and one that leads nowhere is an argument's error", async () => {
+  const base64 = btoa(Array.from(module, (byte) => String.fromCharCode(byte)).join(""));
+  const url = new URL(`data:application/wasm;base64,${base64}`);
+  assertEquals((await loadProvider(url, { sha256: GUEST_SHA256 })).name, "template");
+  const small = { sha256: GUEST_SHA256, limits: { moduleBytes: 100 } };
+  assertEquals(
+    (await assertRejects(() => loadProvider(url, small), ProviderRejectedError)).rule,
+    "module-size",
+  );
+  await assertRejects(
+    () => loadProvider(new URL("file:///nowhere/guest.wasm"), { sha256: GUEST_SHA256 }),
+    TypeError,
+    "wasm cannot be read from file:///nowhere/guest.wasm",
+  );
+});
+
+test("limits of the manifest hold for the calls", async () => {
+  const { name } = await assertRejects(() =>
+    loadProvider(module, { sha256: GUEST_SHA256, limits: { fuel: 100 } })
+  );
+  assertEquals(name, "ProviderLimitError");
+});

@@ -1,0 +1,296 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { test } from "@test";
+import {
+  AuthenticationError,
+  ProtocolError,
+  ProviderTrapError,
+  SecurityRequirementError,
+  StateError,
+} from "../../../errors.ts";
+import type {
+  AcquireOptions,
+  MessageContext,
+  MessageCredentials,
+  MessageProvider,
+} from "../../../plugins/provider.ts";
+import { resolveRequirements } from "../../../plugins/requirements.ts";
+import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
+import type { Answer } from "../../../plugins/sandbox/questions.ts";
+import { cannedPieces, load, PLAIN, REQUIREMENTS, sha256, SYSTEM } from "../../support/hostile.ts";
+import { compileWat } from "../../support/wat.ts";
+
+const TARGET = { target: "host/server.example.test" };
+const ALICE = { username: "alice", domain: "EXAMPLE", password: "secret" };
+const pieces = await cannedPieces();
+
+/** The canned provider with further text in its module. */
+function cannedWith(text = ""): Uint8Array<ArrayBuffer> {
+  return compileWat("canned", `(module {{canned}} ${text})`, [], pieces);
+}
+
+/** Asks for the colour of "sky" in its first leg, and sends the request of `resume` as its token. */
+const ASKING = compileWat(
+  "asking",
+  `(module {{canned_as_helper}}
+    (func (export "call") (param $p i32) (param $n i32) (result i64)
+      (if (i32.ne (i32.load (local.get $p)) (i32.const 3))
+        (then (return (call $answer (local.get $p) (local.get $n)))))
+      (i64.store (i32.const 0x8000) (i64.const 0x010100000000))
+      (i32.store (i32.const 0x8006) (i32.sub (local.get $n) (i32.const 4)))
+      (memory.copy (i32.const 0x800a) (i32.add (local.get $p) (i32.const 4)) (i32.sub (local.get $n) (i32.const 4)))
+      (i64.or (i64.const 0x800000000000) (i64.extend_i32_u (i32.add (local.get $n) (i32.const 6)))))
+    (data (i32.const 0x1800) "\\13\\00\\00\\00" "\\02\\00\\00\\00" "\\00\\00\\00\\00" "\\01\\00\\00\\00" "\\03\\00\\00\\00sky"))`,
+  [],
+  pieces,
+);
+
+async function asking(colour: Answer): Promise<MessageContext> {
+  const provider = await loadProvider(ASKING, { sha256: await sha256(ASKING), answers: { colour } });
+  return (await acquire(provider)).client(TARGET);
+}
+
+function acquire(
+  provider: MessageProvider,
+  change: Partial<AcquireOptions> = {},
+): Promise<MessageCredentials> {
+  return provider.acquire({
+    role: "client",
+    system: SYSTEM,
+    requirements: REQUIREMENTS,
+    credentials: ALICE,
+    ...change,
+  });
+}
+
+/** A finished context of the canned provider. */
+async function finished(text = ""): Promise<MessageContext> {
+  const context = (await acquire(await load(cannedWith(text)))).client(TARGET);
+  await context.step(null);
+  return context;
+}
+
+const provider = await load(cannedWith());
+
+test("a provider is available anywhere, and says what it offers", () => {
+  assertEquals(provider.available({} as never), { available: true });
+  assertEquals([provider.name, provider.description.isolation], ["canned", "sandboxed"]);
+});
+
+test("credentials the provider cannot use are refused by name before a guest sees them", async () => {
+  const refuse = (change: object, part: string) =>
+    assertRejects(() => acquire(provider, change as Partial<AcquireOptions>), TypeError, part);
+  await refuse({ role: "server" }, "role is server, which the provider canned cannot be");
+  await refuse({ credentials: undefined }, "credentials must be given");
+  await refuse({ credentials: { keytab: "FILE:/etc/krb5.keytab" } }, "must be a user name and a password");
+  await refuse({ credentials: { ...ALICE, username: "" } }, "credentials.username");
+  await refuse({ credentials: { ...ALICE, domain: 1 } }, "credentials.domain");
+  await refuse({ credentials: { ...ALICE, password: 1 } }, "credentials.password");
+});
+
+test("a question nobody answers is refused when credentials are acquired, not in the middle of a handshake", async () => {
+  const mute = await load(cannedWith(), [], {});
+  await assertRejects(() => acquire(mute), TypeError, 'asks "colour" (A colour.); give answers.colour');
+});
+
+test("what the provider does not offer is refused before it has seen the password", async () => {
+  const refuse = async (wanted: object, required: string) => {
+    const requirements = resolveRequirements({ mutualAuthentication: false, ...wanted });
+    const error = await assertRejects(() => acquire(provider, { requirements }), SecurityRequirementError);
+    assertEquals([error.required, error.got], [required, "not offered"]);
+  };
+  await refuse({ mutualAuthentication: true }, "mutualAuthentication");
+  await refuse({ delegation: true }, "delegation");
+});
+
+test("an abandoned wait rejects with the reason that was given", async () => {
+  const reason = new Error("never mind");
+  assertEquals(await assertRejects(() => acquire(provider, { signal: AbortSignal.abort(reason) })), reason);
+});
+
+test("the guest's refusal of credentials rejects acquire, and is the guest's error", async () => {
+  const refusing = await load(
+    cannedWith(
+      `(data (i32.const 0x1400) "\\0d\\00\\00\\00" "\\01\\00\\00\\00" "\\01\\02" "\\02\\00\\00\\00no" "\\00")`,
+    ),
+  );
+  const error = await assertRejects(() => acquire(refusing), AuthenticationError);
+  assertEquals([error.reason, error.message], ["bad-credentials", "canned: no"]);
+});
+
+test("password bytes are copied: the caller's may be zeroed at once, and are never changed", async () => {
+  const password = new TextEncoder().encode("correct horse battery staple");
+  const credentials = await acquire(provider, { credentials: { ...ALICE, password } });
+  assertEquals(new TextDecoder().decode(password), "correct horse battery staple");
+  credentials.client(TARGET).close();
+  credentials.close();
+  assertEquals(new TextDecoder().decode(password), "correct horse battery staple");
+});
+
+test("closed credentials make no contexts, and contexts made before stay usable", async () => {
+  const credentials = await acquire(provider);
+  const context = credentials.client(TARGET);
+  credentials.close();
+  credentials.close();
+  assertThrows(() => credentials.client(TARGET), StateError, "are closed");
+  await context.step(null);
+  assert(context.done);
+});
+
+test("credentials serve the end they were acquired for, and a client names its server", async () => {
+  using credentials = await acquire(provider);
+  assertThrows(() => credentials.server({}), StateError, "acquired for a client");
+  assertThrows(() => credentials.client({ target: "" }), TypeError, "target must be the server's principal");
+});
+
+test("a finished context tells what was agreed on, and works until it is closed", async () => {
+  const context = await finished();
+  const { mechanism, integrity, confidentiality, mutual } = context.attributes;
+  assertEquals([mechanism, integrity, confidentiality, mutual], ["canned", true, true, false]);
+  assertEquals([context.peerName, context.requestedTarget, context.expiresAt], [
+    "peer",
+    undefined,
+    undefined,
+  ]);
+  assertEquals(context.maxOverhead, 16);
+  const record = context.wrap(PLAIN, new Uint8Array(PLAIN.length + 16));
+  assertEquals(new TextDecoder().decode(record), "sealed");
+  assertEquals(new TextDecoder().decode(context.unwrap(record.slice())), "open");
+  assertEquals(new TextDecoder().decode(context.sign(PLAIN)), "sign");
+  context.verify(PLAIN, new Uint8Array(4));
+  const key = context.sessionKey();
+  assertEquals(new TextDecoder().decode(key), "keys");
+  key.fill(0);
+  assertEquals(new TextDecoder().decode(context.sessionKey()), "keys");
+  context.close();
+  context.close();
+  for (const use of [() => context.sign(PLAIN), () => context.attributes, () => context.sessionKey()]) {
+    assertThrows(use, StateError, "the context is closed");
+  }
+});
+
+test("nothing but step works before the exchange is done, and step does not work after", async () => {
+  using context = (await acquire(provider)).client(TARGET);
+  for (
+    const use of [
+      () => context.wrap(PLAIN, new Uint8Array(100)),
+      () => context.unwrap(PLAIN.slice()),
+      () => context.sign(PLAIN),
+      () => context.verify(PLAIN, PLAIN),
+      () => context.attributes,
+      () => context.peerName,
+      () => context.maxOverhead,
+      () => context.sessionKey(),
+    ]
+  ) assertThrows(use, StateError, "the token exchange is not done");
+  await context.step(null);
+  await assertRejects(() => context.step(null), StateError, "is done already");
+});
+
+test("a record needs room, and asking without it harms nothing", async () => {
+  const context = await finished();
+  const out = new Uint8Array(PLAIN.length + 15);
+  assertThrows(() => context.wrap(PLAIN, out), RangeError, "out has 79 bytes; it must have at least 80");
+  assert(out.every((byte) => byte === 0));
+  assertThrows(
+    () => context.wrap(new Uint8Array(200_000), new Uint8Array(200_100)),
+    RangeError,
+    "limits.messageBytes",
+  );
+  context.wrap(PLAIN, new Uint8Array(80));
+});
+
+test("plain text never reaches out where wrapping fails, and the context is over", async () => {
+  const context = await finished(
+    `(data (i32.const 0x2000) "\\44\\00\\00\\00" "\\00\\00\\00\\00" "${"P".repeat(64)}")`,
+  );
+  const out = new Uint8Array(80);
+  assertThrows(() => context.wrap(PLAIN, out), ProviderTrapError, "holds its plain text");
+  assert(out.every((byte) => byte === 0));
+  assertThrows(() => context.sign(PLAIN), StateError, "closed");
+});
+
+test("plain text too short to tell apart from chance is not looked for in its record", async () => {
+  const context = await finished();
+  const plain = new TextEncoder().encode("sealed");
+  assertEquals(context.wrap(plain, new Uint8Array(30)), plain);
+});
+
+test("a record beyond all limits is the peer's fault and ends the context", async () => {
+  const context = await finished();
+  assertEquals(
+    assertThrows(() => context.unwrap(new Uint8Array(200_000)), ProtocolError).reason,
+    "oversized",
+  );
+  assertThrows(() => context.unwrap(new Uint8Array(10)), StateError, "closed");
+  using other = (await acquire(provider)).client(TARGET);
+  await assertRejects(() => other.step(new Uint8Array(200_000)), ProtocolError, "token of 200000 bytes");
+});
+
+test("a record that does not open ends the context, a signature that does not verify does not", async () => {
+  const refusal = '"\\0d\\00\\00\\00" "\\01\\00\\00\\00" "\\02\\04" "\\02\\00\\00\\00no" "\\00"';
+  const unopened = await finished(`(data (i32.const 0x2400) ${refusal})`);
+  assertEquals(assertThrows(() => unopened.unwrap(new Uint8Array(20)), ProtocolError).reason, "altered");
+  assertThrows(() => unopened.sign(PLAIN), StateError, "closed");
+  const unverified = await finished(`(data (i32.const 0x2c00) ${refusal})`);
+  assertThrows(() => unverified.verify(PLAIN, PLAIN), ProtocolError);
+  unverified.sign(PLAIN);
+});
+
+test("channel bindings that were given must be proved", async () => {
+  using credentials = await acquire(provider);
+  const context = credentials.client({ ...TARGET, channelBindings: new Uint8Array(8) });
+  const error = await assertRejects(() => context.step(null), SecurityRequirementError);
+  assertEquals(error.required, "channelBindings");
+  assertThrows(() => context.attributes, StateError);
+});
+
+test("a question reaches the application, and its answer the guest, in the exchange's own time", async () => {
+  const asked: unknown[] = [];
+  using context = await asking(async (fields) => {
+    asked.push({ ...fields });
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return { is: Uint8Array.of(0, 0, 255) };
+  });
+  const { token, done } = await context.step(null);
+  assertEquals(asked, [{ of: "sky" }]);
+  assertEquals([...token!], [1, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 255]);
+  assert(done);
+});
+
+test("an answer that is not known reaches the guest as such", async () => {
+  using context = await asking(() => null);
+  assertEquals([...(await context.step(null)).token!], [0]);
+});
+
+test("an answer of the wrong shape, and a rejection, end the context with the application's own mistake", async () => {
+  const refuse = async (answer: unknown, part: string) => {
+    const context = await asking((() => answer) as Answer);
+    await assertRejects(() => context.step(null), TypeError, part);
+    await assertRejects(() => context.step(null), StateError, "closed");
+  };
+  await refuse(5, "answers.colour must return an object or null, not a number");
+  await refuse(undefined, "or null, not undefined");
+  await refuse({}, "answers.colour must return is as a Uint8Array");
+  await refuse({ is: "blue" }, "answers.colour must return is as a Uint8Array");
+  const reason = new Error("the directory is away");
+  const context = await asking(() => Promise.reject(reason));
+  assertEquals(await assertRejects(() => context.step(null)), reason);
+});
+
+test("while a question is open nothing else may be called, and closing answers it with an error of state", async () => {
+  let answer: (value: { is: Uint8Array }) => void = () => {};
+  const context = await asking(() => new Promise((resolve) => answer = resolve));
+  const leg = context.step(null);
+  await assertRejects(() => context.step(null), StateError, "a step is under way");
+  assertThrows(() => context.sign(PLAIN), StateError, "a step is under way");
+  context.close();
+  answer({ is: new Uint8Array(1) });
+  await assertRejects(() => leg, StateError, "closed");
+});
+
+test("the answers given to the guest are copies: the application's bytes stay its own", async () => {
+  const is = Uint8Array.of(1, 2, 3);
+  using context = await asking(() => ({ is }));
+  await context.step(null);
+  assertEquals([...is], [1, 2, 3]);
+});

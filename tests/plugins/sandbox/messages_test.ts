@@ -1,0 +1,213 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import {
+  AuthenticationError,
+  ProtocolError,
+  ProviderTrapError,
+  SecureSocketError,
+  SecurityRequirementError,
+  StateError,
+} from "../../../errors.ts";
+import * as abi from "../../../plugins/sandbox/abi.ts";
+import {
+  readAttributes,
+  readEmpty,
+  readLeg,
+  readRest,
+  readSessionKey,
+  readSocketAnswer,
+  readUnwrap,
+  writeAcquire,
+  writeResume,
+} from "../../../plugins/sandbox/messages.ts";
+import { resolveRequirements } from "../../../plugins/requirements.ts";
+import { Reader, Writer } from "../../../plugins/sandbox/wire.ts";
+
+const READERS = [
+  readAttributes,
+  readEmpty,
+  readLeg,
+  readRest,
+  readSessionKey,
+  readSocketAnswer,
+  readUnwrap,
+] as const;
+
+function reader(out: Writer): Reader {
+  return new Reader(out.written, "step");
+}
+
+function error(kind: number, reason: number, message = "why", token?: Uint8Array): Reader {
+  return reader(new Writer().u32(1).u8(kind).u8(reason).text(message).optionalBytes(token));
+}
+
+test("whatever bytes a guest answers, a reader gives a value or an error of this library", () => {
+  const plausible = fc.tuple(fc.nat(3), fc.uint8Array({ maxLength: 80 })).map(([status, rest]) =>
+    Uint8Array.from([status, 0, 0, 0, ...rest])
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(plausible, fc.uint8Array({ maxLength: 80 })),
+      fc.constantFrom(...READERS),
+      (bytes, read) => {
+        try {
+          read(new Reader(bytes, "step"), "guest");
+        } catch (thrown) {
+          assert(thrown instanceof SecureSocketError || thrown instanceof TypeError, String(thrown));
+        }
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+test("the request to acquire is laid out as the document says", () => {
+  const out = new Writer();
+  writeAcquire(out, {
+    role: "client",
+    requirements: resolveRequirements({ delegation: true }),
+    target: "a/b",
+    options: [
+      { type: "absent" },
+      { type: "boolean", value: true },
+      { type: "integer", value: -1 },
+      { type: "text", value: "t" },
+      { type: "choice", value: 2 },
+    ],
+    credentials: { username: "u", domain: "", password: Uint8Array.of(7, 8) },
+  });
+  assertEquals([...out.written], [
+    ...[1, 15, 0, 0, 0, 3], // client, all requirements, delegate
+    ...[1, 3, 0, 0, 0, 97, 47, 98, 0], // target, no bindings
+    ...[5, 0, 0, 0, 0, 1, 1, 2, 255, 255, 255, 255, 255, 255, 255, 255, 3, 1, 0, 0, 0, 116, 4, 2, 0, 0, 0],
+    ...[1, 1, 0, 0, 0, 117, 0, 0, 0, 0, 2, 0, 0, 0, 7, 8],
+  ]);
+});
+
+test("a server without credentials, and an answer that is not known, are written as such", () => {
+  const out = new Writer();
+  writeAcquire(out, {
+    role: "server",
+    requirements: resolveRequirements({ mutualAuthentication: false, impersonation: "anonymous" }),
+    channelBindings: Uint8Array.of(5),
+    options: [],
+    credentials: null,
+  });
+  assertEquals([...out.written], [2, 3, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0]);
+  out.wipe();
+  writeResume(out, null);
+  assertEquals([...out.written], [0]);
+  out.wipe();
+  writeResume(out, [Uint8Array.of(1, 2), new Uint8Array(0)]);
+  assertEquals([...out.written], [1, 2, 0, 0, 0, 2, 0, 0, 0, 1, 2, 0, 0, 0, 0]);
+});
+
+test("each class of error becomes the library's error, with the provider's name and its reason", () => {
+  const token = Uint8Array.of(1, 2, 3);
+  const failed = assertThrows(
+    () => readLeg(error(1, 2, "wrong password", token), "ntlm"),
+    AuthenticationError,
+  );
+  assertEquals([failed.reason, failed.message], ["bad-credentials", "ntlm: wrong password"]);
+  assertEquals((failed as AuthenticationError & { token: Uint8Array }).token, token);
+  assertEquals(assertThrows(() => readEmpty(error(2, 5), "ntlm"), ProtocolError).reason, "replayed");
+  assertThrows(() => readEmpty(error(3, 0), "ntlm"), StateError, "ntlm: why");
+  assertThrows(() => readEmpty(error(4, 0), "ntlm"), TypeError, "ntlm: why");
+  const weak = assertThrows(() => readEmpty(error(5, 2), "ntlm"), SecurityRequirementError);
+  assertEquals(weak.required, "mutualAuthentication");
+});
+
+test("an error that the document does not know is a breach of the ABI", () => {
+  for (const [kind, reason] of [[0, 0], [6, 0], [1, 15], [2, 11], [3, 1], [4, 1], [5, 6], [255, 255]]) {
+    assertThrows(() => readEmpty(error(kind, reason), "ntlm"), ProviderTrapError, "is not known");
+  }
+  assertThrows(
+    () => readEmpty(error(2, 0, "why", Uint8Array.of(1)), "ntlm"),
+    ProviderTrapError,
+    "has a token",
+  );
+  assertThrows(() => readEmpty(error(1, 0, "x".repeat(513)), "ntlm"), ProviderTrapError, "are allowed");
+});
+
+test("a leg is done or has a token, and a question keeps its fields", () => {
+  const leg = (done: boolean, token: Uint8Array | null) =>
+    reader(new Writer().u32(0).flag(done).optionalBytes(token));
+  assertEquals(readLeg(leg(true, null), "g"), { kind: "leg", done: true, token: null });
+  assertEquals(readLeg(leg(false, Uint8Array.of(1)), "g"), {
+    kind: "leg",
+    done: false,
+    token: Uint8Array.of(1),
+  });
+  assertThrows(() => readLeg(leg(false, null), "g"), ProviderTrapError, "neither done");
+  const question = new Writer().u32(2).u32(3).u32(2).bytes(Uint8Array.of(9)).bytes(new Uint8Array(0));
+  assertEquals(readLeg(reader(question), "g"), {
+    kind: "needs",
+    question: 3,
+    fields: [Uint8Array.of(9), new Uint8Array(0)],
+  });
+});
+
+test("what is read of a response is a copy where it outlives the call", () => {
+  const bytes = new Writer().u32(0).flag(true).optionalBytes(Uint8Array.of(1, 2)).written;
+  const leg = readLeg(new Reader(bytes, "step"), "g");
+  bytes.fill(0);
+  assert(leg.kind === "leg");
+  assertEquals(leg.token, Uint8Array.of(1, 2));
+});
+
+test("attributes are read with every flag in its place", () => {
+  for (const [name, bit] of Object.entries(abi.AttributeFlag)) {
+    const out = new Writer().u32(0).u32(bit).u8(2).text("ntlm").text("D\\u").optionalText("h/x").i64(1000)
+      .u32(16);
+    const { agreed, ...rest } = readAttributes(reader(out), "g");
+    const { mechanism, impersonation, ...flags } = agreed;
+    assertEquals([mechanism, impersonation], ["ntlm", "impersonate"]);
+    const set = Object.entries(flags).filter(([, value]) => value).map(([key]) => key);
+    assertEquals(set, [name]);
+    assertEquals(rest, {
+      peerName: "D\\u",
+      requestedTarget: "h/x",
+      expiresAt: new Date(1000),
+      maxOverhead: 16,
+    });
+  }
+});
+
+test("the numbers of the AssemblyScript SDK are the host's", async () => {
+  const text = await readFile(`${process.cwd()}/plugins/sdk/assembly/abi.ts`, "utf8");
+  const enums = new Map<string, Record<string, number>>();
+  for (const [, name, body] of text.matchAll(/export enum (\w+) \{([^}]*)\}/g)) {
+    const members = [...body.matchAll(/(\w+) = (\d+)/g)].map(([, key, value]) => [lower(key), Number(value)]);
+    enums.set(name, Object.fromEntries(members));
+  }
+  const { socketSettings: _s, socketTarget: _t, socketQuery: _q, ...operations } = abi.Operation;
+  assertEquals(enums.get("Op"), operations);
+  assertEquals(enums.get("Status"), abi.Status);
+  assertEquals(enums.get("Requirement"), abi.RequirementFlag);
+  assertEquals(enums.get("Attribute"), abi.AttributeFlag);
+  assertEquals(enums.get("ErrorClass"), abi.ErrorClass);
+  assertEquals(enums.get("Impersonation"), numbered(abi.IMPERSONATION));
+  assertEquals(enums.get("AuthenticationReason"), numbered(abi.AUTHENTICATION_REASONS));
+  assertEquals(enums.get("ProtocolReason"), numbered(abi.PROTOCOL_REASONS));
+  assertEquals(enums.get("RequirementReason"), numbered(abi.REQUIREMENT_REASONS));
+  assert(text.includes(`ABI_VERSION: i32 = ${abi.ABI_VERSION};`));
+});
+
+test("the document's tables of reasons are the host's", async () => {
+  const text = await readFile(`${process.cwd()}/plugins/sandbox/abi.md`, "utf8");
+  for (const reasons of [abi.AUTHENTICATION_REASONS, abi.PROTOCOL_REASONS, abi.REQUIREMENT_REASONS]) {
+    assert(text.includes(reasons.map((reason, index) => `${index} ${reason}`).join(", ")));
+  }
+});
+
+function lower(name: string): string {
+  return name[0].toLowerCase() + name.slice(1);
+}
+
+function numbered(names: readonly string[]): Record<string, number> {
+  const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(names.map((name, index) => [camel(name), index]));
+}

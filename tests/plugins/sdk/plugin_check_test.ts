@@ -1,0 +1,155 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { ProviderRejectedError } from "../../../errors.ts";
+import { checkModule, type Report } from "../../../scripts/conformance/run.ts";
+import { formatReport } from "../../../scripts/plugin_check.ts";
+import { guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
+import { tiny } from "../../support/tiny.ts";
+
+function failures({ outcomes }: Report): string[] {
+  return outcomes.filter(({ result }) => result === "FAILED").map(({ name, reason }) => `${name}: ${reason}`);
+}
+
+test("a provider written by hand from the document alone conforms", async () => {
+  const report = await checkModule(await tiny("tiny.wat"));
+  assertEquals(failures(report), []);
+  assert(report.outcomes.length >= 12);
+});
+
+test("the template of the SDK conforms", async () => {
+  assertEquals(failures(await checkModule(Uint8Array.from(guestModule()))), []);
+});
+
+test("a socket codec written by hand conforms", async () => {
+  assertEquals(failures(await checkModule(await tiny("tiny_codec.wat"))), []);
+});
+
+test("the report names the hash to pin, the imports, the exports, the memory and the fuel of each operation", async () => {
+  const report = await checkModule(await tiny("tiny.wat"));
+  const text = formatReport(report);
+  for (
+    const part of [
+      report.sha256,
+      "tiny 1.0.0",
+      "imports   none",
+      "exports   memory, abi_version",
+      "6 pages",
+      "acquire",
+      "wrap 65536",
+    ]
+  ) assertStringIncludes(text, part);
+});
+
+/** Ways to break the provider, and the check that must notice. */
+const BROKEN: [what: string, check: string, change: (text: string) => string][] = [
+  [
+    "forgets whose turn it is",
+    "out of turn",
+    (text) => text.replace("(if (global.get $state) (then (return (call $outOfTurn))))", ""),
+  ],
+  [
+    "traps on a token it does not know",
+    "tokens of nonsense",
+    (text) =>
+      text.replace("(return (call $error (i32.const 1) (i32.const 13) (i32.const 0x518)))", "(unreachable)"),
+  ],
+  [
+    "changes what it carries",
+    "records of any size",
+    (text) =>
+      text.replace(
+        "(memory.copy (i32.add (global.get $OUT) (i32.const 8))",
+        "(memory.copy (i32.add (global.get $OUT) (i32.const 9))",
+      ),
+  ],
+  [
+    "makes records longer than it announced",
+    "records of any size",
+    (text) => text.replace('"\\01\\00\\00\\00")', '"\\00\\00\\00\\00")'),
+  ],
+  [
+    "claims what it does not offer",
+    "claims no more",
+    (text) => text.replace('(data (i32.const 0x600) "\\00', '(data (i32.const 0x600) "\\01'),
+  ],
+  [
+    "verifies nothing it signed",
+    "signs and verifies",
+    (text) =>
+      text.replace(
+        "(i32.const 4))\n      (i32.eq (i32.load offset=4",
+        "(i32.const 5))\n      (i32.eq (i32.load offset=4",
+      ),
+  ],
+  [
+    "works on after release",
+    "after release",
+    (text) => text.replace("(global.set $state (i32.const 3))\n    (memory.fill", "(memory.fill"),
+  ],
+  [
+    "describes itself anew each time",
+    "same bytes",
+    (text) =>
+      text.replace(
+        "(func $describe (result i64)",
+        "(func $describe (result i64) (i32.store8 (i32.const 0x126) (i32.add (i32.load8_u (i32.const 0x126)) (i32.const 1)))",
+      ),
+  ],
+  [
+    "takes memory for each record",
+    "ten-thousandth",
+    (text) =>
+      text.replace(
+        "(func $unwrap (param $body i32) (param $length i32) (result i64)",
+        "(func $unwrap (param $body i32) (param $length i32) (result i64) (global.set $sent (i32.add (global.get $sent) (i32.const 1))) (if (i32.eqz (i32.and (global.get $sent) (i32.const 0xff))) (then (drop (memory.grow (i32.const 1)))))",
+      ),
+  ],
+  [
+    "never comes to an end",
+    "comes to an agreement",
+    (text) => text.replace("(global.set $state (i32.const 2))", "(return (call $sayHello (i32.const 0)))"),
+  ],
+];
+
+for (const [what, check, change] of BROKEN) {
+  test(`a provider that ${what} is found out`, async () => {
+    const found = failures(await checkModule(await tiny("tiny.wat", change)));
+    assert(found.some((failure) => failure.includes(check)), found.join("\n") || "nothing failed");
+  });
+}
+
+test("a provider that offers integrity and has none is found out", async () => {
+  const bytes = await tiny(
+    "tiny.wat",
+    (text) =>
+      text.replace(
+        '\\"integrity\\":false,\\"confidentiality\\":false,',
+        '\\"integrity\\":true, \\"confidentiality\\":false,',
+      ),
+  );
+  const found = failures(await checkModule(bytes)).join("\n");
+  for (const check of ["altered anywhere", "cut off, replayed"]) assertStringIncludes(found, check);
+});
+
+test("a provider that keeps the password is found out", async () => {
+  const bytes = await tiny(
+    "tiny.wat",
+    (text) =>
+      text.replace('\\"client\\":[\\"none\\"]', '\\"client\\":[\\"password\\"]')
+        .replace("(i32.const 253)", "(i32.const 257)")
+        .replace(
+          "(func $acquire (param $body i32) (result i64)",
+          "(func $acquire (param $body i32) (result i64) (memory.copy (i32.const 0x8000) (local.get $body) (i32.const 0x200))",
+        ),
+  );
+  assertStringIncludes(failures(await checkModule(bytes)).join("\n"), "still holds the password");
+});
+
+test("a module the sandbox does not load is refused with the sandbox's reason", async () => {
+  const bytes = await tiny(
+    "tiny.wat",
+    (text) =>
+      text.replace('(func (export "abi_version")', '(start $noop) (func $noop) (func (export "abi_version")'),
+  );
+  assertEquals((await assertRejects(() => checkModule(bytes), ProviderRejectedError)).rule, "start");
+});
