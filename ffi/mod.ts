@@ -10,9 +10,17 @@ export { acquireCredentials, openLibrary } from "./open_library.ts";
 export type { Grant } from "./permissions.ts";
 export { cString, type Memory, pinned, wideString } from "./memory.ts";
 export * from "./raw/advapi32.ts";
+export * from "./raw/fwpuclnt.ts";
 export * from "./raw/gssapi.ts";
+export * from "./raw/kernel32.ts";
+export * from "./raw/mswsock.ts";
+export * from "./raw/ntdll.ts";
+export * from "./raw/oleaut32.ts";
 export * from "./raw/secur32.ts";
 export * from "./raw/ucrtbase.ts";
+export * from "./raw/wfp.ts";
+export * from "./raw/winsock_status.ts";
+export * from "./raw/ws2_32.ts";
 export type {
   ContextAttributes,
   ContextRequest,

@@ -164,7 +164,7 @@ function answers(ours: Tables, view: DataView): Tables {
 
 if (import.meta.main) {
   const tables = await compilersTables(await ourTables());
-  await Deno.writeTextFile(new URL("winsock.json", GOLDEN), JSON.stringify(tables, null, 1) + "\n");
+  await Deno.writeTextFile(new URL("winsock.json", GOLDEN), JSON.stringify(tables, null, 2) + "\n");
   const [structs, constants] = [Object.keys(tables.structs).length, Object.keys(tables.constants).length];
   console.log(`tests/golden/winsock.json: ${structs} structs, ${constants} constants`);
 }

@@ -6,13 +6,13 @@
 
 import { ProviderTrapError, SecurityRequirementError, UnsupportedPlatformError } from "../errors.ts";
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
-import type { TcpSocket } from "../ffi/socket.ts";
+import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
 import { readAnswer, type SecurityAnswer } from "../ffi/socket_answer.ts";
 import { Filtering } from "../ffi/filtering_engine.ts";
 import { readAssociation } from "../ffi/security_association.ts";
 import type { NativeSystem } from "../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../ffi/token.ts";
-import type { JsonValue, SecurityInfo, SocketCodec } from "../plugins/provider.ts";
+import type { JsonValue, SecurityInfo, SocketAnswer, SocketCodec } from "../plugins/provider.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import { type Chosen, originOf } from "./establish.ts";
 import { runAsClient } from "./impersonation.ts";
@@ -27,15 +27,17 @@ export interface SocketSecurityMeans {
   readonly system: NativeSystem;
   /** The functions. */
   readonly secure: SecureSockets;
-  /** The socket: connected, its context updated. */
-  readonly socket: TcpSocket;
+  /** The socket: connected with its context updated, or for datagrams. */
+  readonly socket: OverlappedSocket;
+  /** The peer of datagrams, as the system's structure; left out: the one a socket is connected to. */
+  readonly peer?: Uint8Array;
   /** Reads answers. */
   readonly codec: SocketCodec;
   /** Called once, when the connection is over. */
   readonly release: () => void;
 }
 
-/** Security that the system gives a TCP socket. */
+/** Security that the system gives a socket towards one peer. */
 export class SocketSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly #chosen: Chosen;
@@ -52,8 +54,21 @@ export class SocketSecurity implements ConnectionSecurity {
   }
 
   check(): SecurityInfo {
-    const { secure, socket, codec } = this.#means;
-    const bytes = secure.query(socket, codec.queryTemplate(NO_ADDRESS, 0));
+    const { answer, read } = this.#query();
+    const info = this.#describe(read.secured, read.encrypted, answer);
+    this.#verify(info);
+    return info;
+  }
+
+  /** Asks for no more than whether the packets are still secured as they were; throws where they are not. */
+  checkPackets(): void {
+    const { read } = this.#query();
+    this.#verify({ ...this.info, secured: read.secured, encrypted: read.encrypted });
+  }
+
+  #query(): { readonly answer: SecurityAnswer; readonly read: SocketAnswer } {
+    const { secure, socket, codec, peer = NO_ADDRESS } = this.#means;
+    const bytes = secure.query(socket, codec.queryTemplate(peer, 0));
     const answer = readAnswer(bytes);
     const read = codec.queryAnswer(bytes.slice());
     if (read.secured && !answer.secured || read.encrypted && !answer.encrypted) {
@@ -61,9 +76,7 @@ export class SocketSecurity implements ConnectionSecurity {
         "The provider says more of the connection than the system told it; the connection was closed",
       );
     }
-    const info = this.#describe(read.secured, read.encrypted, answer);
-    this.#verify(info);
-    return info;
+    return { answer, read };
   }
 
   #describe(secured: boolean, encrypted: boolean, answer: SecurityAnswer): SecurityInfo {
@@ -183,8 +196,8 @@ export class SocketSecurity implements ConnectionSecurity {
 
   /** Asks with access to tokens; those in the answer are the caller's to close. */
   #ask(access: number): SecurityAnswer {
-    const { secure, socket, codec } = this.#means;
-    return readAnswer(secure.query(socket, codec.queryTemplate(NO_ADDRESS, access)));
+    const { secure, socket, codec, peer = NO_ADDRESS } = this.#means;
+    return readAnswer(secure.query(socket, codec.queryTemplate(peer, access)));
   }
 
   takeDelegated(): null {

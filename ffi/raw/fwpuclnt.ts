@@ -210,10 +210,3 @@ export const SOCKET_QUERY_IPSEC2 = { ABORT_CONNECTION_ON_FIELD_CHANGE: 0x1 } as 
 export const SOCKET_QUERY_IPSEC2_FIELD_MASK = { MM_SA_ID: 0x1, QM_SA_ID: 0x2 } as const;
 /** `Flags` of a query's answer. */
 export const SOCKET_INFO_CONNECTION = { SECURED: 0x1, ENCRYPTED: 0x2, IMPERSONATED: 0x4 } as const;
-/** The control codes behind the six functions; not needed to call them. */
-export const SIO = {
-  SET_SECURITY: 0x9800_00c8,
-  QUERY_SECURITY: 0xd800_00c9,
-  SET_PEER_TARGET_NAME: 0x9800_00ca,
-  DELETE_PEER_TARGET_NAME: 0x9800_00cb,
-} as const;

@@ -22,6 +22,7 @@ import type { Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
+import { openDatagrams } from "../../sockets/open_datagrams.ts";
 import { plainSettings } from "../support/ipsec_bytes.ts";
 import { settled } from "../support/socket_suite.ts";
 
@@ -124,6 +125,22 @@ test("the peer's token is a real one: it has an account, and a server acts as it
     assertEquals(tokens!.user!.isMember(groups[0].sid), true);
     assertEquals(server.impersonate(() => "as the client"), "as the client");
     assertEquals(client.security.simulated, false);
+  }
+  assertEquals(await settled(), {});
+}, { skip });
+
+test("datagrams go over real sockets, each peer named and asked about by its address", async () => {
+  {
+    using system = openSystem({ grants: ["ipsec"] });
+    const options = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
+    await using here = await openDatagrams({ ...options, hostname: "127.0.0.1" });
+    await using there = await openDatagrams({ ...options, hostname: "127.0.0.1" });
+    const peer = { hostname: "127.0.0.1", port: there.addr.port, computer: "host/server.example.test" };
+    assertEquals((await here.send(new TextEncoder().encode("ping"), peer)).encrypted, true);
+    const p = new Uint8Array(64);
+    const { length, from } = await there.receive(p);
+    assertEquals([new TextDecoder().decode(p.subarray(0, length)), from.port], ["ping", here.addr.port]);
+    await here.deletePeerTarget(peer);
   }
   assertEquals(await settled(), {});
 }, { skip });

@@ -1,0 +1,38 @@
+/**
+ * A server that acts as its client. Both ends use a policy of their own with an extended mode, in which the users
+ * authenticate; adding it needs an administrator, or a Network Configuration Operator.
+ *
+ *     deno run examples/impersonating_server.ts --simulate
+ *     deno run --allow-ffi=C:\Windows\System32 examples/impersonating_server.ts 7777
+ */
+
+import { connect, createRegistry, ipsec, listen, openSystem } from "../mod.ts";
+import { actingPlaces, actingPolicy } from "./simulated.ts";
+
+const simulated = Deno.args.includes("--simulate") ? actingPlaces() : null;
+const grants = ["ipsec", "ipsec.policy", "impersonation"] as const;
+using system = simulated?.server ?? openSystem({ grants });
+using policy = actingPolicy(system);
+const { mainModePolicy, quickModePolicy } = policy;
+await using listener = await listen({
+  port: simulated ? 7 : Number(Deno.args[0]),
+  registry: createRegistry([ipsec({ mainModePolicy, quickModePolicy })]),
+  requirements: { impersonation: "impersonate" },
+  system,
+});
+const client = simulated ? connectAs(simulated.client) : null;
+
+await using conn = await listener.accept();
+const { tokens } = await conn.querySecurity({ tokens: true });
+console.log("the client is", tokens?.user?.account.name, "at", conn.security.peer);
+// What runs in here has the client's rights and no others; it must not wait for anything.
+console.log(conn.impersonate(() => "this was done as the client"));
+await (await client)?.close();
+simulated?.[Symbol.dispose]();
+
+async function connectAs(system: ReturnType<typeof openSystem>) {
+  using policy = actingPolicy(system);
+  const { mainModePolicy, quickModePolicy } = policy;
+  const registry = createRegistry([ipsec({ mainModePolicy, quickModePolicy })]);
+  return await connect({ hostname: "server", port: 7, registry, system });
+}

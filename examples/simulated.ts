@@ -1,0 +1,74 @@
+/**
+ * What `--simulate` stands for in the IPsec examples: two Windows computers in this process, the other one with a
+ * server that echoes. Nothing is secured and nothing leaves the process.
+ */
+
+import { createRegistry, ipsec, ipsecPolicy, listen, openSystem, type System } from "../mod.ts";
+import { simulate } from "../testing.ts";
+
+/** Where an example works. */
+export interface Place extends Disposable {
+  /** The system to connect from, or to listen on. */
+  readonly system: System;
+  /** The server's name. */
+  readonly hostname: string;
+  /** The server's port. */
+  readonly port: number;
+}
+
+/** This machine, or with `--simulate` a simulated one beside a server that echoes. */
+export async function placeOf(args: readonly string[]): Promise<Place> {
+  const [hostname = "", port = ""] = args.filter((arg) => !arg.startsWith("--"));
+  if (!args.includes("--simulate")) {
+    if (hostname === "" || port === "") throw new TypeError("give the server's name and port, or --simulate");
+    const system = openSystem({ grants: ["ipsec"] });
+    return { system, hostname, port: Number(port), [Symbol.dispose]: () => system.close() };
+  }
+  const network = simulate();
+  const [system, other] = [network.host("client"), network.host("server")];
+  const listener = await listen({
+    port: 7,
+    registry: createRegistry([ipsec()]),
+    requirements: { mutualAuthentication: false },
+    system: other,
+  });
+  listener.accept().then((conn) => conn.readable.pipeTo(conn.writable)).catch(() => {});
+  console.log("simulated: nothing here is really secured");
+  return {
+    system,
+    hostname: "server",
+    port: 7,
+    [Symbol.dispose]() {
+      listener.close();
+      system.close();
+      other.close();
+    },
+  };
+}
+
+/** Two simulated computers whose policy lets the server act as its client's user, as an administrator's would. */
+export function actingPlaces(): { readonly client: System; readonly server: System } & Disposable {
+  const alice = { domain: "SIM", name: "alice", sid: "S-1-5-21-1-2-3-1104" };
+  const network = simulate({
+    hosts: { client: { administrator: true, account: alice }, server: { administrator: true } },
+  });
+  const [client, server] = [network.host("client"), network.host("server")];
+  console.log("simulated: nothing here is really secured");
+  return {
+    client,
+    server,
+    [Symbol.dispose]() {
+      client.close();
+      server.close();
+    },
+  };
+}
+
+/** The policy of both ends of the impersonation example. */
+export function actingPolicy(system: System): ReturnType<typeof ipsecPolicy> {
+  return ipsecPolicy({
+    system,
+    mainMode: { authentication: ["kerberos"] },
+    extendedMode: { authentication: ["kerberos"], impersonation: true },
+  });
+}

@@ -1,0 +1,193 @@
+/**
+ * Datagrams that the system secures.
+ *
+ * @module
+ */
+
+import { TransportError } from "../errors.ts";
+import { UdpSocket } from "../ffi/datagram_socket.ts";
+import { SecureSockets } from "../ffi/secure_sockets.ts";
+import type { SocketAddress } from "../ffi/socket_address.ts";
+import { type NativeSystem, nativeSystem } from "../ffi/system.ts";
+import { type Winsock, winsockOf } from "../ffi/winsock.ts";
+import type { SecurityInfo, SocketCodec } from "../plugins/provider.ts";
+import { checkFunction, checkHostname, checkInteger, checkKeys, isIpAddress } from "./check.ts";
+import { choose, type Chosen } from "./establish.ts";
+import { readListenOptions } from "./read_options.ts";
+import type {
+  DatagramAddress,
+  DatagramOptions,
+  DatagramPeer,
+  ReceivedDatagram,
+  SecureDatagrams,
+} from "./secure_datagrams.ts";
+import { SocketSecurity } from "./socket_security.ts";
+import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
+
+/** The most peers whose security is remembered; the one that was met first is asked about anew. */
+const MAX_PEERS = 4096;
+
+/**
+ * Opens a UDP socket that the system secures: only for providers of the socket layer.
+ *
+ * @throws TypeError or RangeError where an option is wrong; nothing was opened.
+ * @throws ProviderNotFoundError, PermissionError or UnsupportedPlatformError where no provider can serve.
+ * @throws TransportError where the address cannot be had.
+ *
+ * @example
+ * ```ts
+ * import { createRegistry, ipsec, openDatagrams, openSystem } from "@winsock/secure-sockets";
+ *
+ * using system = openSystem({ grants: ["ipsec"] });
+ * const requirements = { mutualAuthentication: false };
+ * await using udp = await openDatagrams({ registry: createRegistry([ipsec()]), requirements, system });
+ * await udp.send(new TextEncoder().encode("ping"), { hostname: "files.example.com", port: 7777 });
+ * ```
+ */
+export async function openDatagrams(options: DatagramOptions): Promise<SecureDatagrams> {
+  const { onDropped, port = 0, ...rest } = options ?? {};
+  checkFunction(onDropped, "options.onDropped");
+  const settings = readListenOptions({ ...rest, port });
+  const chosen = choose(settings);
+  refuseForSocket(chosen);
+  const system = nativeSystem(settings.system);
+  const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
+  const codec = await socketProvider(chosen).codec();
+  try {
+    const [address] = await winsock.resolve(settings.hostname, settings.port, "datagram", "listen");
+    const socket = new UdpSocket(winsock, address.version);
+    try {
+      applySettings(chosen, codec, secure, socket);
+      socket.bind(address.bytes);
+      return new Datagrams(chosen, { system, winsock, secure, codec, socket, onDropped });
+    } catch (error) {
+      await socket.close();
+      throw error;
+    }
+  } catch (error) {
+    codec.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly system: NativeSystem;
+  readonly winsock: Winsock;
+  readonly secure: SecureSockets;
+  readonly codec: SocketCodec;
+  readonly socket: UdpSocket;
+  readonly onDropped?: DatagramOptions["onDropped"];
+}
+
+class Datagrams implements SecureDatagrams {
+  readonly addr: DatagramAddress;
+  readonly #chosen: Chosen;
+  readonly #parts: Parts;
+  readonly #named = new Map<string, string>();
+  readonly #peers = new Map<string, SocketSecurity>();
+  #closing: Promise<void> | null = null;
+
+  constructor(chosen: Chosen, parts: Parts) {
+    this.#chosen = chosen;
+    this.#parts = parts;
+    this.addr = toAddress(parts.socket.localAddress);
+  }
+
+  async send(data: Uint8Array, peer: DatagramPeer): Promise<SecurityInfo> {
+    if (!(data instanceof Uint8Array)) throw new TypeError("data must be a Uint8Array");
+    const copy = data.slice();
+    const { socket, secure, codec } = this.#parts;
+    const address = await this.#resolve(peer);
+    const computer = computerOf(peer);
+    if (this.#named.get(keyOf(address)) !== computer) {
+      secure.setPeerTarget(socket, codec.target(address.bytes, computer));
+      this.#named.set(keyOf(address), computer);
+      this.#peers.delete(keyOf(address));
+    }
+    await socket.sendTo(copy, address);
+    return this.#secured(address);
+  }
+
+  async receive(p: Uint8Array, signal?: AbortSignal): Promise<ReceivedDatagram> {
+    if (!(p instanceof Uint8Array)) throw new TypeError("p must be a Uint8Array");
+    const held = new Uint8Array(p.length);
+    for (;;) {
+      const { bytes, from } = await this.#parts.socket.receiveFrom(held, signal);
+      try {
+        const security = this.#secured(from);
+        p.set(held.subarray(0, bytes));
+        return { length: bytes, from: toAddress(from), security };
+      } catch (error) {
+        if (this.#closing) throw error;
+        // A stranger's datagram must not end the receiving of others'.
+        this.#parts.onDropped?.(error, toAddress(from));
+      } finally {
+        held.fill(0);
+      }
+    }
+  }
+
+  async deletePeerTarget(peer: DatagramPeer): Promise<void> {
+    const address = await this.#resolve(peer);
+    this.#parts.secure.deletePeerTarget(this.#parts.socket, address);
+    this.#named.delete(keyOf(address));
+    this.#peers.delete(keyOf(address));
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#parts.socket.close().then(() => this.#parts.codec.close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** What the system tells of a peer; all of it the first time, and that it still holds every other time. */
+  #secured(address: SocketAddress): SecurityInfo {
+    const key = keyOf(address);
+    const known = this.#peers.get(key);
+    if (known !== undefined) {
+      known.checkPackets();
+      return known.info;
+    }
+    const { system, secure, codec, socket } = this.#parts;
+    const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
+    const security = new SocketSecurity(this.#chosen, means);
+    if (this.#peers.size >= MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!);
+    this.#peers.set(key, security);
+    return security.info;
+  }
+
+  async #resolve(peer: DatagramPeer): Promise<SocketAddress> {
+    checkKeys(peer, ["hostname", "port", "computer"], "peer");
+    const hostname = checkHostname(peer.hostname, "peer.hostname");
+    const port = checkInteger(peer.port, "peer.port", 1, 65_535);
+    const { socket, winsock } = this.#parts;
+    const found = await winsock.resolve(hostname, port, "datagram");
+    const address = found.find(({ version }) => version === socket.version);
+    if (address) return address;
+    throw new TransportError(
+      "WSANO_DATA",
+      `${hostname} has no IPv${socket.version} address, as this socket needs`,
+    );
+  }
+}
+
+function computerOf({ hostname, computer }: DatagramPeer): string {
+  if (computer !== undefined) {
+    if (typeof computer === "string" && computer !== "") return computer;
+    throw new TypeError("peer.computer must be the name of the peer computer's principal");
+  }
+  if (!isIpAddress(hostname)) return `host/${hostname}`;
+  throw new TypeError(
+    `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,
+  );
+}
+
+function keyOf({ hostname, port }: SocketAddress): string {
+  return `${hostname} ${port}`;
+}
+
+function toAddress({ hostname, port }: SocketAddress): DatagramAddress {
+  return Object.freeze({ transport: "udp", hostname, port });
+}
