@@ -17,6 +17,15 @@ export interface RawOptions {
   readonly flags: number;
 }
 
+const libraries = new WeakMap<NativeSystem, Gss>();
+
+/** One for each system, as the library itself has: it keeps memory until the system is closed. */
+function gssOf(system: NativeSystem): Gss {
+  let gss = libraries.get(system);
+  if (gss === undefined) libraries.set(system, gss = new Gss(system));
+  return gss;
+}
+
 /** A client end, from the process's own credentials. */
 export class RawClient implements Stepping, Disposable {
   /** The library. */
@@ -27,7 +36,7 @@ export class RawClient implements Stepping, Disposable {
   #done = false;
 
   constructor(system: NativeSystem, options: RawOptions) {
-    this.gss = new Gss(system);
+    this.gss = gssOf(system);
     this.#options = options;
     this.#name = this.gss.importName(options.target, "principalName");
   }
