@@ -4,7 +4,7 @@
  */
 
 import {
-  type Acquire,
+  Acquire,
   attributes,
   AuthenticationReason,
   failAuthentication,
