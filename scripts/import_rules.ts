@@ -84,6 +84,7 @@ export const OUTSIDE: readonly string[] = [
   "tests/**",
   "bench/**",
   "examples/**",
+  "plugins/sdk/template/**",
   ".cache/**",
   "npm/**",
 ];

@@ -8,7 +8,7 @@ import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import process from "node:process";
 
-const TEMPLATE = new URL("../plugins/sdk/template/", import.meta.url);
+const TEMPLATE = "plugins/sdk/template/";
 const FILES = ["guest/index.ts", "mod.ts"];
 
 /** The template's text of one file, with the name put in and the paths of a folder right under plugins/. */
@@ -25,7 +25,7 @@ function adapt(text: string, name: string): string {
 }
 
 /**
- * Writes the files of a new provider into `plugins/NAME/` under `root`, and returns their paths.
+ * Writes the files of a new provider into `plugins/NAME/` under `root`, which has the SDK, and returns their paths.
  *
  * @throws TypeError where the name is none; Error where the folder is there already.
  */
@@ -41,7 +41,7 @@ export async function newPlugin(root: URL, name: string): Promise<string[]> {
   for (const file of FILES) {
     const target = new URL(folder + file, root);
     await mkdir(new URL("./", target), { recursive: true });
-    await writeFile(target, adapt(await readFile(new URL(file, TEMPLATE), "utf8"), name));
+    await writeFile(target, adapt(await readFile(new URL(TEMPLATE + file, root), "utf8"), name));
     written.push(folder + file);
   }
   return written;
