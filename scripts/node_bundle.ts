@@ -124,20 +124,20 @@ function bare(packages: Set<string>): Plugin {
 }
 
 /**
- * What tests import keeps looking for its neighbours (scripts, fixtures) where its source lies. A test file itself
- * has the address of its bundle, which is what it can run a second time.
+ * What tests import keeps looking for its neighbours (scripts, fixtures) where its source lies. So does a test file by
+ * `new URL("...", import.meta.url)`; by itself that is the address of the bundle, which a test can run a second time.
  */
 function places(entry: string): Plugin {
   return {
     name: "import.meta.url of the source",
     setup(plugin): void {
       plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-        if (path === entry) return undefined;
         const text = await Deno.readTextFile(path);
-        return {
-          contents: text.replaceAll("import.meta.url", JSON.stringify(`file://${path}`)),
-          loader: "ts",
-        };
+        const source = JSON.stringify(`file://${path}`);
+        const contents = path === entry
+          ? text.replace(/(new URL\([^()]*,\s*)import\.meta\.url\b/g, `$1${source}`)
+          : text.replaceAll("import.meta.url", source);
+        return { contents, loader: "ts" };
       });
     },
   };
