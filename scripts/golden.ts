@@ -6,6 +6,13 @@
  * @module
  */
 
+import * as fwpuclnt from "../ffi/raw/fwpuclnt.ts";
+import * as kernel32 from "../ffi/raw/kernel32.ts";
+import * as mswsock from "../ffi/raw/mswsock.ts";
+import * as oleaut32 from "../ffi/raw/oleaut32.ts";
+import * as wfp from "../ffi/raw/wfp.ts";
+import * as winsockStatus from "../ffi/raw/winsock_status.ts";
+import * as ws2_32 from "../ffi/raw/ws2_32.ts";
 import type { Field, Struct } from "../ffi/struct.ts";
 import { mustRun } from "./process.ts";
 
@@ -20,7 +27,7 @@ const HEADERS = [
   "rpc.h",
   "fwpmu.h",
 ];
-const TABLES = ["ws2_32", "mswsock", "fwpuclnt", "wfp", "kernel32", "oleaut32", "winsock_status"];
+const TABLES: readonly object[] = [ws2_32, mswsock, fwpuclnt, wfp, kernel32, oleaut32, winsockStatus];
 const WIDTHS: { readonly [scalar: string]: number } = {
   u8: 1,
   u16: 2,
@@ -50,11 +57,11 @@ export interface Tables {
 }
 
 /** What the tables in `ffi/raw` say. */
-export async function ourTables(): Promise<Tables> {
+export function ourTables(): Tables {
   const structs: Record<string, Layout> = {};
   const constants: Record<string, string> = {};
-  for (const name of TABLES) {
-    for (const [key, value] of Object.entries(await import(`../ffi/raw/${name}.ts`))) {
+  for (const table of TABLES) {
+    for (const [key, value] of Object.entries(table)) {
       if (isStruct(value)) structs[value.name] = layout(value);
       else if (typeof value === "number" || typeof value === "bigint") constants[key] = String(value);
       else if (key === "WINSOCK_STATUS") {
@@ -163,7 +170,7 @@ function answers(ours: Tables, view: DataView): Tables {
 }
 
 if (import.meta.main) {
-  const tables = await compilersTables(await ourTables());
+  const tables = await compilersTables(ourTables());
   await Deno.writeTextFile(new URL("winsock.json", GOLDEN), JSON.stringify(tables, null, 2) + "\n");
   const [structs, constants] = [Object.keys(tables.structs).length, Object.keys(tables.constants).length];
   console.log(`tests/golden/winsock.json: ${structs} structs, ${constants} constants`);

@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { GUEST_SHA256, guestModule } from "../../../plugins/ipsec/guest_wasm.ts";
 import { LAYOUTS, layoutsSource } from "../../../scripts/ipsec_layouts.ts";
 import { buildPlugin } from "../../../scripts/plugin_build.ts";
+import { ROOT } from "../../support/root.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 test("the embedded codec has the hash it is pinned to", () => {
