@@ -43,6 +43,8 @@ export async function connect(options: ConnectOptions): Promise<SecureConn> {
   const settings = readConnectOptions(options);
   const watch = new Watch(settings.signal, "Connecting", settings.timeoutMs);
   try {
+    // Before the choice: that opens the system's libraries.
+    watch.signal.throwIfAborted();
     const chosen = choose(settings);
     if (chosen.selection.provider.layer === "socket") return await connectSecured(settings, chosen, watch);
     const credentials = await acquire(chosen, watch);

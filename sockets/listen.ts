@@ -43,6 +43,8 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
   const settings = readListenOptions(options);
   const watch = new Watch(settings.signal, "Listening");
   try {
+    // Before the choice: that opens the system's libraries.
+    watch.signal.throwIfAborted();
     const chosen = choose(settings);
     if (chosen.selection.provider.layer === "socket") return await listenSecured(settings, chosen, watch);
     const credentials = await acquire(chosen, watch);

@@ -41,6 +41,8 @@ export async function secure(transport: Transport, options: SecureOptions): Prom
   const wire = openWire(transport);
   const watch = new Watch(settings.signal, "The handshake", settings.timeoutMs);
   try {
+    // Before the choice: that opens the system's libraries.
+    watch.signal.throwIfAborted();
     const chosen = chooseForTransport(settings);
     const credentials = await acquire(chosen, watch);
     return await establish(chosen, { wire, watch, credentials, release: () => credentials.close() });

@@ -99,7 +99,8 @@ export function openWire(transport: Transport): Wire {
     return wireOver(new StreamPair(streams as StreamTransport), transport);
   }
   throw new TypeError(
-    "transport must have read(), write() and close(), or a readable and a writable web stream",
+    "transport must have read(), write() and close(), or a readable and a writable web stream; a stream of Node " +
+      "has them after Duplex.toWeb(stream)",
   );
 }
 
