@@ -22,21 +22,23 @@ import {
 } from "./meter.ts";
 import { Op, ValueType } from "./opcodes.ts";
 import {
+  type Export,
+  readExports,
+  readFunctions,
+  readImports,
+  readTypes,
+  type Signature,
+} from "./declarations.ts";
+import {
   capMemory,
   capTable,
   checkData,
   checkElements,
   type Entries,
-  type Export,
   type MemorySize,
-  readExports,
-  readFunctions,
   readGlobals,
-  readImports,
-  readTypes,
   Section,
   SECTION_ORDER,
-  type Signature,
 } from "./sections.ts";
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Signature } from "./sections.ts";
+import type { Signature } from "./declarations.ts";
 import { breach, printable } from "./wire.ts";
 
 /** One line a provider wrote for whoever debugs it. */

@@ -8,7 +8,6 @@
  */
 
 import { type ByteReader, ByteWriter, reject } from "./bytes.ts";
-import type { FunctionType } from "./compile_work.ts";
 import { type ResolvedLimits, STRUCTURE } from "./limits.ts";
 import { readValueType } from "./instructions.ts";
 import { Op } from "./opcodes.ts";
@@ -32,23 +31,6 @@ export const Section = {
 
 /** The order sections stand in; the data count stands before the code. */
 export const SECTION_ORDER: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 9, 12, 10, 11];
-
-const KINDS = ["function", "table", "memory", "global"] as const;
-
-/** A function's type as text, for instance `i32,i32->i64`. */
-export type Signature = string;
-
-/** One export. */
-export interface Export {
-  /** Its name. */
-  readonly name: string;
-  /** What it is. */
-  readonly kind: typeof KINDS[number];
-  /** Its index among its kind. */
-  readonly index: number;
-  /** Where it stands. */
-  readonly offset: number;
-}
 
 /** The sizes of the memory, in pages. */
 export interface MemorySize {
@@ -76,86 +58,8 @@ export interface Entries {
   readonly bytes: Uint8Array;
 }
 
-const NO_ENTRIES: Entries = { count: 0, bytes: new Uint8Array(0) };
-
-/** Reads all types; only types of functions are allowed. */
-export function readTypes(section: ByteReader | undefined): { types: FunctionType[]; entries: Entries } {
-  const types: FunctionType[] = [];
-  if (!section) return { types, entries: NO_ENTRIES };
-  const entries = { count: readCount(section, "types"), bytes: section.left };
-  for (let left = entries.count; left > 0; left--) {
-    const at = section.at;
-    if (section.byte() !== 0x60) {
-      reject("gc", at, "it declares a type that is no function; build it without GC");
-    }
-    const parameters = readValueTypes(section, "parameters", STRUCTURE.parameters);
-    const results = readValueTypes(section, "results", STRUCTURE.results);
-    types.push({
-      signature: `${parameters}->${results}`,
-      parameters: parameters.length,
-      results: results.length,
-    });
-  }
-  return { types, entries };
-}
-
-function readValueTypes(section: ByteReader, what: string, most: number): string[] {
-  const types: string[] = [];
-  for (let count = readCount(section, what, most); count > 0; count--) types.push(readValueType(section));
-  return types;
-}
-
-/** An imported function. */
-export interface Import {
-  /** Its name. */
-  readonly name: string;
-  /** Its type. */
-  readonly type: FunctionType;
-}
-
-/** Reads the imports, all of which must be functions of `module` in `granted`. */
-export function readImports(
-  section: ByteReader | undefined,
-  types: readonly FunctionType[],
-  module: string,
-  granted: ReadonlyMap<string, Signature>,
-): Import[] {
-  const imports: Import[] = [];
-  if (!section) return imports;
-  for (let count = readCount(section, "imports"); count > 0; count--) {
-    const at = section.at;
-    const from = section.name(), name = section.name(), kind = section.byte();
-    const label = JSON.stringify(`${from}.${name}`);
-    if (kind !== 0) {
-      reject("import-kind", at, `it imports ${label}, which is no function; let it define its own`);
-    }
-    const type = types[section.u32()];
-    const expected = from === module ? granted.get(name) : undefined;
-    if (expected === undefined) {
-      const all = [...granted.keys()].map((one) => `${module}.${one}`).join(", ") || "none";
-      reject(
-        "import",
-        at,
-        `it imports ${label}, which was not granted (granted: ${all}); grant it or build without`,
-      );
-    }
-    if (type.signature !== expected) {
-      reject("import-type", at, `it imports ${label} as ${type.signature}, the host has ${expected}`);
-    }
-    imports.push({ name, type });
-  }
-  return imports;
-}
-
-/** Reads which type each function has, as an index. */
-export function readFunctions(section: ByteReader | undefined): number[] {
-  const functions: number[] = [];
-  if (!section) return functions;
-  for (let count = readCount(section, "functions", STRUCTURE.functions); count > 0; count--) {
-    functions.push(section.u32());
-  }
-  return functions;
-}
+/** No entries. */
+export const NO_ENTRIES: Entries = { count: 0, bytes: new Uint8Array(0) };
 
 /** Checks the table, and returns the section with the table capped. */
 export function capTable(section: ByteReader, limits: ResolvedLimits): Uint8Array {
@@ -216,21 +120,6 @@ export function readGlobals(section: ByteReader | undefined): Entries {
     skipConstant(section);
   }
   return entries;
-}
-
-/** Reads the exports. */
-export function readExports(section: ByteReader): { exports: Export[]; entries: Entries } {
-  const entries = { count: readCount(section, "exports"), bytes: section.left };
-  const exports: Export[] = [];
-  for (let left = entries.count; left > 0; left--) {
-    const offset = section.at;
-    const name = section.name(), kind = KINDS[section.byte()];
-    if (kind === undefined) {
-      reject("export", offset, `its export ${JSON.stringify(name)} is of a kind not known`);
-    }
-    exports.push({ name, kind, index: section.u32(), offset });
-  }
-  return { exports, entries };
 }
 
 /** Checks the element segments: active ones of functions only, no more entries than the table has. */

@@ -1,0 +1,64 @@
+/**
+ * The status at the head of every response, and the errors a guest reports.
+ *
+ * @module
+ */
+
+import { AuthenticationError, ProtocolError, SecurityRequirementError, StateError } from "../../errors.ts";
+import {
+  AUTHENTICATION_REASONS,
+  ErrorClass,
+  FieldLimit,
+  PROTOCOL_REASONS,
+  REQUIREMENT_REASONS,
+  Status,
+} from "./abi.ts";
+import { printable, type Reader } from "./wire.ts";
+
+/**
+ * Reads the status of a response and leaves the reader at its fields.
+ *
+ * @throws the error the guest reports, where it reports one.
+ */
+export function readStatus(input: Reader, provider: string): typeof Status.ok | typeof Status.needs {
+  const status = input.u32();
+  if (status === Status.error) throw readError(input, provider);
+  if (status !== Status.ok && status !== Status.needs) input.refuse(`status ${status} is not known`);
+  return status as typeof Status.ok | typeof Status.needs;
+}
+
+/** Reads the fields of status `error` into the error the application sees. */
+export function readError(input: Reader, provider: string): Error {
+  const kind = input.u8();
+  const number = input.u8();
+  const message = `${provider}: ${printable(input.text(FieldLimit.errorMessage))}`;
+  const token = input.flag() ? input.bytes().slice() : undefined;
+  input.end();
+  const reason = <T>(table: readonly T[]): T => table[input.index(number, table.length, "error reason")];
+  if (token && kind !== ErrorClass.authentication) input.refuse(`an error of class ${kind} has a token`);
+  switch (kind) {
+    case ErrorClass.authentication: {
+      const error = new AuthenticationError(reason(AUTHENTICATION_REASONS), message);
+      return token ? Object.assign(error, { token }) : error;
+    }
+    case ErrorClass.protocol:
+      return new ProtocolError(reason(PROTOCOL_REASONS), message);
+    case ErrorClass.state:
+      reason([0]);
+      return new StateError(message);
+    case ErrorClass.argument:
+      reason([0]);
+      return new TypeError(message);
+    case ErrorClass.requirement:
+      return new SecurityRequirementError(reason(REQUIREMENT_REASONS), "not offered", message);
+    default:
+      return input.refuse(`error class ${kind} is not known`);
+  }
+}
+
+/** Reads the status where only `ok` may stand. */
+export function expectOk(input: Reader, provider: string): void {
+  if (readStatus(input, provider) !== Status.ok) {
+    input.refuse("status needs is allowed in step and resume only");
+  }
+}
