@@ -90,8 +90,6 @@ export interface SystemSeams {
   place?: Place;
   /** Where the machine policy stands; default: the operating system's place for it. */
   machinePolicyPath?: string;
-  /** Called whenever the last holder of native memory has let go. */
-  onIdle?: () => void;
   /** The most records one direction of a context carries; default: as many as its tokens can number. */
   maxRecords?: number;
 }
@@ -203,7 +201,6 @@ export class NativeSystem implements System {
       if (!held) return;
       held = false;
       this.#users--;
-      if (this.#users === 0) this.seams.onIdle?.();
       this.#closeLibraries();
     };
   }

@@ -61,7 +61,8 @@ export function packageJson(folder: string): PackageJson {
     keywords: ["kerberos", "negotiate", "spnego", "sspi", "gssapi", "ntlm", "ipsec", "socket", "windows"],
     license: denoJson.license,
     type: "module",
-    engines: { node: `>=${OLDEST_NODE}` },
+    // process.getBuiltinModule, by which nothing is loaded at import, came with 22.3.
+    engines: { node: `>=${OLDEST_NODE}.3` },
     bin: { "secure-sockets": built(CLI, ".js") },
     exports: { ...exports, "./package.json": "./package.json" },
     sideEffects: [built(CLI, ".js")],

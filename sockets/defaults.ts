@@ -4,13 +4,13 @@
  * @module
  */
 
-import { NativeSystem } from "../ffi/system.ts";
+import { openSystem } from "../ffi/system.ts";
 import { negotiate } from "../plugins/negotiate/mod.ts";
 import type { ProviderSystem } from "../plugins/provider.ts";
 import { createRegistry, type Registry } from "../plugins/registry.ts";
 
 let registry: Registry | undefined;
-let shared: NativeSystem | undefined;
+let shared: ProviderSystem | undefined;
 
 /** The registry of `[negotiate()]`: nothing on the wire tells the provider, so it is the same on every system. */
 export function defaultRegistry(): Registry {
@@ -18,19 +18,9 @@ export function defaultRegistry(): Registry {
 }
 
 /**
- * The system of this process: opened on first use, shared, and closed when the last connection that uses it has
- * gone. The next use opens another.
+ * The system of this process: opened on first use and shared from then on. It stays open: opening a library anew for
+ * each connection would cost more than the connection.
  */
 export function defaultSystem(): ProviderSystem {
-  return shared ??= openShared();
-}
-
-function openShared(): NativeSystem {
-  const system = new NativeSystem({ grants: ["sspi"] }, {
-    onIdle: () => {
-      if (shared === system) shared = undefined;
-      system.close();
-    },
-  });
-  return system;
+  return shared ??= openSystem({ grants: ["sspi"] });
 }

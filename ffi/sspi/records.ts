@@ -37,6 +37,7 @@ export class SspiRecords {
   readonly #seal: Buffers;
   readonly #open: Buffers;
   readonly #qop = pinned(4);
+  readonly #qopView = new DataView(this.#qop.buffer);
   readonly #tokenRoom: number;
   readonly #padding: number;
   readonly #maxSignature: number;
@@ -95,9 +96,11 @@ export class SspiRecords {
     const start = memory.addressOf(record);
     this.#open.set(0, SECBUFFER.STREAM, record.length, start);
     this.#open.set(1, SECBUFFER.DATA, 0, 0n);
+    // A package that did not write it would otherwise leave the last record's answer there.
+    this.#qopView.setUint32(0, SECQOP_WRAP_NO_ENCRYPT, true);
     const status = call.DecryptMessage(this.#context, this.#open.desc, 0, this.#qop);
     if (status !== 0) throw this.#sspi.recordFailure("DecryptMessage", status, "open a record");
-    const qop = new DataView(this.#qop.buffer).getUint32(0, true);
+    const qop = this.#qopView.getUint32(0, true);
     if (this.#rules.mustBeEncrypted && qop !== 0) {
       throw new ProtocolError(
         "not-encrypted",

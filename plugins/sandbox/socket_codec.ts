@@ -5,7 +5,13 @@
  */
 
 import { StateError } from "../../errors.ts";
-import type { ProviderDescription, ResolvedRequirements } from "../provider.ts";
+import type {
+  ProviderDescription,
+  ResolvedRequirements,
+  SettingsIdentity,
+  SocketAnswer,
+  SocketCodec,
+} from "../provider.ts";
 import { reject } from "./bytes.ts";
 import { GuestInstance } from "./instance.ts";
 import { loadModule } from "./load_provider.ts";
@@ -14,40 +20,10 @@ import type { LoadedModule } from "./message_context.ts";
 import { readRest, readSocketAnswer, writeOptions, writeRequirements } from "./messages.ts";
 import { Writer } from "./wire.ts";
 
-/** Who the settings are for. The password itself is appended by the caller: no password enters a codec. */
-export interface SettingsIdentity {
-  /** The user's name; empty: whoever runs the process. */
-  readonly username: string;
-  /** The user's domain; may be empty. */
-  readonly domain: string;
-  /** How many bytes of password the caller will append. */
-  readonly passwordBytes: number;
-}
-
-/** What a query's answer means. */
-export interface SocketAnswer {
-  /** Every byte is at least protected against change. */
-  readonly secured: boolean;
-  /** Every byte is encrypted. */
-  readonly encrypted: boolean;
-  /** Each end has proved its identity to the other. */
-  readonly mutual: boolean | "unknown";
-}
-
-/** A pure codec in a sandbox. One owner; closing twice is harmless. All results are copies. */
-export interface SocketCodec extends Disposable {
+/** A codec from a module, which also says what it is. */
+export interface LoadedSocketCodec extends SocketCodec {
   /** How it presents itself. */
   readonly description: ProviderDescription;
-  /** The settings structure, complete but for the password at its end. */
-  settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
-  /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
-  target(peerAddress: Uint8Array, target: string): Uint8Array;
-  /** The template of a query. */
-  queryTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array;
-  /** Reads what the system answered to a query. */
-  queryAnswer(answer: Uint8Array): SocketAnswer;
-  /** Drops the instance. */
-  close(): void;
 }
 
 /**
@@ -59,7 +35,7 @@ export interface SocketCodec extends Disposable {
 export async function loadSocketCodec<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O>,
-): Promise<SocketCodec> {
+): Promise<LoadedSocketCodec> {
   const loaded = await loadModule(wasm, manifest);
   if (loaded.description.layer !== "socket") {
     reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadProvider`);
@@ -67,7 +43,7 @@ export async function loadSocketCodec<O extends object = Record<string, unknown>
   return new SandboxedCodec(loaded, manifest.sha256.toLowerCase());
 }
 
-class SandboxedCodec implements SocketCodec {
+class SandboxedCodec implements LoadedSocketCodec {
   readonly description: ProviderDescription;
   readonly #loaded: LoadedModule;
   #instance: GuestInstance | null;

@@ -17,7 +17,6 @@ import {
   SecurityRequirementError,
   type System,
 } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";
 
@@ -440,29 +439,6 @@ test(
         assert(growth < 32 * 1024 * 1024, `resident memory grew by ${(growth / 1048576).toFixed(1)} MiB`);
       })
     ),
-  { skip },
-);
-
-test(
-  "Without a system of its own a connection uses the process's, which closes with the last of them",
-  () =>
-    inRealm(async (_realm, system) => {
-      for (let round = 0; round < 2; round++) {
-        const listener = await listen({ hostname: "127.0.0.1", port: 0 });
-        const accepted = listener.accept();
-        const { port } = listener.addr as { port: number };
-        const client = await connect({ hostname: "localhost", port, target: TARGET });
-        const server = await accepted;
-        await client.write(encode("hello"));
-        assertEquals(await readText(server), "hello");
-        await client.close();
-        await server.close();
-        assert(liveHandles().library > 0);
-        await listener.close();
-        assertEquals(liveHandles(), {});
-      }
-      system.capabilities();
-    }),
   { skip },
 );
 

@@ -24,7 +24,7 @@ test("package.json says what it is, runs nothing on installation, and depends on
   const { stdout } = await mustRun("tar", ["-xzOf", tarball(), "package/package.json"]);
   const json = JSON.parse(stdout);
   assertEquals(json.name, PACKAGE);
-  assertEquals(json.engines, { node: ">=22" });
+  assertEquals(json.engines, { node: ">=22.3" });
   assertEquals(Object.keys(json.dependencies), ["koffi"]);
   assertEquals(Object.keys(json.bin), ["secure-sockets"]);
   assertEquals(json.license, "MIT");

@@ -2,11 +2,11 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { StateError } from "../../../errors.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
-import { loadSocketCodec, type SocketCodec } from "../../../plugins/sandbox/socket_codec.ts";
+import { type LoadedSocketCodec, loadSocketCodec } from "../../../plugins/sandbox/socket_codec.ts";
 import { sha256 } from "../../support/hostile.ts";
 import { tiny } from "../../support/tiny.ts";
 
-async function codec(): Promise<SocketCodec> {
+async function codec(): Promise<LoadedSocketCodec> {
   const bytes = await tiny("tiny_codec.wat");
   return await loadSocketCodec(bytes, { sha256: await sha256(bytes) });
 }
