@@ -1,0 +1,106 @@
+/**
+ * `deno task test:windows`: runs the Windows suites on deno.exe and node.exe. On Windows as it is; on Linux in a
+ * Debian system of its own with Wine, built on the first run (root, about two minutes) and kept in the cache.
+ *
+ * Flags: `--suite=NAME`, `--runtime=deno|node22|node26`, `--rebuild` (the Debian system), `--update-golden`
+ * (writes the layout oracle's answer to tests/golden).
+ *
+ * @module
+ */
+
+import { cacheFolder, exists, removeTree } from "./windows/cache.ts";
+import { COMPILED_TABLES } from "./windows/fixtures.ts";
+import { type Job, RESULTS } from "./windows/inside.ts";
+import { isolate } from "./windows/namespace.ts";
+import { counts, type Result, succeeded } from "./windows/results.ts";
+import { ensureRootFs } from "./windows/rootfs.ts";
+import { progress } from "./windows/progress.ts";
+import { stage } from "./windows/stage.ts";
+import { selectSuites, type Suite } from "./windows/suites.ts";
+import { RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+const GOLDEN = `${ROOT}tests/golden/${COMPILED_TABLES}`;
+
+interface Flags {
+  suite?: string;
+  runtime?: string;
+  rebuild: boolean;
+  updateGolden: boolean;
+}
+
+function parseFlags(args: readonly string[]): Flags {
+  const flags: Flags = { rebuild: false, updateGolden: false };
+  for (const arg of args) {
+    const [name, value] = arg.split("=");
+    if (name === "--suite" && value) flags.suite = value;
+    else if (name === "--runtime" && value) flags.runtime = value;
+    else if (arg === "--rebuild") flags.rebuild = true;
+    else if (arg === "--update-golden") flags.updateGolden = true;
+    else throw new RangeError(`${arg} is not known; use --suite, --runtime, --rebuild, --update-golden`);
+  }
+  return flags;
+}
+
+async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
+  if (Deno.uid() !== 0) {
+    throw new Error(
+      "the rig mounts and changes root: run it as root (sudo --preserve-env=PATH,HOME deno task …)",
+    );
+  }
+  using rootfs = await ensureRootFs({ rebuild: flags.rebuild, signal });
+  const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
+  try {
+    progress("preparing the suites: packages, bundles");
+    await stage(staged, suites, await wineFacts(rootfs.path));
+    signal.throwIfAborted();
+    const mountPoint = `${cacheFolder()}/mnt`;
+    await Deno.mkdir(mountPoint, { recursive: true });
+    const oracle = flags.suite === undefined || flags.suite === "oracle";
+    const job: Job = { rootfs: rootfs.path, mountPoint, repository: ROOT, staged, suites, oracle };
+    const inside = isolate(new URL("./windows/inside.ts", import.meta.url), [JSON.stringify(job)], {
+      network: "own",
+    });
+    signal.addEventListener("abort", () => inside.kill());
+    const code = await inside.ended;
+    if (flags.updateGolden) await Deno.copyFile(`${staged}/${COMPILED_TABLES}`, GOLDEN);
+    const written = `${staged}/${RESULTS}`;
+    const results: Result[] = await exists(written) ? JSON.parse(await Deno.readTextFile(written)) : [];
+    if (code === 0) return results;
+    const detail = signal.aborted ? String(signal.reason) : `it ended with ${code}; the lines above say why`;
+    const failed = [{ name: "the rig ran to its end", detail }];
+    return [...results, { title: "rig", passed: [], failed, skipped: [], errors: "" }];
+  } finally {
+    await removeTree(staged);
+  }
+}
+
+/** What the tests are told of this machine; see tests/windows/support/machine.ts. */
+async function wineFacts(rootfs: string): Promise<unknown> {
+  const manifest = await Deno.readTextFile(`${rootfs}${RIG}/manifest.txt`);
+  const wine = /^wine64 ([\d.]+)/m.exec(manifest)?.[1] ?? null;
+  return { wine, run: windowsPath(RUN) };
+}
+
+async function main(): Promise<number> {
+  const flags = parseFlags(Deno.args);
+  const suites = selectSuites(flags);
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => stop.abort(new Error(`interrupted by ${name}`)));
+  }
+  const results = await onWine(suites, flags, stop.signal);
+  console.log(counts(results));
+  return succeeded(results) ? 0 : 1;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    console.log("0 passed, 1 failed, 0 skipped");
+    Deno.exit(1);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Windows as Wine gives it, in a Debian system of its own. Works only inside the namespaces `inside.ts` runs in.
+ *
+ * @module
+ */
+
+import { mustRun } from "../process.ts";
+import { bundleName, MACHINE_MODULE, relativeImports } from "./imports.ts";
+import type { Ended, Machine } from "./results.ts";
+import type { Runtime, Suite } from "./suites.ts";
+import {
+  REPOSITORY,
+  RIG,
+  RUN,
+  SYSTEM32,
+  windowsPath,
+  windowsUrl,
+  WINE,
+  wineEnvironment,
+} from "./wine_paths.ts";
+
+/** No test file takes anything like this long; one that does has hung. */
+const HANG_MS = 300_000;
+
+/** Ends the whole of Wine, and with it every Windows process. */
+async function endWine(root: string): Promise<void> {
+  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-k"], { env: wineEnvironment() }).catch(
+    () => {},
+  );
+}
+
+/** Opens Wine in the mounted system `root`. */
+export async function wineMachine(root: string, env: { readonly [name: string]: string }): Promise<Machine> {
+  const manifest = await Deno.readTextFile(`${root}${RIG}/manifest.txt`);
+  const repository = windowsUrl(`${REPOSITORY}/`);
+  const imports = relativeImports(repository);
+  imports[repository + MACHINE_MODULE] = windowsUrl(`${RUN}/machine.ts`);
+  await Deno.writeTextFile(`${root}${RUN}/import_map.json`, JSON.stringify({ imports }));
+  let overrides = "";
+
+  async function command(file: string, args: readonly string[]): Promise<Ended> {
+    const [out, err] = [`${RUN}/stdout`, `${RUN}/stderr`];
+    // Node for Windows fails under Wine where its standard streams are pipes; files serve every runtime.
+    const shell = `cd "$1"; shift; exec "$@" < /dev/null > ${out} 2> ${err}`;
+    const child = new Deno.Command("chroot", {
+      args: [root, "/bin/sh", "-c", shell, "sh", REPOSITORY, WINE, windowsPath(file), ...args],
+      clearEnv: true,
+      env: {
+        ...wineEnvironment(),
+        DENO_DIR: windowsPath(`${RUN}/deno_dir`),
+        FWPUCLNT_LOG: windowsPath(`${RUN}/fwpuclnt.log`),
+        ...(overrides === "" ? {} : { WINEDLLOVERRIDES: overrides }),
+        ...env,
+      },
+      stdin: "null",
+    }).spawn();
+    const hang = setTimeout(() => endWine(root).then(() => child.kill("SIGKILL")), HANG_MS);
+    const { code } = await child.status;
+    clearTimeout(hang);
+    return {
+      code,
+      report: await Deno.readTextFile(root + out),
+      errors: await Deno.readTextFile(root + err),
+    };
+  }
+
+  return {
+    description: manifest.trim().replaceAll("\n", ", "),
+    async prepare(suite) {
+      overrides = suite.fixture ? "fwpuclnt=n" : "";
+      if (suite.fixture) await Deno.copyFile(`${root}${RUN}/fwpuclnt.dll`, `${root}${SYSTEM32}/fwpuclnt.dll`);
+    },
+    runFile(suite, runtime, file) {
+      return runtime === "deno"
+        ? command(`${RIG}/deno/deno.exe`, [...denoArguments(suite), file])
+        : command(`${RIG}/${runtime}/bin/node.exe`, nodeArguments(runtime, file));
+    },
+  };
+
+  function denoArguments(suite: Suite): string[] {
+    return [
+      "test",
+      ...(suite.permissions ?? ["--allow-all"]),
+      "--no-check",
+      "--no-lock",
+      "--cached-only",
+      "--reporter=tap",
+      `--import-map=${windowsPath(`${RUN}/import_map.json`)}`,
+    ];
+  }
+
+  function nodeArguments(_runtime: Runtime, file: string): string[] {
+    return ["--test-reporter=tap", windowsPath(`${RUN}/bundles/${bundleName(file)}`)];
+  }
+}
