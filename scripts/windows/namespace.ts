@@ -50,7 +50,10 @@ export function isolate(script: URL, args: readonly string[], options: IsolateOp
     env: { RIG_STARTED_MS: String(startedMs) },
     stdin: "piped",
   }).spawn();
-  const ended = child.status.then((status) => status.code);
+  const ended = child.status.then(async (status) => {
+    await child.stdin.close().catch(() => {});
+    return status.code;
+  });
   return {
     ended,
     async kill() {

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { clearLog, readLog, utf16Hex } from "./support/call_log.ts";
 import { machine } from "./support/machine.ts";
-import { windowsTest } from "./support/windows_test.ts";
+import { windowsTest } from "./support/on_windows.ts";
 import {
   address,
   AF_INET6,

@@ -9,7 +9,7 @@ import { memoryOf } from "../../ffi/memory.ts";
 import { UCRTBASE } from "../../ffi/raw/ucrtbase.ts";
 import { openLibrary } from "./support/libraries.ts";
 import { machine } from "./support/machine.ts";
-import { onWindows, windowsTest } from "./support/windows_test.ts";
+import { onWindows, windowsTest } from "./support/on_windows.ts";
 
 const NTDLL = {
   name: "ntdll.dll",
@@ -23,7 +23,9 @@ function statedVersion(): string | null {
   const ntdll = openLibrary(NTDLL);
   const ucrtbase = openLibrary(UCRTBASE);
   try {
-    return memoryOf(ucrtbase.call as unknown as Parameters<typeof memoryOf>[0]).cString(ntdll.call.wine_get_version());
+    return memoryOf(ucrtbase.call as unknown as Parameters<typeof memoryOf>[0]).cString(
+      ntdll.call.wine_get_version(),
+    );
   } catch (error) {
     if (error instanceof Error && error.name === "UnsupportedPlatformError") return null;
     throw error;
