@@ -2,17 +2,19 @@
  * `deno task test:windows`: runs the Windows suites on deno.exe and node.exe. On Windows as it is; on Linux in a
  * Debian system of its own with Wine, built on the first run (root, about two minutes) and kept in the cache.
  *
- * Flags: `--suite=NAME`, `--runtime=deno|node22|node26`, `--rebuild` (the Debian system), `--update-golden`
- * (writes the layout oracle's answer to tests/golden).
+ * Flags: `--suite=NAME`, `--runtime=deno|node22|node26`, `--rebuild` (the Debian system), `--show` (all
+ * that the tests write), `--update-golden` (writes the layout oracle's answer to tests/golden).
  *
  * @module
  */
 
+import { ensurePackages } from "./install.ts";
+import { REALM, SERVICES, USERS } from "./realm.ts";
 import { cacheFolder, exists, removeTree } from "./windows/cache.ts";
 import { COMPILED_TABLES } from "./windows/fixtures.ts";
 import { type Job, RESULTS } from "./windows/inside.ts";
 import { isolate } from "./windows/namespace.ts";
-import { counts, type Result, succeeded } from "./windows/results.ts";
+import { closingOf, type Result, succeeded } from "./windows/results.ts";
 import { ensureRootFs } from "./windows/rootfs.ts";
 import { progress } from "./windows/progress.ts";
 import { stage } from "./windows/stage.ts";
@@ -28,17 +30,21 @@ interface Flags {
   runtime?: string;
   rebuild: boolean;
   updateGolden: boolean;
+  show: boolean;
 }
 
 function parseFlags(args: readonly string[]): Flags {
-  const flags: Flags = { rebuild: false, updateGolden: false };
+  const flags: Flags = { rebuild: false, updateGolden: false, show: false };
   for (const arg of args) {
     const [name, value] = arg.split("=");
     if (name === "--suite" && value) flags.suite = value;
     else if (name === "--runtime" && value) flags.runtime = value;
     else if (arg === "--rebuild") flags.rebuild = true;
+    else if (arg === "--show") flags.show = true;
     else if (arg === "--update-golden") flags.updateGolden = true;
-    else throw new RangeError(`${arg} is not known; use --suite, --runtime, --rebuild, --update-golden`);
+    else {throw new RangeError(
+        `${arg} is not known; use --suite, --runtime, --rebuild, --show, --update-golden`,
+      );}
   }
   return flags;
 }
@@ -49,6 +55,8 @@ async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSigna
       "the rig mounts and changes root: run it as root (sudo --preserve-env=PATH,HOME deno task …)",
     );
   }
+  const lacking = await ensurePackages(["krb5-kdc", "krb5-admin-server", "krb5-user"], { say: progress });
+  if (lacking !== null) throw new Error(`the rig has no Kerberos realm: ${lacking}`);
   using rootfs = await ensureRootFs({ rebuild: flags.rebuild, signal });
   const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
   try {
@@ -58,7 +66,15 @@ async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSigna
     const mountPoint = `${cacheFolder()}/mnt`;
     await Deno.mkdir(mountPoint, { recursive: true });
     const oracle = flags.suite === undefined || flags.suite === "oracle";
-    const job: Job = { rootfs: rootfs.path, mountPoint, repository: ROOT, staged, suites, oracle };
+    const job: Job = {
+      rootfs: rootfs.path,
+      mountPoint,
+      repository: ROOT,
+      staged,
+      suites,
+      oracle,
+      show: flags.show,
+    };
     const inside = isolate(new URL("./windows/inside.ts", import.meta.url), [JSON.stringify(job)], {
       network: "own",
     });
@@ -69,8 +85,8 @@ async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSigna
     const results: Result[] = await exists(written) ? JSON.parse(await Deno.readTextFile(written)) : [];
     if (code === 0) return results;
     const detail = signal.aborted ? String(signal.reason) : `it ended with ${code}; the lines above say why`;
-    const failed = [{ name: "the rig ran to its end", detail }];
-    return [...results, { title: "rig", passed: [], failed, skipped: [], errors: "" }];
+    const failed = [`it did not run to its end: ${detail}`];
+    return [...results, { title: "the rig", passed: 0, failed, skipped: [], reasons: {}, details: "" }];
   } finally {
     await removeTree(staged);
   }
@@ -80,7 +96,7 @@ async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSigna
 async function wineFacts(rootfs: string): Promise<unknown> {
   const manifest = await Deno.readTextFile(`${rootfs}${RIG}/manifest.txt`);
   const wine = /^wine64 ([\d.]+)/m.exec(manifest)?.[1] ?? null;
-  return { wine, run: windowsPath(RUN) };
+  return { wine, run: windowsPath(RUN), realm: { name: REALM, users: USERS, services: SERVICES } };
 }
 
 async function main(): Promise<number> {
@@ -91,7 +107,7 @@ async function main(): Promise<number> {
     Deno.addSignalListener(name, () => stop.abort(new Error(`interrupted by ${name}`)));
   }
   const results = await onWine(suites, flags, stop.signal);
-  console.log(counts(results));
+  console.log(closingOf(results));
   return succeeded(results) ? 0 : 1;
 }
 

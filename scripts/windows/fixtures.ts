@@ -5,9 +5,8 @@
  */
 
 import { mustRun } from "../process.ts";
-import { compareTables, oracleSource } from "./oracle.ts";
+import { compareTables, type Comparison, oracleSource } from "./oracle.ts";
 import { rawTables } from "./raw_tables.ts";
-import type { Outcome } from "./tap.ts";
 import { REPOSITORY, RUN, WINE, wineEnvironment } from "./wine_paths.ts";
 
 const SOURCES = `${REPOSITORY}/tests/windows/fixtures`;
@@ -40,16 +39,16 @@ export async function buildFwpuclnt(root: string): Promise<void> {
  * Compiles and runs the layout oracle, and holds `ffi/raw` against it and against the committed copy of its
  * answer, by which machines without a Windows compiler go.
  */
-export async function askOracle(root: string, repository: string): Promise<Outcome> {
+export async function askOracle(root: string, repository: string): Promise<Comparison> {
   try {
     return await compareWithCompiler(root, repository);
   } catch (error) {
     const detail = error instanceof Error ? `${error.message}\n` : String(error);
-    return { passed: [], failed: [{ name: "the oracle compiles and runs", detail }], skipped: [] };
+    return { passed: 0, failed: [{ name: "the oracle compiles and runs", detail }] };
   }
 }
 
-async function compareWithCompiler(root: string, repository: string): Promise<Outcome> {
+async function compareWithCompiler(root: string, repository: string): Promise<Comparison> {
   const ours = await rawTables();
   await Deno.writeTextFile(`${root}${RUN}/oracle.c`, oracleSource(ours));
   await compile(root, ["-o", `${RUN}/oracle.exe`, `${RUN}/oracle.c`]);
@@ -60,7 +59,7 @@ async function compareWithCompiler(root: string, repository: string): Promise<Ou
   const kept = await Deno.readTextFile(`${repository}/tests/golden/${COMPILED_TABLES}`).catch(() => "");
   const name = `tests/golden/${COMPILED_TABLES} is what the compiler says`;
   if (JSON.stringify(sorted(kept)) === JSON.stringify(sorted(compiled))) {
-    return { ...outcome, passed: [...outcome.passed, name] };
+    return { ...outcome, passed: outcome.passed + 1 };
   }
   const detail = "  it differs; renew it with: deno task test:windows --update-golden\n";
   return { ...outcome, failed: [...outcome.failed, { name, detail }] };

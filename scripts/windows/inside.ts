@@ -5,8 +5,10 @@
  * @module
  */
 
+import { startRealm } from "../realm.ts";
 import { mustRun } from "../process.ts";
 import { askOracle, buildFwpuclnt } from "./fixtures.ts";
+import { makeIdentities } from "./identities.ts";
 import { endWithParent } from "./namespace.ts";
 import { type Result, runSuites, tell } from "./results.ts";
 import { progress } from "./progress.ts";
@@ -28,6 +30,8 @@ export interface Job {
   readonly suites: readonly Suite[];
   /** Whether the layout oracle is asked too. */
   readonly oracle: boolean;
+  /** Whether everything the tests write is shown. */
+  readonly show: boolean;
 }
 
 /** The file in `staged` that holds the results so far. */
@@ -35,7 +39,10 @@ export const RESULTS = "results.json";
 
 async function tellOracle(root: string, repository: string): Promise<Result> {
   const begun = performance.now();
-  const result = { title: "oracle: ffi/raw", ...await askOracle(root, repository), errors: "" };
+  const { passed, failed } = await askOracle(root, repository);
+  const details = failed.map(({ name, detail }) => `${name}\n${detail}`).join("\n");
+  const names = failed.map(({ name }) => name);
+  const result = { title: "oracle: ffi/raw", passed, failed: names, skipped: [], reasons: {}, details };
   tell(result, (performance.now() - begun) / 1000);
   return result;
 }
@@ -54,6 +61,9 @@ async function mount(job: Job): Promise<string> {
   await mustRun("mount", ["-o", "remount,bind,ro", root + REPOSITORY]);
   await Deno.mkdir(root + RUN, { recursive: true });
   await mustRun("mount", ["--bind", job.staged, root + RUN]);
+  // And where Linux sees it too: the realm's files name each other by absolute paths.
+  await Deno.mkdir(root + job.staged, { recursive: true });
+  await mustRun("mount", ["--bind", job.staged, root + job.staged]);
   return root;
 }
 
@@ -63,7 +73,8 @@ if (import.meta.main) {
     const job: Job = JSON.parse(Deno.args[0]);
     const root = await mount(job);
     await mustRun("chroot", [root, "ip", "link", "set", "lo", "up"]);
-    const machine = await wineMachine(root, {});
+    await using realm = await startRealm({ dir: `${job.staged}/realm` });
+    const machine = await wineMachine(root, await makeIdentities(realm));
     progress(machine.description);
     const results: Result[] = [];
     const keep = async (result: Result) => {
@@ -72,7 +83,7 @@ if (import.meta.main) {
     };
     if (job.oracle) await keep(await tellOracle(root, job.repository));
     if (job.suites.some((suite) => suite.fixture)) await buildFwpuclnt(root);
-    await runSuites(machine, job.suites, keep);
+    await runSuites(machine, job.suites, job, keep);
     Deno.exit(0);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

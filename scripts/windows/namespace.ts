@@ -57,14 +57,23 @@ export function isolate(script: URL, args: readonly string[], options: IsolateOp
   return {
     ended,
     async kill() {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended already.
+      // The namespaces' first process, not unshare: it is only gone once all the others are.
+      for (const pid of [...await childrenOf(child.pid), child.pid]) {
+        try {
+          Deno.kill(pid, "SIGKILL");
+          break;
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }
       }
       await ended;
     },
   };
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  return text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
 }
 
 /** Ends this process, and with it its namespaces, as soon as the one that started it is gone. */

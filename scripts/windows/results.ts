@@ -4,18 +4,18 @@
  * @module
  */
 
+import { closing, readJUnit, type Tally } from "../junit.ts";
 import { progress } from "./progress.ts";
 import type { Runtime, Suite } from "./suites.ts";
-import { type Outcome, readTap } from "./tap.ts";
 
 /** What a finished process left. */
 export interface Ended {
   /** Its exit code. */
   readonly code: number;
-  /** Its report in the Test Anything Protocol. */
+  /** Its JUnit report; empty where it wrote none. */
   readonly report: string;
-  /** What it wrote to its standard error. */
-  readonly errors: string;
+  /** What it wrote to its standard output and error. */
+  readonly output: string;
 }
 
 /** Somewhere Windows programs run: Wine, or Windows itself. */
@@ -29,27 +29,56 @@ export interface Machine {
 }
 
 /** What one run of one test file came to, and where. */
-export interface Result extends Outcome {
+export interface Result extends Tally {
   /** The suite, runtime and file, for the log. */
   readonly title: string;
-  /** What it wrote to its standard error. */
-  readonly errors: string;
+  /** Why each test that did not run did not. */
+  readonly reasons: { readonly [test: string]: string };
+  /** What explains the failures. */
+  readonly details: string;
+}
+
+/**
+ * Reads one process's report.
+ *
+ * A process that wrote no whole report counts as one failure, and so does a bad exit code without a failed test:
+ * a run that breaks off must never look like one that passed.
+ */
+export function readEnded(title: string, { code, report, output }: Ended): Result {
+  const whole = report.trimEnd().endsWith("</testsuites>");
+  const tally = readJUnit(report);
+  if (!whole) tally.failed.push(`the run broke off, with exit code ${code}`);
+  else if (tally.passed + tally.failed.length + tally.skipped.length === 0) {
+    tally.failed.push("no test at all");
+  } else if (code !== 0 && tally.failed.length === 0) {
+    tally.failed.push(`no test failed, but the exit code is ${code}`);
+  }
+  const lines = output.split(/\r?\n/);
+  const reasons = Object.fromEntries(tally.skipped.map((name) => [name, printedReason(lines, name)]));
+  return { title, ...tally, reasons, details: tally.failed.length === 0 ? "" : output };
+}
+
+/** What `test()` of tests/support/runner.ts printed of a test that it skips. */
+function printedReason(lines: readonly string[], name: string): string {
+  const prefix = `SKIP ${name}: `;
+  return lines.find((line) => line.startsWith(prefix))?.slice(prefix.length) ?? "no reason was given";
 }
 
 /** Runs every file of every suite on every runtime, one after another; `onResult` sees each as it comes. */
 export async function runSuites(
   machine: Machine,
   suites: readonly Suite[],
+  options: { readonly show: boolean },
   onResult: (result: Result) => Promise<void>,
 ): Promise<void> {
   for (const suite of suites) {
     await machine.prepare(suite);
     for (const runtime of suite.runtimes) {
       for (const file of suite.files) {
-        const title = `${suite.name}, ${runtime}: ${file}`;
         const begun = performance.now();
-        const { code, report, errors } = await machine.runFile(suite, runtime, file);
-        const result = { title, ...readTap(report, code), errors };
+        const ended = await machine.runFile(suite, runtime, file);
+        if (options.show) console.log(ended.output);
+        const result = readEnded(`${suite.name}, ${runtime}: ${file}`, ended);
         tell(result, (performance.now() - begun) / 1000);
         await onResult(result);
       }
@@ -60,20 +89,26 @@ export async function runSuites(
 /** Prints what one run came to. */
 export function tell(result: Result, seconds: number): void {
   const { passed, failed, skipped } = result;
-  progress(`${result.title}: ${counts([result])} (${seconds.toFixed(1)} s)`);
-  for (const { name, reason } of skipped) console.log(`         skipped: ${name}: ${reason}`);
-  for (const { name, detail } of failed) console.log(`         FAILED: ${name}\n${detail}`);
-  if (failed.length > 0 && result.errors !== "") console.log(result.errors.split("\n").slice(-40).join("\n"));
-  if (passed.length + failed.length + skipped.length === 0) console.log("         no test at all");
+  const counts = `${passed} passed, ${failed.length} failed, ${skipped.length} skipped`;
+  progress(`${result.title}: ${counts} (${seconds.toFixed(1)} s)`);
+  if (failed.length > 0) console.log(result.details);
 }
 
-/** `N passed, N failed, N skipped`. */
-export function counts(results: readonly Outcome[]): string {
-  const sum = (key: keyof Outcome) => results.reduce((total, each) => total + each[key].length, 0);
-  return `${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`;
+/** The lists of all that was skipped or failed, and the closing line. */
+export function closingOf(results: readonly Result[]): string {
+  const all: Tally = { passed: 0, failed: [], skipped: [] };
+  const reasons = new Map<string, string>();
+  for (const result of results) {
+    const place = (name: string) => `${result.title}: ${name}`;
+    all.passed += result.passed;
+    all.failed.push(...result.failed.map(place));
+    all.skipped.push(...result.skipped.map(place));
+    for (const [name, reason] of Object.entries(result.reasons)) reasons.set(place(name), reason);
+  }
+  return closing(all, reasons);
 }
 
 /** Whether there was something to run and nothing of it failed. */
-export function succeeded(results: readonly Outcome[]): boolean {
-  return results.some((each) => each.passed.length > 0) && results.every((each) => each.failed.length === 0);
+export function succeeded(results: readonly Result[]): boolean {
+  return results.some((each) => each.passed > 0) && results.every((each) => each.failed.length === 0);
 }

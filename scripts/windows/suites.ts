@@ -8,6 +8,9 @@
 /** A JavaScript runtime for Windows. */
 export type Runtime = "deno" | "node22" | "node26";
 
+/** What the credential cache of a suite holds. */
+export type Identity = "alice" | "nobody" | "expired";
+
 /** Test files that need the same surroundings. */
 export interface Suite {
   /** The name `--suite` takes. */
@@ -18,6 +21,8 @@ export interface Suite {
   readonly runtimes: readonly Runtime[];
   /** Deno's permission flags; left out: all of them. */
   readonly permissions?: readonly string[];
+  /** Whose Kerberos tickets Wine finds: alice's, nobody's, or alice's from yesterday. Left out: alice's. */
+  readonly identity?: Identity;
   /** True where Windows must find our fixture instead of its own fwpuclnt.dll. */
   readonly fixture?: true;
 }
@@ -27,6 +32,7 @@ const ALL: readonly Runtime[] = ["deno", "node22", "node26"];
 /** The suites, in the order they run. */
 export const SUITES: readonly Suite[] = [
   { name: "rig", files: ["tests/windows/rig_test.ts"], runtimes: ALL },
+  { name: "sspi", files: ["tests/windows/sspi_contexts_test.ts"], runtimes: ALL },
   { name: "fixture", files: ["tests/windows/fwpuclnt_fixture_test.ts"], runtimes: ALL, fixture: true },
 ];
 

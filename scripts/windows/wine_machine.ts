@@ -5,9 +5,11 @@
  */
 
 import { mustRun } from "../process.ts";
+import { removeTree } from "./cache.ts";
 import { bundleName, MACHINE_MODULE, relativeImports } from "./imports.ts";
 import type { Ended, Machine } from "./results.ts";
-import type { Runtime, Suite } from "./suites.ts";
+import type { Identities } from "./identities.ts";
+import type { Identity, Suite } from "./suites.ts";
 import {
   REPOSITORY,
   RIG,
@@ -18,6 +20,9 @@ import {
   WINE,
   wineEnvironment,
 } from "./wine_paths.ts";
+
+const REPORT = `${RUN}/junit.xml`;
+const OUTPUT = `${RUN}/output.txt`;
 
 /** No test file takes anything like this long; one that does has hung. */
 const HANG_MS = 300_000;
@@ -30,18 +35,19 @@ async function endWine(root: string): Promise<void> {
 }
 
 /** Opens Wine in the mounted system `root`. */
-export async function wineMachine(root: string, env: { readonly [name: string]: string }): Promise<Machine> {
+export async function wineMachine(root: string, identities: Identities): Promise<Machine> {
   const manifest = await Deno.readTextFile(`${root}${RIG}/manifest.txt`);
   const repository = windowsUrl(`${REPOSITORY}/`);
   const imports = relativeImports(repository);
   imports[repository + MACHINE_MODULE] = windowsUrl(`${RUN}/machine.ts`);
   await Deno.writeTextFile(`${root}${RUN}/import_map.json`, JSON.stringify({ imports }));
   let overrides = "";
+  let identity: Identity = "alice";
 
   async function command(file: string, args: readonly string[]): Promise<Ended> {
-    const [out, err] = [`${RUN}/stdout`, `${RUN}/stderr`];
-    // Node for Windows fails under Wine where its standard streams are pipes; files serve every runtime.
-    const shell = `cd "$1"; shift; exec "$@" < /dev/null > ${out} 2> ${err}`;
+    // Node for Windows fails under Wine where its standard streams are pipes; a file serves every runtime.
+    const shell = `cd "$1"; shift; exec "$@" < /dev/null > ${OUTPUT} 2>&1`;
+    await Promise.all([REPORT, OUTPUT].map((path) => removeTree(root + path)));
     const child = new Deno.Command("chroot", {
       args: [root, "/bin/sh", "-c", shell, "sh", REPOSITORY, WINE, windowsPath(file), ...args],
       clearEnv: true,
@@ -50,30 +56,28 @@ export async function wineMachine(root: string, env: { readonly [name: string]: 
         DENO_DIR: windowsPath(`${RUN}/deno_dir`),
         FWPUCLNT_LOG: windowsPath(`${RUN}/fwpuclnt.log`),
         ...(overrides === "" ? {} : { WINEDLLOVERRIDES: overrides }),
-        ...env,
+        ...identities[identity],
       },
       stdin: "null",
     }).spawn();
     const hang = setTimeout(() => endWine(root).then(() => child.kill("SIGKILL")), HANG_MS);
     const { code } = await child.status;
     clearTimeout(hang);
-    return {
-      code,
-      report: await Deno.readTextFile(root + out),
-      errors: await Deno.readTextFile(root + err),
-    };
+    const read = (path: string) => Deno.readTextFile(root + path).catch(() => "");
+    return { code, report: await read(REPORT), output: await read(OUTPUT) };
   }
 
   return {
     description: manifest.trim().replaceAll("\n", ", "),
     async prepare(suite) {
+      identity = suite.identity ?? "alice";
       overrides = suite.fixture ? "fwpuclnt=n" : "";
       if (suite.fixture) await Deno.copyFile(`${root}${RUN}/fwpuclnt.dll`, `${root}${SYSTEM32}/fwpuclnt.dll`);
     },
     runFile(suite, runtime, file) {
       return runtime === "deno"
         ? command(`${RIG}/deno/deno.exe`, [...denoArguments(suite), file])
-        : command(`${RIG}/${runtime}/bin/node.exe`, nodeArguments(runtime, file));
+        : command(`${RIG}/${runtime}/bin/node.exe`, nodeArguments(file));
     },
   };
 
@@ -84,12 +88,18 @@ export async function wineMachine(root: string, env: { readonly [name: string]: 
       "--no-check",
       "--no-lock",
       "--cached-only",
-      "--reporter=tap",
+      `--junit-path=${windowsPath(REPORT)}`,
       `--import-map=${windowsPath(`${RUN}/import_map.json`)}`,
     ];
   }
 
-  function nodeArguments(_runtime: Runtime, file: string): string[] {
-    return ["--test-reporter=tap", windowsPath(`${RUN}/bundles/${bundleName(file)}`)];
+  function nodeArguments(file: string): string[] {
+    return [
+      "--test-reporter=junit",
+      `--test-reporter-destination=${windowsPath(REPORT)}`,
+      "--test-reporter=spec",
+      "--test-reporter-destination=stdout",
+      windowsPath(`${RUN}/bundles/${bundleName(file)}`),
+    ];
   }
 }

