@@ -8,20 +8,23 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { ensurePackages } from "./install.ts";
 import { REALM, SERVICES, USERS } from "./realm.ts";
 import { cacheFolder, exists, removeTree } from "./windows/cache.ts";
+import { AGENT_PORT } from "./windows/agent.ts";
 import { COMPILED_TABLES } from "./windows/fixtures.ts";
 import { type Job, RESULTS } from "./windows/inside.ts";
 import { isolate } from "./windows/namespace.ts";
-import { closingOf, type Result, succeeded } from "./windows/results.ts";
+import { nativeMachine } from "./windows/native_machine.ts";
+import { closingOf, type Result, runSuites, succeeded } from "./windows/results.ts";
 import { ensureRootFs } from "./windows/rootfs.ts";
 import { progress } from "./windows/progress.ts";
-import { stage } from "./windows/stage.ts";
+import { stage, stageBundles } from "./windows/stage.ts";
 import { selectSuites, type Suite } from "./windows/suites.ts";
 import { RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const GOLDEN = `${ROOT}tests/golden/${COMPILED_TABLES}`;
 
@@ -55,7 +58,9 @@ async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSigna
       "the rig mounts and changes root: run it as root (sudo --preserve-env=PATH,HOME deno task …)",
     );
   }
-  const lacking = await ensurePackages(["krb5-kdc", "krb5-admin-server", "krb5-user"], { say: progress });
+  const lacking = await ensurePackages(["krb5-kdc", "krb5-admin-server", "krb5-user", "winbind"], {
+    say: progress,
+  });
   if (lacking !== null) throw new Error(`the rig has no Kerberos realm: ${lacking}`);
   using rootfs = await ensureRootFs({ rebuild: flags.rebuild, signal });
   const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
@@ -92,21 +97,52 @@ async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSigna
   }
 }
 
+async function onWindows(suites: readonly Suite[], flags: Flags): Promise<Result[]> {
+  const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
+  try {
+    progress("preparing the suites: packages, bundles");
+    await stageBundles(staged, suites);
+    const machine = await nativeMachine(staged);
+    progress(machine.description);
+    const results: Result[] = [];
+    // One Node serves here, whichever stands in the PATH.
+    const here = suites.map((suite) => ({
+      ...suite,
+      runtimes: suite.runtimes.filter((one) => one !== "node26"),
+    }));
+    await runSuites(machine, here, flags, (result) => {
+      results.push(result);
+      return Promise.resolve();
+    });
+    return results;
+  } finally {
+    await removeTree(staged);
+  }
+}
+
 /** What the tests are told of this machine; see tests/windows/support/machine.ts. */
 async function wineFacts(rootfs: string): Promise<unknown> {
   const manifest = await Deno.readTextFile(`${rootfs}${RIG}/manifest.txt`);
   const wine = /^wine64 ([\d.]+)/m.exec(manifest)?.[1] ?? null;
-  return { wine, run: windowsPath(RUN), realm: { name: REALM, users: USERS, services: SERVICES } };
+  return {
+    wine,
+    run: windowsPath(RUN),
+    deno: windowsPath(`${RIG}/deno/deno.exe`),
+    realm: { name: REALM, users: USERS, services: SERVICES },
+    agentPort: AGENT_PORT,
+  };
 }
 
 async function main(): Promise<number> {
   const flags = parseFlags(Deno.args);
   const suites = selectSuites(flags);
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  for (const name of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(name, () => stop.abort(new Error(`interrupted by ${name}`)));
   }
-  const results = await onWine(suites, flags, stop.signal);
+  const results = Deno.build.os === "windows"
+    ? await onWindows(suites, flags)
+    : await onWine(suites, flags, stop.signal);
   console.log(closingOf(results));
   return succeeded(results) ? 0 : 1;
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { LibrarySpec } from "../../ffi/abi.ts";
+import { GRANT_LIBRARIES } from "../../ffi/permissions.ts";
 import { mustRun } from "../process.ts";
 import { compareTables, type Comparison, oracleSource } from "./oracle.ts";
 import { rawTables } from "./raw_tables.ts";
@@ -20,6 +22,8 @@ const FLAGS = [
   // The fixture defines what ws2tcpip.h declares as imported.
   "-DWINSOCK_API_LINKAGE=",
   `-I${SOURCES}`,
+  // sdk_gaps.h: what the Windows SDK declares and mingw-w64 does not.
+  `-I${REPOSITORY}/tests/golden`,
 ];
 
 /** The compiler's view of `ffi/raw`, as written by the oracle into the run's folder. */
@@ -33,6 +37,22 @@ function compile(root: string, args: readonly string[]): Promise<unknown> {
 export async function buildFwpuclnt(root: string): Promise<void> {
   const sources = ["fwpuclnt.c", "wfp.c", "call_log.c", "fwpuclnt.def"].map((name) => `${SOURCES}/${name}`);
   await compile(root, ["-shared", "-static-libgcc", "-o", `${RUN}/fwpuclnt.dll`, ...sources, "-lws2_32"]);
+}
+
+/** The names a careless loader could be tricked with: every system library the library opens. */
+const PLANTED = [...new Set(Object.values(GRANT_LIBRARIES).flatMap((places) => places.windows ?? []))]
+  .flatMap((spec: LibrarySpec) => spec.files.windows ?? []);
+
+/** Compiles the hostile library into a folder of the run, under each of those names and fwpuclnt.dll. */
+export async function buildPlanted(root: string): Promise<void> {
+  const folder = `${RUN}/planted`;
+  await Deno.mkdir(root + folder, { recursive: true });
+  await compile(root, ["-shared", "-static-libgcc", "-o", `${folder}/fwpuclnt.dll`, `${SOURCES}/planted.c`]);
+  for (const name of PLANTED) {
+    if (name !== "fwpuclnt.dll") {
+      await Deno.copyFile(`${root}${folder}/fwpuclnt.dll`, `${root}${folder}/${name}`);
+    }
+  }
 }
 
 /**

@@ -7,7 +7,8 @@
 
 import { startRealm } from "../realm.ts";
 import { mustRun } from "../process.ts";
-import { askOracle, buildFwpuclnt } from "./fixtures.ts";
+import { startAgent } from "./agent.ts";
+import { askOracle, buildFwpuclnt, buildPlanted } from "./fixtures.ts";
 import { makeIdentities } from "./identities.ts";
 import { endWithParent } from "./namespace.ts";
 import { type Result, runSuites, tell } from "./results.ts";
@@ -56,6 +57,8 @@ async function mount(job: Job): Promise<string> {
   await mustRun("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
   await mustRun("mount", ["-t", "proc", "proc", `${root}/proc`]);
   await mustRun("mount", ["--bind", "/dev", `${root}/dev`]);
+  // debootstrap leaves this file to whoever sets the network up.
+  await Deno.writeTextFile(`${root}/etc/hosts`, "127.0.0.1 localhost\n::1 localhost\n");
   await Deno.mkdir(root + REPOSITORY, { recursive: true });
   await mustRun("mount", ["--bind", job.repository, root + REPOSITORY]);
   await mustRun("mount", ["-o", "remount,bind,ro", root + REPOSITORY]);
@@ -74,7 +77,9 @@ if (import.meta.main) {
     const root = await mount(job);
     await mustRun("chroot", [root, "ip", "link", "set", "lo", "up"]);
     await using realm = await startRealm({ dir: `${job.staged}/realm` });
-    const machine = await wineMachine(root, await makeIdentities(realm));
+    const identities = await makeIdentities(realm);
+    await startAgent(job.repository, identities.env.alice);
+    const machine = await wineMachine(root, identities);
     progress(machine.description);
     const results: Result[] = [];
     const keep = async (result: Result) => {
@@ -83,6 +88,7 @@ if (import.meta.main) {
     };
     if (job.oracle) await keep(await tellOracle(root, job.repository));
     if (job.suites.some((suite) => suite.fixture)) await buildFwpuclnt(root);
+    if (job.suites.some((suite) => suite.planted)) await buildPlanted(root);
     await runSuites(machine, job.suites, job, keep);
     Deno.exit(0);
   } catch (error) {

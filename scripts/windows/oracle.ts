@@ -17,13 +17,14 @@ const HEADERS = [
   "secext.h",
   "ntsecapi.h",
   "ntdsapi.h",
+  "oleauto.h",
   "rpc.h",
   "fwpmu.h",
 ];
 
 /**
  * The program's source. Where the headers lack a name, compiling fails and names it: it then belongs into
- * `tests/windows/fixtures/sdk_gaps.h` with its source, or into `c_names.ts`.
+ * `tests/golden/sdk_gaps.h` with its source, or into `c_names.ts`.
  */
 export function oracleSource(tables: RawTables): string {
   const structs = Object.entries(tables.structs).map(([name, layout]) => {

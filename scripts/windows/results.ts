@@ -4,7 +4,7 @@
  * @module
  */
 
-import { closing, readJUnit, type Tally } from "../junit.ts";
+import { closing, readJUnit, skipReason, type Tally } from "../junit.ts";
 import { progress } from "./progress.ts";
 import type { Runtime, Suite } from "./suites.ts";
 
@@ -53,15 +53,10 @@ export function readEnded(title: string, { code, report, output }: Ended): Resul
   } else if (code !== 0 && tally.failed.length === 0) {
     tally.failed.push(`no test failed, but the exit code is ${code}`);
   }
-  const lines = output.split(/\r?\n/);
-  const reasons = Object.fromEntries(tally.skipped.map((name) => [name, printedReason(lines, name)]));
+  const lines = output.replaceAll("\r", "");
+  const reason = (name: string) => skipReason(name, lines) ?? "no reason was given";
+  const reasons = Object.fromEntries(tally.skipped.map((name) => [name, reason(name)]));
   return { title, ...tally, reasons, details: tally.failed.length === 0 ? "" : output };
-}
-
-/** What `test()` of tests/support/runner.ts printed of a test that it skips. */
-function printedReason(lines: readonly string[], name: string): string {
-  const prefix = `SKIP ${name}: `;
-  return lines.find((line) => line.startsWith(prefix))?.slice(prefix.length) ?? "no reason was given";
 }
 
 /** Runs every file of every suite on every runtime, one after another; `onResult` sees each as it comes. */
@@ -78,6 +73,7 @@ export async function runSuites(
         const begun = performance.now();
         const ended = await machine.runFile(suite, runtime, file);
         if (options.show) console.log(ended.output);
+        else for (const line of ended.output.matchAll(/^FINDING .*$/gm)) console.log(line[0]);
         const result = readEnded(`${suite.name}, ${runtime}: ${file}`, ended);
         tell(result, (performance.now() - begun) / 1000);
         await onResult(result);
@@ -97,15 +93,17 @@ export function tell(result: Result, seconds: number): void {
 /** The lists of all that was skipped or failed, and the closing line. */
 export function closingOf(results: readonly Result[]): string {
   const all: Tally = { passed: 0, failed: [], skipped: [] };
-  const reasons = new Map<string, string>();
+  const reasons: string[] = [];
   for (const result of results) {
     const place = (name: string) => `${result.title}: ${name}`;
     all.passed += result.passed;
     all.failed.push(...result.failed.map(place));
     all.skipped.push(...result.skipped.map(place));
-    for (const [name, reason] of Object.entries(result.reasons)) reasons.set(place(name), reason);
+    for (const [name, reason] of Object.entries(result.reasons)) {
+      reasons.push(`SKIP ${place(name)}: ${reason}`);
+    }
   }
-  return closing(all, reasons);
+  return closing(all, reasons.join("\n"));
 }
 
 /** Whether there was something to run and nothing of it failed. */

@@ -5,24 +5,33 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { build, type Plugin, stop } from "esbuild";
 import { mustRun } from "../process.ts";
 import { cacheFolder } from "./cache.ts";
 import { bundleName, MACHINE_MODULE, relativeImports } from "./imports.ts";
 import type { Suite } from "./suites.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The file in the staged folder that stands in for {@linkcode MACHINE_MODULE}. */
 export const STAGED_MACHINE = "machine.ts";
 
-/** Fills `folder` for the suites: `deno_dir/`, `bundles/` and `machine.ts`. */
+function filesOf(suites: readonly Suite[]): string[] {
+  return [...new Set(suites.flatMap((suite) => suite.files))];
+}
+
+/** Fills `folder` with everything the suites need in the rig: `deno_dir/`, `bundles/` and `machine.ts`. */
 export async function stage(folder: string, suites: readonly Suite[], machine: unknown): Promise<void> {
-  const files = [...new Set(suites.flatMap((suite) => suite.files))];
   const text = `export const machine = ${JSON.stringify(machine, null, 2)};\n`;
   await Deno.writeTextFile(`${folder}/${STAGED_MACHINE}`, text);
-  await writeDenoDir(folder, files);
-  await writeBundles(folder, files);
+  await writeDenoDir(folder, filesOf(suites));
+  await writeBundles(folder, filesOf(suites), [machineOf(folder)]);
+}
+
+/** Fills `folder` with the `bundles/` alone, which is what a machine with a network needs. */
+export async function stageBundles(folder: string, suites: readonly Suite[]): Promise<void> {
+  await writeBundles(folder, filesOf(suites), []);
 }
 
 async function writeDenoDir(folder: string, files: readonly string[]): Promise<void> {
@@ -55,7 +64,7 @@ function machineOf(folder: string): Plugin {
   };
 }
 
-async function writeBundles(folder: string, files: readonly string[]): Promise<void> {
+async function writeBundles(folder: string, files: readonly string[], plugins: Plugin[]): Promise<void> {
   const entries = Object.entries(relativeImports(ROOT));
   try {
     await build({
@@ -69,7 +78,7 @@ async function writeBundles(folder: string, files: readonly string[]): Promise<v
       target: "node22",
       alias: Object.fromEntries(entries.filter(([, target]) => !isPackage(target))),
       external: entries.filter(([, target]) => isPackage(target)).map(([name]) => name),
-      plugins: [machineOf(folder)],
+      plugins,
       logLevel: "warning",
     });
   } finally {

@@ -5,6 +5,9 @@
  * @module
  */
 
+import type { Grant } from "../../ffi/permissions.ts";
+import { portableFiles } from "./portable.ts";
+
 /** A JavaScript runtime for Windows. */
 export type Runtime = "deno" | "node22" | "node26";
 
@@ -19,8 +22,10 @@ export interface Suite {
   readonly files: readonly string[];
   /** The runtimes it runs on. */
   readonly runtimes: readonly Runtime[];
-  /** Deno's permission flags; left out: all of them. */
-  readonly permissions?: readonly string[];
+  /** The grants whose printed flags, with loopback, are all that Deno allows; left out: everything is allowed. */
+  readonly grants?: readonly Grant[];
+  /** True where the working folder holds hostile libraries under the names of the system's. */
+  readonly planted?: true;
   /** Whose Kerberos tickets Wine finds: alice's, nobody's, or alice's from yesterday. Left out: alice's. */
   readonly identity?: Identity;
   /** True where Windows must find our fixture instead of its own fwpuclnt.dll. */
@@ -32,8 +37,32 @@ const ALL: readonly Runtime[] = ["deno", "node22", "node26"];
 /** The suites, in the order they run. */
 export const SUITES: readonly Suite[] = [
   { name: "rig", files: ["tests/windows/rig_test.ts"], runtimes: ALL },
-  { name: "sspi", files: ["tests/windows/sspi_contexts_test.ts"], runtimes: ALL },
-  { name: "fixture", files: ["tests/windows/fwpuclnt_fixture_test.ts"], runtimes: ALL, fixture: true },
+  {
+    name: "sspi",
+    files: ["tests/windows/sspi_contexts_test.ts", "tests/windows/streams_test.ts"],
+    runtimes: ALL,
+  },
+  { name: "nobody", files: ["tests/windows/no_credentials_test.ts"], runtimes: ALL, identity: "nobody" },
+  { name: "ntlm", files: ["tests/windows/ntlm_client_test.ts"], runtimes: ALL, identity: "nobody" },
+  { name: "expired", files: ["tests/windows/expired_test.ts"], runtimes: ALL, identity: "expired" },
+  { name: "ntdsapi", files: ["tests/windows/ntdsapi_test.ts"], runtimes: ALL },
+  { name: "fwpuclnt", files: ["tests/windows/fwpuclnt_windows_test.ts"], runtimes: ALL },
+  { name: "user", files: ["tests/windows/current_user_test.ts"], runtimes: ALL, identity: "nobody" },
+  { name: "portable", files: portableFiles(), runtimes: ALL },
+  { name: "winsock", files: ["tests/windows/winsock_test.ts"], runtimes: ALL },
+  {
+    name: "authority",
+    files: ["tests/windows/least_authority_test.ts"],
+    runtimes: ["deno"],
+    grants: ["sspi"],
+  },
+  { name: "planting", files: ["tests/windows/planting_test.ts"], runtimes: ALL, planted: true },
+  {
+    name: "fixture",
+    files: ["tests/windows/fwpuclnt_fixture_test.ts", "tests/windows/ipsec_test.ts"],
+    runtimes: ALL,
+    fixture: true,
+  },
 ];
 
 /** The suites a command line asked for. */

@@ -6,6 +6,7 @@
 
 import { mustRun } from "../process.ts";
 import { removeTree } from "./cache.ts";
+import { leastFlags } from "./flags.ts";
 import { bundleName, MACHINE_MODULE, relativeImports } from "./imports.ts";
 import type { Ended, Machine } from "./results.ts";
 import type { Identities } from "./identities.ts";
@@ -24,8 +25,8 @@ import {
 const REPORT = `${RUN}/junit.xml`;
 const OUTPUT = `${RUN}/output.txt`;
 
-/** No test file takes anything like this long; one that does has hung. */
-const HANG_MS = 300_000;
+/** Ten times what the longest test file takes; one that takes this long has hung. */
+const HANG_MS = 90_000;
 
 /** Ends the whole of Wine, and with it every Windows process. */
 async function endWine(root: string): Promise<void> {
@@ -43,24 +44,27 @@ export async function wineMachine(root: string, identities: Identities): Promise
   await Deno.writeTextFile(`${root}${RUN}/import_map.json`, JSON.stringify({ imports }));
   let overrides = "";
   let identity: Identity = "alice";
+  let folder = REPOSITORY;
 
   async function command(file: string, args: readonly string[]): Promise<Ended> {
     // Node for Windows fails under Wine where its standard streams are pipes; a file serves every runtime.
     const shell = `cd "$1"; shift; exec "$@" < /dev/null > ${OUTPUT} 2>&1`;
     await Promise.all([REPORT, OUTPUT].map((path) => removeTree(root + path)));
+    await identities.prepare(identity);
     const child = new Deno.Command("chroot", {
-      args: [root, "/bin/sh", "-c", shell, "sh", REPOSITORY, WINE, windowsPath(file), ...args],
+      args: [root, "/bin/sh", "-c", shell, "sh", folder, WINE, windowsPath(file), ...args],
       clearEnv: true,
       env: {
         ...wineEnvironment(),
         DENO_DIR: windowsPath(`${RUN}/deno_dir`),
         FWPUCLNT_LOG: windowsPath(`${RUN}/fwpuclnt.log`),
         ...(overrides === "" ? {} : { WINEDLLOVERRIDES: overrides }),
-        ...identities[identity],
+        ...identities.env[identity],
       },
       stdin: "null",
     }).spawn();
-    const hang = setTimeout(() => endWine(root).then(() => child.kill("SIGKILL")), HANG_MS);
+    // Every process of Wine ends with its server, the one waited for among them.
+    const hang = setTimeout(() => endWine(root), HANG_MS);
     const { code } = await child.status;
     clearTimeout(hang);
     const read = (path: string) => Deno.readTextFile(root + path).catch(() => "");
@@ -71,12 +75,13 @@ export async function wineMachine(root: string, identities: Identities): Promise
     description: manifest.trim().replaceAll("\n", ", "),
     async prepare(suite) {
       identity = suite.identity ?? "alice";
+      folder = suite.planted ? `${RUN}/planted` : REPOSITORY;
       overrides = suite.fixture ? "fwpuclnt=n" : "";
       if (suite.fixture) await Deno.copyFile(`${root}${RUN}/fwpuclnt.dll`, `${root}${SYSTEM32}/fwpuclnt.dll`);
     },
     runFile(suite, runtime, file) {
       return runtime === "deno"
-        ? command(`${RIG}/deno/deno.exe`, [...denoArguments(suite), file])
+        ? command(`${RIG}/deno/deno.exe`, [...denoArguments(suite), windowsPath(`${REPOSITORY}/${file}`)])
         : command(`${RIG}/${runtime}/bin/node.exe`, nodeArguments(file));
     },
   };
@@ -84,7 +89,8 @@ export async function wineMachine(root: string, identities: Identities): Promise
   function denoArguments(suite: Suite): string[] {
     return [
       "test",
-      ...(suite.permissions ?? ["--allow-all"]),
+      ...(suite.grants === undefined ? ["--allow-all"] : leastFlags(suite.grants)),
+      `--config=${windowsPath(`${REPOSITORY}/deno.json`)}`,
       "--no-check",
       "--no-lock",
       "--cached-only",
@@ -95,6 +101,8 @@ export async function wineMachine(root: string, identities: Identities): Promise
 
   function nodeArguments(file: string): string[] {
     return [
+      // A test that fails may leave a socket open, and Node would wait for it instead of reporting.
+      "--test-force-exit",
       "--test-reporter=junit",
       `--test-reporter-destination=${windowsPath(REPORT)}`,
       "--test-reporter=spec",

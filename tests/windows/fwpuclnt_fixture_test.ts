@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { clearLog, readLog, utf16Hex } from "./support/call_log.ts";
 import { machine } from "./support/machine.ts";
-import { windowsTest } from "./support/on_windows.ts";
+import { declareTests, windowsTest } from "./support/on_windows.ts";
 import {
   address,
   AF_INET6,
@@ -236,3 +236,5 @@ await fixtureTest("impersonation and its end", (w) => {
   assertEquals(w.error(w.fwp.call.WSARevertImpersonation()), WSASYSCALLFAILURE);
   assertEquals(w.error(w.fwp.call.WSARevertImpersonation()), 0);
 });
+
+declareTests();

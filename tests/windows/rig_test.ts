@@ -9,7 +9,7 @@ import { memoryOf } from "../../ffi/memory.ts";
 import { UCRTBASE } from "../../ffi/raw/ucrtbase.ts";
 import { openLibrary } from "./support/libraries.ts";
 import { machine } from "./support/machine.ts";
-import { onWindows, windowsTest } from "./support/on_windows.ts";
+import { declareTests, onWindows, windowsTest } from "./support/on_windows.ts";
 
 const NTDLL = {
   name: "ntdll.dll",
@@ -46,3 +46,5 @@ await windowsTest("the rig knows the Wine that runs the tests, and takes no real
 await windowsTest("packages of npm resolve without a network", () => {
   fc.assert(fc.property(fc.integer(), (value) => Number.isInteger(value)));
 });
+
+declareTests();

@@ -5,24 +5,42 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
+import type { SspiContext } from "../../ffi/sspi/context.ts";
 import { liveHandles } from "../../ffi/live.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageProvider } from "../../plugins/provider.ts";
+import type { MessageContext, MessageProvider } from "../../plugins/provider.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { machine } from "./support/machine.ts";
-import { windowsTest, type WindowsTestOptions } from "./support/on_windows.ts";
-import { authenticate, authenticated, bytes, noRealm, pair, seal, testSystem } from "./support/sspi.ts";
+import { declareTests, windowsTest, type WindowsTestOptions } from "./support/on_windows.ts";
+import {
+  answerOf,
+  authenticate,
+  authenticated,
+  bytes,
+  noRealm,
+  pair,
+  seal,
+  testSystem,
+} from "./support/sspi.ts";
 
 const PROVIDERS: readonly MessageProvider[] = [kerberos(), negotiate()];
 const REALM = machine.realm?.name ?? "";
+
+/** Wine's Kerberos is MIT's, which asks for confidentiality whatever was asked of it. */
+const UNASKED = "the context came back with confidentiality, which nobody asked for";
+
+function notConfidential(end: MessageContext): void {
+  if (end.attributes.confidentiality) throw new Error(UNASKED);
+}
 
 async function sspiTest(
   name: string,
   body: (system: NativeSystem, provider: MessageProvider) => Promise<void>,
   options: WindowsTestOptions = {},
+  providers: readonly MessageProvider[] = PROVIDERS,
 ): Promise<void> {
-  for (const provider of PROVIDERS) {
+  for (const provider of providers) {
     await windowsTest(`${provider.name}: ${name}`, async () => {
       const system = testSystem();
       try {
@@ -99,7 +117,7 @@ await sspiTest(
   "records that are signed only can be read on the way, and not changed",
   async (system, provider) => {
     using both = await authenticated(system, provider, { requirements: { confidentiality: false } });
-    assertEquals(both.client.attributes.confidentiality, false);
+    notConfidential(both.client);
     const record = seal(both.client, bytes(100));
     assert(indexOf(record, bytes(100)) >= 0, "the plain text is in the record");
     assertEquals(both.server.unwrap(record.slice()).slice(), bytes(100));
@@ -107,19 +125,29 @@ await sspiTest(
     altered[indexOf(altered, bytes(100)) + 50] ^= 1;
     assertThrows(() => both.server.unwrap(altered), ProtocolError);
   },
+  { wineAnswers: UNASKED },
 );
 
-await sspiTest("a record that was changed anywhere is refused", async (system, provider) => {
-  await fc.assert(
-    fc.asyncProperty(fc.nat(159), fc.integer({ min: 1, max: 255 }), async (position, change) => {
-      using both = await authenticated(system, provider);
-      const record = seal(both.client, bytes(100));
-      record[position % record.length] ^= change;
-      assertThrows(() => both.server.unwrap(record));
-    }),
-    { numRuns: 40 },
-  );
-});
+await sspiTest(
+  "a record that was changed on the way never yields another message",
+  async (system, provider) => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(159), fc.integer({ min: 1, max: 255 }), async (position, change) => {
+        using both = await authenticated(system, provider);
+        const record = seal(both.client, bytes(100));
+        record[position % record.length] ^= change;
+        try {
+          // The rotation count of a Kerberos record may change and mean the same: RFC 4121, 4.2.5.
+          assertEquals(both.server.unwrap(record).slice(), bytes(100));
+          assert([6, 7].includes(position));
+        } catch (error) {
+          assertInstanceOf(error as Error, ProtocolError);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  },
+);
 
 await sspiTest("a record that comes twice, early, or after a gap is refused", async (system, provider) => {
   const three = async () => {
@@ -166,10 +194,23 @@ await sspiTest(
   "a service the realm does not know is refused before any token leaves",
   async (system, provider) => {
     using both = await pair(system, provider, { target: "HTTP/nobody.mit.test" });
-    const error = await assertRejects(() => authenticate(both), AuthenticationError, "HTTP/nobody.mit.test");
-    assertEquals(error.message.includes("NTLM"), provider.name === "negotiate" && machine.wine !== null);
+    await assertRejects(() => both.client.step(null), AuthenticationError, "nobody.mit.test");
   },
 );
+
+for (const provider of PROVIDERS) {
+  await sspiTest(
+    "a service the realm does not know is told apart from other failures",
+    async (system) => {
+      using both = await pair(system, provider, { target: "HTTP/nobody.mit.test" });
+      const error = await both.client.step(null).then(() => null, (error) => error);
+      if (error?.reason !== "unknown-target") throw error;
+      // Wine's Negotiate knows no package lists and falls back to NTLM; the library holds that token back.
+    },
+    { wineAnswers: provider.name === "kerberos" ? "SEC_E_INTERNAL_ERROR" : "only NTLM would serve" },
+    [provider],
+  );
+}
 
 await sspiTest("a server without the service's key refuses", async (system, provider) => {
   using both = await pair(system, provider, { target: "cifs/keyless.mit.test" });
@@ -199,9 +240,11 @@ await sspiTest(
   "a server that requires encryption refuses a client that offers none",
   async (system, provider) => {
     using both = await authenticated(system, provider, { client: { confidentiality: false } });
+    notConfidential(both.server);
     const refusal = () => verifyAttributes(both.server.attributes, resolveRequirements(), "server", false);
     assertEquals(assertThrows(refusal, SecurityRequirementError).required, "confidentiality");
   },
+  { wineAnswers: UNASKED },
 );
 
 await sspiTest("a client that asks for no integrity is told apart", async (system, provider) => {
@@ -222,13 +265,26 @@ await sspiTest(
 
 await sspiTest("the server learns who its client is", async (system, provider) => {
   using both = await authenticated(system, provider);
-  assertEquals(both.server.peerName || "nobody", `alice@${REALM}`);
-}, { wineAnswers: "nobody" });
+  const { peerName } = both.server;
+  if (peerName === "") throw new Error(answerOf("NAMES"));
+  assertEquals(peerName, `alice@${REALM}`);
+}, { wineAnswers: "SECPKG_ATTR_NAMES" });
 
 await sspiTest("the server learns which of its names the client asked for", async (system, provider) => {
   using both = await authenticated(system, provider);
-  assertEquals(both.server.requestedTarget ?? "no name", "HTTP/localhost");
-}, { wineAnswers: "no name" });
+  const { requestedTarget } = both.server;
+  if (requestedTarget === undefined) throw new Error(answerOf("CLIENT_SPECIFIED_TARGET"));
+  assertEquals(requestedTarget, "HTTP/localhost");
+}, { wineAnswers: "SECPKG_ATTR_CLIENT_SPECIFIED_TARGET" });
+
+for (const attribute of ["NATIVE_NAMES", "LIFESPAN", "PACKAGE_INFO", "FLAGS"] as const) {
+  await sspiTest(`a context tells its ${attribute}`, async (system, provider) => {
+    using both = await authenticated(system, provider);
+    (both.client as unknown as SspiContext).queryAttributes();
+    const answer = answerOf(attribute);
+    if (!answer.endsWith("SEC_E_OK")) throw new Error(answer);
+  }, { wineAnswers: "SEC_E_UNSUPPORTED_FUNCTION" });
+}
 
 await sspiTest("ends with different channel bindings refuse each other", async (system, provider) => {
   const bindings = { client: bytes(40), server: bytes(41) };
@@ -242,6 +298,31 @@ await sspiTest("ends with the same channel bindings accept each other", async (s
   using both = await authenticated(system, provider, { bindings: { client: bytes(40), server: bytes(40) } });
   assertEquals([both.client.attributes.channelBound, both.server.attributes.channelBound], [true, true]);
 });
+
+for (const provider of PROVIDERS) {
+  await windowsTest(
+    `${provider.name}: the server acts as its client for the length of one function`,
+    async () => {
+      const system = testSystem(["sspi", "impersonation"]);
+      try {
+        using both = await authenticated(system, provider, {
+          requirements: { impersonation: "impersonate" },
+        });
+        assertEquals(both.server.impersonate!(() => 42), 42);
+        assertThrows(() =>
+          both.server.impersonate!(() => {
+            throw new RangeError("of the function itself");
+          }), RangeError);
+      } finally {
+        system.close();
+      }
+      assertEquals(liveHandles(), {});
+    },
+    { skip: noRealm, wineAnswers: "ImpersonateSecurityContext failed with SEC_E_UNSUPPORTED_FUNCTION" },
+  );
+}
+
+declareTests();
 
 function indexOf(text: Uint8Array, part: Uint8Array): number {
   for (let at = 0; at + part.length <= text.length; at++) {

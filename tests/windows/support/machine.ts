@@ -9,6 +9,8 @@ export interface Machine {
   readonly wine: string | null;
   /** The rig's folder for this run, as Windows names it, with files both sides see. */
   readonly run: string | null;
+  /** A deno.exe for probes in another process, or null outside of the rig. */
+  readonly deno: string | null;
   /** The Kerberos realm whose tickets this process finds; null: none. */
   readonly realm: {
     /** Its name, in upper case. */
@@ -18,7 +20,9 @@ export interface Machine {
     /** Services whose keys an acceptor here holds. */
     readonly services: readonly string[];
   } | null;
+  /** The control port of peers/agent.ts on 127.0.0.1; null: there is no Linux beside this machine. */
+  readonly agentPort: number | null;
 }
 
 /** This machine. */
-export const machine: Machine = { wine: null, run: null, realm: null };
+export const machine: Machine = { wine: null, run: null, deno: null, realm: null, agentPort: null };

@@ -20,7 +20,20 @@ export interface WindowsTestOptions {
   wineAnswers?: string;
 }
 
-/** Declares a test that runs on Windows and under Wine. Await it: it may have to try the test first. */
+const declared: (() => void)[] = [];
+
+/**
+ * Declares what {@linkcode windowsTest} has collected. Every test file ends with it: Node runs a test as soon as it
+ * is declared, and none may run while another is being tried.
+ */
+export function declareTests(): void {
+  for (const declare of declared.splice(0)) declare();
+}
+
+/**
+ * Collects a test that runs on Windows and under Wine. Await it: it may have to be tried first. It is declared by
+ * {@linkcode declareTests}.
+ */
 export async function windowsTest(
   name: string,
   fn: () => void | Promise<void>,
@@ -28,18 +41,20 @@ export async function windowsTest(
 ): Promise<void> {
   const skip = onWindows ? options.skip ?? null : "it needs Windows: deno task test:windows";
   const expected = options.wineAnswers;
-  if (skip !== null || machine.wine === null || expected === undefined) return test(name, fn, { skip });
+  const declare = (body: () => void | Promise<void>, reason: string | null = null) =>
+    void declared.push(() => test(name, body, { skip: reason }));
+  if (skip !== null || machine.wine === null || expected === undefined) return declare(fn, skip);
   const answer = await failureOf(fn);
   if (answer === null) {
-    test(name, () => {
+    declare(() => {
       throw new Error(`Wine ${machine.wine} serves this now: take the option wineAnswers out`);
     });
   } else if (!answer.message.includes(expected)) {
-    test(name, () => {
+    declare(() => {
       throw answer;
     });
   } else {
-    test(name, fn, { skip: `Wine ${machine.wine}: ${answer.message.split("\n")[0]}` });
+    declare(fn, `Wine ${machine.wine}: ${answer.message.split("\n")[0]}`);
   }
 }
 

@@ -2,8 +2,10 @@
  * Security contexts of Windows for tests: both ends in one process.
  */
 
-import type { Backend } from "../../../ffi/abi.ts";
+import type { Backend, Library, LibrarySpec } from "../../../ffi/abi.ts";
 import type { Grant } from "../../../ffi/permissions.ts";
+import { SECPKG_ATTR, SECUR32 } from "../../../ffi/raw/secur32.ts";
+import { SECURITY_STATUS } from "../../../ffi/raw/sspi_status.ts";
 import { NativeSystem } from "../../../ffi/system.ts";
 import type {
   Credentials,
@@ -17,9 +19,40 @@ import { backend } from "./libraries.ts";
 import { machine } from "./machine.ts";
 import { wineBackend } from "./wine_backend.ts";
 
+const answers = new Map<number, number>();
+
+/** What QueryContextAttributesW last answered for an attribute, in words. */
+export function answerOf(attribute: keyof typeof SECPKG_ATTR): string {
+  const status = answers.get(SECPKG_ATTR[attribute]);
+  const name = status === undefined
+    ? "nothing"
+    : status === 0
+    ? "SEC_E_OK"
+    : SECURITY_STATUS[status >>> 0]?.name;
+  return `QueryContextAttributesW(SECPKG_ATTR_${attribute}) answers ${name ?? `0x${status!.toString(16)}`}`;
+}
+
+/** Notes what QueryContextAttributesW answers. */
+function listening(inner: Backend): Backend {
+  return {
+    ...inner,
+    open<L extends LibrarySpec>(path: string, spec: L): Library<L> {
+      const library = inner.open(path, spec);
+      if ((spec as LibrarySpec) !== SECUR32) return library;
+      const { call } = library as unknown as Library<typeof SECUR32>;
+      const QueryContextAttributesW: typeof call.QueryContextAttributesW = (context, attribute, buffer) => {
+        const status = call.QueryContextAttributesW(context, attribute, buffer);
+        answers.set(attribute, status);
+        return status;
+      };
+      return { ...library, call: { ...library.call, QueryContextAttributesW } };
+    },
+  };
+}
+
 /** Windows' own backend; under Wine, Wine's with its differences ironed out. */
 export function windowsBackend(): Backend {
-  return machine.wine === null ? backend() : wineBackend(backend());
+  return listening(machine.wine === null ? backend() : wineBackend(backend()));
 }
 
 /** A system for tests. */
