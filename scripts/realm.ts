@@ -25,8 +25,10 @@ import { kdcConf, krb5Conf, type RealmConfig } from "./realm_config.ts";
 
 /** The name of every realm made here. */
 export const REALM = "MIT.TEST";
-const USERS = { alice: "Alice1234!", bob: "Bob1234!" };
-const SERVICES = ["HTTP/localhost", "host/localhost", "host/web.mit.test"] as const;
+/** The users of every realm made here, and their passwords. */
+export const USERS: Readonly<{ alice: string; bob: string }> = { alice: "Alice1234!", bob: "Bob1234!" };
+/** The services whose keys are in the key table of every realm made here. */
+export const SERVICES: readonly string[] = ["HTTP/localhost", "host/localhost", "host/web.mit.test"];
 const PROGRAMS = ["krb5kdc", "kdb5_util", "kadmin.local", "kinit", "sh"];
 
 // The shell holds the KDC as its child and ends it at the end of its own input: that comes even when whoever

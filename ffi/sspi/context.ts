@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
+import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
 import { pinned, wideString } from "../memory.ts";
 import {
   ASC,
@@ -42,6 +42,8 @@ export interface SspiContextOptions {
   readonly credentials: Uint8Array;
   /** The longest token the package makes: the size of our own output buffer. */
   readonly maxToken: number;
+  /** Whether NTLM was left out when the credentials were acquired. */
+  readonly excludeNtlm: boolean;
   /** Runs functions as the client; `null` without the grant. */
   readonly impersonator: Impersonator | null;
   /** Called once when the context no longer uses the credentials. */
@@ -88,9 +90,22 @@ export class SspiContext extends ContextBase {
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
     const made = this.#output!.slice(0, output.get(0).cbBuffer);
+    if (this.#options.excludeNtlm && holdsNtlm(made)) throw this.#ntlm();
     const done = status === SEC_I.OK || status === SEC_I.COMPLETE_NEEDED;
     if (done) this.#finish();
     return { token: made.length === 0 ? null : made, done };
+  }
+
+  /**
+   * The package list already leaves NTLM out. A system that knows no package lists (Wine 10 is one) must not get an
+   * NTLM token past here all the same: the next one would be the response that a relay waits for.
+   */
+  #ntlm(): AuthenticationError {
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: only NTLM would serve, which cannot authenticate the server; nothing was sent. ` +
+        "Check that the target is registered in the directory and that there are Kerberos credentials",
+    );
   }
 
   #doing(): string {
@@ -301,6 +316,15 @@ export class SspiContext extends ContextBase {
     this.#held = false;
     this.#options.release();
   }
+}
+
+/** Whether a token is one of NTLM's, or carries one inside of SPNEGO. */
+function holdsNtlm(token: Uint8Array): boolean {
+  const signature = [0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00];
+  for (let at = token.indexOf(signature[0]); at >= 0; at = token.indexOf(signature[0], at + 1)) {
+    if (signature.every((byte, index) => token[at + index] === byte)) return true;
+  }
+  return false;
 }
 
 /** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */

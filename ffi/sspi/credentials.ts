@@ -33,24 +33,36 @@ const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
 
 type PasswordIdentity = Extract<Identity, { password: unknown }>;
 
+/** What {@linkcode SspiCredentials} hand on to their contexts. */
+export interface SspiCredentialsOptions {
+  /** The longest token the package makes, in bytes. */
+  readonly maxToken: number;
+  /** Whether NTLM was left out when they were acquired. */
+  readonly excludeNtlm: boolean;
+  /** Runs functions as the client; `null` without the grant. */
+  readonly impersonator: Impersonator | null;
+}
+
 /** Credentials held by secur32.dll. */
 export class SspiCredentials implements SecurityCredentials {
   readonly #sspi: Sspi;
   readonly #impersonator: Impersonator | null;
   readonly #handle: Uint8Array;
   readonly #maxToken: number;
+  readonly #excludeNtlm: boolean;
   readonly #untrack = track("credentials");
   readonly #unhold: () => void;
   #users = 0;
   #closed = false;
 
   /** Adopts a handle. */
-  constructor(sspi: Sspi, handle: Uint8Array, maxToken: number, impersonator: Impersonator | null) {
+  constructor(sspi: Sspi, handle: Uint8Array, options: SspiCredentialsOptions) {
     this.#sspi = sspi;
     this.#unhold = sspi.hold();
     this.#handle = handle;
-    this.#maxToken = maxToken;
-    this.#impersonator = impersonator;
+    this.#maxToken = options.maxToken;
+    this.#excludeNtlm = options.excludeNtlm;
+    this.#impersonator = options.impersonator;
   }
 
   client(request: ContextRequest & { readonly target: string }): SecurityContext {
@@ -69,6 +81,7 @@ export class SspiCredentials implements SecurityCredentials {
       request,
       credentials: this.#handle,
       maxToken: this.#maxToken,
+      excludeNtlm: this.#excludeNtlm,
       impersonator: this.#impersonator,
       release: () => this.#leave(),
     });
@@ -153,7 +166,7 @@ async function acquireHandle(
   } finally {
     auth?.password.fill(0);
   }
-  return new SspiCredentials(sspi, handle, maxToken, impersonator);
+  return new SspiCredentials(sspi, handle, { maxToken, excludeNtlm: request.excludeNtlm, impersonator });
 }
 
 interface AuthIdentity {

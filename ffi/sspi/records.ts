@@ -126,6 +126,8 @@ export class SspiRecords {
     buffers.set(0, SECBUFFER.DATA, copy.length, memory.addressOf(copy));
     buffers.set(1, SECBUFFER.TOKEN, token.length, memory.addressOf(token));
     const status = call.MakeSignature(this.#context, 0, buffers.desc, 0);
+    // Used behind the call, too: the collector sees no addresses.
+    copy.fill(0);
     if (status !== 0) throw this.#sspi.recordFailure("MakeSignature", status, "sign a message");
     return token.slice(0, buffers.get(1).cbBuffer);
   }
@@ -142,6 +144,8 @@ export class SspiRecords {
     buffers.set(0, SECBUFFER.DATA, text.length, memory.addressOf(text));
     buffers.set(1, SECBUFFER.TOKEN, token.length, memory.addressOf(token));
     const status = call.VerifySignature(this.#context, buffers.desc, 0, this.#qop);
+    text.fill(0);
+    token.fill(0);
     if (status !== 0) throw this.#sspi.recordFailure("VerifySignature", status, "verify a signature");
   }
 

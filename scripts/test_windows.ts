@@ -1,0 +1,158 @@
+/**
+ * `deno task test:windows`: runs the Windows suites on deno.exe and node.exe. On Windows as it is; on Linux in a
+ * Debian system of its own with Wine, built on the first run (root, about two minutes) and kept in the cache.
+ *
+ * Flags: `--suite=NAME`, `--runtime=deno|node22|node26`, `--rebuild` (the Debian system), `--show` (all
+ * that the tests write), `--update-golden` (writes the layout oracle's answer to tests/golden).
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { ensurePackages } from "./install.ts";
+import { REALM, SERVICES, USERS } from "./realm.ts";
+import { cacheFolder, exists, removeTree } from "./windows/cache.ts";
+import { AGENT_PORT } from "./windows/agent.ts";
+import { COMPILED_TABLES } from "./windows/fixtures.ts";
+import { type Job, RESULTS } from "./windows/inside.ts";
+import { isolate } from "./windows/namespace.ts";
+import { nativeMachine } from "./windows/native_machine.ts";
+import { closingOf, type Result, runSuites, succeeded } from "./windows/results.ts";
+import { ensureRootFs } from "./windows/rootfs.ts";
+import { progress } from "./windows/progress.ts";
+import { stage, stageBundles } from "./windows/stage.ts";
+import { selectSuites, type Suite } from "./windows/suites.ts";
+import { RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+const GOLDEN = `${ROOT}tests/golden/${COMPILED_TABLES}`;
+
+interface Flags {
+  suite?: string;
+  runtime?: string;
+  rebuild: boolean;
+  updateGolden: boolean;
+  show: boolean;
+}
+
+function parseFlags(args: readonly string[]): Flags {
+  const flags: Flags = { rebuild: false, updateGolden: false, show: false };
+  for (const arg of args) {
+    const [name, value] = arg.split("=");
+    if (name === "--suite" && value) flags.suite = value;
+    else if (name === "--runtime" && value) flags.runtime = value;
+    else if (arg === "--rebuild") flags.rebuild = true;
+    else if (arg === "--show") flags.show = true;
+    else if (arg === "--update-golden") flags.updateGolden = true;
+    else {throw new RangeError(
+        `${arg} is not known; use --suite, --runtime, --rebuild, --show, --update-golden`,
+      );}
+  }
+  return flags;
+}
+
+async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
+  if (Deno.uid() !== 0) {
+    throw new Error(
+      "the rig mounts and changes root: run it as root (sudo --preserve-env=PATH,HOME deno task …)",
+    );
+  }
+  const lacking = await ensurePackages(["krb5-kdc", "krb5-admin-server", "krb5-user", "winbind"], {
+    say: progress,
+  });
+  if (lacking !== null) throw new Error(`the rig has no Kerberos realm: ${lacking}`);
+  using rootfs = await ensureRootFs({ rebuild: flags.rebuild, signal });
+  const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
+  try {
+    progress("preparing the suites: packages, bundles");
+    await stage(staged, suites, await wineFacts(rootfs.path));
+    signal.throwIfAborted();
+    const mountPoint = `${cacheFolder()}/mnt`;
+    await Deno.mkdir(mountPoint, { recursive: true });
+    const oracle = flags.suite === undefined || flags.suite === "oracle";
+    const job: Job = {
+      rootfs: rootfs.path,
+      mountPoint,
+      repository: ROOT,
+      staged,
+      suites,
+      oracle,
+      show: flags.show,
+    };
+    const inside = isolate(new URL("./windows/inside.ts", import.meta.url), [JSON.stringify(job)], {
+      network: "own",
+    });
+    signal.addEventListener("abort", () => inside.kill());
+    const code = await inside.ended;
+    if (flags.updateGolden) await Deno.copyFile(`${staged}/${COMPILED_TABLES}`, GOLDEN);
+    const written = `${staged}/${RESULTS}`;
+    const results: Result[] = await exists(written) ? JSON.parse(await Deno.readTextFile(written)) : [];
+    if (code === 0) return results;
+    const detail = signal.aborted ? String(signal.reason) : `it ended with ${code}; the lines above say why`;
+    const failed = [`it did not run to its end: ${detail}`];
+    return [...results, { title: "the rig", passed: 0, failed, skipped: [], reasons: {}, details: "" }];
+  } finally {
+    await removeTree(staged);
+  }
+}
+
+async function onWindows(suites: readonly Suite[], flags: Flags): Promise<Result[]> {
+  const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
+  try {
+    progress("preparing the suites: packages, bundles");
+    await stageBundles(staged, suites);
+    const machine = await nativeMachine(staged);
+    progress(machine.description);
+    const results: Result[] = [];
+    // One Node serves here, whichever stands in the PATH.
+    const here = suites.map((suite) => ({
+      ...suite,
+      runtimes: suite.runtimes.filter((one) => one !== "node26"),
+    }));
+    await runSuites(machine, here, flags, (result) => {
+      results.push(result);
+      return Promise.resolve();
+    });
+    return results;
+  } finally {
+    await removeTree(staged);
+  }
+}
+
+/** What the tests are told of this machine; see tests/windows/support/machine.ts. */
+async function wineFacts(rootfs: string): Promise<unknown> {
+  const manifest = await Deno.readTextFile(`${rootfs}${RIG}/manifest.txt`);
+  const wine = /^wine64 ([\d.]+)/m.exec(manifest)?.[1] ?? null;
+  return {
+    wine,
+    run: windowsPath(RUN),
+    deno: windowsPath(`${RIG}/deno/deno.exe`),
+    realm: { name: REALM, users: USERS, services: SERVICES },
+    agentPort: AGENT_PORT,
+  };
+}
+
+async function main(): Promise<number> {
+  const flags = parseFlags(Deno.args);
+  const suites = selectSuites(flags);
+  const stop = new AbortController();
+  for (const name of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => stop.abort(new Error(`interrupted by ${name}`)));
+  }
+  const results = Deno.build.os === "windows"
+    ? await onWindows(suites, flags)
+    : await onWine(suites, flags, stop.signal);
+  console.log(closingOf(results));
+  return succeeded(results) ? 0 : 1;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    console.log("0 passed, 1 failed, 0 skipped");
+    Deno.exit(1);
+  }
+}

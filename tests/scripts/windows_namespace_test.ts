@@ -1,0 +1,68 @@
+/**
+ * Nothing the Windows rig mounts or starts outlives it.
+ */
+
+import { assertEquals } from "@std/assert";
+import { test } from "@test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { isolate } from "../../scripts/windows/namespace.ts";
+
+const skip = "Deno" in globalThis
+  ? process.platform !== "linux" || process.getuid?.() !== 0 ? "namespaces need root on Linux" : null
+  : "the rig runs on Deno";
+
+/** Starts an inner script that mounts, starts a process, and says so; resolves once it has. */
+async function start(folder: string, then: string) {
+  const script = join(folder, "inner.ts");
+  const namespaces = new URL("../../scripts/windows/namespace.ts", import.meta.url).href;
+  writeFileSync(
+    script,
+    `import { endWithParent } from ${JSON.stringify(namespaces)};
+    endWithParent();
+    await new Deno.Command("mount", { args: ["-t", "tmpfs", "tmpfs", Deno.args[0] + "/mnt"] }).output();
+    new Deno.Command("sleep", { args: ["7777.25"], stdin: "null" }).spawn();
+    await Deno.writeTextFile(Deno.args[0] + "/mnt/inside", "");
+    await Deno.writeTextFile(Deno.args[0] + "/ready", "");
+    ${then}`,
+  );
+  Deno.mkdirSync(join(folder, "mnt"));
+  const inner = isolate(new URL(`file://${script}`), [folder], { network: "own" });
+  for (let waited = 0; !existsSync(join(folder, "ready")); waited += 10) {
+    if (waited > 20_000) throw new Error("the inner script did not start");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return inner;
+}
+
+/** Whether a process started by the inner script is alive. */
+function sleeping(): boolean {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("7777.25");
+    } catch {
+      return false;
+    }
+  });
+}
+
+for (
+  const [how, then] of [["killed", "await new Promise(() => {});"], ["ending by itself", "Deno.exit(3);"]]
+) {
+  test(`an isolated process, ${how}, leaves no mount and no process`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "secure-sockets-namespace-"));
+    try {
+      const inner = await start(folder, then);
+      assertEquals(existsSync(join(folder, "mnt", "inside")), false, "its mounts are its own");
+      if (how === "killed") await inner.kill();
+      const code = await inner.ended;
+      assertEquals(how === "killed" ? code !== 0 : code === 3, true, `exit code ${code}`);
+      assertEquals(sleeping(), false);
+      assertEquals(readFileSync("/proc/mounts", "utf8").includes(folder), false);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, { skip });
+}

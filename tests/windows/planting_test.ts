@@ -1,0 +1,52 @@
+/**
+ * Hostile DLLs in the working folder, under the names of the system's, are not loaded.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import process from "node:process";
+import { readdirSync } from "node:fs";
+import { GRANTS } from "../../ffi/permissions.ts";
+import { kerberos } from "../../plugins/negotiate/mod.ts";
+import { backend } from "./support/libraries.ts";
+import { machine } from "./support/machine.ts";
+import { declareTests, windowsTest } from "./support/on_windows.ts";
+import { authenticated, testSystem } from "./support/sspi.ts";
+
+const skip = machine.run === null
+  ? "the hostile libraries are only built by deno task test:windows on Linux"
+  : null;
+
+await windowsTest(
+  "libraries come from the system's folder, whatever stands in the working folder",
+  async () => {
+    const planted = readdirSync(".").filter((name) => name.endsWith(".dll"));
+    assert(planted.includes("secur32.dll") && planted.includes("fwpuclnt.dll"), `planted: ${planted}`);
+    const system = testSystem(GRANTS);
+    system.capabilities();
+    using both = await authenticated(system, kerberos());
+    assertEquals(both.client.attributes.mutual, true);
+    both[Symbol.dispose]();
+    system.close();
+    assertEquals(process.env.PLANTED, undefined);
+  },
+  { skip },
+);
+
+await windowsTest(
+  "the hostile libraries do load where they are asked for, so the test above can fail",
+  () => {
+    const spec = {
+      name: "fwpuclnt.dll",
+      instead: "",
+      files: {},
+      fns: { Planted: { params: [], result: "i32" } },
+    } as const;
+    const library = backend().open(`${process.cwd()}\\fwpuclnt.dll`, spec);
+    assertEquals(library.call.Planted(), 1);
+    assertEquals(process.env.PLANTED, "1");
+    library.close();
+  },
+  { skip },
+);
+
+declareTests();

@@ -1,0 +1,33 @@
+/**
+ * Reads what the fixture logged (fixtures/call_log.c).
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { machine } from "./machine.ts";
+
+/** One call: its arguments as text, and what it answered. */
+export type Call = { readonly fn: string; readonly result: number; readonly error: number } & {
+  readonly [argument: string]: unknown;
+};
+
+const path = (): string => `${machine.run}\\fwpuclnt.log`;
+
+/** Empties the log. */
+export function clearLog(): void {
+  writeFileSync(path(), "");
+}
+
+/** Every call since the log was emptied. */
+export function readLog(): Call[] {
+  return readFileSync(path(), "utf8").trim().split("\n").filter((line) => line !== "").map((line) =>
+    JSON.parse(line)
+  );
+}
+
+/** The hexadecimal digits of a text in UTF-16. */
+export function utf16Hex(text: string): string {
+  return Array.from(text, (letter) => {
+    const unit = letter.charCodeAt(0);
+    return (unit & 0xff).toString(16).padStart(2, "0") + (unit >> 8).toString(16).padStart(2, "0");
+  }).join("");
+}
