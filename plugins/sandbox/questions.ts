@@ -105,7 +105,7 @@ function encode(question: string, field: FieldDescription, value: unknown): Uint
   if (field.type === "text" ? typeof value !== "string" : !(value instanceof Uint8Array)) {
     throw new TypeError(label + (field.type === "text" ? "text" : "a Uint8Array"));
   }
-  const bytes = typeof value === "string" ? ENCODER.encode(value) : (value as Uint8Array).slice();
+  const bytes = typeof value === "string" ? ENCODER.encode(value) : Uint8Array.from(value as Uint8Array);
   if (field.length === undefined || bytes.length === field.length) return bytes;
   bytes.fill(0);
   throw new TypeError(`${label}${field.length} bytes`);

@@ -1,4 +1,4 @@
-;; Exports a global by the name of the fuel counter.
+;; Exports a function of its own by the name of the one that fills the fuel up.
 ;; Expect: ProviderRejectedError reserved-export
 ;; At: load
 (module
@@ -6,4 +6,4 @@
   (func (export "abi_version") (result i32) (i32.const 1))
   (func (export "alloc") (param i32) (result i32) (i32.const 1024))
   (func (export "call") (param i32 i32) (result i64) (i64.const 0))
-  (global (export "__guard_fuel") (mut i32) (i32.const 0)))
+  (func (export "__guard_refuel") (param i32) (result i32) (i32.const 0)))

@@ -1,8 +1,8 @@
-;; Wants a global of the host, by the name of the fuel counter.
+;; Wants a global of the host, by a name of the guard.
 ;; Expect: ProviderRejectedError import-kind
 ;; At: load
 (module
-  (import "host" "__guard_fuel" (global (mut i32)))
+  (import "host" "__guard_refuel" (global (mut i32)))
   (memory (export "memory") 1)
   (func (export "abi_version") (result i32) (i32.const 1))
   (func (export "alloc") (param i32) (result i32) (i32.const 1024))

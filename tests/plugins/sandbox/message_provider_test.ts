@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
+import { Buffer } from "node:buffer";
 import {
   AuthenticationError,
   ProtocolError,
@@ -289,8 +290,10 @@ test("while a question is open nothing else may be called, and closing answers i
 });
 
 test("the answers given to the guest are copies: the application's bytes stay its own", async () => {
-  const is = Uint8Array.of(1, 2, 3);
-  using context = await asking(() => ({ is }));
-  await context.step(null);
-  assertEquals([...is], [1, 2, 3]);
+  // A Buffer's slice() would be a view.
+  for (const is of [Uint8Array.of(1, 2, 3), Buffer.from([1, 2, 3])]) {
+    using context = await asking(() => ({ is }));
+    await context.step(null);
+    assertEquals([...is], [1, 2, 3]);
+  }
 });
