@@ -9,6 +9,7 @@ import type { FunctionType } from "./compile_work.ts";
 import { readValueType } from "./instructions.ts";
 import { STRUCTURE } from "./limits.ts";
 import { type Entries, NO_ENTRIES, readCount } from "./sections.ts";
+import { quoted } from "./wire.ts";
 
 const KINDS = ["function", "table", "memory", "global"] as const;
 
@@ -74,7 +75,7 @@ export function readImports(
   for (let count = readCount(section, "imports"); count > 0; count--) {
     const at = section.at;
     const from = section.name(), name = section.name(), kind = section.byte();
-    const label = JSON.stringify(`${from}.${name}`);
+    const label = quoted(`${from}.${name}`);
     if (kind !== 0) {
       reject("import-kind", at, `it imports ${label}, which is no function; let it define its own`);
     }
@@ -114,7 +115,7 @@ export function readExports(section: ByteReader): { exports: Export[]; entries: 
     const offset = section.at;
     const name = section.name(), kind = KINDS[section.byte()];
     if (kind === undefined) {
-      reject("export", offset, `its export ${JSON.stringify(name)} is of a kind not known`);
+      reject("export", offset, `its export ${quoted(name)} is of a kind not known`);
     }
     exports.push({ name, kind, index: section.u32(), offset });
   }

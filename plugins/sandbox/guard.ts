@@ -40,6 +40,7 @@ import {
   Section,
   SECTION_ORDER,
 } from "./sections.ts";
+import { quoted } from "./wire.ts";
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const FUNCTION_TYPE = 0x60;
@@ -170,7 +171,7 @@ function checkExports(
   const byName = new Map(exports.map((one) => [one.name, one]));
   for (const { name, offset } of exports) {
     if (name.startsWith(RESERVED_PREFIX)) {
-      reject("reserved-export", offset, `its export ${JSON.stringify(name)} has a reserved name; rename it`);
+      reject("reserved-export", offset, `its export ${quoted(name)} has a reserved name; rename it`);
     }
   }
   if (byName.get("memory")?.kind !== "memory") reject("export", -1, 'it must export its memory as "memory"');

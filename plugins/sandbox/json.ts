@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "./wire.ts";
+import { printable, quoted } from "./wire.ts";
 
 /** What to do with a value that is not as expected: throws, naming the path and the problem. */
 export type Refuse = (path: string, problem: string) => never;
@@ -32,7 +32,7 @@ export class JsonNode {
   object(keys: readonly string[]): JsonNode {
     for (const key of Object.keys(this.#record())) {
       if (!keys.includes(key)) {
-        this.refuse(`has the unknown key ${JSON.stringify(key)}; use ${keys.join(", ")}`);
+        this.refuse(`has the unknown key ${quoted(key)}; use ${keys.join(", ")}`);
       }
     }
     return this;

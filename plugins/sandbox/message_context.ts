@@ -57,6 +57,8 @@ export interface Purpose {
 }
 
 const EMPTY = new Uint8Array(0);
+// The operation before a request's fields, the status before an answer's.
+const HEADER = 4;
 // What a request has around a token or record.
 const HEADROOM = 16;
 
@@ -133,7 +135,15 @@ export class SandboxedContext implements MessageContext {
 
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
     const { maxOverhead, agreed } = this.#usable();
-    const most = plain.length + maxOverhead;
+    const most = plain.length + maxOverhead, room = this.#loaded.compiled.limits.messageBytes - HEADER;
+    // The record has to come back as well: found out by the guest, this would end the context.
+    if (most > room) {
+      throw new RangeError(
+        `plain has ${plain.length} bytes; at most ${
+          room - maxOverhead
+        } fit limits.messageBytes, so send less at once`,
+      );
+    }
     if (out.length < most) throw new RangeError(`out has ${out.length} bytes; it must have at least ${most}`);
     return this.#last("wrap", plain, (answer) => {
       const record = readRest(answer, this.#name, most);

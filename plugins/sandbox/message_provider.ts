@@ -19,6 +19,7 @@ import { IMPERSONATION } from "./abi.ts";
 import type { CredentialKind, ModuleDescription, Role } from "./description.ts";
 import { type LoadedModule, type Purpose, SandboxedContext } from "./message_context.ts";
 import { checkAnswers } from "./questions.ts";
+import { isEncodable } from "./wire.ts";
 
 const ENCODER = new TextEncoder();
 
@@ -82,6 +83,7 @@ class SandboxedCredentials implements MessageCredentials {
     if (typeof options.target !== "string" || options.target === "") {
       throw new TypeError('target must be the server\'s principal, for instance "host/server.example.test"');
     }
+    refuseHalfPairs("target", options.target);
     return this.#context("client", options);
   }
 
@@ -103,6 +105,11 @@ class SandboxedCredentials implements MessageCredentials {
     if (this.#closed) throw new StateError(`${name}: these credentials are closed; acquire them again`);
     if (this.#purpose.role !== role) {
       throw new StateError(`${name}: these credentials were acquired for a ${this.#purpose.role}`);
+    }
+    if (
+      channelBindings !== undefined && !(channelBindings instanceof Uint8Array && channelBindings.length > 0)
+    ) {
+      throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
     }
     return new SandboxedContext(this.#loaded, this.#purpose, {
       ...(role === "client" ? { target } : {}),
@@ -157,6 +164,18 @@ function copyCredentials(
   if (typeof password !== "string" && !(password instanceof Uint8Array)) {
     throw new TypeError("credentials.password must be text or UTF-8 bytes");
   }
+  refuseHalfPairs("credentials.username", username);
+  refuseHalfPairs("credentials.domain", domain);
+  if (typeof password === "string") refuseHalfPairs("credentials.password", password);
   const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);
   return { username, domain, password: copy };
+}
+
+/** Refuses text that would reach the guest as another text; what it holds may be secret and is not told. */
+function refuseHalfPairs(name: string, text: string): void {
+  if (!isEncodable(text)) {
+    throw new TypeError(
+      `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
+    );
+  }
 }

@@ -6,6 +6,7 @@
 
 import type { OptionDescription } from "./description.ts";
 import type { OptionValue } from "./messages.ts";
+import { isEncodable } from "./wire.ts";
 
 /** A value an option can have. */
 export type OptionInput = boolean | number | string;
@@ -55,6 +56,7 @@ function resolveOption(option: OptionDescription, value: unknown): OptionValue {
     case "text": {
       const takes = `text of at most ${option.maxLength} characters`;
       if (typeof value !== "string") return refuse(TypeError, takes);
+      if (!isEncodable(value)) return refuse(TypeError, `${takes}, without half of a surrogate pair`);
       return value.length <= option.maxLength ? { type: "text", value } : refuse(RangeError, takes);
     }
     case "choice": {

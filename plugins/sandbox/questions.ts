@@ -6,7 +6,7 @@
 
 import type { FieldDescription, QuestionDescription, Role } from "./description.ts";
 import type { LegAnswer } from "./messages.ts";
-import { breach } from "./wire.ts";
+import { breach, isEncodable } from "./wire.ts";
 
 /** A value of a question or an answer: text or bytes, as the provider's description says. */
 export type AnswerValue = string | Uint8Array;
@@ -85,7 +85,14 @@ export async function ask(
       }`,
     );
   }
-  return question.answers.map((field) => encode(question.name, field, answer[field.name]));
+  const encoded: Uint8Array[] = [];
+  try {
+    for (const field of question.answers) encoded.push(encode(question.name, field, answer[field.name]));
+  } catch (error) {
+    encoded.forEach((bytes) => bytes.fill(0));
+    throw error;
+  }
+  return encoded;
 }
 
 function decode(field: FieldDescription, bytes: Uint8Array): AnswerValue {
@@ -104,6 +111,9 @@ function encode(question: string, field: FieldDescription, value: unknown): Uint
   const label = `answers.${question} must return ${field.name} as `;
   if (field.type === "text" ? typeof value !== "string" : !(value instanceof Uint8Array)) {
     throw new TypeError(label + (field.type === "text" ? "text" : "a Uint8Array"));
+  }
+  if (typeof value === "string" && !isEncodable(value)) {
+    throw new TypeError(`${label}text without half of a surrogate pair`);
   }
   const bytes = typeof value === "string" ? ENCODER.encode(value) : Uint8Array.from(value as Uint8Array);
   if (field.length === undefined || bytes.length === field.length) return bytes;

@@ -21,6 +21,19 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
 }
 
+/** Whether `text` is UTF-8 as it stands. Half of a surrogate pair would silently become another character. */
+export function isEncodable(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}
+
+const QUOTED_CHARACTERS = 64;
+
+/** A name somebody not trusted chose, for a message: in quotes, without what is not seen, and not long. */
+export function quoted(name: string): string {
+  const short = name.length > QUOTED_CHARACTERS ? `${name.slice(0, QUOTED_CHARACTERS)}…` : name;
+  return JSON.stringify(printable(short));
+}
+
 /** Builds one request. What it holds may be secret: the owner calls {@linkcode Writer.wipe} after use. */
 export class Writer {
   #buffer = new Uint8Array(256);
