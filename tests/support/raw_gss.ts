@@ -17,6 +17,15 @@ export interface RawOptions {
   readonly flags: number;
 }
 
+/** One for each system: it holds what is kept until the system closes. */
+const opened = new WeakMap<NativeSystem, Gss>();
+
+function gssOf(system: NativeSystem): Gss {
+  let gss = opened.get(system);
+  if (gss === undefined) opened.set(system, gss = new Gss(system));
+  return gss;
+}
+
 /** A client end, from the process's own credentials. */
 export class RawClient implements Stepping, Disposable {
   /** The library. */
@@ -27,7 +36,7 @@ export class RawClient implements Stepping, Disposable {
   #done = false;
 
   constructor(system: NativeSystem, options: RawOptions) {
-    this.gss = new Gss(system);
+    this.gss = gssOf(system);
     this.#options = options;
     this.#name = this.gss.importName(options.target, "principalName");
   }
