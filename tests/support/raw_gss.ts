@@ -17,12 +17,12 @@ export interface RawOptions {
   readonly flags: number;
 }
 
-const libraries = new WeakMap<NativeSystem, Gss>();
+/** One for each system: it holds what is kept until the system closes. */
+const opened = new WeakMap<NativeSystem, Gss>();
 
-/** One for each system, as the library itself has: it keeps memory until the system is closed. */
 function gssOf(system: NativeSystem): Gss {
-  let gss = libraries.get(system);
-  if (gss === undefined) libraries.set(system, gss = new Gss(system));
+  let gss = opened.get(system);
+  if (gss === undefined) opened.set(system, gss = new Gss(system));
   return gss;
 }
 
