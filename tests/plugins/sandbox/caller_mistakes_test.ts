@@ -65,19 +65,25 @@ test("an answer that is refused for a later field leaves nothing of the earlier 
     answers: [{ name: "first", type: "bytes", length: 16 }, { name: "second", type: "bytes", length: 16 }],
     doc: "Two keys.",
   };
-  const copies: Uint8Array[] = [];
-  class Watched extends Uint8Array<ArrayBuffer> {
-    override slice(): Uint8Array<ArrayBuffer> {
-      const copy = Uint8Array.from(this);
-      copies.push(copy);
-      return copy;
-    }
-  }
-  const key = Watched.from({ length: 16 }, () => 9);
+  const copies: Uint8Array[] = [], filled: Uint8Array[] = [];
+  const key = new Uint8Array(16).fill(9), fill = Uint8Array.prototype.fill;
   const answers = { keys: () => ({ first: key, second: new Uint8Array(15) }) };
   const asked = { kind: "needs", question: 0, fields: [] } as const;
-  await assertRejects(() => ask([question], answers, "server", asked), TypeError, "second");
-  assertEquals(copies, [new Uint8Array(16)]);
+  Uint8Array.prototype.fill = function (...parameters) {
+    if (this.length === 16) {
+      copies.push(Uint8Array.from(this));
+      filled.push(this);
+    }
+    return fill.apply(this, parameters);
+  };
+  try {
+    await assertRejects(() => ask([question], answers, "server", asked), TypeError, "second");
+  } finally {
+    Uint8Array.prototype.fill = fill;
+  }
+  // One copy of the key was made; it held the key, and holds it no longer.
+  assertEquals(copies, [new Uint8Array(16).fill(9)]);
+  assertEquals(filled, [new Uint8Array(16)]);
   assertEquals(key[0], 9);
 });
 
