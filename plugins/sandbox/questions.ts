@@ -87,7 +87,15 @@ export async function ask(
   }
   const encoded: Uint8Array[] = [];
   try {
-    for (const field of question.answers) encoded.push(encode(question.name, field, answer[field.name]));
+    for (const field of question.answers) {
+      const value: unknown = answer[field.name];
+      if (typeof value === "string" && !isEncodable(value)) {
+        throw new TypeError(
+          `answers.${question.name} must return ${field.name} without half of a surrogate pair`,
+        );
+      }
+      encoded.push(encode(question.name, field, value));
+    }
   } catch (error) {
     encoded.forEach((bytes) => bytes.fill(0));
     throw error;
@@ -112,10 +120,14 @@ function encode(question: string, field: FieldDescription, value: unknown): Uint
   if (field.type === "text" ? typeof value !== "string" : !(value instanceof Uint8Array)) {
     throw new TypeError(label + (field.type === "text" ? "text" : "a Uint8Array"));
   }
+<<<<<<< HEAD
   if (typeof value === "string" && !isEncodable(value)) {
     throw new TypeError(`${label}text without half of a surrogate pair`);
   }
   const bytes = typeof value === "string" ? ENCODER.encode(value) : Uint8Array.from(value as Uint8Array);
+=======
+  const bytes = typeof value === "string" ? ENCODER.encode(value) : (value as Uint8Array).slice();
+>>>>>>> refs/heads/review2
   if (field.length === undefined || bytes.length === field.length) return bytes;
   bytes.fill(0);
   throw new TypeError(`${label}${field.length} bytes`);
