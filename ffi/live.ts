@@ -1,6 +1,7 @@
 /**
- * Counts what is held of the operating system: libraries, credentials, contexts, names, buffers. The tests hold
- * the counts against zero after every success and every failure.
+ * Counts what is held of the operating system: libraries, credentials, contexts. The tests hold the counts against
+ * zero after every success and every failure; what lies behind each of these, names and buffers, they count at the
+ * native calls themselves.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { AuthenticationError, ProtocolError, StateError } from "../errors.ts";
+import { AuthenticationError, ProtocolError, SecurityRequirementError, StateError } from "../errors.ts";
 import { track } from "./live.ts";
 import { pinned } from "./memory.ts";
 
@@ -147,6 +147,28 @@ export function checkContextRequest(role: "client" | "server", request: ContextR
   if (!(channelBindings instanceof Uint8Array) || channelBindings.length === 0) {
     throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
   }
+}
+
+/** Whether records are encrypted, and whether they have to be. */
+export interface EncryptionRules {
+  /** Encrypt what is sent. */
+  readonly encrypts: boolean;
+  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
+  readonly mustBeEncrypted: boolean;
+}
+
+/**
+ * Call it before a record is made: whoever forgot to hold the attributes against what was required sends nothing.
+ *
+ * @throws SecurityRequirementError where encryption is required and was not agreed on.
+ */
+export function requireEncryption({ encrypts, mustBeEncrypted }: EncryptionRules): void {
+  if (encrypts || !mustBeEncrypted) return;
+  throw new SecurityRequirementError(
+    "confidentiality",
+    "signed only",
+    "Encryption is required and the peer did not agree to it; nothing was sent",
+  );
 }
 
 function checkBytes(name: string, value: unknown): void {

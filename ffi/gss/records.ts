@@ -4,24 +4,21 @@
  * @module
  */
 
-import { ProtocolError, SecurityRequirementError, StateError } from "../../errors.ts";
+import { ProtocolError, StateError } from "../../errors.ts";
 import { pinned } from "../memory.ts";
 import { GSS_ERROR_MASK, GSS_S } from "../raw/gssapi.ts";
+import { RecordCounter } from "../record_counter.ts";
+import { type EncryptionRules, requireEncryption } from "../security_context.ts";
 import { BufferSealing } from "./buffer_sealing.ts";
-import { RecordCounter } from "./counter.ts";
 import { type Gss, Slots } from "./gss.ts";
 import { IovSealing } from "./iov_sealing.ts";
 import { hasWideSequence, KerberosOrder, receiveSequence } from "./order.ts";
 import { refusal, type Sealing } from "./sealing.ts";
 
 /** What records must be. */
-export interface RecordRules {
+export interface RecordRules extends EncryptionRules {
   /** The mechanism is Kerberos. */
   readonly kerberos: boolean;
-  /** Encrypt what is sent. */
-  readonly encrypts: boolean;
-  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
-  readonly mustBeEncrypted: boolean;
   /** The library itself detects replay and reordering. */
   readonly sequence: boolean;
 }
@@ -66,13 +63,7 @@ export class GssRecords {
 
   /** Copies `plain` into `out` and seals it there; returns the record. */
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    if (this.#rules.mustBeEncrypted && !this.#rules.encrypts) {
-      throw new SecurityRequirementError(
-        "confidentiality",
-        "signed only",
-        "Encryption is required and the peer did not agree to it; nothing was sent",
-      );
-    }
+    requireEncryption(this.#rules);
     this.#sent.take();
     return this.#sealing.seal(plain, out);
   }

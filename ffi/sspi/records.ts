@@ -13,15 +13,9 @@ import {
   SecPkgContext_Sizes,
   SECQOP_WRAP_NO_ENCRYPT,
 } from "../raw/secur32.ts";
+import { RecordCounter } from "../record_counter.ts";
+import { type EncryptionRules, requireEncryption } from "../security_context.ts";
 import { Buffers, type Sspi } from "./sspi.ts";
-
-/** What records must be. */
-export interface RecordRules {
-  /** Encrypt what is sent. */
-  readonly encrypts: boolean;
-  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
-  readonly mustBeEncrypted: boolean;
-}
 
 /**
  * The least room given to a record's token. A failed EncryptMessage may have used up a sequence number, so the room
@@ -33,7 +27,9 @@ const TOKEN_ROOM = 128;
 export class SspiRecords {
   readonly #sspi: Sspi;
   readonly #context: Uint8Array;
-  readonly #rules: RecordRules;
+  readonly #rules: EncryptionRules;
+  readonly #sent: RecordCounter;
+  readonly #received: RecordCounter;
   readonly #seal: Buffers;
   readonly #open: Buffers;
   readonly #qop = pinned(4);
@@ -44,10 +40,13 @@ export class SspiRecords {
   readonly maxOverhead: number;
 
   /** @throws StateError where the package does not tell its sizes. */
-  constructor(sspi: Sspi, context: Uint8Array, rules: RecordRules) {
+  constructor(sspi: Sspi, context: Uint8Array, rules: EncryptionRules) {
     this.#sspi = sspi;
     this.#context = context;
     this.#rules = rules;
+    // No package tells how wide its numbers are; 32 bits is the least there is.
+    this.#sent = new RecordCounter(() => false, sspi.maxRecords);
+    this.#received = new RecordCounter(() => false, sspi.maxRecords);
     const sizes = sspi.attribute(context, SECPKG_ATTR.SIZES, SecPkgContext_Sizes);
     if (sizes === null) throw new StateError("The security package does not tell the sizes of its records");
     this.#tokenRoom = Math.max(sizes.cbSecurityTrailer, TOKEN_ROOM);
@@ -60,6 +59,8 @@ export class SspiRecords {
 
   /** Copies `plain` into `out` and seals it there; returns the record. */
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    requireEncryption(this.#rules);
+    this.#sent.take();
     const { call, memory } = this.#sspi;
     const room = this.#tokenRoom;
     const start = memory.addressOf(out);
@@ -91,6 +92,7 @@ export class SspiRecords {
 
   /** Checks and opens `record` in place. */
   unwrap(record: Uint8Array): Uint8Array {
+    this.#received.take();
     const { call, memory } = this.#sspi;
     const start = memory.addressOf(record);
     this.#open.set(0, SECBUFFER.STREAM, record.length, start);
@@ -115,6 +117,7 @@ export class SspiRecords {
 
   /** A signature over `message`. */
   sign(message: Uint8Array): Uint8Array {
+    this.#sent.take();
     const { call, memory } = this.#sspi;
     const copy = pinned(message.length);
     copy.set(message);
@@ -129,6 +132,7 @@ export class SspiRecords {
 
   /** Throws unless `signature` is the peer's over `message`. */
   verify(message: Uint8Array, signature: Uint8Array): void {
+    this.#received.take();
     const { call, memory } = this.#sspi;
     const [text, token] = [message, signature].map((bytes) => {
       const copy = pinned(bytes.length);

@@ -74,9 +74,12 @@ export class Sspi {
   readonly memory: Memory;
   /** Keeps the libraries open until the returned function is called; see `NativeSystem.hold`. */
   readonly hold: () => () => void;
+  /** The most records a direction of a context may carry; left out: what 32 bits number. */
+  readonly maxRecords: number | undefined;
 
   constructor(system: NativeSystem) {
     this.hold = () => system.hold();
+    this.maxRecords = system.seams.maxRecords;
     const library = system.library("sspi", SECUR32);
     this.call = library.call;
     this.threaded = library.threaded;

@@ -2,8 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
 import { ProtocolError } from "../../../errors.ts";
-import { RecordCounter } from "../../../ffi/gss/counter.ts";
 import { KerberosOrder } from "../../../ffi/gss/order.ts";
+import { RecordCounter } from "../../../ffi/record_counter.ts";
 
 const sequence = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
 /** The header of an RFC 4121 wrap or MIC token with this number. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ProtocolError } from "../../errors.ts";
+import { ProtocolError } from "../errors.ts";
 
 /** What 32-bit numbers (NTLM, RFC 1964) allow. */
 const NARROW_LIMIT = 2 ** 32 - 1;
