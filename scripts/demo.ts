@@ -4,6 +4,7 @@
  * @module
  */
 
+import { showSimulatedIpsec } from "./demo/ipsec.ts";
 import { showKerberos } from "./demo/kerberos.ts";
 import { showNtlm, showNtlmBriefly } from "./demo/ntlm.ts";
 import { allFine, paint, say, section } from "./demo/screen.ts";
@@ -14,8 +15,9 @@ const HELP = `Usage: deno task demo [--no-install] [--help]
 
 Makes a Kerberos realm on loopback, connects a client to a server over TCP through
 the library, shows what both know of each other and what the wire shows, and then
-tries what must be refused. NTLM follows. Where no realm can be made, NTLM is shown
-in its place, and what to install. Everything is gone when it ends.
+tries what must be refused. NTLM follows, and IPsec between simulated computers.
+Where no realm can be made, NTLM is shown in place of Kerberos, and what to install.
+Everything is gone when it ends.
 
   --no-install  install nothing; without it the KDC is installed where it is missing
                 (as root, on Debian)
@@ -34,6 +36,7 @@ async function withRealm(): Promise<number> {
     const ready = performance.now();
     await showKerberos(realm, ready - began);
     await showNtlmBriefly();
+    await showSimulatedIpsec();
     return performance.now() - ready;
   } finally {
     restore();
@@ -43,6 +46,7 @@ async function withRealm(): Promise<number> {
 async function withoutRealm(reason: string): Promise<number> {
   const began = performance.now();
   await showNtlm();
+  await showSimulatedIpsec();
   section("What was not shown: Kerberos");
   say("because", reason);
   return performance.now() - began;

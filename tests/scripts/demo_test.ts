@@ -57,12 +57,27 @@ function assertShowsNtlm(stdout: string): void {
   ) assertStringIncludes(stdout, line);
 }
 
+/** The IPsec part: no step and no result in it can be taken for a real one. */
+function assertSaysSimulated(stdout: string): void {
+  const [, part] = /\n\d\. IPsec at the socket: simulated\n(.*?)\n\n/s.exec(stdout) ?? [];
+  assert(part !== undefined, "there is a part on IPsec");
+  const lines = part.split("\n");
+  const other = lines.filter((line) => !/^ +(ok {2})?simulated:? /.test(line));
+  assertEquals(other, ["   for real   on Windows, not yet run there: examples/secure_tcp_connect.ts"]);
+  assertEquals(lines.filter((line) => line.startsWith("   ok  ")).length, 4);
+  assertStringIncludes(part, "No real IPsec negotiation has been run");
+  for (const error of ["SecurityRequirementError", "TransportError"]) {
+    assertStringIncludes(part, `simulated: ${error}; 0 bytes encrypted, 0 in clear`);
+  }
+}
+
 test("the demo ends well, fits a terminal of 80 columns, and leaves no KDC behind", async () => {
   const result = await demo(["--no-install"]);
   const { stdout } = result;
   const refusals = ["unknown-target", "target-not-accepted", "mechanism", "altered", "replayed"];
   assertWentWell(result, [...refusals, "bad-credentials"]);
   assertShowsNtlm(stdout.slice(stdout.indexOf("NTLM over TCP")));
+  assertSaysSimulated(stdout);
   const port = Number(/its KDC on 127\.0\.0\.1:(\d+)/.exec(stdout)?.[1]);
   assertEquals(await answers(port), false);
 }, { skip });
@@ -72,6 +87,7 @@ test("without a KDC the demo shows NTLM whole, ends well, and says what to insta
   const { stdout } = result;
   assertWentWell(result, ["bad-credentials", "altered", "replayed"]);
   assertShowsNtlm(stdout);
+  assertSaysSimulated(stdout);
   assertStringIncludes(stdout, "chosen     ntlm");
   assert(
     /^ {3}ntlm +message +sandboxed +integrity, encryption\n +sha256 [0-9a-f]{64}\n +may call clock, random$/m
