@@ -6,60 +6,22 @@
 
 import {
   connect,
-  type ConnectOptions,
   createRegistry,
   ntlm,
+  type NtlmAccount,
+  type ProviderNotFoundError,
   type SecureConn,
-  type SecureListener,
 } from "../../mod.ts";
-import { flipBit, type Relay, replay, type Tampering } from "./relay.ts";
+import { flipBit, replay, type Tampering } from "./relay.ts";
 import { expect } from "./screen.ts";
+import { openConnection, type Stage } from "./stage.ts";
 import { joined } from "./wire.ts";
 
 /** The first byte of a handshake record that says nothing but that its sender failed. */
 const ERROR_RECORD = 0x15;
 
-/** What the attempts are made with. */
-export interface Stage {
-  /** The server, behind the relay. */
-  readonly listener: SecureListener;
-  /** The handshakes that fail at the server. */
-  readonly failures: Failures;
-  /** Between the two. */
-  readonly relay: Relay;
-  /** What an honest client says. */
-  readonly honest: ConnectOptions;
-}
-
-/** How long an attempt may take before the demo gives up on it, in milliseconds. */
-export const LIMIT_MS = 5000;
-
-/** The handshakes that failed at the server: each is handed out once, in order. */
-export class Failures {
-  readonly #waiting: unknown[] = [];
-  #wake: () => void = () => {};
-
-  /** Takes one in. */
-  add(error: unknown): void {
-    this.#waiting.push(error);
-    this.#wake();
-  }
-
-  /** The next one; null where none comes. */
-  async next(): Promise<unknown> {
-    if (this.#waiting.length === 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const timer = setTimeout(resolve, LIMIT_MS);
-      await promise;
-      clearTimeout(timer);
-    }
-    return this.#waiting.shift() ?? null;
-  }
-}
-
 /** The error that a connection ends in before it is one; null where it is made, and closed again. */
-async function refusal(connecting: Promise<SecureConn>): Promise<unknown> {
+export async function refusal(connecting: Promise<SecureConn>): Promise<unknown> {
   try {
     await (await connecting).close();
     return null;
@@ -69,7 +31,7 @@ async function refusal(connecting: Promise<SecureConn>): Promise<unknown> {
 }
 
 /** Says whether `error` is of the kind named, `AuthenticationError unknown-target` for instance. */
-function expectError(what: string, error: unknown, kind: string): void {
+export function expectError(what: string, error: unknown, kind: string): void {
   const { name, reason, message } = (error ?? {}) as { name?: string; reason?: string; message?: string };
   const got = name === undefined ? "nothing was refused" : `${name} ${reason ?? ""}`.trim();
   expect(what, got === kind, name === undefined ? got : `${got}: ${message}`);
@@ -112,6 +74,28 @@ export async function ntlmOffered({ honest, relay, failures }: Stage): Promise<v
   );
 }
 
+/** A client that claims to be an account whose password it does not know. */
+export async function wrongPassword({ honest, failures }: Stage, account: NtlmAccount): Promise<void> {
+  await refusal(connect({ ...honest, credentials: { ...account, password: "a guess" } }));
+  expectError(
+    "A wrong password: the server refuses",
+    await failures.next(),
+    "AuthenticationError bad-credentials",
+  );
+}
+
+/** The honest client, but with the requirements that hold where none are named. */
+export async function defaultRequirements({ honest }: Stage): Promise<void> {
+  const error = await refusal(connect({ ...honest, requirements: undefined }));
+  const { name, rejected } = (error ?? {}) as Partial<ProviderNotFoundError>;
+  const reason = rejected?.find(({ provider }) => provider === "ntlm")?.reason;
+  expect(
+    "A client that did not give up mutual authentication does not connect",
+    name === "ProviderNotFoundError" && reason !== undefined,
+    name === undefined ? "nothing was refused" : `${name}: ntlm: ${reason}`,
+  );
+}
+
 /** What somebody on the network does to a record of an authenticated connection. */
 export async function tamperedRecords(stage: Stage): Promise<void> {
   await tampered(stage, "One bit of a record is flipped on the way", flipBit, "ProtocolError altered");
@@ -128,14 +112,6 @@ async function tampered(stage: Stage, what: string, tampering: Tampering, kind: 
   } finally {
     await Promise.all([client.close(), server.close()]);
   }
-}
-
-/** An honest connection through the relay. */
-export async function openConnection(
-  { honest, listener }: Stage,
-): Promise<{ client: SecureConn; server: SecureConn }> {
-  const [client, server] = await Promise.all([connect(honest), listener.accept()]);
-  return { client, server };
 }
 
 async function readToEnd(conn: SecureConn): Promise<null> {

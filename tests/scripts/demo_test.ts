@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { flipBit, Relay, replay } from "../../scripts/demo/relay.ts";
 import { wrap } from "../../scripts/demo/screen.ts";
 import { hexdump, longestPart } from "../../scripts/demo/wire.ts";
-import { run } from "../../scripts/process.ts";
+import { run, type RunResult } from "../../scripts/process.ts";
 import { freePort, realmUnavailable, startRealm } from "../../scripts/realm.ts";
 import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 
@@ -17,11 +17,10 @@ const skip = realmUnavailable();
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-function demo(...args: string[]) {
-  const env = { NO_COLOR: "1" };
+function demo(args: string[], env: Record<string, string> = {}) {
   return run(Deno.execPath(), ["run", "-A", "scripts/demo.ts", ...args], {
     cwd: root,
-    env,
+    env: { NO_COLOR: "1", ...env },
     timeoutMs: 60_000,
   });
 }
@@ -35,25 +34,77 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
-test("the demo ends well, fits a terminal of 80 columns, and leaves no KDC behind", async () => {
-  const { code, stdout, stderr } = await demo("--no-install");
+/** Every step ended as it should, in this order the refusals named, on 80 columns and without colour. */
+function assertWentWell({ code, stdout, stderr }: RunResult, refusals: string[]): void {
   assertEquals(code, 0, stdout + stderr);
+  assertEquals(stderr, "");
   assertStringIncludes(stdout, "All as it should be");
   assertEquals(stdout.match(/^ {3}(ok|NO)\b/gm)?.filter((mark) => mark.includes("NO")), []);
-  for (const refusal of ["unknown-target", "target-not-accepted", "mechanism", "altered", "replayed"]) {
-    assertStringIncludes(stdout, `Error ${refusal}:`);
-  }
+  assertEquals([...stdout.matchAll(/^ +\w+Error ([a-z-]+):/gm)].map(([, reason]) => reason), refusals);
   assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
   assert(!stdout.includes("\x1b"));
+}
+
+/** NTLM on TCP: who is known by proof, and that it is not chosen where nobody gave mutual authentication up. */
+function assertShowsNtlm(stdout: string): void {
+  for (
+    const line of [
+      "ok  The server has proof of the client, and the client is told it has none",
+      "ok  The server reads the very same",
+      "ok  The text is not there, nor a piece of it",
+      "ProviderNotFoundError: ntlm: it does not offer mutualAuthentication",
+    ]
+  ) assertStringIncludes(stdout, line);
+}
+
+/** The IPsec part: no step and no result in it can be taken for a real one. */
+function assertSaysSimulated(stdout: string): void {
+  const [, part] = /\n\d\. IPsec at the socket: simulated\n(.*?)\n\n/s.exec(stdout) ?? [];
+  assert(part !== undefined, "there is a part on IPsec");
+  const lines = part.split("\n");
+  const other = lines.filter((line) => !/^ +(ok {2})?simulated:? /.test(line));
+  assertEquals(other, ["   for real   on Windows, not yet run there: examples/secure_tcp_connect.ts"]);
+  assertEquals(lines.filter((line) => line.startsWith("   ok  ")).length, 4);
+  assertStringIncludes(part, "No real IPsec negotiation has been run");
+  for (const error of ["SecurityRequirementError", "TransportError"]) {
+    assertStringIncludes(part, `simulated: ${error}; 0 bytes encrypted, 0 in clear`);
+  }
+}
+
+test("the demo ends well, fits a terminal of 80 columns, and leaves no KDC behind", async () => {
+  const result = await demo(["--no-install"]);
+  const { stdout } = result;
+  const refusals = ["unknown-target", "target-not-accepted", "mechanism", "altered", "replayed"];
+  assertWentWell(result, [...refusals, "bad-credentials"]);
+  assertShowsNtlm(stdout.slice(stdout.indexOf("NTLM over TCP")));
+  assertSaysSimulated(stdout);
   const port = Number(/its KDC on 127\.0\.0\.1:(\d+)/.exec(stdout)?.[1]);
   assertEquals(await answers(port), false);
 }, { skip });
 
+test("without a KDC the demo shows NTLM whole, ends well, and says what to install for Kerberos", async () => {
+  const result = await demo(["--no-install"], { PATH: root });
+  const { stdout } = result;
+  assertWentWell(result, ["bad-credentials", "altered", "replayed"]);
+  assertShowsNtlm(stdout);
+  assertSaysSimulated(stdout);
+  assertStringIncludes(stdout, "chosen     ntlm");
+  assert(
+    /^ {3}ntlm +message +sandboxed +integrity, encryption\n +sha256 [0-9a-f]{64}\n +may call clock, random$/m
+      .test(stdout),
+  );
+  assert(/^ {3}peer +nobody +EXAMPLE\\alice$/m.test(stdout));
+  assert(/^ {3}000000 {2}[0-9a-f]{2} /m.test(stdout), "the wire is shown");
+  assertStringIncludes(stdout, "What was not shown: Kerberos");
+  assertStringIncludes(stdout.replace(/\s+/g, " "), "apt-get install krb5-kdc krb5-admin-server krb5-user");
+  assertStringIncludes(stdout, "All as it should be, without Kerberos");
+});
+
 test("the demo explains itself, and refuses what it does not know", async () => {
-  const help = await demo("--help");
+  const help = await demo(["--help"]);
   assertEquals(help.code, 0);
   assertStringIncludes(help.stdout, "Usage: deno task demo");
-  const wrong = await demo("--bogus");
+  const wrong = await demo(["--bogus"]);
   assertEquals(wrong.code, 1);
   assertStringIncludes(wrong.stdout, "There is no --bogus");
 });
