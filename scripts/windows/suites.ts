@@ -49,7 +49,11 @@ export const SUITES: readonly Suite[] = [
   { name: "fwpuclnt", files: ["tests/windows/fwpuclnt_windows_test.ts"], runtimes: ALL },
   { name: "user", files: ["tests/windows/current_user_test.ts"], runtimes: ALL, identity: "nobody" },
   { name: "portable", files: portableFiles(), runtimes: ALL },
-  { name: "winsock", files: ["tests/windows/winsock_test.ts"], runtimes: ALL },
+  {
+    name: "winsock",
+    files: ["tests/windows/winsock_load_test.ts", "tests/windows/winsock_test.ts"],
+    runtimes: ALL,
+  },
   {
     name: "authority",
     files: ["tests/windows/least_authority_test.ts"],
@@ -59,7 +63,11 @@ export const SUITES: readonly Suite[] = [
   { name: "planting", files: ["tests/windows/planting_test.ts"], runtimes: ALL, planted: true },
   {
     name: "fixture",
-    files: ["tests/windows/fwpuclnt_fixture_test.ts", "tests/windows/ipsec_test.ts"],
+    files: [
+      "tests/windows/fwpuclnt_fixture_test.ts",
+      "tests/windows/ipsec_log_test.ts",
+      "tests/windows/ipsec_test.ts",
+    ],
     runtimes: ALL,
     fixture: true,
   },

@@ -26,8 +26,8 @@ export function readLog(): Call[] {
 
 /** The hexadecimal digits of a text in UTF-16. */
 export function utf16Hex(text: string): string {
-  return Array.from(text, (letter) => {
-    const unit = letter.charCodeAt(0);
-    return (unit & 0xff).toString(16).padStart(2, "0") + (unit >> 8).toString(16).padStart(2, "0");
-  }).join("");
+  const units = new Uint8Array(2 * text.length);
+  const view = new DataView(units.buffer);
+  for (let index = 0; index < text.length; index++) view.setUint16(2 * index, text.charCodeAt(index), true);
+  return Array.from(units, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
