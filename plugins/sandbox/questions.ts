@@ -120,14 +120,7 @@ function encode(question: string, field: FieldDescription, value: unknown): Uint
   if (field.type === "text" ? typeof value !== "string" : !(value instanceof Uint8Array)) {
     throw new TypeError(label + (field.type === "text" ? "text" : "a Uint8Array"));
   }
-<<<<<<< HEAD
-  if (typeof value === "string" && !isEncodable(value)) {
-    throw new TypeError(`${label}text without half of a surrogate pair`);
-  }
   const bytes = typeof value === "string" ? ENCODER.encode(value) : Uint8Array.from(value as Uint8Array);
-=======
-  const bytes = typeof value === "string" ? ENCODER.encode(value) : (value as Uint8Array).slice();
->>>>>>> refs/heads/review2
   if (field.length === undefined || bytes.length === field.length) return bytes;
   bytes.fill(0);
   throw new TypeError(`${label}${field.length} bytes`);
