@@ -128,7 +128,8 @@ test("12,000 handshakes leave no native allocation behind", async () => {
   const { growth, live } = await measured("handshakes");
   console.log(`bytes more after each 2,000 handshakes: ${growth.join(", ")}`);
   assertEquals(live, {});
-  assert(Math.min(...growth) < 2000 * 8, `${growth}`);
+  // The least that malloc ever gives is 32 bytes.
+  assert(Math.min(...growth) < 2000 * 16, `${growth}`);
 }, { skip });
 
 test("One name left behind by each handshake would be seen", async () => {
