@@ -2,9 +2,6 @@
  * `deno task test:windows`: runs the Windows suites on deno.exe and node.exe. On Windows as it is; on Linux in a
  * Debian system of its own with Wine, built on the first run (root, about two minutes) and kept in the cache.
  *
- * Flags: `--suite=NAME`, `--runtime=deno|node22|node26`, `--rebuild` (the Debian system), `--show` (all
- * that the tests write), `--update-golden` (writes the layout oracle's answer to tests/golden).
- *
  * @module
  */
 
@@ -22,7 +19,7 @@ import { ensureRootFs } from "./windows/rootfs.ts";
 import { progress } from "./windows/progress.ts";
 import { stage, stageBundles } from "./windows/stage.ts";
 import { selectSuites, type Suite } from "./windows/suites.ts";
-import { RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
+import { REPOSITORY, RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -36,6 +33,19 @@ interface Flags {
   show: boolean;
 }
 
+const HELP = `Usage: deno task test:windows [--suite=NAME] [--runtime=deno|node22|node26] [--show] [--rebuild]
+                              [--update-golden]
+
+Runs the Windows suites on deno.exe and node.exe: on Windows as it is; on Linux, as root, in a Debian system of its
+own with Wine, built on the first run and kept in the cache. Leaves nothing running and nothing mounted.
+
+  --suite=NAME     only that suite; "oracle" is the comparison of ffi/raw with a Windows compiler
+  --runtime=NAME   only that runtime
+  --show           all that the tests write
+  --rebuild        builds the Debian system anew
+  --update-golden  writes the oracle's answer to tests/golden
+  --help           show this`;
+
 function parseFlags(args: readonly string[]): Flags {
   const flags: Flags = { rebuild: false, updateGolden: false, show: false };
   for (const arg of args) {
@@ -45,9 +55,7 @@ function parseFlags(args: readonly string[]): Flags {
     else if (arg === "--rebuild") flags.rebuild = true;
     else if (arg === "--show") flags.show = true;
     else if (arg === "--update-golden") flags.updateGolden = true;
-    else {throw new RangeError(
-        `${arg} is not known; use --suite, --runtime, --rebuild, --show, --update-golden`,
-      );}
+    else throw new RangeError(`${arg} is not known\n\n${HELP}`);
   }
   return flags;
 }
@@ -105,12 +113,7 @@ async function onWindows(suites: readonly Suite[], flags: Flags): Promise<Result
     const machine = await nativeMachine(staged);
     progress(machine.description);
     const results: Result[] = [];
-    // One Node serves here, whichever stands in the PATH.
-    const here = suites.map((suite) => ({
-      ...suite,
-      runtimes: suite.runtimes.filter((one) => one !== "node26"),
-    }));
-    await runSuites(machine, here, flags, (result) => {
+    await runSuites(machine, suitesHere(suites, flags), flags, (result) => {
       results.push(result);
       return Promise.resolve();
     });
@@ -120,6 +123,15 @@ async function onWindows(suites: readonly Suite[], flags: Flags): Promise<Result
   }
 }
 
+/** The suites a real Windows can serve. Node is the one of the PATH, so it runs once whatever its version. */
+function suitesHere(suites: readonly Suite[], { runtime }: Flags): Suite[] {
+  const here = suites.filter(({ fixture, planted }) => !fixture && !planted);
+  return here.map((suite) => ({
+    ...suite,
+    runtimes: suite.runtimes.filter((one) => one === runtime || (runtime === undefined && one !== "node26")),
+  }));
+}
+
 /** What the tests are told of this machine; see tests/windows/support/machine.ts. */
 async function wineFacts(rootfs: string): Promise<unknown> {
   const manifest = await Deno.readTextFile(`${rootfs}${RIG}/manifest.txt`);
@@ -127,6 +139,7 @@ async function wineFacts(rootfs: string): Promise<unknown> {
   return {
     wine,
     run: windowsPath(RUN),
+    repository: windowsPath(REPOSITORY),
     deno: windowsPath(`${RIG}/deno/deno.exe`),
     realm: { name: REALM, users: USERS, services: SERVICES },
     agentPort: AGENT_PORT,
@@ -134,6 +147,10 @@ async function wineFacts(rootfs: string): Promise<unknown> {
 }
 
 async function main(): Promise<number> {
+  if (Deno.args.includes("--help")) {
+    console.log(HELP);
+    return 0;
+  }
   const flags = parseFlags(Deno.args);
   const suites = selectSuites(flags);
   const stop = new AbortController();

@@ -60,11 +60,19 @@ export const SUITES: readonly Suite[] = [
     runtimes: ["deno"],
     grants: ["sspi"],
   },
+  {
+    name: "authority-ipsec",
+    files: ["tests/windows/least_ipsec_test.ts"],
+    runtimes: ["deno"],
+    grants: ["ipsec"],
+    fixture: true,
+  },
   { name: "planting", files: ["tests/windows/planting_test.ts"], runtimes: ALL, planted: true },
   {
     name: "fixture",
     files: [
       "tests/windows/fwpuclnt_fixture_test.ts",
+      "tests/windows/examples_test.ts",
       "tests/windows/ipsec_log_test.ts",
       "tests/windows/ipsec_test.ts",
     ],

@@ -9,6 +9,8 @@ export interface Machine {
   readonly wine: string | null;
   /** The rig's folder for this run, as Windows names it, with files both sides see. */
   readonly run: string | null;
+  /** The repository, as Windows names it; null outside of the rig. */
+  readonly repository: string | null;
   /** A deno.exe for probes in another process, or null outside of the rig. */
   readonly deno: string | null;
   /** The Kerberos realm whose tickets this process finds; null: none. */
@@ -25,4 +27,11 @@ export interface Machine {
 }
 
 /** This machine. */
-export const machine: Machine = { wine: null, run: null, deno: null, realm: null, agentPort: null };
+export const machine: Machine = {
+  wine: null,
+  run: null,
+  repository: null,
+  deno: null,
+  realm: null,
+  agentPort: null,
+};
