@@ -21,9 +21,8 @@ import {
   IPSEC_TRANSPORT_POLICY1,
 } from "../raw/wfp.ts";
 import { struct } from "../struct.ts";
-import type { Host } from "./host.ts";
+import type { Host, KnownPolicy } from "./host.ts";
 import type { KernelObject } from "./machine.ts";
-import type { KnownPolicy } from "./secure_sockets.ts";
 
 const ERROR = {
   ACCESS_DENIED: 5,

@@ -8,9 +8,8 @@ import type { SocketAddress } from "../socket_address.ts";
 import { isAny, parseIp, socketAddress } from "./address.ts";
 import type { Faults } from "./faults.ts";
 import { Machine } from "./machine.ts";
-import type { End, SocketSettings } from "./negotiation.ts";
-import type { KnownPolicy } from "./secure_sockets.ts";
-import type { SimulatedSocket } from "./socket.ts";
+import type { End, Outcome, SocketSettings } from "./negotiation.ts";
+import type { Pipe } from "./pipe.ts";
 
 /** What a simulated host is. */
 export interface HostOptions {
@@ -44,6 +43,62 @@ export interface SimulatedAccount {
   readonly groups?: readonly { readonly domain: string; readonly name: string; readonly sid: string }[];
 }
 
+/** A main- or quick-mode policy that settings may name by its key. */
+export interface KnownPolicy {
+  /** What it authenticates by. */
+  readonly authentication: "anonymous" | "kerberos";
+  /** Whether its extended mode lets the server act as the client's user. */
+  readonly impersonation: boolean;
+}
+
+/** A connection, as one of its ends has it. */
+export interface Connection {
+  /** What this end receives. */
+  readonly incoming: Pipe;
+  /** What this end sends. */
+  readonly outgoing: Pipe;
+  /** The peer's address. */
+  readonly peer: SocketAddress;
+  /** This end's address. */
+  readonly own: SocketAddress;
+  /** What IPsec came to. */
+  readonly security: Outcome;
+  /** The host at the other end. */
+  readonly peerHost: Host;
+}
+
+/** A datagram on its way. */
+export interface Datagram {
+  readonly data: Uint8Array;
+  readonly from: SocketAddress;
+}
+
+/** What a host and the network see of a socket. */
+export interface BoundSocket {
+  /** Where it lives. */
+  readonly host: Host;
+  /** Its IP version. */
+  readonly version: 4 | 6;
+  /** Its kind. */
+  readonly type: "stream" | "datagram";
+  /** Where it is bound. */
+  local: SocketAddress | null;
+  /** Whether it takes connections. */
+  readonly listening: boolean;
+  /** The connection it has. */
+  connection: Connection | null;
+  /** What it asked of IPsec. */
+  readonly settings: SocketSettings | null;
+  /** The names peers must prove; the key is the peer's address, empty for TCP. */
+  readonly targets: ReadonlyMap<string, string>;
+  /** What IPsec came to with a UDP peer. */
+  readonly peers: Map<string, { readonly security: Outcome; readonly host: Host }>;
+  /** Takes a connection, or keeps it until somebody does. */
+  arrive(connection: Connection): void;
+  /** Takes a datagram, or keeps it until somebody does. */
+  deliver(datagram: Datagram): void;
+}
+
 /** A host and its kernel. */
 export class Host {
   readonly name: string;
@@ -52,7 +107,7 @@ export class Host {
   readonly v4: Uint8Array;
   readonly v6: Uint8Array;
   /** Bound sockets, by kind, IP version and port. */
-  readonly bound = new Map<string, SimulatedSocket>();
+  readonly bound = new Map<string, BoundSocket>();
   /** IPsec policies by key. */
   readonly policies = new Map<string, KnownPolicy>();
   /** Main-mode associations by id, as this end sees them. */
@@ -102,7 +157,7 @@ export class Host {
   }
 
   /** Binds a socket; 0, or the error. */
-  bind(socket: SimulatedSocket, address: SocketAddress): number {
+  bind(socket: BoundSocket, address: SocketAddress): number {
     const WSAEADDRINUSE = 10048, WSAEADDRNOTAVAIL = 10049;
     const loopback = address.hostname === "127.0.0.1" || address.hostname === "::1";
     if (!isAny(address) && !loopback && !this.has(address)) return WSAEADDRNOTAVAIL;
@@ -115,7 +170,7 @@ export class Host {
     return 0;
   }
 
-  #freePort(socket: SimulatedSocket): number {
+  #freePort(socket: BoundSocket): number {
     do this.#nextPort = this.#nextPort >= 65535 ? 49152 : this.#nextPort + 1; while (
       this.bound.has(key(socket, this.#nextPort))
     );
@@ -123,13 +178,13 @@ export class Host {
   }
 
   /** Frees the port a socket was bound to. */
-  unbind(socket: SimulatedSocket): void {
+  unbind(socket: BoundSocket): void {
     const at = socket.local === null ? "" : key(socket, socket.local.port);
     if (this.bound.get(at) === socket) this.bound.delete(at);
   }
 
   /** Who is bound to a port. */
-  at(type: "stream" | "datagram", version: 4 | 6, port: number): SimulatedSocket | null {
+  at(type: "stream" | "datagram", version: 4 | 6, port: number): BoundSocket | null {
     return this.bound.get(key({ type, version }, port)) ?? null;
   }
 }

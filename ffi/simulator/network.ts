@@ -7,12 +7,11 @@
 import type { SocketAddress } from "../socket_address.ts";
 import { isLoopback, parseIp } from "./address.ts";
 import { type FaultOptions, Faults } from "./faults.ts";
-import { Host, type HostOptions } from "./host.ts";
+import { type BoundSocket, Host, type HostOptions } from "./host.ts";
 import { STATUS } from "./machine.ts";
 import { negotiate, type Outcome } from "./negotiation.ts";
 import { Pipe } from "./pipe.ts";
 import type { Request } from "./machine.ts";
-import type { SimulatedSocket } from "./socket.ts";
 
 /** What a simulated network is made of. */
 export interface NetworkOptions {
@@ -79,7 +78,7 @@ export class Network {
   }
 
   /** Connects a bound socket; the request completes when it is over. */
-  connect(client: SimulatedSocket, to: SocketAddress, request: Request): void {
+  connect(client: BoundSocket, to: SocketAddress, request: Request): void {
     const host = this.find(client.host, to);
     if (host === null) return request.complete(STATUS.HOST_UNREACHABLE, 0);
     const target = client.targets.get("") ?? null;
@@ -111,7 +110,7 @@ export class Network {
   }
 
   /** Sends a datagram; one that may not be sent, or that nobody waits for, is lost. */
-  send(socket: SimulatedSocket, data: Uint8Array, to: SocketAddress): void {
+  send(socket: BoundSocket, data: Uint8Array, to: SocketAddress): void {
     const host = this.find(socket.host, to);
     const receiver = host?.at("datagram", to.version, to.port);
     if (host === null || !receiver) return;

@@ -21,7 +21,7 @@ import {
 import { AF } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
 import { isAny } from "./address.ts";
-import type { Host } from "./host.ts";
+import type { Host, KnownPolicy } from "./host.ts";
 import type { Outcome, SocketSettings } from "./negotiation.ts";
 import type { Network } from "./network.ts";
 import { SimulatedSocket } from "./socket.ts";
@@ -39,14 +39,6 @@ const NO_GUID = "00000000-0000-0000-0000-000000000000";
 const KNOWN_FLAGS = 0x3;
 const KNOWN_IPSEC_FLAGS = 0xf;
 const STRINGS = SOCKET_SECURITY_SETTINGS_IPSEC.offsets.AllStrings;
-
-/** A main- or quick-mode policy that settings may name by its key. */
-export interface KnownPolicy {
-  /** What it authenticates by. */
-  readonly authentication: "anonymous" | "kerberos";
-  /** Whether its extended mode lets the server act as the client's user. */
-  readonly impersonation: boolean;
-}
 
 /** What the functions ask of the rest of the host. */
 export interface SecureSocketHooks {

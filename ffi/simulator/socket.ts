@@ -5,32 +5,9 @@
  */
 
 import type { SocketAddress } from "../socket_address.ts";
-import type { Host } from "./host.ts";
+import type { BoundSocket, Connection, Datagram, Host } from "./host.ts";
 import { type Associable, type KernelObject, type Port, Request, STATUS } from "./machine.ts";
 import type { Outcome, SocketSettings } from "./negotiation.ts";
-import type { Pipe } from "./pipe.ts";
-
-/** A connection, as one of its ends has it. */
-export interface Connection {
-  /** What this end receives. */
-  readonly incoming: Pipe;
-  /** What this end sends. */
-  readonly outgoing: Pipe;
-  /** The peer's address. */
-  readonly peer: SocketAddress;
-  /** This end's address. */
-  readonly own: SocketAddress;
-  /** What IPsec came to. */
-  readonly security: Outcome;
-  /** The host at the other end. */
-  readonly peerHost: Host;
-}
-
-/** A datagram on its way. */
-interface Datagram {
-  readonly data: Uint8Array;
-  readonly from: SocketAddress;
-}
 
 interface DatagramReader {
   readonly request: Request;
@@ -38,7 +15,7 @@ interface DatagramReader {
 }
 
 /** A socket of a host. */
-export class SimulatedSocket implements KernelObject, Associable {
+export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   port: Port | null = null;
   local: SocketAddress | null = null;
   listening = false;

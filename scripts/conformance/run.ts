@@ -14,6 +14,7 @@ import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
 import { CHECKS, type Subject } from "./checks.ts";
 import type { FuelUse } from "./peer.ts";
+import type { Outcome } from "./outcome.ts";
 import { checkSocketCodec } from "./socket.ts";
 
 /** What a module needs to be checked, besides its bytes. */
@@ -28,16 +29,6 @@ export interface Setup {
   readonly answers?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Limits other than the defaults. */
   readonly limits?: Limits;
-}
-
-/** How one check went. */
-export interface Outcome {
-  /** The check. */
-  readonly name: string;
-  /** How it went. */
-  readonly result: "ok" | "FAILED" | "skipped";
-  /** Why it failed or was skipped. */
-  readonly reason?: string;
 }
 
 /** All that was found. */

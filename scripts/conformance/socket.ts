@@ -16,7 +16,7 @@ import {
 } from "../../plugins/sandbox/messages.ts";
 import { Writer } from "../../plugins/sandbox/wire.ts";
 import type { FuelUse } from "./peer.ts";
-import type { Outcome } from "./run.ts";
+import type { Outcome } from "./outcome.ts";
 
 /** Runs the codec's operations, each twice: the second answer must be the first, for a codec keeps no state. */
 // deno-lint-ignore require-await -- the form of the other layer
