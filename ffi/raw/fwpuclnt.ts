@@ -11,7 +11,7 @@ import type { LibrarySpec } from "../abi.ts";
 import { type Struct, struct } from "../struct.ts";
 import { SOCKADDR_STORAGE } from "./ws2_32.ts";
 
-const OVERLAPPED = [["Overlapped", "usize"], ["CompletionRoutine", "usize"]] as const;
+const FWP_COMPLETION = [["Overlapped", "usize"], ["CompletionRoutine", "usize"]] as const;
 
 /** The six secure socket functions (whose error is `WSAGetLastError`), and WFP (whose result is the error). */
 export const FWPUCLNT = {
@@ -24,7 +24,7 @@ export const FWPUCLNT = {
         ["Socket", "usize"],
         ["SecuritySettings", "buf"],
         ["SecuritySettingsLen", "u32"],
-        ...OVERLAPPED,
+        ...FWP_COMPLETION,
       ],
       result: "i32",
     },
@@ -35,16 +35,21 @@ export const FWPUCLNT = {
         ["SecurityQueryTemplateLen", "u32"],
         ["SecurityQueryInfo", "buf"],
         ["SecurityQueryInfoLen", "buf"],
-        ...OVERLAPPED,
+        ...FWP_COMPLETION,
       ],
       result: "i32",
     },
     WSASetSocketPeerTargetName: {
-      params: [["Socket", "usize"], ["PeerTargetName", "buf"], ["PeerTargetNameLen", "u32"], ...OVERLAPPED],
+      params: [
+        ["Socket", "usize"],
+        ["PeerTargetName", "buf"],
+        ["PeerTargetNameLen", "u32"],
+        ...FWP_COMPLETION,
+      ],
       result: "i32",
     },
     WSADeleteSocketPeerTargetName: {
-      params: [["Socket", "usize"], ["PeerAddr", "buf"], ["PeerAddrLen", "u32"], ...OVERLAPPED],
+      params: [["Socket", "usize"], ["PeerAddr", "buf"], ["PeerAddrLen", "u32"], ...FWP_COMPLETION],
       result: "i32",
     },
     /** Only for blocking, non-overlapped sockets, and only for the calling thread: the library has neither. */

@@ -25,7 +25,7 @@ const RECEIVE = [
   ["lpNumberOfBytesRecvd", "usize"],
   ["lpFlags", "usize"],
 ] as const;
-const OVERLAPPED = [["lpOverlapped", "usize"], ["lpCompletionRoutine", "usize"]] as const;
+const WSA_COMPLETION = [["lpOverlapped", "usize"], ["lpCompletionRoutine", "usize"]] as const;
 
 /** Winsock. */
 export const WS2_32 = {
@@ -49,11 +49,11 @@ export const WS2_32 = {
     },
     bind: { params: [["s", "usize"], ["name", "buf"], ["namelen", "i32"]], result: "i32" },
     listen: { params: [["s", "usize"], ["backlog", "i32"]], result: "i32" },
-    WSASend: { params: [...SEND, ...OVERLAPPED], result: "i32" },
-    WSARecv: { params: [...RECEIVE, ...OVERLAPPED], result: "i32" },
-    WSASendTo: { params: [...SEND, ["lpTo", "usize"], ["iTolen", "i32"], ...OVERLAPPED], result: "i32" },
+    WSASend: { params: [...SEND, ...WSA_COMPLETION], result: "i32" },
+    WSARecv: { params: [...RECEIVE, ...WSA_COMPLETION], result: "i32" },
+    WSASendTo: { params: [...SEND, ["lpTo", "usize"], ["iTolen", "i32"], ...WSA_COMPLETION], result: "i32" },
     WSARecvFrom: {
-      params: [...RECEIVE, ["lpFrom", "usize"], ["lpFromlen", "usize"], ...OVERLAPPED],
+      params: [...RECEIVE, ["lpFrom", "usize"], ["lpFromlen", "usize"], ...WSA_COMPLETION],
       result: "i32",
     },
     shutdown: { params: [["s", "usize"], ["how", "i32"]], result: "i32" },
@@ -77,7 +77,7 @@ export const WS2_32 = {
         ["lpvOutBuffer", "buf"],
         ["cbOutBuffer", "u32"],
         ["lpcbBytesReturned", "buf"],
-        ...OVERLAPPED,
+        ...WSA_COMPLETION,
       ],
       result: "i32",
     },
@@ -91,7 +91,7 @@ export const WS2_32 = {
         ["hints", "buf"],
         ["ppResult", "buf"],
         ["timeout", "buf"],
-        ...OVERLAPPED,
+        ...WSA_COMPLETION,
         ["lpHandle", "buf"],
       ],
       result: "i32",
