@@ -33,6 +33,8 @@ are medians over the rounds, and the medians of the ratios that each round gave.
 
 Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.`;
 
+/** The least that the first round lasts, so that a compiler has seen enough. */
+const WARM_UP_MS = 1000;
 const RESULTS = new URL("RESULTS.md", import.meta.url);
 
 const NOTES = `
@@ -105,7 +107,7 @@ async function measure({ requests }: Measure, peers: readonly Peer[], options: O
     for (const peer of peers) {
       const request = requests[peer.name];
       if (request === undefined) continue;
-      const answer = await peer.measure(request, options.ms);
+      const answer = await peer.measure(request, round < 0 ? Math.max(options.ms, WARM_UP_MS) : options.ms);
       if (round >= 0) (rounds[peer.name] ??= []).push(answer);
     }
   }

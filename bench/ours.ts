@@ -1,5 +1,6 @@
 /**
- * The library as a peer of the bench, on Deno and on Node: the same measures as `gss_bench.c`, and streams.
+ * The library as a peer of the bench, on Deno from its sources and on Node as it is installed: the measures of
+ * `gss_bench.c`, and streams.
  *
  * @module
  */
@@ -16,8 +17,8 @@ import {
   negotiate,
   openSystem,
   type SecureConn,
-} from "../mod.ts";
-import { resolveRequirements } from "../plugins/mod.ts";
+} from "@winsock/secure-sockets";
+import { resolveRequirements } from "@winsock/secure-sockets/plugins";
 import { rate, serve, used } from "./peer.ts";
 
 const TARGET = "HTTP/localhost";

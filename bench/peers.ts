@@ -5,10 +5,11 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
+import { buildNpm } from "../scripts/build_npm.ts";
 import { cached, once } from "../scripts/cache.ts";
 import { ensureNode } from "../scripts/node.ts";
 import { findProgram, mustRun, run } from "../scripts/process.ts";
@@ -25,7 +26,6 @@ export const BUILD_PACKAGES: readonly string[] = [
   "util-linux",
 ];
 const NODE = 22;
-const KOFFI = "koffi@3.3.4";
 const NPM_KERBEROS = "kerberos@7.0.0";
 const HERE = new URL("./", import.meta.url).pathname;
 
@@ -47,13 +47,13 @@ export interface Absent {
   readonly reason: string;
 }
 
-/** Compiles and fetches the peers; the C program goes to `folder`. */
+/** Compiles, packs and fetches the peers; what is made of this repository goes to `folder`. */
 export function buildPeers(folder: string): Promise<(Program | Absent)[]> {
   const builds: [PeerName, () => Promise<Omit<Program, "name">>][] = [
     ["C", () => buildC(folder)],
     // deno-lint-ignore require-await -- as the others
     ["Deno", async () => ({ command: [Deno.execPath(), "run", "-A", join(HERE, "ours.ts")] })],
-    ["Node", () => onNode("ours.ts", KOFFI)],
+    ["Node", () => buildForNode(join(folder, "node"))],
     ["npm", buildNpmKerberos],
   ];
   return Promise.all(builds.map(([name, build]) =>
@@ -71,19 +71,25 @@ async function buildC(folder: string): Promise<Omit<Program, "name">> {
   return { command: [program] };
 }
 
-async function onNode(file: string, spec: string): Promise<Omit<Program, "name">> {
-  const folder = await installed(spec);
-  return {
-    command: [await ensureNode(NODE), "--disable-warning=ExperimentalWarning", join(HERE, file)],
-    env: { NODE_PATH: join(folder, "node_modules") },
-  };
+/** The library on Node is the npm package, installed: Node could not even read the sources. */
+async function buildForNode(folder: string): Promise<Omit<Program, "name">> {
+  const tarball = await buildNpm();
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
+  await mustRun("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], { cwd: folder });
+  for (const file of ["ours.ts", "peer.ts"]) copyFileSync(join(HERE, file), join(folder, file));
+  return onNode(join(folder, "ours.ts"));
+}
+
+async function onNode(file: string): Promise<Omit<Program, "name">> {
+  return { command: [await ensureNode(NODE), "--disable-warning=ExperimentalWarning", file] };
 }
 
 async function buildNpmKerberos(): Promise<Omit<Program, "name">> {
-  const program = await onNode("npm_kerberos.ts", NPM_KERBEROS);
-  const addon = join(program.env!.NODE_PATH, "kerberos/build/Release/kerberos.node");
+  const modules = join(await installed(NPM_KERBEROS), "node_modules");
+  const addon = join(modules, "kerberos/build/Release/kerberos.node");
   if (!existsSync(addon)) throw new Error(`npm did not build ${addon}`);
-  return program;
+  return { ...await onNode(join(HERE, "npm_kerberos.ts")), env: { NODE_PATH: modules } };
 }
 
 /** The folder an npm package is installed in, built from its sources where it has any to build. */
@@ -158,7 +164,6 @@ export async function versions(): Promise<string[]> {
     await first("gcc", ["--version"]),
     `Deno ${Deno.version.deno}`,
     `Node ${(await ensureNode(NODE).then((node) => first(node, ["--version"]), () => "")).slice(1)}`,
-    KOFFI.replace("@", " "),
     `npm ${NPM_KERBEROS.replace("@", " ")}`,
   ];
 }
