@@ -1,45 +1,33 @@
 /**
- * The tests outside of `tests/windows` that say nothing of one operating system, and so run on Windows too.
+ * Tests outside of `tests/windows` that say something of Windows too: of its sockets, its timers, its runtimes.
  *
  * @module
  */
 
 const TESTS = new URL("../../tests/", import.meta.url);
-const FOLDERS = ["ffi", "hostile", "plugins", "sockets"];
 
-/** Tests that need a Unix: a compiler, a shell, its folders. */
-const OF_UNIX: readonly string[] = [
-  "tests/ffi/backends_test.ts",
-  "tests/ffi/layout_test.ts",
-  "tests/ffi/machine_policy_test.ts",
-  "tests/ffi/memory_test.ts",
-  "tests/ffi/system_test.ts",
-];
-/** Tests that compile WebAssembly with packages the rig has not; the module they end with is the same everywhere. */
-const COMPILING: readonly string[] = [
-  "tests/hostile/containment_test.ts",
-  "tests/hostile/hostile_test.ts",
-  "tests/plugins/ntlm/build_test.ts",
-  "tests/plugins/ntlm/parsers_test.ts",
-  "tests/plugins/ntlm/records_test.ts",
-  "tests/plugins/ntlm/text_test.ts",
-  "tests/plugins/ntlm/vectors_test.ts",
-];
-
-/** Tests whose peers must answer within a tenth of a second, which Wine on a busy machine does not. */
+/** Tests in `tests/sockets` whose peers must answer within a tenth of a second, as Wine on a busy machine does not. */
 const QUICK: readonly string[] = ["tests/sockets/connect_listen_test.ts"];
 
-const LEFT_OUT: readonly string[] = [...OF_UNIX, ...COMPILING, ...QUICK];
-
-/** The files, relative to the repository's root. */
+/** The files, relative to the repository's root. Tests that compile or that need a Unix are not among them. */
 export function portableFiles(): string[] {
-  const files = ["tests/spn_test.ts", ...FOLDERS.flatMap((folder) => testsIn(`tests/${folder}`))];
-  return files.filter((file) => !LEFT_OUT.includes(file)).sort();
+  return [
+    "tests/ffi/permissions_test.ts",
+    "tests/ffi/simulated_sockets_test.ts",
+    "tests/ffi/sspi_records_test.ts",
+    "tests/ffi/struct_test.ts",
+    "tests/ffi/threaded_buffers_test.ts",
+    "tests/ffi/transport_test.ts",
+    "tests/plugins/ntlm/exchange_test.ts",
+    "tests/plugins/ntlm/provider_test.ts",
+    "tests/plugins/policy_test.ts",
+    "tests/plugins/registry_test.ts",
+    ...testsOf("tests/sockets").filter((file) => !QUICK.includes(file)),
+    "tests/spn_test.ts",
+  ];
 }
 
-function testsIn(folder: string): string[] {
-  return [...Deno.readDirSync(new URL(`../${folder}/`, TESTS))].flatMap(({ name, isDirectory }) => {
-    const path = `${folder}/${name}`;
-    return isDirectory ? testsIn(path) : name.endsWith("_test.ts") ? [path] : [];
-  });
+function testsOf(folder: string): string[] {
+  const names = [...Deno.readDirSync(new URL(`../${folder}/`, TESTS))].map(({ name }) => name);
+  return names.filter((name) => name.endsWith("_test.ts")).sort().map((name) => `${folder}/${name}`);
 }

@@ -6,12 +6,15 @@
  * - EncryptMessage puts the front of a Kerberos record into the DATA buffer and its rest into the TOKEN buffer;
  *   Windows puts the token in front.
  * - DecryptMessage knows no SECBUFFER_STREAM; it wants DATA and TOKEN, in Wine's own order.
+ * - DecryptMessage of NTLM leaves the quality of protection unwritten; there every record is encrypted.
+ * - InitializeSecurityContextW of NTLM reports no flags on its last leg, though its context has all it was asked for.
  * - Credentials are read as SEC_WINNT_AUTH_IDENTITY_W, whatever their version, and package lists are unknown.
  */
 
 import type { Backend, Library, LibrarySpec } from "../../../ffi/abi.ts";
 import { type Memory, memoryOf, pinned } from "../../../ffi/memory.ts";
 import {
+  ISC,
   SEC_WINNT_AUTH_IDENTITY_EXW,
   SEC_WINNT_AUTH_IDENTITY_VERSION,
   SECBUFFER,
@@ -74,7 +77,11 @@ export function wineBackend(inner: Backend): Backend {
       return {
         path,
         call: { ...secur32.call, ...recordCalls(secur32, memory) },
-        threaded: { ...secur32.threaded, AcquireCredentialsHandleW: acquire(secur32, memory) },
+        threaded: {
+          ...secur32.threaded,
+          AcquireCredentialsHandleW: acquire(secur32, memory),
+          InitializeSecurityContextW: initialize(secur32),
+        },
         close() {
           secur32.close();
           ucrtbase.close();
@@ -122,8 +129,20 @@ function recordCalls({ call }: Secur32, memory: Memory): Partial<Secur32["call"]
       const tokenAt = isKerberos ? address + BigInt(size) : address;
       parts.write(stream.index, SECBUFFER.TOKEN, length - size, tokenAt);
       parts.write(plain.index, SECBUFFER.DATA, size, dataAt);
+      if (!isKerberos) new DataView(qop!.buffer, qop!.byteOffset).setUint32(0, 0, true);
       return call.DecryptMessage(context, desc, sequence, qop);
     },
+  };
+}
+
+function initialize({ threaded }: Secur32): Secur32["threaded"]["InitializeSecurityContextW"] {
+  return async (...args) => {
+    const status = await threaded.InitializeSecurityContextW(...args);
+    const [asked, reported] = [args[3], args[10]!];
+    const view = new DataView(reported.buffer, reported.byteOffset);
+    // Kerberos always reports some.
+    if (status === 0 && view.getUint32(0, true) === 0) view.setUint32(0, asked & ~ISC.MUTUAL_AUTH, true);
+    return status;
   };
 }
 
