@@ -17,8 +17,11 @@ const ADVICE: { readonly [codeName: string]: string } = {
   EMFILE: "This process has too many open files: raise the limit, or close what is not needed.",
 };
 
-/** Deno's words for a name that does not resolve, for which it gives no code; not those for a silent name server. */
-const UNKNOWN_NAME = /^failed to lookup address information(?!.*temporary)/i;
+/**
+ * Deno's words for a name that does not resolve, for which it gives no code; not those for a silent name server. On
+ * Windows the words are the system's, in its language, the number is WSAHOST_NOT_FOUND, and the code ENOENT.
+ */
+const UNKNOWN_NAME = /^failed to lookup address information(?!.*temporary)|\(os error 11001\)/i;
 
 /**
  * Translates what a runtime threw.
@@ -32,10 +35,10 @@ export function socketFailure(cause: unknown, what: string, address: string): Er
     const flag = name === "NotCapable" ? `--allow-net=${address}` : "--allow-net";
     return new PermissionError("sockets", flag, `Cannot ${what}: run again with ${flag}`, { cause });
   }
-  const codeName = typeof code === "string"
-    ? code
-    : UNKNOWN_NAME.test(message)
+  const codeName = UNKNOWN_NAME.test(message)
     ? "ENOTFOUND"
+    : typeof code === "string"
+    ? code
     : name || "unknown";
   const detail = message.trim() || codeName;
   const advice = ADVICE[codeName];

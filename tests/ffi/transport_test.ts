@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
 import { TransportError } from "../../errors.ts";
+import { socketFailure } from "../../ffi/transport/failure.ts";
 import { connectTcp, listenTcp, type TcpTransport } from "../../ffi/transport/mod.ts";
 
 async function pair(): Promise<{ client: TcpTransport; server: TcpTransport; close(): void }> {
@@ -123,6 +124,19 @@ test("A name that does not resolve is a TransportError with the same code name e
     "Check the spelling",
   );
   assertEquals(error.codeName, "ENOTFOUND");
+});
+
+test("Only a name that does not exist has that code: not a silent name server, nor a missing file", () => {
+  const of = (message: string, code?: string) => {
+    const cause = Object.assign(new Error(message), { code });
+    return (socketFailure(cause, "connect", "example.test:1") as TransportError).codeName;
+  };
+  assertEquals(of("failed to lookup address information: Name or service not known"), "ENOTFOUND");
+  assertEquals(of("Der angegebene Host ist unbekannt. (os error 11001)", "ENOENT"), "ENOTFOUND");
+  assertEquals(of("getaddrinfo ENOTFOUND example.test", "ENOTFOUND"), "ENOTFOUND");
+  assertEquals(of("failed to lookup address information: Temporary failure in name resolution"), "Error");
+  assertEquals(of("This is usually a temporary error. (os error 11002)"), "Error");
+  assertEquals(of("No such file or directory (os error 2)", "ENOENT"), "ENOENT");
 });
 
 test("An aborted connect rethrows the signal's reason unchanged", async () => {
