@@ -81,7 +81,11 @@ async function lower(packed: string): Promise<void> {
   // Everything else that deno pack collects is sources that no entry point reaches.
   for (const file of files.filter((file) => file.endsWith(".d.ts"))) {
     await Deno.mkdir(`${OUT}/${file}`.replace(/\/[^/]*$/, ""), { recursive: true });
-    await Deno.copyFile(`${packed}/${file}`, `${OUT}/${file}`);
+    // Without an `export {}` every declaration of a .d.ts is exported, the ones its module keeps to itself too.
+    await Deno.writeTextFile(
+      `${OUT}/${file}`,
+      `${await Deno.readTextFile(`${packed}/${file}`)}\nexport {};\n`,
+    );
   }
 }
 
