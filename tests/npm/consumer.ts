@@ -59,7 +59,7 @@ export async function makeConsumer(
       tarball(),
       ...packages,
     ],
-    { cwd: project, env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` } },
+    { cwd: project, timeoutMs: 300_000, env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` } },
   );
   const called = await Deno.readTextFile(calls).catch(() => "");
   return {

@@ -58,6 +58,7 @@ async function compile(consumer: Consumer, tsc: string, options: Record<string, 
   await consumer.write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["program.ts"] }));
   const { stdout, stderr } = await run("node", [`node_modules/${tsc}/bin/tsc`, "--pretty", "false"], {
     cwd: consumer.folder,
+    timeoutMs: 300_000,
   });
   return stdout + stderr;
 }
