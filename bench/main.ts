@@ -8,6 +8,7 @@ import { cpus, loadavg, release } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { ensurePackages } from "../scripts/install.ts";
+import { mustRun } from "../scripts/process.ts";
 import { realmUnavailable, startRealm } from "../scripts/realm.ts";
 import { type Measure, MEASURES } from "./measures.ts";
 import { BUILD_PACKAGES, buildPeers, Peer, versions } from "./peers.ts";
@@ -48,7 +49,7 @@ with one processor for each peer and nothing to wait for, that is what a clock o
 quiet (--wall).
 
 The library keeps the target's name in Kerberos' own form, and krb5.conf parsed, from one handshake to the next. The
-line "C keeping names and krb5.conf" compares it with a C program that does the same.
+lines "C keeping as much" compare it with a C program that does the same.
 `;
 
 interface Options {
@@ -141,6 +142,7 @@ async function save(rows: readonly Row[], { rounds, ms, core, clock }: Options, 
     NOTES,
   ];
   await Deno.writeTextFile(RESULTS, text.join("\n"));
+  await mustRun(Deno.execPath(), ["fmt", "--quiet", RESULTS.pathname]);
   console.log(`\nWritten to ${RESULTS.pathname}`);
 }
 

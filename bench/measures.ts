@@ -38,31 +38,31 @@ function ours(request: string): { Deno: string; Node: string } {
   return { Deno: request, Node: request };
 }
 
-function handshake(mechanism: "kerberos" | "negotiate", title: string): Measure[] {
+function handshake(mechanism: "kerberos" | "negotiate", name: string): Measure[] {
   const request = `handshake ${mechanism} file`;
   const anew = `handshake-new ${mechanism} file`;
   const memory = `handshake ${mechanism} memory`;
   return [
     {
       name: `handshake-${mechanism}`,
-      titles: [`${title}, /s`],
+      titles: [`${name} handshakes, /s`],
       requests: { C: request, ...ours(request), npm: anew },
       targets: HANDSHAKES,
     },
     {
       name: `handshake-${mechanism}-memory`,
-      titles: ["  tickets in memory, /s"],
+      titles: [`${name}, tickets in memory, /s`],
       requests: { C: memory, ...ours(memory) },
       targets: HANDSHAKES.slice(0, 1),
     },
     {
       name: `handshake-${mechanism}-new`,
-      titles: ["  credentials anew each time, /s"],
+      titles: [`${name}, credentials anew, /s`],
       requests: { C: anew, ...ours(anew), npm: anew },
     },
     {
       name: `handshake-${mechanism}-kept`,
-      titles: ["  C keeping names and krb5.conf, /s"],
+      titles: [`${name}, C keeping as much, /s`],
       requests: { C: `handshake-kept ${mechanism} file`, ...ours(request) },
     },
   ];
@@ -79,7 +79,7 @@ function seal(size: number, text: string, least: number): Measure[] {
     },
     {
       name: `seal-${text.replace(" ", "").toLowerCase()}-copy`,
-      titles: ["  C with gss_wrap, MiB/s", "  C with gss_unwrap, MiB/s"],
+      titles: [`Seal ${text}, C by gss_wrap, MiB/s`, `Open ${text}, C by gss_unwrap, MiB/s`],
       requests: { C: `seal-copy kerberos ${size}`, ...ours(request) },
     },
   ];
@@ -96,8 +96,8 @@ function stream(size: number, text: string, targets?: readonly Target[]): Measur
 
 /** Everything, in the order of the table. */
 export const MEASURES: readonly Measure[] = [
-  ...handshake("kerberos", "Kerberos handshakes"),
-  ...handshake("negotiate", "Negotiate handshakes"),
+  ...handshake("kerberos", "Kerberos"),
+  ...handshake("negotiate", "Negotiate"),
   ...seal(1024, "1 KiB", 0.9),
   ...seal(65536, "64 KiB", 0.95),
   stream(61440, "60 KiB", [{ of: "Deno", over: "C", least: 0.7 }]),
