@@ -11,6 +11,7 @@ import { SECBUFFER, SecBuffer, SecBufferDesc, SECUR32 } from "../../ffi/raw/secu
 
 /** The token of a Kerberos record (RFC 4121, AES with SHA-1), as Wine splits it. */
 const TOKEN = 60;
+const { BufferType: TYPE, pvBuffer: ADDRESS } = SecBuffer.offsets;
 
 /** A backend whose secur32.dll takes streams; every other library is `inner`'s. */
 export function wineStreams(inner: Backend): Backend {
@@ -46,9 +47,13 @@ export function takePadding(desc: Uint8Array): void {
 /** Turns STREAM and an empty DATA into TOKEN and DATA. The library keeps the buffers right behind their description. */
 export function splitStream(desc: Uint8Array): void {
   const view = new DataView(desc.buffer, desc.byteOffset, desc.length);
-  const { cbBuffer, BufferType, pvBuffer } = SecBuffer.read(view, place(0));
-  if (BufferType !== SECBUFFER.STREAM || cbBuffer < TOKEN) return;
-  SecBuffer.write(view, { cbBuffer: TOKEN, BufferType: SECBUFFER.TOKEN, pvBuffer }, place(0));
-  const data = { cbBuffer: cbBuffer - TOKEN, BufferType: SECBUFFER.DATA, pvBuffer: pvBuffer + BigInt(TOKEN) };
-  SecBuffer.write(view, data, place(1));
+  const [first, second] = [place(0), place(1)];
+  const length = view.getUint32(first, true);
+  if (view.getUint32(first + TYPE, true) !== SECBUFFER.STREAM || length < TOKEN) return;
+  const start = view.getBigUint64(first + ADDRESS, true);
+  view.setUint32(first, TOKEN, true);
+  view.setUint32(first + TYPE, SECBUFFER.TOKEN, true);
+  view.setUint32(second, length - TOKEN, true);
+  view.setUint32(second + TYPE, SECBUFFER.DATA, true);
+  view.setBigUint64(second + ADDRESS, start + BigInt(TOKEN), true);
 }
