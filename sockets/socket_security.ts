@@ -13,6 +13,7 @@ import { readAssociation } from "../ffi/security_association.ts";
 import type { NativeSystem } from "../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../ffi/token.ts";
 import type { JsonValue, SecurityInfo, SocketAnswer, SocketCodec } from "../plugins/provider.ts";
+import { associationDetails, unprotectedBy } from "./association_details.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import { type Chosen, originOf } from "./establish.ts";
 import { runAsClient } from "./impersonation.ts";
@@ -83,22 +84,19 @@ export class SocketSecurity implements ConnectionSecurity {
     const { provider, simulated, machinePolicy } = originOf(this.#chosen);
     const read = secured ? readAssociation(this.#filtering, answer) : null;
     const association = typeof read === "string" ? null : read;
+    const hole = unprotectedBy(read);
     const details: { readonly [key: string]: JsonValue } = Object.freeze({
       machinePolicy,
-      association: association === null ? read ?? "none" : {
-        authentication: association.authentication,
-        mainModeCipher: association.cipher,
-        mainModeIntegrity: association.integrity,
-        lifetimeSeconds: association.lifetimeSeconds,
-      },
+      association: associationDetails(read),
+      ...(hole === null ? {} : { unprotectedBy: hole }),
       ...(answer.mainModeSa === 0n ? {} : { mainModeSa: String(answer.mainModeSa) }),
       ...(answer.quickModeSa === 0n ? {} : { quickModeSa: String(answer.quickModeSa) }),
       ...(answer.negotiationError === 0 ? {} : { negotiationError: answer.negotiationError }),
     } as { [key: string]: JsonValue });
     return Object.freeze({
       provider,
-      secured,
-      encrypted: secured && encrypted,
+      secured: secured && hole === null,
+      encrypted: secured && encrypted && hole === null,
       // The query tells of packets, not of people: only the association's credentials prove an identity.
       mutual: association === null ? "unknown" : association.mutual,
       peer: association?.mutual ? association.peer : "",
@@ -119,6 +117,14 @@ export class SocketSecurity implements ConnectionSecurity {
       );
     };
     if (!info.secured && (requirements.integrity || !allowInsecure)) {
+      const { unprotectedBy: hole } = info.details;
+      if (typeof hole === "string") {
+        refuse(
+          "integrity",
+          hole,
+          "Use a quick-mode policy that proposes ESP or AH with integrity on every packet.",
+        );
+      }
       refuse("integrity", "none", `Give both computers credentials, and have both ends use "${name}".`);
     }
     if (requirements.confidentiality && !info.encrypted) {

@@ -6,6 +6,7 @@
 
 import type { SocketAddress } from "../socket_address.ts";
 import { isLoopback, parseIp } from "./address.ts";
+import { Associations } from "./association.ts";
 import { type FaultOptions, Faults } from "./faults.ts";
 import { type BoundSocket, Host, type HostOptions } from "./host.ts";
 import { STATUS } from "./machine.ts";
@@ -37,6 +38,8 @@ export interface Traffic {
 export class Network {
   readonly options: NetworkOptions;
   readonly traffic: Traffic = { clear: 0, secured: 0, encrypted: 0 };
+  /** What IPsec has agreed on between hosts. */
+  readonly associations = new Associations();
   readonly #hosts = new Map<string, Host>();
 
   constructor(options: NetworkOptions) {

@@ -88,6 +88,7 @@ function readSettings(
   const keys = [ipsec.AuthipMMPolicyKey, ipsec.AuthipQMPolicyKey].filter((key) => key !== NO_GUID);
   const policies = keys.map(hooks.policy);
   if (policies.includes(null)) return WSA.EINVAL;
+  const proposals = policies.map((policy) => policy!.proposals).find((each) => each !== undefined);
   return {
     flags: SecurityFlags,
     ipsecFlags: ipsec.IpsecFlags,
@@ -95,6 +96,7 @@ function readSettings(
       ? "kerberos"
       : "anonymous",
     impersonation: policies.some((policy) => policy!.impersonation),
+    ...(proposals ? { proposals } : {}),
   };
 }
 
@@ -186,11 +188,12 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
       PeerMachineAccessTokenHandle: computer,
     });
     if (!asked.extended) return;
+    const association = secured && peer ? network.associations.between(host, peer, secured) : null;
     SOCKET_SECURITY_QUERY_INFO_IPSEC2.write(viewOf(info), {
-      MmSaId: secured && peer ? host.association(peer, secured.mutual) : 0n,
-      QmSaId: secured ? 1n : 0n,
+      MmSaId: association?.mainModeSa ?? 0n,
+      QmSaId: BigInt(association?.quickModeSa ?? 0),
       NegotiationWinerr: security.kind === "failed" ? security.winerr : 0,
-      SaLookupContext: NO_GUID,
+      SaLookupContext: association?.lookupContext ?? NO_GUID,
     });
   };
   return {

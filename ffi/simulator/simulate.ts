@@ -118,7 +118,7 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
       call: {
-        ...filteringCalls(host),
+        ...filteringCalls(host, network.associations),
         ...secureSocketCalls(network, host, {
           policy: (key) => host.policies.get(key) ?? null,
           token: (peer, kind, access) =>
