@@ -22,6 +22,11 @@ export interface NetworkOptions {
   readonly faults?: FaultOptions;
   /** What WSAQuerySocketSecurity answers where it has no room: two pages of the documentation disagree. */
   readonly sizeProbe?: "WSAEFAULT" | "WSAEMSGSIZE";
+  /**
+   * What WSAQuerySocketSecurity does once the system has aborted a connection because its association changed: no page
+   * tells. Default `"answers"`, with the identifiers of the new association.
+   */
+  readonly abortedQuery?: "answers" | "WSAECONNRESET";
 }
 
 /** Bytes that went over the network, by what protected them. */

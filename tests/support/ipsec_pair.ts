@@ -2,7 +2,12 @@
 
 import { assertEquals } from "@std/assert";
 import type { NativeSystem } from "../../ffi/system.ts";
-import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
+import {
+  type HostOptions,
+  type NetworkOptions,
+  simulate,
+  type SimulatedNetwork,
+} from "../../ffi/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import type { Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
@@ -22,6 +27,8 @@ export interface PairTerms {
   readonly ipsec?: IpsecOptions;
   /** Options of the server's provider, instead. */
   readonly serverIpsec?: IpsecOptions;
+  /** What a query answers once the system has aborted its connection. */
+  readonly abortedQuery?: NetworkOptions["abortedQuery"];
   /** Further options of the client. */
   readonly client?: Partial<ConnectOptions>;
   /** Prepares each end's system; gives further options of that end's provider, and what is to be closed in the end. */
@@ -37,8 +44,8 @@ export interface Pair {
 
 /** Connects two ends and hands them to `fn`; then nothing may be left of them, on any of the hosts. */
 export async function withPair(terms: PairTerms, fn: (pair: Pair) => Promise<void> | void): Promise<void> {
-  const { hosts, requirements } = terms;
-  const network = simulate({ hosts });
+  const { hosts, requirements, abortedQuery } = terms;
+  const network = simulate({ hosts, abortedQuery });
   const systems = ["client", "server"].map((name) => network.host(name) as NativeSystem);
   const given = [terms.ipsec, terms.serverIpsec ?? terms.ipsec];
   let refuse!: (error: unknown) => void;
