@@ -149,10 +149,7 @@ class Datagrams implements SecureDatagrams {
   #secured(address: SocketAddress): SecurityInfo {
     const key = keyOf(address);
     const known = this.#peers.get(key);
-    if (known !== undefined) {
-      known.checkPackets();
-      return known.info;
-    }
+    if (known !== undefined) return known.checkPackets();
     const { system, secure, codec, socket } = this.#parts;
     const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
     const security = new SocketSecurity(this.#chosen, means);

@@ -5,6 +5,7 @@
  */
 
 import { SecurityRequirementError, UnsupportedPlatformError } from "../errors.ts";
+import { nativeError } from "../ffi/status.ts";
 import type { SecurityAnswer } from "../ffi/socket_answer.ts";
 import { Filtering } from "../ffi/filtering_engine.ts";
 import { readAssociation } from "../ffi/security_association.ts";
@@ -37,6 +38,9 @@ export class SocketSecurity implements ConnectionSecurity {
   readonly #watch: AssociationWatch;
   readonly #filtering: Filtering;
   readonly #tokens = new Set<PeerToken>();
+  /** The latest that was told in full, and of which associations. */
+  #latest: { readonly info: SecurityInfo; readonly mainModeSa: bigint; readonly quickModeSa: bigint } | null =
+    null;
 
   /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
   constructor(chosen: Chosen, means: SocketSecurityMeans) {
@@ -50,20 +54,32 @@ export class SocketSecurity implements ConnectionSecurity {
 
   check(): SecurityInfo {
     try {
-      const answer = this.#query.ask();
-      const info = this.#describe(answer);
-      this.#verify(info);
-      this.#watch.arm(answer);
-      return info;
+      return this.#check(this.#query.ask());
     } catch (error) {
       throw this.explain(error);
     }
   }
 
-  /** Asks for no more than whether the packets are still secured as they were; throws where they are not. */
-  checkPackets(): void {
-    const { secured, encrypted } = this.#query.ask();
-    this.#verify({ ...this.info, secured, encrypted });
+  #check(answer: SecurityAnswer): SecurityInfo {
+    const info = this.#describe(answer);
+    this.#verify(info);
+    this.#watch.arm(answer);
+    const { mainModeSa, quickModeSa } = answer;
+    this.#latest = { info, mainModeSa, quickModeSa };
+    return info;
+  }
+
+  /**
+   * Asks whether the packets are still secured as they were, and for everything only where that is by another
+   * association: then the peer may be another, too. Throws where they are not.
+   */
+  checkPackets(): SecurityInfo {
+    const answer = this.#query.ask();
+    const { info, mainModeSa, quickModeSa } = this.#latest!;
+    const { secured, encrypted } = answer;
+    const same = answer.mainModeSa === mainModeSa && answer.quickModeSa === quickModeSa;
+    if (!same || secured !== info.secured || encrypted !== info.encrypted) return this.#check(answer);
+    return info;
   }
 
   /** The error to tell for one that ended reading or writing. */
@@ -101,11 +117,17 @@ export class SocketSecurity implements ConnectionSecurity {
   #verify(info: SecurityInfo): void {
     const { requirements } = this.#chosen.selection;
     const { allowInsecure, name } = socketProvider(this.#chosen);
+    const { negotiationError } = info.details;
+    const cause = typeof negotiationError === "number"
+      ? nativeError("IPsec's negotiation", negotiationError)
+      : undefined;
     const refuse = (required: string, got: string, fix: string): never => {
       throw new SecurityRequirementError(
         required,
         got,
-        `The connection's ${required} is ${got}, and it was required; no data was sent. ${fix}`,
+        `The connection's ${required} is ${got}, and it was required; no data was sent. ` +
+          `${cause ? `${cause.message}. ` : ""}${fix}`,
+        { cause },
       );
     };
     if (!info.secured && (requirements.integrity || !allowInsecure)) {

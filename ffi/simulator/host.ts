@@ -30,6 +30,8 @@ export interface HostOptions {
   readonly account?: SimulatedAccount;
   /** Whether that account may change and read IPsec's policies and associations. Default `false`. */
   readonly administrator?: boolean;
+  /** Whether that account has SeImpersonatePrivilege: without it others are only identified. Default `true`. */
+  readonly mayImpersonate?: boolean;
 }
 
 /** An account of the simulated domain. */

@@ -23,6 +23,8 @@ export interface PairTerms {
   readonly hosts?: { readonly [name: string]: HostOptions };
   /** What both ends require. */
   readonly requirements?: Requirements;
+  /** What the server requires instead. */
+  readonly serverRequirements?: Requirements;
   /** Options of both ends' provider. */
   readonly ipsec?: IpsecOptions;
   /** Options of the server's provider, instead. */
@@ -60,7 +62,7 @@ export async function withPair(terms: PairTerms, fn: (pair: Pair) => Promise<voi
       port: 7,
       registry: there,
       system: systems[1],
-      requirements,
+      requirements: terms.serverRequirements ?? requirements,
       onHandshakeError: refuse,
     });
     const accepting = listener.accept();
