@@ -179,6 +179,28 @@ await windowsTest(
 );
 
 await windowsTest(
+  "an association is watched only where that is asked for, after it was asked about",
+  () =>
+    withSystem(async (system) => {
+      const flags = async (options: IpsecOptions) => {
+        clearLog();
+        const calls = named(await conversation(system, { options }), "WSAQuerySocketSecurity")
+          .filter((call) => call.result === 0);
+        const [{ Socket }] = calls;
+        return calls.filter((call) => call.Socket === Socket).map((call) => [call.Flags, call.FieldMask]);
+      };
+      assertEquals(await flags({}), [["0", "3"]]);
+      assertEquals(await flags({ abortOnAssociationChange: ["mainModeSa"] }), [["0", "3"], ["1", "1"]]);
+      assertEquals(await flags({ abortOnAssociationChange: ["quickModeSa"] }), [["0", "3"], ["1", "2"]]);
+      assertEquals(await flags({ abortOnAssociationChange: ["quickModeSa", "mainModeSa"] }), [
+        ["0", "3"],
+        ["1", "3"],
+      ]);
+    }),
+  { skip },
+);
+
+await windowsTest(
   "a connection the system calls insecure, or not encrypted, is refused on either size-probe code",
   async () => {
     for (const probe of [10014, 10040]) {
