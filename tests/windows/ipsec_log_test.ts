@@ -96,7 +96,9 @@ await windowsTest(
         assertEquals([call.result, first.get(call.Socket)], [0, "WSASetSocketSecurity"]);
         assertEquals([call.Overlapped, call.CompletionRoutine], ["0", "0"]);
       }
-      assert(calls.every((call) => call.error === 0 || call.fn === "WSAQuerySocketSecurity"));
+      // Without room for its answer the one fails, and the fixture has no associations for the other.
+      const failing = ["WSAQuerySocketSecurity", "IkeextSaGetById1"];
+      assert(calls.every((call) => call.error === 0 || failing.includes(call.fn)));
     }),
   { skip },
 );
