@@ -85,7 +85,7 @@ export class AuthenticationError extends SecureSocketError {
   }
 }
 
-/** The connection would have been weaker than what was required; nothing was sent. */
+/** The connection would have been weaker than what was required, and nothing was sent; or it no longer is what was. */
 export class SecurityRequirementError extends SecureSocketError {
   /** Always `"SecurityRequirementError"`. */
   override readonly name = "SecurityRequirementError";

@@ -9,7 +9,7 @@ import type { Selection } from "../plugins/registry.ts";
 import { Connection } from "./connection.ts";
 import { MessageSecurity } from "./connection_security.ts";
 import { Handshake } from "./handshake.ts";
-import type { Settings } from "./read_options.ts";
+import { namedSide, type Settings } from "./read_options.ts";
 import { openRecords } from "./records.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { Origin } from "./security_info.ts";
@@ -57,8 +57,9 @@ export async function acquire({ settings, selection }: Chosen, watch: Watch): Pr
       `the provider "${provider.name}" is of layer ${provider.layer}; it has no credentials`,
     );
   }
+  const { role } = namedSide(side);
   const acquired = provider.acquire({
-    role: side.role,
+    role,
     system,
     requirements: selection.requirements,
     denied: selection.denied,
@@ -94,7 +95,7 @@ export async function establish(chosen: Chosen, means: EstablishMeans): Promise<
   const { requirements } = selection;
   const { side, channelBindings } = settings;
   const reader = new WireReader(wire);
-  const terms = { ...side, requirements, ...(channelBindings ? { channelBindings } : {}) };
+  const terms = { ...namedSide(side), requirements, ...(channelBindings ? { channelBindings } : {}) };
   const handshake = new Handshake(terms, { ...means, reader });
   try {
     const context = await handshake.run();

@@ -5,6 +5,7 @@
  */
 
 import { TransportError } from "../errors.ts";
+import { checkTarget } from "../ffi/codec_checks.ts";
 import { UdpSocket } from "../ffi/datagram_socket.ts";
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
@@ -22,7 +23,7 @@ import type {
   SecureDatagrams,
 } from "./secure_datagrams.ts";
 import { SocketSecurity } from "./socket_security.ts";
-import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
+import { applySettings, refuseForDatagrams, refuseForSocket, socketProvider } from "./socket_terms.ts";
 
 /** The most peers whose security is remembered; the one that was met first is asked about anew. */
 const MAX_PEERS = 4096;
@@ -50,6 +51,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<SecureDat
   const settings = readListenOptions({ ...rest, port });
   const chosen = choose(settings);
   refuseForSocket(chosen);
+  refuseForDatagrams(chosen);
   const system = nativeSystem(settings.system);
   const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
   const codec = await socketProvider(chosen).codec();
@@ -100,7 +102,8 @@ class Datagrams implements SecureDatagrams {
     const address = await this.#resolve(peer);
     const computer = computerOf(peer);
     if (this.#named.get(keyOf(address)) !== computer) {
-      secure.setPeerTarget(socket, codec.target(address.bytes, computer));
+      const { bytes } = address;
+      secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
       this.#named.set(keyOf(address), computer);
       this.#peers.delete(keyOf(address));
     }
@@ -146,10 +149,7 @@ class Datagrams implements SecureDatagrams {
   #secured(address: SocketAddress): SecurityInfo {
     const key = keyOf(address);
     const known = this.#peers.get(key);
-    if (known !== undefined) {
-      known.checkPackets();
-      return known.info;
-    }
+    if (known !== undefined) return known.checkPackets();
     const { system, secure, codec, socket } = this.#parts;
     const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
     const security = new SocketSecurity(this.#chosen, means);

@@ -43,6 +43,17 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
   }
 }
 
+/** Refuses, before anything is opened, what datagrams cannot be given. */
+export function refuseForDatagrams(chosen: Chosen): void {
+  const { name, abortOnAssociationChange } = socketProvider(chosen);
+  if (abortOnAssociationChange === undefined) return;
+  throw new SecurityRequirementError(
+    "abortOnAssociationChange",
+    "not offered",
+    `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
+  );
+}
+
 /** Sets a socket's security, before it is bound or connected. */
 export function applySettings(
   chosen: Chosen,

@@ -47,12 +47,20 @@ export interface SimulatedNetwork {
    * @param after how many calls are let through before; left out: none.
    */
   failNext(host: string, fn: string, codeName: string, after?: number): void;
+  /**
+   * Has two hosts negotiate their associations anew, as systems do when a lifetime is over: all of them get other
+   * identifiers, and connections that watch these are aborted.
+   *
+   * @param mode `"main"`: the computers authenticate anew. `"quick"`: keys are renewed.
+   */
+  rekey(host: string, peer: string, mode: "main" | "quick"): void;
   /** What all hosts still hold; all zero once every system is closed. */
   held(): Held;
   /** How many calls were made to fail. */
   readonly faultsInjected: number;
 }
 
+const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "abortedQuery"];
 const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
 const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
@@ -72,8 +80,8 @@ const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\Sy
  */
 export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
   for (const key of Object.keys(options)) {
-    if (!["hosts", "faults", "sizeProbe"].includes(key)) {
-      throw new TypeError(`simulate() has no option ${key}; it has hosts, faults and sizeProbe`);
+    if (!OPTIONS.includes(key)) {
+      throw new TypeError(`simulate() has no option ${key}; it has ${OPTIONS.join(", ")}`);
     }
   }
   const network = new Network(options);
@@ -89,6 +97,12 @@ export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
     },
     failNext: (host, fn, codeName, after = 0) =>
       network.host(host).machine.faults.failNext(fn, codeName, after),
+    rekey(host, peer, mode) {
+      if (mode !== "main" && mode !== "quick") {
+        throw new TypeError('rekey()\'s mode must be "main" or "quick"');
+      }
+      network.associations.renew(network.host(host), network.host(peer), mode);
+    },
     held() {
       const hosts = [...network.hosts];
       return {
@@ -118,7 +132,7 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
       call: {
-        ...filteringCalls(host),
+        ...filteringCalls(host, network.associations),
         ...secureSocketCalls(network, host, {
           policy: (key) => host.policies.get(key) ?? null,
           token: (peer, kind, access) =>

@@ -6,6 +6,7 @@
 
 import type { SocketAddress } from "../socket_address.ts";
 import type { BoundSocket, Connection, Datagram, Host } from "./host.ts";
+import type { Association, Watcher } from "./association.ts";
 import { type Associable, type KernelObject, type Port, Request, STATUS } from "./machine.ts";
 import type { Outcome, SocketSettings } from "./negotiation.ts";
 
@@ -26,6 +27,8 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   settings: SocketSettings | null = null;
   /** True once the settings may not change any more. */
   secured = false;
+  /** True once the system has aborted its connection, since an association changed. */
+  aborted = false;
   /** The names peers must prove; the key is the peer's address, empty for TCP. */
   readonly targets = new Map<string, string>();
   /** What IPsec came to with a UDP peer. */
@@ -34,6 +37,7 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   readonly host: Host;
   readonly version: 4 | 6;
   readonly type: "stream" | "datagram";
+  #unwatch: (() => void) | null = null;
   readonly #backlog: Connection[] = [];
   readonly #acceptors: { readonly request: Request; readonly socket: SimulatedSocket }[] = [];
   readonly #datagrams: Datagram[] = [];
@@ -86,6 +90,22 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     }
   }
 
+  /** Has the connection aborted when fields of its association change; in place of what was watched before. */
+  watch(association: Association, fields: number): void {
+    this.#unwatch?.();
+    const watcher: Watcher = { fields, abort: () => this.#abort() };
+    association.watchers.add(watcher);
+    this.#unwatch = () => void association.watchers.delete(watcher);
+  }
+
+  /** What this end waits for is aborted; the other end sees a reset. */
+  #abort(): void {
+    this.#unwatch?.();
+    this.aborted = true;
+    this.connection?.incoming.break({ reader: STATUS.CONNECTION_ABORTED });
+    this.connection?.outgoing.break({ writer: STATUS.CONNECTION_ABORTED });
+  }
+
   /** A datagram has arrived. */
   deliver(datagram: Datagram): void {
     this.#datagrams.push(datagram);
@@ -106,6 +126,7 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   }
 
   closed(): void {
+    this.#unwatch?.();
     this.cancel(0n);
     this.host.unbind(this);
     for (const connection of [...this.#backlog, ...this.connection ? [this.connection] : []]) {

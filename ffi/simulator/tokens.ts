@@ -15,7 +15,7 @@ import {
 } from "../raw/advapi32.ts";
 import { parseSid } from "../sid.ts";
 import type { Host, SimulatedAccount } from "./host.ts";
-import type { KernelObject, Machine } from "./machine.ts";
+import type { KernelObject } from "./machine.ts";
 import { readWide } from "./memory.ts";
 
 const ERROR = {
@@ -25,8 +25,8 @@ const ERROR = {
   INSUFFICIENT_BUFFER: 122,
   NONE_MAPPED: 1332,
 } as const;
-/** `SECURITY_IMPERSONATION_LEVEL`: impersonation. */
-const LEVEL = 2;
+/** `SECURITY_IMPERSONATION_LEVEL` */
+const LEVEL = { IDENTIFICATION: 1, IMPERSONATION: 2 } as const;
 
 /** A token. */
 export class Token implements KernelObject {
@@ -77,7 +77,7 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
       return 1;
     },
     GetTokenInformation: (handle, kind, into, length, size) =>
-      withToken(handle, TOKEN.QUERY, (token) => answer(machine, token, kind, into, length, size!)),
+      withToken(handle, TOKEN.QUERY, (token) => answer(host, token, kind, into, length, size!)),
     ImpersonateLoggedOnUser: (handle) =>
       withToken(handle, TOKEN.IMPERSONATE | TOKEN.QUERY, (token) => {
         carried = token;
@@ -123,7 +123,7 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
 }
 
 function answer(
-  machine: Machine,
+  { machine, options: { mayImpersonate = true } }: Host,
   { account }: Token,
   kind: number,
   into: Uint8Array | null,
@@ -136,7 +136,11 @@ function answer(
   if (kind === TOKEN.IMPERSONATION_LEVEL) {
     needed.setUint32(0, 4, true);
     if (into === null || length < 4) return machine.fail(ERROR.INSUFFICIENT_BUFFER, 0);
-    new DataView(into.buffer, into.byteOffset).setUint32(0, LEVEL, true);
+    new DataView(into.buffer, into.byteOffset).setUint32(
+      0,
+      mayImpersonate ? LEVEL.IMPERSONATION : LEVEL.IDENTIFICATION,
+      true,
+    );
     return 1;
   }
   if (sids === null) return machine.fail(ERROR.INVALID_PARAMETER, 0);

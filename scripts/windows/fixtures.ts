@@ -35,7 +35,9 @@ function compile(root: string, args: readonly string[]): Promise<unknown> {
 
 /** Compiles the test double for fwpuclnt.dll into the run's folder. */
 export async function buildFwpuclnt(root: string): Promise<void> {
-  const sources = ["fwpuclnt.c", "wfp.c", "call_log.c", "fwpuclnt.def"].map((name) => `${SOURCES}/${name}`);
+  const sources = ["fwpuclnt.c", "wfp.c", "sa.c", "call_log.c", "fwpuclnt.def"].map((name) =>
+    `${SOURCES}/${name}`
+  );
   await compile(root, ["-shared", "-static-libgcc", "-o", `${RUN}/fwpuclnt.dll`, ...sources, "-lws2_32"]);
 }
 

@@ -205,6 +205,42 @@ for (
   });
 }
 
+/** A template's bytes with a word of it replaced. */
+const word = (at: number, value: number) => (bytes: Uint8Array) => {
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, value, true);
+  return bytes;
+};
+const MAIN = ["mainModeSa"] as const;
+
+for (
+  const [name, faults, options] of [
+    ["asks for tokens nobody wanted", { template: word(136, 8) }, {}],
+    ["asks about another peer", { template: word(8, 2) }, {}],
+    ["asks by an unknown protocol", { template: word(0, 3) }, {}],
+    ["asks at a length that is not its protocol's", { template: word(0, 1) }, {}],
+    ["asks nothing", { template: () => new Uint8Array() }, {}],
+    ["has the system watch the connection unasked", { template: word(140, 1) }, {}],
+    ["leaves the association unwatched", {
+      template: (bytes) => word(140, 0)(bytes),
+    }, { abortOnAssociationChange: MAIN }],
+    ["watches another part of the association", {
+      template: (bytes) => bytes[140] === 1 ? word(144, 2)(bytes) : bytes,
+    }, { abortOnAssociationChange: MAIN }],
+    ["names another computer", { target: (bytes) => (bytes[140] ^= 1, bytes) }, {}],
+    ["names more than the computer", { target: (bytes) => Uint8Array.of(...bytes, 65, 0) }, {}],
+    ["names a part of the computer", { target: word(136, 4) }, {}],
+    ["names the computer at another address", { target: word(8, 2) }, {}],
+    ["names the computer by an unknown protocol", { target: word(0, 3) }, {}],
+    ["names nobody", { target: () => new Uint8Array() }, {}],
+  ] as readonly (readonly [string, CodecFaults, ReferenceOptions])[]
+) {
+  test(`a codec whose names and questions are not what was asked for is refused: it ${name}`, async () => {
+    const { error, network } = await attempt({ requirements: WITHOUT_MUTUAL, faults, options });
+    assertEquals(error instanceof ProviderTrapError, true, error?.message);
+    assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+  });
+}
+
 test("channel bindings and accepted targets are refused: the layer knows of neither", async () => {
   const network = simulate();
   using system = network.host("client");

@@ -18,6 +18,7 @@ import {
   InfoFlag,
   IpsecFlag,
   Protocol,
+  QueryFlag,
   Settings,
   SettingsFlag,
   Target,
@@ -137,20 +138,37 @@ export function target(): void {
 /** Answers with a SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2, or with what an answer to one says. */
 export function query(): void {
   const what = input.byte();
-  if (what == 1) return template();
+  if (what == 1) return template(false);
   if (what == 2) return answer();
+  if (what == 3) return template(true);
   failArgument("this query is not known");
 }
 
-function template(): void {
+/** Identifiers of an association, as plugins/sandbox/abi.md numbers them. */
+enum Watched {
+  MainModeSa = 1,
+  QuickModeSa = 2,
+}
+
+function template(watching: bool): void {
   const address = input.bytes();
   const access = input.word();
+  const watched = watching ? input.word() : 0;
+  if (watching && (watched == 0 || watched > (<u32> Watched.MainModeSa | <u32> Watched.QuickModeSa))) {
+    return failArgument("an association has no such field");
+  }
   if (address.len > ADDRESS_SIZE) return failArgument("a peer's address is longer than any can be");
   const place = room(<u32> Template.size);
   store<u32>(place + Template.SecurityProtocol, Protocol.IPSEC2);
   memory.copy(place + Template.PeerAddress, address.ptr, address.len);
   store<u32>(place + Template.PeerTokenAccessMask, access);
-  store<u32>(place + Template.FieldMask, FieldMask.MM_SA_ID | FieldMask.QM_SA_ID);
+  store<u32>(place + Template.Flags, watching ? <u32> QueryFlag.ABORT_CONNECTION_ON_FIELD_CHANGE : 0);
+  const fields = watching ? watched : <u32> Watched.MainModeSa | <u32> Watched.QuickModeSa;
+  store<u32>(
+    place + Template.FieldMask,
+    ((fields & Watched.MainModeSa) != 0 ? <u32> FieldMask.MM_SA_ID : 0) |
+      ((fields & Watched.QuickModeSa) != 0 ? <u32> FieldMask.QM_SA_ID : 0),
+  );
 }
 
 function answer(): void {
