@@ -81,23 +81,37 @@ export const WS2_32 = {
       ],
       result: "i32",
     },
-    /** Without `lpOverlapped` it waits, and its result is its error: it may run on another thread. */
+    /**
+     * Its result is its error. With `lpOverlapped`, whose `hEvent` must be a manual-reset event, it waits for nothing:
+     * `WSA_IO_PENDING` then says that the event will tell of the end. All but `lpNspId` are addresses: nothing says
+     * that what they lead to is not read later.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexw
+     */
     GetAddrInfoExW: {
       params: [
-        ["pName", "buf"],
-        ["pServiceName", "buf"],
+        ["pName", "usize"],
+        ["pServiceName", "usize"],
         ["dwNameSpace", "u32"],
         ["lpNspId", "buf"],
-        ["hints", "buf"],
-        ["ppResult", "buf"],
-        ["timeout", "buf"],
+        ["hints", "usize"],
+        ["ppResult", "usize"],
+        ["timeout", "usize"],
         ...WSA_COMPLETION,
-        ["lpHandle", "buf"],
+        ["lpHandle", "usize"],
       ],
       result: "i32",
-      threaded: true,
     },
-    GetAddrInfoExCancel: { params: [["lpHandle", "buf"]], result: "i32", optional: true },
+    /** What an overlapped query came to; `WSAEINPROGRESS` before its end. Windows 8 and later. */
+    GetAddrInfoExOverlappedResult: { params: [["lpOverlapped", "usize"]], result: "i32" },
+    /**
+     * Ends an overlapped query with `WSA_E_CANCELLED`, and waits for nothing. `lpHandle` is where GetAddrInfoExW wrote
+     * the query's handle. `WSA_INVALID_HANDLE`: it had ended already. Windows 8 and later.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexcancel
+     */
+    GetAddrInfoExCancel: { params: [["lpHandle", "usize"]], result: "i32" },
+    /** Frees a list of GetAddrInfoExW. */
     FreeAddrInfoExW: { params: [["pAddrInfoEx", "usize"]], result: "void" },
   },
 } as const satisfies LibrarySpec;

@@ -38,7 +38,11 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   getsockname: { result: ERROR, codes: [10055] },
   getpeername: { result: ERROR, codes: [10057] },
   setsockopt: { result: ERROR, codes: [10057] },
-  GetAddrInfoExW: { codes: [11001, 11002] },
+  GetAddrInfoExW: { codes: [8, 11002] },
+  GetAddrInfoExOverlappedResult: { codes: [11001, 11002, 11003, 11004] },
+  // Never at random: a query that nobody answers and that cannot be cancelled has no end.
+  GetAddrInfoExCancel: { codes: [] },
+  CreateEventW: { result: 0n, codes: [8] },
   AcceptEx: { result: 0, codes: [10054, 10055] },
   ConnectEx: { result: 0, codes: [10055, 10065] },
   CreateIoCompletionPort: { result: 0n, codes: [8] },

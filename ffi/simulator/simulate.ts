@@ -8,6 +8,7 @@
 import { simulatedBackend } from "./backend.ts";
 import type { Grant } from "../permissions.ts";
 import { NativeSystem, type System } from "../system.ts";
+import { eventCalls } from "./events.ts";
 import { filteringCalls } from "./filtering.ts";
 import type { Host } from "./host.ts";
 import { kernelCalls } from "./machine.ts";
@@ -54,6 +55,7 @@ export interface SimulatedNetwork {
 }
 
 const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
+const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "silentNames"];
 const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
@@ -72,8 +74,8 @@ const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\Sy
  */
 export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
   for (const key of Object.keys(options)) {
-    if (!["hosts", "faults", "sizeProbe"].includes(key)) {
-      throw new TypeError(`simulate() has no option ${key}; it has hosts, faults and sizeProbe`);
+    if (!OPTIONS.includes(key)) {
+      throw new TypeError(`simulate() has no option ${key}; it has ${OPTIONS.join(", ")}`);
     }
   }
   const network = new Network(options);
@@ -108,12 +110,15 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     associable: (handle) => machine.find(handle, SimulatedSocket),
     cancel: (handle, overlapped) => machine.find(handle, SimulatedSocket)?.cancel(overlapped) ?? false,
   });
-  const winsock = winsockCalls(network, host);
+  const events = eventCalls(machine);
   return {
-    "ws2_32.dll": winsock,
+    "ws2_32.dll": { call: winsockCalls(network, host) },
     "mswsock.dll": { call: extensionCalls(host) },
     "oleaut32.dll": { call: dispatchCalls(network, host) },
-    "kernel32.dll": kernel,
+    "kernel32.dll": {
+      call: { ...kernel.call, ...events.call },
+      threaded: { ...kernel.threaded, ...events.threaded },
+    },
     "ntdll.dll": kernel,
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
