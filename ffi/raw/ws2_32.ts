@@ -188,7 +188,7 @@ export const ADDRINFOEXW: Struct<typeof ADDRINFOEXW_FIELDS> = struct("ADDRINFOEX
 /** Address families. */
 export const AF = { UNSPEC: 0, INET: 2, INET6: 23 } as const;
 /** Socket types. */
-export const SOCK = { STREAM: 1, DGRAM: 2 } as const;
+export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3 } as const;
 /** Protocols, and the levels of their options. */
 export const IPPROTO = { TCP: 6, UDP: 17, IPV6: 41 } as const;
 /** `SOL_SOCKET`: the level of a socket's own options. */

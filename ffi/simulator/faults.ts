@@ -5,7 +5,7 @@
  * @module
  */
 
-import { WINSOCK_STATUS } from "../raw/winsock_status.ts";
+import { SECURE_SOCKET_ERRORS, WINSOCK_STATUS } from "../raw/winsock_status.ts";
 
 /** Faults from a seed. */
 export interface FaultOptions {
@@ -46,15 +46,26 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   AcceptEx: { result: 0, codes: [10054, 10055] },
   ConnectEx: { result: 0, codes: [10055, 10065] },
   CreateIoCompletionPort: { result: 0n, codes: [8] },
-  WSASetSocketSecurity: { result: ERROR, codes: [10022, 10040, 10047, 10056] },
-  WSAQuerySocketSecurity: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10054] },
-  WSASetSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10056] },
-  WSADeleteSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047] },
-  WSAImpersonateSocketPeer: { result: ERROR, codes: [10014, 10040, 10047] },
+  ...secureSocketFailures(),
   ImpersonateLoggedOnUser: { result: 0, codes: [5] },
   RevertToSelf: { result: 0, codes: [] },
-  WSARevertImpersonation: { result: ERROR, codes: [10107] },
 };
+
+/** Those of the six functions of fwpuclnt.dll, with all that their pages document. */
+function secureSocketFailures(): { [fn: string]: Failure } {
+  return Object.fromEntries(
+    Object.entries(SECURE_SOCKET_ERRORS).map((
+      [fn, names],
+    ) => [fn, { result: ERROR, codes: names.map(codeOf) }]),
+  );
+}
+
+/** The code of a symbolic name. */
+function codeOf(name: string): number {
+  const found = Object.entries(WINSOCK_STATUS).find(([, entry]) => entry.name === name);
+  if (found === undefined) throw new TypeError(`no code has the name ${name}`);
+  return Number(found[0]);
+}
 
 /** Decides, call by call. */
 export class Faults {
@@ -71,12 +82,9 @@ export class Faults {
 
   /** Has the next call of `fn`, or one some calls later, fail with a code's symbolic name. */
   failNext(fn: string, name: string, after: number): void {
-    const code = Object.entries(WINSOCK_STATUS).find(([, entry]) => entry.name === name)?.[0];
-    if (code === undefined || FAILURES[fn] === undefined) {
-      throw new TypeError(`failNext() does not know ${code === undefined ? name : fn}`);
-    }
+    if (FAILURES[fn] === undefined) throw new TypeError(`failNext() does not know ${fn}`);
     const wanted = this.#wanted.get(fn) ?? [];
-    wanted.push(...Array<null>(after).fill(null), Number(code));
+    wanted.push(...Array<null>(after).fill(null), codeOf(name));
     this.#wanted.set(fn, wanted);
   }
 

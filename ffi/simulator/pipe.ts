@@ -40,6 +40,11 @@ export class Pipe {
     return this.#broken;
   }
 
+  /** How many bytes have arrived and were not received. */
+  get unread(): number {
+    return this.#size;
+  }
+
   /** Sends a copy of `data`. */
   write(data: Uint8Array, request: Request): void {
     if (this.#broken) return request.complete(STATUS.CONNECTION_RESET, 0);

@@ -17,6 +17,7 @@ import {
   SOCKADDR_STORAGE,
   SOL_SOCKET,
   type WS2_32,
+  WSA_FLAG,
   WSABUF,
 } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
@@ -25,7 +26,7 @@ import type { Host } from "./host.ts";
 import { STATUS } from "./machine.ts";
 import { nameCalls } from "./names.ts";
 import type { Network } from "./network.ts";
-import { SimulatedSocket } from "./socket.ts";
+import { SimulatedSocket, UnservedSocket } from "./socket.ts";
 
 /** Codes these functions answer. */
 const WSA = {
@@ -82,14 +83,17 @@ export function winsockCalls(network: Network, host: Host): Ws {
       return 0;
     },
     WSAGetLastError: () => machine.lastError,
-    WSASocketW(family, type, protocol) {
+    WSASocketW(family, type, protocol, _info, _group, flags) {
       const stream = type === SOCK.STREAM && protocol === IPPROTO.TCP;
       const datagram = type === SOCK.DGRAM && protocol === IPPROTO.UDP;
       if (started === 0) return machine.fail(WSA.NOTINITIALISED, INVALID_SOCKET);
-      if (family !== AF.INET && family !== AF.INET6) return machine.fail(WSA.EAFNOSUPPORT, INVALID_SOCKET);
+      if (family === AF.UNSPEC) return machine.fail(WSA.EAFNOSUPPORT, INVALID_SOCKET);
+      if (family !== AF.INET && family !== AF.INET6) return machine.open(new UnservedSocket());
+      if (type === SOCK.RAW) return machine.open(new UnservedSocket());
       if (!stream && !datagram) return machine.fail(WSA.EINVAL, INVALID_SOCKET);
+      const overlapped = (flags & WSA_FLAG.OVERLAPPED) !== 0;
       const version = family === AF.INET ? 4 : 6;
-      return machine.open(new SimulatedSocket(host, version, stream ? "stream" : "datagram"));
+      return machine.open(new SimulatedSocket(host, version, stream ? "stream" : "datagram", overlapped));
     },
     bind: (s, name) =>
       on(s, (socket) => {
@@ -154,7 +158,10 @@ export function winsockCalls(network: Network, host: Host): Ws {
         if (how !== SD.RECEIVE) socket.connection.outgoing.end();
         return 0;
       }),
-    closesocket: (s) => on(s, () => machine.closeHandle(s) ? 0 : ERROR),
+    closesocket(s) {
+      const socket = machine.find(s, SimulatedSocket) ?? machine.find(s, UnservedSocket);
+      return socket !== null && machine.closeHandle(s) ? 0 : fail(WSA.ENOTSOCK);
+    },
     getsockname: (s, name, length) =>
       on(s, ({ local }) => local === null ? fail(WSA.EINVAL) : writeName(local.bytes, name!, length!)),
     getpeername: (s, name, length) =>
