@@ -5,6 +5,7 @@
  */
 
 import { SecurityRequirementError } from "../errors.ts";
+import { UdpSocket } from "../ffi/datagram_socket.ts";
 import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import { passwordUnits, withSettings } from "../ffi/socket_settings.ts";
@@ -60,7 +61,12 @@ export function applySettings(
       domain: identity?.domain ?? "",
       passwordBytes: password.length,
     });
-    const terms = { encryption: requirements.confidentiality, allowInsecure };
+    const terms = {
+      encryption: requirements.confidentiality,
+      // The application's word counts only where it requires nothing.
+      allowInsecure: allowInsecure && !requirements.integrity && !requirements.confidentiality,
+      datagrams: socket instanceof UdpSocket,
+    };
     withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
   } finally {
     password.fill(0);

@@ -26,8 +26,8 @@ export type Result = "failed" | "clear" | "secured" | "encrypted";
 /** The administrator's policy of a computer. */
 export type Policy = "none" | "requested" | "required";
 
-/** What a socket was told: nothing; NULL; or the flags. */
-export type Asked = "nothing" | "default" | "0" | "encrypt" | "insecure" | "encrypt, insecure";
+/** What a socket was told: nothing; NULL; the flags; or to make no filters, with whatever flags. */
+export type Asked = "nothing" | "default" | "0" | "encrypt" | "insecure" | "encrypt, insecure" | "no filters";
 
 /** Every policy. */
 export const POLICIES: readonly Policy[] = ["none", "requested", "required"];
@@ -40,6 +40,8 @@ export const STANCES: { readonly [asked in Asked]: { readonly [policy in Policy]
   "encrypt": { none: "encrypts", requested: "encrypts", required: "encrypts" },
   "insecure": { none: "prefers", requested: "prefers", required: "insists" },
   "encrypt, insecure": { none: "encrypts", requested: "encrypts", required: "encrypts" },
+  // "IPsec filter instantiation is omitted for the socket": at the worst nothing holds it to its flags.
+  "no filters": { none: "silent", requested: "prefers", required: "insists" },
 };
 
 /** What is in the way of the two. */

@@ -22,6 +22,8 @@ export interface ReferenceOptions {
   readonly mainModePolicy?: string;
   readonly quickModePolicy?: string;
   readonly optionalPeerName?: boolean;
+  readonly skipFilters?: boolean;
+  readonly firstPacketInClear?: boolean;
 }
 
 /** What a hostile codec does instead. */
@@ -42,7 +44,8 @@ export function referenceSettings(
   const whole = ipsecSettings({
     flags: (requirements.confidentiality ? SOCKET_SETTINGS.GUARANTEE_ENCRYPTION : 0) |
       (clear ? SOCKET_SETTINGS.ALLOW_INSECURE : 0),
-    ipsecFlags: options.optionalPeerName ? 2 : 0,
+    ipsecFlags: (options.skipFilters ? 1 : 0) | (options.optionalPeerName ? 2 : 0) |
+      (clear && options.firstPacketInClear ? 4 : 0),
     mainMode: options.mainModePolicy,
     quickMode: options.quickModePolicy,
     strings: [identity.username, identity.domain, ""],
