@@ -6,7 +6,6 @@
  */
 
 import { ProviderTrapError, SecurityRequirementError } from "../errors.ts";
-import { wideString } from "./memory.ts";
 import {
   SOCKET_SECURITY_SETTINGS,
   SOCKET_SECURITY_SETTINGS_IPSEC,
@@ -27,15 +26,10 @@ export interface SettingsTerms {
   readonly datagrams: boolean;
 }
 
-/** A password as the settings hold it: UTF-16 without a terminator, the caller's to zero. */
-export function passwordUnits(password: string | Uint8Array): Uint8Array {
-  const terminated = wideString(typeof password === "string" ? password : new TextDecoder().decode(password));
-  return terminated.subarray(0, terminated.length - 2);
-}
-
 /**
  * Appends the password and hands the whole to `apply`; zeroed when that has returned.
  *
+ * @param password UTF-16 without a terminator, the caller's to zero.
  * @throws ProviderTrapError where the codec's settings are not what was asked for; SecurityRequirementError where they
  * leave datagrams to filters that nobody knows of.
  */
