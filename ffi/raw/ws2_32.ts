@@ -205,13 +205,14 @@ export const WSA_FLAG = { OVERLAPPED: 0x1, NO_HANDLE_INHERIT: 0x80 } as const;
 export const SD = { RECEIVE: 0, SEND: 1, BOTH: 2 } as const;
 /** The longest backlog the system allows. */
 export const SOMAXCONN = 0x7fff_ffff;
-/** Control codes of `WSAIoctl`; the last four stand behind the secure socket functions. */
+/** Control codes of `WSAIoctl`; four of them stand behind the secure socket functions. */
 export const SIO = {
   GET_EXTENSION_FUNCTION_POINTER: 0xc800_0006,
   SET_SECURITY: 0x9800_00c8,
   QUERY_SECURITY: 0xd800_00c9,
   SET_PEER_TARGET_NAME: 0x9800_00ca,
   DELETE_PEER_TARGET_NAME: 0x9800_00cb,
+  QUERY_WFP_ALE_ENDPOINT_HANDLE: 0x5800_00cd,
 } as const;
 /** Name spaces of `GetAddrInfoExW`. */
 export const NS = { ALL: 0 } as const;

@@ -27,6 +27,8 @@ const ERROR = -1;
 
 /** Functions that may be made to fail. Those that release, and those that only tell, are not among them. */
 const FAILURES: { readonly [fn: string]: Failure } = {
+  WSAStartup: { codes: [10067, 10091] },
+  WSAIoctl: { result: ERROR, codes: [10045] },
   WSASocketW: { result: 0xffff_ffff_ffff_ffffn, codes: [10024, 10055] },
   bind: { result: ERROR, codes: [10013, 10048, 10055] },
   listen: { result: ERROR, codes: [10048, 10055] },
