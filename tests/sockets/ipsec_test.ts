@@ -1,11 +1,8 @@
 /** connect() and listen() with ipsec(), its sandboxed codec included, on a simulated network. */
 
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { test } from "@test";
-import { UnsupportedPlatformError } from "../../errors.ts";
-import { currentPlace } from "../../ffi/platform.ts";
 import { simulate } from "../../ffi/simulator/simulate.ts";
-import { openSystem } from "../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import type { Requirements } from "../../plugins/provider.ts";
@@ -51,10 +48,3 @@ test("ipsec(): integrity alone is what it says", async () => {
   assertEquals([security.secured, security.encrypted], [true, false]);
   assertEquals(traffic, { clear: 0, secured: 20, encrypted: 0 });
 });
-
-test("ipsec() off Windows says what works instead", async () => {
-  using system = openSystem({ grants: [] });
-  const options = { hostname: "server", port: 7, registry: createRegistry([ipsec()]), system };
-  const error = await assertRejects(() => connect(options), UnsupportedPlatformError);
-  assertStringIncludes(error.instead, "negotiate()");
-}, { skip: currentPlace("").os === "windows" ? "this is Windows" : null });
