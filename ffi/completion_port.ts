@@ -18,7 +18,7 @@ import {
 } from "./raw/kernel32.ts";
 import type { NTDLL } from "./raw/ntdll.ts";
 import { SOCKADDR_STORAGE, WSABUF } from "./raw/ws2_32.ts";
-import { nativeError } from "./status.ts";
+import { socketError } from "./status.ts";
 
 /** Where the parts of an operation's block stand; the system may write to all of them until it completes. */
 export const BLOCK = {
@@ -86,12 +86,14 @@ export class CompletionPort {
   #pump: Promise<void> | null = null;
   #closed = false;
 
-  /** @throws NativeError where the system gives no port. */
+  /** @throws TransportError where the system gives no port. */
   constructor(libraries: PortLibraries) {
     this.#libraries = libraries;
     const { call } = libraries.kernel;
     this.#handle = call.CreateIoCompletionPort(INVALID_HANDLE_VALUE, 0n, 0n, 1);
-    if (this.#handle === 0n) throw nativeError("CreateIoCompletionPort", call.GetLastError());
+    if (this.#handle === 0n) {
+      throw socketError("CreateIoCompletionPort", call.GetLastError(), "make a completion port");
+    }
     this.#untrack = track("completion port");
   }
 
@@ -104,7 +106,7 @@ export class CompletionPort {
   associate(handle: bigint): void {
     const { call } = this.#libraries.kernel;
     if (call.CreateIoCompletionPort(handle, this.#handle, 0n, 0) === 0n) {
-      throw nativeError("CreateIoCompletionPort", call.GetLastError());
+      throw socketError("CreateIoCompletionPort", call.GetLastError(), "make a socket");
     }
   }
 
@@ -181,7 +183,7 @@ export class CompletionPort {
           polls = 0;
           ok = await this.#fetch(threaded.GetQueuedCompletionStatusEx, INFINITE);
         }
-        if (ok === 0) throw nativeError("GetQueuedCompletionStatusEx", 0);
+        if (ok === 0) throw socketError("GetQueuedCompletionStatusEx", 0, "wait for the sockets");
         this.#dispatch(new DataView(this.#removed.buffer).getUint32(0, true));
         await null;
       }

@@ -102,6 +102,14 @@ export function denoFlag(files: readonly string[]): string {
   return files.length === 0 ? "" : `--allow-ffi=${files.join(",")}`;
 }
 
+const SIMULATED = "Use Windows; to try a program out, use simulate() of ./testing";
+/** What to do where an operating system cannot serve a grant; left out: use Windows. */
+const INSTEAD: { readonly [grant in Grant]?: string } = {
+  "sspi": "Use Windows, Linux or macOS",
+  "ipsec": SIMULATED,
+  "ipsec.policy": SIMULATED,
+};
+
 /**
  * The libraries a grant opens here.
  *
@@ -111,7 +119,7 @@ export function librariesOf(grant: Grant, place: Place): readonly LibrarySpec[] 
   const libraries = place.os === "other" ? undefined : GRANT_LIBRARIES[grant][place.os];
   if (libraries === undefined) {
     throw new UnsupportedPlatformError(`The grant "${grant}" has no meaning on ${place.os}`, {
-      instead: grant === "sspi" ? "Use Windows, Linux or macOS" : "Use Windows",
+      instead: INSTEAD[grant] ?? "Use Windows",
     });
   }
   return libraries;

@@ -130,8 +130,10 @@ export class NativeSystem implements System {
    */
   library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
     this.requireOpen();
+    // First of all: no grant helps where the operating system cannot serve it.
+    const libraries = librariesOf(grant, this.place);
     if (!this.grants.includes(grant)) throw notGranted(grant);
-    if (!librariesOf(grant, this.place).includes(spec)) {
+    if (!libraries.includes(spec)) {
       throw new UnsupportedPlatformError(
         `The grant "${grant}" does not open ${spec.name} on ${this.place.os}`,
         {
@@ -176,8 +178,9 @@ export class NativeSystem implements System {
 
   #probe(grant: Grant): SystemAvailability {
     try {
+      const libraries = librariesOf(grant, this.place);
       if (!this.grants.includes(grant)) throw notGranted(grant);
-      for (const spec of librariesOf(grant, this.place)) this.library(grant, spec);
+      for (const spec of libraries) this.library(grant, spec);
       return { available: true };
     } catch (cause) {
       return { available: false, reason: (cause as Error).message, cause };

@@ -36,7 +36,8 @@ export async function connectSecured(
   try {
     const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
     try {
-      const addresses = await watch.race(winsock.resolve(settings.hostname, settings.port, "stream"));
+      const { hostname, port } = settings;
+      const addresses = await winsock.resolve(hostname, port, "stream", "connect", watch.signal);
       return await firstOf(
         addresses,
         (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, watch }),

@@ -32,7 +32,7 @@ export async function listenSecured(
   const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
   try {
     const { hostname, port } = settings;
-    const [address] = await watch.race(winsock.resolve(hostname, port, "stream", "listen"));
+    const [address] = await winsock.resolve(hostname, port, "stream", "listen", watch.signal);
     const socket = new TcpSocket(winsock, address.version);
     const shared = new Shared(() => codec.close());
     try {

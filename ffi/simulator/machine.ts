@@ -166,7 +166,9 @@ export function kernelCalls(machine: Machine, hooks: {
   /** Cancels the requests of a handle: one, or with 0 all. */
   readonly cancel: (handle: bigint, overlapped: bigint) => boolean;
 }): {
-  readonly call: Calls<typeof KERNEL32> & Calls<typeof NTDLL>;
+  readonly call:
+    & Omit<Calls<typeof KERNEL32>, "CreateEventW" | "SetEvent" | "WaitForMultipleObjects">
+    & Calls<typeof NTDLL>;
   readonly threaded: { GetQueuedCompletionStatusEx: (...args: FetchArguments) => Promise<number> };
 } {
   const INVALID_HANDLE = 6;

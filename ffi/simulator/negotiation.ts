@@ -60,14 +60,21 @@ const NOTHING_IN_COMMON = {
 
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
+/** Settings that something holds the socket to: without filters of its own nothing does, at the worst. */
+function filtered({ settings }: End): SocketSettings | null {
+  const skips = SOCKET_SETTINGS_IPSEC.SKIP_FILTER_INSTANTIATION;
+  return settings !== null && (settings.ipsecFlags & skips) === 0 ? settings : null;
+}
+
 function wants(end: End): boolean {
-  return end.settings !== null || end.policy !== "none";
+  return filtered(end) !== null || end.policy !== "none";
 }
 
 /** An end whose traffic must not go out in clear. */
 function insists(end: End): boolean {
   if (end.policy === "required") return true;
-  return end.settings !== null && (end.settings.flags & SOCKET_SETTINGS.ALLOW_INSECURE) === 0;
+  const settings = filtered(end);
+  return settings !== null && (settings.flags & SOCKET_SETTINGS.ALLOW_INSECURE) === 0;
 }
 
 /** Negotiates between the end that begins and the end that answers; `target` is what the first was told to expect. */
@@ -100,11 +107,12 @@ function obstacle(a: End, b: End, target: string | null): { winerr: number; reas
 }
 
 function method(end: End): "anonymous" | "kerberos" {
-  return end.settings?.authentication ?? "anonymous";
+  return filtered(end)?.authentication ?? "anonymous";
 }
 
 function guarantees(end: End): boolean {
-  return end.settings !== null && (end.settings.flags & SOCKET_SETTINGS.GUARANTEE_ENCRYPTION) !== 0;
+  const settings = filtered(end);
+  return settings !== null && (settings.flags & SOCKET_SETTINGS.GUARANTEE_ENCRYPTION) !== 0;
 }
 
 /** What an end proposes and takes: without encryption where its computer may not encrypt. */
@@ -120,7 +128,7 @@ function agree(a: End, b: End): Outcome | null {
     kind: "secured",
     encrypted: encrypts(quickMode),
     mutual: method(a) === "kerberos",
-    impersonation: (a.settings?.impersonation ?? false) && (b.settings?.impersonation ?? false),
+    impersonation: (filtered(a)?.impersonation ?? false) && (filtered(b)?.impersonation ?? false),
     quickMode,
   };
 }

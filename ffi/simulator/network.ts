@@ -27,6 +27,8 @@ export interface NetworkOptions {
    * tells. Default `"answers"`, with the identifiers of the new association.
    */
   readonly abortedQuery?: "answers" | "WSAECONNRESET";
+  /** Names for which no name server answers: asking for them ends only when it is given up. */
+  readonly silentNames?: readonly string[];
 }
 
 /** Bytes that went over the network, by what protected them. */
@@ -77,6 +79,11 @@ export class Network {
     if (name.toLowerCase() === "localhost") return [Uint8Array.of(127, 0, 0, 1)];
     const host = name === "" ? from : this.#hosts.get(name.toLowerCase());
     return host ? [host.v4, host.v6] : [];
+  }
+
+  /** Whether nobody answers for a name. */
+  silent(name: string): boolean {
+    return (this.options.silentNames ?? []).some((each) => each.toLowerCase() === name.toLowerCase());
   }
 
   /** The host that has an address, as `from` sees it. */

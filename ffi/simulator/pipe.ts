@@ -46,6 +46,11 @@ export class Pipe {
     return this.#broken !== null;
   }
 
+  /** How many bytes have arrived and were not received. */
+  get unread(): number {
+    return this.#size;
+  }
+
   /** Sends a copy of `data`. */
   write(data: Uint8Array, request: Request): void {
     if (this.#broken) return request.complete(this.#broken.writer, 0);

@@ -20,14 +20,14 @@ import {
   SOCKET_SECURITY_SETTINGS,
   SOCKET_SECURITY_SETTINGS_IPSEC,
 } from "../raw/fwpuclnt.ts";
-import { AF } from "../raw/ws2_32.ts";
+import { AF, SOCKADDR_IN } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
 import { isAny } from "./address.ts";
 import type { Association } from "./association.ts";
 import type { Host, KnownPolicy } from "./host.ts";
 import type { Outcome, SocketSettings } from "./negotiation.ts";
 import type { Network } from "./network.ts";
-import { SimulatedSocket } from "./socket.ts";
+import { SimulatedSocket, UnservedSocket } from "./socket.ts";
 
 const WSA = {
   EFAULT: 10014,
@@ -49,6 +49,10 @@ export interface SecureSocketHooks {
   readonly policy: (key: string) => KnownPolicy | null;
   /** A token of the peer, as a handle; 0: it has none of this kind. */
   readonly token: (peer: Host, kind: "user" | "machine", access: number) => bigint;
+  /** Has the calling thread carry a token of the peer. */
+  readonly impersonate: (peer: Host, kind: "user" | "machine") => void;
+  /** Ends what `impersonate` began; where nothing did, nothing happens. */
+  readonly revert: () => void;
 }
 
 type Functions = Pick<
@@ -121,7 +125,8 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
   const answersAborted = network.options.abortedQuery !== "WSAECONNRESET";
   const on = (handle: bigint, fn: (socket: SimulatedSocket) => number): number => {
     const socket = machine.find(handle, SimulatedSocket);
-    const code = socket === null ? WSA.ENOTSOCK : fn(socket);
+    const other = machine.find(handle, UnservedSocket);
+    const code = socket ? fn(socket) : other ? WSA.EINVAL : WSA.ENOTSOCK;
     return code === 0 ? 0 : machine.fail(code, -1);
   };
   const setTarget = (socket: SimulatedSocket, bytes: Uint8Array | null, length: number): number => {
@@ -207,6 +212,20 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
       SaLookupContext: association?.lookupContext ?? NO_GUID,
     });
   };
+  const impersonate = (socket: SimulatedSocket, peer: Uint8Array | null, length: number): number => {
+    const stream = socket.type === "stream";
+    if (!stream && peer === null) return WSA.EFAULT;
+    if (!stream && length < SOCKADDR_IN.size) return WSA.EMSGSIZE;
+    const key = stream ? "" : peerKey(peer!);
+    if (typeof key === "number") return key;
+    // No page tells the code of a socket that is overlapped, nor that of a peer without a token.
+    if (socket.overlapped) return WSA.EINVAL;
+    const known = securityOf(socket, key);
+    if (known?.security.kind !== "secured") return WSA.EINVAL;
+    if (!known.security.impersonation && !known.security.mutual) return WSA.EINVAL;
+    hooks.impersonate(known.peer, known.security.impersonation ? "user" : "machine");
+    return 0;
+  };
   return {
     WSASetSocketSecurity: (s, bytes, length) =>
       on(s, (socket) => {
@@ -224,19 +243,17 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     WSADeleteSocketPeerTargetName: (s, peer, length) =>
       on(s, (socket) => {
         if (peer === null) return WSA.EFAULT;
-        if (length < 16) return WSA.EMSGSIZE;
+        if (length < SOCKADDR_IN.size) return WSA.EMSGSIZE;
         const key = peerKey(peer);
         if (typeof key === "number") return key;
         socket.targets.delete(socket.type === "stream" ? "" : key);
         return 0;
       }),
-    WSAImpersonateSocketPeer: (s, peer, length) =>
-      on(s, (socket) => {
-        if (socket.type === "stream") return WSA.EAFNOSUPPORT;
-        if (peer === null) return WSA.EFAULT;
-        return length < 16 ? WSA.EMSGSIZE : WSA.EAFNOSUPPORT;
-      }),
-    WSARevertImpersonation: () => 0,
+    WSAImpersonateSocketPeer: (s, peer, length) => on(s, (socket) => impersonate(socket, peer, length)),
+    WSARevertImpersonation() {
+      hooks.revert();
+      return 0;
+    },
   };
 }
 

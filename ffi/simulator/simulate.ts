@@ -7,7 +7,9 @@
 
 import { simulatedBackend } from "./backend.ts";
 import type { Grant } from "../permissions.ts";
+import { TOKEN } from "../raw/advapi32.ts";
 import { NativeSystem, type System } from "../system.ts";
+import { eventCalls } from "./events.ts";
 import { filteringCalls } from "./filtering.ts";
 import type { Host } from "./host.ts";
 import { kernelCalls } from "./machine.ts";
@@ -15,7 +17,7 @@ import { libcCalls } from "./libc.ts";
 import { Network, type NetworkOptions, type Traffic } from "./network.ts";
 import { secureSocketCalls } from "./secure_sockets.ts";
 import { SimulatedSocket } from "./socket.ts";
-import { accountOf, computerAccountOf, Token, tokenCalls } from "./tokens.ts";
+import { accountOf, computerAccountOf, Thread, Token, tokenCalls } from "./tokens.ts";
 import { dispatchCalls, extensionCalls, winsockCalls } from "./winsock.ts";
 
 export type { FaultOptions } from "./faults.ts";
@@ -60,8 +62,10 @@ export interface SimulatedNetwork {
   readonly faultsInjected: number;
 }
 
-const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "abortedQuery"];
 const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
+const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "abortedQuery", "silentNames"];
+/** What a thread may do with the token it carries: tell whose it is. */
+const TOKEN_ACCESS = TOKEN.QUERY | TOKEN.IMPERSONATE;
 const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
@@ -122,12 +126,18 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     associable: (handle) => machine.find(handle, SimulatedSocket),
     cancel: (handle, overlapped) => machine.find(handle, SimulatedSocket)?.cancel(overlapped) ?? false,
   });
-  const winsock = winsockCalls(network, host);
+  const events = eventCalls(machine);
+  const thread = new Thread();
+  const tokenOf = (peer: Host, kind: "user" | "machine", access: number) =>
+    new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access);
   return {
-    "ws2_32.dll": winsock,
+    "ws2_32.dll": { call: winsockCalls(network, host) },
     "mswsock.dll": { call: extensionCalls(host) },
     "oleaut32.dll": { call: dispatchCalls(network, host) },
-    "kernel32.dll": kernel,
+    "kernel32.dll": {
+      call: { ...kernel.call, ...events.call },
+      threaded: { ...kernel.threaded, ...events.threaded },
+    },
     "ntdll.dll": kernel,
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
@@ -135,11 +145,14 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
         ...filteringCalls(host, network.associations),
         ...secureSocketCalls(network, host, {
           policy: (key) => host.policies.get(key) ?? null,
-          token: (peer, kind, access) =>
-            machine.open(new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access)),
+          token: (peer, kind, access) => machine.open(tokenOf(peer, kind, access)),
+          impersonate: (peer, kind) => thread.carry(tokenOf(peer, kind, TOKEN_ACCESS), true),
+          revert() {
+            if (thread.bySocket) thread.revert();
+          },
         }),
       },
     },
-    "advapi32.dll": { call: tokenCalls(host, () => network.hosts) },
+    "advapi32.dll": { call: tokenCalls(host, () => network.hosts, thread) },
   };
 }

@@ -15,6 +15,11 @@ interface DatagramReader {
   take(datagram: Datagram): void;
 }
 
+/** A socket of another family or kind, for which IPsec has no settings; the simulator does no more with it. */
+export class UnservedSocket implements KernelObject {
+  closed(): void {}
+}
+
 /** A socket of a host. */
 export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   port: Port | null = null;
@@ -38,12 +43,15 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   readonly version: 4 | 6;
   readonly type: "stream" | "datagram";
   #unwatch: (() => void) | null = null;
+  /** Whether its operations need not wait. */
+  readonly overlapped: boolean;
   readonly #backlog: Connection[] = [];
   readonly #acceptors: { readonly request: Request; readonly socket: SimulatedSocket }[] = [];
   readonly #datagrams: Datagram[] = [];
   readonly #readers: DatagramReader[] = [];
 
-  constructor(host: Host, version: 4 | 6, type: "stream" | "datagram") {
+  constructor(host: Host, version: 4 | 6, type: "stream" | "datagram", overlapped: boolean) {
+    this.overlapped = overlapped;
     this.host = host;
     this.version = version;
     this.type = type;
@@ -130,7 +138,9 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     this.cancel(0n);
     this.host.unbind(this);
     for (const connection of [...this.#backlog, ...this.connection ? [this.connection] : []]) {
-      connection.outgoing.end();
+      // Whoever leaves bytes unread resets the connection.
+      if (connection.incoming.unread > 0) connection.outgoing.break();
+      else connection.outgoing.end();
       connection.incoming.break();
     }
   }

@@ -52,12 +52,31 @@ export function computerAccountOf(host: Host): SimulatedAccount {
   return { domain: "SIM", name: `${host.name.toUpperCase()}$`, sid: `S-1-5-21-1-2-3-${2000 + host.v4[3]}` };
 }
 
+/** The thread that calls: whose token it carries, if anybody's. */
+export class Thread {
+  /** The token of ImpersonateLoggedOnUser or WSAImpersonateSocketPeer; `null`: it is the process itself. */
+  carried: Token | null = null;
+  /** Whether WSAImpersonateSocketPeer gave it, which alone WSARevertImpersonation ends. */
+  bySocket = false;
+
+  /** Carries a token from here on. */
+  carry(token: Token, bySocket: boolean): void {
+    this.carried = token;
+    this.bySocket = bySocket;
+  }
+
+  /** Is the process again. */
+  revert(): void {
+    this.carried = null;
+    this.bySocket = false;
+  }
+}
+
 type Functions = Calls<typeof ADVAPI32>;
 
 /** The functions of a host; `hosts` are those whose accounts have names. */
-export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
+export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thread): Functions {
   const { machine } = host;
-  let carried: Token | null = null;
   const fail = (code: number): number => machine.fail(code, 0);
   const known = (): { domain: string; name: string; sid: string }[] =>
     [...hosts()].flatMap((each) => {
@@ -71,8 +90,8 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
   };
   return {
     OpenThreadToken(_thread, _access, _self, out) {
-      if (carried === null) return fail(TOKEN.ERROR_NO_TOKEN);
-      const copy = machine.open(new Token(carried.account, TOKEN.QUERY));
+      if (thread.carried === null) return fail(TOKEN.ERROR_NO_TOKEN);
+      const copy = machine.open(new Token(thread.carried.account, TOKEN.QUERY));
       new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, copy, true);
       return 1;
     },
@@ -80,11 +99,11 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
       withToken(handle, TOKEN.QUERY, (token) => answer(host, token, kind, into, length, size!)),
     ImpersonateLoggedOnUser: (handle) =>
       withToken(handle, TOKEN.IMPERSONATE | TOKEN.QUERY, (token) => {
-        carried = token;
+        thread.carry(token, false);
         return 1;
       }),
     RevertToSelf() {
-      carried = null;
+      thread.revert();
       return 1;
     },
     DuplicateTokenEx: (handle, access, _attributes, _level, _type, out) =>

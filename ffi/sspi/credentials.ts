@@ -25,7 +25,7 @@ import {
 } from "../security_context.ts";
 import { SspiContext } from "./context.ts";
 import type { Impersonator } from "./impersonation.ts";
-import { passwordUnits } from "./password.ts";
+import { passwordUnits } from "../password.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
 const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
@@ -190,7 +190,7 @@ function authIdentity(
   const user = wideString(identity?.username ?? "");
   const domain = wideString(identity?.domain ?? "");
   const given = identity?.password ?? "";
-  const password = typeof given === "string" ? wideString(given) : passwordUnits(given);
+  const password = passwordUnits(given);
   const list = wideString("!ntlm");
   const units = (text: Uint8Array): number => text.length / 2 - 1;
   const address = (text: Uint8Array): bigint => units(text) === 0 ? 0n : sspi.memory.addressOf(text);

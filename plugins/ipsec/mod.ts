@@ -34,9 +34,13 @@ export interface IpsecOptions {
   readonly optionalPeerName?: boolean;
   /** The computer's name is not a service principal name but what the policy's authentication method uses. */
   readonly rawPeerName?: boolean;
-  /** Makes no filters for the socket: those of the administrator must do. Default `false`. */
+  /**
+   * Makes no filters for the socket: those of the administrator must do. A connection is asked about before its first
+   * byte all the same; datagrams, which are not, then need `allowInsecure` and requirements that ask for nothing.
+   * Default `false`.
+   */
   readonly skipFilters?: boolean;
-  /** Accepts a peer's first packet in clear text; only together with `allowInsecure`. Default `false`. */
+  /** Accepts a peer's first packet in clear text; only where `allowInsecure` has an effect. Default `false`. */
   readonly firstPacketInClear?: boolean;
   /**
    * Has the system abort a connection when one of these changes: `"mainModeSa"` when the computers authenticate anew,

@@ -40,7 +40,8 @@ test("No grant needs no flag", () => {
 test("A grant that the operating system cannot serve is an UnsupportedPlatformError that says what can", () => {
   const other: Place = { ...LINUX, os: "other" };
   const cases: [Grant, Place, string][] = [
-    ["ipsec", LINUX, "Use Windows"],
+    ["ipsec", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
+    ["ipsec.policy", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
     ["impersonation", { ...LINUX, os: "darwin" }, "Use Windows"],
     ["sspi", other, "Use Windows, Linux or macOS"],
     ["sockets", other, "Use Windows"],

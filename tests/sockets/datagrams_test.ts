@@ -102,6 +102,31 @@ test("a receiver that requires what nobody can tell drops everything, and goes o
     assertEquals(await receiving, reason);
   }));
 
+test("without filters of the socket's own the first datagram would leave before anybody is asked: refused", async () => {
+  const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
+  for (const options of [{ skipFilters: true }, { skipFilters: true, allowInsecure: true }]) {
+    const network = simulate();
+    using system = network.host("client");
+    const error = await assertRejects(
+      () => openDatagrams({ registry: createRegistry([ipsec(options)]), requirements, system }),
+      SecurityRequirementError,
+      "Leave skipFilters out",
+    );
+    assertEquals(error.required, "integrity");
+    system.close();
+    assertEquals(await settled(), {});
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  }
+  const careless = { skipFilters: true, allowInsecure: true };
+  await withPair(
+    { requirements: NOTHING, sender: careless, receiver: careless },
+    async (a, _b, _d, network) => {
+      assertEquals((await a.send(encode("x"), PEER)).secured, false);
+      assertEquals(network.traffic, { clear: 1, secured: 0, encrypted: 0 });
+    },
+  );
+});
+
 test("the name of another computer keeps a datagram from leaving", () =>
   withPair({}, async (a, _b, _dropped, { traffic }) => {
     const other = { ...PEER, computer: "host/other" };

@@ -1,11 +1,9 @@
 /** connect() and listen() with ipsec(), its sandboxed codec included, on a simulated network. */
 
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
-import { TransportError, UnsupportedPlatformError } from "../../errors.ts";
-import { currentPlace } from "../../ffi/platform.ts";
+import { TransportError } from "../../errors.ts";
 import { simulate } from "../../ffi/simulator/simulate.ts";
-import { openSystem } from "../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import type { Requirements } from "../../plugins/provider.ts";
@@ -68,10 +66,3 @@ test("ipsec(): an IP address with the name of another computer does not connect"
   };
   await assertRejects(() => withPair(terms, () => {}), TransportError);
 });
-
-test("ipsec() off Windows says what works instead", async () => {
-  using system = openSystem({ grants: [] });
-  const options = { hostname: "server", port: 7, registry: createRegistry([ipsec()]), system };
-  const error = await assertRejects(() => connect(options), UnsupportedPlatformError);
-  assertStringIncludes(error.instead, "negotiate()");
-}, { skip: currentPlace("").os === "windows" ? "this is Windows" : null });

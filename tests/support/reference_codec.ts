@@ -24,6 +24,8 @@ export interface ReferenceOptions {
   readonly quickModePolicy?: string;
   readonly optionalPeerName?: boolean;
   readonly abortOnAssociationChange?: readonly AssociationField[];
+  readonly skipFilters?: boolean;
+  readonly firstPacketInClear?: boolean;
 }
 
 /** What a hostile codec does instead. */
@@ -46,7 +48,8 @@ export function referenceSettings(
   const whole = ipsecSettings({
     flags: (requirements.confidentiality ? SOCKET_SETTINGS.GUARANTEE_ENCRYPTION : 0) |
       (clear ? SOCKET_SETTINGS.ALLOW_INSECURE : 0),
-    ipsecFlags: options.optionalPeerName ? 2 : 0,
+    ipsecFlags: (options.skipFilters ? 1 : 0) | (options.optionalPeerName ? 2 : 0) |
+      (clear && options.firstPacketInClear ? 4 : 0),
     mainMode: options.mainModePolicy,
     quickMode: options.quickModePolicy,
     strings: [identity.username, identity.domain, ""],

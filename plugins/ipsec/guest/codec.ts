@@ -81,8 +81,9 @@ export function settings(): void {
   const bare = strings + passwordBytes == 0;
   const place = room(bare ? <u32> Settings.size : <u32> Settings.AllStrings + strings);
   store<u32>(place + Settings.SecurityProtocol, Protocol.IPSEC);
-  store<u32>(place + Settings.SecurityFlags, securityFlags(requirements, options));
-  store<u32>(place + Settings.IpsecFlags, ipsecFlags(options));
+  const clear = mayBeClear(requirements, options);
+  store<u32>(place + Settings.SecurityFlags, securityFlags(requirements, clear));
+  store<u32>(place + Settings.IpsecFlags, ipsecFlags(options, clear));
   store<u32>(place + Settings.UserNameStringLen, <u32> user.length << 1);
   store<u32>(place + Settings.DomainNameStringLen, <u32> realm.length << 1);
   store<u32>(place + Settings.PasswordStringLen, passwordBytes);
@@ -93,18 +94,21 @@ export function settings(): void {
 }
 
 /** Clear text is allowed only where nothing at all is required of the bytes. */
-function securityFlags(requirements: u32, options: Options): u32 {
+function mayBeClear(requirements: u32, options: Options): bool {
+  const required = requirements & (Requirement.Confidentiality | Requirement.Integrity);
+  return required == 0 && options.boolean(Option.AllowInsecure, false);
+}
+
+function securityFlags(requirements: u32, clear: bool): u32 {
   const encrypted = (requirements & Requirement.Confidentiality) != 0;
-  const protected_ = (requirements & Requirement.Integrity) != 0;
-  const clear = !encrypted && !protected_ && options.boolean(Option.AllowInsecure, false);
   return (encrypted ? <u32> SettingsFlag.GUARANTEE_ENCRYPTION : 0) |
     (clear ? <u32> SettingsFlag.ALLOW_INSECURE : 0);
 }
 
-function ipsecFlags(options: Options): u32 {
+function ipsecFlags(options: Options, clear: bool): u32 {
   return bit(options, Option.SkipFilters, IpsecFlag.SKIP_FILTER_INSTANTIATION) |
     bit(options, Option.OptionalPeerName, IpsecFlag.OPTIONAL_PEER_NAME_VERIFICATION) |
-    bit(options, Option.FirstPacketInClear, IpsecFlag.ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED) |
+    (clear ? bit(options, Option.FirstPacketInClear, IpsecFlag.ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED) : 0) |
     bit(options, Option.RawPeerName, IpsecFlag.PEER_NAME_IS_RAW_FORMAT);
 }
 

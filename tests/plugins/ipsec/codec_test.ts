@@ -38,7 +38,13 @@ test("settings are byte for byte what the layouts give", async () => {
         mainModePolicy: policy,
         quickModePolicy: policy,
         optionalPeerName: fc.boolean(),
-      }),
+        skipFilters: fc.boolean(),
+        firstPacketInClear: fc.boolean(),
+      }).map((options) => ({
+        ...options,
+        // Which the provider does not take alone.
+        firstPacketInClear: options.firstPacketInClear && options.allowInsecure,
+      })),
       fc.array(fc.tuple(requirements, name, name, fc.integer({ min: 0, max: 512 })), {
         minLength: 1,
         maxLength: 8,
