@@ -30,7 +30,7 @@ const WSA_COMPLETION = [["lpOverlapped", "usize"], ["lpCompletionRoutine", "usiz
 /** Winsock. */
 export const WS2_32 = {
   name: "ws2_32.dll",
-  instead: "It is part of Windows",
+  instead: "It is part of Windows 8 and later",
   files: { windows: ["ws2_32.dll"] },
   fns: {
     WSAStartup: { params: [["wVersionRequested", "u32"], ["lpWSAData", "buf"]], result: "i32" },
