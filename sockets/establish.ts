@@ -80,6 +80,8 @@ export interface EstablishMeans {
   readonly release: () => void;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
+  /** Awaited by a server when the first token has come whole, before the provider is asked for anything. */
+  readonly begin?: () => Promise<void>;
 }
 
 /**
