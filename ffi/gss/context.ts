@@ -4,7 +4,8 @@
  * @module
  */
 
-import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
+import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../errors.ts";
+import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../raw/gssapi.ts";
 import {
   type ContextAttributes,
@@ -94,7 +95,7 @@ export class GssContext extends ContextBase {
     const output = this.#gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) {
       const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
-      throw this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing());
+      throw this.#refusal(this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing()), token);
     }
     // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
     if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {
@@ -106,6 +107,24 @@ export class GssContext extends ContextBase {
     const done = (major & GSS_S.CONTINUE_NEEDED) === 0;
     if (done) this.#finish();
     return { token: output.length === 0 ? null : output, done };
+  }
+
+  /**
+   * A mechanism that has no credentials here, as they were restricted when they were acquired, looks like one that
+   * is not installed, or like an account that has not logged in.
+   */
+  #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
+    const { cause } = failure;
+    const { codeName, message } = cause as NativeError;
+    const server = this.#options.role === "server";
+    const other = codeName === "GSS_S_BAD_MECH" || (server && codeName === "GSS_S_NO_CRED");
+    // NTLM that was let in and does not serve all the same is not installed.
+    if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: ${message}. ${otherMechanismAdvice(token)}`,
+      { cause },
+    );
   }
 
   #doing(): string {

@@ -6,6 +6,7 @@
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
 import { pinned, wideString } from "../memory.ts";
+import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import {
   ASC,
   ISC,
@@ -86,7 +87,7 @@ export class SspiContext extends ContextBase {
     output.set(0, SECBUFFER.TOKEN, this.#output!.length, this.#sspi.memory.addressOf(this.#output!));
     // Every leg may reach a domain controller, so every leg goes to another thread.
     const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
-    if (isError(status)) throw this.#sspi.failure(fn, status, this.#doing());
+    if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
     const made = this.#output!.slice(0, output.get(0).cbBuffer);
@@ -105,6 +106,17 @@ export class SspiContext extends ContextBase {
       "mechanism",
       `Cannot ${this.#doing()}: only NTLM would serve, which cannot authenticate the server; nothing was sent. ` +
         "Check that the target is registered in the directory and that there are Kerberos credentials",
+    );
+  }
+
+  /** What a package says of NTLM that it was told to leave out differs; what to do about it does not. */
+  #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
+    if (!this.#options.excludeNtlm || token === null || !holdsNtlm(token)) return failure;
+    const { cause } = failure;
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token)}`,
+      { cause },
     );
   }
 
@@ -316,15 +328,6 @@ export class SspiContext extends ContextBase {
     this.#held = false;
     this.#options.release();
   }
-}
-
-/** Whether a token is one of NTLM's, or carries one inside of SPNEGO. */
-function holdsNtlm(token: Uint8Array): boolean {
-  const signature = [0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00];
-  for (let at = token.indexOf(signature[0]); at >= 0; at = token.indexOf(signature[0], at + 1)) {
-    if (signature.every((byte, index) => token[at + index] === byte)) return true;
-  }
-  return false;
 }
 
 /** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */
