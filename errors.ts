@@ -174,7 +174,7 @@ export class PermissionError extends SecureSocketError {
   readonly code = "PERMISSION";
   /** The grant of `openSystem` that needs it, for instance `"sspi"`. */
   readonly grant: string;
-  /** The exact flag to add to the command line, or the group or privilege to hold. */
+  /** The flag to add to the command line, enough for all that the grant opens; or the group or privilege to hold. */
   readonly flag: string;
 
   /** Builds the error; the message names the flag. */

@@ -142,7 +142,7 @@ export class NativeSystem implements System {
     }
     const known = this.#libraries.get(spec);
     if (known) return known.library as Library<L>;
-    const library = openFirst(this.#backend, grant, spec, candidatePaths(spec, this.place));
+    const library = openFirst(this.#backend, grant, spec, this.place);
     this.#libraries.set(spec, { library: library as unknown as Library, untrack: track("library") });
     return library;
   }
@@ -235,8 +235,9 @@ function openFirst<L extends LibrarySpec>(
   backend: Backend,
   grant: Grant,
   spec: L,
-  paths: readonly string[],
+  place: Place,
 ): Library<L> {
+  const paths = candidatePaths(spec, place);
   const denied: string[] = [];
   const failures: Error[] = [];
   for (const path of paths) {
@@ -249,12 +250,12 @@ function openFirst<L extends LibrarySpec>(
     } catch (error) {
       if (error instanceof UnsupportedPlatformError) throw error;
       if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes((error as { code?: string }).code ?? "")) {
-        throw notPermitted(grant, "node", [path], error);
+        throw notPermitted(grant, "node", place, [path], error);
       }
       failures.push(error as Error);
     }
   }
-  if (denied.length > 0) throw notPermitted(grant, backend.runtime, denied, failures[0]);
+  if (denied.length > 0) throw notPermitted(grant, backend.runtime, place, denied, failures[0]);
   const said = failures.map(({ message }, index) => `${paths[index]}: ${message.trim()}`).join("; ");
   throw new UnsupportedPlatformError(`${spec.name} could not be opened (${said})`, {
     dll: spec.name,
