@@ -11,6 +11,7 @@ import { listenSecured } from "./listen_secured.ts";
 import { Listener } from "./listener.ts";
 import type { ListenOptions } from "./options.ts";
 import type { Turn } from "./places.ts";
+import { quietly } from "./quietly.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
 import { openWire } from "./transport.ts";
@@ -54,7 +55,7 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
       const tcp = await watch.race(listenTcp(settings), (late) => late.close());
       return listenOver(tcp, settings, chosen, credentials);
     } catch (error) {
-      credentials.close();
+      await quietly(() => credentials.close());
       throw error;
     }
   } finally {

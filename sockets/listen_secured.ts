@@ -10,6 +10,7 @@ import { nativeSystem } from "../ffi/system.ts";
 import { winsockOf } from "../ffi/winsock.ts";
 import type { Chosen } from "./establish.ts";
 import { type Accepted, type Acceptor, Listener } from "./listener.ts";
+import { quietly } from "./quietly.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
 import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
@@ -60,7 +61,7 @@ export async function listenSecured(
       throw error;
     }
   } catch (error) {
-    codec.close();
+    await quietly(() => codec.close());
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import { StateError } from "../errors.ts";
 import { FailureLog } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
 import { Places, type Turn } from "./places.ts";
+import { quietly } from "./quietly.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { SecureListener } from "./secure_listener.ts";
@@ -52,8 +53,8 @@ export interface ListenerSettings<T extends Accepted>
   extends Pick<ListenSettings, "maxHandshakes" | "timeoutMs" | "onHandshakeError" | "signal"> {
   /** Makes a connection of what was accepted; where it rejects, that is closed. */
   readonly secure: (accepted: T, means: AttemptMeans) => Promise<SecureConn>;
-  /** Called once, when no handshake needs what they share. */
-  readonly release: () => void;
+  /** Called once, when no handshake needs what they share; where it fails, closing does. */
+  readonly release: () => unknown;
   /** How patience is counted; left out: by turns of the event loop. */
   readonly turn?: Turn;
 }
@@ -144,7 +145,7 @@ export class Listener<T extends Accepted> implements SecureListener {
         continue;
       }
       await this.#places.room();
-      if (this.#over) return void accepted.close();
+      if (this.#over) return void quietly(() => accepted.close());
       this.#track(this.#attempt(accepted));
     }
   }
@@ -215,22 +216,31 @@ export class Listener<T extends Accepted> implements SecureListener {
   }
 
   #stop(error: unknown): Promise<void> {
-    return this.#closing ??= this.#release(error);
+    if (!this.#closing) {
+      this.#closing = this.#release(error);
+      // For whoever awaits close(); where nobody does it is nobody's.
+      this.#closing.catch(() => {});
+    }
+    return this.#closing;
   }
 
   async #release(error: unknown): Promise<void> {
     this.#over = { error };
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
-    const closed = this.#acceptor.close();
+    const closed = (async () => await this.#acceptor.close())();
+    closed.catch(() => {});
     this.#wake();
     this.#places.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     for (const watch of this.#watches) watch.abort(error);
-    await Promise.all(this.#ready.splice(0).map((conn) => conn.close()));
+    await Promise.all(this.#ready.splice(0).map((conn) => quietly(() => conn.close())));
     await Promise.all(this.#busy);
-    await closed;
-    this.#settings.release();
     this.#log.flush();
+    try {
+      await closed;
+    } finally {
+      await this.#settings.release();
+    }
   }
 }
 

@@ -13,6 +13,7 @@ import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SecurityInfo, SocketCodec } from "../plugins/provider.ts";
 import { checkFunction, checkHostname, checkInteger, checkKeys, isIpAddress } from "./check.ts";
 import { choose, type Chosen } from "./establish.ts";
+import { quietly } from "./quietly.ts";
 import { readListenOptions } from "./read_options.ts";
 import type {
   DatagramAddress,
@@ -65,7 +66,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<SecureDat
       throw error;
     }
   } catch (error) {
-    codec.close();
+    await quietly(() => codec.close());
     throw error;
   }
 }

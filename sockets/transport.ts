@@ -5,6 +5,7 @@
  */
 
 import type { NetAddress } from "../ffi/transport/mod.ts";
+import { quietly } from "./quietly.ts";
 
 export type { NetAddress } from "../ffi/transport/mod.ts";
 
@@ -128,15 +129,6 @@ function wireOver(bytes: ByteTransport, original: Transport): Wire {
     closeWrite: typeof bytes.closeWrite === "function" ? () => bytes.closeWrite!() : null,
     close: () => closing ??= quietly(() => bytes.close()),
   };
-}
-
-/** Closing is the last thing that is done to a transport: that it failed changes nothing for anyone. */
-async function quietly(close: () => void | Promise<void>): Promise<void> {
-  try {
-    await close();
-  } catch {
-    // The connection is over either way.
-  }
 }
 
 function toAddress(address: unknown): NetAddress | null {

@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError } from "../errors.ts";
+import { quietly } from "./quietly.ts";
 
 /** Ends when its owner calls {@linkcode Watch.end}; until then it can abort whatever is raced against it. */
 export class Watch {
@@ -61,12 +62,13 @@ export class Watch {
    *
    * @param discard Releases a result that came too late.
    */
-  async race<T>(promise: Promise<T>, discard?: (late: T) => void): Promise<T> {
+  async race<T>(promise: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
     try {
       this.signal.throwIfAborted();
       return await Promise.race([promise, this.#aborted]);
     } catch (error) {
-      if (this.signal.aborted) promise.then(discard, () => {});
+      // What came too late is nobody's: neither is a failure to release it.
+      if (this.signal.aborted) quietly(() => promise.then(discard));
       throw error;
     }
   }
