@@ -32,6 +32,7 @@ import { currentPlace, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
 import type { MEMORY_FNS } from "./raw/memory.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
+import { Users } from "./users.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {
@@ -103,8 +104,7 @@ export class NativeSystem implements System {
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
   readonly #beforeClose: (() => void)[] = [];
-  #users = 0;
-  #closed = false;
+  readonly #users = new Users(() => this.#closeLibraries());
 
   constructor(options: SystemOptions, seams: SystemSeams = {}) {
     this.grants = checkGrants(options?.grants);
@@ -186,7 +186,7 @@ export class NativeSystem implements System {
 
   /** Throws a StateError where it is closed. */
   requireOpen(): void {
-    if (this.#closed) throw new StateError("This system is closed; open another with openSystem()");
+    if (this.#users.closed) throw new StateError("This system is closed; open another with openSystem()");
   }
 
   /**
@@ -195,19 +195,11 @@ export class NativeSystem implements System {
    * afterwards, ends the process.
    */
   hold(): () => void {
-    this.#users++;
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      this.#users--;
-      this.#closeLibraries();
-    };
+    return this.#users.hold();
   }
 
   close(): void {
-    this.#closed = true;
-    this.#closeLibraries();
+    this.#users.close();
   }
 
   /** Has `release` called once, just before the libraries are closed. */
@@ -216,7 +208,6 @@ export class NativeSystem implements System {
   }
 
   #closeLibraries(): void {
-    if (!this.#closed || this.#users > 0) return;
     for (const release of this.#beforeClose.splice(0)) release();
     const open = [...this.#libraries.values()];
     this.#libraries.clear();

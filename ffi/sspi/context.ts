@@ -5,6 +5,7 @@
  */
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
+import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import {
@@ -21,13 +22,7 @@ import {
   SecPkgContext_NegotiationInfoW,
   SECURITY_NATIVE_DREP,
 } from "../raw/secur32.ts";
-import {
-  type ContextAttributes,
-  ContextBase,
-  type ContextRequest,
-  mayOnlyIdentify,
-  type StepResult,
-} from "../security_context.ts";
+import { type ContextRequest, mayOnlyIdentify, type StepResult } from "../security_context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "./impersonation.ts";
 import { SspiRecords } from "./records.ts";
@@ -67,8 +62,6 @@ export class SspiContext extends ContextBase {
   readonly #bindings: Uint8Array | null;
   #output: Uint8Array | null;
   #held = false;
-  #attributes?: ContextAttributes;
-  #records?: SspiRecords;
 
   constructor(sspi: Sspi, options: SspiContextOptions) {
     super(options.role);
@@ -203,13 +196,13 @@ export class SspiContext extends ContextBase {
           "replay and sequence detection",
       );
     }
-    this.#records = new SspiRecords(this.#sspi, this.#handle, {
+    const records = new SspiRecords(this.#sspi, this.#handle, {
       encrypts: has(bits.CONFIDENTIALITY),
       mustBeEncrypted: this.#options.request.confidentiality || has(bits.CONFIDENTIALITY),
     });
     const delegation = has(bits.DELEGATE);
     const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";
-    this.#attributes = Object.freeze({
+    this.establish({
       mechanism,
       // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
       mutual: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
@@ -220,7 +213,7 @@ export class SspiContext extends ContextBase {
       delegation,
       channelBound: this.#bindings !== null,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
-    });
+    }, records);
   }
 
   /** Everything the package tells of this context, for diagnosis. */
@@ -244,11 +237,6 @@ export class SspiContext extends ContextBase {
     if (local <= EPOCH || local >= FOREVER) return;
     const localMs = Number((local - EPOCH) / 10_000n);
     this.expireAt(localMs + new Date(localMs).getTimezoneOffset() * 60_000);
-  }
-
-  override get attributes(): ContextAttributes {
-    this.requireDone("attributes");
-    return this.#attributes!;
   }
 
   override get peerName(): string {
@@ -277,11 +265,6 @@ export class SspiContext extends ContextBase {
     return this.#sspi.takeText(target?.sTargetName ?? 0n) || undefined;
   }
 
-  override get maxOverhead(): number {
-    this.requireDone("maxOverhead");
-    return this.#records!.maxOverhead;
-  }
-
   impersonate<T>(fn: () => T): T {
     this.requireDone("impersonate");
     const { impersonator, request } = this.#options;
@@ -301,26 +284,6 @@ export class SspiContext extends ContextBase {
       request.impersonation,
       fn,
     );
-  }
-
-  protected override nativeSessionKey(): Uint8Array {
-    return this.#records!.sessionKey();
-  }
-
-  protected override nativeWrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    return this.#records!.wrap(plain, out);
-  }
-
-  protected override nativeUnwrap(record: Uint8Array): Uint8Array {
-    return this.#records!.unwrap(record);
-  }
-
-  protected override nativeSign(message: Uint8Array): Uint8Array {
-    return this.#records!.sign(message);
-  }
-
-  protected override nativeVerify(message: Uint8Array, signature: Uint8Array): void {
-    this.#records!.verify(message, signature);
   }
 
   protected override nativeClose(): void {
