@@ -95,10 +95,10 @@ export function requiredPermissions(grants: readonly Grant[], place: Place): Req
 }
 
 /** What Node needs to load the koffi add-on when it runs with `--permission`. */
-export const NODE_FLAGS = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
+const NODE_FLAGS = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
 
 /** The flag that lets Deno open these files. */
-export function denoFlag(files: readonly string[]): string {
+function denoFlag(files: readonly string[]): string {
   return files.length === 0 ? "" : `--allow-ffi=${files.join(",")}`;
 }
 
@@ -135,18 +135,22 @@ export function notGranted(grant: Grant): PermissionError {
   );
 }
 
-/** The refusal of a runtime that may not open any of `files`. */
+/**
+ * The refusal of a runtime that may not open any of `denied`; the flag is enough for all that the grant opens, so
+ * that nobody is sent for it file by file.
+ */
 export function notPermitted(
   grant: Grant,
   runtime: "deno" | "node",
-  files: readonly string[],
+  place: Place,
+  denied: readonly string[],
   cause?: unknown,
 ): PermissionError {
-  const flag = runtime === "deno" ? denoFlag(files) : NODE_FLAGS;
+  const flag = requiredPermissions([grant], place)[runtime];
   return new PermissionError(
     grant,
     flag,
-    `The grant "${grant}" opens ${files.join(" or ")}, which this process may not. Run it with ${flag}`,
+    `The grant "${grant}" opens ${denied.join(" or ")}, which this process may not. Run it with ${flag}`,
     { cause },
   );
 }

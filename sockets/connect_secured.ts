@@ -14,6 +14,7 @@ import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SocketCodec } from "../plugins/provider.ts";
 import { isIpAddress } from "./check.ts";
 import type { Chosen } from "./establish.ts";
+import { quietly } from "./quietly.ts";
 import type { ConnectSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
@@ -43,7 +44,7 @@ export async function connectSecured(
         (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, watch }),
       );
     } catch (error) {
-      codec.close();
+      await quietly(() => codec.close());
       throw error;
     }
   } finally {

@@ -14,6 +14,7 @@ import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SecurityInfo, SocketCodec } from "../plugins/provider.ts";
 import { checkFunction, checkHostname, checkInteger, checkKeys, checkSignal, isIpAddress } from "./check.ts";
 import { choose, type Chosen } from "./establish.ts";
+import { quietly } from "./quietly.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type {
   DatagramAddress,
@@ -84,7 +85,7 @@ async function open(
       throw error;
     }
   } catch (error) {
-    codec.close();
+    await quietly(() => codec.close());
     throw error;
   }
 }

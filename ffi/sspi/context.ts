@@ -5,7 +5,9 @@
  */
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
+import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
+import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import {
   ASC,
   ISC,
@@ -20,13 +22,7 @@ import {
   SecPkgContext_NegotiationInfoW,
   SECURITY_NATIVE_DREP,
 } from "../raw/secur32.ts";
-import {
-  type ContextAttributes,
-  ContextBase,
-  type ContextRequest,
-  mayOnlyIdentify,
-  type StepResult,
-} from "../security_context.ts";
+import { type ContextRequest, mayOnlyIdentify, type StepResult } from "../security_context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "./impersonation.ts";
 import { SspiRecords } from "./records.ts";
@@ -66,8 +62,6 @@ export class SspiContext extends ContextBase {
   readonly #bindings: Uint8Array | null;
   #output: Uint8Array | null;
   #held = false;
-  #attributes?: ContextAttributes;
-  #records?: SspiRecords;
 
   constructor(sspi: Sspi, options: SspiContextOptions) {
     super(options.role);
@@ -86,7 +80,7 @@ export class SspiContext extends ContextBase {
     output.set(0, SECBUFFER.TOKEN, this.#output!.length, this.#sspi.memory.addressOf(this.#output!));
     // Every leg may reach a domain controller, so every leg goes to another thread.
     const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
-    if (isError(status)) throw this.#sspi.failure(fn, status, this.#doing());
+    if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
     const made = this.#output!.slice(0, output.get(0).cbBuffer);
@@ -105,6 +99,17 @@ export class SspiContext extends ContextBase {
       "mechanism",
       `Cannot ${this.#doing()}: only NTLM would serve, which cannot authenticate the server; nothing was sent. ` +
         "Check that the target is registered in the directory and that there are Kerberos credentials",
+    );
+  }
+
+  /** What a package says of NTLM that it was told to leave out differs; what to do about it does not. */
+  #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
+    if (!this.#options.excludeNtlm || token === null || !holdsNtlm(token)) return failure;
+    const { cause } = failure;
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token)}`,
+      { cause },
     );
   }
 
@@ -191,13 +196,13 @@ export class SspiContext extends ContextBase {
           "replay and sequence detection",
       );
     }
-    this.#records = new SspiRecords(this.#sspi, this.#handle, {
+    const records = new SspiRecords(this.#sspi, this.#handle, {
       encrypts: has(bits.CONFIDENTIALITY),
       mustBeEncrypted: this.#options.request.confidentiality || has(bits.CONFIDENTIALITY),
     });
     const delegation = has(bits.DELEGATE);
     const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";
-    this.#attributes = Object.freeze({
+    this.establish({
       mechanism,
       // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
       mutual: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
@@ -208,7 +213,7 @@ export class SspiContext extends ContextBase {
       delegation,
       channelBound: this.#bindings !== null,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
-    });
+    }, records);
   }
 
   /** Everything the package tells of this context, for diagnosis. */
@@ -232,11 +237,6 @@ export class SspiContext extends ContextBase {
     if (local <= EPOCH || local >= FOREVER) return;
     const localMs = Number((local - EPOCH) / 10_000n);
     this.expireAt(localMs + new Date(localMs).getTimezoneOffset() * 60_000);
-  }
-
-  override get attributes(): ContextAttributes {
-    this.requireDone("attributes");
-    return this.#attributes!;
   }
 
   override get peerName(): string {
@@ -265,11 +265,6 @@ export class SspiContext extends ContextBase {
     return this.#sspi.takeText(target?.sTargetName ?? 0n) || undefined;
   }
 
-  override get maxOverhead(): number {
-    this.requireDone("maxOverhead");
-    return this.#records!.maxOverhead;
-  }
-
   impersonate<T>(fn: () => T): T {
     this.requireDone("impersonate");
     const { impersonator, request } = this.#options;
@@ -291,40 +286,11 @@ export class SspiContext extends ContextBase {
     );
   }
 
-  protected override nativeSessionKey(): Uint8Array {
-    return this.#records!.sessionKey();
-  }
-
-  protected override nativeWrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    return this.#records!.wrap(plain, out);
-  }
-
-  protected override nativeUnwrap(record: Uint8Array): Uint8Array {
-    return this.#records!.unwrap(record);
-  }
-
-  protected override nativeSign(message: Uint8Array): Uint8Array {
-    return this.#records!.sign(message);
-  }
-
-  protected override nativeVerify(message: Uint8Array, signature: Uint8Array): void {
-    this.#records!.verify(message, signature);
-  }
-
   protected override nativeClose(): void {
     if (this.#held) this.#sspi.call.DeleteSecurityContext(this.#handle);
     this.#held = false;
     this.#options.release();
   }
-}
-
-/** Whether a token is one of NTLM's, or carries one inside of SPNEGO. */
-function holdsNtlm(token: Uint8Array): boolean {
-  const signature = [0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00];
-  for (let at = token.indexOf(signature[0]); at >= 0; at = token.indexOf(signature[0], at + 1)) {
-    if (signature.every((byte, index) => token[at + index] === byte)) return true;
-  }
-  return false;
 }
 
 /** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */
