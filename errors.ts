@@ -85,7 +85,7 @@ export class AuthenticationError extends SecureSocketError {
   }
 }
 
-/** The connection would have been weaker than what was required; nothing was sent. */
+/** The connection would have been weaker than what was required, and nothing was sent; or it no longer is what was. */
 export class SecurityRequirementError extends SecureSocketError {
   /** Always `"SecurityRequirementError"`. */
   override readonly name = "SecurityRequirementError";
@@ -174,7 +174,7 @@ export class PermissionError extends SecureSocketError {
   readonly code = "PERMISSION";
   /** The grant of `openSystem` that needs it, for instance `"sspi"`. */
   readonly grant: string;
-  /** The exact flag to add to the command line, or the group or privilege to hold. */
+  /** The flag to add to the command line, enough for all that the grant opens; or the group or privilege to hold. */
   readonly flag: string;
 
   /** Builds the error; the message names the flag. */
@@ -227,24 +227,42 @@ export interface RejectedProvider {
   cause?: unknown;
 }
 
+/** What {@linkcode ProviderNotFoundError} was looking for: requirements by name. */
+export interface WantedProvider {
+  /** Whether it is wanted; or which, of several there are. */
+  readonly [requirement: string]: boolean | string | undefined;
+}
+
 /** No provider of the registry is available here, allowed, and strong enough. */
 export class ProviderNotFoundError extends SecureSocketError {
   /** Always `"ProviderNotFoundError"`. */
   override readonly name = "ProviderNotFoundError";
   /** Always `"PROVIDER_NOT_FOUND"`. */
   readonly code = "PROVIDER_NOT_FOUND";
-  /** What was looked for, as JSON. */
-  readonly wanted: string;
+  /** What was looked for: the requirements, as the policies have raised them. */
+  readonly wanted: WantedProvider;
   /** Every provider that was passed over, in order, with the reason. */
   readonly rejected: readonly RejectedProvider[];
 
   /** Builds the error; the message lists every reason. */
-  constructor(wanted: string, rejected: readonly RejectedProvider[], options?: ErrorCause) {
+  constructor(wanted: WantedProvider, rejected: readonly RejectedProvider[], options?: ErrorCause) {
     const reasons = rejected.map((entry) => `\n  ${entry.provider}: ${entry.reason}`).join("");
-    super(`No security provider can serve ${wanted}${reasons || ": the registry is empty"}`, options);
-    this.wanted = wanted;
+    super(
+      `No security provider can serve ${inWords(wanted)}:${reasons || " the registry is empty"}`,
+      options,
+    );
+    this.wanted = Object.freeze({ ...wanted });
     this.rejected = rejected;
   }
+}
+
+/** `mutual authentication, impersonation "identify"`; what is `false` is not wanted. */
+function inWords(wanted: WantedProvider): string {
+  const parts = Object.entries(wanted).filter(([, value]) => value !== false && value !== undefined);
+  return parts.map(([name, value]) => {
+    const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    return value === true ? words : `${words} ${JSON.stringify(value)}`;
+  }).join(", ");
 }
 
 /** A sandboxed provider's module was refused before it ran. */

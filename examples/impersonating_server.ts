@@ -7,15 +7,16 @@
  */
 
 import { connect, createRegistry, ipsec, listen, openSystem } from "../mod.ts";
-import { actingPlaces, actingPolicy } from "./simulated.ts";
+import { actingPlaces, actingPolicy, usage } from "./simulated.ts";
 
 const simulated = Deno.args.includes("--simulate") ? actingPlaces() : null;
+const port = simulated ? 7 : Number(Deno.args.length === 1 ? Deno.args[0] : usage("PORT"));
 const grants = ["ipsec", "ipsec.policy", "impersonation"] as const;
 using system = simulated?.server ?? openSystem({ grants });
 using policy = actingPolicy(system);
 const { mainModePolicy, quickModePolicy } = policy;
 await using listener = await listen({
-  port: simulated ? 7 : Number(Deno.args[0]),
+  port,
   registry: createRegistry([ipsec({ mainModePolicy, quickModePolicy })]),
   requirements: { impersonation: "impersonate" },
   system,

@@ -16,11 +16,18 @@ export interface Place extends Disposable {
   readonly port: number;
 }
 
+/** Says how an example is called, and ends it. */
+export function usage(args: string): never {
+  const file = new URL(Deno.mainModule).pathname.split("/").pop();
+  console.error(`Usage: deno run --allow-ffi=C:\\Windows\\System32 examples/${file} ${args}`);
+  console.error(`   or: deno run examples/${file} --simulate`);
+  Deno.exit(2);
+}
+
 /** This machine, or with `--simulate` a simulated one beside a server that echoes. */
 export async function placeOf(args: readonly string[]): Promise<Place> {
-  const [hostname = "", port = ""] = args.filter((arg) => !arg.startsWith("--"));
   if (!args.includes("--simulate")) {
-    if (hostname === "" || port === "") throw new TypeError("give the server's name and port, or --simulate");
+    const [hostname, port] = args.length === 2 ? args : usage("HOSTNAME PORT");
     const system = openSystem({ grants: ["ipsec"] });
     return { system, hostname, port: Number(port), [Symbol.dispose]: () => system.close() };
   }

@@ -10,8 +10,10 @@ import { type Memory, pinned } from "./memory.ts";
 
 /** The most bytes one operation moves. */
 export const MAX_CHUNK = 65536;
-/** Sizes of buffers, and how many of each are kept for the next operation: 2 MiB at most. */
-const CLASSES = [{ size: 2048, most: 128 }, { size: MAX_CHUNK, most: 28 }] as const;
+/** The least a buffer has; each next size is twice as much, so that one that waits holds little it does not need. */
+const LEAST = 1024;
+/** The most bytes that are kept for operations to come. */
+const MAX_KEPT = 2 << 20;
 
 /** A buffer lent to one operation. */
 export interface PooledBuffer extends Kept {
@@ -31,7 +33,9 @@ interface Room {
 /** Buffers of one system, which are all zeros whenever nobody uses them. */
 export class BufferPool {
   readonly #memory: Memory;
-  readonly #free: Room[][] = CLASSES.map(() => []);
+  /** By size. */
+  readonly #free = new Map<number, Room[]>();
+  #kept = 0;
 
   constructor(memory: Memory) {
     this.#memory = memory;
@@ -39,23 +43,42 @@ export class BufferPool {
 
   /** A buffer of `length` bytes; one that is longer than `MAX_CHUNK` is not kept. */
   take(length: number): PooledBuffer {
-    const index = CLASSES.findIndex(({ size }) => length <= size);
-    const { size, most } = CLASSES[index] ?? { size: length, most: 0 };
-    const free = this.#free[index] ?? [];
-    const room = free.pop() ?? this.#make(size);
+    const size = length > MAX_CHUNK ? length : sizeFor(length);
+    const room = this.#reuse(size) ?? this.#make(size);
     const bytes = room.buffer.subarray(0, length);
     return {
       bytes,
       address: room.address,
-      release() {
+      release: () => {
         bytes.fill(0);
-        if (free.length < most) free.push(room);
+        this.#keep(room);
       },
     };
+  }
+
+  #reuse(size: number): Room | undefined {
+    const room = this.#free.get(size)?.pop();
+    if (room !== undefined) this.#kept -= size;
+    return room;
   }
 
   #make(size: number): Room {
     const buffer = pinned(size);
     return { buffer, address: this.#memory.addressOf(buffer) };
   }
+
+  #keep(room: Room): void {
+    const size = room.buffer.length;
+    if (size > MAX_CHUNK || this.#kept + size > MAX_KEPT) return;
+    const free = this.#free.get(size);
+    if (free === undefined) this.#free.set(size, [room]);
+    else free.push(room);
+    this.#kept += size;
+  }
+}
+
+function sizeFor(length: number): number {
+  let size = LEAST;
+  while (size < length) size *= 2;
+  return size;
 }

@@ -20,7 +20,7 @@ import {
 } from "./raw/kernel32.ts";
 import type { NTDLL } from "./raw/ntdll.ts";
 import { SOCKADDR_STORAGE, WSABUF } from "./raw/ws2_32.ts";
-import { nativeError } from "./status.ts";
+import { socketError } from "./status.ts";
 
 /** Where the parts of an operation's block stand; the system may write to all of them until it completes. */
 export const BLOCK = {
@@ -100,12 +100,14 @@ export class CompletionPort {
   #inARow = 0;
   #closed = false;
 
-  /** @throws NativeError where the system gives no port. */
+  /** @throws TransportError where the system gives no port. */
   constructor(libraries: PortLibraries) {
     this.#libraries = libraries;
     const { call } = libraries.kernel;
     this.#handle = call.CreateIoCompletionPort(INVALID_HANDLE_VALUE, 0n, 0n, 1);
-    if (this.#handle === 0n) throw nativeError("CreateIoCompletionPort", call.GetLastError());
+    if (this.#handle === 0n) {
+      throw socketError("CreateIoCompletionPort", call.GetLastError(), "make a completion port");
+    }
     this.#untrack = track("completion port");
   }
 
@@ -118,7 +120,7 @@ export class CompletionPort {
   associate(handle: bigint): void {
     const { call } = this.#libraries.kernel;
     if (call.CreateIoCompletionPort(handle, this.#handle, 0n, 0) === 0n) {
-      throw nativeError("CreateIoCompletionPort", call.GetLastError());
+      throw socketError("CreateIoCompletionPort", call.GetLastError(), "make a socket");
     }
   }
 
@@ -196,7 +198,7 @@ export class CompletionPort {
     }
     const { call } = this.#libraries.kernel;
     if (call.PostQueuedCompletionStatus(this.#handle, bytes, 0n, block.address) !== 0) return false;
-    throw nativeError("PostQueuedCompletionStatus", call.GetLastError());
+    throw socketError("PostQueuedCompletionStatus", call.GetLastError(), "wait for a socket");
   }
 
   /** Asks the system to end an operation; it completes all the same, with its result or as aborted. */
@@ -225,7 +227,7 @@ export class CompletionPort {
           this.#inARow = 0;
           ok = await this.#fetch(threaded.GetQueuedCompletionStatusEx, INFINITE);
         }
-        if (ok === 0) throw nativeError("GetQueuedCompletionStatusEx", 0);
+        if (ok === 0) throw socketError("GetQueuedCompletionStatusEx", 0, "wait for the sockets");
         this.#dispatch(new DataView(this.#removed.buffer).getUint32(0, true));
         await null;
       }

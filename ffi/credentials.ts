@@ -64,7 +64,7 @@ async function abandonable<T extends { close(): void }>(
     signal.throwIfAborted();
     return result;
   } catch (error) {
-    if (signal.aborted) pending.then((late) => late.close(), () => {});
+    if (signal.aborted) pending.then((late) => late.close()).catch(() => {});
     throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);

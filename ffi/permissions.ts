@@ -95,12 +95,20 @@ export function requiredPermissions(grants: readonly Grant[], place: Place): Req
 }
 
 /** What Node needs to load the koffi add-on when it runs with `--permission`. */
-export const NODE_FLAGS = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
+const NODE_FLAGS = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
 
 /** The flag that lets Deno open these files. */
-export function denoFlag(files: readonly string[]): string {
+function denoFlag(files: readonly string[]): string {
   return files.length === 0 ? "" : `--allow-ffi=${files.join(",")}`;
 }
+
+const SIMULATED = "Use Windows; to try a program out, use simulate() of ./testing";
+/** What to do where an operating system cannot serve a grant; left out: use Windows. */
+const INSTEAD: { readonly [grant in Grant]?: string } = {
+  "sspi": "Use Windows, Linux or macOS",
+  "ipsec": SIMULATED,
+  "ipsec.policy": SIMULATED,
+};
 
 /**
  * The libraries a grant opens here.
@@ -111,7 +119,7 @@ export function librariesOf(grant: Grant, place: Place): readonly LibrarySpec[] 
   const libraries = place.os === "other" ? undefined : GRANT_LIBRARIES[grant][place.os];
   if (libraries === undefined) {
     throw new UnsupportedPlatformError(`The grant "${grant}" has no meaning on ${place.os}`, {
-      instead: grant === "sspi" ? "Use Windows, Linux or macOS" : "Use Windows",
+      instead: INSTEAD[grant] ?? "Use Windows",
     });
   }
   return libraries;
@@ -127,18 +135,22 @@ export function notGranted(grant: Grant): PermissionError {
   );
 }
 
-/** The refusal of a runtime that may not open any of `files`. */
+/**
+ * The refusal of a runtime that may not open any of `denied`; the flag is enough for all that the grant opens, so
+ * that nobody is sent for it file by file.
+ */
 export function notPermitted(
   grant: Grant,
   runtime: "deno" | "node",
-  files: readonly string[],
+  place: Place,
+  denied: readonly string[],
   cause?: unknown,
 ): PermissionError {
-  const flag = runtime === "deno" ? denoFlag(files) : NODE_FLAGS;
+  const flag = requiredPermissions([grant], place)[runtime];
   return new PermissionError(
     grant,
     flag,
-    `The grant "${grant}" opens ${files.join(" or ")}, which this process may not. Run it with ${flag}`,
+    `The grant "${grant}" opens ${denied.join(" or ")}, which this process may not. Run it with ${flag}`,
     { cause },
   );
 }

@@ -1,13 +1,16 @@
 /**
- * What a security association tells of its two ends, where the account may read it.
+ * What the security associations of a connection tell of its two ends, where the account may read them: main mode's
+ * here, quick mode's in `quick_mode.ts`.
  *
  * @see https://learn.microsoft.com/windows/win32/api/fwpmu/nf-fwpmu-ikeextsagetbyid1
  * @module
  */
 
-import { PermissionError, TransportError, UnsupportedPlatformError } from "../errors.ts";
+import { PermissionError, ProtocolError, TransportError, UnsupportedPlatformError } from "../errors.ts";
 import { type Filtering, FilteringEngine } from "./filtering_engine.ts";
+import { malformed, structAt, structsAt } from "./foreign_structs.ts";
 import { pinned } from "./memory.ts";
+import { type QuickMode, readQuickMode } from "./quick_mode.ts";
 import { IKEEXT, IKEEXT_CREDENTIAL_PAIR1, IKEEXT_SA_DETAILS1 } from "./raw/wfp.ts";
 import type { SecurityAnswer } from "./socket_answer.ts";
 import { struct } from "./struct.ts";
@@ -26,9 +29,12 @@ export interface Association {
   readonly integrity: string;
   /** Seconds the association may live. */
   readonly lifetimeSeconds: number;
+  /** How packets are protected; where that is not told, why not, as a sentence. */
+  readonly quickMode: QuickMode | string;
 }
 
 const GUID = struct("GUID", { value: "guid" });
+const POINTER = struct("name", { at: "ptr" });
 const METHODS: readonly string[] = [
   "preshared-key",
   "certificate",
@@ -50,13 +56,13 @@ const MAX_PAIRS = 16;
 const nameOf = (names: readonly string[], index: number): string => names[index] ?? `unknown (${index})`;
 
 /**
- * Reads the main-mode association of an answer; never throws for what the system refuses.
+ * Reads the associations of an answer; never throws for what the system refuses, nor for what it makes up.
  *
- * @returns why not, as a sentence, where it cannot be read; `null` where there is none.
+ * @returns why not, as a sentence, where they cannot be read; `null` where there is none.
  */
 export function readAssociation(filtering: Filtering, answer: SecurityAnswer): Association | string | null {
   if (answer.mainModeSa === 0n) return null;
-  try {
+  return toldOrNot(() => {
     using engine = new FilteringEngine(filtering, false);
     const key = pinned(GUID.size);
     GUID.write(new DataView(key.buffer), { value: answer.lookupContext });
@@ -65,32 +71,38 @@ export function readAssociation(filtering: Filtering, answer: SecurityAnswer): A
     const error = engine.call.IkeextSaGetById1(engine.handle, answer.mainModeSa, given, out);
     engine.check(error, "IkeextSaGetById1", "read the security association");
     try {
-      return describe(engine, new DataView(out.buffer).getBigUint64(0, true));
+      const mainMode = describe(engine, new DataView(out.buffer).getBigUint64(0, true));
+      // What main mode tells holds, whatever becomes of the search for quick mode.
+      return { ...mainMode, quickMode: toldOrNot(() => readQuickMode(engine, answer)) };
     } finally {
       engine.call.FwpmFreeMemory0(out);
     }
+  });
+}
+
+/** What `read` gives, or why the system does not tell it. */
+function toldOrNot<T>(read: () => T): T | string {
+  try {
+    return read();
   } catch (error) {
     if (error instanceof PermissionError) return `needs ${error.flag}`;
-    if (error instanceof TransportError || error instanceof UnsupportedPlatformError) {
-      return `not told: ${error.message}`;
-    }
+    const refusals = [TransportError, ProtocolError, UnsupportedPlatformError];
+    if (refusals.some((refusal) => error instanceof refusal)) return `not told: ${(error as Error).message}`;
     throw error;
   }
 }
 
-function describe({ memory }: FilteringEngine, at: bigint): Association {
-  const details = IKEEXT_SA_DETAILS1.read(viewOf(memory.read(at, IKEEXT_SA_DETAILS1.size)));
+function describe({ memory }: FilteringEngine, at: bigint): Omit<Association, "quickMode"> {
+  const details = structAt(memory, at, IKEEXT_SA_DETAILS1);
   const { numCredentials, credentials } = details.ikeCredentials;
-  const count = Math.min(numCredentials, MAX_PAIRS);
-  const bytes = viewOf(memory.read(credentials, count * IKEEXT_CREDENTIAL_PAIR1.size));
-  const pairs = Array.from({ length: count }, (_, index) => {
-    const pair = IKEEXT_CREDENTIAL_PAIR1.read(bytes, index * IKEEXT_CREDENTIAL_PAIR1.size);
+  if (numCredentials > MAX_PAIRS) throw malformed(`${numCredentials} pairs of credentials`);
+  const pairs = structsAt(memory, credentials, IKEEXT_CREDENTIAL_PAIR1, numCredentials).map((pair) => {
     const { localCredentials: local, peerCredentials: peer } = pair;
     return {
       local: nameOf(METHODS, local.authenticationMethodType),
       peer: nameOf(METHODS, peer.authenticationMethodType),
       named: peer.authenticationMethodType === IKEEXT.KERBEROS && peer.name !== 0n
-        ? memory.wideString(viewOf(memory.read(peer.name, 8)).getBigUint64(0, true))
+        ? memory.wideString(structAt(memory, peer.name, POINTER).at)
         : "",
     };
   });
@@ -104,8 +116,4 @@ function describe({ memory }: FilteringEngine, at: bigint): Association {
     integrity: nameOf(INTEGRITY, integrityAlgorithm.algoIdentifier),
     lifetimeSeconds: maxLifetimeSeconds,
   };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -5,9 +5,13 @@
  * @module
  */
 
-import { ProviderTrapError } from "../errors.ts";
-import { wideString } from "./memory.ts";
-import { SOCKET_SECURITY_SETTINGS, SOCKET_SETTINGS } from "./raw/fwpuclnt.ts";
+import { ProviderTrapError, SecurityRequirementError } from "../errors.ts";
+import {
+  SOCKET_SECURITY_SETTINGS,
+  SOCKET_SECURITY_SETTINGS_IPSEC,
+  SOCKET_SETTINGS,
+  SOCKET_SETTINGS_IPSEC,
+} from "./raw/fwpuclnt.ts";
 
 /** No settings are longer. */
 const MAX_SETTINGS = 65536;
@@ -16,20 +20,18 @@ const MAX_SETTINGS = 65536;
 export interface SettingsTerms {
   /** They must guarantee encryption. */
   readonly encryption: boolean;
-  /** They may allow clear text. */
+  /** They may allow clear text: nothing is required, and the application said so. */
   readonly allowInsecure: boolean;
-}
-
-/** A password as the settings hold it: UTF-16 without a terminator, the caller's to zero. */
-export function passwordUnits(password: string | Uint8Array): Uint8Array {
-  const terminated = wideString(typeof password === "string" ? password : new TextDecoder().decode(password));
-  return terminated.subarray(0, terminated.length - 2);
+  /** They are for datagrams, the first of which leaves before the system can be asked. */
+  readonly datagrams: boolean;
 }
 
 /**
  * Appends the password and hands the whole to `apply`; zeroed when that has returned.
  *
- * @throws ProviderTrapError where the codec's settings are not what was asked for.
+ * @param password UTF-16 without a terminator, the caller's to zero.
+ * @throws ProviderTrapError where the codec's settings are not what was asked for; SecurityRequirementError where they
+ * leave datagrams to filters that nobody knows of.
  */
 export function withSettings(
   settings: Uint8Array,
@@ -49,7 +51,10 @@ export function withSettings(
   }
 }
 
-function checkSettings(settings: Uint8Array, { encryption, allowInsecure }: SettingsTerms): void {
+function checkSettings(
+  settings: Uint8Array,
+  { encryption, allowInsecure, datagrams }: SettingsTerms,
+): void {
   const refuse = (problem: string): never => {
     throw new ProviderTrapError(
       `The provider's socket settings were refused: they ${problem}. Report this to it`,
@@ -65,5 +70,18 @@ function checkSettings(settings: Uint8Array, { encryption, allowInsecure }: Sett
   }
   if (encryption && !(SecurityFlags & SOCKET_SETTINGS.GUARANTEE_ENCRYPTION)) {
     refuse("do not guarantee encryption, which is required");
+  }
+  const { offsets } = SOCKET_SECURITY_SETTINGS_IPSEC;
+  const ipsec = settings.length >= offsets.AllStrings ? view.getUint32(offsets.IpsecFlags, true) : 0;
+  if (!allowInsecure && ipsec & SOCKET_SETTINGS_IPSEC.ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED) {
+    refuse("allow a first packet in clear text, which the application did not");
+  }
+  if (!allowInsecure && datagrams && ipsec & SOCKET_SETTINGS_IPSEC.SKIP_FILTER_INSTANTIATION) {
+    throw new SecurityRequirementError(
+      "integrity",
+      "not known",
+      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
+        "nothing was sent. Leave skipFilters out",
+    );
   }
 }

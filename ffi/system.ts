@@ -32,6 +32,7 @@ import { currentPlace, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
 import type { MEMORY_FNS } from "./raw/memory.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
+import { Users } from "./users.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {
@@ -103,8 +104,7 @@ export class NativeSystem implements System {
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
   readonly #beforeClose: (() => void)[] = [];
-  #users = 0;
-  #closed = false;
+  readonly #users = new Users(() => this.#closeLibraries());
 
   constructor(options: SystemOptions, seams: SystemSeams = {}) {
     this.grants = checkGrants(options?.grants);
@@ -130,8 +130,10 @@ export class NativeSystem implements System {
    */
   library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
     this.requireOpen();
+    // First of all: no grant helps where the operating system cannot serve it.
+    const libraries = librariesOf(grant, this.place);
     if (!this.grants.includes(grant)) throw notGranted(grant);
-    if (!librariesOf(grant, this.place).includes(spec)) {
+    if (!libraries.includes(spec)) {
       throw new UnsupportedPlatformError(
         `The grant "${grant}" does not open ${spec.name} on ${this.place.os}`,
         {
@@ -142,7 +144,7 @@ export class NativeSystem implements System {
     }
     const known = this.#libraries.get(spec);
     if (known) return known.library as Library<L>;
-    const library = openFirst(this.#backend, grant, spec, candidatePaths(spec, this.place));
+    const library = openFirst(this.#backend, grant, spec, this.place);
     this.#libraries.set(spec, { library: library as unknown as Library, untrack: track("library") });
     return library;
   }
@@ -176,8 +178,9 @@ export class NativeSystem implements System {
 
   #probe(grant: Grant): SystemAvailability {
     try {
+      const libraries = librariesOf(grant, this.place);
       if (!this.grants.includes(grant)) throw notGranted(grant);
-      for (const spec of librariesOf(grant, this.place)) this.library(grant, spec);
+      for (const spec of libraries) this.library(grant, spec);
       return { available: true };
     } catch (cause) {
       return { available: false, reason: (cause as Error).message, cause };
@@ -186,7 +189,7 @@ export class NativeSystem implements System {
 
   /** Throws a StateError where it is closed. */
   requireOpen(): void {
-    if (this.#closed) throw new StateError("This system is closed; open another with openSystem()");
+    if (this.#users.closed) throw new StateError("This system is closed; open another with openSystem()");
   }
 
   /**
@@ -195,19 +198,11 @@ export class NativeSystem implements System {
    * afterwards, ends the process.
    */
   hold(): () => void {
-    this.#users++;
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      this.#users--;
-      this.#closeLibraries();
-    };
+    return this.#users.hold();
   }
 
   close(): void {
-    this.#closed = true;
-    this.#closeLibraries();
+    this.#users.close();
   }
 
   /** Has `release` called once, just before the libraries are closed. */
@@ -216,7 +211,6 @@ export class NativeSystem implements System {
   }
 
   #closeLibraries(): void {
-    if (!this.#closed || this.#users > 0) return;
     for (const release of this.#beforeClose.splice(0)) release();
     const open = [...this.#libraries.values()];
     this.#libraries.clear();
@@ -235,8 +229,9 @@ function openFirst<L extends LibrarySpec>(
   backend: Backend,
   grant: Grant,
   spec: L,
-  paths: readonly string[],
+  place: Place,
 ): Library<L> {
+  const paths = candidatePaths(spec, place);
   const denied: string[] = [];
   const failures: Error[] = [];
   for (const path of paths) {
@@ -249,12 +244,12 @@ function openFirst<L extends LibrarySpec>(
     } catch (error) {
       if (error instanceof UnsupportedPlatformError) throw error;
       if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes((error as { code?: string }).code ?? "")) {
-        throw notPermitted(grant, "node", [path], error);
+        throw notPermitted(grant, "node", place, [path], error);
       }
       failures.push(error as Error);
     }
   }
-  if (denied.length > 0) throw notPermitted(grant, backend.runtime, denied, failures[0]);
+  if (denied.length > 0) throw notPermitted(grant, backend.runtime, place, denied, failures[0]);
   const said = failures.map(({ message }, index) => `${paths[index]}: ${message.trim()}`).join("; ");
   throw new UnsupportedPlatformError(`${spec.name} could not be opened (${said})`, {
     dll: spec.name,

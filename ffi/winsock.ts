@@ -5,11 +5,13 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import type { Calls, Library, ThreadedCalls } from "./abi.ts";
+import type { Calls, Library } from "./abi.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { CompletionPort } from "./completion_port.ts";
+import { Events } from "./events.ts";
 import { track } from "./live.ts";
-import { type Memory, pinned, wideString } from "./memory.ts";
+import { type Memory, pinned } from "./memory.ts";
+import { resolveName } from "./names.ts";
 import type { Grant } from "./permissions.ts";
 import { KERNEL32 } from "./raw/kernel32.ts";
 import { MSWSOCK, WSAID_CONNECTEX } from "./raw/mswsock.ts";
@@ -17,12 +19,8 @@ import { NTDLL } from "./raw/ntdll.ts";
 import { CC_STDCALL, OLEAUT32, VARIANT, VT } from "./raw/oleaut32.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
 import {
-  ADDRINFOEXW,
-  AF,
-  AI,
   INVALID_SOCKET,
   IPPROTO,
-  NS,
   SIO,
   SO,
   SOCK,
@@ -33,15 +31,13 @@ import {
   WSAPROTOCOL_INFOW,
   XP1_IFS_HANDLES,
 } from "./raw/ws2_32.ts";
-import { familyOf, readAddress, type SocketAddress } from "./socket_address.ts";
+import { familyOf, type SocketAddress } from "./socket_address.ts";
 import { nativeError, socketError } from "./status.ts";
 import { struct } from "./struct.ts";
 import type { NativeSystem } from "./system.ts";
 
 const VERSION_2_2 = 0x0202;
 const GUID = struct("GUID", { value: "guid" });
-/** A list of addresses longer than this is not a list. */
-const MAX_ADDRESSES = 1024;
 
 /** What an overlapped ConnectEx is told. */
 export interface ConnectExArguments {
@@ -84,23 +80,22 @@ export class Winsock {
   /** Addresses and foreign memory. */
   readonly memory: Memory;
   readonly #system: NativeSystem;
-  readonly #threaded: ThreadedCalls<typeof WS2_32>;
   readonly #dispatch: Library<typeof OLEAUT32>;
   readonly #kernel: Library<typeof KERNEL32>;
   readonly #ntdll: Library<typeof NTDLL>;
+  readonly #events: Events;
   #session: Session | null = null;
   #users = 0;
   #connectEx: bigint | null = null;
 
   constructor(system: NativeSystem, grant: Grant) {
-    const library = system.library(grant, WS2_32);
     this.#system = system;
-    this.call = library.call;
-    this.#threaded = library.threaded;
+    this.call = system.library(grant, WS2_32).call;
     this.extensions = system.library(grant, MSWSOCK).call;
     this.#dispatch = system.library(grant, OLEAUT32);
     this.#kernel = system.library(grant, KERNEL32);
     this.#ntdll = system.library(grant, NTDLL);
+    this.#events = new Events(this.#kernel);
     this.memory = system.memory(grant, UCRTBASE);
   }
 
@@ -126,7 +121,7 @@ export class Winsock {
   #start(): Session {
     this.#system.requireOpen();
     const error = this.call.WSAStartup(VERSION_2_2, pinned(WSADATA.size));
-    if (error !== 0) throw nativeError("WSAStartup", error);
+    if (error !== 0) throw socketError("WSAStartup", error, "start Winsock");
     try {
       const port = new CompletionPort({ kernel: this.#kernel, ntdll: this.#ntdll, memory: this.memory });
       const release = this.#system.hold();
@@ -186,71 +181,19 @@ export class Winsock {
   /**
    * The addresses of a host, in the order in which to try them.
    *
+   * @param signal gives up at once; its reason is rethrown unchanged.
    * @throws TransportError where the name has none.
    */
-  async resolve(
+  resolve(
     hostname: string,
     port: number,
     type: "stream" | "datagram",
     purpose: "connect" | "listen" = "connect",
+    signal?: AbortSignal,
   ): Promise<SocketAddress[]> {
-    const end = this.use();
-    try {
-      return await this.#resolve(hostname, port, type, purpose);
-    } finally {
-      end();
-    }
-  }
-
-  async #resolve(
-    hostname: string,
-    port: number,
-    type: "stream" | "datagram",
-    purpose: "connect" | "listen",
-  ): Promise<SocketAddress[]> {
-    const hints = pinned(ADDRINFOEXW.size);
-    ADDRINFOEXW.write(new DataView(hints.buffer), {
-      ai_flags: purpose === "listen" ? AI.PASSIVE : 0,
-      ai_family: AF.UNSPEC,
-      ai_socktype: type === "stream" ? SOCK.STREAM : SOCK.DGRAM,
-      ai_protocol: type === "stream" ? IPPROTO.TCP : IPPROTO.UDP,
-    });
-    const result = pinned(8);
-    const name = wideString(hostname);
-    const service = wideString(String(port));
-    const done = this.#threaded.GetAddrInfoExW(
-      name,
-      service,
-      NS.ALL,
-      null,
-      hints,
-      result,
-      null,
-      0n,
-      0n,
-      null,
-    );
-    const error = await done;
-    if (error !== 0) throw socketError("GetAddrInfoExW", error, `find the address of ${hostname}`);
-    const list = new DataView(result.buffer).getBigUint64(0, true);
-    try {
-      return this.#readAddresses(list);
-    } finally {
-      this.call.FreeAddrInfoExW(list);
-    }
-  }
-
-  #readAddresses(list: bigint): SocketAddress[] {
-    const found: SocketAddress[] = [];
-    for (let at = list; at !== 0n && found.length < MAX_ADDRESSES;) {
-      const bytes = this.memory.read(at, ADDRINFOEXW.size);
-      const info = ADDRINFOEXW.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
-      if (info.ai_family === AF.INET || info.ai_family === AF.INET6) {
-        found.push(readAddress(this.memory.read(info.ai_addr, Number(info.ai_addrlen))));
-      }
-      at = info.ai_next;
-    }
-    return found;
+    const { call, memory } = this;
+    const means = { call, memory, events: this.#events, use: () => this.use() };
+    return resolveName(means, { hostname, port, type, purpose }, signal);
   }
 
   /**
@@ -284,7 +227,7 @@ export class Winsock {
     const status = DispCallFunc(0n, target, CC_STDCALL, VT.I4, count, types, pointers, result);
     // Nothing may stand between the call and its last error.
     const error = this.call.WSAGetLastError();
-    if (status !== 0) throw nativeError("DispCallFunc", status);
+    if (status !== 0) throw socketError("DispCallFunc", status, "connect");
     const { llVal } = VARIANT.read(new DataView(result.buffer));
     return (llVal & 0xffff_ffffn) !== 0n ? 0 : error;
   }

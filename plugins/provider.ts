@@ -295,14 +295,21 @@ export interface SocketAnswer {
   readonly mutual: boolean | "unknown";
 }
 
+/** An identifier of a connection's security association: what main mode, or quick mode, agreed on. */
+export type AssociationField = "mainModeSa" | "quickModeSa";
+
 /** Between requirements and the bytes of the system's socket security calls; pure. All results are copies. */
 export interface SocketCodec extends Disposable {
   /** The settings structure, complete but for the password at its end. */
   settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
   /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
   target(peerAddress: Uint8Array, target: string): Uint8Array;
-  /** The template of a query. */
-  queryTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array;
+  /** The template of a query; with `watched`, of one that has the system abort the connection when these change. */
+  queryTemplate(
+    peerAddress: Uint8Array,
+    accessMask: number,
+    watched?: readonly AssociationField[],
+  ): Uint8Array;
   /** Reads what the system answered to a query. */
   queryAnswer(answer: Uint8Array): SocketAnswer;
   /** Drops it; closing twice is harmless. */
@@ -319,6 +326,8 @@ export interface SocketProvider {
   readonly description: ProviderDescription;
   /** True where the application allowed clear text: only then may a socket be opened that could send it. */
   readonly allowInsecure: boolean;
+  /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
+  readonly abortOnAssociationChange?: readonly AssociationField[];
   /** Whether it can work here; never throws, never prompts. */
   available(capabilities: Capabilities): Availability;
   /** A codec for one connection, or for one listener and all it accepts; the caller closes it. */

@@ -211,5 +211,5 @@ function nothingServes(requirements: ResolvedRequirements, rejected: readonly Re
   if (first && names.size === 1 && (only === "PermissionError" || only === "UnsupportedPlatformError")) {
     return first.cause as Error;
   }
-  return new ProviderNotFoundError(JSON.stringify(requirements), Object.freeze([...rejected]));
+  return new ProviderNotFoundError({ ...requirements }, Object.freeze([...rejected]));
 }

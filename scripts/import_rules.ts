@@ -33,6 +33,7 @@ export const LAYERS: readonly Layer[] = [
       "ffi/status.ts",
       "ffi/system.ts",
       "ffi/transport/**",
+      "ffi/users.ts",
     ],
     mayImport: ["errors", "base", "raw", "core"],
   },

@@ -8,6 +8,7 @@ import { connectTcp, type TcpTransport } from "../ffi/transport/mod.ts";
 import { connectSecured } from "./connect_secured.ts";
 import { acquire, choose, establish } from "./establish.ts";
 import type { ConnectOptions } from "./options.ts";
+import { quietly } from "./quietly.ts";
 import { readConnectOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import { openWire } from "./transport.ts";
@@ -54,7 +55,7 @@ export async function connect(options: ConnectOptions): Promise<SecureConn> {
     try {
       tcp = await connectTcp({ hostname, port, signal: watch.signal });
     } catch (error) {
-      release();
+      await quietly(release);
       throw error;
     }
     return await establish(chosen, { wire: openWire(tcp), watch, credentials, release });

@@ -5,6 +5,7 @@
  */
 
 import { type SecureSocketError, TransportError } from "../errors.ts";
+import { checkTarget } from "../ffi/codec_checks.ts";
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import { TcpSocket } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
@@ -13,6 +14,7 @@ import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SocketCodec } from "../plugins/provider.ts";
 import { isIpAddress } from "./check.ts";
 import type { Chosen } from "./establish.ts";
+import { quietly } from "./quietly.ts";
 import type { ConnectSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
@@ -35,13 +37,14 @@ export async function connectSecured(
   try {
     const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
     try {
-      const addresses = await watch.race(winsock.resolve(settings.hostname, settings.port, "stream"));
+      const { hostname, port } = settings;
+      const addresses = await winsock.resolve(hostname, port, "stream", "connect", watch.signal);
       return await firstOf(
         addresses,
         (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, watch }),
       );
     } catch (error) {
-      codec.close();
+      await quietly(() => codec.close());
       throw error;
     }
   } finally {
@@ -90,7 +93,7 @@ async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn>
   const socket = new TcpSocket(winsock, address.version);
   try {
     applySettings(chosen, codec, secure, socket);
-    secure.setPeerTarget(socket, codec.target(NO_ADDRESS, computer));
+    secure.setPeerTarget(socket, checkTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
     await socket.connect(address, watch.signal);
     return securedConnection(chosen, socket, {
       system,

@@ -231,14 +231,15 @@ export class Connection implements SecureConn {
   }
 
   #releaseContext(): void {
-    this.#parts.records.wipe();
-    try {
-      this.#parts.security.release();
-    } catch (error) {
-      // For whoever awaits close(); never instead of the failure that led here.
-      this.#closing = Promise.reject(error);
-      this.#closing.catch(() => {});
-    }
+    const { records, security } = this.#parts;
+    records.wipe();
+    const closed = this.#closing;
+    this.#closing = (async () => {
+      await security.release();
+      await closed;
+    })();
+    // For whoever awaits close(); never instead of the failure that led here.
+    this.#closing.catch(() => {});
   }
 }
 

@@ -29,8 +29,8 @@ export interface ConnectionSecurity {
   impersonate<T>(fn: () => T): T;
   /** The credentials the client delegated, once; `null`: none. */
   takeDelegated(): MessageCredentials | null;
-  /** Forgets keys and closes handles; once. */
-  release(): void;
+  /** Forgets keys and closes handles; once. It may throw, or reject. */
+  release(): unknown;
 }
 
 /** The security that a message provider's context gives. */
@@ -76,8 +76,8 @@ export class MessageSecurity implements ConnectionSecurity {
     return this.#context.takeDelegated?.() ?? null;
   }
 
-  release(): void {
-    this.#context.close();
+  release(): unknown {
+    return this.#context.close();
   }
 }
 

@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { MessageCredentials } from "../plugins/provider.ts";
+import type { MessageContext, MessageCredentials } from "../plugins/provider.ts";
 import type { Selection } from "../plugins/registry.ts";
 import { Connection } from "./connection.ts";
 import { MessageSecurity } from "./connection_security.ts";
 import { Handshake } from "./handshake.ts";
-import type { Settings } from "./read_options.ts";
+import { quietly } from "./quietly.ts";
+import { namedSide, type Settings } from "./read_options.ts";
 import { openRecords } from "./records.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { Origin } from "./security_info.ts";
@@ -57,8 +58,9 @@ export async function acquire({ settings, selection }: Chosen, watch: Watch): Pr
       `the provider "${provider.name}" is of layer ${provider.layer}; it has no credentials`,
     );
   }
+  const { role } = namedSide(side);
   const acquired = provider.acquire({
-    role: side.role,
+    role,
     system,
     requirements: selection.requirements,
     denied: selection.denied,
@@ -76,46 +78,64 @@ export interface EstablishMeans {
   readonly watch: Watch;
   /** Who this end is. */
   readonly credentials: MessageCredentials;
-  /** Releases what was lent, when no call into the provider uses it any more. */
-  readonly release: () => void;
+  /** Releases what was lent, when no call into the provider uses it any more; it may throw or reject. */
+  readonly release: () => unknown;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
+  /** Awaited by a server when the first token has come whole, before the provider is asked for anything. */
+  readonly begin?: () => Promise<void>;
 }
 
 /**
  * Runs the handshake and makes the connection.
  *
  * When it settles, what was lent has been released, unless an abort came while the provider was at work: its call
- * cannot be taken back, so that the release follows when it ends.
+ * cannot be taken back, so that the release follows when it ends. Where releasing fails the connection is closed,
+ * and that is the failure; behind another failure it is nobody's.
  */
 export async function establish(chosen: Chosen, means: EstablishMeans): Promise<SecureConn> {
-  const { settings, selection } = chosen;
-  const { wire, release } = means;
-  const { requirements } = selection;
-  const { side, channelBindings } = settings;
+  const { settings: { side, channelBindings }, selection: { requirements } } = chosen;
+  const { wire, watch, release } = means;
   const reader = new WireReader(wire);
-  const terms = { ...side, requirements, ...(channelBindings ? { channelBindings } : {}) };
+  const terms = { ...namedSide(side), requirements, ...(channelBindings ? { channelBindings } : {}) };
   const handshake = new Handshake(terms, { ...means, reader });
+  let conn: Connection;
   try {
-    const context = await handshake.run();
-    try {
-      const security = new MessageSecurity(context, {
-        role: side.role,
-        requirements,
-        channelBindings: channelBindings !== undefined,
-        origin: originOf(chosen),
-      });
-      return new Connection({ wire, security, records: openRecords(context, wire, reader) });
-    } catch (error) {
-      context.close();
-      throw error;
-    }
+    conn = await connectionOver(await handshake.run(), chosen, wire, reader);
   } catch (error) {
     reader.wipe();
     wire.close();
-    throw error;
-  } finally {
-    const released = handshake.idle.then(release);
+    const released = quietly(() => handshake.idle.then(release));
     if (!handshake.stepping) await released;
+    throw error;
+  }
+  try {
+    await watch.race(handshake.idle.then(release));
+    return conn;
+  } catch (error) {
+    await quietly(() => conn.close());
+    throw error;
+  }
+}
+
+/** The connection that a finished context secures; the context is closed where there is none. */
+async function connectionOver(
+  context: MessageContext,
+  chosen: Chosen,
+  wire: Wire,
+  reader: WireReader,
+): Promise<Connection> {
+  const { settings, selection: { requirements } } = chosen;
+  try {
+    const security = new MessageSecurity(context, {
+      role: settings.side.role,
+      requirements,
+      channelBindings: settings.channelBindings !== undefined,
+      origin: originOf(chosen),
+    });
+    return new Connection({ wire, security, records: openRecords(context, wire, reader) });
+  } catch (error) {
+    await quietly(() => context.close());
+    throw error;
   }
 }

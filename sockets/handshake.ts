@@ -59,6 +59,8 @@ export interface HandshakeMeans {
   readonly watch: Watch;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
+  /** Awaited by a server when the first token has come whole, before the provider is asked for anything. */
+  readonly begin?: () => Promise<void>;
 }
 
 interface HandshakeRecord {
@@ -114,6 +116,7 @@ export class Handshake {
         incoming = record.token;
         peerDone = record.kind === "done";
       }
+      if (leg === 0) await this.#means.begin?.();
       const context = this.#context ??= this.#open();
       const { token, done } = await this.#step(context, incoming);
       const outgoing = token && token.length > 0 ? token : null;

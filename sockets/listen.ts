@@ -10,6 +10,8 @@ import { acquire, choose, type Chosen, establish } from "./establish.ts";
 import { listenSecured } from "./listen_secured.ts";
 import { Listener } from "./listener.ts";
 import type { ListenOptions } from "./options.ts";
+import type { Turn } from "./places.ts";
+import { quietly } from "./quietly.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
 import { openWire } from "./transport.ts";
@@ -18,10 +20,11 @@ import { Watch } from "./watch.ts";
 /**
  * Listens on TCP for clients to authenticate.
  *
- * Strangers cost little: the provider is not asked for anything before a peer's first whole token has arrived, no
- * more than `maxHandshakes` run at once, each has `handshakeTimeoutMs`, and where all places are taken the one that
- * has waited longest for its peer makes room for the newcomer. While that many connections wait to be accepted, the
- * system's own queue holds the rest.
+ * Strangers cost little: who says nothing holds a socket and 4 KiB, and none of the `maxHandshakes` places. A
+ * handshake takes its place when the peer's first token has come whole; before that the provider is asked for
+ * nothing. At most 16 connections for each place wait to begin, each peer has `handshakeTimeoutMs`, and where
+ * somebody else could use its room the one that has kept everybody waiting longest is dropped. While `maxHandshakes`
+ * connections wait to be accepted, the system's own queue holds the rest.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.
  * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.
@@ -52,7 +55,7 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
       const tcp = await watch.race(listenTcp(settings), (late) => late.close());
       return listenOver(tcp, settings, chosen, credentials);
     } catch (error) {
-      credentials.close();
+      await quietly(() => credentials.close());
       throw error;
     }
   } finally {
@@ -60,15 +63,21 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
   }
 }
 
-/** Accepts from `tcp` and authenticates by messages; `tcp` and the credentials become the listener's. */
+/**
+ * Accepts from `tcp` and authenticates by messages; `tcp` and the credentials become the listener's.
+ *
+ * @param turn How patience is counted; left out: by turns of the event loop.
+ */
 export function listenOver(
   tcp: TcpListener,
   settings: ListenSettings,
   chosen: Chosen,
   credentials: MessageCredentials,
+  turn?: Turn,
 ): Listener<TcpTransport> {
   return new Listener(tcp, {
     ...settings,
+    turn,
     secure: (transport, means) => establish(chosen, { wire: openWire(transport), credentials, ...means }),
     release: () => credentials.close(),
   });

@@ -7,9 +7,11 @@
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import { TcpSocket } from "../ffi/socket.ts";
 import { nativeSystem } from "../ffi/system.ts";
+import { Users } from "../ffi/users.ts";
 import { winsockOf } from "../ffi/winsock.ts";
 import type { Chosen } from "./establish.ts";
 import { type Accepted, type Acceptor, Listener } from "./listener.ts";
+import { quietly } from "./quietly.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
 import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
@@ -32,9 +34,9 @@ export async function listenSecured(
   const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
   try {
     const { hostname, port } = settings;
-    const [address] = await watch.race(winsock.resolve(hostname, port, "stream", "listen"));
+    const [address] = await winsock.resolve(hostname, port, "stream", "listen", watch.signal);
     const socket = new TcpSocket(winsock, address.version);
-    const shared = new Shared(() => codec.close());
+    const shared = new Users(() => codec.close());
     try {
       applySettings(chosen, codec, secure, socket);
       socket.bind(address.bytes);
@@ -42,7 +44,7 @@ export async function listenSecured(
       return new Listener(new SocketAcceptor(socket), {
         ...settings,
         secure: async (accepted, { release }) => {
-          const giveBack = shared.lend();
+          const giveBack = shared.hold();
           try {
             return securedConnection(chosen, accepted.socket, { system, secure, codec, release: giveBack });
           } catch (error) {
@@ -53,14 +55,14 @@ export async function listenSecured(
             release();
           }
         },
-        release: shared.lend(),
+        release: () => shared.close(),
       });
     } catch (error) {
       await socket.close();
       throw error;
     }
   } catch (error) {
-    codec.close();
+    await quietly(() => codec.close());
     throw error;
   }
 }
@@ -100,26 +102,5 @@ class SocketAcceptor implements Acceptor<AcceptedSocket> {
 
   close(): Promise<void> {
     return this.#socket.close();
-  }
-}
-
-/** Something that several use: ended with the last of them. */
-class Shared {
-  readonly #end: () => void;
-  #users = 0;
-
-  constructor(end: () => void) {
-    this.#end = end;
-  }
-
-  /** Counts one more user; the result counts it off again, once. */
-  lend(): () => void {
-    this.#users++;
-    let used = true;
-    return () => {
-      if (!used) return;
-      used = false;
-      if (--this.#users === 0) this.#end();
-    };
   }
 }

@@ -7,14 +7,14 @@
 import { StateError } from "../errors.ts";
 import { FailureLog } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
+import { Places, type Turn } from "./places.ts";
+import { quietly } from "./quietly.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { SecureListener } from "./secure_listener.ts";
 import type { NetAddress } from "./transport.ts";
 import { Watch } from "./watch.ts";
 
-/** No peer is dropped for a newcomer before it had this long: a burst of honest clients must not push itself out. */
-const GRACE_MS = 100;
 /** How long to wait after the first failed accept, and at most; doubled between. */
 const BACKOFF_MS = { first: 5, most: 1000 };
 
@@ -42,6 +42,8 @@ export interface AttemptMeans {
   readonly watch: Watch;
   /** To be called once nothing that the listener lent is in use any more. */
   readonly release: () => void;
+  /** To be awaited when the peer's first token has come whole: resolves when there is a place. */
+  readonly begin: () => Promise<void>;
   /** To be called whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting: (waiting: boolean) => void;
 }
@@ -51,14 +53,10 @@ export interface ListenerSettings<T extends Accepted>
   extends Pick<ListenSettings, "maxHandshakes" | "timeoutMs" | "onHandshakeError" | "signal"> {
   /** Makes a connection of what was accepted; where it rejects, that is closed. */
   readonly secure: (accepted: T, means: AttemptMeans) => Promise<SecureConn>;
-  /** Called once, when no handshake needs what they share. */
-  readonly release: () => void;
-}
-
-interface Attempt {
-  readonly watch: Watch;
-  /** Since when it waits for its peer, in milliseconds; `Infinity` where it does not. */
-  waitsSince: number;
+  /** Called once, when no handshake needs what they share; where it fails, closing does. */
+  readonly release: () => unknown;
+  /** How patience is counted; left out: by turns of the event loop. */
+  readonly turn?: Turn;
 }
 
 interface Waiter {
@@ -72,7 +70,8 @@ export class Listener<T extends Accepted> implements SecureListener {
   readonly #acceptor: Acceptor<T>;
   readonly #settings: ListenerSettings<T>;
   readonly #log = new FailureLog();
-  readonly #attempts = new Set<Attempt>();
+  readonly #places: Places;
+  readonly #watches = new Set<Watch>();
   readonly #busy = new Set<Promise<void>>();
   readonly #ready: SecureConn[] = [];
   readonly #waiters: Waiter[] = [];
@@ -85,6 +84,8 @@ export class Listener<T extends Accepted> implements SecureListener {
     this.addr = acceptor.addr;
     this.#acceptor = acceptor;
     this.#settings = settings;
+    const { maxHandshakes, turn } = settings;
+    this.#places = new Places({ places: maxHandshakes, unfetched: () => this.#ready.length, turn });
     this.#track(this.#acceptAll());
     if (settings.signal?.aborted) this.#onAbort();
     else settings.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -93,8 +94,11 @@ export class Listener<T extends Accepted> implements SecureListener {
   accept(): Promise<SecureConn> {
     if (this.#over) return Promise.reject(this.#over.error);
     const conn = this.#ready.shift();
-    this.#wake();
-    if (conn) return Promise.resolve(conn);
+    if (conn) {
+      this.#wake();
+      this.#places.settle();
+      return Promise.resolve(conn);
+    }
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
@@ -132,33 +136,17 @@ export class Listener<T extends Accepted> implements SecureListener {
         // Out of file descriptors, or the peer was gone again: neither ends the listening.
         if (this.#over) return;
         this.#report(error, {});
+        if (isExhausted(error)) {
+          this.#places.shrink();
+          await this.#places.room();
+        }
         await this.#sleep(backoff);
         backoff = Math.min(2 * backoff, BACKOFF_MS.most);
         continue;
       }
-      await this.#makePlace();
-      if (this.#over) return void accepted.close();
+      await this.#places.room();
+      if (this.#over) return void quietly(() => accepted.close());
       this.#track(this.#attempt(accepted));
-    }
-  }
-
-  /** Waits until there is a place for one more handshake, at worst by dropping the one that waits longest. */
-  async #makePlace(): Promise<void> {
-    const { maxHandshakes } = this.#settings;
-    while (!this.#over && this.#attempts.size >= maxHandshakes) {
-      const oldest = [...this.#attempts].reduce((a, b) => b.waitsSince < a.waitsSince ? b : a);
-      const left = oldest.waitsSince + GRACE_MS - performance.now();
-      if (left > 0) {
-        await this.#sleep(left);
-        continue;
-      }
-      this.#attempts.delete(oldest);
-      oldest.watch.abort(
-        new StateError(
-          `The handshake waited for its peer while all ${maxHandshakes} places (maxHandshakes) were taken, and was ` +
-            "dropped for a newer one",
-        ),
-      );
     }
   }
 
@@ -166,16 +154,18 @@ export class Listener<T extends Accepted> implements SecureListener {
     const { secure, timeoutMs } = this.#settings;
     const { remoteAddr } = accepted;
     const watch = new Watch(undefined, "The handshake", timeoutMs);
-    const attempt: Attempt = { watch, waitsSince: Infinity };
-    this.#attempts.add(attempt);
-    const onWaiting = (waiting: boolean) => {
-      attempt.waitsSince = waiting ? performance.now() : Infinity;
-      if (waiting) this.#wake();
+    this.#watches.add(watch);
+    const guest = this.#places.enter((reason) => watch.abort(reason));
+    const begin = async () => {
+      // The time it takes the others is not the peer's.
+      const resume = watch.pause();
+      await watch.race(guest.begin());
+      resume();
     };
     let release!: () => void;
     const released = new Promise<void>((resolve) => release = resolve);
     try {
-      this.#deliver(await secure(accepted, { watch, release, onWaiting }));
+      this.#deliver(await secure(accepted, { watch, release, begin, onWaiting: guest.onWaiting }));
     } catch (error) {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
@@ -183,8 +173,8 @@ export class Listener<T extends Accepted> implements SecureListener {
     }
     // A call into the provider that outlives an abort keeps its place, and the credentials that all share.
     await released;
-    this.#attempts.delete(attempt);
-    this.#wake();
+    this.#watches.delete(watch);
+    guest.leave();
   }
 
   #deliver(conn: SecureConn): void {
@@ -226,20 +216,36 @@ export class Listener<T extends Accepted> implements SecureListener {
   }
 
   #stop(error: unknown): Promise<void> {
-    return this.#closing ??= this.#release(error);
+    if (!this.#closing) {
+      this.#closing = this.#release(error);
+      // For whoever awaits close(); where nobody does it is nobody's.
+      this.#closing.catch(() => {});
+    }
+    return this.#closing;
   }
 
   async #release(error: unknown): Promise<void> {
     this.#over = { error };
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
-    const closed = this.#acceptor.close();
+    const closed = (async () => await this.#acceptor.close())();
+    closed.catch(() => {});
     this.#wake();
+    this.#places.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    for (const { watch } of this.#attempts) watch.abort(error);
-    await Promise.all(this.#ready.splice(0).map((conn) => conn.close()));
+    for (const watch of this.#watches) watch.abort(error);
+    await Promise.all(this.#ready.splice(0).map((conn) => quietly(() => conn.close())));
     await Promise.all(this.#busy);
-    await closed;
-    this.#settings.release();
     this.#log.flush();
+    try {
+      await closed;
+    } finally {
+      await this.#settings.release();
+    }
   }
+}
+
+/** Whether the system, or this process, has no room for another socket. */
+function isExhausted(error: unknown): boolean {
+  const { codeName } = (error ?? {}) as { codeName?: unknown };
+  return /^(WSA)?E(MFILE|NFILE|NOBUFS|NOMEM)$/.test(String(codeName));
 }

@@ -4,16 +4,18 @@
  * @module
  */
 
-import { TransportError } from "../errors.ts";
+import { StateError, TransportError } from "../errors.ts";
+import { checkTarget } from "../ffi/codec_checks.ts";
 import { UdpSocket } from "../ffi/datagram_socket.ts";
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { type NativeSystem, nativeSystem } from "../ffi/system.ts";
 import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SecurityInfo, SocketCodec } from "../plugins/provider.ts";
-import { checkFunction, checkHostname, checkInteger, checkKeys, isIpAddress } from "./check.ts";
+import { checkFunction, checkHostname, checkInteger, checkKeys, checkSignal, isIpAddress } from "./check.ts";
 import { choose, type Chosen } from "./establish.ts";
-import { readListenOptions } from "./read_options.ts";
+import { quietly } from "./quietly.ts";
+import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type {
   DatagramAddress,
   DatagramOptions,
@@ -22,7 +24,8 @@ import type {
   SecureDatagrams,
 } from "./secure_datagrams.ts";
 import { SocketSecurity } from "./socket_security.ts";
-import { applySettings, refuseForSocket, socketProvider } from "./socket_terms.ts";
+import { applySettings, refuseForDatagrams, refuseForSocket, socketProvider } from "./socket_terms.ts";
+import { Watch } from "./watch.ts";
 
 /** The most peers whose security is remembered; the one that was met first is asked about anew. */
 const MAX_PEERS = 4096;
@@ -48,13 +51,30 @@ export async function openDatagrams(options: DatagramOptions): Promise<SecureDat
   const { onDropped, port = 0, ...rest } = options ?? {};
   checkFunction(onDropped, "options.onDropped");
   const settings = readListenOptions({ ...rest, port });
+  const watch = new Watch(settings.signal, "Opening");
+  try {
+    // Before the choice: that opens the system's libraries.
+    watch.signal.throwIfAborted();
+    return await open(settings, onDropped, watch);
+  } finally {
+    watch.end();
+  }
+}
+
+async function open(
+  settings: ListenSettings,
+  onDropped: DatagramOptions["onDropped"],
+  watch: Watch,
+): Promise<SecureDatagrams> {
   const chosen = choose(settings);
   refuseForSocket(chosen);
+  refuseForDatagrams(chosen);
   const system = nativeSystem(settings.system);
   const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
-  const codec = await socketProvider(chosen).codec();
+  const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
   try {
-    const [address] = await winsock.resolve(settings.hostname, settings.port, "datagram", "listen");
+    const { hostname, port } = settings;
+    const [address] = await winsock.resolve(hostname, port, "datagram", "listen", watch.signal);
     const socket = new UdpSocket(winsock, address.version);
     try {
       applySettings(chosen, codec, secure, socket);
@@ -65,7 +85,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<SecureDat
       throw error;
     }
   } catch (error) {
-    codec.close();
+    await quietly(() => codec.close());
     throw error;
   }
 }
@@ -85,6 +105,8 @@ class Datagrams implements SecureDatagrams {
   readonly #parts: Parts;
   readonly #named = new Map<string, string>();
   readonly #peers = new Map<string, SocketSecurity>();
+  /** The look-ups of peers' names, which closing ends. */
+  readonly #lookUps = new Set<Watch>();
   #closing: Promise<void> | null = null;
 
   constructor(chosen: Chosen, parts: Parts) {
@@ -93,18 +115,19 @@ class Datagrams implements SecureDatagrams {
     this.addr = toAddress(parts.socket.localAddress);
   }
 
-  async send(data: Uint8Array, peer: DatagramPeer): Promise<SecurityInfo> {
+  async send(data: Uint8Array, peer: DatagramPeer, signal?: AbortSignal): Promise<SecurityInfo> {
     if (!(data instanceof Uint8Array)) throw new TypeError("data must be a Uint8Array");
     const copy = data.slice();
     const { socket, secure, codec } = this.#parts;
-    const address = await this.#resolve(peer);
+    const address = await this.#resolve(peer, checkSignal(signal, "signal"));
     const computer = computerOf(peer);
     if (this.#named.get(keyOf(address)) !== computer) {
-      secure.setPeerTarget(socket, codec.target(address.bytes, computer));
+      const { bytes } = address;
+      secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
       this.#named.set(keyOf(address), computer);
       this.#peers.delete(keyOf(address));
     }
-    await socket.sendTo(copy, address);
+    await socket.sendTo(copy, address, signal);
     return this.#secured(address);
   }
 
@@ -135,6 +158,8 @@ class Datagrams implements SecureDatagrams {
   }
 
   close(): Promise<void> {
+    const reason = new StateError("Cannot find the peer's address: the socket was closed");
+    for (const watch of this.#lookUps) watch.abort(reason);
     return this.#closing ??= this.#parts.socket.close().then(() => this.#parts.codec.close());
   }
 
@@ -146,10 +171,7 @@ class Datagrams implements SecureDatagrams {
   #secured(address: SocketAddress): SecurityInfo {
     const key = keyOf(address);
     const known = this.#peers.get(key);
-    if (known !== undefined) {
-      known.checkPackets();
-      return known.info;
-    }
+    if (known !== undefined) return known.checkPackets();
     const { system, secure, codec, socket } = this.#parts;
     const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
     const security = new SocketSecurity(this.#chosen, means);
@@ -158,12 +180,20 @@ class Datagrams implements SecureDatagrams {
     return security.info;
   }
 
-  async #resolve(peer: DatagramPeer): Promise<SocketAddress> {
+  async #resolve(peer: DatagramPeer, signal?: AbortSignal): Promise<SocketAddress> {
     checkKeys(peer, ["hostname", "port", "computer"], "peer");
     const hostname = checkHostname(peer.hostname, "peer.hostname");
     const port = checkInteger(peer.port, "peer.port", 1, 65_535);
     const { socket, winsock } = this.#parts;
-    const found = await winsock.resolve(hostname, port, "datagram");
+    const watch = new Watch(signal, "Finding the peer's address");
+    this.#lookUps.add(watch);
+    let found: SocketAddress[];
+    try {
+      found = await winsock.resolve(hostname, port, "datagram", "connect", watch.signal);
+    } finally {
+      this.#lookUps.delete(watch);
+      watch.end();
+    }
     const address = found.find(({ version }) => version === socket.version);
     if (address) return address;
     throw new TransportError(

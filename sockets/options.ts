@@ -44,15 +44,15 @@ export interface ServerOptions extends CommonOptions {
    * holds in any realm. Left out: every name the credentials hold.
    */
   readonly acceptedTargets?: readonly string[];
-  /** Milliseconds a peer has for its whole handshake. Default 10,000. */
+  /** Milliseconds a peer has for its whole handshake; waiting for a place does not count. Default 10,000. */
   readonly handshakeTimeoutMs?: number;
 }
 
 /** The options of `connect`. */
 export interface ConnectOptions extends ClientOptions {
   /**
-   * The server's name, or its IP address; then `target` must be given too, which is otherwise `host/` and this
-   * name as typed.
+   * The server's name, or its IP address. After a name `target` and `computer` are `host/` and the name as typed;
+   * with an address one must be given: `computer` for providers of the socket layer, else `target`.
    */
   readonly hostname: string;
   /** The server's port, 1 to 65535. */
@@ -74,8 +74,9 @@ export interface ListenOptions extends ServerOptions {
   /**
    * The most handshakes that run at once, and the most connections that may wait to be accepted. Default 64.
    *
-   * When a newcomer finds all places taken, the handshake that has waited longest for its
-   * peer is dropped for it.
+   * A handshake runs from the peer's first whole token on. 16 times as many connections may wait to begin; a
+   * newcomer beyond these takes the room of the one that has been silent longest, and one that could begin the place
+   * of the one that has waited longest for its peer, neither before it has had a quarter of a second at least.
    */
   readonly maxHandshakes?: number;
   /** Told of each handshake that failed. Left out: failures go to `console.warn`, at most one line a second. */

@@ -38,18 +38,25 @@ const DEFAULT_HANDSHAKES = 64;
 /** More would be no bound at all. */
 const MAX_HANDSHAKES = 65_536;
 
+/** A client, and whom it is to meet. */
+export interface ClientSide {
+  readonly role: "client";
+  /** The server's principal; left out where an IP address came with the peer's computer alone. */
+  readonly target?: string;
+  /** The principal of the peer's computer, where it was given. */
+  readonly computer?: string;
+}
+
+/** A server, and the names it answers to. */
+export interface ServerSide {
+  readonly role: "server";
+  readonly acceptedTargets?: readonly string[];
+}
+
 /** What every connection needs. */
 export interface Settings {
   /** The end this is, and the names that go with it. */
-  readonly side: {
-    readonly role: "client";
-    readonly target: string;
-    /** The principal of the peer's computer, where it was given. */
-    readonly computer?: string;
-  } | {
-    readonly role: "server";
-    readonly acceptedTargets?: readonly string[];
-  };
+  readonly side: ClientSide | ServerSide;
   /** Who to be. */
   readonly credentials?: Credentials;
   /** A copy of what was given. */
@@ -103,14 +110,37 @@ export function readConnectOptions(options: ConnectOptions): ConnectSettings {
   checkKeys(options, ["hostname", "port", ...CLIENT], "options");
   const hostname = checkHostname(options.hostname, "options.hostname");
   const port = checkInteger(options.port, "options.port", 1, 65_535);
-  if (options.target === undefined && isIpAddress(hostname)) {
-    throw new TypeError(
-      `options.hostname is the IP address ${hostname}, after which no service is named: give options.target too, ` +
-        'for instance "host/server.example.test"',
-    );
+  const { target, computer } = options;
+  if (target === undefined && isIpAddress(hostname)) {
+    if (computer === undefined) throw nobodyNamed(`the IP address ${hostname}`);
+    return { ...readClient(options), hostname, port };
   }
-  const target = checkTarget(options.target ?? `host/${hostname}`, "options.target");
-  return { ...readClient(options, target), hostname, port };
+  return {
+    ...readClient(options, checkTarget(target ?? `host/${hostname}`, "options.target")),
+    hostname,
+    port,
+  };
+}
+
+/**
+ * A side as providers need it that authenticate by messages: a client knows the server's principal.
+ *
+ * @throws TypeError where an IP address came with `computer` alone, which only providers of the socket layer know.
+ */
+export function namedSide(
+  side: ClientSide | ServerSide,
+): ClientSide & { readonly target: string } | ServerSide {
+  if (side.role === "server") return side;
+  const { target } = side;
+  if (target === undefined) throw nobodyNamed("an IP address");
+  return { ...side, target };
+}
+
+function nobodyNamed(hostname: string): TypeError {
+  return new TypeError(
+    `options.hostname is ${hostname}, after which nobody is named: give options.target too, for instance ` +
+      '"host/server.example.test"; with ipsec(), options.computer',
+  );
 }
 
 /** Reads the options of `listen`. */
@@ -127,7 +157,7 @@ export function readListenOptions(options: ListenOptions): ListenSettings {
   };
 }
 
-function readClient(options: Omit<ConnectOptions, "hostname" | "port">, target: string): Settings {
+function readClient(options: Omit<ConnectOptions, "hostname" | "port">, target?: string): Settings {
   if (options.computer !== undefined && (typeof options.computer !== "string" || options.computer === "")) {
     throw new TypeError("options.computer must be the name of the peer computer's principal");
   }
@@ -135,7 +165,11 @@ function readClient(options: Omit<ConnectOptions, "hostname" | "port">, target: 
   const { computer } = options;
   return {
     ...readCommon(options),
-    side: { role: "client", target, ...(computer === undefined ? {} : { computer }) },
+    side: {
+      role: "client",
+      ...(target === undefined ? {} : { target }),
+      ...(computer === undefined ? {} : { computer }),
+    },
     timeoutMs,
   };
 }

@@ -7,6 +7,7 @@
 import { ProtocolError } from "../errors.ts";
 import type { MessageContext } from "../plugins/provider.ts";
 import { DATA_HEADER_SIZE, MAX_SENT_SIZE, readDataHeader, writeDataHeader } from "./framing.ts";
+import { borrowBuffer, giveBackBuffer } from "./spare_buffers.ts";
 import type { Wire } from "./transport.ts";
 import type { WireReader } from "./wire_reader.ts";
 
@@ -49,7 +50,6 @@ class SealedRecords implements Records {
   readonly #reader: WireReader;
   readonly #overhead: number;
   #plain: Uint8Array = new Uint8Array();
-  #out: Uint8Array | null = null;
 
   constructor(context: MessageContext, wire: Wire, reader: WireReader) {
     this.#context = context;
@@ -116,11 +116,18 @@ class SealedRecords implements Records {
 
   async write(p: Uint8Array): Promise<void> {
     const step = MAX_SENT_SIZE - this.#overhead;
-    for (let at = 0; at < p.length; at += step) await this.#wire.write(this.#seal(p.subarray(at, at + step)));
+    // A record at a time, in one buffer: one that a write has failed on may still be in the transport's hands.
+    const out = borrowBuffer();
+    let used = 0;
+    for (let at = 0; at < p.length; at += step) {
+      const plain = p.subarray(at, at + step);
+      used = Math.max(used, DATA_HEADER_SIZE + plain.length + this.#overhead);
+      await this.#wire.write(this.#seal(plain, out));
+    }
+    giveBackBuffer(out, used);
   }
 
-  #seal(plain: Uint8Array): Uint8Array {
-    const out = this.#out ??= new Uint8Array(DATA_HEADER_SIZE + MAX_SENT_SIZE);
+  #seal(plain: Uint8Array, out: Uint8Array): Uint8Array {
     try {
       const room = out.subarray(DATA_HEADER_SIZE, DATA_HEADER_SIZE + plain.length + this.#overhead);
       const sealed = this.#context.wrap(plain, room);
@@ -140,7 +147,6 @@ class SealedRecords implements Records {
 
   wipe(): void {
     this.#plain = new Uint8Array();
-    this.#out?.fill(0);
     this.#reader.wipe();
   }
 }

@@ -15,6 +15,8 @@ export interface DatagramOptions extends Omit<CommonOptions, "channelBindings"> 
   readonly port?: number;
   /** Told of each datagram that was dropped because its sender is not secured as required. */
   readonly onDropped?: (error: unknown, from: DatagramAddress) => void;
+  /** Gives up opening; its `reason` is rethrown unchanged. No effect once open. */
+  readonly signal?: AbortSignal;
 }
 
 /** One end of datagrams. */
@@ -60,9 +62,11 @@ export interface SecureDatagrams extends AsyncDisposable {
   /**
    * Sends one datagram, copied at once. The peer's computer is named to the system before its first.
    *
+   * @param signal gives up; its `reason` is rethrown unchanged. Nothing was sent where the peer's address was not
+   * known yet.
    * @throws SecurityRequirementError where the system tells that the peer is not secured as required.
    */
-  send(data: Uint8Array, peer: DatagramPeer): Promise<SecurityInfo>;
+  send(data: Uint8Array, peer: DatagramPeer, signal?: AbortSignal): Promise<SecurityInfo>;
   /** Receives the next datagram of a secured peer into `p`; one that is longer is an error, and lost. */
   receive(p: Uint8Array, signal?: AbortSignal): Promise<ReceivedDatagram>;
   /** Forgets the computer that was named for a peer. */

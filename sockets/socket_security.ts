@@ -4,35 +4,27 @@
  * @module
  */
 
-import { ProviderTrapError, SecurityRequirementError, UnsupportedPlatformError } from "../errors.ts";
-import type { SecureSockets } from "../ffi/secure_sockets.ts";
-import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
-import { readAnswer, type SecurityAnswer } from "../ffi/socket_answer.ts";
+import { SecurityRequirementError, UnsupportedPlatformError } from "../errors.ts";
+import { nativeError } from "../ffi/status.ts";
+import type { SecurityAnswer } from "../ffi/socket_answer.ts";
 import { Filtering } from "../ffi/filtering_engine.ts";
 import { readAssociation } from "../ffi/security_association.ts";
 import type { NativeSystem } from "../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../ffi/token.ts";
-import type { JsonValue, SecurityInfo, SocketAnswer, SocketCodec } from "../plugins/provider.ts";
+import type { JsonValue, SecurityInfo } from "../plugins/provider.ts";
+import { associationDetails, unprotectedBy } from "./association_details.ts";
+import { AssociationWatch } from "./association_watch.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import { type Chosen, originOf } from "./establish.ts";
 import { runAsClient } from "./impersonation.ts";
 import type { PeerTokens } from "./secure_conn.ts";
+import { type QueryMeans, SocketQuery } from "./socket_query.ts";
 import { socketProvider } from "./socket_terms.ts";
 
-const NO_ADDRESS = new Uint8Array();
-
 /** What the security of a socket is asked with; it stays the caller's. */
-export interface SocketSecurityMeans {
+export interface SocketSecurityMeans extends QueryMeans {
   /** The system they are functions of. */
   readonly system: NativeSystem;
-  /** The functions. */
-  readonly secure: SecureSockets;
-  /** The socket: connected with its context updated, or for datagrams. */
-  readonly socket: OverlappedSocket;
-  /** The peer of datagrams, as the system's structure; left out: the one a socket is connected to. */
-  readonly peer?: Uint8Array;
-  /** Reads answers. */
-  readonly codec: SocketCodec;
   /** Called once, when the connection is over. */
   readonly release: () => void;
 }
@@ -42,63 +34,77 @@ export class SocketSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly #chosen: Chosen;
   readonly #means: SocketSecurityMeans;
+  readonly #query: SocketQuery;
+  readonly #watch: AssociationWatch;
   readonly #filtering: Filtering;
   readonly #tokens = new Set<PeerToken>();
+  /** The latest that was told in full, and of which associations. */
+  #latest: { readonly info: SecurityInfo; readonly mainModeSa: bigint; readonly quickModeSa: bigint } | null =
+    null;
 
   /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
   constructor(chosen: Chosen, means: SocketSecurityMeans) {
     this.#chosen = chosen;
     this.#means = means;
+    this.#query = new SocketQuery(means);
+    this.#watch = new AssociationWatch(socketProvider(chosen).abortOnAssociationChange ?? [], this.#query);
     this.#filtering = new Filtering(means.system, "ipsec");
     this.info = this.check();
   }
 
   check(): SecurityInfo {
-    const { answer, read } = this.#query();
-    const info = this.#describe(read.secured, read.encrypted, answer);
+    try {
+      return this.#check(this.#query.ask());
+    } catch (error) {
+      throw this.explain(error);
+    }
+  }
+
+  #check(answer: SecurityAnswer): SecurityInfo {
+    const info = this.#describe(answer);
     this.#verify(info);
+    this.#watch.arm(answer);
+    const { mainModeSa, quickModeSa } = answer;
+    this.#latest = { info, mainModeSa, quickModeSa };
     return info;
   }
 
-  /** Asks for no more than whether the packets are still secured as they were; throws where they are not. */
-  checkPackets(): void {
-    const { read } = this.#query();
-    this.#verify({ ...this.info, secured: read.secured, encrypted: read.encrypted });
+  /**
+   * Asks whether the packets are still secured as they were, and for everything only where that is by another
+   * association: then the peer may be another, too. Throws where they are not.
+   */
+  checkPackets(): SecurityInfo {
+    const answer = this.#query.ask();
+    const { info, mainModeSa, quickModeSa } = this.#latest!;
+    const { secured, encrypted } = answer;
+    const same = answer.mainModeSa === mainModeSa && answer.quickModeSa === quickModeSa;
+    if (!same || secured !== info.secured || encrypted !== info.encrypted) return this.#check(answer);
+    return info;
   }
 
-  #query(): { readonly answer: SecurityAnswer; readonly read: SocketAnswer } {
-    const { secure, socket, codec, peer = NO_ADDRESS } = this.#means;
-    const bytes = secure.query(socket, codec.queryTemplate(peer, 0));
-    const answer = readAnswer(bytes);
-    const read = codec.queryAnswer(bytes.slice());
-    if (read.secured && !answer.secured || read.encrypted && !answer.encrypted) {
-      throw new ProviderTrapError(
-        "The provider says more of the connection than the system told it; the connection was closed",
-      );
-    }
-    return { answer, read };
+  /** The error to tell for one that ended reading or writing. */
+  explain(error: unknown): unknown {
+    return this.#watch.explain(error);
   }
 
-  #describe(secured: boolean, encrypted: boolean, answer: SecurityAnswer): SecurityInfo {
+  #describe(answer: SecurityAnswer): SecurityInfo {
+    const { secured, encrypted } = answer;
     const { provider, simulated, machinePolicy } = originOf(this.#chosen);
     const read = secured ? readAssociation(this.#filtering, answer) : null;
     const association = typeof read === "string" ? null : read;
+    const hole = unprotectedBy(read);
     const details: { readonly [key: string]: JsonValue } = Object.freeze({
       machinePolicy,
-      association: association === null ? read ?? "none" : {
-        authentication: association.authentication,
-        mainModeCipher: association.cipher,
-        mainModeIntegrity: association.integrity,
-        lifetimeSeconds: association.lifetimeSeconds,
-      },
+      association: associationDetails(read),
+      ...(hole === null ? {} : { unprotectedBy: hole }),
       ...(answer.mainModeSa === 0n ? {} : { mainModeSa: String(answer.mainModeSa) }),
       ...(answer.quickModeSa === 0n ? {} : { quickModeSa: String(answer.quickModeSa) }),
       ...(answer.negotiationError === 0 ? {} : { negotiationError: answer.negotiationError }),
     } as { [key: string]: JsonValue });
     return Object.freeze({
       provider,
-      secured,
-      encrypted: secured && encrypted,
+      secured: secured && hole === null,
+      encrypted: secured && encrypted && hole === null,
       // The query tells of packets, not of people: only the association's credentials prove an identity.
       mutual: association === null ? "unknown" : association.mutual,
       peer: association?.mutual ? association.peer : "",
@@ -111,14 +117,28 @@ export class SocketSecurity implements ConnectionSecurity {
   #verify(info: SecurityInfo): void {
     const { requirements } = this.#chosen.selection;
     const { allowInsecure, name } = socketProvider(this.#chosen);
+    const { negotiationError } = info.details;
+    const cause = typeof negotiationError === "number"
+      ? nativeError("IPsec's negotiation", negotiationError)
+      : undefined;
     const refuse = (required: string, got: string, fix: string): never => {
       throw new SecurityRequirementError(
         required,
         got,
-        `The connection's ${required} is ${got}, and it was required; no data was sent. ${fix}`,
+        `The connection's ${required} is ${got}, and it was required; no data was sent. ` +
+          `${cause ? `${cause.message}. ` : ""}${fix}`,
+        { cause },
       );
     };
     if (!info.secured && (requirements.integrity || !allowInsecure)) {
+      const { unprotectedBy: hole } = info.details;
+      if (typeof hole === "string") {
+        refuse(
+          "integrity",
+          hole,
+          "Use a quick-mode policy that proposes ESP or AH with integrity on every packet.",
+        );
+      }
       refuse("integrity", "none", `Give both computers credentials, and have both ends use "${name}".`);
     }
     if (requirements.confidentiality && !info.encrypted) {
@@ -149,14 +169,14 @@ export class SocketSecurity implements ConnectionSecurity {
     const { impersonation } = this.#chosen.selection.requirements;
     const asked = impersonation === "impersonate" || impersonation === "delegate";
     if (this.#chosen.settings.side.role === "client" || !asked) return false;
-    const { userToken, machineToken } = this.#ask(TOKEN_ACCESS.act);
+    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.act);
     this.#means.secure.closeTokens(userToken, machineToken);
     return userToken !== 0n;
   }
 
   tokens(): PeerTokens {
     const { system, secure } = this.#means;
-    const { userToken, machineToken } = this.#ask(TOKEN_ACCESS.tell);
+    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.tell);
     const open: PeerToken[] = [];
     try {
       const [user, computer] = [userToken, machineToken].map((handle) => {
@@ -181,7 +201,7 @@ export class SocketSecurity implements ConnectionSecurity {
 
   #impersonate<T>(fn: () => T): T {
     const { system, secure } = this.#means;
-    const answer = this.#ask(TOKEN_ACCESS.act);
+    const answer = this.#query.tokens(TOKEN_ACCESS.act);
     try {
       if (answer.userToken === 0n) {
         throw new UnsupportedPlatformError("The system has no token of this connection's client", {
@@ -192,12 +212,6 @@ export class SocketSecurity implements ConnectionSecurity {
     } finally {
       secure.closeTokens(answer.userToken, answer.machineToken);
     }
-  }
-
-  /** Asks with access to tokens; those in the answer are the caller's to close. */
-  #ask(access: number): SecurityAnswer {
-    const { secure, socket, codec, peer = NO_ADDRESS } = this.#means;
-    return readAnswer(secure.query(socket, codec.queryTemplate(peer, access)));
   }
 
   takeDelegated(): null {

@@ -5,11 +5,16 @@
  */
 
 import { SecurityRequirementError } from "../errors.ts";
+import { UdpSocket } from "../ffi/datagram_socket.ts";
 import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
-import { passwordUnits, withSettings } from "../ffi/socket_settings.ts";
+import { passwordUnits } from "../ffi/password.ts";
+import { withSettings } from "../ffi/socket_settings.ts";
 import type { Credentials, SocketCodec, SocketProvider } from "../plugins/provider.ts";
 import type { Chosen } from "./establish.ts";
+
+/** A zero in UTF-16, which the settings do without. */
+const TERMINATOR = 2;
 
 /** The provider of what was chosen. @throws TypeError where it is of another layer. */
 export function socketProvider({ selection }: Chosen): SocketProvider {
@@ -41,6 +46,18 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
       `credentials for "${name}" must have a username and a password; leave them out to be whoever runs the process`,
     );
   }
+  if (credentials !== undefined) passwordUnits(credentials.password).fill(0);
+}
+
+/** Refuses, before anything is opened, what datagrams cannot be given. */
+export function refuseForDatagrams(chosen: Chosen): void {
+  const { name, abortOnAssociationChange } = socketProvider(chosen);
+  if (abortOnAssociationChange === undefined) return;
+  throw new SecurityRequirementError(
+    "abortOnAssociationChange",
+    "not offered",
+    `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
+  );
 }
 
 /** Sets a socket's security, before it is bound or connected. */
@@ -53,17 +70,23 @@ export function applySettings(
   const { requirements } = chosen.selection;
   const { allowInsecure } = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
-  const password = passwordUnits(identity?.password ?? "");
+  const units = passwordUnits(identity?.password ?? "");
   try {
+    const password = units.subarray(0, units.length - TERMINATOR);
     const settings = codec.settings(requirements, {
       username: identity?.username ?? "",
       domain: identity?.domain ?? "",
       passwordBytes: password.length,
     });
-    const terms = { encryption: requirements.confidentiality, allowInsecure };
+    const terms = {
+      encryption: requirements.confidentiality,
+      // The application's word counts only where it requires nothing.
+      allowInsecure: allowInsecure && !requirements.integrity && !requirements.confidentiality,
+      datagrams: socket instanceof UdpSocket,
+    };
     withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
   } finally {
-    password.fill(0);
+    units.fill(0);
   }
 }
 

@@ -17,31 +17,43 @@ import { SocketSecurity } from "./socket_security.ts";
 import { type ByteTransport, type NetAddress, openWire } from "./transport.ts";
 import { WireReader } from "./wire_reader.ts";
 
-/** A connected socket as the rest of the library uses byte streams. It becomes the stream's. */
+/**
+ * A connected socket as the rest of the library uses byte streams. It becomes the stream's; `explain` gives the error
+ * to tell for one of its own.
+ */
 export class SocketTransport implements ByteTransport {
   readonly localAddr: NetAddress;
   readonly remoteAddr: NetAddress;
   readonly #socket: TcpSocket;
+  readonly #explain: (error: unknown) => unknown;
 
-  constructor(socket: TcpSocket) {
+  constructor(socket: TcpSocket, explain: (error: unknown) => unknown) {
     this.#socket = socket;
+    this.#explain = explain;
     this.localAddr = toNetAddress(socket.localAddress);
     this.remoteAddr = toNetAddress(socket.remoteAddress);
   }
 
   async read(p: Uint8Array): Promise<number | null> {
-    const received = await this.#socket.receive(p);
+    const received = await this.#told(() => this.#socket.receive(p));
     return received === 0 ? null : received;
   }
 
   async write(p: Uint8Array): Promise<number> {
-    await this.#socket.send(p);
+    await this.#told(() => this.#socket.send(p));
     return p.length;
   }
 
-  // deno-lint-ignore require-await -- a promise, as of other transports
   async closeWrite(): Promise<void> {
-    this.#socket.closeWrite();
+    await this.#told(() => this.#socket.closeWrite());
+  }
+
+  async #told<T>(operation: () => T | Promise<T>): Promise<T> {
+    try {
+      return await operation();
+    } catch (error) {
+      throw this.#explain(error);
+    }
   }
 
   close(): Promise<void> {
@@ -73,6 +85,6 @@ export interface SecuredMeans {
 export function securedConnection(chosen: Chosen, socket: TcpSocket, means: SecuredMeans): SecureConn {
   const security = new SocketSecurity(chosen, { ...means, socket });
   socket.setNoDelay();
-  const wire = openWire(new SocketTransport(socket));
+  const wire = openWire(new SocketTransport(socket, (error) => security.explain(error)));
   return new Connection({ wire, security, records: openBytes(wire, new WireReader(wire)) });
 }

@@ -5,17 +5,22 @@
  */
 
 import type { NetAddress } from "../ffi/transport/mod.ts";
+import { quietly } from "./quietly.ts";
 
 export type { NetAddress } from "../ffi/transport/mod.ts";
 
 /** A byte stream in the manner of `Deno.Conn`; preferred, since it costs least and can close one direction. */
 export interface ByteTransport {
-  /** Reads up to `p.length` bytes into `p`; `null` at the end. Never called again before it has settled. */
+  /**
+   * Reads up to `p.length` bytes into `p`; `null` at the end. Never called again before it has settled.
+   *
+   * Once it has settled, `p` must not be touched: it is used again for other bytes, another connection's too.
+   */
   read(p: Uint8Array): Promise<number | null>;
   /**
    * Writes from the start of `p` and tells how many bytes it took; called again with the rest.
    *
-   * Once it has settled, `p` is used again for other bytes.
+   * Once it has settled, `p` must not be touched: it is used again for other bytes, another connection's too.
    */
   write(p: Uint8Array): Promise<number>;
   /** Sends the end of the stream while reading goes on; left out where that cannot be done. */
@@ -128,15 +133,6 @@ function wireOver(bytes: ByteTransport, original: Transport): Wire {
     closeWrite: typeof bytes.closeWrite === "function" ? () => bytes.closeWrite!() : null,
     close: () => closing ??= quietly(() => bytes.close()),
   };
-}
-
-/** Closing is the last thing that is done to a transport: that it failed changes nothing for anyone. */
-async function quietly(close: () => void | Promise<void>): Promise<void> {
-  try {
-    await close();
-  } catch {
-    // The connection is over either way.
-  }
 }
 
 function toAddress(address: unknown): NetAddress | null {

@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError } from "../errors.ts";
+import { quietly } from "./quietly.ts";
 
 /** Ends when its owner calls {@linkcode Watch.end}; until then it can abort whatever is raced against it. */
 export class Watch {
@@ -12,7 +13,9 @@ export class Watch {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #aborted: Promise<never>;
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #endsAt = 0;
+  readonly #expire: () => void;
   readonly #outer: AbortSignal | undefined;
   readonly #onAbort = (): void => this.abort(this.#outer!.reason);
 
@@ -29,13 +32,24 @@ export class Watch {
     });
     this.#aborted.catch(() => {});
     this.#outer = outer;
+    this.#expire = () => this.abort(new TimeoutError(`${what} took longer than ${timeoutMs} ms`, timeoutMs!));
     if (outer?.aborted) return this.abort(outer.reason), this;
     outer?.addEventListener("abort", this.#onAbort, { once: true });
-    if (timeoutMs !== undefined) {
-      const expire = () =>
-        this.abort(new TimeoutError(`${what} took longer than ${timeoutMs} ms`, timeoutMs));
-      this.#timer = setTimeout(expire, timeoutMs);
-    }
+    if (timeoutMs !== undefined) this.#count(timeoutMs);
+  }
+
+  #count(leftMs: number): void {
+    this.#endsAt = performance.now() + leftMs;
+    this.#timer = setTimeout(this.#expire, leftMs);
+  }
+
+  /** Stops the clock until what it returns is called, or for good where the watch ends before. */
+  pause(): () => void {
+    if (this.#timer === undefined) return () => {};
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const leftMs = Math.max(0, this.#endsAt - performance.now());
+    return () => this.#count(leftMs);
   }
 
   /** Aborts everything that is raced against the watch. */
@@ -48,12 +62,13 @@ export class Watch {
    *
    * @param discard Releases a result that came too late.
    */
-  async race<T>(promise: Promise<T>, discard?: (late: T) => void): Promise<T> {
+  async race<T>(promise: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
     try {
       this.signal.throwIfAborted();
       return await Promise.race([promise, this.#aborted]);
     } catch (error) {
-      if (this.signal.aborted) promise.then(discard, () => {});
+      // What came too late is nobody's: neither is a failure to release it.
+      if (this.signal.aborted) quietly(() => promise.then(discard));
       throw error;
     }
   }

@@ -5,20 +5,32 @@
  */
 
 import { StateError } from "../errors.ts";
-import { DATA_HEADER_SIZE, MAX_RECEIVED_SIZE } from "./framing.ts";
+import { borrowBuffer, giveBackBuffer } from "./spare_buffers.ts";
 import type { Wire } from "./transport.ts";
 
-/** Enough for a ticket; a peer that has proved nothing yet gets no more than it fills. */
-const FIRST_CAPACITY = 4096;
-/** Two of the longest records. */
-const FULL_CAPACITY = 2 * (MAX_RECEIVED_SIZE + DATA_HEADER_SIZE);
+/** Enough for a ticket, and for most messages; a peer that has proved nothing yet gets no more than it fills. */
+const OWN_CAPACITY = 4096;
 
-/** A buffer before a wire. What it hands out is a view that holds until the next {@linkcode WireReader.fill}. */
+/**
+ * A buffer before a wire. What it hands out is a view that holds until the next {@linkcode WireReader.fill}.
+ *
+ * While it waits for the first byte of something it holds a small buffer, however much has passed before, unless
+ * the last read gave all that it was asked for.
+ */
 export class WireReader {
   readonly #wire: Wire;
-  #buffer: Uint8Array | null = null;
+  #buffer: Uint8Array<ArrayBuffer> | null = null;
   #start = 0;
   #end = 0;
+  /** The small buffer, set aside while a borrowed one is in use; `null` where there is none, or it is in use. */
+  #aside: Uint8Array<ArrayBuffer> | null = null;
+  #borrowed = false;
+  /** How far the borrowed buffer has been written to. */
+  #used = 0;
+  #ahead = false;
+  #reading = false;
+  /** Whether the last read filled all the room it was given: there is more where that came from. */
+  #more = false;
   #wiped = false;
 
   /** Nothing is allocated before the first fill. */
@@ -34,11 +46,15 @@ export class WireReader {
   /** Waits until `size` bytes have arrived; false where the stream ended before. */
   async fill(size: number): Promise<boolean> {
     while (this.buffered < size) {
-      const buffer = this.#makeRoom(size);
-      const read = await this.#wire.read(buffer.subarray(this.#end));
+      const room = this.#makeRoom(size).subarray(this.#end);
+      this.#reading = true;
+      const read = await this.#wire.read(room);
+      this.#reading = false;
+      this.#more = read === room.length;
       if (this.#wiped) throw new StateError("The connection was closed while it was read");
       if (read === null) return false;
       this.#end += read;
+      if (this.#end > this.#used) this.#used = this.#end;
     }
     return true;
   }
@@ -57,40 +73,71 @@ export class WireReader {
 
   /** From here on reads as far ahead as pays off. */
   readAhead(): void {
-    this.#move(FULL_CAPACITY);
+    this.#ahead = true;
   }
 
   /** Forgets and overwrites everything; a fill that waits will reject. */
   wipe(): void {
     this.#wiped = true;
-    this.#buffer?.fill(0);
-    this.#buffer = null;
+    // What a call that has not settled may write to is given to nobody else.
+    if (this.#borrowed && !this.#reading) giveBackBuffer(this.#buffer!, this.#used);
+    else this.#buffer?.fill(0);
+    this.#aside?.fill(0);
+    this.#buffer = this.#aside = null;
+    this.#borrowed = false;
     this.#start = this.#end = 0;
   }
 
-  #makeRoom(size: number): Uint8Array {
-    if (this.#start === this.#end) this.#start = this.#end = 0;
-    const buffer = this.#buffer;
-    // Grown as bytes arrive, not as they are announced.
-    if (!buffer) return this.#move(FIRST_CAPACITY);
-    if (this.#start === 0 && this.#end === buffer.length) return this.#move(2 * buffer.length);
-    if (this.#start > 0 && this.#start + size > buffer.length) {
-      buffer.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
+  #makeRoom(size: number): Uint8Array<ArrayBuffer> {
+    if (this.#start === this.#end) this.#beginAnew();
+    const buffer = this.#buffer!;
+    const short = this.#end === buffer.length || this.#start + size > buffer.length;
+    if (!short) return buffer;
+    if (this.#ahead && !this.#borrowed && this.buffered > 0) return this.#borrow();
+    // Room is made as bytes arrive, not as they are announced.
+    if (this.#start === 0) return this.#end === buffer.length ? this.#grow() : buffer;
+    buffer.copyWithin(0, this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
     return buffer;
   }
 
-  #move(capacity: number): Uint8Array {
-    const buffer = new Uint8Array(capacity);
-    if (this.#buffer) {
-      buffer.set(this.#buffer.subarray(this.#start, this.#end));
-      this.#buffer.fill(0);
+  /** Nothing has arrived that is not taken: a small buffer will do until something has, unless more is there. */
+  #beginAnew(): void {
+    this.#start = this.#end = 0;
+    if (this.#ahead && this.#more) {
+      if (!this.#borrowed) this.#borrow();
+      return;
     }
+    if (this.#buffer?.length === OWN_CAPACITY) return;
+    if (this.#borrowed) giveBackBuffer(this.#buffer!, this.#used);
+    else this.#buffer?.fill(0);
+    this.#borrowed = false;
+    this.#buffer = this.#aside ?? new Uint8Array(OWN_CAPACITY);
+    this.#aside = null;
+  }
+
+  #borrow(): Uint8Array<ArrayBuffer> {
+    const old = this.#buffer!;
+    this.#move(borrowBuffer());
+    this.#borrowed = true;
+    if (old.length === OWN_CAPACITY) this.#aside = old;
+    else old.fill(0);
+    return this.#buffer!;
+  }
+
+  #grow(): Uint8Array<ArrayBuffer> {
+    const old = this.#buffer!;
+    this.#move(new Uint8Array(2 * old.length));
+    old.fill(0);
+    return this.#buffer!;
+  }
+
+  #move(to: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    to.set(this.#buffer!.subarray(this.#start, this.#end));
     this.#end -= this.#start;
     this.#start = 0;
-    this.#buffer = buffer;
-    return buffer;
+    this.#used = this.#end;
+    return this.#buffer = to;
   }
 }

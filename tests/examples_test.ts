@@ -2,6 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { currentPlace } from "../ffi/platform.ts";
 
 const EXAMPLES: { readonly [file: string]: string } = {
   secure_tcp_connect: "Received 8 bytes of data from the server",
@@ -18,16 +19,35 @@ interface DenoRun {
 }
 const deno = (globalThis as { Deno?: DenoRun }).Deno;
 
+const skip = deno ? null : "the examples are Deno programs";
+
+async function run(file: string, ...given: string[]) {
+  const args = ["run", "--no-prompt", "--quiet", "--no-lock", `examples/${file}.ts`, ...given];
+  const cwd = new URL("../", import.meta.url);
+  const { code, stdout, stderr } = await new deno!.Command(deno!.execPath(), { args, cwd }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
 for (const [file, expected] of Object.entries(EXAMPLES)) {
   test(`examples/${file}.ts --simulate does what it says, without a permission`, async () => {
-    const args = ["run", "--no-prompt", "--quiet", "--no-lock", `examples/${file}.ts`, "--simulate"];
-    const { code, stdout, stderr } = await new deno!.Command(deno!.execPath(), {
-      args,
-      cwd: new URL("../", import.meta.url),
-    }).output();
-    const text = new TextDecoder().decode(stdout);
-    assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
-    assertStringIncludes(text, "simulated: nothing here is really secured");
-    assertStringIncludes(text, expected);
-  }, { skip: deno ? null : "the examples are Deno programs" });
+    const { code, stdout, stderr } = await run(file, "--simulate");
+    assertEquals([code, stderr], [0, ""]);
+    assertStringIncludes(stdout, "simulated: nothing here is really secured");
+    assertStringIncludes(stdout, expected);
+  }, { skip });
+
+  test(`examples/${file}.ts without arguments says how it is called`, async () => {
+    const { code, stdout, stderr } = await run(file);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, `examples/${file}.ts --simulate`);
+  }, { skip });
+
+  test(`examples/${file}.ts off Windows says what works instead`, async () => {
+    const args = file === "impersonating_server" ? ["7777"] : ["server.example.test", "7777"];
+    const { code, stderr } = await run(file, ...args);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "UnsupportedPlatformError");
+    assertStringIncludes(stderr, "use simulate() of ./testing");
+  }, { skip: skip ?? (currentPlace("").os === "windows" ? "this is Windows" : null) });
 }

@@ -6,7 +6,7 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { holding } from "./pool.ts";
+import { type Gate, gateOfPool, holding } from "./pool.ts";
 
 interface DenoLibrary {
   symbols: Record<string, ((...args: unknown[]) => unknown) | null>;
@@ -15,6 +15,7 @@ interface DenoLibrary {
 
 /** The part of the Deno namespace used here, so that no `Deno.*` type reaches a signature. */
 interface DenoFfi {
+  build: { os: string };
   dlopen(path: string, symbols: Record<string, unknown>): DenoLibrary;
   permissions: { querySync(query: { name: "ffi"; path: string }): { state: string } };
 }
@@ -41,6 +42,18 @@ function lower(name: string, fn: FnSpec, nonblocking: boolean): Record<string, u
     optional: fn.optional ?? false,
     nonblocking,
   };
+}
+
+let gate: Gate | undefined;
+
+/**
+ * The threads that Deno keeps for whatever blocks, its files and DNS included; it offers no way to ask.
+ *
+ * @see https://github.com/denoland/deno/blob/main/runtime/tokio_util.rs
+ */
+function poolGate(os: string): Gate {
+  const { hardwareConcurrency = 1 } = globalThis.navigator ?? {};
+  return gate ??= gateOfPool(os === "windows" ? 4 * hardwareConcurrency : 32);
 }
 
 /** Deno's own words for a symbol that is not there. */
@@ -83,7 +96,7 @@ export function denoBackend(): Backend {
         // Deno gives a function for the threaded twin even where the symbol is not there.
         const twin = library.symbols[threadedKey(name)]!;
         threaded[name] = found
-          ? (...args: unknown[]) => holding(args, () => twin(...args))
+          ? (...args: unknown[]) => holding(args, () => poolGate(deno.build.os).run(() => twin(...args)))
           : missingFunction(spec, name);
       }
       return {

@@ -7,7 +7,7 @@
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { Gate, holding } from "./pool.ts";
+import { type Gate, gateOfPool, holding } from "./pool.ts";
 
 interface KoffiFunction {
   (...args: unknown[]): unknown;
@@ -53,21 +53,20 @@ function bindSync(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => unkn
   return fn;
 }
 
-/** The threads of the pool that koffi shares with the runtime, where the environment says nothing else. */
-const POOL_SIZE = 4;
+/** The threads of the pool that koffi shares with the runtime, read as libuv reads `UV_THREADPOOL_SIZE`. */
+export function poolThreads(size: string | undefined): number {
+  if (size === undefined) return 4;
+  return Math.min(Math.max(Number.parseInt(size, 10) || 0, 1), 1024);
+}
 
 /** The stack of a call on another thread: koffi's 128 KiB end the process where name service modules want more. */
 const STACK_BYTES = 1 << 20;
 
 let gate: Gate | undefined;
 
-/**
- * One thread of the pool stays free: calls that wait for a server that does not answer would else stop the
- * application's files and DNS too.
- */
 function poolGate(): Gate {
   const { env } = (globalThis as unknown as { process: NodeProcess }).process;
-  return gate ??= new Gate(Math.max(1, (Number(env.UV_THREADPOOL_SIZE) || POOL_SIZE) - 1));
+  return gate ??= gateOfPool(poolThreads(env.UV_THREADPOOL_SIZE));
 }
 
 function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => Promise<unknown> {

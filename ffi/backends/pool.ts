@@ -19,6 +19,14 @@ export async function holding<T>(args: readonly unknown[], call: () => T | Promi
   }
 }
 
+/**
+ * A gate for calls on threads of a pool that they share with the runtime. One thread stays free: calls that wait for
+ * a server that does not answer would else stop the application's files and DNS too.
+ */
+export function gateOfPool(threads: number): Gate {
+  return new Gate(Math.max(1, threads - 1));
+}
+
 /** Lets a number of calls through at a time; the others wait in the order they came. */
 export class Gate {
   #free: number;
@@ -30,7 +38,7 @@ export class Gate {
   }
 
   /** Runs `call` once there is room. */
-  async run<T>(call: () => PromiseLike<T>): Promise<T> {
+  async run<T>(call: () => T | PromiseLike<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
+import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../errors.ts";
+import { ContextBase } from "../context_base.ts";
+import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../raw/gssapi.ts";
 import {
-  type ContextAttributes,
-  ContextBase,
   type ContextRequest,
   mayOnlyIdentify,
   type SecurityCredentials,
@@ -63,8 +63,6 @@ export class GssContext extends ContextBase {
   readonly #output: Uint8Array;
   readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
-  #attributes?: ContextAttributes;
-  #records?: GssRecords;
 
   /** @throws AuthenticationError where the target is no principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
@@ -94,7 +92,7 @@ export class GssContext extends ContextBase {
     const output = this.#gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) {
       const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
-      throw this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing());
+      throw this.#refusal(this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing()), token);
     }
     // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
     if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {
@@ -106,6 +104,24 @@ export class GssContext extends ContextBase {
     const done = (major & GSS_S.CONTINUE_NEEDED) === 0;
     if (done) this.#finish();
     return { token: output.length === 0 ? null : output, done };
+  }
+
+  /**
+   * A mechanism that has no credentials here, as they were restricted when they were acquired, looks like one that
+   * is not installed, or like an account that has not logged in.
+   */
+  #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
+    const { cause } = failure;
+    const { codeName, message } = cause as NativeError;
+    const server = this.#options.role === "server";
+    const other = codeName === "GSS_S_BAD_MECH" || (server && codeName === "GSS_S_NO_CRED");
+    // NTLM that was let in and does not serve all the same is not installed.
+    if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: ${message}. ${otherMechanismAdvice(token)}`,
+      { cause },
+    );
   }
 
   #doing(): string {
@@ -180,14 +196,14 @@ export class GssContext extends ContextBase {
       );
     }
     if (lifetime !== INDEFINITE) this.expireAt(Date.now() + lifetime * 1000);
-    this.#records = new GssRecords(this.#gss, this.#slots.u64[AT.context / 8], {
+    const records = new GssRecords(this.#gss, this.#slots.u64[AT.context / 8], {
       kerberos: mechanism === "kerberos",
       encrypts: has(GSS_C.CONF_FLAG),
       mustBeEncrypted: this.#options.request.confidentiality || has(GSS_C.CONF_FLAG),
       // gss-ntlmssp reports no such flags, and keeps to its own count of the records in every signature.
       sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
     });
-    const ordered = this.#records.ordered;
+    const { ordered } = records;
     if (this.#options.request.integrity && has(GSS_C.INTEG_FLAG) && !ordered) {
       throw new SecurityRequirementError(
         "sequenceDetection",
@@ -198,7 +214,7 @@ export class GssContext extends ContextBase {
     }
     const delegation = has(GSS_C.DELEG_FLAG);
     const impersonation = delegation ? "delegate" : has(GSS_C.IDENTIFY_FLAG) ? "identify" : "impersonate";
-    this.#attributes = Object.freeze({
+    this.establish({
       mechanism,
       // NTLM authenticates nobody but the client, whatever its flags say.
       mutual: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
@@ -209,12 +225,7 @@ export class GssContext extends ContextBase {
       delegation,
       channelBound: this.#bindings !== null,
       impersonation: has(GSS_C.ANON_FLAG) ? "anonymous" : impersonation,
-    });
-  }
-
-  override get attributes(): ContextAttributes {
-    this.requireDone("attributes");
-    return this.#attributes!;
+    }, records);
   }
 
   override get peerName(): string {
@@ -226,7 +237,7 @@ export class GssContext extends ContextBase {
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
     // gss-ntlmssp 1.2's acceptor crashes when asked, so only Kerberos is.
-    if (this.#options.role === "client" || this.#attributes!.mechanism !== "kerberos") return undefined;
+    if (this.#options.role === "client" || this.attributes.mechanism !== "kerberos") return undefined;
     const name = this.#slots.slice(AT.scratch, 8);
     this.#slots.u64[AT.scratch / 8] = 0n;
     const major = this.#gss.call.gss_inquire_context(
@@ -254,31 +265,6 @@ export class GssContext extends ContextBase {
     const handle = this.#slots.u64[AT.delegated / 8];
     this.#slots.u64[AT.delegated / 8] = 0n;
     return handle === 0n ? null : this.#options.adopt(handle);
-  }
-
-  override get maxOverhead(): number {
-    this.requireDone("maxOverhead");
-    return this.#records!.maxOverhead;
-  }
-
-  protected override nativeSessionKey(): Uint8Array {
-    return this.#records!.sessionKey();
-  }
-
-  protected override nativeWrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    return this.#records!.wrap(plain, out);
-  }
-
-  protected override nativeUnwrap(record: Uint8Array): Uint8Array {
-    return this.#records!.unwrap(record);
-  }
-
-  protected override nativeSign(message: Uint8Array): Uint8Array {
-    return this.#records!.sign(message);
-  }
-
-  protected override nativeVerify(message: Uint8Array, signature: Uint8Array): void {
-    this.#records!.verify(message, signature);
   }
 
   protected override nativeClose(): void {

@@ -5,18 +5,9 @@
  * @module
  */
 
-import { StateError } from "../../errors.ts";
-import { track } from "../live.ts";
+import { CredentialsBase } from "../credentials_base.ts";
 import { GSS_C, OIDS } from "../raw/gssapi.ts";
-import {
-  checkContextRequest,
-  type ContextRequest,
-  type CredentialsRequest,
-  type Identity,
-  type SecurityContext,
-  type SecurityCredentials,
-  type SecurityPackage,
-} from "../security_context.ts";
+import type { ContextRequest, CredentialsRequest, Identity, SecurityPackage } from "../security_context.ts";
 import { GssContext } from "./context.ts";
 import type { Gss } from "./gss.ts";
 import {
@@ -46,37 +37,27 @@ interface Holding {
 }
 
 /** Credentials held by libgssapi. */
-export class GssCredentials implements SecurityCredentials {
+export class GssCredentials extends CredentialsBase {
   readonly #gss: Gss;
   readonly #holding: Holding;
   readonly #names: TargetNames;
-  readonly #unhold: () => void;
-  readonly #untrack = track("credentials");
-  #users = 0;
-  #closed = false;
 
   /** Adopts a handle. */
   constructor(gss: Gss, holding: Holding) {
+    super(gss.hold());
     this.#gss = gss;
     this.#holding = holding;
     const overSpnego = holding.kerberosOnly ? "spnego-kerberos" : "as-typed";
     this.#names = new TargetNames(gss, holding.package === "kerberos" ? "kerberos" : overSpnego);
-    this.#unhold = gss.hold();
   }
 
-  client(request: ContextRequest & { readonly target: string }): SecurityContext {
-    return this.#context("client", request);
-  }
-
-  server(request: ContextRequest): SecurityContext {
-    return this.#context("server", request);
-  }
-
-  #context(role: "client" | "server", request: ContextRequest): GssContext {
-    if (this.#closed) throw new StateError("The credentials are closed; acquire them again");
-    checkContextRequest(role, request);
+  protected override nativeContext(
+    role: "client" | "server",
+    request: ContextRequest,
+    release: () => void,
+  ): GssContext {
     const { handle, kerberosOnly } = this.#holding;
-    const context = new GssContext(this.#gss, {
+    return new GssContext(this.#gss, {
       role,
       request,
       handle,
@@ -84,37 +65,14 @@ export class GssCredentials implements SecurityCredentials {
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding.package),
-      release: () => this.#leave(),
+      release,
     });
-    this.#users++;
-    return context;
   }
 
-  #leave(): void {
-    this.#users--;
-    if (this.#closed) this.#releaseIfUnused();
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#releaseIfUnused();
-  }
-
-  #releaseIfUnused(): void {
-    if (this.#users > 0) return;
-    try {
-      this.#names.close();
-      releaseHandle(this.#gss, this.#holding.handle);
-      this.#holding.cache?.destroy();
-    } finally {
-      this.#untrack();
-      this.#unhold();
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
+  protected override nativeRelease(): void {
+    this.#names.close();
+    releaseHandle(this.#gss, this.#holding.handle);
+    this.#holding.cache?.destroy();
   }
 }
 

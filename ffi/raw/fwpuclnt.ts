@@ -19,6 +19,12 @@ export const FWPUCLNT = {
   instead: "It is part of Windows Vista and later, with the service BFE",
   files: { windows: ["fwpuclnt.dll"] },
   fns: {
+    /**
+     * Applies `SOCKET_SECURITY_SETTINGS`, or the system's default policy where there are none. Once for a socket, and
+     * before it is bound or connected.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketsecurity
+     */
     WSASetSocketSecurity: {
       params: [
         ["Socket", "usize"],
@@ -28,6 +34,12 @@ export const FWPUCLNT = {
       ],
       result: "i32",
     },
+    /**
+     * Fills a `SOCKET_SECURITY_QUERY_INFO`, or its `IPSEC2` form where the template has it; without room for it, tells
+     * how much it needs. As often as one likes, once the socket is connected; UDP needs a template with the peer.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaquerysocketsecurity
+     */
     WSAQuerySocketSecurity: {
       params: [
         ["Socket", "usize"],
@@ -39,6 +51,12 @@ export const FWPUCLNT = {
       ],
       result: "i32",
     },
+    /**
+     * Names the principal of a peer's computer. TCP: before the socket connects; UDP: for each peer, before the first
+     * datagram to it.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketpeertargetname
+     */
     WSASetSocketPeerTargetName: {
       params: [
         ["Socket", "usize"],
@@ -48,15 +66,32 @@ export const FWPUCLNT = {
       ],
       result: "i32",
     },
+    /**
+     * Forgets the name of a UDP peer, which is given as its address.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsadeletesocketpeertargetname
+     */
     WSADeleteSocketPeerTargetName: {
       params: [["Socket", "usize"], ["PeerAddr", "buf"], ["PeerAddrLen", "u32"], ...FWP_COMPLETION],
       result: "i32",
     },
-    /** Only for blocking, non-overlapped sockets, and only for the calling thread: the library has neither. */
+    /**
+     * Has the calling thread act as the peer's user, or as its computer where the peer gave no user. Only for blocking
+     * sockets that are not overlapped, which the library's are not: it takes the token of a query instead. `PeerAddress`
+     * counts for UDP alone. End it with `WSARevertImpersonation`, on the same thread.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaimpersonatesocketpeer
+     */
     WSAImpersonateSocketPeer: {
       params: [["Socket", "usize"], ["PeerAddress", "buf"], ["peerAddressLen", "u32"]],
       result: "i32",
     },
+    /**
+     * Ends what `WSAImpersonateSocketPeer` began on the calling thread; where nothing did, nothing happens. It does not
+     * end an impersonation of another kind: the library, which begins none of this kind, does not call it.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsarevertimpersonation
+     */
     WSARevertImpersonation: { params: [], result: "i32" },
 
     FwpmEngineOpen0: {

@@ -1,14 +1,15 @@
 /**
- * kernel32.dll: handles, the last error, completion ports, and the end of the process. No logic.
+ * kernel32.dll: handles, the last error, completion ports, events, and the end of the process. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/fileio/i-o-completion-ports
+ * @see https://learn.microsoft.com/windows/win32/sync/event-objects
  * @module
  */
 
 import type { LibrarySpec } from "../abi.ts";
 import { type Struct, struct } from "../struct.ts";
 
-/** Handles, the last error, completion ports, and the end of the process. */
+/** Handles, the last error, completion ports, events, and the end of the process. */
 export const KERNEL32 = {
   name: "kernel32.dll",
   instead: "It is part of Windows",
@@ -52,6 +53,27 @@ export const KERNEL32 = {
       result: "i32",
     },
     CancelIoEx: { params: [["hFile", "usize"], ["lpOverlapped", "usize"]], result: "i32" },
+    CreateEventW: {
+      params: [
+        ["lpEventAttributes", "usize"],
+        ["bManualReset", "i32"],
+        ["bInitialState", "i32"],
+        ["lpName", "buf"],
+      ],
+      result: "usize",
+    },
+    SetEvent: { params: [["hEvent", "usize"]], result: "i32" },
+    /** `lpHandles`: an array of at most {@linkcode MAXIMUM_WAIT_OBJECTS} handles, read by the call itself. */
+    WaitForMultipleObjects: {
+      params: [
+        ["nCount", "u32"],
+        ["lpHandles", "buf"],
+        ["bWaitAll", "i32"],
+        ["dwMilliseconds", "u32"],
+      ],
+      result: "u32",
+      threaded: true,
+    },
   },
 } as const satisfies LibrarySpec;
 
@@ -87,6 +109,14 @@ export const ERROR_IO_PENDING = 997;
 
 /** Waits without end. */
 export const INFINITE = 0xffff_ffff;
+/** The most handles one wait takes. */
+export const MAXIMUM_WAIT_OBJECTS = 64;
+/** A wait's result where the first handle ended it; those of the others follow. */
+export const WAIT_OBJECT_0 = 0;
+/** A wait's result where the time was over. */
+export const WAIT_TIMEOUT = 258;
+/** A wait's result where it failed; why is the last error. */
+export const WAIT_FAILED = 0xffff_ffff;
 
 /** What a function that gives a handle answers instead of one. */
 export const INVALID_HANDLE_VALUE = 0xffff_ffff_ffff_ffffn;

@@ -340,6 +340,38 @@ export const IPSEC_TRAFFIC1: Struct<typeof IPSEC_TRAFFIC1_FIELDS> = struct(
   IPSEC_TRAFFIC1_FIELDS,
 );
 
+/** Fields of {@linkcode IPSEC_SA_AUTH_INFORMATION0}. */
+export const IPSEC_SA_AUTH_INFORMATION0_FIELDS = {
+  authTransform: IPSEC_AUTH_TRANSFORM0,
+  authKey: FWP_BYTE_BLOB,
+} as const;
+/** `IPSEC_SA_AUTH_INFORMATION0`: the key it points to is never read. */
+export const IPSEC_SA_AUTH_INFORMATION0: Struct<typeof IPSEC_SA_AUTH_INFORMATION0_FIELDS> = struct(
+  "IPSEC_SA_AUTH_INFORMATION0",
+  IPSEC_SA_AUTH_INFORMATION0_FIELDS,
+);
+
+/** Fields of {@linkcode IPSEC_SA_CIPHER_INFORMATION0}. */
+export const IPSEC_SA_CIPHER_INFORMATION0_FIELDS = {
+  cipherTransform: IPSEC_CIPHER_TRANSFORM0,
+  cipherKey: FWP_BYTE_BLOB,
+} as const;
+/** `IPSEC_SA_CIPHER_INFORMATION0`: the key it points to is never read. */
+export const IPSEC_SA_CIPHER_INFORMATION0: Struct<typeof IPSEC_SA_CIPHER_INFORMATION0_FIELDS> = struct(
+  "IPSEC_SA_CIPHER_INFORMATION0",
+  IPSEC_SA_CIPHER_INFORMATION0_FIELDS,
+);
+
+/** Fields of {@linkcode IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0}. */
+export const IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0_FIELDS = {
+  saCipherInformation: IPSEC_SA_CIPHER_INFORMATION0,
+  saAuthInformation: IPSEC_SA_AUTH_INFORMATION0,
+} as const;
+/** `IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0` */
+export const IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0: Struct<
+  typeof IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0_FIELDS
+> = struct("IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0", IPSEC_SA_AUTH_AND_CIPHER_INFORMATION0_FIELDS);
+
 /** Fields of {@linkcode IPSEC_SA0}. */
 export const IPSEC_SA0_FIELDS = {
   spi: "u32",
@@ -431,8 +463,11 @@ export const IPSEC_TRANSFORM = {
   ESP_AUTH_AND_CIPHER: 4,
   ESP_AUTH_FW: 5,
 } as const;
+/** `IPSEC_TRAFFIC_TYPE` */
+export const IPSEC_TRAFFIC_TYPE = { TRANSPORT: 0, TUNNEL: 1 } as const;
 /** `IPSEC_AUTH_CONFIG` */
 export const IPSEC_AUTH_CONFIG = {
+  HMAC_MD5_96: 0,
   HMAC_SHA_1_96: 1,
   HMAC_SHA_256_128: 2,
   GCM_AES_128: 3,
@@ -441,6 +476,8 @@ export const IPSEC_AUTH_CONFIG = {
 } as const;
 /** `IPSEC_CIPHER_CONFIG` */
 export const IPSEC_CIPHER_CONFIG = {
+  CBC_DES: 1,
+  CBC_3DES: 2,
   CBC_AES_128: 3,
   CBC_AES_192: 4,
   CBC_AES_256: 5,
@@ -449,6 +486,6 @@ export const IPSEC_CIPHER_CONFIG = {
   GCM_AES_256: 8,
 } as const;
 /** `IPSEC_AUTH_TYPE` */
-export const IPSEC_AUTH = { SHA_1: 1, SHA_256: 2, AES_128: 3, AES_192: 4, AES_256: 5 } as const;
+export const IPSEC_AUTH = { MD5: 0, SHA_1: 1, SHA_256: 2, AES_128: 3, AES_192: 4, AES_256: 5 } as const;
 /** `IPSEC_CIPHER_TYPE` */
-export const IPSEC_CIPHER_TYPE = { AES_128: 3, AES_192: 4, AES_256: 5 } as const;
+export const IPSEC_CIPHER_TYPE = { "DES": 1, "3DES": 2, AES_128: 3, AES_192: 4, AES_256: 5 } as const;

@@ -66,6 +66,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   10041: { name: "WSAEPROTOTYPE", advice: "" },
   10042: { name: "WSAENOPROTOOPT", advice: "" },
   10043: { name: "WSAEPROTONOSUPPORT", advice: "" },
+  10044: { name: "WSAESOCKTNOSUPPORT", advice: "" },
   10045: { name: "WSAEOPNOTSUPP", advice: "" },
   10047: {
     name: "WSAEAFNOSUPPORT",
@@ -91,6 +92,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   10092: { name: "WSAVERNOTSUPPORTED", advice: "" },
   10093: { name: "WSANOTINITIALISED", advice: "" },
   10107: { name: "WSASYSCALLFAILURE", advice: "A system call that should never fail has failed." },
+  10108: { name: "WSASERVICE_NOT_FOUND", advice: "" },
   10109: { name: "WSATYPE_NOT_FOUND", advice: "" },
   10111: { name: "WSA_E_CANCELLED", advice: "" },
   11001: { name: "WSAHOST_NOT_FOUND", advice: "Check the spelling of the name, and the name server." },
@@ -108,7 +110,10 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   },
 };
 
-/** The errors each of the six functions documents. */
+/**
+ * The errors each of the six functions documents, on the page of each under
+ * https://learn.microsoft.com/windows/win32/api/ws2tcpip/
+ */
 export const SECURE_SOCKET_ERRORS = {
   WSASetSocketSecurity: ["WSAEAFNOSUPPORT", "WSAEINVAL", "WSAEISCONN", "WSAEMSGSIZE", "WSAENOTSOCK"],
   WSAQuerySocketSecurity: [

@@ -30,7 +30,7 @@ const WSA_COMPLETION = [["lpOverlapped", "usize"], ["lpCompletionRoutine", "usiz
 /** Winsock. */
 export const WS2_32 = {
   name: "ws2_32.dll",
-  instead: "It is part of Windows",
+  instead: "It is part of Windows 8 and later",
   files: { windows: ["ws2_32.dll"] },
   fns: {
     WSAStartup: { params: [["wVersionRequested", "u32"], ["lpWSAData", "buf"]], result: "i32" },
@@ -81,23 +81,37 @@ export const WS2_32 = {
       ],
       result: "i32",
     },
-    /** Without `lpOverlapped` it waits, and its result is its error: it may run on another thread. */
+    /**
+     * Its result is its error. With `lpOverlapped`, whose `hEvent` must be a manual-reset event, it waits for nothing:
+     * `WSA_IO_PENDING` then says that the event will tell of the end. All but `lpNspId` are addresses: nothing says
+     * that what they lead to is not read later.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexw
+     */
     GetAddrInfoExW: {
       params: [
-        ["pName", "buf"],
-        ["pServiceName", "buf"],
+        ["pName", "usize"],
+        ["pServiceName", "usize"],
         ["dwNameSpace", "u32"],
         ["lpNspId", "buf"],
-        ["hints", "buf"],
-        ["ppResult", "buf"],
-        ["timeout", "buf"],
+        ["hints", "usize"],
+        ["ppResult", "usize"],
+        ["timeout", "usize"],
         ...WSA_COMPLETION,
-        ["lpHandle", "buf"],
+        ["lpHandle", "usize"],
       ],
       result: "i32",
-      threaded: true,
     },
-    GetAddrInfoExCancel: { params: [["lpHandle", "buf"]], result: "i32", optional: true },
+    /** What an overlapped query came to; `WSAEINPROGRESS` before its end. Windows 8 and later. */
+    GetAddrInfoExOverlappedResult: { params: [["lpOverlapped", "usize"]], result: "i32" },
+    /**
+     * Ends an overlapped query with `WSA_E_CANCELLED`, and waits for nothing. `lpHandle` is where GetAddrInfoExW wrote
+     * the query's handle. `WSA_INVALID_HANDLE`: it had ended already. Windows 8 and later.
+     *
+     * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexcancel
+     */
+    GetAddrInfoExCancel: { params: [["lpHandle", "usize"]], result: "i32" },
+    /** Frees a list of GetAddrInfoExW. */
     FreeAddrInfoExW: { params: [["pAddrInfoEx", "usize"]], result: "void" },
   },
 } as const satisfies LibrarySpec;
@@ -203,7 +217,7 @@ export const WSAPROTOCOL_INFOW: Struct<typeof WSAPROTOCOL_INFOW_FIELDS> = struct
 /** Address families. */
 export const AF = { UNSPEC: 0, INET: 2, INET6: 23 } as const;
 /** Socket types. */
-export const SOCK = { STREAM: 1, DGRAM: 2 } as const;
+export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3 } as const;
 /** Protocols, and the levels of their options. */
 export const IPPROTO = { TCP: 6, UDP: 17, IPV6: 41 } as const;
 /** `SOL_SOCKET`: the level of a socket's own options. */
@@ -226,13 +240,14 @@ export const WSA_FLAG = { OVERLAPPED: 0x1, NO_HANDLE_INHERIT: 0x80 } as const;
 export const SD = { RECEIVE: 0, SEND: 1, BOTH: 2 } as const;
 /** The longest backlog the system allows. */
 export const SOMAXCONN = 0x7fff_ffff;
-/** Control codes of `WSAIoctl`; the last four stand behind the secure socket functions. */
+/** Control codes of `WSAIoctl`; four of them stand behind the secure socket functions. */
 export const SIO = {
   GET_EXTENSION_FUNCTION_POINTER: 0xc800_0006,
   SET_SECURITY: 0x9800_00c8,
   QUERY_SECURITY: 0xd800_00c9,
   SET_PEER_TARGET_NAME: 0x9800_00ca,
   DELETE_PEER_TARGET_NAME: 0x9800_00cb,
+  QUERY_WFP_ALE_ENDPOINT_HANDLE: 0x5800_00cd,
 } as const;
 /** Name spaces of `GetAddrInfoExW`. */
 export const NS = { ALL: 0 } as const;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { WINSOCK_STATUS } from "../raw/winsock_status.ts";
+import { SECURE_SOCKET_ERRORS, WINSOCK_STATUS } from "../raw/winsock_status.ts";
 
 /** Faults from a seed. */
 export interface FaultOptions {
@@ -27,6 +27,8 @@ const ERROR = -1;
 
 /** Functions that may be made to fail. Those that release, and those that only tell, are not among them. */
 const FAILURES: { readonly [fn: string]: Failure } = {
+  WSAStartup: { codes: [10067, 10091] },
+  WSAIoctl: { result: ERROR, codes: [10045] },
   WSASocketW: { result: 0xffff_ffff_ffff_ffffn, codes: [10024, 10055] },
   bind: { result: ERROR, codes: [10013, 10048, 10055] },
   listen: { result: ERROR, codes: [10048, 10055] },
@@ -38,19 +40,38 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   getsockname: { result: ERROR, codes: [10055] },
   getpeername: { result: ERROR, codes: [10057] },
   setsockopt: { result: ERROR, codes: [10057] },
-  GetAddrInfoExW: { codes: [11001, 11002] },
+  GetAddrInfoExW: { codes: [8, 11002] },
+  GetAddrInfoExOverlappedResult: { codes: [11001, 11002, 11003, 11004] },
+  // Never at random: a query that nobody answers and that cannot be cancelled has no end.
+  GetAddrInfoExCancel: { codes: [] },
+  CreateEventW: { result: 0n, codes: [8] },
   AcceptEx: { result: 0, codes: [10054, 10055] },
   ConnectEx: { result: 0, codes: [10055, 10065] },
   CreateIoCompletionPort: { result: 0n, codes: [8] },
-  WSASetSocketSecurity: { result: ERROR, codes: [10022, 10040, 10047, 10056] },
-  WSAQuerySocketSecurity: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10054] },
-  WSASetSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047, 10056] },
-  WSADeleteSocketPeerTargetName: { result: ERROR, codes: [10014, 10022, 10040, 10047] },
-  WSAImpersonateSocketPeer: { result: ERROR, codes: [10014, 10040, 10047] },
+  ...secureSocketFailures(),
+  FwpmEngineOpen0: { codes: [5] },
+  IkeextSaGetById1: { codes: [5, 8] },
+  IPsecSaContextCreateEnumHandle0: { codes: [5, 8] },
+  IPsecSaContextEnum1: { codes: [5, 8] },
   ImpersonateLoggedOnUser: { result: 0, codes: [5] },
   RevertToSelf: { result: 0, codes: [] },
-  WSARevertImpersonation: { result: ERROR, codes: [10107] },
 };
+
+/** Those of the six functions of fwpuclnt.dll, with all that their pages document. */
+function secureSocketFailures(): { [fn: string]: Failure } {
+  return Object.fromEntries(
+    Object.entries(SECURE_SOCKET_ERRORS).map((
+      [fn, names],
+    ) => [fn, { result: ERROR, codes: names.map(codeOf) }]),
+  );
+}
+
+/** The code of a symbolic name. */
+function codeOf(name: string): number {
+  const found = Object.entries(WINSOCK_STATUS).find(([, entry]) => entry.name === name);
+  if (found === undefined) throw new TypeError(`no code has the name ${name}`);
+  return Number(found[0]);
+}
 
 /** Decides, call by call. */
 export class Faults {
@@ -67,12 +88,9 @@ export class Faults {
 
   /** Has the next call of `fn`, or one some calls later, fail with a code's symbolic name. */
   failNext(fn: string, name: string, after: number): void {
-    const code = Object.entries(WINSOCK_STATUS).find(([, entry]) => entry.name === name)?.[0];
-    if (code === undefined || FAILURES[fn] === undefined) {
-      throw new TypeError(`failNext() does not know ${code === undefined ? name : fn}`);
-    }
+    if (FAILURES[fn] === undefined) throw new TypeError(`failNext() does not know ${fn}`);
     const wanted = this.#wanted.get(fn) ?? [];
-    wanted.push(...Array<null>(after).fill(null), Number(code));
+    wanted.push(...Array<null>(after).fill(null), codeOf(name));
     this.#wanted.set(fn, wanted);
   }
 

@@ -7,33 +7,24 @@
 
 import type { Calls } from "../abi.ts";
 import type { FWPUCLNT } from "../raw/fwpuclnt.ts";
-import {
-  FWPM_IPSEC,
-  FWPM_PROVIDER_CONTEXT1,
-  FWPM_SESSION0,
-  FWPM_SESSION_FLAG_DYNAMIC,
-  IKEEXT,
-  IKEEXT_AUTHENTICATION_METHOD1,
-  IKEEXT_CREDENTIAL_PAIR1,
-  IKEEXT_EM_POLICY1,
-  IKEEXT_POLICY1,
-  IKEEXT_SA_DETAILS1,
-  IPSEC_TRANSPORT_POLICY1,
-} from "../raw/wfp.ts";
+import { FWPM_PROVIDER_CONTEXT1, FWPM_SESSION0, FWPM_SESSION_FLAG_DYNAMIC } from "../raw/wfp.ts";
 import { struct } from "../struct.ts";
-import type { Host, KnownPolicy } from "./host.ts";
+import type { Association, Associations } from "./association.ts";
+import { writeContexts, writeMainMode } from "./association_memory.ts";
+import type { Host } from "./host.ts";
 import type { KernelObject } from "./machine.ts";
+import { readPolicy } from "./policies.ts";
 
 const ERROR = {
   ACCESS_DENIED: 5,
   INVALID_HANDLE: 6,
   INVALID_PARAMETER: 87,
   NOT_FOUND: 1168,
+  FWP_NOT_FOUND: 0x8032_0008,
   FWP_TXN_IN_PROGRESS: 0x8032_000e,
   FWP_ALREADY_EXISTS: 0x8032_0009,
 } as const;
 const GUID = struct("GUID", { value: "guid" });
-const LIFETIME_SECONDS = 7200;
 
 class Engine implements KernelObject {
   readonly dynamic: boolean;
@@ -52,6 +43,17 @@ class Engine implements KernelObject {
   }
 }
 
+/** An enumeration of associations, as far as it has come. */
+class Enumeration implements KernelObject {
+  readonly left: Association[];
+
+  constructor(left: Association[]) {
+    this.left = left;
+  }
+
+  closed(): void {}
+}
+
 type Functions = Pick<
   Calls<typeof FWPUCLNT>,
   | "FwpmEngineOpen0"
@@ -62,13 +64,16 @@ type Functions = Pick<
   | "FwpmProviderContextAdd1"
   | "FwpmProviderContextDeleteByKey0"
   | "IkeextSaGetById1"
+  | "IPsecSaContextCreateEnumHandle0"
+  | "IPsecSaContextEnum1"
+  | "IPsecSaContextDestroyEnumHandle0"
   | "FwpmFreeMemory0"
 >;
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The functions of a host. */
-export function filteringCalls(host: Host): Functions {
+/** The functions of a host, whose associations are among `associations`. */
+export function filteringCalls(host: Host, associations: Associations): Functions {
   const { machine } = host;
   const { memory } = machine;
   /** Everyone may open the engine; what it holds is for administrators. */
@@ -76,51 +81,6 @@ export function filteringCalls(host: Host): Functions {
     const engine = machine.find(handle, Engine);
     if (engine === null) return ERROR.INVALID_HANDLE;
     return host.options.administrator ? fn(engine) : ERROR.ACCESS_DENIED;
-  };
-  const methods = (address: bigint, count: number): number[] =>
-    Array.from({ length: count }, (_, index) => {
-      const at = address + BigInt(index * IKEEXT_AUTHENTICATION_METHOD1.size);
-      return IKEEXT_AUTHENTICATION_METHOD1.read(memory.view(at, IKEEXT_AUTHENTICATION_METHOD1.size))
-        .authenticationMethodType;
-    });
-  const readPolicy = (type: number, at: bigint): KnownPolicy | null => {
-    if (type === FWPM_IPSEC.AUTHIP_MM_CONTEXT) {
-      const policy = IKEEXT_POLICY1.read(memory.view(at, IKEEXT_POLICY1.size));
-      const [first] = methods(policy.authenticationMethods, policy.numAuthenticationMethods);
-      return { authentication: first === IKEEXT.KERBEROS ? "kerberos" : "anonymous", impersonation: false };
-    }
-    if (type !== FWPM_IPSEC.AUTHIP_QM_TRANSPORT_CONTEXT) return null;
-    const { emPolicy } = IPSEC_TRANSPORT_POLICY1.read(memory.view(at, IPSEC_TRANSPORT_POLICY1.size));
-    if (emPolicy === 0n) return { authentication: "anonymous", impersonation: false };
-    const extended = IKEEXT_EM_POLICY1.read(memory.view(emPolicy, IKEEXT_EM_POLICY1.size));
-    const acts = extended.initiatorImpersonationType === IKEEXT.IMPERSONATION_SOCKET_PRINCIPAL;
-    return { authentication: "anonymous", impersonation: acts };
-  };
-  const writeAssociation = (association: { mutual: boolean; local: string; peer: string }): bigint => {
-    const text = new TextEncoder().encode(association.peer);
-    const names = IKEEXT_SA_DETAILS1.size + IKEEXT_CREDENTIAL_PAIR1.size;
-    const { address, bytes } = memory.allocate(names + 8 + 2 * (text.length + 1));
-    const method = association.mutual ? IKEEXT.KERBEROS : IKEEXT.ANONYMOUS;
-    const named = association.mutual ? address + BigInt(names) : 0n;
-    const view = new DataView(bytes.buffer);
-    view.setBigUint64(names, address + BigInt(names + 8), true);
-    text.forEach((unit, index) => view.setUint16(names + 8 + 2 * index, unit, true));
-    const none = { authenticationMethodType: method, impersonationType: 0, name: 0n };
-    IKEEXT_CREDENTIAL_PAIR1.write(view, {
-      localCredentials: none,
-      peerCredentials: { ...none, name: named },
-    }, IKEEXT_SA_DETAILS1.size);
-    IKEEXT_SA_DETAILS1.write(view, {
-      ikeProposal: {
-        cipherAlgorithm: { algoIdentifier: IKEEXT.CIPHER_AES_128, keyLen: 0, rounds: 0 },
-        integrityAlgorithm: { algoIdentifier: 1 },
-        maxLifetimeSeconds: LIFETIME_SECONDS,
-        dhGroup: IKEEXT.DH_ECP_256,
-        quickModeLimit: 0,
-      },
-      ikeCredentials: { numCredentials: 1, credentials: address + BigInt(IKEEXT_SA_DETAILS1.size) },
-    });
-    return address;
   };
   return {
     FwpmEngineOpen0(_server, _service, _identity, session, out) {
@@ -154,7 +114,7 @@ export function filteringCalls(host: Host): Functions {
           viewOf(context!),
         );
         if (host.policies.has(providerContextKey)) return ERROR.FWP_ALREADY_EXISTS;
-        const policy = displayData.name === 0n ? null : readPolicy(type, authIpMmPolicy);
+        const policy = displayData.name === 0n ? null : readPolicy(memory, type, authIpMmPolicy);
         if (policy === null) return ERROR.INVALID_PARAMETER;
         host.policies.set(providerContextKey, policy);
         if (engine.transaction === null) engine.added.add(providerContextKey);
@@ -163,12 +123,36 @@ export function filteringCalls(host: Host): Functions {
       }),
     FwpmProviderContextDeleteByKey0: (handle, key) =>
       privileged(handle, () => host.policies.delete(GUID.read(viewOf(key!)).value) ? 0 : ERROR.NOT_FOUND),
-    IkeextSaGetById1: (handle, id, _context, out) =>
+    IkeextSaGetById1: (handle, id, context, out) =>
       privileged(handle, () => {
-        const association = host.associations.get(id);
-        if (association === undefined) return ERROR.NOT_FOUND;
-        viewOf(out!).setBigUint64(0, writeAssociation(association), true);
+        const key = context === null ? null : GUID.read(viewOf(context)).value;
+        const found = associations.of(host).find(({ mainModeSa, lookupContext }) =>
+          mainModeSa === id && (key === null || key === lookupContext)
+        );
+        if (found === undefined) return ERROR.FWP_NOT_FOUND;
+        viewOf(out!).setBigUint64(0, writeMainMode(memory, found, host), true);
         return 0;
+      }),
+    IPsecSaContextCreateEnumHandle0: (handle, template, out) =>
+      privileged(handle, () => {
+        // The library asks for all of them.
+        if (template !== null) return ERROR.INVALID_PARAMETER;
+        viewOf(out!).setBigUint64(0, machine.open(new Enumeration(associations.of(host))), true);
+        return 0;
+      }),
+    IPsecSaContextEnum1: (handle, enumeration, count, out, returned) =>
+      privileged(handle, () => {
+        const left = machine.find(enumeration, Enumeration)?.left;
+        if (left === undefined) return ERROR.INVALID_HANDLE;
+        const page = left.splice(0, count);
+        viewOf(out!).setBigUint64(0, writeContexts(memory, page), true);
+        viewOf(returned!).setUint32(0, page.length, true);
+        return 0;
+      }),
+    IPsecSaContextDestroyEnumHandle0: (handle, enumeration) =>
+      privileged(handle, () => {
+        if (machine.find(enumeration, Enumeration) === null) return ERROR.INVALID_HANDLE;
+        return machine.closeHandle(enumeration) ? 0 : ERROR.INVALID_HANDLE;
       }),
     FwpmFreeMemory0(pointer) {
       const view = viewOf(pointer!);

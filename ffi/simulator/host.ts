@@ -10,6 +10,7 @@ import type { Faults } from "./faults.ts";
 import { Machine } from "./machine.ts";
 import type { End, Outcome, SocketSettings } from "./negotiation.ts";
 import type { Pipe } from "./pipe.ts";
+import type { Proposal } from "./quick_mode.ts";
 
 /** What a simulated host is. */
 export interface HostOptions {
@@ -29,6 +30,8 @@ export interface HostOptions {
   readonly account?: SimulatedAccount;
   /** Whether that account may change and read IPsec's policies and associations. Default `false`. */
   readonly administrator?: boolean;
+  /** Whether that account has SeImpersonatePrivilege: without it others are only identified. Default `true`. */
+  readonly mayImpersonate?: boolean;
 }
 
 /** An account of the simulated domain. */
@@ -49,6 +52,8 @@ export interface KnownPolicy {
   readonly authentication: "anonymous" | "kerberos";
   /** Whether its extended mode lets the server act as the client's user. */
   readonly impersonation: boolean;
+  /** What it proposes, where it is a quick-mode policy. */
+  readonly proposals?: readonly Proposal[];
 }
 
 /** A connection, as one of its ends has it. */
@@ -110,8 +115,6 @@ export class Host {
   readonly bound = new Map<string, BoundSocket>();
   /** IPsec policies by key. */
   readonly policies = new Map<string, KnownPolicy>();
-  /** Main-mode associations by id, as this end sees them. */
-  readonly associations = new Map<bigint, { mutual: boolean; local: string; peer: string }>();
   #nextPort = 49152;
 
   constructor(name: string, index: number, options: HostOptions, faults: Faults) {
@@ -138,17 +141,6 @@ export class Host {
   end(settings: SocketSettings | null): End {
     const { policy = "none", credentials = true, encryption = true } = this.options;
     return { settings, policy, credentials, encryption, names: this.principals };
-  }
-
-  /** The id of the association with another host that came to this; the same for the same. */
-  association(peer: Host, mutual: boolean): bigint {
-    const known = [...this.associations].find(([, each]) =>
-      each.peer === peer.principals[0] && each.mutual === mutual
-    );
-    if (known) return known[0];
-    const id = BigInt(this.associations.size + 1);
-    this.associations.set(id, { mutual, local: this.principals[0], peer: peer.principals[0] });
-    return id;
   }
 
   /** Whether an address is one of this host's. */

@@ -24,6 +24,7 @@ export const STATUS = {
   CONNECTION_RESET: 0xc000_020d,
   CONNECTION_REFUSED: 0xc000_0236,
   HOST_UNREACHABLE: 0xc000_023d,
+  CONNECTION_ABORTED: 0xc000_0241,
   IO_TIMEOUT: 0xc000_00b5,
 } as const;
 
@@ -34,6 +35,7 @@ const DOS_ERRORS: { readonly [status: number]: number } = {
   [STATUS.CONNECTION_RESET]: 64,
   [STATUS.CONNECTION_REFUSED]: 1225,
   [STATUS.HOST_UNREACHABLE]: 1232,
+  [STATUS.CONNECTION_ABORTED]: 1236,
   [STATUS.IO_TIMEOUT]: 121,
 };
 
@@ -195,7 +197,9 @@ export function kernelCalls(machine: Machine, hooks: {
   /** Cancels the requests of a handle: one, or with 0 all. */
   readonly cancel: (handle: bigint, overlapped: bigint) => boolean;
 }): {
-  readonly call: Calls<typeof KERNEL32> & Calls<typeof NTDLL>;
+  readonly call:
+    & Omit<Calls<typeof KERNEL32>, "CreateEventW" | "SetEvent" | "WaitForMultipleObjects">
+    & Calls<typeof NTDLL>;
   readonly threaded: { GetQueuedCompletionStatusEx: (...args: FetchArguments) => Promise<number> };
 } {
   const INVALID_HANDLE = 6;

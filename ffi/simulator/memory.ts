@@ -47,6 +47,12 @@ export class AddressSpace {
     return new Uint8Array(buffer, offset, length);
   }
 
+  /** The bytes from an address to the end of its buffer, for text that ends itself. */
+  rest(address: bigint): Uint8Array {
+    const base = address >> STRIDE << STRIDE;
+    return this.at(address, (this.#buffers.get(base)?.deref()?.byteLength ?? 0) - Number(address - base));
+  }
+
   /** {@linkcode AddressSpace.at} as a view. */
   view(address: bigint, length: number): DataView {
     const bytes = this.at(address, length);

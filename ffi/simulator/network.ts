@@ -6,6 +6,7 @@
 
 import type { SocketAddress } from "../socket_address.ts";
 import { isLoopback, parseIp } from "./address.ts";
+import { Associations } from "./association.ts";
 import { type FaultOptions, Faults } from "./faults.ts";
 import { type BoundSocket, Host, type HostOptions } from "./host.ts";
 import { STATUS } from "./machine.ts";
@@ -21,6 +22,13 @@ export interface NetworkOptions {
   readonly faults?: FaultOptions;
   /** What WSAQuerySocketSecurity answers where it has no room: two pages of the documentation disagree. */
   readonly sizeProbe?: "WSAEFAULT" | "WSAEMSGSIZE";
+  /**
+   * What WSAQuerySocketSecurity does once the system has aborted a connection because its association changed: no page
+   * tells. Default `"answers"`, with the identifiers of the new association.
+   */
+  readonly abortedQuery?: "answers" | "WSAECONNRESET";
+  /** Names for which no name server answers: asking for them ends only when it is given up. */
+  readonly silentNames?: readonly string[];
 }
 
 /** Bytes that went over the network, by what protected them. */
@@ -37,6 +45,8 @@ export interface Traffic {
 export class Network {
   readonly options: NetworkOptions;
   readonly traffic: Traffic = { clear: 0, secured: 0, encrypted: 0 };
+  /** What IPsec has agreed on between hosts. */
+  readonly associations = new Associations();
   readonly #hosts = new Map<string, Host>();
 
   constructor(options: NetworkOptions) {
@@ -69,6 +79,11 @@ export class Network {
     if (name.toLowerCase() === "localhost") return [Uint8Array.of(127, 0, 0, 1)];
     const host = name === "" ? from : this.#hosts.get(name.toLowerCase());
     return host ? [host.v4, host.v6] : [];
+  }
+
+  /** Whether nobody answers for a name. */
+  silent(name: string): boolean {
+    return (this.options.silentNames ?? []).some((each) => each.toLowerCase() === name.toLowerCase());
   }
 
   /** The host that has an address, as `from` sees it. */

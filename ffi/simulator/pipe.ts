@@ -20,6 +20,12 @@ interface Writer {
   readonly data: Uint8Array;
 }
 
+/** What those who wait on a broken pipe get: an NTSTATUS for each of its ends. */
+interface Breakage {
+  readonly reader: number;
+  readonly writer: number;
+}
+
 /** Bytes from one socket to another. */
 export class Pipe {
   readonly #chunks: Uint8Array[] = [];
@@ -28,7 +34,7 @@ export class Pipe {
   readonly #onBytes: (count: number) => void;
   #size = 0;
   #ended = false;
-  #broken = false;
+  #broken: Breakage | null = null;
 
   /** `onBytes` is told of every byte that goes over the network. */
   constructor(onBytes: (count: number) => void) {
@@ -37,12 +43,17 @@ export class Pipe {
 
   /** Whether the connection was reset. */
   get broken(): boolean {
-    return this.#broken;
+    return this.#broken !== null;
+  }
+
+  /** How many bytes have arrived and were not received. */
+  get unread(): number {
+    return this.#size;
   }
 
   /** Sends a copy of `data`. */
   write(data: Uint8Array, request: Request): void {
-    if (this.#broken) return request.complete(STATUS.CONNECTION_RESET, 0);
+    if (this.#broken) return request.complete(this.#broken.writer, 0);
     this.#writers.push({ request, data: data.slice() });
     this.#move();
   }
@@ -59,9 +70,10 @@ export class Pipe {
     this.#move();
   }
 
-  /** The receiver is gone, or the connection broke. */
-  break(): void {
-    this.#broken = true;
+  /** The receiver is gone, or the connection broke: what it was the first time stays. */
+  break({ reader, writer }: Partial<Breakage> = {}): void {
+    const { CONNECTION_RESET } = STATUS;
+    this.#broken ??= { reader: reader ?? CONNECTION_RESET, writer: writer ?? CONNECTION_RESET };
     this.#chunks.length = 0;
     this.#size = 0;
     this.#move();
@@ -79,7 +91,7 @@ export class Pipe {
         this.#send();
       } else if (this.#broken || (this.#ended && this.#writers.length === 0)) {
         this.#readers.shift();
-        request.complete(this.#broken ? STATUS.CONNECTION_RESET : STATUS.SUCCESS, 0);
+        request.complete(this.#broken?.reader ?? STATUS.SUCCESS, 0);
       } else {
         return;
       }
@@ -91,7 +103,7 @@ export class Pipe {
       const { request, data } = this.#writers.shift()!;
       if (request.done) continue;
       if (this.#broken) {
-        request.complete(STATUS.CONNECTION_RESET, 0);
+        request.complete(this.#broken.writer, 0);
         continue;
       }
       if (data.length > 0) this.#chunks.push(data);

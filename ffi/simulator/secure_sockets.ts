@@ -10,6 +10,8 @@ import {
   type FWPUCLNT,
   SOCKET_INFO_CONNECTION,
   SOCKET_PEER_TARGET_NAME,
+  SOCKET_QUERY_IPSEC2,
+  SOCKET_QUERY_IPSEC2_FIELD_MASK,
   SOCKET_SECURITY_PROTOCOL,
   SOCKET_SECURITY_QUERY_INFO,
   SOCKET_SECURITY_QUERY_INFO_IPSEC2,
@@ -18,13 +20,14 @@ import {
   SOCKET_SECURITY_SETTINGS,
   SOCKET_SECURITY_SETTINGS_IPSEC,
 } from "../raw/fwpuclnt.ts";
-import { AF } from "../raw/ws2_32.ts";
+import { AF, SOCKADDR_IN } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
 import { isAny } from "./address.ts";
+import type { Association } from "./association.ts";
 import type { Host, KnownPolicy } from "./host.ts";
 import type { Outcome, SocketSettings } from "./negotiation.ts";
 import type { Network } from "./network.ts";
-import { SimulatedSocket } from "./socket.ts";
+import { SimulatedSocket, UnservedSocket } from "./socket.ts";
 
 const WSA = {
   EFAULT: 10014,
@@ -46,6 +49,10 @@ export interface SecureSocketHooks {
   readonly policy: (key: string) => KnownPolicy | null;
   /** A token of the peer, as a handle; 0: it has none of this kind. */
   readonly token: (peer: Host, kind: "user" | "machine", access: number) => bigint;
+  /** Has the calling thread carry a token of the peer. */
+  readonly impersonate: (peer: Host, kind: "user" | "machine") => void;
+  /** Ends what `impersonate` began; where nothing did, nothing happens. */
+  readonly revert: () => void;
 }
 
 type Functions = Pick<
@@ -88,6 +95,7 @@ function readSettings(
   const keys = [ipsec.AuthipMMPolicyKey, ipsec.AuthipQMPolicyKey].filter((key) => key !== NO_GUID);
   const policies = keys.map(hooks.policy);
   if (policies.includes(null)) return WSA.EINVAL;
+  const proposals = policies.map((policy) => policy!.proposals).find((each) => each !== undefined);
   return {
     flags: SecurityFlags,
     ipsecFlags: ipsec.IpsecFlags,
@@ -95,6 +103,7 @@ function readSettings(
       ? "kerberos"
       : "anonymous",
     impersonation: policies.some((policy) => policy!.impersonation),
+    ...(proposals ? { proposals } : {}),
   };
 }
 
@@ -113,9 +122,11 @@ const PEER = SOCKET_PEER_TARGET_NAME.offsets.PeerAddress;
 /** The functions of a host. */
 export function secureSocketCalls(network: Network, host: Host, hooks: SecureSocketHooks): Functions {
   const { machine } = host;
+  const answersAborted = network.options.abortedQuery !== "WSAECONNRESET";
   const on = (handle: bigint, fn: (socket: SimulatedSocket) => number): number => {
     const socket = machine.find(handle, SimulatedSocket);
-    const code = socket === null ? WSA.ENOTSOCK : fn(socket);
+    const other = machine.find(handle, UnservedSocket);
+    const code = socket ? fn(socket) : other ? WSA.EINVAL : WSA.ENOTSOCK;
     return code === 0 ? 0 : machine.fail(code, -1);
   };
   const setTarget = (socket: SimulatedSocket, bytes: Uint8Array | null, length: number): number => {
@@ -149,7 +160,7 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     infoLength: Uint8Array | null,
   ): number => {
     if (infoLength === null) return WSA.EFAULT;
-    if (socket.connection?.incoming.broken) return WSA.ECONNRESET;
+    if (socket.connection?.incoming.broken && !(socket.aborted && answersAborted)) return WSA.ECONNRESET;
     const asked = readTemplate(socket, template, templateLength);
     if (typeof asked === "number") return asked;
     const length = viewOf(infoLength);
@@ -161,12 +172,20 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
       return socket.type === "stream" && probe === "WSAEFAULT" ? WSA.EFAULT : WSA.EMSGSIZE;
     }
     if (room < layout.size) return WSA.EMSGSIZE;
-    fill(securityOf(socket, asked.key), asked, info);
+    const known = securityOf(socket, asked.key);
+    const association = associationOf(known);
+    if (association !== null && asked.watched !== 0) socket.watch(association, asked.watched);
+    fill(known, association, asked, info);
     return 0;
   };
+  const associationOf = (known: { security: Outcome; peer: Host } | null): Association | null =>
+    known?.security.kind === "secured"
+      ? network.associations.between(host, known.peer, known.security)
+      : null;
   const fill = (
     known: { security: Outcome; peer: Host } | null,
-    asked: { readonly extended: boolean; readonly access: number },
+    association: Association | null,
+    asked: Asked,
     info: Uint8Array,
   ): void => {
     const { IPSEC, IPSEC2 } = SOCKET_SECURITY_PROTOCOL;
@@ -187,11 +206,25 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     });
     if (!asked.extended) return;
     SOCKET_SECURITY_QUERY_INFO_IPSEC2.write(viewOf(info), {
-      MmSaId: secured && peer ? host.association(peer, secured.mutual) : 0n,
-      QmSaId: secured ? 1n : 0n,
+      MmSaId: association?.mainModeSa ?? 0n,
+      QmSaId: BigInt(association?.quickModeSa ?? 0),
       NegotiationWinerr: security.kind === "failed" ? security.winerr : 0,
-      SaLookupContext: NO_GUID,
+      SaLookupContext: association?.lookupContext ?? NO_GUID,
     });
+  };
+  const impersonate = (socket: SimulatedSocket, peer: Uint8Array | null, length: number): number => {
+    const stream = socket.type === "stream";
+    if (!stream && peer === null) return WSA.EFAULT;
+    if (!stream && length < SOCKADDR_IN.size) return WSA.EMSGSIZE;
+    const key = stream ? "" : peerKey(peer!);
+    if (typeof key === "number") return key;
+    // No page tells the code of a socket that is overlapped, nor that of a peer without a token.
+    if (socket.overlapped) return WSA.EINVAL;
+    const known = securityOf(socket, key);
+    if (known?.security.kind !== "secured") return WSA.EINVAL;
+    if (!known.security.impersonation && !known.security.mutual) return WSA.EINVAL;
+    hooks.impersonate(known.peer, known.security.impersonation ? "user" : "machine");
+    return 0;
   };
   return {
     WSASetSocketSecurity: (s, bytes, length) =>
@@ -210,29 +243,37 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     WSADeleteSocketPeerTargetName: (s, peer, length) =>
       on(s, (socket) => {
         if (peer === null) return WSA.EFAULT;
-        if (length < 16) return WSA.EMSGSIZE;
+        if (length < SOCKADDR_IN.size) return WSA.EMSGSIZE;
         const key = peerKey(peer);
         if (typeof key === "number") return key;
         socket.targets.delete(socket.type === "stream" ? "" : key);
         return 0;
       }),
-    WSAImpersonateSocketPeer: (s, peer, length) =>
-      on(s, (socket) => {
-        if (socket.type === "stream") return WSA.EAFNOSUPPORT;
-        if (peer === null) return WSA.EFAULT;
-        return length < 16 ? WSA.EMSGSIZE : WSA.EAFNOSUPPORT;
-      }),
-    WSARevertImpersonation: () => 0,
+    WSAImpersonateSocketPeer: (s, peer, length) => on(s, (socket) => impersonate(socket, peer, length)),
+    WSARevertImpersonation() {
+      hooks.revert();
+      return 0;
+    },
   };
+}
+
+/** What a template asks. */
+interface Asked {
+  readonly extended: boolean;
+  readonly access: number;
+  /** The peer of datagrams. */
+  readonly key: string;
+  /** The fields whose change ends the connection; 0: none. */
+  readonly watched: number;
 }
 
 function readTemplate(
   socket: SimulatedSocket,
   template: Uint8Array | null,
   length: number,
-): { readonly extended: boolean; readonly access: number; readonly key: string } | number {
+): Asked | number {
   if (template === null) {
-    return socket.type === "stream" ? { extended: false, access: 0, key: "" } : WSA.EMSGSIZE;
+    return socket.type === "stream" ? { extended: false, access: 0, key: "", watched: 0 } : WSA.EMSGSIZE;
   }
   if (length < SOCKET_SECURITY_QUERY_TEMPLATE.size) return WSA.EMSGSIZE;
   const view = viewOf(template);
@@ -241,6 +282,18 @@ function readTemplate(
   const extended = protocol === SOCKET_SECURITY_PROTOCOL.IPSEC2;
   if (extended && length < SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.size) return WSA.EMSGSIZE;
   const access = view.getUint32(SOCKET_SECURITY_QUERY_TEMPLATE.offsets.PeerTokenAccessMask, true);
+  const watched = extended ? readWatched(socket, view) : 0;
+  if (watched === null) return WSA.EINVAL;
   const key = socket.type === "stream" ? "" : peerKey(template.subarray(PEER));
-  return typeof key === "number" ? key : { extended, access, key };
+  return typeof key === "number" ? key : { extended, access, key, watched };
+}
+
+/** The fields to watch; `null` where they make no sense: no page tells, and datagrams have no connection to abort. */
+function readWatched(socket: SimulatedSocket, view: DataView): number | null {
+  const { Flags, FieldMask } = SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.read(view);
+  const { ABORT_CONNECTION_ON_FIELD_CHANGE } = SOCKET_QUERY_IPSEC2;
+  const { MM_SA_ID, QM_SA_ID } = SOCKET_QUERY_IPSEC2_FIELD_MASK;
+  if (Flags & ~ABORT_CONNECTION_ON_FIELD_CHANGE || FieldMask & ~(MM_SA_ID | QM_SA_ID)) return null;
+  if (Flags === 0) return 0;
+  return FieldMask === 0 || socket.type === "datagram" ? null : FieldMask;
 }

@@ -7,7 +7,9 @@
 
 import { simulatedBackend } from "./backend.ts";
 import type { Grant } from "../permissions.ts";
+import { TOKEN } from "../raw/advapi32.ts";
 import { NativeSystem, type System } from "../system.ts";
+import { eventCalls } from "./events.ts";
 import { filteringCalls } from "./filtering.ts";
 import type { Host } from "./host.ts";
 import { kernelCalls } from "./machine.ts";
@@ -15,7 +17,7 @@ import { libcCalls } from "./libc.ts";
 import { Network, type NetworkOptions, type Traffic } from "./network.ts";
 import { secureSocketCalls } from "./secure_sockets.ts";
 import { SimulatedSocket } from "./socket.ts";
-import { accountOf, computerAccountOf, Token, tokenCalls } from "./tokens.ts";
+import { accountOf, computerAccountOf, Thread, Token, tokenCalls } from "./tokens.ts";
 import { dispatchCalls, extensionCalls, winsockCalls } from "./winsock.ts";
 
 export type { FaultOptions } from "./faults.ts";
@@ -47,6 +49,13 @@ export interface SimulatedNetwork {
    * @param after how many calls are let through before; left out: none.
    */
   failNext(host: string, fn: string, codeName: string, after?: number): void;
+  /**
+   * Has two hosts negotiate their associations anew, as systems do when a lifetime is over: all of them get other
+   * identifiers, and connections that watch these are aborted.
+   *
+   * @param mode `"main"`: the computers authenticate anew. `"quick"`: keys are renewed.
+   */
+  rekey(host: string, peer: string, mode: "main" | "quick"): void;
   /** What all hosts still hold; all zero once every system is closed. */
   held(): Held;
   /** How many calls were made to fail. */
@@ -54,6 +63,9 @@ export interface SimulatedNetwork {
 }
 
 const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
+const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "abortedQuery", "silentNames"];
+/** What a thread may do with the token it carries: tell whose it is. */
+const TOKEN_ACCESS = TOKEN.QUERY | TOKEN.IMPERSONATE;
 const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
@@ -72,8 +84,8 @@ const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\Sy
  */
 export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
   for (const key of Object.keys(options)) {
-    if (!["hosts", "faults", "sizeProbe"].includes(key)) {
-      throw new TypeError(`simulate() has no option ${key}; it has hosts, faults and sizeProbe`);
+    if (!OPTIONS.includes(key)) {
+      throw new TypeError(`simulate() has no option ${key}; it has ${OPTIONS.join(", ")}`);
     }
   }
   const network = new Network(options);
@@ -89,6 +101,12 @@ export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
     },
     failNext: (host, fn, codeName, after = 0) =>
       network.host(host).machine.faults.failNext(fn, codeName, after),
+    rekey(host, peer, mode) {
+      if (mode !== "main" && mode !== "quick") {
+        throw new TypeError('rekey()\'s mode must be "main" or "quick"');
+      }
+      network.associations.renew(network.host(host), network.host(peer), mode);
+    },
     held() {
       const hosts = [...network.hosts];
       return {
@@ -108,24 +126,33 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
     associable: (handle) => machine.find(handle, SimulatedSocket),
     cancel: (handle, overlapped) => machine.find(handle, SimulatedSocket)?.cancel(overlapped) ?? false,
   });
-  const winsock = winsockCalls(network, host);
+  const events = eventCalls(machine);
+  const thread = new Thread();
+  const tokenOf = (peer: Host, kind: "user" | "machine", access: number) =>
+    new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access);
   return {
-    "ws2_32.dll": winsock,
+    "ws2_32.dll": { call: winsockCalls(network, host) },
     "mswsock.dll": { call: extensionCalls(host) },
     "oleaut32.dll": { call: dispatchCalls(network, host) },
-    "kernel32.dll": kernel,
+    "kernel32.dll": {
+      call: { ...kernel.call, ...events.call },
+      threaded: { ...kernel.threaded, ...events.threaded },
+    },
     "ntdll.dll": kernel,
     "ucrtbase.dll": { call: libcCalls(machine) },
     "fwpuclnt.dll": {
       call: {
-        ...filteringCalls(host),
+        ...filteringCalls(host, network.associations),
         ...secureSocketCalls(network, host, {
           policy: (key) => host.policies.get(key) ?? null,
-          token: (peer, kind, access) =>
-            machine.open(new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access)),
+          token: (peer, kind, access) => machine.open(tokenOf(peer, kind, access)),
+          impersonate: (peer, kind) => thread.carry(tokenOf(peer, kind, TOKEN_ACCESS), true),
+          revert() {
+            if (thread.bySocket) thread.revert();
+          },
         }),
       },
     },
-    "advapi32.dll": { call: tokenCalls(host, () => network.hosts) },
+    "advapi32.dll": { call: tokenCalls(host, () => network.hosts, thread) },
   };
 }

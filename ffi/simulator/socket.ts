@@ -6,12 +6,18 @@
 
 import type { SocketAddress } from "../socket_address.ts";
 import type { BoundSocket, Connection, Datagram, Host } from "./host.ts";
+import type { Association, Watcher } from "./association.ts";
 import { type Associable, type KernelObject, type Port, Request, STATUS } from "./machine.ts";
 import type { Outcome, SocketSettings } from "./negotiation.ts";
 
 interface DatagramReader {
   readonly request: Request;
   take(datagram: Datagram): void;
+}
+
+/** A socket of another family or kind, for which IPsec has no settings; the simulator does no more with it. */
+export class UnservedSocket implements KernelObject {
+  closed(): void {}
 }
 
 /** A socket of a host. */
@@ -27,6 +33,8 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   settings: SocketSettings | null = null;
   /** True once the settings may not change any more. */
   secured = false;
+  /** True once the system has aborted its connection, since an association changed. */
+  aborted = false;
   /** The names peers must prove; the key is the peer's address, empty for TCP. */
   readonly targets = new Map<string, string>();
   /** What IPsec came to with a UDP peer. */
@@ -35,12 +43,16 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   readonly host: Host;
   readonly version: 4 | 6;
   readonly type: "stream" | "datagram";
+  #unwatch: (() => void) | null = null;
+  /** Whether its operations need not wait. */
+  readonly overlapped: boolean;
   readonly #backlog: Connection[] = [];
   readonly #acceptors: { readonly request: Request; readonly socket: SimulatedSocket }[] = [];
   readonly #datagrams: Datagram[] = [];
   readonly #readers: DatagramReader[] = [];
 
-  constructor(host: Host, version: 4 | 6, type: "stream" | "datagram") {
+  constructor(host: Host, version: 4 | 6, type: "stream" | "datagram", overlapped: boolean) {
+    this.overlapped = overlapped;
     this.host = host;
     this.version = version;
     this.type = type;
@@ -87,6 +99,22 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     }
   }
 
+  /** Has the connection aborted when fields of its association change; in place of what was watched before. */
+  watch(association: Association, fields: number): void {
+    this.#unwatch?.();
+    const watcher: Watcher = { fields, abort: () => this.#abort() };
+    association.watchers.add(watcher);
+    this.#unwatch = () => void association.watchers.delete(watcher);
+  }
+
+  /** What this end waits for is aborted; the other end sees a reset. */
+  #abort(): void {
+    this.#unwatch?.();
+    this.aborted = true;
+    this.connection?.incoming.break({ reader: STATUS.CONNECTION_ABORTED });
+    this.connection?.outgoing.break({ writer: STATUS.CONNECTION_ABORTED });
+  }
+
   /** A datagram has arrived. */
   deliver(datagram: Datagram): void {
     this.#datagrams.push(datagram);
@@ -107,10 +135,13 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   }
 
   closed(): void {
+    this.#unwatch?.();
     this.cancel(0n);
     this.host.unbind(this);
     for (const connection of [...this.#backlog, ...this.connection ? [this.connection] : []]) {
-      connection.outgoing.end();
+      // Whoever leaves bytes unread resets the connection.
+      if (connection.incoming.unread > 0) connection.outgoing.break();
+      else connection.outgoing.end();
       connection.incoming.break();
     }
   }

@@ -15,7 +15,7 @@ import {
 } from "../raw/advapi32.ts";
 import { parseSid } from "../sid.ts";
 import type { Host, SimulatedAccount } from "./host.ts";
-import type { KernelObject, Machine } from "./machine.ts";
+import type { KernelObject } from "./machine.ts";
 import { readWide } from "./memory.ts";
 
 const ERROR = {
@@ -25,8 +25,8 @@ const ERROR = {
   INSUFFICIENT_BUFFER: 122,
   NONE_MAPPED: 1332,
 } as const;
-/** `SECURITY_IMPERSONATION_LEVEL`: impersonation. */
-const LEVEL = 2;
+/** `SECURITY_IMPERSONATION_LEVEL` */
+const LEVEL = { IDENTIFICATION: 1, IMPERSONATION: 2 } as const;
 
 /** A token. */
 export class Token implements KernelObject {
@@ -52,12 +52,31 @@ export function computerAccountOf(host: Host): SimulatedAccount {
   return { domain: "SIM", name: `${host.name.toUpperCase()}$`, sid: `S-1-5-21-1-2-3-${2000 + host.v4[3]}` };
 }
 
+/** The thread that calls: whose token it carries, if anybody's. */
+export class Thread {
+  /** The token of ImpersonateLoggedOnUser or WSAImpersonateSocketPeer; `null`: it is the process itself. */
+  carried: Token | null = null;
+  /** Whether WSAImpersonateSocketPeer gave it, which alone WSARevertImpersonation ends. */
+  bySocket = false;
+
+  /** Carries a token from here on. */
+  carry(token: Token, bySocket: boolean): void {
+    this.carried = token;
+    this.bySocket = bySocket;
+  }
+
+  /** Is the process again. */
+  revert(): void {
+    this.carried = null;
+    this.bySocket = false;
+  }
+}
+
 type Functions = Calls<typeof ADVAPI32>;
 
 /** The functions of a host; `hosts` are those whose accounts have names. */
-export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
+export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thread): Functions {
   const { machine } = host;
-  let carried: Token | null = null;
   const fail = (code: number): number => machine.fail(code, 0);
   const known = (): { domain: string; name: string; sid: string }[] =>
     [...hosts()].flatMap((each) => {
@@ -71,20 +90,20 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
   };
   return {
     OpenThreadToken(_thread, _access, _self, out) {
-      if (carried === null) return fail(TOKEN.ERROR_NO_TOKEN);
-      const copy = machine.open(new Token(carried.account, TOKEN.QUERY));
+      if (thread.carried === null) return fail(TOKEN.ERROR_NO_TOKEN);
+      const copy = machine.open(new Token(thread.carried.account, TOKEN.QUERY));
       new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, copy, true);
       return 1;
     },
     GetTokenInformation: (handle, kind, into, length, size) =>
-      withToken(handle, TOKEN.QUERY, (token) => answer(machine, token, kind, into, length, size!)),
+      withToken(handle, TOKEN.QUERY, (token) => answer(host, token, kind, into, length, size!)),
     ImpersonateLoggedOnUser: (handle) =>
       withToken(handle, TOKEN.IMPERSONATE | TOKEN.QUERY, (token) => {
-        carried = token;
+        thread.carry(token, false);
         return 1;
       }),
     RevertToSelf() {
-      carried = null;
+      thread.revert();
       return 1;
     },
     DuplicateTokenEx: (handle, access, _attributes, _level, _type, out) =>
@@ -123,7 +142,7 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>): Functions {
 }
 
 function answer(
-  machine: Machine,
+  { machine, options: { mayImpersonate = true } }: Host,
   { account }: Token,
   kind: number,
   into: Uint8Array | null,
@@ -136,7 +155,11 @@ function answer(
   if (kind === TOKEN.IMPERSONATION_LEVEL) {
     needed.setUint32(0, 4, true);
     if (into === null || length < 4) return machine.fail(ERROR.INSUFFICIENT_BUFFER, 0);
-    new DataView(into.buffer, into.byteOffset).setUint32(0, LEVEL, true);
+    new DataView(into.buffer, into.byteOffset).setUint32(
+      0,
+      mayImpersonate ? LEVEL.IMPERSONATION : LEVEL.IDENTIFICATION,
+      true,
+    );
     return 1;
   }
   if (sids === null) return machine.fail(ERROR.INVALID_PARAMETER, 0);

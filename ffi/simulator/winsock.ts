@@ -8,7 +8,6 @@ import type { Calls } from "../abi.ts";
 import type { MSWSOCK } from "../raw/mswsock.ts";
 import { type OLEAUT32, VARIANT, VT } from "../raw/oleaut32.ts";
 import {
-  ADDRINFOEXW,
   AF,
   INVALID_SOCKET,
   IPPROTO,
@@ -18,6 +17,7 @@ import {
   SOCKADDR_STORAGE,
   SOL_SOCKET,
   type WS2_32,
+  WSA_FLAG,
   WSABUF,
   WSAPROTOCOL_INFOW,
   XP1_IFS_HANDLES,
@@ -26,9 +26,9 @@ import { readAddress } from "../socket_address.ts";
 import { socketAddress } from "./address.ts";
 import type { Host } from "./host.ts";
 import { STATUS } from "./machine.ts";
-import { readWide } from "./memory.ts";
+import { nameCalls } from "./names.ts";
 import type { Network } from "./network.ts";
-import { SimulatedSocket } from "./socket.ts";
+import { SimulatedSocket, UnservedSocket } from "./socket.ts";
 
 /** Codes these functions answer. */
 const WSA = {
@@ -39,7 +39,7 @@ const WSA = {
   EAFNOSUPPORT: 10047,
   EISCONN: 10056,
   ENOTCONN: 10057,
-  HOST_NOT_FOUND: 11001,
+  NOTINITIALISED: 10093,
 } as const;
 const ERROR = -1;
 /** Where ConnectEx "stands": only DispCallFunc takes it. */
@@ -48,10 +48,7 @@ const CONNECTEX = 0x7ffe_0000_c0een;
 type Ws = Calls<typeof WS2_32>;
 
 /** ws2_32.dll of a host. */
-export function winsockCalls(network: Network, host: Host): {
-  readonly call: Ws;
-  readonly threaded: { GetAddrInfoExW: (...args: Parameters<Ws["GetAddrInfoExW"]>) => Promise<number> };
-} {
+export function winsockCalls(network: Network, host: Host): Ws {
   const { machine } = host;
   const { memory } = machine;
   const fail = (code: number): number => machine.fail(code, ERROR);
@@ -71,41 +68,34 @@ export function winsockCalls(network: Network, host: Host): {
     view.setInt32(0, address.length, true);
     return 0;
   };
-  const lookUp: Ws["GetAddrInfoExW"] = (name, service, _space, _id, hints, result) => {
-    const { ai_family, ai_socktype, ai_protocol } = ADDRINFOEXW.read(new DataView(hints!.buffer));
-    const port = Number(readWide(service!));
-    const found = network.resolve(host, readWide(name!))
-      .map((ip) => socketAddress(ip, port))
-      .filter(({ version }) => ai_family === AF.UNSPEC || ai_family === (version === 4 ? AF.INET : AF.INET6));
-    if (found.length === 0) return WSA.HOST_NOT_FOUND;
-    const each = ADDRINFOEXW.size + SOCKADDR_STORAGE.size;
-    const { address, bytes } = memory.allocate(found.length * each);
-    found.forEach((entry, index) => {
-      const at = index * each;
-      bytes.set(entry.bytes, at + ADDRINFOEXW.size);
-      ADDRINFOEXW.write(new DataView(bytes.buffer), {
-        ai_family: entry.version === 4 ? AF.INET : AF.INET6,
-        ai_socktype,
-        ai_protocol,
-        ai_addrlen: BigInt(entry.bytes.length),
-        ai_addr: address + BigInt(at + ADDRINFOEXW.size),
-        ai_next: index + 1 < found.length ? address + BigInt(at + each) : 0n,
-      }, at);
-    });
-    new DataView(result!.buffer, result!.byteOffset).setBigUint64(0, address, true);
-    return 0;
-  };
-  const call: Ws = {
-    WSAStartup: () => 0,
-    WSACleanup: () => 0,
+  const names = nameCalls(network, host);
+  let started = 0;
+  return {
+    WSAStartup() {
+      started++;
+      return 0;
+    },
+    WSACleanup() {
+      if (started === 0) return fail(WSA.NOTINITIALISED);
+      if (--started === 0 && names.pending()) {
+        throw new Error(
+          "simulator: Winsock was ended while a name is being looked up, which ends the process",
+        );
+      }
+      return 0;
+    },
     WSAGetLastError: () => machine.lastError,
-    WSASocketW(family, type, protocol) {
+    WSASocketW(family, type, protocol, _info, _group, flags) {
       const stream = type === SOCK.STREAM && protocol === IPPROTO.TCP;
       const datagram = type === SOCK.DGRAM && protocol === IPPROTO.UDP;
-      if (family !== AF.INET && family !== AF.INET6) return machine.fail(WSA.EAFNOSUPPORT, INVALID_SOCKET);
+      if (started === 0) return machine.fail(WSA.NOTINITIALISED, INVALID_SOCKET);
+      if (family === AF.UNSPEC) return machine.fail(WSA.EAFNOSUPPORT, INVALID_SOCKET);
+      if (family !== AF.INET && family !== AF.INET6) return machine.open(new UnservedSocket());
+      if (type === SOCK.RAW) return machine.open(new UnservedSocket());
       if (!stream && !datagram) return machine.fail(WSA.EINVAL, INVALID_SOCKET);
+      const overlapped = (flags & WSA_FLAG.OVERLAPPED) !== 0;
       const version = family === AF.INET ? 4 : 6;
-      return machine.open(new SimulatedSocket(host, version, stream ? "stream" : "datagram"));
+      return machine.open(new SimulatedSocket(host, version, stream ? "stream" : "datagram", overlapped));
     },
     bind: (s, name) =>
       on(s, (socket) => {
@@ -174,7 +164,10 @@ export function winsockCalls(network: Network, host: Host): {
         if (how !== SD.RECEIVE) socket.connection.outgoing.end();
         return 0;
       }),
-    closesocket: (s) => on(s, () => machine.closeHandle(s) ? 0 : ERROR),
+    closesocket(s) {
+      const socket = machine.find(s, SimulatedSocket) ?? machine.find(s, UnservedSocket);
+      return socket !== null && machine.closeHandle(s) ? 0 : fail(WSA.ENOTSOCK);
+    },
     getsockname: (s, name, length) =>
       on(s, ({ local }) => local === null ? fail(WSA.EINVAL) : writeName(local.bytes, name!, length!)),
     getpeername: (s, name, length) =>
@@ -203,12 +196,9 @@ export function winsockCalls(network: Network, host: Host): {
         new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, CONNECTEX, true);
         return 0;
       }),
-    GetAddrInfoExW: lookUp,
-    GetAddrInfoExCancel: () => WSA.EINVAL,
-    FreeAddrInfoExW: (address) => void memory.free(address),
+    ...names.call,
+    GetAddrInfoExW: (...args) => started === 0 ? WSA.NOTINITIALISED : names.call.GetAddrInfoExW(...args),
   };
-  // deno-lint-ignore require-await -- a call on another thread is a promise
-  return { call, threaded: { GetAddrInfoExW: async (...args) => lookUp(...args) } };
 }
 
 /** mswsock.dll of a host. */

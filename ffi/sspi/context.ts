@@ -6,7 +6,9 @@
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
 import type { PooledBuffer } from "../buffer_pool.ts";
+import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
+import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import {
   ASC,
   ISC,
@@ -21,13 +23,7 @@ import {
   SecPkgContext_NegotiationInfoW,
   SECURITY_NATIVE_DREP,
 } from "../raw/secur32.ts";
-import {
-  type ContextAttributes,
-  ContextBase,
-  type ContextRequest,
-  mayOnlyIdentify,
-  type StepResult,
-} from "../security_context.ts";
+import { type ContextRequest, mayOnlyIdentify, type StepResult } from "../security_context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "./impersonation.ts";
 import { SspiRecords } from "./records.ts";
@@ -68,8 +64,6 @@ export class SspiContext extends ContextBase {
   readonly #target: Uint8Array | null;
   readonly #bindings: Uint8Array | null;
   #held = false;
-  #attributes?: ContextAttributes;
-  #records?: SspiRecords;
 
   constructor(sspi: Sspi, options: SspiContextOptions) {
     super(options.role);
@@ -91,21 +85,21 @@ export class SspiContext extends ContextBase {
   protected override async nativeStep(token: Uint8Array | null): Promise<StepResult> {
     const room = this.#sspi.buffers.take(this.#options.maxToken);
     try {
-      return await this.#leg(this.#inputOf(token), room);
+      return await this.#leg(token, room);
     } finally {
       room.release();
     }
   }
 
   /** One leg, whose own token is made in `room`. */
-  async #leg(input: Buffers | null, room: PooledBuffer): Promise<StepResult> {
+  async #leg(token: Uint8Array | null, room: PooledBuffer): Promise<StepResult> {
     const client = this.#options.role === "client";
     const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
-    const output = this.#output;
+    const [input, output] = [this.#inputOf(token), this.#output];
     output.set(0, SECBUFFER.TOKEN, room.bytes.length, room.address);
     // Every leg may reach a domain controller, so every leg goes to another thread.
     const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
-    if (isError(status)) throw this.#sspi.failure(fn, status, this.#doing());
+    if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
     const made = room.bytes.slice(0, output.length(0));
@@ -124,6 +118,17 @@ export class SspiContext extends ContextBase {
       "mechanism",
       `Cannot ${this.#doing()}: only NTLM would serve, which cannot authenticate the server; nothing was sent. ` +
         "Check that the target is registered in the directory and that there are Kerberos credentials",
+    );
+  }
+
+  /** What a package says of NTLM that it was told to leave out differs; what to do about it does not. */
+  #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
+    if (!this.#options.excludeNtlm || token === null || !holdsNtlm(token)) return failure;
+    const { cause } = failure;
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token)}`,
+      { cause },
     );
   }
 
@@ -210,13 +215,13 @@ export class SspiContext extends ContextBase {
           "replay and sequence detection",
       );
     }
-    this.#records = new SspiRecords(this.#sspi, this.#handle, {
+    const records = new SspiRecords(this.#sspi, this.#handle, {
       encrypts: has(bits.CONFIDENTIALITY),
       mustBeEncrypted: this.#options.request.confidentiality || has(bits.CONFIDENTIALITY),
     });
     const delegation = has(bits.DELEGATE);
     const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";
-    this.#attributes = Object.freeze({
+    this.establish({
       mechanism,
       // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
       mutual: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
@@ -227,7 +232,7 @@ export class SspiContext extends ContextBase {
       delegation,
       channelBound: this.#bindings !== null,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
-    });
+    }, records);
   }
 
   /** Everything the package tells of this context, for diagnosis. */
@@ -251,11 +256,6 @@ export class SspiContext extends ContextBase {
     if (local <= EPOCH || local >= FOREVER) return;
     const localMs = Number((local - EPOCH) / 10_000n);
     this.expireAt(localMs + new Date(localMs).getTimezoneOffset() * 60_000);
-  }
-
-  override get attributes(): ContextAttributes {
-    this.requireDone("attributes");
-    return this.#attributes!;
   }
 
   override get peerName(): string {
@@ -284,11 +284,6 @@ export class SspiContext extends ContextBase {
     return this.#sspi.takeText(target?.sTargetName ?? 0n) || undefined;
   }
 
-  override get maxOverhead(): number {
-    this.requireDone("maxOverhead");
-    return this.#records!.maxOverhead;
-  }
-
   impersonate<T>(fn: () => T): T {
     this.requireDone("impersonate");
     const { impersonator, request } = this.#options;
@@ -310,26 +305,6 @@ export class SspiContext extends ContextBase {
     );
   }
 
-  protected override nativeSessionKey(): Uint8Array {
-    return this.#records!.sessionKey();
-  }
-
-  protected override nativeWrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    return this.#records!.wrap(plain, out);
-  }
-
-  protected override nativeUnwrap(record: Uint8Array): Uint8Array {
-    return this.#records!.unwrap(record);
-  }
-
-  protected override nativeSign(message: Uint8Array): Uint8Array {
-    return this.#records!.sign(message);
-  }
-
-  protected override nativeVerify(message: Uint8Array, signature: Uint8Array): void {
-    this.#records!.verify(message, signature);
-  }
-
   protected override nativeClose(): void {
     if (this.#held) this.#sspi.call.DeleteSecurityContext(this.#handle);
     this.#held = false;
@@ -339,15 +314,6 @@ export class SspiContext extends ContextBase {
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** Whether a token is one of NTLM's, or carries one inside of SPNEGO. */
-function holdsNtlm(token: Uint8Array): boolean {
-  const signature = [0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00];
-  for (let at = token.indexOf(signature[0]); at >= 0; at = token.indexOf(signature[0], at + 1)) {
-    if (signature.every((byte, index) => token[at + index] === byte)) return true;
-  }
-  return false;
 }
 
 /** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */

@@ -5,8 +5,7 @@
  * @module
  */
 
-import { StateError } from "../../errors.ts";
-import { track } from "../live.ts";
+import { CredentialsBase } from "../credentials_base.ts";
 import { pinned, wideString } from "../memory.ts";
 import {
   SEC_WINNT_AUTH_IDENTITY_EXW,
@@ -15,17 +14,10 @@ import {
   SecHandle,
   SECPKG_CRED,
 } from "../raw/secur32.ts";
-import {
-  checkContextRequest,
-  type ContextRequest,
-  type CredentialsRequest,
-  type Identity,
-  type SecurityContext,
-  type SecurityCredentials,
-} from "../security_context.ts";
+import type { ContextRequest, CredentialsRequest, Identity } from "../security_context.ts";
 import { SspiContext } from "./context.ts";
 import type { Impersonator } from "./impersonation.ts";
-import { passwordUnits } from "./password.ts";
+import { passwordUnits } from "../password.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
 const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
@@ -44,71 +36,35 @@ export interface SspiCredentialsOptions {
 }
 
 /** Credentials held by secur32.dll. */
-export class SspiCredentials implements SecurityCredentials {
+export class SspiCredentials extends CredentialsBase {
   readonly #sspi: Sspi;
-  readonly #impersonator: Impersonator | null;
   readonly #handle: Uint8Array;
-  readonly #maxToken: number;
-  readonly #excludeNtlm: boolean;
-  readonly #untrack = track("credentials");
-  readonly #unhold: () => void;
-  #users = 0;
-  #closed = false;
+  readonly #options: SspiCredentialsOptions;
 
   /** Adopts a handle. */
   constructor(sspi: Sspi, handle: Uint8Array, options: SspiCredentialsOptions) {
+    super(sspi.hold());
     this.#sspi = sspi;
-    this.#unhold = sspi.hold();
     this.#handle = handle;
-    this.#maxToken = options.maxToken;
-    this.#excludeNtlm = options.excludeNtlm;
-    this.#impersonator = options.impersonator;
+    this.#options = options;
   }
 
-  client(request: ContextRequest & { readonly target: string }): SecurityContext {
-    return this.#context("client", request);
-  }
-
-  server(request: ContextRequest): SecurityContext {
-    return this.#context("server", request);
-  }
-
-  #context(role: "client" | "server", request: ContextRequest): SspiContext {
-    if (this.#closed) throw new StateError("The credentials are closed; acquire them again");
-    checkContextRequest(role, request);
-    const context = new SspiContext(this.#sspi, {
+  protected override nativeContext(
+    role: "client" | "server",
+    request: ContextRequest,
+    release: () => void,
+  ): SspiContext {
+    return new SspiContext(this.#sspi, {
+      ...this.#options,
       role,
       request,
       credentials: this.#handle,
-      maxToken: this.#maxToken,
-      excludeNtlm: this.#excludeNtlm,
-      impersonator: this.#impersonator,
-      release: () => this.#leave(),
+      release,
     });
-    this.#users++;
-    return context;
   }
 
-  #leave(): void {
-    this.#users--;
-    if (this.#closed) this.#releaseIfUnused();
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#releaseIfUnused();
-  }
-
-  #releaseIfUnused(): void {
-    if (this.#users > 0) return;
+  protected override nativeRelease(): void {
     this.#sspi.call.FreeCredentialsHandle(this.#handle);
-    this.#untrack();
-    this.#unhold();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }
 
@@ -190,7 +146,7 @@ function authIdentity(
   const user = wideString(identity?.username ?? "");
   const domain = wideString(identity?.domain ?? "");
   const given = identity?.password ?? "";
-  const password = typeof given === "string" ? wideString(given) : passwordUnits(given);
+  const password = passwordUnits(given);
   const list = wideString("!ntlm");
   const units = (text: Uint8Array): number => text.length / 2 - 1;
   const address = (text: Uint8Array): bigint => units(text) === 0 ? 0n : sspi.memory.addressOf(text);

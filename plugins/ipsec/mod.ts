@@ -9,6 +9,7 @@
 
 import { UnsupportedPlatformError } from "../../errors.ts";
 import type {
+  AssociationField,
   Availability,
   Capabilities,
   ProviderDescription,
@@ -33,10 +34,20 @@ export interface IpsecOptions {
   readonly optionalPeerName?: boolean;
   /** The computer's name is not a service principal name but what the policy's authentication method uses. */
   readonly rawPeerName?: boolean;
-  /** Makes no filters for the socket: those of the administrator must do. Default `false`. */
+  /**
+   * Makes no filters for the socket: those of the administrator must do. A connection is asked about before its first
+   * byte all the same; datagrams, which are not, then need `allowInsecure` and requirements that ask for nothing.
+   * Default `false`.
+   */
   readonly skipFilters?: boolean;
-  /** Accepts a peer's first packet in clear text; only together with `allowInsecure`. Default `false`. */
+  /** Accepts a peer's first packet in clear text; only where `allowInsecure` has an effect. Default `false`. */
   readonly firstPacketInClear?: boolean;
+  /**
+   * Has the system abort a connection when one of these changes: `"mainModeSa"` when the computers authenticate anew,
+   * `"quickModeSa"` when the keys are renewed, which they are by time and by traffic. Reading and writing then end in
+   * an error that says so. Goes with neither `allowInsecure` nor `openDatagrams()`. Default: nothing is watched.
+   */
+  readonly abortOnAssociationChange?: readonly AssociationField[];
 }
 
 const FLAGS = [
@@ -47,7 +58,8 @@ const FLAGS = [
   "firstPacketInClear",
 ] as const;
 const POLICIES = ["mainModePolicy", "quickModePolicy"] as const;
-const KEYS: readonly string[] = [...FLAGS, ...POLICIES];
+const FIELDS: readonly AssociationField[] = ["mainModeSa", "quickModeSa"];
+const KEYS: readonly string[] = [...FLAGS, ...POLICIES, "abortOnAssociationChange"];
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
@@ -91,12 +103,15 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  */
 export function ipsec(options: IpsecOptions = {}): SocketProvider {
   checkOptions(options);
-  const given = Object.freeze({ ...options });
+  const { abortOnAssociationChange, ...given } = options;
   return Object.freeze<SocketProvider>({
     layer: "socket",
     name: "ipsec",
     description: DESCRIPTION,
     allowInsecure: given.allowInsecure ?? false,
+    ...(abortOnAssociationChange === undefined
+      ? {}
+      : { abortOnAssociationChange: Object.freeze([...abortOnAssociationChange]) }),
     available,
     // One module for one connection or listener: nothing that one brings about reaches another.
     codec: (): Promise<SocketCodec> =>
@@ -134,9 +149,27 @@ function checkOptions(options: IpsecOptions): void {
       );
     }
   }
+  if (options.abortOnAssociationChange !== undefined) checkWatched(options.abortOnAssociationChange, options);
   if (options.firstPacketInClear && !options.allowInsecure) {
     throw new TypeError(
       "ipsec()'s firstPacketInClear weakens the connection: it goes with allowInsecure: true",
+    );
+  }
+}
+
+function checkWatched(fields: unknown, { allowInsecure }: IpsecOptions): void {
+  const name = "ipsec()'s abortOnAssociationChange";
+  if (
+    !Array.isArray(fields) || fields.length === 0 || fields.some((field) => !FIELDS.includes(field)) ||
+    new Set(fields).size !== fields.length
+  ) {
+    throw new TypeError(
+      `${name} must be a list of ${FIELDS.join(" and ")}, each once; to watch nothing leave it out`,
+    );
+  }
+  if (allowInsecure) {
+    throw new TypeError(
+      `${name} watches an association, and by allowInsecure: true there may be none: leave one of the two out`,
     );
   }
 }

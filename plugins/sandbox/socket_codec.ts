@@ -6,6 +6,7 @@
 
 import { StateError } from "../../errors.ts";
 import type {
+  AssociationField,
   ProviderDescription,
   ResolvedRequirements,
   SettingsIdentity,
@@ -19,6 +20,9 @@ import type { Manifest } from "./manifest.ts";
 import type { LoadedModule } from "./message_context.ts";
 import { readRest, readSocketAnswer, writeOptions, writeRequirements } from "./messages.ts";
 import { Writer } from "./wire.ts";
+
+/** Fields of an association, as bits. */
+const FIELDS: { readonly [field in AssociationField]: number } = { mainModeSa: 1, quickModeSa: 2 };
 
 /** A codec from a module, which also says what it is. */
 export interface LoadedSocketCodec extends SocketCodec {
@@ -74,8 +78,14 @@ class SandboxedCodec implements LoadedSocketCodec {
     return this.#bytes("socketTarget", new Writer().bytes(peerAddress).text(target));
   }
 
-  queryTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array {
-    return this.#bytes("socketQuery", new Writer().u8(1).bytes(peerAddress).u32(accessMask));
+  queryTemplate(
+    peerAddress: Uint8Array,
+    accessMask: number,
+    watched: readonly AssociationField[] = [],
+  ): Uint8Array {
+    const request = new Writer().u8(watched.length === 0 ? 1 : 3).bytes(peerAddress).u32(accessMask);
+    if (watched.length > 0) request.u32(watched.reduce((bits, field) => bits | FIELDS[field], 0));
+    return this.#bytes("socketQuery", request);
   }
 
   queryAnswer(answer: Uint8Array): SocketAnswer {

@@ -45,7 +45,9 @@ export async function compileDll(root: string, name: string, inputs: readonly st
 
 /** Compiles the test double for fwpuclnt.dll into the run's folder. */
 export async function buildFwpuclnt(root: string): Promise<void> {
-  const sources = ["fwpuclnt.c", "wfp.c", "call_log.c", "fwpuclnt.def"].map((name) => `${SOURCES}/${name}`);
+  const sources = ["fwpuclnt.c", "wfp.c", "sa.c", "call_log.c", "fwpuclnt.def"].map((name) =>
+    `${SOURCES}/${name}`
+  );
   await compileDll(root, "fwpuclnt.dll", [...sources, "-lws2_32"]);
 }
 

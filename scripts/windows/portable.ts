@@ -8,6 +8,10 @@ const TESTS = new URL("../../tests/", import.meta.url);
 
 /** Tests in `tests/sockets` whose peers must answer within a tenth of a second, as Wine on a busy machine does not. */
 const QUICK: readonly string[] = ["tests/sockets/connect_listen_test.ts"];
+/** Long runs over simulated hosts, which say nothing of Windows that the shorter ones do not. */
+const LONG: readonly string[] = ["tests/sockets/ipsec_outcomes_test.ts", "tests/sockets/load_test.ts"];
+/** What there is no Windows for. */
+const ELSEWHERE = "tests/sockets/elsewhere_test.ts";
 
 /** The files, relative to the repository's root. Tests that compile or that need a Unix are not among them. */
 export function portableFiles(): string[] {
@@ -22,7 +26,7 @@ export function portableFiles(): string[] {
     "tests/plugins/ntlm/provider_test.ts",
     "tests/plugins/policy_test.ts",
     "tests/plugins/registry_test.ts",
-    ...testsOf("tests/sockets").filter((file) => !QUICK.includes(file)),
+    ...testsOf("tests/sockets").filter((file) => ![...QUICK, ...LONG, ELSEWHERE].includes(file)),
     "tests/spn_test.ts",
   ];
 }

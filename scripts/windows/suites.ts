@@ -51,7 +51,11 @@ export const SUITES: readonly Suite[] = [
   { name: "portable", files: portableFiles(), runtimes: ["deno", "node22"] },
   {
     name: "winsock",
-    files: ["tests/windows/winsock_load_test.ts", "tests/windows/winsock_test.ts"],
+    files: [
+      "tests/windows/names_test.ts",
+      "tests/windows/winsock_load_test.ts",
+      "tests/windows/winsock_test.ts",
+    ],
     runtimes: ALL,
   },
   {

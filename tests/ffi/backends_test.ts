@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import type { Library, LibrarySpec } from "../../ffi/abi.ts";
+import { poolThreads } from "../../ffi/backends/koffi.ts";
 import { Gate } from "../../ffi/backends/pool.ts";
 import { memoryOf, pinned } from "../../ffi/memory.ts";
 import { MEMORY_FNS } from "../../ffi/raw/memory.ts";
@@ -26,11 +27,13 @@ uint64_t echo_u64(uint64_t v) { return v; }
 size_t echo_usize(size_t v) { return v; }
 void nothing(void) {}
 uint32_t sum(const uint8_t *p, uint32_t n) { uint32_t s = 0; if (!p) return 77; while (n--) s += *p++; return s; }
-static volatile int gate;
+static volatile int gate, inside;
+int32_t count_inside(void) { return inside; }
 void release(int32_t n) { __sync_fetch_and_add(&gate, n); }
 /* Waits for its turn at the gate, then sums what a gss_buffer_desc points to. */
 struct desc { size_t length; const uint8_t *value; };
 uint32_t sum_later(const struct desc *d) {
+  __sync_fetch_and_add(&inside, 1);
   for (;;) {
     int n = gate;
     if (n > 0 && __sync_bool_compare_and_swap(&gate, n, n - 1)) break;
@@ -58,6 +61,7 @@ const SPEC = {
     echo_usize: { params: [["v", "usize"]], result: "usize" },
     nothing: { params: [], result: "void" },
     sum: { params: [["p", "buf"], ["n", "u32"]], result: "u32" },
+    count_inside: { params: [], result: "i32" },
     release: { params: [["n", "i32"]], result: "void" },
     sum_later: { params: [["desc", "buf"]], result: "u32", threaded: true },
     deep: { params: [["bytes", "u32"]], result: "u32", threaded: true },
@@ -99,7 +103,24 @@ async function sumsUnderCollection(): Promise<number[]> {
   return sums;
 }
 
-await children({ sumsUnderCollection });
+/** How many calls run at a time where more are asked for than any pool has threads; the others run afterwards. */
+async function callsAtATime(): Promise<{ first: number; all: number }> {
+  const counts = { first: 0, all: 0 };
+  await withFixture(async ({ call, threaded }) => {
+    const struct = new StructBuilder(memoryOf(call), undefined).buffer(Uint8Array.of(1, 2));
+    const waiting = Array.from({ length: 64 }, () => threaded.sum_later(struct));
+    const expected = Number(process.argv.at(-1));
+    while (call.count_inside() < expected) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (let turn = 0; turn < 20; turn++) await readFile("/dev/null");
+    counts.first = call.count_inside();
+    call.release(waiting.length);
+    await Promise.all(waiting);
+    counts.all = call.count_inside();
+  });
+  return counts;
+}
+
+await children({ sumsUnderCollection, callsAtATime });
 
 const skip = noCompiler();
 const GC_FLAGS = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
@@ -153,7 +174,7 @@ test(
   () =>
     withFixture(async ({ call, threaded }) => {
       const struct = new StructBuilder(memoryOf(call), undefined).buffer(Uint8Array.of(1, 2));
-      const waiting = Array.from({ length: 12 }, () => threaded.sum_later(struct));
+      const waiting = Array.from({ length: 64 }, () => threaded.sum_later(struct));
       let guard: ReturnType<typeof setTimeout> | undefined;
       const stuck = new Promise<string>((resolve) => guard = setTimeout(resolve, 20_000, "stuck"));
       const read = readFile("/dev/null", "utf8");
@@ -165,6 +186,26 @@ test(
       assertEquals(first, "");
     }),
   { skip },
+);
+
+/** By UV_THREADPOOL_SIZE where it is Node's pool; Deno's has 32 threads wherever it is not Windows. */
+const AT_A_TIME: readonly [env: Record<string, string>, expected: number][] = process.versions.deno
+  ? [[{}, 31]]
+  : [[{}, 3], [{ UV_THREADPOOL_SIZE: "2" }, 1], [{ UV_THREADPOOL_SIZE: "9" }, 8]];
+
+test(
+  "As many calls run on other threads as the pool has, but for one, and the rest behind them",
+  async () => {
+    for (const [env, expected] of AT_A_TIME) {
+      const flags = process.versions.deno ? ["-A"] : [];
+      const options = { env, flags, args: [String(expected)] };
+      assertEquals(await childOutcome(import.meta.url, "callsAtATime", options), {
+        first: expected,
+        all: 64,
+      });
+    }
+  },
+  { skip: skip ?? (process.platform === "win32" ? "the pool of Windows depends on its processors" : null) },
 );
 
 test(
@@ -198,6 +239,12 @@ test(
     }),
   { skip },
 );
+
+test("The threads of Node's pool are counted as libuv counts them", () => {
+  const cases = { "2": 2, "64": 64, "9 ": 9, "12x": 12, "0": 1, "": 1, "many": 1, "-3": 1, "5000": 1024 };
+  for (const [size, threads] of Object.entries(cases)) assertEquals(poolThreads(size), threads, size);
+  assertEquals(poolThreads(undefined), 4);
+});
 
 test("A gate lets its number through at a time, in order, whether the calls end well or not", async () => {
   const gate = new Gate(2);

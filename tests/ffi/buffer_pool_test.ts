@@ -40,7 +40,7 @@ test("what stood in a buffer is gone when it is given back, whoever looks", () =
   first.bytes.fill(7);
   first.release();
   assert(first.bytes.every((byte) => byte === 0));
-  const second = buffers.take(2000);
+  const second = buffers.take(1024);
   assertEquals(second.bytes.buffer, first.bytes.buffer, "the memory is used again");
   assert(second.bytes.every((byte) => byte === 0));
 });
@@ -54,6 +54,13 @@ test("no two operations have the same memory at a time", () => {
       else lent.push(buffers.take(length));
       assertEquals(new Set(lent.map(({ bytes }) => bytes.buffer)).size, lent.length);
     }
+  }));
+});
+
+test("a buffer is never twice as long as what it is for", () => {
+  const { buffers } = pool();
+  fc.assert(fc.property(fc.integer({ min: 1024, max: MAX_CHUNK }), (length) => {
+    assert(buffers.take(length).bytes.buffer.byteLength < 2 * length);
   }));
 });
 

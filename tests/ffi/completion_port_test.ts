@@ -5,7 +5,7 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { NativeError, StateError } from "../../errors.ts";
+import { StateError, TransportError } from "../../errors.ts";
 import { BLOCK, type Block, CompletionPort, type Kept } from "../../ffi/completion_port.ts";
 import { liveHandles } from "../../ffi/live.ts";
 import { ERROR_IO_PENDING, OVERLAPPED, OVERLAPPED_ENTRY } from "../../ffi/raw/kernel32.ts";
@@ -178,7 +178,7 @@ test("where the port fails, memory that the system may still write to is never g
   const port = kernel.port();
   const keep = kept();
   const running = port.run({ begin: () => ERROR_IO_PENDING, direct: true, refused, read, keep });
-  await assertRejects(() => running, NativeError, "GetQueuedCompletionStatusEx");
+  await assertRejects(() => running, TransportError, "GetQueuedCompletionStatusEx");
   assertEquals([keep.released, port.pending], [0, 1]);
   assertThrows(() => port.close(), StateError, "pending");
   // Held for good, and counted.

@@ -1,10 +1,10 @@
-/** Passwords in UTF-8 become the UTF-16 that SSPI takes, or are refused. */
+/** Passwords in UTF-8 become the UTF-16 that Windows takes, or are refused. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
 import { wideString } from "../../ffi/memory.ts";
-import { passwordUnits } from "../../ffi/sspi/password.ts";
+import { passwordUnits } from "../../ffi/password.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

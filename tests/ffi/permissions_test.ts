@@ -40,7 +40,8 @@ test("No grant needs no flag", () => {
 test("A grant that the operating system cannot serve is an UnsupportedPlatformError that says what can", () => {
   const other: Place = { ...LINUX, os: "other" };
   const cases: [Grant, Place, string][] = [
-    ["ipsec", LINUX, "Use Windows"],
+    ["ipsec", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
+    ["ipsec.policy", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
     ["impersonation", { ...LINUX, os: "darwin" }, "Use Windows"],
     ["sspi", other, "Use Windows, Linux or macOS"],
     ["sockets", other, "Use Windows"],
@@ -64,10 +65,22 @@ test("Grants are a list of known words, each once", () => {
 test("Each refusal names what to add", () => {
   const system = notGranted("sspi");
   assertEquals([system.grant, system.flag], ["sspi", 'openSystem({ grants: ["sspi"] })']);
-  const deno = notPermitted("sspi", "deno", ["/a/b.so", "/c/b.so"]);
-  assertEquals(deno.flag, "--allow-ffi=/a/b.so,/c/b.so");
-  assertStringIncludes(deno.message, "/a/b.so or /c/b.so");
+  const [first] = requiredPermissions(["sspi"], LINUX).files;
+  const deno = notPermitted("sspi", "deno", LINUX, [first, "/c/b.so"]);
+  assertStringIncludes(deno.message, `${first} or /c/b.so, which this process may not`);
   assertStringIncludes(deno.message, deno.flag);
-  const node = notPermitted("sspi", "node", ["/a/b.so"]);
+  const node = notPermitted("sspi", "node", LINUX, [first]);
   assertStringIncludes(node.message, "--allow-addons");
+});
+
+test("One flag is enough: it names every file of the grant, whichever of them was refused", () => {
+  for (const [grants, place] of [[["sspi"], LINUX], [GRANTS.slice(0, 5), WINDOWS]] as const) {
+    for (const grant of grants) {
+      const { files, deno, node } = requiredPermissions([grant], place);
+      for (const file of files) {
+        assertEquals(notPermitted(grant, "deno", place, [file]).flag, deno);
+        assertEquals(notPermitted(grant, "node", place, [file]).flag, node);
+      }
+    }
+  }
 });

@@ -17,10 +17,10 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
-import type { Backend, LibrarySpec } from "../../ffi/abi.ts";
+import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { acquireCredentials } from "../../ffi/credentials.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
-import { candidatePaths, type Grant, type RequiredPermissions } from "../../ffi/permissions.ts";
+import { candidatePaths, type Grant, type Place, type RequiredPermissions } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
 import { liveHandles } from "../../testing.ts";
@@ -202,6 +202,26 @@ test("Another library at the library's place is refused for the functions it lac
   const error = assertThrows(() => system.library("sspi", GSSAPI), UnsupportedPlatformError);
   assertMatch(error.symbol!, /^(gss|krb5)_/);
 }, { skip: skip ?? (place.os === "linux" ? null : "libc.so.6 is Linux's") });
+
+test("A system that may open some of a grant's files is refused with the flag for all of them", () => {
+  const place: Place = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
+  const opened: string[] = [];
+  const backend: Backend = {
+    ...runtimeBackend(),
+    runtime: "deno",
+    permits: (path) => !path.endsWith("fwpuclnt.dll"),
+    open: (path, spec) => {
+      opened.push(path);
+      return { path, call: {}, threaded: {}, close() {} } as unknown as Library<typeof spec>;
+    },
+  };
+  using system = new NativeSystem({ grants: ["ipsec"] }, { backend, place });
+  const { ipsec } = system.capabilities();
+  assert(!ipsec.available);
+  const error = ipsec.cause as PermissionError;
+  assertEquals([error.name, error.grant, error.flag], ["PermissionError", "ipsec", system.permissions.deno]);
+  assert(opened.length > 0 && opened.every((path) => error.flag.includes(path)));
+});
 
 test("A grant that was not given is a PermissionError that says how to give it", async () => {
   using system = new NativeSystem({ grants: ["sockets"] });

@@ -55,11 +55,14 @@ typedef struct {
 
 /* MicrosoftDocs/sdk-api: .../ipsectypes/ns-ipsectypes-ipsec_auth_transform_id0.md, ..._cipher_transform_id0.md */
 #ifndef IPSEC_AUTH_CONFIG_HMAC_SHA_1_96
+#define IPSEC_AUTH_CONFIG_HMAC_MD5_96 0
 #define IPSEC_AUTH_CONFIG_HMAC_SHA_1_96 1
 #define IPSEC_AUTH_CONFIG_HMAC_SHA_256_128 2
 #define IPSEC_AUTH_CONFIG_GCM_AES_128 3
 #define IPSEC_AUTH_CONFIG_GCM_AES_192 4
 #define IPSEC_AUTH_CONFIG_GCM_AES_256 5
+#define IPSEC_CIPHER_CONFIG_CBC_DES 1
+#define IPSEC_CIPHER_CONFIG_CBC_3DES 2
 #define IPSEC_CIPHER_CONFIG_CBC_AES_128 3
 #define IPSEC_CIPHER_CONFIG_CBC_AES_192 4
 #define IPSEC_CIPHER_CONFIG_CBC_AES_256 5

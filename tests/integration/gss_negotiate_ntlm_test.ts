@@ -1,6 +1,6 @@
 /** negotiate() and NTLM: only where it was allowed twice, and then for what it is. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -98,6 +98,22 @@ test(
       const server = secure(b, { role: "server", registry: denying, ...common });
       await assertRejects(() => server, AuthenticationError);
       await assertRejects(() => client, AuthenticationError);
+    }),
+  { skip },
+);
+
+test(
+  "A server that left NTLM out says so and on purpose, and never to install it",
+  () =>
+    onMachine(false, async (system) => {
+      const token = await firstToken(system, true, UNKNOWN);
+      for (const options of [{}, { requirements: UNKNOWN }, { provider: ALLOWED.provider }]) {
+        using credentials = await acquire(system, "server", options);
+        const error = await assertRejects(() => credentials.server({}).step(token), AuthenticationError);
+        assertEquals(error.reason, "mechanism");
+        assertMatch(error.message, /NTLM, which was left out here on purpose.*have the client use Kerberos/i);
+        assert(!/install|enable/i.test(error.message), error.message);
+      }
     }),
   { skip },
 );

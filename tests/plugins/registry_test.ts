@@ -12,6 +12,7 @@ import type {
   Requirements,
 } from "../../plugins/provider.ts";
 import { createRegistry, type Registry } from "../../plugins/registry.ts";
+import { resolveRequirements } from "../../plugins/requirements.ts";
 
 const STRONG: Offers = {
   integrity: true,
@@ -83,7 +84,35 @@ test("Requirements that name a provider get that provider or none", () => {
     'the requirements name "third" and no other',
   );
   assertEquals(error.rejected.length, 2);
-  assertStringIncludes(error.wanted, '"provider":"third"');
+  assertEquals(error.wanted.provider, "third");
+});
+
+test("That nothing serves is told in words, a line for each provider passed over, and as data", () => {
+  const registry = createRegistry([
+    fake("first", {}, () => ({ available: false, reason: "it is not installed" })),
+    fake("second", { mutualAuthentication: false }),
+  ]);
+  const error = assertThrows(() => registry.select({}, capabilities()), ProviderNotFoundError);
+  assertEquals(error.message.split("\n"), [
+    'No security provider can serve integrity, confidentiality, mutual authentication, impersonation "identify":',
+    "  first: it is not installed",
+    "  second: it does not offer mutualAuthentication, which is required",
+  ]);
+  assertEquals(error.wanted, { ...resolveRequirements() });
+  assert(Object.isFrozen(error.wanted));
+  assertEquals(error.rejected.map(({ provider }) => provider), ["first", "second"]);
+  const named = assertThrows(
+    () =>
+      registry.select({ provider: "third", mutualAuthentication: false, delegation: true }, capabilities()),
+    ProviderNotFoundError,
+  );
+  assertEquals(
+    named.message.split("\n")[0],
+    'No security provider can serve provider "third", integrity, confidentiality, impersonation "delegate", ' +
+      "delegation:",
+  );
+  const none = assertThrows(() => createRegistry([]).select({}, capabilities()), ProviderNotFoundError);
+  assertStringIncludes(none.message, 'impersonation "identify": the registry is empty');
 });
 
 test("The machine's policy is applied, and the refusal says where it stands", () => {

@@ -1,3 +1,4 @@
+import { CONNECTIONS_PER_PLACE } from "../../sockets/places.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, ProviderNotFoundError, TimeoutError, TransportError } from "../../errors.ts";
@@ -109,9 +110,10 @@ test("Many clients at once are all served, over web streams", async () => {
 });
 
 test("Silent strangers over TCP hold up nobody", async () => {
-  const one = await net({ maxHandshakes: 2 });
+  const one = await net({ maxHandshakes: 1 });
   const address = { hostname: "127.0.0.1", port: one.listener.addr.port };
-  const strangers = await Promise.all(Array.from({ length: 6 }, () => connectTcp(address)));
+  const room = CONNECTIONS_PER_PLACE;
+  const strangers = await Promise.all(Array.from({ length: room + 4 }, () => connectTcp(address)));
   for (let count = 0; count < 3; count++) {
     const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
     await Promise.all([client.close(), server.close()]);

@@ -243,18 +243,6 @@ test("Arguments that are no bytes are refused without harm", async () => {
   await close();
 });
 
-test("A provider whose close fails is told by close, never instead of an earlier failure", async () => {
-  const closeError = new Error("made to fail");
-  const { client, server, a } = await secured({ clientFaults: { closeError } });
-  assertStrictEquals(await client.close().catch((error) => error), closeError);
-  assertEquals(a.closes, 1);
-  await server.close();
-  const pair = await secured({ clientFaults: { closeError, failWrapAt: 0 } });
-  const failure = await pair.client.write(Uint8Array.of(1)).catch((error) => error);
-  assertEquals(failure.reason, "sequence-exhausted");
-  await pair.server.close();
-});
-
 class Odd extends Uint8Array {
   override subarray(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(1);

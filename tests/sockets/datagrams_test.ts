@@ -1,8 +1,8 @@
 /** openDatagrams() on a simulated network. */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { SecurityRequirementError, StateError, TransportError } from "../../errors.ts";
+import { type NativeError, SecurityRequirementError, StateError, TransportError } from "../../errors.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -102,6 +102,31 @@ test("a receiver that requires what nobody can tell drops everything, and goes o
     assertEquals(await receiving, reason);
   }));
 
+test("without filters of the socket's own the first datagram would leave before anybody is asked: refused", async () => {
+  const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
+  for (const options of [{ skipFilters: true }, { skipFilters: true, allowInsecure: true }]) {
+    const network = simulate();
+    using system = network.host("client");
+    const error = await assertRejects(
+      () => openDatagrams({ registry: createRegistry([ipsec(options)]), requirements, system }),
+      SecurityRequirementError,
+      "Leave skipFilters out",
+    );
+    assertEquals(error.required, "integrity");
+    system.close();
+    assertEquals(await settled(), {});
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  }
+  const careless = { skipFilters: true, allowInsecure: true };
+  await withPair(
+    { requirements: NOTHING, sender: careless, receiver: careless },
+    async (a, _b, _d, network) => {
+      assertEquals((await a.send(encode("x"), PEER)).secured, false);
+      assertEquals(network.traffic, { clear: 1, secured: 0, encrypted: 0 });
+    },
+  );
+});
+
 test("the name of another computer keeps a datagram from leaving", () =>
   withPair({}, async (a, _b, _dropped, { traffic }) => {
     const other = { ...PEER, computer: "host/other" };
@@ -109,6 +134,73 @@ test("the name of another computer keeps a datagram from leaving", () =>
     assertEquals(traffic.clear + traffic.encrypted, 0);
     await a.send(encode("now"), PEER);
     assertEquals(traffic.encrypted, 3);
+  }));
+
+test("why a negotiation failed is told with the refusal", () =>
+  withPair({ hosts: { server: { credentials: false } } }, async (a) => {
+    const error = await assertRejects(() => a.send(encode("x"), PEER), SecurityRequirementError);
+    assertStringIncludes(error.message, "IPsec's negotiation failed with ERROR_IPSEC_IKE_AUTH_FAIL (13801)");
+    assertEquals((error.cause as NativeError).codeName, "ERROR_IPSEC_IKE_AUTH_FAIL");
+  }));
+
+test("nothing of a datagram is seen before its sender is known to be secured", () =>
+  withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
+    const p = new Uint8Array(8);
+    const stop = new AbortController();
+    const receiving = b.receive(p, stop.signal).catch((error) => error);
+    await a.send(encode("secret"), PEER);
+    for (let turn = 0; turn < 100 && dropped.length < 1; turn++) await new Promise((r) => setTimeout(r, 5));
+    stop.abort(new Error("enough"));
+    await receiving;
+    assertEquals([dropped.length, ...p], [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  }));
+
+test("each peer has its own name, by its address, and one that is forgotten is named anew", async () => {
+  const network = simulate();
+  const registry = createRegistry([ipsec()]);
+  const requirements = WITHOUT_MUTUAL;
+  {
+    using client = network.host("client");
+    using one = network.host("one");
+    using other = network.host("other");
+    await using a = await openDatagrams({ registry, requirements, system: client });
+    await using b = await openDatagrams({ port: 9, registry, requirements, system: one });
+    await using c = await openDatagrams({ port: 9, registry, requirements, system: other });
+    const to = (hostname: string, computer: string) => a.send(encode("x"), { hostname, port: 9, computer });
+    const arrives = (end: SecureDatagrams) => end.receive(new Uint8Array(1));
+    await to("one", "host/one");
+    await to("other", "host/other");
+    await to("one", "host/one");
+    for (const end of [b, c, b]) await arrives(end);
+    // The names the wrong way round: neither peer holds the other's.
+    await assertRejects(() => to("one", "host/other"), SecurityRequirementError);
+    await to("other", "host/other");
+    await arrives(c);
+    await assertRejects(() => to("other", "host/one"), SecurityRequirementError);
+    await a.deletePeerTarget({ hostname: "one", port: 9 });
+    await to("one", "host/one");
+    await arrives(b);
+    assertEquals(network.traffic.encrypted, 5);
+  }
+  assertEquals(await settled(), {});
+});
+
+test("a peer whose association has changed is asked about in full: it may be another", () =>
+  withPair({
+    hosts: { client: { administrator: true }, server: { administrator: true } },
+  }, async (a, b, _dropped, network) => {
+    const first = await a.send(encode("1"), PEER);
+    assertEquals(await a.send(encode("2"), PEER), first);
+    network.rekey("client", "server", "main");
+    const then = await a.send(encode("3"), PEER);
+    assertEquals(then.details.mainModeSa === first.details.mainModeSa, false);
+    network.failNext("client", "IkeextSaGetById1", "ERROR_ACCESS_DENIED");
+    assertEquals(await a.send(encode("4"), PEER), then, "nothing has changed, so nothing is read anew");
+    network.rekey("client", "server", "quick");
+    const refused = await a.send(encode("5"), PEER);
+    assertEquals([refused.mutual, String(refused.details.association).slice(0, 5)], ["unknown", "needs"]);
+    const p = new Uint8Array(1);
+    for (let count = 0; count < 5; count++) await b.receive(p);
   }));
 
 test("arguments are checked, and providers of the other layer have no datagrams", async () => {

@@ -1,16 +1,15 @@
 /** connect() and listen() with ipsec(), its sandboxed codec included, on a simulated network. */
 
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
-import { UnsupportedPlatformError } from "../../errors.ts";
-import { currentPlace } from "../../ffi/platform.ts";
+import { TransportError } from "../../errors.ts";
 import { simulate } from "../../ffi/simulator/simulate.ts";
-import { openSystem } from "../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import type { Requirements } from "../../plugins/provider.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
+import { withPair } from "../support/ipsec_pair.ts";
 import { settled } from "../support/socket_suite.ts";
 
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
@@ -52,9 +51,18 @@ test("ipsec(): integrity alone is what it says", async () => {
   assertEquals(traffic, { clear: 0, secured: 20, encrypted: 0 });
 });
 
-test("ipsec() off Windows says what works instead", async () => {
-  using system = openSystem({ grants: [] });
-  const options = { hostname: "server", port: 7, registry: createRegistry([ipsec()]), system };
-  const error = await assertRejects(() => connect(options), UnsupportedPlatformError);
-  assertStringIncludes(error.instead, "negotiate()");
-}, { skip: currentPlace("").os === "windows" ? "this is Windows" : null });
+test("ipsec(): an IP address and the computer's name are enough: no service is named", () =>
+  withPair({
+    hosts: { server: { address: "10.0.0.77" } },
+    requirements: WITHOUT_MUTUAL,
+    client: { hostname: "10.0.0.77", computer: "host/server" },
+  }, ({ client }) =>
+    assertEquals([client.remoteAddr!.hostname, client.security.encrypted], ["10.0.0.77", true])));
+
+test("ipsec(): an IP address with the name of another computer does not connect", async () => {
+  const terms = {
+    requirements: WITHOUT_MUTUAL,
+    client: { hostname: "10.0.0.2", computer: "host/somebody-else" },
+  };
+  await assertRejects(() => withPair(terms, () => {}), TransportError);
+});

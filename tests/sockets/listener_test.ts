@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { AuthenticationError, StateError, TimeoutError } from "../../errors.ts";
+import { AuthenticationError, StateError, TimeoutError, TransportError } from "../../errors.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { acquire, choose } from "../../sockets/establish.ts";
 import { encodeHandshake } from "../../sockets/framing.ts";
@@ -11,9 +11,11 @@ import { readListenOptions } from "../../sockets/read_options.ts";
 import { secure } from "../../sockets/secure.ts";
 import type { SecureConn } from "../../sockets/secure_conn.ts";
 import { Watch } from "../../sockets/watch.ts";
+import { CONNECTIONS_PER_PLACE, GRACE_TURNS } from "../../sockets/places.ts";
 import { FakeListener } from "../support/fake_listener.ts";
 import { type MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
+import { Turns } from "../support/turns.ts";
 
 const HALF_A_TOKEN = encodeHandshake("in-progress", new Uint8Array(500)).subarray(0, 300);
 
@@ -22,6 +24,9 @@ interface Stage {
   listener: SecureListener;
   provider: ReturnType<typeof toyProvider>;
   failures: { error: Error; origin: HandshakeOrigin }[];
+  /** Resolves once so many handshakes have failed. */
+  failed(count: number): Promise<void>;
+  turns: Turns;
   /** A client that does all it should. */
   honest(): Promise<SecureConn>;
 }
@@ -30,18 +35,26 @@ async function stage(options: Partial<ListenOptions> = {}, faults: ToyFaults = {
   const provider = toyProvider(faults);
   const registry = createRegistry([provider]);
   const failures: Stage["failures"] = [];
+  const turns = new Turns();
+  let told = () => {};
+  const failed = async (count: number) => {
+    while (failures.length < count) await new Promise<void>((resolve) => told = resolve);
+  };
   const settings = readListenOptions({
     port: 0,
     registry,
     system: toySystem(),
-    onHandshakeError: (error, origin) => void failures.push({ error: error as Error, origin }),
+    onHandshakeError: (error, origin) => {
+      failures.push({ error: error as Error, origin });
+      told();
+    },
     ...options,
   });
   const chosen = choose(settings);
   const watch = new Watch(undefined, "Acquiring");
   const credentials = await acquire(chosen, watch);
   const tcp = new FakeListener();
-  const listener = listenOver(tcp, settings, chosen, credentials);
+  const listener = listenOver(tcp, settings, chosen, credentials, turns.turn);
   const honest = () =>
     secure(tcp.arrive()[0], {
       role: "client",
@@ -49,7 +62,7 @@ async function stage(options: Partial<ListenOptions> = {}, faults: ToyFaults = {
       registry: createRegistry([toyProvider()]),
       system: toySystem(),
     });
-  return { tcp, listener, provider, failures, honest };
+  return { tcp, listener, provider, failures, failed, turns, honest };
 }
 
 async function assertClosed({ tcp, listener, provider }: Stage): Promise<void> {
@@ -65,20 +78,37 @@ test("A stranger who says nothing costs no context, and is told as a TimeoutErro
   const one = await stage({ handshakeTimeoutMs: 30 });
   const [stranger, own] = one.tcp.arrive();
   await stranger.write(HALF_A_TOKEN);
-  await pause(80);
-  assertEquals(one.failures.length, 1);
+  await one.failed(1);
   assert(one.failures[0].error instanceof TimeoutError);
   assertEquals(one.failures[0].origin.remoteAddr?.hostname, "192.0.2.2");
   assertEquals([own.closes, one.provider.ledger.contexts], [1, 0]);
   await assertClosed(one);
 });
 
-test("Silent strangers in every place make room, the oldest first, and an honest client is served", async () => {
-  const one = await stage({ maxHandshakes: 3 });
-  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+test("Silent strangers take no place: an honest client is served at once, and they stay", async () => {
+  const one = await stage({ maxHandshakes: 1 });
+  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE - 1 }, () => one.tcp.arrive());
   await settle();
-  const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  const conns = await Promise.all([one.honest(), one.listener.accept()]);
+  assertEquals([one.failures.length, one.turns.counted], [0, false]);
+  assert(strangers.every(([, own]) => own.closes === 0));
+  await Promise.all(conns.map((conn) => conn.close()));
+  await assertClosed(one);
+  assert(strangers.every(([, own]) => own.closes === 1));
+});
+
+test("Where strangers take all the room the one who came first makes some, and an honest client is served", async () => {
+  const one = await stage({ maxHandshakes: 1 });
+  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE }, () => one.tcp.arrive());
+  await settle();
+  const serving = Promise.all([one.honest(), one.listener.accept()]);
+  await settle();
+  one.turns.pass(GRACE_TURNS - 1);
+  await settle();
+  assertEquals(one.failures, []);
+  one.turns.pass(1);
+  const [client, server] = await serving;
+  assertEquals(strangers.map(([, own]) => own.closes).indexOf(1), 0);
   assertEquals(one.failures.length, 1);
   assert(one.failures[0].error instanceof StateError);
   assertStringIncludes(one.failures[0].error.message, "maxHandshakes");
@@ -90,29 +120,74 @@ test("Silent strangers in every place make room, the oldest first, and an honest
   assert(strangers.every(([, own]) => own.closes === 1));
 });
 
-test("Strangers who trickle, and those who do not read the answer, make room too", async () => {
+test("A client whose bytes are there is never dropped, however long the loop has not gone round", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const serveOne = async () => {
-    const conns = await Promise.all([one.honest(), one.listener.accept()]);
-    await Promise.all(conns.map((conn) => conn.close()));
-  };
-  const [trickling] = one.tcp.arrive();
-  await trickling.write(HALF_A_TOKEN.subarray(0, 1));
+  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE - 1 }, () => one.tcp.arrive());
+  const honest = Array.from({ length: 5 }, () => one.honest());
   await settle();
-  await serveOne();
+  const served: SecureConn[] = [];
+  while (served.length < 5) {
+    served.push(await one.listener.accept());
+    one.turns.pass(GRACE_TURNS);
+  }
+  assertEquals(strangers.filter(([, own]) => own.closes > 0).length, one.failures.length);
+  await Promise.all([...await Promise.all(honest), ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
 
+test("Those who do not read the answer, and those who send no second token, give up their place", async () => {
+  const one = await stage({ maxHandshakes: 1 }, { tokens: 4 });
+  const dial = (end: MemoryTransport, tokens: number, signal?: AbortSignal) =>
+    secure(end, {
+      role: "client",
+      signal,
+      target: "host/x",
+      registry: createRegistry([toyProvider({ tokens })]),
+      system: toySystem(),
+    });
+  const serveOne = async () => {
+    const serving = Promise.all([dial(one.tcp.arrive()[0], 4), one.listener.accept()]);
+    await settle();
+    assertEquals(one.turns.counted, true);
+    one.turns.pass(GRACE_TURNS);
+    await Promise.all((await serving).map((conn) => conn.close()));
+  };
   const [deaf, own] = one.tcp.arrive();
   own.onCall = (call) => call === "write" ? new Promise(() => {}) : undefined;
-  const deafClient = secure(deaf, {
-    role: "client",
-    target: "host/x",
-    registry: createRegistry([toyProvider()]),
-    system: toySystem(),
-  }).catch((error) => error);
+  const deafClient = dial(deaf, 4).catch((error) => error);
   await settle();
   await serveOne();
   assert(await deafClient instanceof AuthenticationError);
+
+  const [mute] = one.tcp.arrive();
+  mute.onCall = (call, count) => call === "write" && count > 0 ? new Promise(() => {}) : undefined;
+  const controller = new AbortController();
+  const muteClient = dial(mute, 4, controller.signal).catch((error) => error);
+  await settle();
+  await serveOne();
+  controller.abort();
+  await muteClient;
   assertEquals(one.failures.map(({ error }) => error.name), ["StateError", "StateError"]);
+  await assertClosed(one);
+});
+
+test("Waiting for a place does not count towards a peer's time-out", async () => {
+  let letGo = () => {};
+  const gate = new Promise<void>((resolve) => letGo = resolve);
+  // The provider is stuck with the first; its time-out passes while the second waits for the place.
+  const one = await stage({ maxHandshakes: 1, handshakeTimeoutMs: 300 }, {
+    onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? gate : undefined,
+  });
+  const first = one.honest().catch((error) => error);
+  await settle();
+  const second = one.honest();
+  await one.failed(1);
+  await pause(100);
+  letGo();
+  const served = await one.listener.accept();
+  assertEquals(one.failures.map(({ error }) => error.name), ["TimeoutError"]);
+  assert(await first instanceof Error);
+  await Promise.all([served.close(), (await second).close()]);
   await assertClosed(one);
 });
 
@@ -133,11 +208,26 @@ test("While the provider is at work in every place a newcomer waits, and nobody 
   const first = one.honest();
   await settle();
   const second = one.honest();
-  await pause(150);
+  await settle();
+  one.turns.pass(2 * GRACE_TURNS);
+  await settle();
   assertEquals([one.failures.length, one.provider.ledger.contexts], [0, 1]);
   letGo();
   const served = [await one.listener.accept(), await one.listener.accept()];
   await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("Where the system has no more room for sockets, a silent stranger makes some", async () => {
+  const one = await stage({ maxHandshakes: 2 });
+  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  await settle();
+  one.tcp.fail(new TransportError("EMFILE", "Cannot accept: too many open files"));
+  await one.failed(1);
+  one.turns.pass(GRACE_TURNS);
+  const conns = await Promise.all([one.honest(), one.listener.accept()]);
+  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
 });
 

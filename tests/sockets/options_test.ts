@@ -128,6 +128,12 @@ test("connect to an IP address, in any spelling, needs a target and says how to 
   }
 });
 
+test("an IP address with a computer alone names nobody to providers that authenticate by messages", async () => {
+  const options = { hostname: "10.0.0.1", computer: "host/server.test", port: 1, ...common };
+  await assertRejects(() => connect(options), TypeError, "an IP address, after which nobody is named");
+  await assertRejects(() => connect({ ...options, computer: "" }), TypeError, "options.computer");
+});
+
 test("listen refuses wrong options before it opens anything", async () => {
   const call = (options: Record<string, unknown>) =>
     listen({ hostname: "127.0.0.1", port: 0, ...common, ...options } as unknown as ListenOptions);

@@ -191,6 +191,54 @@ test("A reader grows with what has arrived and not with what was announced", asy
   assertEquals(reader.buffered, 2);
 });
 
+test("A reader that waits for something new has a small buffer again, whatever passed before", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  const asked: number[] = [];
+  const reader = new WireReader({
+    ...wire,
+    read: (p) => {
+      asked.push(p.length);
+      return wire.read(p);
+    },
+  });
+  // A token that does not fit the first buffer, then records of all sizes.
+  for (const [index, size] of [20_000, 100, 65_540, 4095, 130_000, 10].entries()) {
+    if (index === 1) reader.readAhead();
+    const data = pattern(size, index);
+    const filling = reader.fill(size);
+    assertEquals(asked.at(-1), 4096);
+    a.inject(data);
+    assertEquals(await filling, true);
+    assertEquals(reader.take(size), data);
+  }
+});
+
+test("A reader whose last read gave all that was asked for asks for much at once", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  const asked: number[] = [];
+  const reader = new WireReader({
+    ...wire,
+    read: (p) => {
+      asked.push(p.length);
+      return wire.read(p);
+    },
+  });
+  reader.readAhead();
+  const data = pattern(300_000);
+  a.inject(data);
+  for (let at = 0; at < data.length; at += reader.take(reader.buffered).length) {
+    assertEquals(await reader.fill(1), true);
+    assertEquals(reader.peek(reader.buffered), data.subarray(at, at + reader.buffered));
+  }
+  assertEquals(asked, [4096, 131_080, 131_080, 131_080]);
+  const filling = reader.fill(1);
+  assertEquals(asked.at(-1), 4096);
+  a.inject(data.subarray(0, 1));
+  await filling;
+});
+
 test("A reader that is wiped while it waits rejects, and holds nothing", async () => {
   const [a, b] = MemoryTransport.pair();
   const reader = new WireReader(openWire(b));

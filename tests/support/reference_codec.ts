@@ -8,6 +8,7 @@ import {
   SOCKET_SETTINGS,
 } from "../../ffi/raw/fwpuclnt.ts";
 import type {
+  AssociationField,
   ResolvedRequirements,
   SettingsIdentity,
   SocketAnswer,
@@ -22,12 +23,17 @@ export interface ReferenceOptions {
   readonly mainModePolicy?: string;
   readonly quickModePolicy?: string;
   readonly optionalPeerName?: boolean;
+  readonly abortOnAssociationChange?: readonly AssociationField[];
+  readonly skipFilters?: boolean;
+  readonly firstPacketInClear?: boolean;
 }
 
 /** What a hostile codec does instead. */
 export interface CodecFaults {
   readonly settings?: (bytes: Uint8Array) => Uint8Array;
   readonly answer?: (answer: SocketAnswer) => SocketAnswer;
+  readonly template?: (bytes: Uint8Array) => Uint8Array;
+  readonly target?: (bytes: Uint8Array) => Uint8Array;
 }
 
 const { IPSEC, IPSEC2 } = SOCKET_SECURITY_PROTOCOL;
@@ -42,7 +48,8 @@ export function referenceSettings(
   const whole = ipsecSettings({
     flags: (requirements.confidentiality ? SOCKET_SETTINGS.GUARANTEE_ENCRYPTION : 0) |
       (clear ? SOCKET_SETTINGS.ALLOW_INSECURE : 0),
-    ipsecFlags: options.optionalPeerName ? 2 : 0,
+    ipsecFlags: (options.skipFilters ? 1 : 0) | (options.optionalPeerName ? 2 : 0) |
+      (clear && options.firstPacketInClear ? 4 : 0),
     mainMode: options.mainModePolicy,
     quickMode: options.quickModePolicy,
     strings: [identity.username, identity.domain, ""],
@@ -57,13 +64,20 @@ export function referenceSettings(
 }
 
 /** The template of a query. */
-export function referenceTemplate(peerAddress: Uint8Array, accessMask: number): Uint8Array {
+export function referenceTemplate(
+  peerAddress: Uint8Array,
+  accessMask: number,
+  watched: readonly AssociationField[] = [],
+): Uint8Array {
   const { offsets, size } = SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2;
   const bytes = new Uint8Array(size);
   SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.write(new DataView(bytes.buffer), {
     SecurityProtocol: IPSEC2,
     PeerTokenAccessMask: accessMask,
-    FieldMask: 3,
+    Flags: watched.length === 0 ? 0 : 1,
+    FieldMask: watched.length === 0
+      ? 3
+      : (watched.includes("mainModeSa") ? 1 : 0) | (watched.includes("quickModeSa") ? 2 : 0),
   });
   bytes.set(peerAddress, offsets.PeerAddress);
   return bytes;
@@ -92,6 +106,9 @@ export function referenceProvider(
     name,
     open,
     allowInsecure: options.allowInsecure ?? false,
+    ...(options.abortOnAssociationChange
+      ? { abortOnAssociationChange: options.abortOnAssociationChange }
+      : {}),
     description: {
       name,
       layer: "socket",
@@ -117,8 +134,14 @@ export function referenceProvider(
           const bytes = referenceSettings(requirements, identity, options);
           return faults.settings?.(bytes) ?? bytes;
         },
-        target: (peer, target) => targetName(peer, target, IPSEC),
-        queryTemplate: referenceTemplate,
+        target: (peer, target) => {
+          const bytes = targetName(peer, target, IPSEC);
+          return faults.target?.(bytes) ?? bytes;
+        },
+        queryTemplate: (peer, access, watched) => {
+          const bytes = referenceTemplate(peer, access, watched);
+          return faults.template?.(bytes) ?? bytes;
+        },
         queryAnswer: (answer) => {
           const read = referenceAnswer(answer);
           return faults.answer?.(read) ?? read;

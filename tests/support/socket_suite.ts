@@ -193,22 +193,25 @@ export function socketSuite(world: SocketWorld): void {
     assertThrows(() => new TcpSocket(winsock, 4), StateError, "closed");
   }, { skip: world.skip });
 
-  check("datagrams keep their borders and tell who sent them", async (winsock) => {
-    const [any] = await winsock.resolve(world.addresses[4], 0, "datagram", "listen");
-    const [a, b] = [new UdpSocket(winsock, 4), new UdpSocket(winsock, 4)];
-    a.bind(any.bytes);
-    b.bind(any.bytes);
-    await a.sendTo(encode("one"), b.localAddress);
-    await a.sendTo(encode("two!"), b.localAddress);
-    const into = new Uint8Array(64);
-    const first = await b.receiveFrom(into);
-    assertEquals([first.bytes, first.from.port], [3, a.localAddress.port]);
-    assertEquals((await b.receiveFrom(into)).bytes, 4);
-    await a.sendTo(encode("too long for you"), b.localAddress);
-    await assertRejects(() => b.receiveFrom(new Uint8Array(4)), TransportError);
-    await a.close();
-    await b.close();
-  });
+  for (const version of [4, 6] as const) {
+    check(`IPv${version}: datagrams keep their borders and tell who sent them`, async (winsock) => {
+      const [any] = await winsock.resolve(world.addresses[version], 0, "datagram", "listen");
+      const [a, b] = [new UdpSocket(winsock, version), new UdpSocket(winsock, version)];
+      a.bind(any.bytes);
+      b.bind(any.bytes);
+      await a.sendTo(encode("one"), b.localAddress);
+      await a.sendTo(encode("two!"), b.localAddress);
+      const into = new Uint8Array(64);
+      const first = await b.receiveFrom(into);
+      assertEquals([first.bytes, first.from.port], [3, a.localAddress.port]);
+      assertEquals(first.from.version, version);
+      assertEquals((await b.receiveFrom(into)).bytes, 4);
+      await a.sendTo(encode("too long for you"), b.localAddress);
+      await assertRejects(() => b.receiveFrom(new Uint8Array(4)), TransportError);
+      await a.close();
+      await b.close();
+    });
+  }
 
   check("200 connections at once share one port", async (winsock) => {
     const listener = await listening(winsock, world.addresses[4]);

@@ -49,8 +49,10 @@ export interface ToyFaults {
   expiresAt?: Date;
   /** What impersonate does; left out: the context cannot. */
   impersonate?: <T>(fn: () => T) => T;
-  /** Thrown by the context's close. */
-  closeError?: Error;
+  /** What the context's close does besides; may throw, or return a promise. */
+  closeContext?: () => unknown;
+  /** What the credentials' close does, once; may throw, or return a promise. */
+  closeCredentials?: () => unknown;
 }
 
 /** Counts what was opened and not closed. */
@@ -98,8 +100,10 @@ export function toyProvider(faults: ToyFaults = {}): MessageProvider & { readonl
       ledger.credentials++;
       let open = true;
       const close = () => {
-        if (open) ledger.credentialCloses++;
+        if (!open) return;
         open = false;
+        ledger.credentialCloses++;
+        return faults.closeCredentials?.() as void;
       };
       const make = (role: "client" | "server", contextOptions: ContextOptions) => {
         if (!open) throw new StateError("The credentials were closed");
@@ -333,7 +337,7 @@ class ToyContext implements MessageContext {
   close(): void {
     this.#closed = true;
     this.#close();
-    if (this.#faults.closeError) throw this.#faults.closeError;
+    return this.#faults.closeContext?.() as void;
   }
 
   [Symbol.dispose](): void {

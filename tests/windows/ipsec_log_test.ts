@@ -96,7 +96,9 @@ await windowsTest(
         assertEquals([call.result, first.get(call.Socket)], [0, "WSASetSocketSecurity"]);
         assertEquals([call.Overlapped, call.CompletionRoutine], ["0", "0"]);
       }
-      assert(calls.every((call) => call.error === 0 || call.fn === "WSAQuerySocketSecurity"));
+      // Without room for its answer the one fails, and the fixture has no associations for the other.
+      const failing = ["WSAQuerySocketSecurity", "IkeextSaGetById1"];
+      assert(calls.every((call) => call.error === 0 || failing.includes(call.fn)));
     }),
   { skip },
 );
@@ -174,6 +176,28 @@ await windowsTest(
           "0",
         ]);
       }
+    }),
+  { skip },
+);
+
+await windowsTest(
+  "an association is watched only where that is asked for, after it was asked about",
+  () =>
+    withSystem(async (system) => {
+      const flags = async (options: IpsecOptions) => {
+        clearLog();
+        const calls = named(await conversation(system, { options }), "WSAQuerySocketSecurity")
+          .filter((call) => call.result === 0);
+        const [{ Socket }] = calls;
+        return calls.filter((call) => call.Socket === Socket).map((call) => [call.Flags, call.FieldMask]);
+      };
+      assertEquals(await flags({}), [["0", "3"]]);
+      assertEquals(await flags({ abortOnAssociationChange: ["mainModeSa"] }), [["0", "3"], ["1", "1"]]);
+      assertEquals(await flags({ abortOnAssociationChange: ["quickModeSa"] }), [["0", "3"], ["1", "2"]]);
+      assertEquals(await flags({ abortOnAssociationChange: ["quickModeSa", "mainModeSa"] }), [
+        ["0", "3"],
+        ["1", "3"],
+      ]);
     }),
   { skip },
 );

@@ -17,12 +17,13 @@ import { SecureSockets } from "../../ffi/secure_sockets.ts";
 import { TcpSocket } from "../../ffi/socket.ts";
 import { NativeSystem, openSystem } from "../../ffi/system.ts";
 import { winsockOf } from "../../ffi/winsock.ts";
-import { ipsec } from "../../plugins/ipsec/mod.ts";
+import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import type { Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
 import { openDatagrams } from "../../sockets/open_datagrams.ts";
+import type { SecureConn } from "../../sockets/secure_conn.ts";
 import { plainSettings } from "../support/ipsec_bytes.ts";
 import { settled } from "../support/socket_suite.ts";
 
@@ -128,6 +129,78 @@ test("the peer's token is a real one: it has an account, and a server acts as it
   }
   assertEquals(await settled(), {});
 }, { skip });
+
+/** Connects two ends, once `prepare` has told the test double how to answer. */
+async function withEnds(
+  options: IpsecOptions,
+  prepare: () => void,
+  fn: (client: SecureConn, server: SecureConn) => Promise<void>,
+): Promise<void> {
+  {
+    using system = openSystem({ grants: ["ipsec"] });
+    const terms = { registry: createRegistry([ipsec(options)]), requirements: WITHOUT_MUTUAL, system };
+    await using listener = await listen({ ...terms, hostname: "127.0.0.1", port: 0 });
+    prepare();
+    const accepting = listener.accept();
+    await using client = await connect({ ...terms, hostname: "localhost", port: listener.addr.port });
+    await using server = await accepting;
+    await fn(client, server);
+  }
+  assertEquals(await settled(), {});
+}
+
+test(
+  "associations are told as a C program has laid them out, the connection's found on the second page",
+  () =>
+    withEnds({}, () => fixture("associations", 70n), async (client, server) => {
+      for (const { security } of [client, server]) {
+        assertEquals([security.mutual, security.peer], [true, "host/fixture.example.test"]);
+        assertEquals(security.details.association, {
+          authentication: ["kerberos"],
+          mainModeCipher: "aes-256",
+          mainModeIntegrity: "sha-384",
+          lifetimeSeconds: 28800,
+          quickMode: {
+            mode: "tunnel",
+            lifetimeSeconds: 1234,
+            lifetimeKilobytes: 5678,
+            lifetimePackets: 91011,
+            transforms: [
+              {
+                type: "esp-auth-and-cipher",
+                cipher: "aes-256-gcm",
+                cipherKeyBits: 256,
+                integrity: "aes-256-gcm",
+                integrityKeyBits: 256,
+              },
+              { type: "ah", integrity: "hmac-sha-256-128" },
+            ],
+            matchedBy: "saLookupContext+qmSaId",
+          },
+        });
+      }
+      fixture("wfp_error", 5n);
+      const { details } = await client.querySecurity();
+      assertEquals(
+        details.association,
+        "needs membership in Administrators or Network Configuration Operators",
+      );
+    }),
+  { skip },
+);
+
+test(
+  "an association that changes under a connection which watches it ends the connection",
+  () =>
+    withEnds({ abortOnAssociationChange: ["quickModeSa"] }, () => {}, async (client) => {
+      await client.querySecurity();
+      fixture("qm_sa_id", 0x3333n);
+      const error = await assertRejects(() => client.querySecurity(), SecurityRequirementError);
+      assertEquals(error.got, `quickModeSa has changed from ${0x2222} to ${0x3333}`);
+      fixture("qm_sa_id", 0x2222n);
+    }),
+  { skip },
+);
 
 test("datagrams go over real sockets, each peer named and asked about by its address", async () => {
   {

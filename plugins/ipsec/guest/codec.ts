@@ -18,6 +18,7 @@ import {
   InfoFlag,
   IpsecFlag,
   Protocol,
+  QueryFlag,
   Settings,
   SettingsFlag,
   Target,
@@ -80,8 +81,9 @@ export function settings(): void {
   const bare = strings + passwordBytes == 0;
   const place = room(bare ? <u32> Settings.size : <u32> Settings.AllStrings + strings);
   store<u32>(place + Settings.SecurityProtocol, Protocol.IPSEC);
-  store<u32>(place + Settings.SecurityFlags, securityFlags(requirements, options));
-  store<u32>(place + Settings.IpsecFlags, ipsecFlags(options));
+  const clear = mayBeClear(requirements, options);
+  store<u32>(place + Settings.SecurityFlags, securityFlags(requirements, clear));
+  store<u32>(place + Settings.IpsecFlags, ipsecFlags(options, clear));
   store<u32>(place + Settings.UserNameStringLen, <u32> user.length << 1);
   store<u32>(place + Settings.DomainNameStringLen, <u32> realm.length << 1);
   store<u32>(place + Settings.PasswordStringLen, passwordBytes);
@@ -92,18 +94,21 @@ export function settings(): void {
 }
 
 /** Clear text is allowed only where nothing at all is required of the bytes. */
-function securityFlags(requirements: u32, options: Options): u32 {
+function mayBeClear(requirements: u32, options: Options): bool {
+  const required = requirements & (Requirement.Confidentiality | Requirement.Integrity);
+  return required == 0 && options.boolean(Option.AllowInsecure, false);
+}
+
+function securityFlags(requirements: u32, clear: bool): u32 {
   const encrypted = (requirements & Requirement.Confidentiality) != 0;
-  const protected_ = (requirements & Requirement.Integrity) != 0;
-  const clear = !encrypted && !protected_ && options.boolean(Option.AllowInsecure, false);
   return (encrypted ? <u32> SettingsFlag.GUARANTEE_ENCRYPTION : 0) |
     (clear ? <u32> SettingsFlag.ALLOW_INSECURE : 0);
 }
 
-function ipsecFlags(options: Options): u32 {
+function ipsecFlags(options: Options, clear: bool): u32 {
   return bit(options, Option.SkipFilters, IpsecFlag.SKIP_FILTER_INSTANTIATION) |
     bit(options, Option.OptionalPeerName, IpsecFlag.OPTIONAL_PEER_NAME_VERIFICATION) |
-    bit(options, Option.FirstPacketInClear, IpsecFlag.ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED) |
+    (clear ? bit(options, Option.FirstPacketInClear, IpsecFlag.ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED) : 0) |
     bit(options, Option.RawPeerName, IpsecFlag.PEER_NAME_IS_RAW_FORMAT);
 }
 
@@ -137,20 +142,37 @@ export function target(): void {
 /** Answers with a SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2, or with what an answer to one says. */
 export function query(): void {
   const what = input.byte();
-  if (what == 1) return template();
+  if (what == 1) return template(false);
   if (what == 2) return answer();
+  if (what == 3) return template(true);
   failArgument("this query is not known");
 }
 
-function template(): void {
+/** Identifiers of an association, as plugins/sandbox/abi.md numbers them. */
+enum Watched {
+  MainModeSa = 1,
+  QuickModeSa = 2,
+}
+
+function template(watching: bool): void {
   const address = input.bytes();
   const access = input.word();
+  const watched = watching ? input.word() : 0;
+  if (watching && (watched == 0 || watched > (<u32> Watched.MainModeSa | <u32> Watched.QuickModeSa))) {
+    return failArgument("an association has no such field");
+  }
   if (address.len > ADDRESS_SIZE) return failArgument("a peer's address is longer than any can be");
   const place = room(<u32> Template.size);
   store<u32>(place + Template.SecurityProtocol, Protocol.IPSEC2);
   memory.copy(place + Template.PeerAddress, address.ptr, address.len);
   store<u32>(place + Template.PeerTokenAccessMask, access);
-  store<u32>(place + Template.FieldMask, FieldMask.MM_SA_ID | FieldMask.QM_SA_ID);
+  store<u32>(place + Template.Flags, watching ? <u32> QueryFlag.ABORT_CONNECTION_ON_FIELD_CHANGE : 0);
+  const fields = watching ? watched : <u32> Watched.MainModeSa | <u32> Watched.QuickModeSa;
+  store<u32>(
+    place + Template.FieldMask,
+    ((fields & Watched.MainModeSa) != 0 ? <u32> FieldMask.MM_SA_ID : 0) |
+      ((fields & Watched.QuickModeSa) != 0 ? <u32> FieldMask.QM_SA_ID : 0),
+  );
 }
 
 function answer(): void {

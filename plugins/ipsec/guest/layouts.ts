@@ -63,6 +63,10 @@ export enum IpsecFlag {
   PEER_NAME_IS_RAW_FORMAT = 8,
 }
 
+export enum QueryFlag {
+  ABORT_CONNECTION_ON_FIELD_CHANGE = 1,
+}
+
 export enum FieldMask {
   MM_SA_ID = 1,
   QM_SA_ID = 2,

@@ -38,7 +38,13 @@ test("settings are byte for byte what the layouts give", async () => {
         mainModePolicy: policy,
         quickModePolicy: policy,
         optionalPeerName: fc.boolean(),
-      }),
+        skipFilters: fc.boolean(),
+        firstPacketInClear: fc.boolean(),
+      }).map((options) => ({
+        ...options,
+        // Which the provider does not take alone.
+        firstPacketInClear: options.firstPacketInClear && options.allowInsecure,
+      })),
       fc.array(fc.tuple(requirements, name, name, fc.integer({ min: 0, max: 512 })), {
         minLength: 1,
         maxLength: 8,
@@ -65,9 +71,14 @@ test("peer names and templates are byte for byte what the layouts give", () =>
         fc.uint8Array({ maxLength: 128 }),
         name.filter((text) => text !== ""),
         fc.nat(),
-        (peer, target, access) => {
+        fc.subarray(["mainModeSa", "quickModeSa"] as const),
+        (peer, target, access, watched) => {
           assertEquals(codec.target(peer, target), targetName(peer, target, SOCKET_SECURITY_PROTOCOL.IPSEC));
           assertEquals(codec.queryTemplate(peer, access), referenceTemplate(peer, access));
+          assertEquals(
+            codec.queryTemplate(peer, access, watched),
+            referenceTemplate(peer, access, watched),
+          );
         },
       ),
     );
@@ -112,6 +123,7 @@ test("what the codec cannot give is refused by name", () =>
     assertThrows(() => codec.settings(delegation, identity), SecurityRequirementError, "IPsec hands no");
     assertThrows(() => codec.target(new Uint8Array(), ""), TypeError, "1 to 2048");
     assertThrows(() => codec.target(new Uint8Array(129), "host/x"), TypeError, "address");
+    assertThrows(() => codec.queryTemplate(new Uint8Array(), 0, ["x" as never]), TypeError, "no such field");
     const long = { ...identity, username: "x".repeat(2049) };
     assertThrows(() => codec.settings(resolveRequirements(), long), TypeError, "2048");
   }));
@@ -138,4 +150,21 @@ test("options are checked when the provider is made", () => {
   assertThrows(() => ipsec({ mainModePolicy: "x" }), TypeError, "policy's key");
   assertThrows(() => ipsec({ firstPacketInClear: true }), TypeError, "allowInsecure: true");
   assertThrows(() => ipsec(null as never), TypeError, "object");
+  for (const fields of [[], ["x"], ["quickModeSa", "quickModeSa"], "quickModeSa", null, [1]]) {
+    assertThrows(
+      () => ipsec({ abortOnAssociationChange: fields as never }),
+      TypeError,
+      "must be a list of mainModeSa and quickModeSa",
+    );
+  }
+  assertThrows(
+    () => ipsec({ abortOnAssociationChange: ["mainModeSa"], allowInsecure: true }),
+    TypeError,
+    "leave one of the two out",
+  );
+  const fields = ["mainModeSa"] as ("mainModeSa" | "quickModeSa")[];
+  const provider = ipsec({ abortOnAssociationChange: fields });
+  fields.push("quickModeSa");
+  assertEquals(provider.abortOnAssociationChange, ["mainModeSa"], "the list is copied");
+  assertEquals(ipsec().abortOnAssociationChange, undefined);
 });

@@ -41,3 +41,10 @@ test("a closed codec says so", async () => {
   one.close();
   assertThrows(() => one.queryTemplate(new Uint8Array(0), 1), StateError, "closed");
 });
+
+test("a template that watches is asked for by itself: a codec that knows nothing of it is left alone", async () => {
+  using one = await codec();
+  assertEquals([...one.queryTemplate(new Uint8Array(16), 8, [])], [8, 0, 0, 0]);
+  // This codec takes the question for something else; what it writes is then refused by whoever asked.
+  assertEquals(one.queryTemplate(new Uint8Array(16), 8, ["mainModeSa"]).length === 4, false);
+});

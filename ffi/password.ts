@@ -1,21 +1,25 @@
 /**
- * Passwords as SSPI takes them, without a copy that cannot be zeroed: a JavaScript string cannot.
+ * Passwords as Windows takes them, without a copy that cannot be zeroed: a JavaScript string cannot.
  *
  * @module
  */
 
-import { pinned } from "../memory.ts";
+import { pinned, wideString } from "./memory.ts";
 
 /** The least code point that a sequence with so many continuation bytes may stand for. */
 const LEAST = [0, 0x80, 0x800, 0x10000];
 
 /**
- * Zero-terminated UTF-16 of a password in UTF-8; the caller zeroes it.
+ * Zero-terminated UTF-16 of a password as text or in UTF-8; the caller zeroes it.
  *
  * @throws TypeError where the bytes are no UTF-8: another password than the one that was meant must not be tried,
  * for a wrong one counts towards locking the account.
  */
-export function passwordUnits(utf8: Uint8Array): Uint8Array {
+export function passwordUnits(password: string | Uint8Array): Uint8Array {
+  return typeof password === "string" ? wideString(password) : fromUtf8(password);
+}
+
+function fromUtf8(utf8: Uint8Array): Uint8Array {
   // No text has more units in UTF-16 than bytes in UTF-8.
   const buffer = pinned((utf8.length + 1) * 2);
   const view = new DataView(buffer.buffer);

@@ -1,0 +1,142 @@
+/**
+ * `deno run -A bench/idle.ts`: what a connection costs the server that holds it and waits for its peer, in resident
+ * memory and in buffers, after the handshake and after messages of different sizes have gone both ways.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { connect, listen, openSystem, type SecureConn } from "../mod.ts";
+import { startRealm } from "../scripts/realm.ts";
+
+const HELP = `Usage: deno run -A bench/idle.ts [--connections N] [--help]
+
+Opens N connections (default 1000) to a server in a process of its own, by Kerberos in a throw-away realm, and
+prints what each of them costs that process while it waits for its peer: after the handshake, and after a message
+of 1 KiB, 64 KiB and 1 MiB has gone there and back.
+
+  resident  by how much the process has grown, garbage collected, native memory of Kerberos included
+  heap      what the runtime's heap holds
+  buffers   what it holds outside of its heap
+
+Needs a Kerberos server to start: see deno task demo.`;
+
+const TARGET = "HTTP/localhost";
+const SIZES = [1024, 64 * 1024, 1024 * 1024];
+
+/** What a process holds, in bytes. */
+interface Held {
+  readonly resident: number;
+  readonly heap: number;
+  readonly buffers: number;
+}
+
+/** Collects garbage and tells what the process holds, in bytes. */
+async function memory(): Promise<Held> {
+  const { gc } = globalThis as { gc?: () => void };
+  for (let round = 0; round < 5; round++) {
+    gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
+  const { heapUsed, external } = process.memoryUsage();
+  return { resident, heap: heapUsed, buffers: external };
+}
+
+/** The process that is measured: echoes what comes, and tells what it holds for each line of its input. */
+async function serve(): Promise<void> {
+  using system = openSystem({ grants: ["sspi"] });
+  await using listener = await listen({ hostname: "127.0.0.1", port: 0, acceptedTargets: [TARGET], system });
+  console.log(JSON.stringify({ port: listener.addr.port }));
+  const accepting = (async () => {
+    for await (const conn of listener) echo(conn);
+  })();
+  for await (const _ of createInterface({ input: process.stdin })) {
+    console.log(JSON.stringify(await memory()));
+  }
+  await listener.close();
+  await accepting;
+}
+
+/** One for all: of these connections one at a time has anything to read. */
+const shared = new Uint8Array(64 * 1024);
+
+async function echo(conn: SecureConn): Promise<void> {
+  try {
+    for (let read = await conn.read(shared); read !== null; read = await conn.read(shared)) {
+      await conn.write(shared.subarray(0, read));
+    }
+  } finally {
+    await conn.close();
+  }
+}
+
+async function exchange(conn: SecureConn, size: number): Promise<void> {
+  const into = new Uint8Array(64 * 1024);
+  const reading = (async () => {
+    for (let left = size; left > 0;) left -= await conn.read(into) ?? left;
+  })();
+  await conn.write(new Uint8Array(size));
+  await reading;
+}
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: "boolean" },
+      serve: { type: "boolean" },
+      connections: { type: "string", default: "1000" },
+    },
+  });
+  if (values.help) return console.log(HELP);
+  if (values.serve) return await serve();
+  const count = Number(values.connections);
+  await using realm = await startRealm();
+  const restore = realm.applyEnv();
+  await realm.kinit("alice");
+  const child = spawn(process.execPath, [
+    "run",
+    "-A",
+    "--v8-flags=--expose-gc",
+    fileURLToPath(import.meta.url),
+    "--serve",
+  ], { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => JSON.parse((await lines.next()).value ?? "null");
+  const ask = async () => {
+    child.stdin.write("\n");
+    return await next();
+  };
+  const { port } = await next();
+  const before: Held = await ask();
+  using system = openSystem({ grants: ["sspi"] });
+  const conns: SecureConn[] = [];
+  console.log(`${`KiB for each of ${count} connections`.padEnd(34)}  resident       heap    buffers`);
+  const report = async (what: string): Promise<void> => {
+    const held: Held = await ask();
+    const each = (kind: keyof Held) => ((held[kind] - before[kind]) / count / 1024).toFixed(1).padStart(10);
+    console.log(`${what.padEnd(34)}${each("resident")} ${each("heap")} ${each("buffers")}`);
+  };
+  while (conns.length < count) {
+    conns.push(await connect({ hostname: "127.0.0.1", port, target: TARGET, system }));
+  }
+  await report("after the handshake");
+  for (const size of SIZES) {
+    for (const conn of conns) await exchange(conn, size);
+    await report(`after ${size / 1024} KiB there and back`);
+  }
+  await Promise.all(conns.map((conn) => conn.close()));
+  await report("after they were closed");
+  child.stdin.end();
+  await once(child, "close");
+  restore();
+}
+
+if (import.meta.main) await main(process.argv.slice(2));

@@ -1,0 +1,150 @@
+/**
+ * Events of the system, and waiting for many of them on one thread: a call that waits holds a thread of the
+ * runtime's pool, which is small on Node and serves the application's files and sockets too.
+ *
+ * @module
+ */
+
+import type { Library } from "./abi.ts";
+import { track } from "./live.ts";
+import { pinned } from "./memory.ts";
+import { INFINITE, type KERNEL32, MAXIMUM_WAIT_OBJECTS, WAIT_OBJECT_0 } from "./raw/kernel32.ts";
+import { socketError } from "./status.ts";
+
+type Kernel = Library<typeof KERNEL32>;
+
+/** The most events one thread waits for: one place is for the event that has it look again. */
+const MOST = MAXIMUM_WAIT_OBJECTS - 1;
+
+/** A manual-reset event, not set at first; one owner. */
+export interface SystemEvent {
+  /** The system's handle, for whoever is to set it. */
+  readonly handle: bigint;
+  /**
+   * Resolves once it is set; to be called once. Rejects where the system cannot wait: it may still be set at any time
+   * then, and must not be closed.
+   */
+  wait(): Promise<void>;
+  /** Closes it; nobody may wait for it or set it any more. */
+  close(): void;
+}
+
+/** Makes events and waits for them; needs a thread only while somebody waits, and one for every 63 events. */
+export class Events {
+  readonly #kernel: Kernel;
+  readonly #threads = new Set<WaitingThread>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** @throws TransportError where the system gives no event. */
+  open(): SystemEvent {
+    const event = new Handle(this.#kernel, true);
+    try {
+      const thread = [...this.#threads].find(({ full }) => !full) ?? new WaitingThread(this.#kernel);
+      this.#threads.add(thread);
+      thread.enter();
+      const close = (): void => {
+        event.close();
+        if (thread.leave()) this.#threads.delete(thread);
+      };
+      return { handle: event.value, wait: () => thread.wait(event.value), close };
+    } catch (error) {
+      event.close();
+      throw error;
+    }
+  }
+}
+
+interface Waiting {
+  readonly event: bigint;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** One thread's events. */
+class WaitingThread {
+  readonly #kernel: Kernel;
+  /** Set where there is a new event to wait for. */
+  readonly #wake: Handle;
+  #waiting: Waiting[] = [];
+  #places = 0;
+  #running = false;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#wake = new Handle(kernel, false);
+  }
+
+  get full(): boolean {
+    return this.#places >= MOST;
+  }
+
+  /** Takes a place for an event. */
+  enter(): void {
+    this.#places++;
+  }
+
+  /** Gives a place back; true where it was the last, and this is over. */
+  leave(): boolean {
+    if (--this.#places > 0) return false;
+    this.#wake.close();
+    return true;
+  }
+
+  wait(event: bigint): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ event, resolve, reject });
+      if (!this.#running) this.#run();
+      else this.#kernel.call.SetEvent(this.#wake.value);
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      while (this.#waiting.length > 0) await this.#round();
+    } catch (error) {
+      for (const each of this.#waiting.splice(0)) each.reject(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #round(): Promise<void> {
+    const round = [...this.#waiting];
+    const handles = pinned((1 + round.length) * 8);
+    const view = new DataView(handles.buffer);
+    [this.#wake.value, ...round.map(({ event }) => event)].forEach((handle, index) =>
+      view.setBigUint64(index * 8, handle, true)
+    );
+    const { WaitForMultipleObjects } = this.#kernel.threaded;
+    const ended = await WaitForMultipleObjects(1 + round.length, handles, 0, INFINITE) - WAIT_OBJECT_0;
+    // The last error is another thread's.
+    if (ended > round.length) throw socketError("WaitForMultipleObjects", 0, "wait for the system");
+    if (ended === 0) return;
+    const done = round[ended - 1];
+    this.#waiting = this.#waiting.filter((each) => each !== done);
+    done.resolve();
+  }
+}
+
+/** An event's handle. */
+class Handle {
+  readonly value: bigint;
+  readonly #kernel: Kernel;
+  readonly #untrack: () => void;
+
+  constructor(kernel: Kernel, manualReset: boolean) {
+    this.#kernel = kernel;
+    this.value = kernel.call.CreateEventW(0n, manualReset ? 1 : 0, 0, null);
+    if (this.value === 0n) throw socketError("CreateEventW", kernel.call.GetLastError(), "make an event");
+    this.#untrack = track("event");
+  }
+
+  close(): void {
+    this.#kernel.call.CloseHandle(this.value);
+    this.#untrack();
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Who of those that have connected may begin a handshake, and who has to make room for others: nobody who says
+ * nothing holds anything that somebody else needs, and nobody is dropped whom the machine alone has made late.
+ *
+ * @module
+ */
+
+import { StateError } from "../errors.ts";
+
+/** How many connections may be held that wait to begin, for each place. */
+export const CONNECTIONS_PER_PLACE = 16;
+/** How many turns somebody must have waited for its peer before it is dropped for another. */
+export const GRACE_TURNS = 25;
+/** How long a turn takes at the least, in milliseconds. */
+const TURN_MS = 10;
+
+/**
+ * Calls `then` once the event loop has gone round; what it returns takes that back.
+ *
+ * Patience is counted in turns and not in time: on a machine that is busy a turn takes as long as it takes, and
+ * what has arrived meanwhile is read before anybody is said to have sent nothing.
+ */
+export type Turn = (then: () => void) => () => void;
+
+const turnOfLoop: Turn = (then) => {
+  const timer = setTimeout(then, TURN_MS);
+  return () => clearTimeout(timer);
+};
+
+/** What {@linkcode Places} are made from. */
+export interface PlacesOptions {
+  /** How many handshakes may run at once. */
+  readonly places: number;
+  /** How many places are taken by connections that are ready and that nobody has fetched. */
+  readonly unfetched: () => number;
+  /** Left out: turns of this process's event loop. */
+  readonly turn?: Turn;
+}
+
+/** One that has connected. */
+export interface Guest {
+  /** Call it once, when the first token has come whole; resolves when there is a place, in the order of the calls. */
+  begin(): Promise<void>;
+  /** Call it whenever the handshake begins, and stops, waiting for its peer. */
+  onWaiting(waiting: boolean): void;
+  /** Call it once, when nothing is held any more. */
+  leave(): void;
+}
+
+interface Member {
+  stage: "silent" | "queued" | "placed" | "dropped";
+  /** The turn since which it waits for its peer, where it does. */
+  since: number;
+  /** Ends its handshake. */
+  readonly drop: (reason: StateError) => void;
+  /** Lets it begin. */
+  seat: () => void;
+}
+
+/** The places of one listener, and the room before them. */
+export class Places {
+  readonly #options: PlacesOptions;
+  readonly #turn: Turn;
+  /** Those whose first token has not come whole, in the order in which they came. */
+  readonly #silent = new Set<Member>();
+  /** Those that could begin, in the order in which their tokens came. */
+  readonly #queue = new Set<Member>();
+  /** Those that have begun; a dropped one keeps its place until it has left. */
+  readonly #placed = new Set<Member>();
+  /** Those of them that wait for their peer, the longest wait first. */
+  readonly #stuck = new Set<Member>();
+  /** How many may wait to begin: fewer for a while where the system could hold no more. */
+  #limit: number;
+  #turns = 0;
+  #cancelTurn: (() => void) | null = null;
+  #wakeNewcomer: (() => void) | null = null;
+  #closed = false;
+
+  constructor(options: PlacesOptions) {
+    this.#options = options;
+    this.#turn = options.turn ?? turnOfLoop;
+    this.#limit = this.#most;
+  }
+
+  /** Waits until there is room for one more; where there is none, the one that has been silent longest is dropped. */
+  async room(): Promise<void> {
+    while (!this.#closed && this.#isFull) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wakeNewcomer = resolve;
+      this.settle();
+      await promise;
+    }
+  }
+
+  /** To be called when the system could take no more: those that wait to begin are then too many already. */
+  shrink(): void {
+    this.#limit = Math.max(this.#options.places, Math.min(this.#limit, this.#waiting));
+  }
+
+  /** Takes one in; `drop` is called, at most once, where it must go. */
+  enter(drop: (reason: StateError) => void): Guest {
+    const member: Member = { stage: "silent", since: this.#turns, drop, seat: () => {} };
+    this.#silent.add(member);
+    this.#limit = Math.min(this.#limit + 1, this.#most);
+    return {
+      begin: () => this.#begin(member),
+      onWaiting: (waiting) => {
+        // Who has not sent its first token has waited since it came, in however many pieces that comes.
+        if (member.stage !== "placed") return;
+        this.#stuck.delete(member);
+        if (waiting) this.#stuck.add(member);
+        member.since = this.#turns;
+        this.settle();
+      },
+      leave: () => {
+        for (const group of [this.#silent, this.#queue, this.#placed, this.#stuck]) group.delete(member);
+        this.settle();
+      },
+    };
+  }
+
+  /** Gives what is free to whom it is due; call it whenever a connection was fetched. */
+  settle(): void {
+    for (const member of this.#queue) {
+      if (this.#free <= 0) break;
+      this.#queue.delete(member);
+      this.#placed.add(member);
+      member.stage = "placed";
+      member.seat();
+    }
+    while (this.#wakeNewcomer && this.#isFull && this.#dropSilent());
+    if (this.#wakeNewcomer && !this.#isFull) this.#letNewcomerGo();
+    while (this.#lacking > 0 && this.#dropPlaced());
+    const impatient = (this.#wakeNewcomer && this.#silent.size > 0) ||
+      (this.#lacking > 0 && this.#stuck.size > 0);
+    if (impatient) this.#countTurn();
+    else this.#stopCounting();
+  }
+
+  /** Gives out nothing more and drops nobody any more. */
+  close(): void {
+    this.#closed = true;
+    this.#stopCounting();
+    this.#letNewcomerGo();
+  }
+
+  #begin(member: Member): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // One that was dropped meanwhile waits for nothing: its handshake has been ended.
+    if (member.stage === "silent") {
+      this.#silent.delete(member);
+      this.#queue.add(member);
+      member.stage = "queued";
+      member.seat = resolve;
+      this.settle();
+    }
+    return promise;
+  }
+
+  get #most(): number {
+    return this.#options.places * CONNECTIONS_PER_PLACE;
+  }
+
+  get #waiting(): number {
+    return this.#silent.size + this.#queue.size;
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting >= this.#limit;
+  }
+
+  get #free(): number {
+    return this.#closed ? 0 : this.#options.places - this.#placed.size - this.#options.unfetched();
+  }
+
+  /** How many of those that could begin have no place, nor one that is about to be left. */
+  get #lacking(): number {
+    const leaving = [...this.#placed].filter(({ stage }) => stage === "dropped").length;
+    return this.#closed ? 0 : this.#queue.size - leaving;
+  }
+
+  #dropSilent(): boolean {
+    return this.#dropFirst(
+      this.#silent,
+      `The peer had not sent its first token while ${this.#limit} connections waited, as many as may before ` +
+        `${this.#options.places} places (maxHandshakes), and was dropped for a newer one`,
+    );
+  }
+
+  #dropPlaced(): boolean {
+    return this.#dropFirst(
+      this.#stuck,
+      `The handshake waited for its peer while all ${this.#options.places} places (maxHandshakes) were taken, and ` +
+        "was dropped for another that could begin",
+    );
+  }
+
+  /** Drops the first of a group if its patience is over. */
+  #dropFirst(group: Set<Member>, why: string): boolean {
+    const [first] = group;
+    if (first === undefined || this.#turns - first.since < GRACE_TURNS) return false;
+    group.delete(first);
+    first.stage = "dropped";
+    first.drop(new StateError(why));
+    return true;
+  }
+
+  #letNewcomerGo(): void {
+    this.#wakeNewcomer?.();
+    this.#wakeNewcomer = null;
+  }
+
+  /** Turns are counted while somebody lacks what another could be dropped for, and at no other time. */
+  #countTurn(): void {
+    this.#cancelTurn ??= this.#turn(() => {
+      this.#cancelTurn = null;
+      this.#turns++;
+      this.settle();
+    });
+  }
+
+  #stopCounting(): void {
+    this.#cancelTurn?.();
+    this.#cancelTurn = null;
+  }
+}

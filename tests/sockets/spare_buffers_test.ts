@@ -1,0 +1,87 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { test } from "@test";
+import { borrowBuffer, giveBackBuffer } from "../../sockets/spare_buffers.ts";
+import { openWire } from "../../sockets/transport.ts";
+import { WireReader } from "../../sockets/wire_reader.ts";
+import { MemoryTransport, settle } from "../support/memory_transport.ts";
+import { pattern, readExactly, secured } from "../support/secured.ts";
+
+/** Every buffer that is kept for whoever comes next, and at least one that is new. */
+function takeAll(): Uint8Array<ArrayBuffer>[] {
+  return Array.from({ length: 17 }, borrowBuffer);
+}
+
+function putBack(taken: readonly Uint8Array<ArrayBuffer>[]): void {
+  for (const buffer of taken) giveBackBuffer(buffer, buffer.length);
+}
+
+test("A buffer that was given back is lent again, all zeros, and no more than 16 are kept", () => {
+  const many = Array.from({ length: 40 }, borrowBuffer);
+  assertEquals(new Set(many).size, 40);
+  for (const buffer of many) buffer.fill(7, 0, 1000);
+  for (const buffer of many) giveBackBuffer(buffer, 1000);
+  const again = Array.from({ length: 40 }, borrowBuffer);
+  assertEquals(again.filter((buffer) => many.includes(buffer)).length, 16);
+  assert(again.every((buffer) => buffer.every((byte) => byte === 0)));
+  putBack(again);
+});
+
+test("What passed through a connection is in no buffer that is lent afterwards", async () => {
+  putBack(takeAll());
+  const { client, server, close } = await secured();
+  for (const size of [10, 5000, 70_000, 300_000]) {
+    const data = pattern(size);
+    const reading = readExactly(server, size);
+    await client.write(data);
+    assertEquals(await reading, data);
+  }
+  await close();
+  const taken = takeAll();
+  assert(taken.every((buffer) => buffer.every((byte) => byte === 0)));
+  putBack(taken);
+});
+
+test("A connection that was cut off inside a record gives back no buffer that its transport may write to", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  let into: Uint8Array = new Uint8Array();
+  const reader = new WireReader({
+    ...wire,
+    read: (p) => {
+      into = p;
+      return wire.read(p);
+    },
+  });
+  reader.readAhead();
+  const filling = assertRejects(() => reader.fill(60_000));
+  a.inject(pattern(10_000));
+  await settle();
+  assertNotEquals(into.buffer.byteLength, 4096);
+  reader.wipe();
+  const taken = takeAll();
+  assert(taken.every((buffer) => buffer.buffer !== into.buffer));
+  putBack(taken);
+  a.inject(pattern(10));
+  await filling;
+});
+
+test("Buffers that nobody reads into any more are given back when their connection is cut off", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  let into: Uint8Array = new Uint8Array();
+  const reader = new WireReader({
+    ...wire,
+    read: (p) => {
+      into = p;
+      return wire.read(p);
+    },
+  });
+  reader.readAhead();
+  a.inject(pattern(10_000));
+  assertEquals(await reader.fill(10_000), true);
+  reader.wipe();
+  assert(into.every((byte) => byte === 0));
+  const taken = takeAll();
+  assert(taken.some((buffer) => buffer.buffer === into.buffer));
+  putBack(taken);
+});
