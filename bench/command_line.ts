@@ -70,6 +70,21 @@ export function readOptions(
 }
 
 /**
+ * The command line of a bench that takes no arguments: help, or an error for whatever else stands there.
+ *
+ * @returns the exit code; null where the bench is to run.
+ */
+export function helpOnly(args: readonly string[], help: string): number | null {
+  if (args.length === 0) return null;
+  if (args.length === 1 && args[0] === "--help") {
+    console.log(help);
+    return 0;
+  }
+  console.error(`${args.join(" ")}: this bench takes no arguments but --help`);
+  return 2;
+}
+
+/**
  * Runs a bench from its command line: help, an error with exit code 2, or what `bench` answers.
  *
  * @returns the exit code.

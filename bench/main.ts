@@ -32,7 +32,9 @@ are medians over the rounds, and the medians of the ratios that each round gave.
                 too low, for whoever uses threads most of all, on one that is not
   --no-install  install no Debian packages
 
-Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.`;
+Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.
+
+The other benches: deno task bench:windows, bench:sandbox, bench:ntlm, bench:idle (bench/README.md).`;
 
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
 

@@ -1,8 +1,6 @@
 /**
- * What the sandbox costs: a call of a guarded module beside the same module unguarded and beside Extism, arithmetic with
+ * `deno task bench:sandbox`: what the sandbox costs: a call of a guarded module beside the same module unguarded and beside Extism, arithmetic with
  * and without fuel, guarding and compiling, and how long a unit of fuel lasts at worst.
- *
- * `deno run -A bench/sandbox.ts`
  *
  * @module
  */
@@ -17,8 +15,16 @@ import type { Reader } from "../plugins/sandbox/wire.ts";
 import { compileGuest } from "../scripts/assembly.ts";
 import { guestModule as templateModule } from "../plugins/sdk/template/guest_wasm.ts";
 import { compileWat } from "../tests/support/wat.ts";
+import { helpOnly } from "./command_line.ts";
 import { SLOW_LOOPS } from "./sandbox_loops.ts";
 
+const HELP = `Usage: deno task bench:sandbox [--help]
+
+Measures what guarding and metering a WebAssembly guest costs: calls beside the same module unguarded and beside
+Extism, arithmetic with and without fuel, guarding and compiling, and how long all the fuel of a call lasts at worst.
+The targets stand at the end, each met or MISSED.
+
+Exit status: 0 measured, whether or not every target was met; 2 the command is wrong.`;
 const ROOT = new URL("../", import.meta.url);
 // The engine optimises in the background; a machine that is busy takes its time over it.
 const WARM_UP_MS = 1_000;
@@ -82,6 +88,9 @@ function goal(name: string, value: number, most: number, unit: string): void {
     `${value <= most ? "met   " : "MISSED"} ${name}: ${format(value)} ${unit}, at most ${most} ${unit}`,
   );
 }
+
+const exitCode = helpOnly(Deno.args, HELP);
+if (exitCode !== null) Deno.exit(exitCode);
 
 const out = new Uint8Array(70_000);
 const read = (answer: Reader): void => {

@@ -55,6 +55,11 @@ export const WINDOWS_MEASURES: readonly Measure[] = [
     titles: ["the same, 8 at a time, /s"],
     requests: { C: "handshake", ours: "handshake 8" },
   },
+  {
+    name: "handshake-here",
+    titles: ["the same, no other threads, /s"],
+    requests: { C: "handshake", ours: "handshake-here 1" },
+  },
   seal(1024, "1 KiB"),
   seal(65536, "64 KiB"),
 ];

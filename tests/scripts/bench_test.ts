@@ -2,7 +2,9 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import denoJson from "../../deno.json" with { type: "json" };
 import type { Measure } from "../../bench/measure.ts";
 import { COLUMNS, MEASURES } from "../../bench/measures.ts";
 import { markdown, median, rowsOf, textLine } from "../../bench/table.ts";
@@ -70,5 +72,25 @@ test("the command line is explained, and a wrong one ends with 2 before anything
     const { code, stderr } = await bench(...wrong);
     assertEquals([wrong, code], [wrong, 2]);
     assert(stderr.trim().length > 0);
+  }
+});
+
+test("every bench has a task, tells what it is for, and takes nothing it does not know", async () => {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const names = readdirSync(`${root}bench`).filter((name) => name.endsWith(".ts"));
+  const benches = names.filter((name) =>
+    /^ \* `deno task bench/m.test(readFileSync(`${root}bench/${name}`, "utf8"))
+  );
+  const tasks = Object.entries(denoJson.tasks).filter(([name]) => /^bench(:|$)/.test(name));
+  const files = tasks.map(([, { command }]) => /bench\/(\S+)$/.exec(command)![1]);
+  assertEquals(files.sort(), benches.sort());
+  const readme = readFileSync(`${root}bench/README.md`, "utf8");
+  for (const [task, { command }] of tasks) {
+    assertStringIncludes(readme, `\`deno task ${task}\``);
+    const args = command.split(" ").slice(1);
+    const bench = (...more: string[]) => run(Deno.execPath(), [...args, ...more], { cwd: root });
+    const help = await bench("--help");
+    assertEquals([task, help.code, help.stdout.includes(`Usage: deno task ${task} `)], [task, 0, true]);
+    assertEquals([task, (await bench("--bogus")).code], [task, 2]);
   }
 });
