@@ -75,6 +75,7 @@ export const SUITES: readonly Suite[] = [
   {
     name: "fixture",
     files: [
+      "tests/windows/association_fixture_test.ts",
       "tests/windows/fwpuclnt_fixture_test.ts",
       "tests/windows/examples_test.ts",
       "tests/windows/ipsec_log_test.ts",
