@@ -13,6 +13,7 @@ import { buildNpm } from "../scripts/build_npm.ts";
 import { cached, once } from "../scripts/cache.ts";
 import { ensureNode } from "../scripts/node.ts";
 import { findProgram, mustRun, run } from "../scripts/process.ts";
+import { ROOT } from "../scripts/root.ts";
 import type { PeerName } from "./measures.ts";
 
 /** The Debian packages the peers are built with. */
@@ -27,7 +28,7 @@ export const BUILD_PACKAGES: readonly string[] = [
 ];
 const NODE = 22;
 const NPM_KERBEROS = "kerberos@7.0.0";
-const HERE = new URL("./", import.meta.url).pathname;
+const HERE = join(ROOT, "bench");
 
 /** How a peer is started. */
 export interface Program {

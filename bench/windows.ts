@@ -8,9 +8,10 @@
 import { cpus, loadavg, release, type } from "node:os";
 import { fileURLToPath } from "node:url";
 import { run } from "../scripts/process.ts";
+import { ROOT } from "../scripts/root.ts";
 import { exists, removeTree } from "../scripts/windows/cache.ts";
 import { progress } from "../scripts/windows/progress.ts";
-import { interruption, manifestOf, ROOT, runInRig } from "../scripts/windows/rig.ts";
+import { interruption, manifestOf, runInRig } from "../scripts/windows/rig.ts";
 import { type Options, runBench } from "./command_line.ts";
 import { saveResults, today } from "./results.ts";
 import type { Row } from "./table.ts";

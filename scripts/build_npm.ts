@@ -10,7 +10,8 @@ import { build, stop } from "esbuild";
 import { listFiles } from "./files.ts";
 import { jsrReachable } from "./import_map.ts";
 import { DOCUMENTS, ENTRIES, OLDEST_NODE, packageJson } from "./npm_package.ts";
-import { mustRun } from "./process.ts";
+import { mustRun, npm } from "./process.ts";
+import { ROOT } from "./root.ts";
 
 const HELP = `Usage: deno task npm [--pack | --dnt]
 
@@ -20,7 +21,6 @@ Builds the npm package into npm/, and the tarball beside it in the repository's 
   --pack  with deno pack and esbuild; the default elsewhere
   --help  show this`;
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const OUT = `${ROOT}npm`;
 
 /** Builds the package and resolves to the path of its tarball. */
@@ -35,8 +35,7 @@ export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
   for (const program of Object.values(description.bin)) await nodeProgram(`${OUT}/${program}`);
   for (const name of DOCUMENTS) await Deno.copyFile(ROOT + name, `${OUT}/${name}`);
   const { name, version } = description;
-  const args = ["pack", "--silent", "--pack-destination", ROOT, OUT];
-  const { stdout } = await mustRun("npm", args, { cwd: OUT });
+  const { stdout } = await npm(["pack", "--silent", "--pack-destination", ROOT, OUT], { cwd: OUT });
   console.log(`Built ${name} ${version} with ${chosen === "dnt" ? "dnt" : "deno pack and esbuild"}`);
   return ROOT + stdout.trim().split("\n").at(-1);
 }
@@ -45,11 +44,10 @@ export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
 async function pack(): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
-    const tarball = `${folder}/packed.tgz`;
-    await mustRun(Deno.execPath(), ["pack", "--allow-dirty", "--no-source-maps", "-o", tarball], {
-      cwd: ROOT,
-    });
-    await mustRun("tar", ["-xzf", tarball, "-C", folder]);
+    const args = ["pack", "--allow-dirty", "--no-source-maps", "-o", `${folder}/packed.tgz`];
+    await mustRun(Deno.execPath(), args, { cwd: ROOT });
+    // From within the folder: GNU's tar takes C: for the name of a host.
+    await mustRun("tar", ["-xzf", "packed.tgz"], { cwd: folder });
     await lower(`${folder}/package`);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -81,19 +79,24 @@ async function lower(packed: string): Promise<void> {
   // Everything else that deno pack collects is sources that no entry point reaches.
   for (const file of files.filter((file) => file.endsWith(".d.ts"))) {
     await Deno.mkdir(`${OUT}/${file}`.replace(/\/[^/]*$/, ""), { recursive: true });
-    // Without an `export {}` every declaration of a .d.ts is exported, the ones its module keeps to itself too.
-    await Deno.writeTextFile(
-      `${OUT}/${file}`,
-      `${await Deno.readTextFile(`${packed}/${file}`)}\nexport {};\n`,
-    );
+    await Deno.writeTextFile(`${OUT}/${file}`, declarations(await Deno.readTextFile(`${packed}/${file}`)));
   }
+}
+
+/** Declarations as `deno pack` writes them, mended. */
+export function declarations(text: string): string {
+  // It puts a member's comment behind `readonly`, which is a member by itself where the line ends there.
+  const mended = text.replace(/\breadonly (\/\*\*[^]*?\*\/)\s*/g, "$1 readonly ");
+  // Without an `export {}` every declaration of a .d.ts is exported, the ones its module keeps to itself too.
+  return `${mended}\nexport {};\n`;
 }
 
 /** Makes the command line a program that Node runs. */
 async function nodeProgram(path: string): Promise<void> {
   const text = (await Deno.readTextFile(path)).replace(/^#!.*\n/, "");
   await Deno.writeTextFile(path, `#!/usr/bin/env node\n${text}`);
-  await Deno.chmod(path, 0o755);
+  // npm gives a package's programs the right to run on Windows.
+  if (Deno.build.os !== "windows") await Deno.chmod(path, 0o755);
 }
 
 if (import.meta.main) {

@@ -7,8 +7,9 @@
 
 import { build } from "@deno/dnt";
 import { ENTRIES, packageJson } from "./npm_package.ts";
+import { ROOT } from "./root.ts";
 
-const OUT = new URL("../npm", import.meta.url).pathname;
+const OUT = `${ROOT}npm`;
 
 await build({
   entryPoints: Object.entries(ENTRIES).map(([name, path]) => ({ name, path })),

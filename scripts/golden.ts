@@ -19,8 +19,9 @@ import * as winsockStatus from "../ffi/raw/winsock_status.ts";
 import * as ws2_32 from "../ffi/raw/ws2_32.ts";
 import { mustRun } from "./process.ts";
 import { isStruct, type Layout, layout, type RawTables } from "./windows/raw_tables.ts";
+import { ROOT } from "./root.ts";
 
-const GOLDEN = new URL("../tests/golden/", import.meta.url);
+const GOLDEN = `${ROOT}tests/golden/`;
 const HEADERS = [
   "winsock2.h",
   "ws2tcpip.h",
@@ -83,7 +84,7 @@ __attribute__((section(".golden"), used)) const unsigned long long golden[] = {
 ${questions(ours).map((question) => `  (unsigned long long)(${question}),`).join("\n")}
 };\n`;
     await Deno.writeTextFile(`${folder}/golden.c`, source);
-    const flags = ["-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000000", `-I${GOLDEN.pathname}`];
+    const flags = ["-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000000", `-I${GOLDEN}`];
     await mustRun("x86_64-w64-mingw32-gcc", [
       ...flags,
       "-c",
@@ -122,7 +123,7 @@ function answers(ours: RawTables, view: DataView): RawTables {
 
 if (import.meta.main) {
   const tables = await compilersTables(ourTables());
-  await Deno.writeTextFile(new URL("winsock.json", GOLDEN), JSON.stringify(tables, null, 2) + "\n");
+  await Deno.writeTextFile(`${GOLDEN}winsock.json`, JSON.stringify(tables, null, 2) + "\n");
   const [structs, constants] = [Object.keys(tables.structs).length, Object.keys(tables.constants).length];
   console.log(`tests/golden/winsock.json: ${structs} structs, ${constants} constants`);
 }

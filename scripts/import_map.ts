@@ -6,10 +6,10 @@
  */
 
 import denoJson from "../deno.json" with { type: "json" };
+import { ROOT, ROOT_URL } from "./root.ts";
 
-const ROOT = new URL("../", import.meta.url);
-/** Where the generated map stands; not in version control. */
-export const IMPORT_MAP: URL = new URL(".cache/import_map.json", ROOT);
+/** The path of the generated map; not in version control. */
+export const IMPORT_MAP: string = `${ROOT}.cache/import_map.json`;
 
 /** Whether JSR answers within three seconds. */
 export async function jsrReachable(): Promise<boolean> {
@@ -28,11 +28,11 @@ export async function jsrReachable(): Promise<boolean> {
 export async function writeImportMap(): Promise<string> {
   const imports: Record<string, string> = {};
   for (const [name, target] of Object.entries(denoJson.imports)) {
-    imports[name] = target.startsWith("./") ? new URL(target, ROOT).href : target;
+    imports[name] = target.startsWith("./") ? new URL(target, ROOT_URL).href : target;
   }
   const online = await jsrReachable();
-  if (!online) imports["@std/assert"] = new URL("tests/support/assert.ts", ROOT).href;
-  await Deno.mkdir(new URL("./", IMPORT_MAP), { recursive: true });
+  if (!online) imports["@std/assert"] = new URL("tests/support/assert.ts", ROOT_URL).href;
+  await Deno.mkdir(`${ROOT}.cache`, { recursive: true });
   await Deno.writeTextFile(IMPORT_MAP, JSON.stringify({ imports }, null, 2));
   return online
     ? `@std/assert: ${imports["@std/assert"]}`

@@ -5,16 +5,16 @@
  * @module
  */
 
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build, type BuildFailure, type Plugin, stop } from "esbuild";
 import denoJson from "../deno.json" with { type: "json" };
 import { matches, OUTSIDE } from "./import_rules.ts";
 import { OLDEST_NODE } from "./npm_package.ts";
+import { pathFrom, ROOT } from "./root.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
 /** What deno.json says of a package: its name, `@version`, and `/path` of a module in it, the last two optional. */
 const NPM_TARGET = /^npm:((?:@[^/]+\/)?[^@/]+)((?:@[^/]+)?)(.*)$/;
-// esbuild names inputs from the folder it runs in.
-const CWD = `file://${Deno.cwd()}/`;
 
 /** What a bundle of tests is made from. */
 export interface BundleOptions {
@@ -69,13 +69,14 @@ async function bundleOne(file: string, options: BundleOptions, packages: Set<str
     logLevel: "silent",
     plugins: [await library(options.packageFolder), bare(packages), places(ROOT + file)],
   });
-  for (const input of Object.keys(metafile.inputs)) refuseSource(new URL(input, CWD).pathname);
+  // esbuild names inputs from the folder it runs in.
+  for (const input of Object.keys(metafile.inputs)) refuseSource(resolve(input));
   return output;
 }
 
 /** The last line of defence: a bundle that holds a file of the library would test that instead of the package. */
 function refuseSource(path: string): void {
-  const file = path.startsWith(ROOT) ? path.slice(ROOT.length) : null;
+  const file = pathFrom(ROOT, path);
   if (file !== null && !matches(file, OUTSIDE) && file !== "deno.json") {
     throw new Error(`${file} got into a bundle of tests from the sources`);
   }
@@ -89,13 +90,13 @@ async function library(packageFolder: string): Promise<Plugin> {
     name: "the library from the package",
     setup(plugin): void {
       plugin.onResolve({ filter: /^\.\.?\// }, async ({ path, resolveDir }) => {
-        const source = new URL(path, `file://${resolveDir}/`).pathname;
-        const file = source.startsWith(ROOT) ? source.slice(ROOT.length) : null;
+        const file = pathFrom(ROOT, resolve(resolveDir, path));
         if (file === null || matches(file, OUTSIDE) || !file.endsWith(".ts")) return undefined;
         const built = base + file.replace(/\.ts$/, ".js");
         const there = await Deno.stat(built).then(() => true, () => false);
         if (!there) return { errors: [{ text: `${file} is not part of the npm package` }] };
-        return { path: built, external: true };
+        // By its address: Windows' paths are none to an import.
+        return { path: pathToFileURL(built).href, external: true };
       });
     },
   };
@@ -133,8 +134,8 @@ function places(entry: string): Plugin {
     setup(plugin): void {
       plugin.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const text = await Deno.readTextFile(path);
-        const source = JSON.stringify(`file://${path}`);
-        const contents = path === entry
+        const source = JSON.stringify(pathToFileURL(path).href);
+        const contents = path === resolve(entry)
           ? text.replace(/(new URL\([^()]*,\s*)import\.meta\.url\b/g, `$1${source}`)
           : text.replaceAll("import.meta.url", source);
         return { contents, loader: "ts" };

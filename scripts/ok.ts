@@ -6,6 +6,7 @@
 
 import denoJson from "../deno.json" with { type: "json" };
 import { run } from "./process.ts";
+import { ROOT } from "./root.ts";
 
 const HELP = `Usage: deno task ok [--no-test] [--help]
 
@@ -14,7 +15,6 @@ Goes on after a failure, so that one run shows all there is to mend. Exit code 1
 
   --no-test  leave the tests out`;
 
-const ROOT = new URL("../", import.meta.url).pathname;
 const ENTRIES = Object.values(denoJson.exports);
 
 /** Each check: what it is, and the arguments deno is run with. */

@@ -5,9 +5,11 @@
  */
 
 import { spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
+import { accessSync, constants, existsSync } from "node:fs";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
+
+const WINDOWS = process.platform === "win32";
 
 /** How to run a program. */
 export interface RunOptions {
@@ -21,6 +23,8 @@ export interface RunOptions {
   show?: boolean;
   /** Kills the program after so long, in milliseconds; left out: never. */
   timeoutMs?: number;
+  /** Kills the program, and rejects. */
+  signal?: AbortSignal;
 }
 
 /** How a program ended. */
@@ -41,6 +45,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     env: { ...process.env, ...options.env },
     stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     timeout: options.timeoutMs,
+    signal: options.signal,
     killSignal: "SIGKILL",
   });
   const result: RunResult = { code: 0, stdout: "", stderr: "" };
@@ -74,11 +79,21 @@ export async function mustRun(
   return result;
 }
 
+/** Runs npm, which on Windows is a script that only a shell starts: there its own JavaScript is run with its Node. */
+export async function npm(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  if (!WINDOWS) return await mustRun("npm", args, options);
+  const node = findProgram("node");
+  const script = node && join(dirname(node), "node_modules", "npm", "bin", "npm-cli.js");
+  if (!node || !script || !existsSync(script)) throw new Error("npm is needed beside node.exe: install Node");
+  return await mustRun(node, [script, ...args], options);
+}
+
 /** The path of the program `name`, looked for in PATH and where system daemons stand; null where there is none. */
 export function findProgram(name: string): string | null {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  if (!WINDOWS) folders.push("/usr/sbin", "/sbin");
   for (const folder of folders.filter(isAbsolute)) {
-    const path = join(folder, name);
+    const path = join(folder, WINDOWS ? `${name}.exe` : name);
     try {
       accessSync(path, constants.X_OK);
       return path;

@@ -9,6 +9,7 @@ import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
 import { closing, readJUnit, skipReason, type Tally } from "./junit.ts";
 import { run } from "./process.ts";
+import { ROOT } from "./root.ts";
 
 const HELP = `Usage: deno task test [--no-install] [arguments of deno test]
 
@@ -37,7 +38,7 @@ export const PACKAGES: readonly string[] = [
   "libkrb5-dev",
 ];
 const OWN_TASKS = ["tests/windows", "tests/npm"];
-const REPORT = new URL("../.cache/junit.xml", import.meta.url);
+const REPORT = `${ROOT}.cache/junit.xml`;
 
 /** Makes ready what the tests talk to, and says what could not be. */
 export async function preparePeers(install: boolean): Promise<void> {
@@ -71,7 +72,7 @@ async function main(args: string[]): Promise<number> {
   const paths = await Promise.all(rest.map((arg) => Deno.stat(arg).then(() => true, () => false)));
   if (!paths.includes(true)) rest.unshift("tests", `--ignore=${OWN_TASKS.join(",")}`);
   await Deno.remove(REPORT).catch(() => {});
-  const fixed = ["test", "-A", "--import-map", IMPORT_MAP.pathname, `--junit-path=${REPORT.pathname}`];
+  const fixed = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${REPORT}`];
   const { code, stdout } = await run(Deno.execPath(), [...fixed, ...rest], {
     show: true,
     env: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR") ? { FORCE_COLOR: "1" } : {},

@@ -13,7 +13,8 @@ import { closing, readJUnit, type Tally } from "./junit.ts";
 import { ensureNode, NODE_VERSIONS } from "./node.ts";
 import { type Bundles, bundleTests } from "./node_bundle.ts";
 import { packageJson } from "./npm_package.ts";
-import { mustRun, run } from "./process.ts";
+import { mustRun, npm, run } from "./process.ts";
+import { ROOT } from "./root.ts";
 import { denoTally, preparePeers } from "./test.ts";
 
 const HELP = `Usage: deno task test:npm [--no-install] [--node 22|26] [test files]
@@ -27,14 +28,13 @@ package, never the sources. Node itself comes from the npm registry, whatever No
 
 /** Tests of the scripts, which Deno runs, and those that have a task of their own. */
 const NOT_ON_NODE = ["tests/scripts/**", "tests/npm/**", "tests/windows/**"];
-const ROOT = new URL("../", import.meta.url).pathname;
 
 /** The tests of what only a user of the package sees. */
 async function acceptance(tarball: string): Promise<[Tally, string]> {
   console.log("\nThe package, as its users see it");
   const report = `${ROOT}.cache/junit-npm.xml`;
   await Deno.remove(report).catch(() => {});
-  const args = ["test", "-A", "--import-map", IMPORT_MAP.pathname, `--junit-path=${report}`, "tests/npm"];
+  const args = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${report}`, "tests/npm"];
   const env = { SECURE_SOCKETS_TARBALL: tarball };
   const { code, stdout } = await run(Deno.execPath(), args, { cwd: ROOT, env, show: true });
   const xml = await Deno.readTextFile(report).catch(() => "");
@@ -48,7 +48,7 @@ async function makeProject(tarball: string, files: readonly string[]): Promise<[
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(`${folder}/package.json`, '{ "private": true, "type": "module" }\n');
   const install = (...what: string[]) =>
-    mustRun("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...what], { cwd: folder });
+    npm(["install", "--no-audit", "--no-fund", "--prefer-offline", ...what], { cwd: folder });
   await install(tarball);
   const packageFolder = `${folder}/node_modules/${packageJson(".").name}`;
   const bundles = await bundleTests({ files, packageFolder, outFolder: `${folder}/tests` });

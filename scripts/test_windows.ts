@@ -6,13 +6,14 @@
  */
 
 import { REALM, SERVICES, USERS } from "./realm.ts";
+import { ROOT } from "./root.ts";
 import { exists, removeTree } from "./windows/cache.ts";
 import { AGENT_PORT } from "./windows/agent.ts";
 import { COMPILED_TABLES } from "./windows/fixtures.ts";
 import { type Job, RESULTS } from "./windows/inside.ts";
 import { nativeMachine } from "./windows/native_machine.ts";
 import { closingOf, type Result, runSuites, succeeded } from "./windows/results.ts";
-import { interruption, manifestOf, ROOT, runInRig, wineVersion } from "./windows/rig.ts";
+import { interruption, manifestOf, runInRig, wineVersion } from "./windows/rig.ts";
 import { progress } from "./windows/progress.ts";
 import { stage, stageBundles } from "./windows/stage.ts";
 import { selectSuites, type Suite } from "./windows/suites.ts";
@@ -81,12 +82,12 @@ function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Pr
   });
 }
 
-async function onWindows(suites: readonly Suite[], flags: Flags): Promise<Result[]> {
+async function onWindows(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
   const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
   try {
     progress("preparing the suites: packages, bundles");
     await stageBundles(staged, suites);
-    const machine = await nativeMachine(staged);
+    const machine = await nativeMachine(staged, signal);
     progress(machine.description);
     const results: Result[] = [];
     await runSuites(machine, suitesHere(suites, flags), flags, (result) => {
@@ -127,9 +128,8 @@ async function main(): Promise<number> {
   }
   const flags = parseFlags(Deno.args);
   const suites = selectSuites(flags);
-  const results = Deno.build.os === "windows"
-    ? await onWindows(suites, flags)
-    : await onWine(suites, flags, interruption());
+  const run = Deno.build.os === "windows" ? onWindows : onWine;
+  const results = await run(suites, flags, interruption());
   console.log(closingOf(results));
   return succeeded(results) ? 0 : 1;
 }

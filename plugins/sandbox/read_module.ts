@@ -35,7 +35,7 @@ async function open(url: URL): Promise<Response> {
     return await fetch(url);
   } catch (cause) {
     if ((cause as Error).name === "NotCapable") {
-      const flag = url.protocol === "file:" ? `--allow-read=${url.pathname}` : `--allow-net=${url.host}`;
+      const flag = url.protocol === "file:" ? `--allow-read=${pathOf(url)}` : `--allow-net=${url.host}`;
       throw new PermissionError("plugins", flag, `Cannot read the provider's module ${url}: add ${flag}`, {
         cause,
       });
@@ -43,6 +43,13 @@ async function open(url: URL): Promise<Response> {
     const fix = url.protocol === "file:" ? "give its bytes, or check that it exists" : "check the URL";
     throw new TypeError(`wasm cannot be read from ${url}: ${fix}`, { cause });
   }
+}
+
+/** The path a file's address stands for, on Windows as Windows writes it. */
+function pathOf({ host, pathname }: URL): string {
+  const path = decodeURIComponent(pathname);
+  if (host !== "") return `\\\\${host}${path.replaceAll("/", "\\")}`;
+  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1).replaceAll("/", "\\") : path;
 }
 
 async function collect(body: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array<ArrayBuffer>> {

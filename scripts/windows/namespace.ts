@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { startedMs } from "./progress.ts";
 
 /** What the inner script is given. */
@@ -44,7 +45,7 @@ export function isolate(script: URL, args: readonly string[], options: IsolateOp
       "--allow-all",
       "--no-config",
       "--no-lock",
-      script.pathname,
+      fileURLToPath(script),
       ...args,
     ],
     env: { RIG_STARTED_MS: String(startedMs) },

@@ -4,47 +4,35 @@
  * @module
  */
 
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { run } from "../process.ts";
+import { pathToFileURL } from "node:url";
+import { npm, run } from "../process.ts";
+import { ROOT } from "../root.ts";
 import { leastFlags } from "./flags.ts";
 import { bundleName, relativeImports } from "./imports.ts";
 import type { Ended, Machine } from "./results.ts";
 import { NPM_PINS } from "./versions.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HANG_MS = 90_000;
 
 /** Installs what the bundles leave outside, at the pinned versions. */
-async function installPackages(folder: string): Promise<void> {
+async function installPackages(folder: string, signal: AbortSignal): Promise<void> {
   const wanted = NPM_PINS.filter(({ into }) => into.startsWith("node_modules/")).map(({ name, version }) => {
     return `${name}@${version}`;
   });
-  // npm is a script on Windows, which only a shell starts.
-  const args = [
-    "/c",
-    "npm",
-    "install",
-    "--no-save",
-    "--no-audit",
-    "--no-fund",
-    "--prefix",
-    folder,
-    ...wanted,
-  ];
-  const { code, stderr } = await run("cmd", args);
-  if (code !== 0) throw new Error(`npm install ended with ${code}: ${stderr}`);
+  const args = ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder];
+  await npm([...args, ...wanted], { signal });
 }
 
-/** Opens this machine; `staged` is what `stage.ts` prepared. */
-export async function nativeMachine(staged: string): Promise<Machine> {
-  await installPackages(staged);
+/** Opens this machine; `staged` is what `stage.ts` prepared. What it runs ends when `signal` aborts. */
+export async function nativeMachine(staged: string, signal: AbortSignal): Promise<Machine> {
+  await installPackages(staged, signal);
   const importMap = `${staged}\\import_map.json`;
   await Deno.writeTextFile(importMap, JSON.stringify({ imports: relativeImports(pathToFileURL(ROOT).href) }));
   const report = `${staged}\\junit.xml`;
 
   async function command(program: string, args: readonly string[]): Promise<Ended> {
     await Deno.remove(report).catch(() => {});
-    const { code, stdout, stderr } = await run(program, args, { cwd: ROOT, timeoutMs: HANG_MS });
+    const { code, stdout, stderr } = await run(program, args, { cwd: ROOT, timeoutMs: HANG_MS, signal });
     return { code, report: await Deno.readTextFile(report).catch(() => ""), output: stdout + stderr };
   }
 

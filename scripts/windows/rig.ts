@@ -4,17 +4,14 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { ensurePackages } from "../install.ts";
+import { ROOT } from "../root.ts";
 import { cacheFolder, removeTree } from "./cache.ts";
 import { isolate } from "./namespace.ts";
 import { progress } from "./progress.ts";
 import { ensureRootFs } from "./rootfs.ts";
 import type { SystemParts } from "./system.ts";
 import { RIG } from "./wine_paths.ts";
-
-/** The repository's root, with a separator at its end. */
-export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What the runs in the rig ask for of the system around it. */
 const PACKAGES = ["krb5-kdc", "krb5-admin-server", "krb5-user", "winbind"];

@@ -5,14 +5,13 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import { build, type Plugin, stop } from "esbuild";
 import { mustRun } from "../process.ts";
+import { pathFrom, ROOT } from "../root.ts";
 import { cacheFolder } from "./cache.ts";
 import { bundleName, MACHINE_MODULE, relativeImports } from "./imports.ts";
 import type { Suite } from "./suites.ts";
-
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The file in the staged folder that stands in for {@linkcode MACHINE_MODULE}. */
 export const STAGED_MACHINE = "machine.ts";
@@ -57,8 +56,9 @@ function machineOf(folder: string): Plugin {
     name: "the rig's machine",
     setup(bundle) {
       bundle.onResolve({ filter: /\/machine\.ts$/ }, ({ path, resolveDir }) => {
-        const wanted = new URL(path, `file://${resolveDir}/`).pathname;
-        return wanted === ROOT + MACHINE_MODULE ? { path: `${folder}/${STAGED_MACHINE}` } : null;
+        return pathFrom(ROOT, resolve(resolveDir, path)) === MACHINE_MODULE
+          ? { path: `${folder}/${STAGED_MACHINE}` }
+          : null;
       });
     },
   };

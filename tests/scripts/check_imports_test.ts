@@ -2,9 +2,10 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { checkImports, refusal } from "../../scripts/check_imports.ts";
 import { mustRun, run } from "../../scripts/process.ts";
+import { fileURLToPath } from "node:url";
 
-const SCRIPT = new URL("../../scripts/check_imports.ts", import.meta.url).pathname;
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const SCRIPT = fileURLToPath(new URL("../../scripts/check_imports.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** A small library that keeps every rule. */
 const GOOD: Record<string, string> = {

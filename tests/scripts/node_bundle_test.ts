@@ -1,17 +1,20 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { pathToFileURL } from "node:url";
 import type { Bundles } from "../../scripts/node_bundle.ts";
 import { mustRun } from "../../scripts/process.ts";
+import { ROOT, ROOT_URL } from "../../scripts/root.ts";
 
-const ROOT = new URL("../../", import.meta.url);
 const FILE = "tests/sockets/framing_test.ts";
 
 /** Bundles one test in a process of its own: esbuild's, which does the work, does not wait to be told to end. */
 async function bundle(packageFolder: string, outFolder: string): Promise<Bundles> {
   const options = JSON.stringify({ files: [FILE], packageFolder, outFolder });
-  const code = `import { bundleTests } from ${JSON.stringify(new URL("scripts/node_bundle.ts", ROOT).href)};
+  const code = `import { bundleTests } from ${
+    JSON.stringify(new URL("scripts/node_bundle.ts", ROOT_URL).href)
+  };
     console.log(JSON.stringify(await bundleTests(${options})));`;
-  return JSON.parse((await mustRun(Deno.execPath(), ["eval", code], { cwd: ROOT.pathname })).stdout);
+  return JSON.parse((await mustRun(Deno.execPath(), ["eval", code], { cwd: ROOT })).stdout);
 }
 
 /** A folder with an installed package in it that holds the modules named, and a folder for bundles. */
@@ -43,10 +46,9 @@ test("what a test imports of the library is taken from the package, in either la
       const { outputs, packages } = await bundle(packageFolder, outFolder);
       assertEquals(outputs.length, 1);
       assertEquals(packages.map((name) => name.split("@")[0]), ["fast-check"]);
-      const text = await Deno.readTextFile(
-        new URL(outputs[0], ROOT),
-      );
-      assertStringIncludes(text, `from "${packageFolder}/${base}sockets/framing.js"`);
+      const text = await Deno.readTextFile(outputs[0]);
+      const module = pathToFileURL(`${packageFolder}/${base}sockets/framing.js`);
+      assertStringIncludes(text, `from "${module}"`);
       assert(!/class ProtocolError/.test(text), "a class of the sources is in the bundle");
       assertStringIncludes(text, "node:test");
     });

@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { isolate } from "../../scripts/windows/namespace.ts";
 
 const skip = "Deno" in globalThis
@@ -29,7 +30,7 @@ async function start(folder: string, then: string) {
     ${then}`,
   );
   Deno.mkdirSync(join(folder, "mnt"));
-  const inner = isolate(new URL(`file://${script}`), [folder], { network: "own" });
+  const inner = isolate(pathToFileURL(script), [folder], { network: "own" });
   for (let waited = 0; !existsSync(join(folder, "ready")); waited += 10) {
     if (waited > 20_000) throw new Error("the inner script did not start");
     await new Promise((resolve) => setTimeout(resolve, 10));

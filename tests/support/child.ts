@@ -4,6 +4,19 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { run, type RunOptions, type RunResult } from "../../scripts/process.ts";
 
+/** The part of the Deno namespace used here: the tests run on Node too. */
+interface DenoRun {
+  execPath(): string;
+  Command: new (path: string, options: object) => {
+    spawn(): {
+      stdin: WritableStream<Uint8Array>;
+      kill(signal: string): void;
+      output(): Promise<{ code: number; stdout: Uint8Array; stderr: Uint8Array }>;
+    };
+  };
+}
+
+const deno = (globalThis as { Deno?: DenoRun }).Deno;
 const CHILD = "--child=";
 const wanted = process.argv.find((argument) => argument.startsWith(CHILD))?.slice(CHILD.length);
 
@@ -42,10 +55,34 @@ export function runChild(url: string, name: string, options: ChildOptions = {}):
   const fixed = process.versions.deno
     ? ["run", "--quiet", "--no-prompt", "--no-check", "--import-map", map]
     : [];
-  // By a shell that is not told which program it starts: Deno's node:child_process gives all permissions to every
-  // Deno it sees among the arguments.
-  const words = ["-c", 'exec "$RUNTIME" "$@"', "sh", ...fixed, ...flags, file, CHILD + name, ...args];
-  return run("sh", words, { timeoutMs: 300_000, ...rest, env: { ...rest.env, RUNTIME: process.execPath } });
+  const words = [...fixed, ...flags, file, CHILD + name, ...args];
+  const limits = { timeoutMs: 300_000, ...rest };
+  return deno ? runDeno(deno, words, limits) : run(process.execPath, words, limits);
+}
+
+/** Deno's node:child_process gives all permissions to every Deno it starts; `Deno.Command` does not. */
+async function runDeno(deno: DenoRun, args: string[], options: RunOptions): Promise<RunResult> {
+  const env = Object.entries(options.env ?? {}).filter((entry): entry is [string, string] =>
+    entry[1] !== undefined
+  );
+  const child = new deno.Command(deno.execPath(), {
+    args,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: Object.fromEntries(env),
+    stdin: options.input === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  if (options.input !== undefined) {
+    const writer = child.stdin.getWriter();
+    // A program may end without reading its input; its exit code tells more than a broken pipe does.
+    await writer.write(new TextEncoder().encode(options.input)).then(() => writer.close()).catch(() => {});
+  }
+  const hang = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
+  const { code, stdout, stderr } = await child.output();
+  clearTimeout(hang);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
 /** What the function gave: its result, or its error as `{ error }`. */
