@@ -40,7 +40,7 @@ export function readOptions(
       save: { type: "boolean" },
       rounds: { type: "string", default: "9" },
       ms: { type: "string", default: "400" },
-      core: { type: "string", default: String(cpus().length - 1) },
+      core: { type: "string", default: String(Math.max(0, cpus().length - 1)) },
       ...Object.fromEntries(flags.map((flag) => [flag, { type: "boolean" } as const])),
     },
   });

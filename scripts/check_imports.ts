@@ -12,6 +12,7 @@ import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts"
 import { mustRun, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { checkSource, type Violation } from "./source_rules.ts";
+import { removeTree } from "./windows/cache.ts";
 
 const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
 
@@ -54,10 +55,15 @@ async function graphOf(root: string, files: readonly string[]): Promise<Graph> {
   try {
     const url = (file: string): string => JSON.stringify(new URL(file, pathToFileURL(root)).href);
     await Deno.writeTextFile(all, files.map((file) => `import ${url(file)};`).join("\n"));
-    const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", all];
+    // Its address: deno info takes the drive of a path on Windows for a URL's scheme.
+    const address = pathToFileURL(all).href;
+    const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", address];
     const { stdout } = await mustRun(Deno.execPath(), args, { cwd: root });
-    const graph = JSON.parse(stdout) as Graph;
-    return { modules: graph.modules.filter((module) => module.specifier !== pathToFileURL(all).href) };
+    const modules = (JSON.parse(stdout) as Graph).modules.filter(({ specifier }) => specifier !== address);
+    const told = new Set(modules.map(({ specifier }) => specifier));
+    const missing = files.filter((file) => !told.has(new URL(file, pathToFileURL(root)).href));
+    if (missing.length > 0) throw new Error(`deno info says nothing of ${missing.join(", ")}`);
+    return { modules };
   } finally {
     await Deno.remove(all);
   }
@@ -142,7 +148,7 @@ async function checkQuiet(root: string, entry: string): Promise<Violation[]> {
       return violation(`asks for the permission ${permission} (${value ?? "all"}) when imported`);
     });
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeTree(folder);
   }
 }
 

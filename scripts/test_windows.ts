@@ -11,11 +11,11 @@ import { exists, removeTree } from "./windows/cache.ts";
 import { AGENT_PORT } from "./windows/agent.ts";
 import { COMPILED_TABLES } from "./windows/fixtures.ts";
 import { type Job, RESULTS } from "./windows/inside.ts";
-import { nativeMachine } from "./windows/native_machine.ts";
+import { nativeMachine, stageForNode } from "./windows/native_machine.ts";
 import { closingOf, type Result, runSuites, succeeded } from "./windows/results.ts";
 import { interruption, manifestOf, runInRig, wineVersion } from "./windows/rig.ts";
 import { progress } from "./windows/progress.ts";
-import { stage, stageBundles } from "./windows/stage.ts";
+import { stage } from "./windows/stage.ts";
 import { selectSuites, type Suite } from "./windows/suites.ts";
 import type { SystemParts } from "./windows/system.ts";
 import { REPOSITORY, RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
@@ -85,12 +85,14 @@ function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Pr
 async function onWindows(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
   const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
   try {
+    const here = suitesHere(suites, flags);
+    if (here.length === 0) throw new RangeError("nothing of that runs on Windows itself: it is for Wine");
     progress("preparing the suites: packages, bundles");
-    await stageBundles(staged, suites);
+    await stageForNode(staged, here, signal);
     const machine = await nativeMachine(staged, signal);
     progress(machine.description);
     const results: Result[] = [];
-    await runSuites(machine, suitesHere(suites, flags), flags, (result) => {
+    await runSuites(machine, here, flags, (result) => {
       results.push(result);
       return Promise.resolve();
     });

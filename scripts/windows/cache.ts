@@ -21,12 +21,20 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** How long Windows may take to let go of the files of a process that has ended. */
+const PATIENCE_MS = 5000;
+const AGAIN_MS = 100;
+
 /** Removes a file or a tree, if it is there. */
 export async function removeTree(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  for (const endMs = Date.now() + PATIENCE_MS;;) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      if (Deno.build.os !== "windows" || Date.now() >= endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
   }
 }
 

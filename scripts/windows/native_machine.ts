@@ -10,6 +10,8 @@ import { ROOT } from "../root.ts";
 import { leastFlags } from "./flags.ts";
 import { bundleName, relativeImports } from "./imports.ts";
 import type { Ended, Machine } from "./results.ts";
+import { stageBundles } from "./stage.ts";
+import type { Suite } from "./suites.ts";
 import { NPM_PINS } from "./versions.ts";
 
 const HANG_MS = 90_000;
@@ -23,9 +25,20 @@ async function installPackages(folder: string, signal: AbortSignal): Promise<voi
   await npm([...args, ...wanted], { signal });
 }
 
-/** Opens this machine; `staged` is what `stage.ts` prepared. What it runs ends when `signal` aborts. */
-export async function nativeMachine(staged: string, signal: AbortSignal): Promise<Machine> {
+/** Makes ready what tests need on Node: their bundles in `staged`, and packages beside them. */
+export async function stageForNode(
+  staged: string,
+  suites: readonly Suite[],
+  signal: AbortSignal,
+): Promise<void> {
+  const onNode = suites.filter(({ runtimes }) => runtimes.some((runtime) => runtime !== "deno"));
+  if (onNode.length === 0) return;
+  await stageBundles(staged, onNode);
   await installPackages(staged, signal);
+}
+
+/** Opens this machine, with `staged` for its files. What it runs ends when `signal` aborts. */
+export async function nativeMachine(staged: string, signal: AbortSignal): Promise<Machine> {
   const importMap = `${staged}\\import_map.json`;
   await Deno.writeTextFile(importMap, JSON.stringify({ imports: relativeImports(pathToFileURL(ROOT).href) }));
   const report = `${staged}\\junit.xml`;

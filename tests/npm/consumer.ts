@@ -1,7 +1,8 @@
 /** A project such as a user of the package has: the tarball installed from the outside, and nothing of the sources. */
 
 import { ensureNode } from "../../scripts/node.ts";
-import { mustRun, run, type RunResult } from "../../scripts/process.ts";
+import { basename, delimiter, dirname } from "node:path";
+import { mustRun, npm, run, type RunResult } from "../../scripts/process.ts";
 
 /** Programs that only someone who compiles would call. */
 const COMPILERS = ["cc", "gcc", "g++", "c++", "clang", "make", "cmake", "ninja", "python3", "node-gyp"];
@@ -19,6 +20,12 @@ export function tarball(): string {
   return Deno.env.get("SECURE_SOCKETS_TARBALL")!;
 }
 
+/** Runs tar on the tarball and gives what it says. From its folder: GNU's tar takes C: for the name of a host. */
+export async function tar(options: string, ...files: string[]): Promise<string> {
+  const cwd = dirname(tarball());
+  return (await mustRun("tar", [options, basename(tarball()), ...files], { cwd })).stdout;
+}
+
 /** A project in a temporary folder. */
 export interface Consumer extends AsyncDisposable {
   /** Its folder. */
@@ -33,6 +40,15 @@ export interface Consumer extends AsyncDisposable {
   node(major: number, ...args: string[]): Promise<RunResult>;
 }
 
+/** A program that notes that it was called, and fails. */
+async function noteCalls(path: string, name: string, calls: string): Promise<void> {
+  if (Deno.build.os === "windows") {
+    await Deno.writeTextFile(`${path}.cmd`, `@echo ${name}>>"${calls}"\r\n@exit /b 1\r\n`);
+  } else {
+    await Deno.writeTextFile(path, `#!/bin/sh\necho ${name} >>"${calls}"\nexit 1\n`, { mode: 0o755 });
+  }
+}
+
 /** Makes a project and installs the tarball, and what else is named; install scripts run only where allowed. */
 export async function makeConsumer(
   packages: readonly string[] = [],
@@ -44,28 +60,18 @@ export async function makeConsumer(
   await Deno.writeTextFile(`${project}/package.json`, '{ "private": true, "type": "module" }\n');
   const calls = `${folder}/called`;
   await Deno.mkdir(`${folder}/bin`);
-  for (const name of COMPILERS) {
-    const path = `${folder}/bin/${name}`;
-    await Deno.writeTextFile(path, `#!/bin/sh\necho ${name} >>"${calls}"\nexit 1\n`, { mode: 0o755 });
-  }
-  await mustRun(
-    "npm",
-    [
-      "install",
-      `--ignore-scripts=${!scripts}`,
-      "--no-audit",
-      "--no-fund",
-      "--prefer-offline",
-      tarball(),
-      ...packages,
-    ],
-    { cwd: project, timeoutMs: 300_000, env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` } },
-  );
+  for (const name of COMPILERS) await noteCalls(`${folder}/bin/${name}`, name, calls);
+  const args = ["install", `--ignore-scripts=${!scripts}`, "--no-audit", "--no-fund", "--prefer-offline"];
+  await npm([...args, tarball(), ...packages], {
+    cwd: project,
+    timeoutMs: 300_000,
+    env: { PATH: `${folder}/bin${delimiter}${Deno.env.get("PATH")}` },
+  });
   const called = await Deno.readTextFile(calls).catch(() => "");
   return {
     folder: project,
     installed: `${project}/node_modules/${PACKAGE}`,
-    compilersCalled: called.split("\n").filter(Boolean),
+    compilersCalled: called.split(/\r?\n/).filter(Boolean),
     write: (name, text) => Deno.writeTextFile(`${project}/${name}`, text),
     node: async (major, ...args) =>
       await run(await ensureNode(major), args, { cwd: project, timeoutMs: 60_000 }),

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { checkImports, refusal } from "../../scripts/check_imports.ts";
 import { mustRun, run } from "../../scripts/process.ts";
+import { removeTree } from "../../scripts/windows/cache.ts";
 import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/check_imports.ts", import.meta.url));
@@ -43,7 +44,7 @@ async function broken(changes: Record<string, string>): Promise<string> {
     const found = await checkImports(`${root}/`);
     return found.map(({ file, line, message }) => `${file}:${line}: ${message}`).join("\n");
   } finally {
-    await Deno.remove(root, { recursive: true });
+    await removeTree(root);
   }
 }
 
@@ -258,6 +259,6 @@ test("the program ends with 1 and names each place where a rule is broken", asyn
     await Deno.writeTextFile(`${root}/mod.ts`, "export {};");
     assertStringIncludes((await mustRun(Deno.execPath(), [...args, "--root", root])).stdout, "none broken");
   } finally {
-    await Deno.remove(root, { recursive: true });
+    await removeTree(root);
   }
 });

@@ -12,12 +12,16 @@ test("packages that are there are not a reason to do anything", async () => {
   assertEquals(said, []);
 }, { skip });
 
-test("a missing package is named with the command that installs it, and nothing is done unasked", async () => {
-  const said: string[] = [];
-  const reason = await ensurePackages(["dpkg", ABSENT], { install: false, say: (line) => said.push(line) });
-  assertStringIncludes(reason!, `apt-get install ${ABSENT})`);
-  assertEquals(said, []);
-});
+test(
+  "a missing package is named with the command that installs it, and nothing is done unasked",
+  async () => {
+    const said: string[] = [];
+    const reason = await ensurePackages(["dpkg", ABSENT], { install: false, say: (line) => said.push(line) });
+    assertStringIncludes(reason!, `apt-get install ${ABSENT})`);
+    assertEquals(said, []);
+  },
+  { skip },
+);
 
 test("what is not the name of a package is refused before anything is run", async () => {
   await assertRejects(() => ensurePackages(["--reinstall"]), TypeError, "not the name");

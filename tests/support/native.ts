@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 import type { Backend } from "../../ffi/abi.ts";
 import { denoBackend } from "../../ffi/backends/deno.ts";
@@ -11,6 +12,7 @@ import { currentRuntime } from "../../ffi/platform.ts";
 
 /** Why nothing can be compiled here; `null` where it can. */
 export function noCompiler(): string | null {
+  if (process.platform === "win32") return "the C of these tests is for Unix";
   return findProgram("gcc") === null ? "install gcc and libc6-dev" : null;
 }
 
