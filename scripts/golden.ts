@@ -3,6 +3,10 @@
  * constants of the Winsock tables. The compiler's answer is read out of the object file, so nothing is run and no
  * Windows is needed: only `x86_64-w64-mingw32-gcc` (Debian: gcc-mingw-w64-x86-64).
  *
+ * `tests/golden/win64.json` says the same of these tables, and of all others: there a program was run, on Windows or
+ * under Wine, which values that are no constants of the language take (`scripts/windows/oracle.ts`). This one is for
+ * whoever changes a table and has neither, and for the tests on Node; a test holds the two against each other.
+ *
  * @module
  */
 
@@ -13,8 +17,8 @@ import * as oleaut32 from "../ffi/raw/oleaut32.ts";
 import * as wfp from "../ffi/raw/wfp.ts";
 import * as winsockStatus from "../ffi/raw/winsock_status.ts";
 import * as ws2_32 from "../ffi/raw/ws2_32.ts";
-import type { Field, Struct } from "../ffi/struct.ts";
 import { mustRun } from "./process.ts";
+import { isStruct, type Layout, layout, type RawTables } from "./windows/raw_tables.ts";
 
 const GOLDEN = new URL("../tests/golden/", import.meta.url);
 const HEADERS = [
@@ -28,36 +32,8 @@ const HEADERS = [
   "fwpmu.h",
 ];
 const TABLES: readonly object[] = [ws2_32, mswsock, fwpuclnt, wfp, kernel32, oleaut32, winsockStatus];
-const WIDTHS: { readonly [scalar: string]: number } = {
-  u8: 1,
-  u16: 2,
-  u32: 4,
-  i32: 4,
-  u64: 8,
-  i64: 8,
-  usize: 8,
-  ptr: 8,
-  guid: 16,
-};
-
-/** A struct's size, and each field's place and width; a flexible tail's width is 0. */
-export interface Layout {
-  /** Bytes. */
-  readonly size: number;
-  /** Bytes, by field. */
-  readonly fields: { readonly [name: string]: { readonly offset: number; readonly size: number } };
-}
-
-/** Layouts by C name, and constants' values (decimal) by C expression. */
-export interface Tables {
-  /** Layouts by the struct's C name. */
-  readonly structs: { readonly [name: string]: Layout };
-  /** Values by C expression. */
-  readonly constants: { readonly [expression: string]: string };
-}
-
 /** What the tables in `ffi/raw` say. */
-export function ourTables(): Tables {
+export function ourTables(): RawTables {
   const structs: Record<string, Layout> = {};
   const constants: Record<string, string> = {};
   for (const table of TABLES) {
@@ -78,38 +54,13 @@ export function ourTables(): Tables {
   return { structs, constants };
 }
 
-function isStruct(value: unknown): value is Struct {
-  return typeof value === "object" && value !== null && "offsets" in value;
-}
-
 function isNumbers(value: unknown): value is { [name: string]: number } {
   return typeof value === "object" && value !== null &&
     Object.values(value).every((inner) => typeof inner === "number");
 }
 
-function layout(struct: Struct): Layout {
-  const offsets = struct.offsets as Record<string, number>;
-  return {
-    size: struct.size,
-    fields: Object.fromEntries(
-      Object.entries(struct.fields).map(([name, field]) =>
-        [name, {
-          offset: offsets[name],
-          size: width(field),
-        }] as const
-      ),
-    ),
-  };
-}
-
-function width(field: Field): number {
-  if (typeof field === "string") return WIDTHS[field];
-  if ("offsets" in field) return field.size;
-  return field[1] === "*" ? 0 : width(field[0]) * field[1];
-}
-
 /** Every number that is asked of the compiler, in order, as C expressions. */
-function questions({ structs, constants }: Tables): string[] {
+function questions({ structs, constants }: RawTables): string[] {
   const layouts = Object.entries(structs).flatMap(([name, { fields }]) => [
     `sizeof(${name})`,
     ...Object.entries(fields).flatMap(([field, { size }]) => [
@@ -122,7 +73,7 @@ function questions({ structs, constants }: Tables): string[] {
 }
 
 /** What the compiler says of the same names. */
-async function compilersTables(ours: Tables): Promise<Tables> {
+async function compilersTables(ours: RawTables): Promise<RawTables> {
   const folder = await Deno.makeTempDir();
   try {
     const source = `#define WIN32_LEAN_AND_MEAN\n#include <stddef.h>\n${
@@ -155,7 +106,7 @@ ${questions(ours).map((question) => `  (unsigned long long)(${question}),`).join
   }
 }
 
-function answers(ours: Tables, view: DataView): Tables {
+function answers(ours: RawTables, view: DataView): RawTables {
   let at = 0;
   const next = (): bigint => view.getBigUint64((at += 8) - 8, true);
   const structs = Object.entries(ours.structs).map(([name, { fields }]) => {

@@ -51,11 +51,13 @@ export async function rawTables(): Promise<RawTables> {
   return { structs, constants };
 }
 
-function isStruct(value: unknown): value is Struct {
+/** Whether an export of a table is a struct. */
+export function isStruct(value: unknown): value is Struct {
   return typeof value === "object" && value !== null && "offsets" in value && "fields" in value;
 }
 
-function layout(struct: Struct): Layout {
+/** A struct as a compiler would describe it. */
+export function layout(struct: Struct): Layout {
   const fields = Object.entries(struct.fields).map(([name, field]) => {
     return [name, { offset: (struct.offsets as Record<string, number>)[name], size: width(field) }] as const;
   });

@@ -6,12 +6,21 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import golden from "../golden/win64.json" with { type: "json" };
+import winsock from "../golden/winsock.json" with { type: "json" };
 import { compareTables, oracleSource } from "../../scripts/windows/oracle.ts";
 import { type RawTables, rawTables } from "../../scripts/windows/raw_tables.ts";
 
 test("every struct and constant of ffi/raw is as a Windows compiler sees it", async () => {
   const { failed } = compareTables(await rawTables(), golden as Parameters<typeof compareTables>[1]);
   assertEquals(failed, []);
+});
+
+test("what the compiler alone said of the Winsock tables is what the program it made said", () => {
+  for (const kind of ["structs", "constants"] as const) {
+    const [part, whole]: { [name: string]: unknown }[] = [winsock[kind], golden[kind]];
+    const same = Object.fromEntries(Object.keys(part).map((name) => [name, whole[name]]));
+    assertEquals(same, part);
+  }
 });
 
 test("a wrong size, a wrong offset, a wrong width, a wrong value and a missing struct are each told apart", () => {
