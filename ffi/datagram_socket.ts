@@ -4,15 +4,12 @@
  * @module
  */
 
+import { MAX_CHUNK } from "./buffer_pool.ts";
 import { BLOCK } from "./completion_port.ts";
-import { pinned } from "./memory.ts";
 import { describe, OverlappedSocket } from "./overlapped_socket.ts";
 import { SOCKADDR_STORAGE } from "./raw/ws2_32.ts";
 import { readAddress, type SocketAddress } from "./socket_address.ts";
-import { notPending, type Winsock } from "./winsock.ts";
-
-/** No datagram is longer. */
-const MAX_DATAGRAM = 65536;
+import type { Winsock } from "./winsock.ts";
 
 /** A UDP socket. */
 export class UdpSocket extends OverlappedSocket {
@@ -24,15 +21,15 @@ export class UdpSocket extends OverlappedSocket {
   /** Sends one datagram, which is copied before this returns. */
   async sendTo(p: Uint8Array, peer: SocketAddress, signal?: AbortSignal): Promise<void> {
     const winsock = this.live("send");
-    const copy = pinned(Math.max(p.length, 1));
-    copy.set(p);
+    const copy = winsock.buffers.take(p.length);
+    copy.bytes.set(p);
     await this.run({
       fn: "WSASendTo",
       doing: `send to ${describe(peer)}`,
       signal,
       keep: copy,
       begin: (block) => {
-        const buffers = this.describeBuffer(block, copy, p.length);
+        const buffers = this.describeBuffer(block, copy);
         new Uint8Array(block.view.buffer, block.view.byteOffset + BLOCK.address).set(peer.bytes);
         const to = block.address + BigInt(BLOCK.address);
         const { WSASendTo } = winsock.call;
@@ -48,23 +45,23 @@ export class UdpSocket extends OverlappedSocket {
           0n,
         );
         const error = winsock.call.WSAGetLastError();
-        return failed === 0 ? null : notPending(error);
+        return failed === 0 ? 0 : error;
       },
-      read: () => void copy.fill(0),
+      read: () => {},
     });
   }
 
   /** Receives one datagram into `p`. One that is longer is an error, and lost. */
   async receiveFrom(p: Uint8Array, signal?: AbortSignal): Promise<{ bytes: number; from: SocketAddress }> {
     const winsock = this.live("receive");
-    const into = pinned(Math.max(Math.min(p.length, MAX_DATAGRAM), 1));
+    const into = winsock.buffers.take(Math.min(p.length, MAX_CHUNK));
     return await this.run({
       fn: "WSARecvFrom",
       doing: "receive",
       signal,
       keep: into,
       begin: (block) => {
-        const buffers = this.describeBuffer(block, into, into.length);
+        const buffers = this.describeBuffer(block, into);
         block.view.setInt32(BLOCK.addressLength, SOCKADDR_STORAGE.size, true);
         const place = (offset: number): bigint => block.address + BigInt(offset);
         const failed = winsock.call.WSARecvFrom(
@@ -79,11 +76,10 @@ export class UdpSocket extends OverlappedSocket {
           0n,
         );
         const error = winsock.call.WSAGetLastError();
-        return failed === 0 ? null : notPending(error);
+        return failed === 0 ? 0 : error;
       },
       read: ({ bytes, block }) => {
-        p.set(into.subarray(0, bytes));
-        into.fill(0, 0, bytes);
+        p.set(into.bytes.subarray(0, bytes));
         const place = block.view.byteOffset + BLOCK.address;
         const from = new Uint8Array(block.view.buffer, place, SOCKADDR_STORAGE.size);
         return { bytes, from: readAddress(from) };
