@@ -45,6 +45,11 @@ export class FakeMemory {
   }
 
   /** As the real one's. */
+  readInto(address: bigint, bytes: Uint8Array): void {
+    bytes.set(this.at(address, bytes.length));
+  }
+
+  /** As the real one's. */
   wideString(address: bigint): string {
     let text = "";
     for (let at = address;; at += 2n) {
