@@ -68,21 +68,20 @@ export function applySettings(
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const { allowInsecure } = socketProvider(chosen);
+  const given = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const settings = codec.settings(requirements, {
-      username: identity?.username ?? "",
-      domain: identity?.domain ?? "",
-      passwordBytes: password.length,
-    });
+    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
+    const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
     const terms = {
       encryption: requirements.confidentiality,
       // The application's word counts only where it requires nothing.
-      allowInsecure: allowInsecure && !requirements.integrity && !requirements.confidentiality,
+      allowInsecure: given.allowInsecure && !requirements.integrity && !requirements.confidentiality,
       datagrams: socket instanceof UdpSocket,
+      ...names,
+      given,
     };
     withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
   } finally {
