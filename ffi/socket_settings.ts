@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ProviderTrapError, SecurityRequirementError } from "../errors.ts";
+import { ProviderTrapError } from "../errors.ts";
 import { wideString } from "./memory.ts";
 import {
   SOCKET_SECURITY_PROTOCOL,
@@ -22,8 +22,6 @@ export interface SettingsTerms {
   readonly encryption: boolean;
   /** They may allow clear text: nothing is required, and the application said so. */
   readonly allowInsecure: boolean;
-  /** They are for datagrams, the first of which leaves before the system can be asked. */
-  readonly datagrams: boolean;
   /** The user's name; empty: whoever runs the process. */
   readonly username: string;
   /** The user's domain; may be empty. */
@@ -49,8 +47,7 @@ export interface SettingsTerms {
  * Appends the password and hands the whole to `apply`; zeroed when that has returned.
  *
  * @param password UTF-16 without a terminator, the caller's to zero.
- * @throws ProviderTrapError where the codec's settings are not what was asked for; SecurityRequirementError where they
- * leave datagrams to filters that nobody knows of.
+ * @throws ProviderTrapError where the codec's settings are not what was asked for.
  */
 export function withSettings(
   settings: Uint8Array,
@@ -112,7 +109,7 @@ function expectedSettings(terms: SettingsTerms, passwordBytes: number): Uint8Arr
 }
 
 function checkSettings(settings: Uint8Array, expected: Uint8Array, terms: SettingsTerms): void {
-  const { encryption, allowInsecure, datagrams, given } = terms;
+  const { encryption, allowInsecure } = terms;
   const view = new DataView(settings.buffer, settings.byteOffset, settings.length);
   const { SecurityProtocol, SecurityFlags } = SOCKET_SECURITY_SETTINGS.read(view);
   const { ALLOW_INSECURE, GUARANTEE_ENCRYPTION } = SOCKET_SETTINGS;
@@ -125,14 +122,6 @@ function checkSettings(settings: Uint8Array, expected: Uint8Array, terms: Settin
   }
   if (settings.length === SOCKET_SECURITY_SETTINGS.size) checkShort(SecurityProtocol, expected);
   else checkFields(settings, expected);
-  if (!allowInsecure && datagrams && given.skipFilters) {
-    throw new SecurityRequirementError(
-      "integrity",
-      "not known",
-      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
-        "nothing was sent. Leave skipFilters out",
-    );
-  }
 }
 
 /** The form without IPsec's own fields: the system's defaults. */

@@ -30,10 +30,22 @@ import { Watch } from "./watch.ts";
 /** The most peers whose security is remembered; the one that was met first is asked about anew. */
 const MAX_PEERS = 4096;
 
+/** What `openDatagrams()` takes: of what servers of connections take, all that a socket without connections has. */
+const OPTIONS = [
+  "hostname",
+  "port",
+  "onDropped",
+  "credentials",
+  "requirements",
+  "registry",
+  "system",
+  "signal",
+];
+
 /**
  * Opens a UDP socket that the system secures: only for providers of the socket layer.
  *
- * @throws TypeError or RangeError where an option is wrong; nothing was opened.
+ * @throws TypeError or RangeError where an option is wrong or unknown; nothing was opened.
  * @throws ProviderNotFoundError, PermissionError or UnsupportedPlatformError where no provider can serve.
  * @throws TransportError where the address cannot be had.
  *
@@ -48,7 +60,8 @@ const MAX_PEERS = 4096;
  * ```
  */
 export async function openDatagrams(options: DatagramOptions): Promise<SecureDatagrams> {
-  const { onDropped, port = 0, ...rest } = options ?? {};
+  checkKeys(options, OPTIONS, "options");
+  const { onDropped, port = 0, ...rest } = options;
   checkFunction(onDropped, "options.onDropped");
   const settings = readListenOptions({ ...rest, port });
   const watch = new Watch(settings.signal, "Opening");

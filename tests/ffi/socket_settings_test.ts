@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { ProviderTrapError, SecurityRequirementError } from "../../errors.ts";
+import { ProviderTrapError } from "../../errors.ts";
 import { SOCKET_SETTINGS } from "../../ffi/raw/fwpuclnt.ts";
 import { type SettingsTerms, withSettings } from "../../ffi/socket_settings.ts";
 import { utf16 } from "../support/ipsec_bytes.ts";
@@ -46,7 +46,7 @@ function ask(given: {
     allowInsecure: clear,
   });
   return {
-    terms: { encryption, allowInsecure, datagrams: false, ...names, given: options },
+    terms: { encryption, allowInsecure, ...names, given: options },
     password,
     honest,
   };
@@ -208,22 +208,4 @@ test("a refusal says which field is another, and shows nothing of it", () => {
     const refused = () => withSettings(bytes, asked.password, asked.terms, () => assert(false));
     assertThrows(refused, ProviderTrapError, `they have another ${field} than was asked for. Report`);
   }
-});
-
-test("datagrams without filters of the socket's own are refused by the option, whatever the codec says", () => {
-  const asked = ask({
-    encryption: false,
-    integrity: true,
-    clear: true,
-    options: { skipFilters: true },
-    username: "",
-    domain: "",
-    password: "",
-  });
-  const terms = { ...asked.terms, datagrams: true };
-  assertThrows(
-    () => withSettings(asked.honest, asked.password, terms, () => assert(false)),
-    SecurityRequirementError,
-    "Leave skipFilters out",
-  );
 });

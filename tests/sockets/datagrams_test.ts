@@ -2,7 +2,13 @@
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { type NativeError, SecurityRequirementError, StateError, TransportError } from "../../errors.ts";
+import {
+  type NativeError,
+  ProviderTrapError,
+  SecurityRequirementError,
+  StateError,
+  TransportError,
+} from "../../errors.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -10,6 +16,7 @@ import type { Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { openDatagrams } from "../../sockets/open_datagrams.ts";
 import type { SecureDatagrams } from "../../sockets/secure_datagrams.ts";
+import { referenceProvider } from "../support/reference_codec.ts";
 import { settled } from "../support/socket_suite.ts";
 
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
@@ -217,4 +224,49 @@ test("arguments are checked, and providers of the other layer have no datagrams"
   using system = simulate().host("client");
   const registry = createRegistry([negotiate()]);
   await assertRejects(() => openDatagrams({ registry, system }), Error);
+});
+
+for (
+  const [key, value] of [
+    ["handshakeTimeoutMs", 5],
+    ["maxHandshakes", 3],
+    ["onHandshakeError", () => {}],
+    ["acceptedTargets", ["host/a"]],
+    ["channelBindings", new Uint8Array(1)],
+    ["timeoutMs", 5],
+    ["onDrop", () => {}],
+  ] as const
+) {
+  test(`openDatagrams() has no option ${key}, and says so before anything is opened`, async () => {
+    const network = simulate();
+    using system = network.host("client");
+    const registry = createRegistry([ipsec()]);
+    const options = { registry, requirements: WITHOUT_MUTUAL, system, [key]: value };
+    await assertRejects(
+      () => openDatagrams(options),
+      TypeError,
+      `options.${key} is not known; use one of hostname`,
+    );
+    await assertRejects(() => openDatagrams(undefined as never), TypeError, "options must be an object");
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  });
+}
+
+test("a codec's settings that allow clear text, where integrity is required, send nothing: the option is no leave", async () => {
+  const network = simulate({ hosts: { server: { credentials: false } } });
+  {
+    using here = network.host("client");
+    const hostile = (bytes: Uint8Array) => (bytes[4] |= 2, bytes);
+    const provider = referenceProvider({ allowInsecure: true }, { settings: hostile });
+    const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
+    const registry = createRegistry([provider]);
+    await assertRejects(
+      () => openDatagrams({ registry, requirements, system: here }),
+      ProviderTrapError,
+      "allow clear text",
+    );
+    assertEquals(provider.open.count, 0);
+  }
+  assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+  assertEquals(network.held(), { handles: 0, allocations: 0 });
 });
