@@ -4,21 +4,46 @@
  * @module
  */
 
+import { TransportError } from "../errors.ts";
 import { BLOCK } from "./completion_port.ts";
 import { pinned } from "./memory.ts";
 import { describe, OverlappedSocket } from "./overlapped_socket.ts";
-import { SOCKADDR_STORAGE } from "./raw/ws2_32.ts";
+import { SIO, SOCKADDR_STORAGE } from "./raw/ws2_32.ts";
 import { readAddress, type SocketAddress } from "./socket_address.ts";
 import { notPending, type Winsock } from "./winsock.ts";
 
 /** No datagram is longer. */
 const MAX_DATAGRAM = 65536;
 
+/** A datagram that has arrived. */
+export interface ArrivedDatagram {
+  /** All of it, in memory of its own. */
+  readonly data: Uint8Array;
+  /** Who says to have sent it. */
+  readonly from: SocketAddress;
+}
+
 /** A UDP socket. */
 export class UdpSocket extends OverlappedSocket {
+  /** Room for any datagram, while no operation uses it. */
+  #spare: Uint8Array<ArrayBuffer> | null = null;
+
   /** Makes a socket that is not bound. */
   constructor(winsock: Winsock, version: 4 | 6) {
     super(winsock, version, "datagram");
+    this.#ignoreResets();
+  }
+
+  /**
+   * Has an ICMP message of an earlier datagram, which anyone can send, not end a receiving. Where the system does not
+   * take it, receivers must do without: no failure.
+   *
+   * @see https://learn.microsoft.com/windows/win32/winsock/winsock-ioctls
+   */
+  #ignoreResets(): void {
+    const [off, bytes] = [pinned(4), pinned(4)];
+    const { UDP_CONNRESET } = SIO;
+    this.winsock.call.WSAIoctl(this.handle, UDP_CONNRESET, off, off.length, null, 0, bytes, 0n, 0n);
   }
 
   /** Sends one datagram, which is copied before this returns. */
@@ -54,10 +79,15 @@ export class UdpSocket extends OverlappedSocket {
     });
   }
 
-  /** Receives one datagram into `p`. One that is longer is an error, and lost. */
-  async receiveFrom(p: Uint8Array, signal?: AbortSignal): Promise<{ bytes: number; from: SocketAddress }> {
+  /**
+   * Receives one datagram, whole: nothing may be refused for its length before its sender is known.
+   *
+   * @throws TransportError also where an earlier datagram did not arrive and the system tells so; see `isReset`.
+   */
+  async receiveFrom(signal?: AbortSignal): Promise<ArrivedDatagram> {
     const winsock = this.live("receive");
-    const into = pinned(Math.max(Math.min(p.length, MAX_DATAGRAM), 1));
+    const into = this.#spare ?? pinned(MAX_DATAGRAM);
+    this.#spare = null;
     return await this.run({
       fn: "WSARecvFrom",
       doing: "receive",
@@ -82,12 +112,34 @@ export class UdpSocket extends OverlappedSocket {
         return failed === 0 ? null : notPending(error);
       },
       read: ({ bytes, block }) => {
-        p.set(into.subarray(0, bytes));
+        const data = into.slice(0, bytes);
         into.fill(0, 0, bytes);
+        // Only here: an operation that ended otherwise may still be the system's.
+        this.#spare = into;
         const place = block.view.byteOffset + BLOCK.address;
         const from = new Uint8Array(block.view.buffer, place, SOCKADDR_STORAGE.size);
-        return { bytes, from: readAddress(from) };
+        return { data, from: readAddress(from) };
       },
     });
   }
+}
+
+/** What the system says of an earlier datagram that did not arrive: as NTSTATUS has it, and as Winsock does. */
+const RESETS: readonly string[] = [
+  "ERROR_NETNAME_DELETED",
+  "ERROR_CONNECTION_REFUSED",
+  "ERROR_NETWORK_UNREACHABLE",
+  "ERROR_HOST_UNREACHABLE",
+  "ERROR_PROTOCOL_UNREACHABLE",
+  "ERROR_PORT_UNREACHABLE",
+  "WSAENETUNREACH",
+  "WSAENETRESET",
+  "WSAECONNRESET",
+  "WSAECONNREFUSED",
+  "WSAEHOSTUNREACH",
+];
+
+/** Whether an error of `receiveFrom` is about a datagram that was sent, and so no end of the receiving. */
+export function isReset(error: unknown): boolean {
+  return error instanceof TransportError && RESETS.includes(error.codeName);
 }
