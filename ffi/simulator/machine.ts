@@ -177,7 +177,10 @@ export function kernelCalls(machine: Machine, hooks: {
   const fill = (packets: Packet[], entries: Uint8Array, removed: Uint8Array): number => {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
     packets.forEach(({ overlapped, bytes }, index) => {
-      const status = machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);
+      // A packet that was posted need not be about an operation.
+      const status = overlapped === 0n
+        ? 0n
+        : machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);
       const values = { lpOverlapped: overlapped, Internal: status, dwNumberOfBytesTransferred: bytes };
       OVERLAPPED_ENTRY.write(view, values, index * OVERLAPPED_ENTRY.size);
     });
