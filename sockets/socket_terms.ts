@@ -5,7 +5,6 @@
  */
 
 import { SecurityRequirementError } from "../errors.ts";
-import { UdpSocket } from "../ffi/datagram_socket.ts";
 import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import { passwordUnits } from "../ffi/password.ts";
@@ -51,13 +50,28 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 
 /** Refuses, before anything is opened, what datagrams cannot be given. */
 export function refuseForDatagrams(chosen: Chosen): void {
-  const { name, abortOnAssociationChange } = socketProvider(chosen);
-  if (abortOnAssociationChange === undefined) return;
-  throw new SecurityRequirementError(
-    "abortOnAssociationChange",
-    "not offered",
-    `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
-  );
+  const { name, abortOnAssociationChange, skipFilters } = socketProvider(chosen);
+  if (abortOnAssociationChange !== undefined) {
+    throw new SecurityRequirementError(
+      "abortOnAssociationChange",
+      "not offered",
+      `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
+    );
+  }
+  if (skipFilters && !mayBeClear(chosen)) {
+    throw new SecurityRequirementError(
+      "integrity",
+      "not known",
+      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
+        `nothing was sent. Leave skipFilters out of "${name}"`,
+    );
+  }
+}
+
+/** Whether clear text may go out: the application's word counts only where it requires nothing. */
+function mayBeClear(chosen: Chosen): boolean {
+  const { integrity, confidentiality } = chosen.selection.requirements;
+  return socketProvider(chosen).allowInsecure && !integrity && !confidentiality;
 }
 
 /** Sets a socket's security, before it is bound or connected. */
@@ -68,21 +82,18 @@ export function applySettings(
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const { allowInsecure } = socketProvider(chosen);
+  const given = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const settings = codec.settings(requirements, {
-      username: identity?.username ?? "",
-      domain: identity?.domain ?? "",
-      passwordBytes: password.length,
-    });
+    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
+    const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
     const terms = {
       encryption: requirements.confidentiality,
-      // The application's word counts only where it requires nothing.
-      allowInsecure: allowInsecure && !requirements.integrity && !requirements.confidentiality,
-      datagrams: socket instanceof UdpSocket,
+      allowInsecure: mayBeClear(chosen),
+      ...names,
+      given,
     };
     withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
   } finally {
