@@ -117,3 +117,11 @@ test("where the system reports them, a datagram that did not arrive is told to w
     });
   });
 });
+
+test("an overlapped call that fails without an error has not ended well", async () => {
+  // deno-lint-ignore require-await -- withHosts() waits for a promise
+  await withHosts(simulate(), async ({ winsock }) => {
+    assertEquals(winsock.call.WSAGetLastError(), 0);
+    assertEquals([winsock.begun(true), winsock.begun(false)], [0, 10107]);
+  });
+});
