@@ -5,15 +5,13 @@
  */
 
 import { TransportError } from "../errors.ts";
+import { MAX_CHUNK } from "./buffer_pool.ts";
 import { BLOCK } from "./completion_port.ts";
 import { pinned } from "./memory.ts";
 import { describe, OverlappedSocket } from "./overlapped_socket.ts";
 import { SIO, SOCKADDR_STORAGE } from "./raw/ws2_32.ts";
 import { readAddress, type SocketAddress } from "./socket_address.ts";
-import { notPending, type Winsock } from "./winsock.ts";
-
-/** No datagram is longer. */
-const MAX_DATAGRAM = 65536;
+import type { Winsock } from "./winsock.ts";
 
 /** A datagram that has arrived. */
 export interface ArrivedDatagram {
@@ -25,9 +23,6 @@ export interface ArrivedDatagram {
 
 /** A UDP socket. */
 export class UdpSocket extends OverlappedSocket {
-  /** Room for any datagram, while no operation uses it. */
-  #spare: Uint8Array<ArrayBuffer> | null = null;
-
   /** Makes a socket that is not bound. */
   constructor(winsock: Winsock, version: 4 | 6) {
     super(winsock, version, "datagram");
@@ -49,15 +44,15 @@ export class UdpSocket extends OverlappedSocket {
   /** Sends one datagram, which is copied before this returns. */
   async sendTo(p: Uint8Array, peer: SocketAddress, signal?: AbortSignal): Promise<void> {
     const winsock = this.live("send");
-    const copy = pinned(Math.max(p.length, 1));
-    copy.set(p);
+    const copy = winsock.buffers.take(p.length);
+    copy.bytes.set(p);
     await this.run({
       fn: "WSASendTo",
       doing: `send to ${describe(peer)}`,
       signal,
       keep: copy,
       begin: (block) => {
-        const buffers = this.describeBuffer(block, copy, p.length);
+        const buffers = this.describeBuffer(block, copy);
         new Uint8Array(block.view.buffer, block.view.byteOffset + BLOCK.address).set(peer.bytes);
         const to = block.address + BigInt(BLOCK.address);
         const { WSASendTo } = winsock.call;
@@ -73,9 +68,9 @@ export class UdpSocket extends OverlappedSocket {
           0n,
         );
         const error = winsock.call.WSAGetLastError();
-        return failed === 0 ? null : notPending(error);
+        return failed === 0 ? 0 : error;
       },
-      read: () => void copy.fill(0),
+      read: () => {},
     });
   }
 
@@ -86,15 +81,14 @@ export class UdpSocket extends OverlappedSocket {
    */
   async receiveFrom(signal?: AbortSignal): Promise<ArrivedDatagram> {
     const winsock = this.live("receive");
-    const into = this.#spare ?? pinned(MAX_DATAGRAM);
-    this.#spare = null;
+    const into = winsock.buffers.take(MAX_CHUNK);
     return await this.run({
       fn: "WSARecvFrom",
       doing: "receive",
       signal,
       keep: into,
       begin: (block) => {
-        const buffers = this.describeBuffer(block, into, into.length);
+        const buffers = this.describeBuffer(block, into);
         block.view.setInt32(BLOCK.addressLength, SOCKADDR_STORAGE.size, true);
         const place = (offset: number): bigint => block.address + BigInt(offset);
         const failed = winsock.call.WSARecvFrom(
@@ -109,13 +103,10 @@ export class UdpSocket extends OverlappedSocket {
           0n,
         );
         const error = winsock.call.WSAGetLastError();
-        return failed === 0 ? null : notPending(error);
+        return failed === 0 ? 0 : error;
       },
       read: ({ bytes, block }) => {
-        const data = into.slice(0, bytes);
-        into.fill(0, 0, bytes);
-        // Only here: an operation that ended otherwise may still be the system's.
-        this.#spare = into;
+        const data = into.bytes.slice(0, bytes);
         const place = block.view.byteOffset + BLOCK.address;
         const from = new Uint8Array(block.view.buffer, place, SOCKADDR_STORAGE.size);
         return { data, from: readAddress(from) };

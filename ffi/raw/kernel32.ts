@@ -48,6 +48,10 @@ export const KERNEL32 = {
       ],
       result: "i32",
     },
+    SetFileCompletionNotificationModes: {
+      params: [["FileHandle", "usize"], ["Flags", "u8"]],
+      result: "i32",
+    },
     CancelIoEx: { params: [["hFile", "usize"], ["lpOverlapped", "usize"]], result: "i32" },
     CreateEventW: {
       params: [
@@ -96,6 +100,12 @@ export const OVERLAPPED_ENTRY: Struct<typeof OVERLAPPED_ENTRY_FIELDS> = struct(
   "OVERLAPPED_ENTRY",
   OVERLAPPED_ENTRY_FIELDS,
 );
+
+/** An operation that ends at once sends no completion; a mode of `SetFileCompletionNotificationModes`. */
+export const FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 0x1;
+
+/** Not an error: an overlapped operation is under way. */
+export const ERROR_IO_PENDING = 997;
 
 /** Waits without end. */
 export const INFINITE = 0xffff_ffff;

@@ -26,6 +26,7 @@ export class UnservedSocket implements KernelObject {
 /** A socket of a host. */
 export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   port: Port | null = null;
+  skipsAtOnce = false;
   local: SocketAddress | null = null;
   listening = false;
   connection: Connection | null = null;

@@ -20,6 +20,8 @@ import {
   type WS2_32,
   WSA_FLAG,
   WSABUF,
+  WSAPROTOCOL_INFOW,
+  XP1_IFS_HANDLES,
 } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
 import { socketAddress } from "./address.ts";
@@ -111,12 +113,16 @@ export function winsockCalls(network: Network, host: Host): Ws {
         socket.listening = true;
         return 0;
       }),
-    WSASend: (s, buffers, _count, _sent, _flags, overlapped) =>
+    WSASend: (s, buffers, _count, sent, _flags, overlapped) =>
       on(s, (socket) => {
-        if (socket.connection === null) return fail(WSA.ENOTCONN);
+        const { connection, skipsAtOnce } = socket;
+        if (connection === null) return fail(WSA.ENOTCONN);
         const request = socket.begin(overlapped);
-        socket.connection.outgoing.write(bufferAt(buffers), request);
-        return request.done ? 0 : fail(WSA.IO_PENDING);
+        const send = () => connection.outgoing.write(bufferAt(buffers), request);
+        const bytes = request.during(send, skipsAtOnce);
+        if (bytes === null) return fail(WSA.IO_PENDING);
+        if (sent !== 0n) memory.view(sent, 4).setUint32(0, bytes, true);
+        return 0;
       }),
     WSARecv: (s, buffers, _count, _received, _flags, overlapped) =>
       on(s, (socket) => {
@@ -180,7 +186,13 @@ export function winsockCalls(network: Network, host: Host): Ws {
         socket.updated = true;
         return 0;
       }),
-    getsockopt: (s) => on(s, () => fail(WSA.EINVAL)),
+    getsockopt: (s, level, option, value, length) =>
+      on(s, () => {
+        if (level !== SOL_SOCKET || option !== SO.PROTOCOL_INFOW) return fail(WSA.EINVAL);
+        if (new DataView(length!.buffer).getInt32(0, true) < WSAPROTOCOL_INFOW.size) return fail(WSA.EFAULT);
+        WSAPROTOCOL_INFOW.write(new DataView(value!.buffer), { dwServiceFlags1: XP1_IFS_HANDLES });
+        return 0;
+      }),
     WSAIoctl: (s, code, input, inputLength, out) =>
       on(s, (socket) => {
         if (code === SIO.GET_EXTENSION_FUNCTION_POINTER) {
