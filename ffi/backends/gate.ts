@@ -9,7 +9,7 @@ const PAUSE_MS = { first: 1, last: 16 } as const;
 /** When a wait that could not be woken is woken again. */
 const RETRY_MS = 50;
 
-/** A wait for what may never come: an accept, a datagram. */
+/** A wait for what may never come: an accept, a datagram. Under way once at a time. */
 export interface EndlessWait<T> {
   /** Waits on another thread; ends, too, after `wake`. */
   block(): Promise<T>;
@@ -34,7 +34,7 @@ export class Gate {
   readonly #mayBlock: boolean;
   readonly #queue: (() => void)[] = [];
   /** The waits that hold a thread and were not asked to give it back, the oldest first. */
-  readonly #givers = new Set<() => boolean>();
+  readonly #givers = new Set<EndlessWait<unknown>>();
   #retrying = false;
 
   /**
@@ -66,25 +66,27 @@ export class Gate {
    * Waits on a thread where there is one to spare, and until it is needed; else by looking now and then. Ends also where
    * it was woken: call it again. What has no end never keeps a call from a thread, nor the other way round.
    */
-  async wait<T>({ block, wake, poll }: EndlessWait<T>): Promise<T> {
+  wait<T>(wait: EndlessWait<T>): Promise<T> {
+    // Nobody is queued where there is room.
+    return this.#mayBlock && this.#free > 0 ? this.#block(wait) : this.#look(wait);
+  }
+
+  async #look<T>(wait: EndlessWait<T>): Promise<T> {
     for (let pause: number = PAUSE_MS.first;; pause = Math.min(2 * pause, PAUSE_MS.last)) {
-      // Nobody is queued where there is room.
-      if (this.#mayBlock && this.#free > 0) return await this.#block(block, wake);
       await new Promise((resolve) => setTimeout(resolve, pause));
-      const found = poll();
+      const found = wait.poll();
       if (found !== null) return found;
+      if (this.#mayBlock && this.#free > 0) return await this.#block(wait);
     }
   }
 
-  async #block<T>(block: () => Promise<T>, wake: () => boolean): Promise<T> {
+  async #block<T>(wait: EndlessWait<T>): Promise<T> {
     this.#free--;
-    // Not `wake` itself: it may be the same function for several.
-    const giver = (): boolean => wake();
-    this.#givers.add(giver);
+    this.#givers.add(wait);
     try {
-      return await block();
+      return await wait.block();
     } finally {
-      this.#givers.delete(giver);
+      this.#givers.delete(wait);
       this.#leave();
     }
   }
@@ -98,7 +100,7 @@ export class Gate {
   /** Asks one wait to give its thread back. */
   #makeRoom(): void {
     for (const giver of this.#givers) {
-      if (!giver()) continue;
+      if (!giver.wake()) continue;
       this.#givers.delete(giver);
       return;
     }
