@@ -5,11 +5,12 @@
  */
 
 import { SecurityRequirementError } from "../errors.ts";
+import { UdpSocket } from "../ffi/datagram_socket.ts";
 import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import { passwordUnits } from "../ffi/password.ts";
 import { withSettings } from "../ffi/socket_settings.ts";
-import type { Credentials, SocketCodec, SocketProvider } from "../plugins/provider.ts";
+import type { Credentials, ResolvedRequirements, SocketCodec, SocketProvider } from "../plugins/provider.ts";
 import type { Chosen } from "./establish.ts";
 
 /** A zero in UTF-16, which the settings do without. */
@@ -58,7 +59,7 @@ export function refuseForDatagrams(chosen: Chosen): void {
       `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
     );
   }
-  if (skipFilters && !mayBeClear(chosen)) {
+  if (skipFilters && !mayBeClear(chosen, settingsRequirements(chosen, true))) {
     throw new SecurityRequirementError(
       "integrity",
       "not known",
@@ -68,9 +69,20 @@ export function refuseForDatagrams(chosen: Chosen): void {
   }
 }
 
+/**
+ * What the codec is told. An identity that an association is to prove needs one: for a connection that is found out
+ * before its first byte; a datagram leaves first, so that there it is a requirement of the packets.
+ */
+function settingsRequirements(
+  { selection: { requirements } }: Chosen,
+  datagrams: boolean,
+): ResolvedRequirements {
+  const { integrity, mutualAuthentication } = requirements;
+  return datagrams ? { ...requirements, integrity: integrity || mutualAuthentication } : requirements;
+}
+
 /** Whether clear text may go out: the application's word counts only where it requires nothing. */
-function mayBeClear(chosen: Chosen): boolean {
-  const { integrity, confidentiality } = chosen.selection.requirements;
+function mayBeClear(chosen: Chosen, { integrity, confidentiality }: ResolvedRequirements): boolean {
   return socketProvider(chosen).allowInsecure && !integrity && !confidentiality;
 }
 
@@ -81,7 +93,7 @@ export function applySettings(
   secure: SecureSockets,
   socket: OverlappedSocket,
 ): void {
-  const { requirements } = chosen.selection;
+  const requirements = settingsRequirements(chosen, socket instanceof UdpSocket);
   const given = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
@@ -91,7 +103,7 @@ export function applySettings(
     const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
     const terms = {
       encryption: requirements.confidentiality,
-      allowInsecure: mayBeClear(chosen),
+      allowInsecure: mayBeClear(chosen, requirements),
       ...names,
       given,
     };

@@ -353,3 +353,15 @@ test("an error that is no reset ends receiving, by name", () =>
     network.failNext("server", "WSARecvFrom", "WSAENETDOWN");
     await assertRejects(() => b.receive(new Uint8Array(8)), TransportError, "WSAENETDOWN");
   }));
+
+test("where mutual authentication is required no datagram leaves in clear, whatever allowInsecure says", () =>
+  withPair({
+    hosts: { server: { credentials: false } },
+    sender: { allowInsecure: true },
+    senderRequirements: { ...NOTHING, mutualAuthentication: true },
+    receiver: { allowInsecure: true },
+    requirements: NOTHING,
+  }, async (a, _b, _dropped, { traffic }) => {
+    await assertRejects(() => a.send(encode("secret"), PEER), SecurityRequirementError);
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  }));
