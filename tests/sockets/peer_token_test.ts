@@ -4,7 +4,8 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { PermissionError, SecurityRequirementError, StateError } from "../../errors.ts";
 import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
-import { TOKEN } from "../../ffi/raw/advapi32.ts";
+import { ADVAPI32, TOKEN } from "../../ffi/raw/advapi32.ts";
+import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
 import { type HostOptions, simulate } from "../../ffi/simulator/simulate.ts";
 import { ipsec } from "../../plugins/ipsec/mod.ts";
 import type { SocketProvider } from "../../plugins/provider.ts";
@@ -109,6 +110,30 @@ test("tokens are closed with their connection, and closing them before, or twice
       assertThrows(() => token.isMember("S-1-5-32-544"), StateError, "closed");
     }
   }));
+
+test("acting as a client within acting as one is refused, and the outer function stays the client", async () => {
+  let system!: NativeSystem;
+  await withPair({
+    hosts: HOSTS,
+    prepare: (each) => acting(system = each),
+    requirements: { impersonation: "impersonate" },
+  }, ({ server }) => {
+    const advapi = system.library("impersonation", ADVAPI32).call;
+    const kernel = system.library("impersonation", KERNEL32).call;
+    const actsAsSomebody = (): boolean => {
+      const out = new Uint8Array(8);
+      const carries = advapi.OpenThreadToken(TOKEN.CURRENT_THREAD, QUERY, 1, out) !== 0;
+      if (carries) kernel.CloseHandle(new DataView(out.buffer).getBigUint64(0, true));
+      return carries;
+    };
+    const seen = server.impersonate(() => {
+      assertThrows(() => server.impersonate(() => 1), StateError, "already impersonating");
+      return actsAsSomebody();
+    });
+    assertEquals([seen, actsAsSomebody()], [true, false]);
+    assertEquals(server.impersonate(actsAsSomebody), true, "one after the other is fine");
+  });
+});
 
 test("a server that may only identify its client is told the level in force, and nothing is run", () =>
   withActing({ mayImpersonate: false }, ({ server }) => {
