@@ -8,6 +8,7 @@
 
 import { Arena } from "./arena.ts";
 import { Filtering, FilteringEngine } from "./filtering_engine.ts";
+import { rememberBounded } from "./known_policies.ts";
 import { pinned } from "./memory.ts";
 import {
   FWPM_IPSEC,
@@ -55,7 +56,10 @@ export interface QuickModePolicy {
 export interface ExtendedModePolicy {
   /** In the order to try. */
   readonly authentication: readonly IpsecAuthentication[];
-  /** Lets the server act as the client's user. Default `false`. */
+  /**
+   * Lets the server act as the client's user; a client with such a policy requires `impersonation: "impersonate"`, the
+   * most a server may then do. Default `false`.
+   */
   readonly impersonation?: boolean;
 }
 
@@ -132,7 +136,12 @@ export function ipsecPolicy(options: IpsecPolicyOptions): IpsecPolicy {
         added.quickModePolicy = add(engine, arena, FWPM_IPSEC.AUTHIP_QM_TRANSPORT_CONTEXT, at);
       }
     });
-    const close = (): void => engine.close();
+    const bounded = [added.mainModePolicy, extendedMode?.impersonation ? undefined : added.quickModePolicy];
+    const forget = rememberBounded(bounded.filter((key) => key !== undefined));
+    const close = (): void => {
+      forget();
+      engine.close();
+    };
     return Object.freeze({ ...added, close, [Symbol.dispose]: close });
   } catch (error) {
     engine.close();

@@ -12,6 +12,7 @@ import { passwordUnits } from "../ffi/password.ts";
 import { withSettings } from "../ffi/socket_settings.ts";
 import type { Credentials, SocketCodec, SocketProvider } from "../plugins/provider.ts";
 import type { Chosen } from "./establish.ts";
+import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
 /** A zero in UTF-16, which the settings do without. */
 const TERMINATOR = 2;
@@ -21,6 +22,14 @@ export function socketProvider({ selection }: Chosen): SocketProvider {
   const { provider } = selection;
   if (provider.layer === "socket") return provider;
   throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}`);
+}
+
+/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
+export function mayBeClear(chosen: Chosen): boolean {
+  const { requirements } = chosen.selection;
+  const { integrity, confidentiality, mutualAuthentication } = requirements;
+  const required = integrity || confidentiality || mutualAuthentication || isActing(requirements);
+  return socketProvider(chosen).allowInsecure && !required;
 }
 
 /** Refuses, before anything is opened, what no socket can be given. */
@@ -40,6 +49,7 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
       `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
     );
   }
+  if (settings.side.role === "client") refuseAnonymous(selection.requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
@@ -52,6 +62,7 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 /** Refuses, before anything is opened, what datagrams cannot be given. */
 export function refuseForDatagrams(chosen: Chosen): void {
   const { name, abortOnAssociationChange } = socketProvider(chosen);
+  refuseAnonymous(chosen.selection.requirements, name);
   if (abortOnAssociationChange === undefined) return;
   throw new SecurityRequirementError(
     "abortOnAssociationChange",
@@ -68,7 +79,7 @@ export function applySettings(
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const { allowInsecure } = socketProvider(chosen);
+  const datagrams = socket instanceof UdpSocket;
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
   try {
@@ -78,12 +89,8 @@ export function applySettings(
       domain: identity?.domain ?? "",
       passwordBytes: password.length,
     });
-    const terms = {
-      encryption: requirements.confidentiality,
-      // The application's word counts only where it requires nothing.
-      allowInsecure: allowInsecure && !requirements.integrity && !requirements.confidentiality,
-      datagrams: socket instanceof UdpSocket,
-    };
+    if (datagrams || chosen.settings.side.role === "client") refuseBeyond(settings, requirements);
+    const terms = { encryption: requirements.confidentiality, allowInsecure: mayBeClear(chosen), datagrams };
     withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
   } finally {
     units.fill(0);

@@ -33,7 +33,7 @@ const withActing = (server: HostOptions, fn: (pair: Pair) => Promise<void> | voi
   withPair({
     hosts: { ...HOSTS, server: { ...HOSTS.server, ...server } },
     prepare: acting,
-    serverRequirements: { impersonation: "impersonate" },
+    requirements: { impersonation: "impersonate" },
   }, fn);
 
 /** A provider that notes each access mask a query asks for. */
@@ -79,7 +79,7 @@ test("no access to tokens is asked for but what is used: none, to tell, to act",
       port: 7,
       registry: createRegistry([ipsec(a.options)]),
       system: here,
-      requirements,
+      requirements: { ...requirements, impersonation: "impersonate" },
     });
     await using server = await accepting;
     await server.querySecurity();
@@ -172,7 +172,13 @@ test("without the grant there are neither tokens nor impersonation, and no handl
     });
     const accepting = listener.accept();
     const registry = createRegistry([ipsec(a.options)]);
-    await using client = await connect({ hostname: "server", port: 7, registry, system: here });
+    await using client = await connect({
+      hostname: "server",
+      port: 7,
+      registry,
+      system: here,
+      requirements: { impersonation: "impersonate" },
+    });
     await using server = await accepting;
     const before = network.held().handles;
     const refused = await server.querySecurity({ tokens: true }).catch((error) => error);

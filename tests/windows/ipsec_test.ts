@@ -117,7 +117,12 @@ test("the peer's token is a real one: it has an account, and a server acts as it
     // Once the library is open: the option goes with it.
     fixture("user_token", 1n);
     const accepting = listener.accept();
-    await using client = await connect({ ...options, hostname: "localhost", port: listener.addr.port });
+    await using client = await connect({
+      ...options,
+      requirements: { ...WITHOUT_MUTUAL, impersonation: "impersonate" },
+      hostname: "localhost",
+      port: listener.addr.port,
+    });
     await using server = await accepting;
     const { tokens } = await server.querySecurity({ tokens: true });
     const { account, groups } = tokens!.user!;
