@@ -161,7 +161,7 @@ export class SocketSecurity implements ConnectionSecurity {
   #identified(): boolean {
     const { levelSaid } = this.#chosen.settings;
     if (!levelSaid && !this.#chosen.selection.requirements.mutualAuthentication) return true;
-    return this.#has(TOKEN_ACCESS.tell, "either");
+    return this.#has(TOKEN_ACCESS.know, "either");
   }
 
   tokens(): PeerTokens {
@@ -171,8 +171,9 @@ export class SocketSecurity implements ConnectionSecurity {
     try {
       const [user, computer] = [userToken, machineToken].map((handle) => {
         if (handle === 0n) return null;
-        open.push(new PeerToken(system, handle));
-        return open[open.length - 1];
+        const token: PeerToken = new PeerToken(system, handle, () => this.#tokens.delete(token));
+        open.push(token);
+        return token;
       });
       for (const token of open) this.#tokens.add(token);
       return Object.freeze({ user, computer });

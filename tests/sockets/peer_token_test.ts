@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { PermissionError, SecurityRequirementError, StateError } from "../../errors.ts";
+import { AuthenticationError, PermissionError, SecurityRequirementError, StateError } from "../../errors.ts";
 import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
 import { ADVAPI32, TOKEN } from "../../ffi/raw/advapi32.ts";
 import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
@@ -12,6 +12,7 @@ import type { SocketProvider } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
+import { PeerToken } from "../../ffi/token.ts";
 import { type Pair, withPair } from "../support/ipsec_pair.ts";
 import { settled } from "../support/socket_suite.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
@@ -85,7 +86,7 @@ test("no access to tokens is asked for but what is used: none, to tell, to act",
     await server.querySecurity();
     assertEquals(masks.splice(0), [0, 0]);
     await server.querySecurity({ tokens: true });
-    assertEquals(masks.splice(0), [QUERY, 0]);
+    assertEquals(masks.splice(0), [QUERY | DUPLICATE, 0]);
     server.impersonate(() => {});
     assertEquals(masks.splice(0), [QUERY | IMPERSONATE | DUPLICATE]);
     await client.close();
@@ -133,6 +134,49 @@ test("acting as a client within acting as one is refused, and the outer function
     assertEquals([seen, actsAsSomebody()], [true, false]);
     assertEquals(server.impersonate(actsAsSomebody), true, "one after the other is fine");
   });
+});
+
+test("a primary token tells its memberships too, by a duplicate that is closed again, and can be acted as", () =>
+  withActing({ peerTokens: "primary" }, async ({ server, network }) => {
+    const { tokens } = await server.querySecurity({ tokens: true });
+    const { handles } = network.held();
+    assertEquals(tokens!.user!.isMember(tokens!.user!.account.sid), true);
+    assertEquals(tokens!.user!.isMember("S-1-5-32-544"), false);
+    for (const fn of ["CheckTokenMembership", "DuplicateTokenEx"]) {
+      network.failNext("server", fn, "ERROR_ACCESS_DENIED");
+      const error = assertThrows(() => tokens!.user!.isMember("S-1-5-32-544"), AuthenticationError, fn);
+      assertEquals((error.cause as Error).name, "NativeError");
+    }
+    assertEquals(network.held().handles, handles);
+    assertEquals(server.impersonate(() => "as the client"), "as the client");
+  }));
+
+test("what the system does not tell of a token, or do with it, is an error of the library that names the call", () =>
+  withActing({}, async ({ server, network }) => {
+    const { user } = (await server.querySecurity({ tokens: true })).tokens!;
+    const failing: readonly [string, () => unknown][] = [
+      ["GetTokenInformation", () => user!.account],
+      ["GetTokenInformation", () => user!.groups],
+      ["LookupAccountNameW", () => user!.isMember("SIM\\client")],
+      ["ImpersonateLoggedOnUser", () => server.impersonate(() => 1)],
+      ["OpenThreadToken", () => server.impersonate(() => 1)],
+    ];
+    for (const [fn, attempt] of failing) {
+      network.failNext("server", fn, "ERROR_ACCESS_DENIED");
+      const error = assertThrows(attempt, AuthenticationError, `${fn} failed with`);
+      assertEquals((error.cause as Error).name, "NativeError");
+    }
+    assertEquals(server.impersonate(() => "reverted each time"), "reverted each time");
+  }));
+
+test("a token tells its owner once that it was closed, which then need not keep it", () => {
+  const network = simulate();
+  using system = network.host("client") as NativeSystem;
+  let closed = 0;
+  const token = new PeerToken(system, 1n, () => closed++);
+  token.close();
+  token.close();
+  assertEquals(closed, 1);
 });
 
 test("a server that may only identify its client is told the level in force, and nothing is run", () =>
