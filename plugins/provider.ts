@@ -348,7 +348,7 @@ export interface SecurityInfo {
   readonly encrypted: boolean;
   /** Each end has proved its identity to the other; `"unknown"` where nothing proves it either way. */
   readonly mutual: boolean | "unknown";
-  /** Who the peer is. */
+  /** Who the peer is; empty where nothing tells. */
   readonly peer: string;
   /** What a server may do in its client's name; `"unknown"` where nothing tells. */
   readonly impersonation: ImpersonationLevel | "unknown";

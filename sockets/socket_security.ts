@@ -138,12 +138,13 @@ export class SocketSecurity implements ConnectionSecurity {
 
   /** What the server may do in the client's name, as far as anything tells. */
   #impersonationOf(answer: SecurityAnswer, association: Association | null): SecurityInfo["impersonation"] {
-    if (!answer.secured) return "anonymous";
     const acting = isActing(this.#chosen.selection.requirements);
     // A server that requires it is not content with a flag.
     if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.act, "user") : answer.impersonated) {
       return "impersonate";
     }
+    // A codec may say less than the system told; an association is one all the same.
+    if (!answer.secured && answer.mainModeSa === 0n) return "anonymous";
     // A client that allows it cannot know what its policy comes to.
     if (association === null || (acting && this.#bounds())) return "unknown";
     if (association.mutual) return "identify";

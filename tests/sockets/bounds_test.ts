@@ -4,13 +4,14 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { SecurityRequirementError } from "../../errors.ts";
 import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
-import { mayLetImpersonate } from "../../ffi/known_policies.ts";
+import { mayLetImpersonate, rememberBounded } from "../../ffi/known_policies.ts";
 import { simulate } from "../../ffi/simulator/simulate.ts";
 import type { NativeSystem, System } from "../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import type { Requirements, SocketProvider } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
+import { listen } from "../../sockets/listen.ts";
 import { openDatagrams } from "../../sockets/open_datagrams.ts";
 import { withPair } from "../support/ipsec_pair.ts";
 import { referenceProvider } from "../support/reference_codec.ts";
@@ -94,6 +95,54 @@ test("without that requirement optionalPeerName takes whoever answers, and names
     requirements: PLAIN,
     client: { computer: "host/bank.example.com" },
   }, ({ client }) => assertEquals(client.security.peer, "host/server")));
+
+/** Policies that turn out to let the server impersonate, as an administrator's may. */
+const surprising = (system: System) => {
+  const { held, options } = policies(true)(system);
+  const forget = rememberBounded([options.quickModePolicy!]);
+  return { options, held: { [Symbol.dispose]: () => [forget, held.close].forEach((end) => end()) } };
+};
+
+test("a server that may act as a client which did not allow it gets no byte, whatever the codec says", async () => {
+  const meek = { secured: false, encrypted: false, mutual: "unknown" } as const;
+  const careless = { integrity: false, confidentiality: false, mutualAuthentication: false };
+  for (const blind of [false, true]) {
+    const network = simulate({ hosts: HOSTS });
+    {
+      using here = network.host("client");
+      using there = network.host("server");
+      const [mine, theirs] = [surprising(here), surprising(there)];
+      using _mine = mine.held;
+      using _theirs = theirs.held;
+      await using listener = await listen({
+        port: 7,
+        registry: createRegistry([ipsec(theirs.options)]),
+        system: there,
+        requirements: PLAIN,
+      });
+      const accepting = listener.accept();
+      const provider = blind
+        ? referenceProvider({ ...mine.options, allowInsecure: true }, { answer: () => meek })
+        : ipsec(mine.options);
+      const error = await assertRejects(
+        () =>
+          connect({
+            hostname: "server",
+            port: 7,
+            registry: createRegistry([provider]),
+            system: here,
+            requirements: blind ? careless : {},
+          }),
+        SecurityRequirementError,
+        "no data was sent",
+      );
+      assertEquals([error.required, error.got], ["impersonation", "impersonate"]);
+      await (await accepting).close();
+    }
+    assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+    assertEquals(await settled(), {});
+  }
+});
 
 test("a policy is known to let nobody impersonate from when it is added until it is closed", () => {
   using system = simulate({ hosts: HOSTS }).host("client");
