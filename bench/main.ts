@@ -6,13 +6,13 @@
 
 import { cpus, loadavg, release } from "node:os";
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
 import { ensurePackages } from "../scripts/install.ts";
-import { mustRun } from "../scripts/process.ts";
 import { realmUnavailable, startRealm } from "../scripts/realm.ts";
-import { type Measure, MEASURES } from "./measures.ts";
+import { type Options, runBench } from "./command_line.ts";
+import { COLUMNS, MEASURES } from "./measures.ts";
 import { BUILD_PACKAGES, buildPeers, Peer, versions } from "./peers.ts";
-import { markdown, type Rounds, type Row, rowsOf, textLine } from "./table.ts";
+import { measureAll, saveResults, today } from "./results.ts";
 
 const HELP =
   `Usage: deno task bench [--save] [--rounds N] [--ms N] [--core N] [--wall] [--no-install] [name...]
@@ -34,9 +34,7 @@ are medians over the rounds, and the medians of the ratios that each round gave.
 
 Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.`;
 
-/** The least that the first round lasts, so that a compiler has seen enough. */
-const WARM_UP_MS = 1000;
-const RESULTS = new URL("RESULTS.md", import.meta.url);
+const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
 
 const NOTES = `
 Handshakes are sequential, one in flight, both ends in one process, as far as knowing the client's name, with a
@@ -52,103 +50,22 @@ The library keeps the target's name in Kerberos' own form, and krb5.conf parsed,
 lines "C keeping as much" compare it with a C program that does the same.
 `;
 
-interface Options {
-  readonly save: boolean;
-  readonly install: boolean;
-  readonly clock: "processor" | "wall";
-  readonly rounds: number;
-  readonly ms: number;
-  readonly core: number;
-  readonly measures: readonly Measure[];
-}
-
-function readOptions(args: string[]): Options | null {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      "help": { type: "boolean" },
-      "save": { type: "boolean" },
-      "no-install": { type: "boolean" },
-      "wall": { type: "boolean" },
-      "rounds": { type: "string", default: "9" },
-      "ms": { type: "string", default: "400" },
-      "core": { type: "string", default: String(cpus().length - 1) },
-    },
-  });
-  if (values.help) return null;
-  const number = (name: "rounds" | "ms" | "core", least: number): number => {
-    const value = Number(values[name]);
-    if (Number.isInteger(value) && value >= least) return value;
-    throw new TypeError(`--${name} must be a whole number of at least ${least}, not ${values[name]}`);
-  };
-  const unknown = positionals.find((word) => !MEASURES.some(({ name }) => name.startsWith(word)));
-  if (unknown !== undefined) {
-    throw new TypeError(
-      `${unknown} is not measured; there are ${MEASURES.map(({ name }) => name).join(", ")}`,
-    );
-  }
-  return {
-    save: values.save ?? false,
-    install: !values["no-install"],
-    clock: values.wall ? "wall" : "processor",
-    rounds: number("rounds", 1),
-    ms: number("ms", 1),
-    core: number("core", 0),
-    measures: positionals.length === 0
-      ? MEASURES
-      : MEASURES.filter(({ name }) => positionals.some((word) => name.startsWith(word))),
-  };
-}
-
-/** Lets the peers take turns; the first round is for warming up and does not count. */
-async function measure({ requests }: Measure, peers: readonly Peer[], options: Options): Promise<Rounds> {
-  const rounds: { [name: string]: number[][] } = {};
-  for (let round = -1; round < options.rounds; round++) {
-    for (const peer of peers) {
-      const request = requests[peer.name];
-      if (request === undefined) continue;
-      const answer = await peer.measure(request, round < 0 ? Math.max(options.ms, WARM_UP_MS) : options.ms);
-      if (round >= 0) (rounds[peer.name] ??= []).push(answer);
-    }
-  }
-  return rounds;
-}
-
-async function runAll(peers: readonly Peer[], options: Options): Promise<Row[]> {
-  const rows: Row[] = [];
-  console.log(textLine(null));
-  for (const one of options.measures) {
-    for (const row of rowsOf(one, await measure(one, peers, options))) {
-      rows.push(row);
-      console.log(textLine(row));
-    }
-  }
-  return rows;
-}
-
-async function save(rows: readonly Row[], { rounds, ms, core, clock }: Options, load: string): Promise<void> {
+async function circumstances({ rounds, ms, core, flags }: Options, load: string): Promise<string> {
   const [{ model }] = cpus();
-  const text = [
-    "# Results of `deno task bench`",
-    "",
-    `${
-      new Date().toISOString().slice(0, 10)
-    }, ${model}, ${cpus().length} processors, all on number ${core}, Linux ` +
-    `${release()}; load before: ${load}; ${rounds} rounds of ${ms} ms, medians; ${clock} time.`,
-    (await versions()).join(", ") + ".",
-    "",
-    markdown(rows),
-    NOTES,
-  ];
-  await Deno.writeTextFile(RESULTS, text.join("\n"));
-  await mustRun(Deno.execPath(), ["fmt", "--quiet", RESULTS.pathname]);
-  console.log(`\nWritten to ${RESULTS.pathname}`);
+  return `${today()}, ${model}, ${cpus().length} processors, all on number ${core}, Linux ${release()}; load ` +
+    `before: ${load}; ${rounds} rounds of ${ms} ms, medians; ${clockOf(flags)} time. ` +
+    (await versions()).join(", ") + ".";
+}
+
+function clockOf(flags: Options["flags"]): "processor" | "wall" {
+  return flags.has("wall") ? "wall" : "processor";
 }
 
 async function bench(options: Options): Promise<number> {
   const realmPackages = ["krb5-kdc", "krb5-admin-server", "krb5-user"];
-  const missing = await ensurePackages([...realmPackages, ...BUILD_PACKAGES], { install: options.install });
+  const missing = await ensurePackages([...realmPackages, ...BUILD_PACKAGES], {
+    install: !options.flags.has("no-install"),
+  });
   const noRealm = realmUnavailable();
   if (noRealm !== null) {
     console.error(`Nothing can be measured: ${missing ?? noRealm}`);
@@ -160,13 +77,21 @@ async function bench(options: Options): Promise<number> {
   try {
     await using realm = await startRealm();
     await realm.kinit("alice");
-    Object.assign(process.env, realm.env, { BENCH_CLOCK: options.clock });
+    Object.assign(process.env, realm.env, { BENCH_CLOCK: clockOf(options.flags) });
     for (const program of await buildPeers(folder)) {
       if ("reason" in program) console.log(`Without ${program.name}: ${program.reason}`);
       else peers.push(new Peer(program, options.core));
     }
-    const rows = await runAll(peers, options);
-    if (options.save) await save(rows, options, load);
+    const rows = await measureAll(options.measures, peers, options, COLUMNS);
+    if (options.save) {
+      await saveResults(RESULTS, {
+        command: "deno task bench",
+        circumstances: await circumstances(options, load),
+        rows,
+        columns: COLUMNS,
+        notes: NOTES,
+      });
+    }
     return 0;
   } finally {
     await Promise.all(peers.map((peer) => peer.close()));
@@ -174,17 +99,7 @@ async function bench(options: Options): Promise<number> {
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  let options: Options | null;
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    console.error((error as Error).message);
-    return 2;
-  }
-  if (options !== null) return await bench(options);
-  console.log(HELP);
-  return 0;
+if (import.meta.main) {
+  const flags = ["wall", "no-install"];
+  Deno.exit(await runBench({ args: Deno.args, help: HELP, measures: MEASURES, flags }, bench));
 }
-
-if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -4,30 +4,17 @@
  * @module
  */
 
+import type { Measure, Target } from "./measure.ts";
+import type { Columns } from "./table.ts";
+
 /** Who is measured: a C program on libgssapi_krb5, this library on two runtimes, and npm `kerberos` on Node. */
 export type PeerName = "C" | "Deno" | "Node" | "npm";
 
-/** A ratio that has to be reached. */
-export interface Target {
-  /** Who has to be quick. */
-  readonly of: PeerName;
-  /** Compared with whom. */
-  readonly over: PeerName;
-  /** The least ratio that will do. */
-  readonly least: number;
-}
-
-/** One thing to measure. */
-export interface Measure {
-  /** Its name on the command line. */
-  readonly name: string;
-  /** What each number of an answer is, with its unit; as many as every peer gives. */
-  readonly titles: readonly string[];
-  /** The request each peer gets, without the milliseconds. */
-  readonly requests: { readonly [P in PeerName]?: string };
-  /** What must hold of each number; left out: it is only told. */
-  readonly targets?: readonly Target[];
-}
+/** What the table of these measures shows. */
+export const COLUMNS: Columns = {
+  peers: ["C", "Deno", "Node", "npm"],
+  pairs: [["Deno", "C"], ["Node", "C"], ["Deno", "npm"], ["Node", "npm"]],
+};
 
 const HANDSHAKES: readonly Target[] = [
   { of: "Deno", over: "C", least: 0.85 },

@@ -11,56 +11,31 @@ import {
   createRegistry,
   kerberos,
   listen,
-  type MessageContext,
   type MessageCredentials,
   type MessageProvider,
   negotiate,
   openSystem,
   type SecureConn,
 } from "@winsock/secure-sockets";
-import { resolveRequirements } from "@winsock/secure-sockets/plugins";
+import { acquire, close, type Ends, sealAndOpen, shake } from "./contexts.ts";
 import { rate, serve, used } from "./peer.ts";
 
 const TARGET = "HTTP/localhost";
 const MIB = 1 << 20;
 const system = openSystem({ grants: ["sspi"] });
-const requirements = resolveRequirements();
 const providers: { [name: string]: MessageProvider } = { kerberos: kerberos(), negotiate: negotiate() };
 
-interface Ends<T> {
-  client: T;
-  server: T;
-}
-
-async function acquire(provider: MessageProvider, cache: string): Promise<Ends<MessageCredentials>> {
-  const credentials = cache === "memory" ? { keytab: process.env.KRB5_CLIENT_KTNAME! } : undefined;
-  return {
-    client: await provider.acquire({ role: "client", system, requirements, credentials }),
-    server: await provider.acquire({ role: "server", system, requirements }),
-  };
-}
-
-function close(ends: Ends<{ close(): void }>): void {
-  ends.client.close();
-  ends.server.close();
-}
-
-/** One handshake, as far as knowing the client's name. */
-async function shake(credentials: Ends<MessageCredentials>): Promise<Ends<MessageContext>> {
-  const client = credentials.client.client({ target: TARGET });
-  const server = credentials.server.server({});
-  let { token } = await client.step(null);
-  while (!client.done || !server.done) {
-    if (!server.done) ({ token } = await server.step(token));
-    if (!client.done) ({ token } = await client.step(token));
-  }
-  if (server.peerName === "") throw new Error("the client has no name");
-  return { client, server };
+function credentialsOf(provider: MessageProvider, cache: string): Promise<Ends<MessageCredentials>> {
+  return acquire(
+    provider,
+    system,
+    cache === "memory" ? { keytab: process.env.KRB5_CLIENT_KTNAME! } : undefined,
+  );
 }
 
 async function handshakes([name, cache]: readonly string[], ms: number): Promise<number[]> {
-  const credentials = await acquire(providers[name], cache);
-  const perSecond = await rate(ms, async () => close(await shake(credentials)));
+  const credentials = await credentialsOf(providers[name], cache);
+  const perSecond = await rate(ms, async () => close(await shake(credentials, TARGET)));
   close(credentials);
   return [perSecond];
 }
@@ -68,39 +43,21 @@ async function handshakes([name, cache]: readonly string[], ms: number): Promise
 async function newHandshakes([name, cache]: readonly string[], ms: number): Promise<number[]> {
   return [
     await rate(ms, async () => {
-      const credentials = await acquire(providers[name], cache);
-      close(await shake(credentials));
+      const credentials = await credentialsOf(providers[name], cache);
+      close(await shake(credentials, TARGET));
       close(credentials);
     }),
   ];
 }
 
-/** MiB/s of wrap and of unwrap; batches as `gss_bench.c` makes them. */
+/** MiB/s of wrap and of unwrap. */
 async function seal([name, words]: readonly string[], ms: number): Promise<number[]> {
-  const size = Number(words);
-  const credentials = await acquire(providers[name], "file");
-  const { client, server } = await shake(credentials);
-  const plain = new Uint8Array(size).fill(0x78);
-  const buffers = Array.from(
-    { length: size >= 8192 ? 8 : 256 },
-    () => new Uint8Array(size + client.maxOverhead),
-  );
-  const records: Uint8Array[] = [];
-  let wrapping = 0;
-  let unwrapping = 0;
-  let mib = 0;
-  for (const end = performance.now() + ms; mib === 0 || performance.now() < end;) {
-    const start = used();
-    for (let at = 0; at < buffers.length; at++) records[at] = client.wrap(plain, buffers[at]);
-    const middle = used();
-    for (let at = 0; at < buffers.length; at++) server.unwrap(records[at]);
-    wrapping += middle - start;
-    unwrapping += used() - middle;
-    mib += buffers.length * size / MIB;
-  }
-  close({ client, server });
+  const credentials = await credentialsOf(providers[name], "file");
+  const ends = await shake(credentials, TARGET);
+  const rates = sealAndOpen(ends, Number(words), ms);
+  close(ends);
   close(credentials);
-  return [mib / wrapping * 1000, mib / unwrapping * 1000];
+  return rates;
 }
 
 async function openConnection(name: string): Promise<Ends<SecureConn>> {

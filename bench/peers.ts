@@ -77,7 +77,9 @@ async function buildForNode(folder: string): Promise<Omit<Program, "name">> {
   mkdirSync(folder);
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
   await mustRun("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], { cwd: folder });
-  for (const file of ["ours.ts", "peer.ts"]) copyFileSync(join(HERE, file), join(folder, file));
+  for (const file of ["ours.ts", "contexts.ts", "peer.ts"]) {
+    copyFileSync(join(HERE, file), join(folder, file));
+  }
   return onNode(join(folder, "ours.ts"));
 }
 

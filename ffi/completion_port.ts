@@ -1,15 +1,19 @@
 /**
  * Overlapped operations: where their memory stands while the system uses it, and the one pump that learns of their
- * end. Sockets never wait on a thread of their own: one call waits for all of them.
+ * end. Sockets never wait on a thread of their own: one call waits for all of them, and on none where others need it.
  *
  * @module
  */
 
 import { StateError } from "../errors.ts";
 import type { Library } from "./abi.ts";
+import type { EndlessWait } from "./backends/gate.ts";
+import { poolGate } from "./backends/pool.ts";
 import { track } from "./live.ts";
 import { type Memory, pinned } from "./memory.ts";
 import {
+  ERROR_IO_PENDING,
+  FILE_SKIP_COMPLETION_PORT_ON_SUCCESS,
   INFINITE,
   INVALID_HANDLE_VALUE,
   type KERNEL32,
@@ -34,8 +38,11 @@ export const BLOCK = {
 const BLOCKS_PER_SLAB = 64;
 /** The most completions one call takes. */
 const ENTRIES = 64;
-/** How often in a row completions are fetched on this thread: timers and other events get their turn too. */
-const POLLS = 8;
+/**
+ * How often in a row operations end on this thread, at once or by a fetch that does not wait: then timers and other
+ * events get their turn.
+ */
+const IN_A_ROW = 64;
 
 /** The memory of one operation: `BLOCK.size` bytes that do not move. */
 export interface Block {
@@ -55,10 +62,18 @@ export interface Completion {
   readonly block: Block;
 }
 
+/** What the system uses besides the block. */
+export interface Kept {
+  /** Its memory. */
+  readonly bytes: Uint8Array;
+  /** Called once the system is done with it; never where that cannot be known. */
+  release?(): void;
+}
+
 interface Pending {
   readonly block: Block;
   /** Held so that the garbage collector leaves it where it is until the operation has completed. */
-  readonly pinned: Uint8Array | null;
+  readonly kept: Kept | null;
   readonly untrack: () => void;
   settle(completion: Completion): void;
   fail(error: unknown): void;
@@ -84,6 +99,7 @@ export class CompletionPort {
   readonly #entries = pinned(ENTRIES * OVERLAPPED_ENTRY.size);
   readonly #removed = pinned(8);
   #pump: Promise<void> | null = null;
+  #inARow = 0;
   #closed = false;
 
   /** @throws TransportError where the system gives no port. */
@@ -111,30 +127,45 @@ export class CompletionPort {
   }
 
   /**
+   * Has the operations of `handle` that end at once, and well, send no completion: `run` must then be told `direct`.
+   *
+   * @returns whether the system does.
+   */
+  skipAtOnce(handle: bigint): boolean {
+    const { call } = this.#libraries.kernel;
+    return call.SetFileCompletionNotificationModes(handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) !== 0;
+  }
+
+  /**
    * Starts one operation.
    *
-   * @param begin makes the call with the block's memory; gives `null` where it was started, whether or not it has
-   * ended already, else the error by which it was not.
+   * @param begin makes the call with the block's memory, its count of bytes going to `BLOCK.bytes`; gives 0 where it
+   * has ended well already, `ERROR_IO_PENDING` where it is under way, else the error by which it was not started.
+   * @param direct whether one that has ended already sends no completion.
    * @param keep what the system uses besides the block; kept where it is until the operation completes.
    * @param onStarted told of the block while the operation is under way, so that it can be cancelled.
    * @param read takes out of the block what is needed, before the block is used again.
    * @returns what `read` gave. Where `begin` gave an error: rejects with what `refused` makes of it.
    */
   run<T>(operation: {
-    readonly begin: (block: Block) => number | null;
+    readonly begin: (block: Block) => number;
+    readonly direct: boolean;
     readonly refused: (code: number) => Error;
     readonly read: (completion: Completion) => T;
-    readonly keep?: Uint8Array;
+    readonly keep?: Kept;
     readonly onStarted?: (block: Block) => void;
   }): Promise<T> {
-    if (this.#closed) return Promise.reject(new StateError("The completion port is closed"));
+    if (this.#closed) {
+      operation.keep?.release?.();
+      return Promise.reject(new StateError("The completion port is closed"));
+    }
     const block = this.#free.pop() ?? this.#moreBlocks();
     new Uint8Array(block.view.buffer, block.view.byteOffset, BLOCK.size).fill(0);
     return new Promise<T>((resolve, reject) => {
       // Known before the call: the completion may be there before the call has returned.
       this.#pending.set(block.address, {
         block,
-        pinned: operation.keep ?? null,
+        kept: operation.keep ?? null,
         untrack: track("operation"),
         settle(completion) {
           try {
@@ -147,7 +178,8 @@ export class CompletionPort {
       });
       try {
         const code = operation.begin(block);
-        if (code !== null) throw operation.refused(code);
+        if (code !== 0 && code !== ERROR_IO_PENDING) throw operation.refused(code);
+        if (code === 0 && operation.direct && this.#endAtOnce(block)) return;
       } catch (error) {
         this.#release(block);
         return reject(error);
@@ -155,6 +187,20 @@ export class CompletionPort {
       operation.onStarted?.(block);
       this.#pump ??= this.#run();
     });
+  }
+
+  /** Ends an operation that sends no completion; false where it has to wait for its turn like any other. */
+  #endAtOnce(block: Block): boolean {
+    const bytes = block.view.getUint32(BLOCK.bytes, true);
+    if (this.#inARow < IN_A_ROW) {
+      this.#inARow++;
+      this.#pending.get(block.address)!.settle({ code: 0, bytes, block });
+      this.#release(block);
+      return true;
+    }
+    const { call } = this.#libraries.kernel;
+    if (call.PostQueuedCompletionStatus(this.#handle, bytes, 0n, block.address) !== 0) return false;
+    throw socketError("PostQueuedCompletionStatus", call.GetLastError(), "wait for a socket");
   }
 
   /** Asks the system to end an operation; it completes all the same, with its result or as aborted. */
@@ -174,14 +220,14 @@ export class CompletionPort {
   }
 
   async #run(): Promise<void> {
-    const { call, threaded } = this.#libraries.kernel;
+    const { call } = this.#libraries.kernel;
     try {
-      for (let polls = 0; this.#pending.size > 0;) {
+      while (this.#pending.size > 0) {
         let ok = 0;
-        if (polls++ < POLLS) ok = this.#fetch(call.GetQueuedCompletionStatusEx, 0) as number;
+        if (this.#inARow++ < IN_A_ROW) ok = this.#fetch(call.GetQueuedCompletionStatusEx, 0) as number;
         if (ok === 0) {
-          polls = 0;
-          ok = await this.#fetch(threaded.GetQueuedCompletionStatusEx, INFINITE);
+          this.#inARow = 0;
+          ok = await poolGate().wait(this.#wait);
         }
         if (ok === 0) throw socketError("GetQueuedCompletionStatusEx", 0, "wait for the sockets");
         this.#dispatch(new DataView(this.#removed.buffer).getUint32(0, true));
@@ -194,6 +240,14 @@ export class CompletionPort {
       this.#pump = null;
     }
   }
+
+  /** Waiting for a completion; 0: the system cannot. A packet without an operation wakes it. */
+  readonly #wait: EndlessWait<number> = {
+    block: () => this.#fetch(this.#libraries.kernel.threaded.GetQueuedCompletionStatusEx, INFINITE),
+    wake: () => this.#libraries.kernel.call.PostQueuedCompletionStatus(this.#handle, 0, 0n, 0n) !== 0,
+    // Nothing there, or an error: `block` tells which.
+    poll: () => this.#fetch(this.#libraries.kernel.call.GetQueuedCompletionStatusEx, 0) || null,
+  };
 
   #fetch<R>(
     get: (port: bigint, entries: Uint8Array, count: number, removed: Uint8Array, ms: number, a: number) => R,
@@ -217,7 +271,9 @@ export class CompletionPort {
   }
 
   #release(block: Block): void {
-    this.#pending.get(block.address)?.untrack();
+    const pending = this.#pending.get(block.address);
+    pending?.kept?.release?.();
+    pending?.untrack();
     this.#pending.delete(block.address);
     this.#free.push(block);
   }

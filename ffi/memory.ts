@@ -50,7 +50,11 @@ export function wideString(text: string): Uint8Array<ArrayBuffer> {
   return buffer;
 }
 
-const PAGE = 4096;
+const utf8 = new TextDecoder();
+const utf16 = new TextDecoder("utf-16le");
+const PAGE = 4096n;
+/** As much of a text of unknown length as is read at once: names are short. */
+const PART = 256n;
 const MAX_UNITS = 65536;
 
 /** Memory access through a library whose table holds {@linkcode MEMORY_FNS}. */
@@ -65,18 +69,22 @@ export function memoryOf(call: Calls<MemoryLibrary>): Memory {
     readInto(address, bytes);
     return bytes;
   };
-  // Reads to the end of the page at a time, so that it never touches a page the string does not reach.
+  const first = pinned(Number(PART));
+  // Never past the end of a page, so that it never touches one the string does not reach.
   const terminated = (address: bigint, unit: number): Uint8Array => {
     const parts: Uint8Array[] = [];
     for (let at = address, total = 0; total < MAX_UNITS * unit;) {
-      const part = read(at, PAGE - Number(at % BigInt(PAGE)));
+      const rest = PAGE - at % PAGE;
+      const length = Number(rest < PART ? rest : PART);
+      const part = parts.length === 0 ? first.subarray(0, length) : pinned(length);
+      readInto(at, part);
       const end = zeroAt(part, unit);
       parts.push(end < 0 ? part : part.subarray(0, end));
       if (end >= 0) break;
       at += BigInt(part.length);
       total += part.length;
     }
-    return concat(parts);
+    return parts.length === 1 ? parts[0] : concat(parts);
   };
   return {
     addressOf: (buffer) => call.addressOf(buffer, buffer, 0n),
@@ -87,8 +95,8 @@ export function memoryOf(call: Calls<MemoryLibrary>): Memory {
       if (address === 0n) throw new RangeError(`Cannot write ${bytes.length} bytes at address 0`);
       call.copyTo(address, bytes, BigInt(bytes.length));
     },
-    cString: (address) => address === 0n ? "" : new TextDecoder().decode(terminated(address, 1)),
-    wideString: (address) => address === 0n ? "" : new TextDecoder("utf-16le").decode(terminated(address, 2)),
+    cString: (address) => address === 0n ? "" : utf8.decode(terminated(address, 1)),
+    wideString: (address) => address === 0n ? "" : utf16.decode(terminated(address, 2)),
   };
 }
 

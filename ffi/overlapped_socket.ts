@@ -6,7 +6,8 @@
  */
 
 import { StateError } from "../errors.ts";
-import { BLOCK, type Block, type Completion } from "./completion_port.ts";
+import type { PooledBuffer } from "./buffer_pool.ts";
+import { BLOCK, type Block, type Completion, type Kept } from "./completion_port.ts";
 import { track } from "./live.ts";
 import { pinned } from "./memory.ts";
 import { SOCKADDR_STORAGE, WSABUF } from "./raw/ws2_32.ts";
@@ -20,12 +21,12 @@ export interface Operation<T> {
   readonly fn: string;
   /** What it is for, as errors say it. */
   readonly doing: string;
-  /** Makes the call; `null` where it was started, else its error. */
-  begin(block: Block): number | null;
+  /** Makes the call; 0 where it has ended well, `ERROR_IO_PENDING` where it is under way, else its error. */
+  begin(block: Block): number;
   /** Reads what a completion that went well gave. */
   read(completion: Completion): T;
   /** What the system uses besides the block. */
-  readonly keep?: Uint8Array;
+  readonly keep?: Kept;
   /** Gives up; its reason is rethrown unchanged. */
   readonly signal?: AbortSignal;
 }
@@ -38,6 +39,7 @@ export abstract class OverlappedSocket {
   readonly version: 4 | 6;
   /** What it was made by. */
   protected readonly winsock: Winsock;
+  readonly #direct: boolean;
   readonly #untrack: () => void;
   readonly #unuse: () => void;
   readonly #pending = new Set<Promise<unknown>>();
@@ -57,6 +59,7 @@ export abstract class OverlappedSocket {
     this.#untrack = track("socket");
     try {
       winsock.port.associate(this.handle);
+      this.#direct = type === "stream" && winsock.skipAtOnce(this.handle);
     } catch (error) {
       this.close();
       throw error;
@@ -123,15 +126,17 @@ export abstract class OverlappedSocket {
   }
 
   /** Describes `buffer` to the system within a block. */
-  protected describeBuffer(block: Block, buffer: Uint8Array, length: number): bigint {
-    const buf = this.winsock.memory.addressOf(buffer);
-    WSABUF.write(block.view, { len: length, buf }, BLOCK.buffers);
+  protected describeBuffer(block: Block, { bytes, address }: PooledBuffer): bigint {
+    WSABUF.write(block.view, { len: bytes.length, buf: address }, BLOCK.buffers);
     return block.address + BigInt(BLOCK.buffers);
   }
 
   /** Runs one overlapped operation to its end, which `close()` waits for. */
   protected async run<T>({ fn, doing, begin, read, keep, signal }: Operation<T>): Promise<T> {
-    signal?.throwIfAborted();
+    if (signal?.aborted) {
+      keep?.release?.();
+      signal.throwIfAborted();
+    }
     const { port } = this.winsock;
     let started: Block | null = null;
     const onAbort = (): void => {
@@ -139,6 +144,7 @@ export abstract class OverlappedSocket {
     };
     const running = port.run<T>({
       begin,
+      direct: this.#direct,
       refused: (code) => socketError(fn, code, doing),
       read: (completion) => {
         if (completion.code === 0) return read(completion);

@@ -4,16 +4,15 @@
  * @module
  */
 
+import { MAX_CHUNK } from "./buffer_pool.ts";
 import { BLOCK } from "./completion_port.ts";
 import { pinned } from "./memory.ts";
 import { describe, OverlappedSocket } from "./overlapped_socket.ts";
 import { IPPROTO, SD, SO, SOCKADDR_STORAGE, SOL_SOCKET, TCP } from "./raw/ws2_32.ts";
 import { anyAddress, type SocketAddress } from "./socket_address.ts";
 import { socketError } from "./status.ts";
-import { notPending, type Winsock } from "./winsock.ts";
+import type { Winsock } from "./winsock.ts";
 
-/** The most bytes one operation moves. */
-const MAX_CHUNK = 65536;
 /** AcceptEx wants 16 bytes more than an address for each of the two. */
 const ACCEPT_ADDRESS = SOCKADDR_STORAGE.size + 16;
 
@@ -65,7 +64,7 @@ export class TcpSocket extends OverlappedSocket {
         fn: "AcceptEx",
         doing: "accept",
         signal,
-        keep: addresses,
+        keep: { bytes: addresses },
         begin: ({ address }) => {
           const ok = winsock.extensions.AcceptEx(
             this.handle,
@@ -77,8 +76,7 @@ export class TcpSocket extends OverlappedSocket {
             address + BigInt(BLOCK.bytes),
             address,
           );
-          const error = winsock.call.WSAGetLastError();
-          return ok !== 0 ? null : notPending(error);
+          return winsock.begun(ok !== 0);
         },
         read: () => {},
       });
@@ -95,49 +93,42 @@ export class TcpSocket extends OverlappedSocket {
   /** Sends all of `p`, which is copied before this returns. */
   async send(p: Uint8Array, signal?: AbortSignal): Promise<void> {
     const winsock = this.live("send");
-    const copy = pinned(Math.min(p.length, MAX_CHUNK));
-    try {
-      for (let sent = 0; sent < p.length;) {
-        const length = Math.min(p.length - sent, copy.length);
-        copy.set(p.subarray(sent, sent + length));
-        sent += await this.run({
-          fn: "WSASend",
-          doing: "send",
-          signal,
-          keep: copy,
-          begin: (block) => {
-            const buffers = this.describeBuffer(block, copy, length);
-            const failed = winsock.call.WSASend(this.handle, buffers, 1, 0n, 0, block.address, 0n);
-            const error = winsock.call.WSAGetLastError();
-            return failed === 0 ? null : notPending(error);
-          },
-          read: ({ bytes }) => bytes,
-        });
-      }
-    } finally {
-      copy.fill(0);
+    for (let sent = 0; sent < p.length;) {
+      const copy = winsock.buffers.take(Math.min(p.length - sent, MAX_CHUNK));
+      copy.bytes.set(p.subarray(sent, sent + copy.bytes.length));
+      sent += await this.run({
+        fn: "WSASend",
+        doing: "send",
+        signal,
+        keep: copy,
+        begin: (block) => {
+          const buffers = this.describeBuffer(block, copy);
+          const moved = block.address + BigInt(BLOCK.bytes);
+          const failed = winsock.call.WSASend(this.handle, buffers, 1, moved, 0, block.address, 0n);
+          return winsock.begun(failed === 0);
+        },
+        read: ({ bytes }) => bytes,
+      });
     }
   }
 
   /** Receives up to `p.length` bytes into `p`; 0 at the end of the stream. */
   async receive(p: Uint8Array, signal?: AbortSignal): Promise<number> {
     const winsock = this.live("receive");
-    const into = pinned(Math.min(p.length, MAX_CHUNK));
+    const into = winsock.buffers.take(Math.min(p.length, MAX_CHUNK));
     return await this.run({
       fn: "WSARecv",
       doing: "receive",
       signal,
       keep: into,
       begin: (block) => {
-        const buffers = this.describeBuffer(block, into, into.length);
-        const flags = block.address + BigInt(BLOCK.flags);
-        const failed = winsock.call.WSARecv(this.handle, buffers, 1, 0n, flags, block.address, 0n);
-        const error = winsock.call.WSAGetLastError();
-        return failed === 0 ? null : notPending(error);
+        const buffers = this.describeBuffer(block, into);
+        const [moved, flags] = [BLOCK.bytes, BLOCK.flags].map((place) => block.address + BigInt(place));
+        const failed = winsock.call.WSARecv(this.handle, buffers, 1, moved, flags, block.address, 0n);
+        return winsock.begun(failed === 0);
       },
       read: ({ bytes }) => {
-        p.set(into.subarray(0, bytes));
-        into.fill(0, 0, bytes);
+        p.set(into.bytes.subarray(0, bytes));
         return bytes;
       },
     });

@@ -61,11 +61,14 @@ const WIDTHS: { readonly [S in Scalar]: number } = {
   guid: 16,
 };
 
-const RANGES: { readonly [name: string]: readonly [bigint, bigint] } = {
-  u8: [0n, 0xffn],
-  u16: [0n, 0xffffn],
-  u32: [0n, 0xffff_ffffn],
-  i32: [-0x8000_0000n, 0x7fff_ffffn],
+const NARROW: { readonly [name: string]: readonly [number, number] } = {
+  u8: [0, 0xff],
+  u16: [0, 0xffff],
+  u32: [0, 0xffff_ffff],
+  i32: [-0x8000_0000, 0x7fff_ffff],
+};
+
+const WIDE: { readonly [name: string]: readonly [bigint, bigint] } = {
   u64: [0n, 0xffff_ffff_ffff_ffffn],
   i64: [-0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn],
   usize: [0n, 0xffff_ffff_ffff_ffffn],
@@ -254,13 +257,12 @@ function checkScalar(path: string, type: Scalar, value: unknown): void {
     return;
   }
   const wide = WIDTHS[type] === 8;
-  if (typeof value !== (wide ? "bigint" : "number") || (!wide && !Number.isInteger(value))) {
+  if (wide ? typeof value !== "bigint" : !Number.isInteger(value)) {
     throw new RangeError(`${path} must be a ${wide ? "bigint" : "whole number"}, not ${String(value)}`);
   }
-  const [low, high] = RANGES[type];
-  const exact = BigInt(value as number | bigint);
-  if (exact < low || exact > high) {
-    throw new RangeError(`${path} must be from ${low} to ${high}, not ${exact}`);
+  const [low, high] = wide ? WIDE[type] : NARROW[type];
+  if ((value as number | bigint) < low || (value as number | bigint) > high) {
+    throw new RangeError(`${path} must be from ${low} to ${high}, not ${value}`);
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import type { Calls, Library } from "./abi.ts";
+import { BufferPool } from "./buffer_pool.ts";
 import { CompletionPort } from "./completion_port.ts";
 import { Events } from "./events.ts";
 import { track } from "./live.ts";
@@ -17,13 +18,26 @@ import { MSWSOCK, WSAID_CONNECTEX } from "./raw/mswsock.ts";
 import { NTDLL } from "./raw/ntdll.ts";
 import { CC_STDCALL, OLEAUT32, VARIANT, VT } from "./raw/oleaut32.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
-import { INVALID_SOCKET, IPPROTO, SIO, SOCK, WS2_32, WSA_FLAG, WSADATA } from "./raw/ws2_32.ts";
+import {
+  INVALID_SOCKET,
+  IPPROTO,
+  SIO,
+  SO,
+  SOCK,
+  SOL_SOCKET,
+  WS2_32,
+  WSA_FLAG,
+  WSADATA,
+  WSAPROTOCOL_INFOW,
+  XP1_IFS_HANDLES,
+} from "./raw/ws2_32.ts";
 import { familyOf, type SocketAddress } from "./socket_address.ts";
 import { nativeError, socketError } from "./status.ts";
 import { struct } from "./struct.ts";
 import type { NativeSystem } from "./system.ts";
 
 const VERSION_2_2 = 0x0202;
+const WSASYSCALLFAILURE = 10107;
 const GUID = struct("GUID", { value: "guid" });
 
 /** What an overlapped ConnectEx is told. */
@@ -54,6 +68,7 @@ export function winsockOf(system: NativeSystem, grant: Grant): Winsock {
 /** What runs while anything uses Winsock. */
 interface Session {
   readonly port: CompletionPort;
+  readonly buffers: BufferPool;
   end(): void;
 }
 
@@ -118,7 +133,7 @@ export class Winsock {
         untrack();
         release();
       };
-      return { port, end };
+      return { port, buffers: new BufferPool(this.memory), end };
     } catch (error) {
       this.call.WSACleanup();
       throw error;
@@ -127,8 +142,41 @@ export class Winsock {
 
   /** Where every socket's operations complete. */
   get port(): CompletionPort {
-    if (this.#session) return this.#session.port;
+    return this.#running.port;
+  }
+
+  /** Memory for what sockets send and receive. */
+  get buffers(): BufferPool {
+    return this.#running.buffers;
+  }
+
+  get #running(): Session {
+    if (this.#session) return this.#session;
     throw new StateError("Winsock is not in use");
+  }
+
+  /**
+   * Has the operations of a stream socket that end at once send no completion: one call of the system less for each.
+   * Providers whose sockets are not the file system's handles would then send none at all.
+   *
+   * @returns whether it is so.
+   * @see https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes
+   */
+  skipAtOnce(socket: bigint): boolean {
+    const [info, length] = [pinned(WSAPROTOCOL_INFOW.size), pinned(4)];
+    new DataView(length.buffer).setInt32(0, info.length, true);
+    if (this.call.getsockopt(socket, SOL_SOCKET, SO.PROTOCOL_INFOW, info, length) !== 0) return false;
+    const { dwServiceFlags1 } = WSAPROTOCOL_INFOW.read(new DataView(info.buffer));
+    return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipAtOnce(socket);
+  }
+
+  /**
+   * How an overlapped call began, asked right after it: 0 where it has ended well, `ERROR_IO_PENDING` where it is under
+   * way, else its error. One that failed without an error did not end well.
+   */
+  begun(ok: boolean): number {
+    const error = this.call.WSAGetLastError();
+    return ok ? 0 : error || WSASYSCALLFAILURE;
   }
 
   /** A new overlapped socket, not inherited by child processes. */
@@ -161,9 +209,9 @@ export class Winsock {
   /**
    * Calls ConnectEx, which is not exported: DispCallFunc calls what stands at its address.
    *
-   * @returns `null` where it was started, else the error.
+   * @returns 0 where it has ended well, `ERROR_IO_PENDING` where it is under way, else its error.
    */
-  connectEx({ socket, name, nameLength, overlapped }: ConnectExArguments): number | null {
+  connectEx({ socket, name, nameLength, overlapped }: ConnectExArguments): number {
     const target = this.#connectEx ??= this.#findConnectEx(socket);
     const values: readonly (readonly [type: number, value: bigint])[] = [
       [VT.I8, socket],
@@ -187,11 +235,11 @@ export class Winsock {
     const { DispCallFunc } = this.#dispatch.call;
     const count = values.length;
     const status = DispCallFunc(0n, target, CC_STDCALL, VT.I4, count, types, pointers, result);
-    // Nothing may stand between the call and its last error.
-    const error = this.call.WSAGetLastError();
+    // Nothing may stand between the call and its last error: the call's own result is read afterwards.
+    const failed = this.begun(false);
     if (status !== 0) throw socketError("DispCallFunc", status, "connect");
     const { llVal } = VARIANT.read(new DataView(result.buffer));
-    return (llVal & 0xffff_ffffn) !== 0n ? null : notPending(error);
+    return (llVal & 0xffff_ffffn) !== 0n ? 0 : failed;
   }
 
   #findConnectEx(socket: bigint): bigint {
@@ -207,11 +255,4 @@ export class Winsock {
       instead: "Use Windows Vista or later",
     }, { cause: nativeError("WSAIoctl", error) });
   }
-}
-
-const ERROR_IO_PENDING = 997;
-
-/** An overlapped call's last error; `null` where it only says that the operation is under way. */
-export function notPending(error: number): number | null {
-  return error === ERROR_IO_PENDING ? null : error;
 }

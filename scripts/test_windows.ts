@@ -5,23 +5,19 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
-import { ensurePackages } from "./install.ts";
 import { REALM, SERVICES, USERS } from "./realm.ts";
-import { cacheFolder, exists, removeTree } from "./windows/cache.ts";
+import { exists, removeTree } from "./windows/cache.ts";
 import { AGENT_PORT } from "./windows/agent.ts";
 import { COMPILED_TABLES } from "./windows/fixtures.ts";
 import { type Job, RESULTS } from "./windows/inside.ts";
-import { isolate } from "./windows/namespace.ts";
 import { nativeMachine } from "./windows/native_machine.ts";
 import { closingOf, type Result, runSuites, succeeded } from "./windows/results.ts";
-import { ensureRootFs } from "./windows/rootfs.ts";
+import { interruption, manifestOf, ROOT, runInRig, wineVersion } from "./windows/rig.ts";
 import { progress } from "./windows/progress.ts";
 import { stage, stageBundles } from "./windows/stage.ts";
 import { selectSuites, type Suite } from "./windows/suites.ts";
+import type { SystemParts } from "./windows/system.ts";
 import { REPOSITORY, RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
-
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const GOLDEN = `${ROOT}tests/golden/${COMPILED_TABLES}`;
 
@@ -60,49 +56,29 @@ function parseFlags(args: readonly string[]): Flags {
   return flags;
 }
 
-async function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
-  if (Deno.uid() !== 0) {
-    throw new Error(
-      "the rig mounts and changes root: run it as root (sudo --preserve-env=PATH,HOME deno task …)",
-    );
-  }
-  const lacking = await ensurePackages(["krb5-kdc", "krb5-admin-server", "krb5-user", "winbind"], {
-    say: progress,
+function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
+  return runInRig({
+    script: new URL("./windows/inside.ts", import.meta.url),
+    rebuild: flags.rebuild,
+    signal,
+    async prepare(staged, rootfs) {
+      progress("preparing the suites: packages, bundles");
+      await stage(staged, suites, wineFacts(await manifestOf(rootfs)));
+      const oracle = flags.suite === undefined || flags.suite === "oracle";
+      return { suites, oracle, show: flags.show } satisfies Omit<Job, keyof SystemParts>;
+    },
+    async collect(staged, code) {
+      if (flags.updateGolden) await Deno.copyFile(`${staged}/${COMPILED_TABLES}`, GOLDEN);
+      const written = `${staged}/${RESULTS}`;
+      const results: Result[] = await exists(written) ? JSON.parse(await Deno.readTextFile(written)) : [];
+      if (code === 0) return results;
+      const detail = signal.aborted
+        ? String(signal.reason)
+        : `it ended with ${code}; the lines above say why`;
+      const failed = [`it did not run to its end: ${detail}`];
+      return [...results, { title: "the rig", passed: 0, failed, skipped: [], reasons: {}, details: "" }];
+    },
   });
-  if (lacking !== null) throw new Error(`the rig has no Kerberos realm: ${lacking}`);
-  using rootfs = await ensureRootFs({ rebuild: flags.rebuild, signal });
-  const staged = await Deno.makeTempDir({ prefix: "secure-sockets-windows-" });
-  try {
-    progress("preparing the suites: packages, bundles");
-    await stage(staged, suites, await wineFacts(rootfs.path));
-    signal.throwIfAborted();
-    const mountPoint = `${cacheFolder()}/mnt`;
-    await Deno.mkdir(mountPoint, { recursive: true });
-    const oracle = flags.suite === undefined || flags.suite === "oracle";
-    const job: Job = {
-      rootfs: rootfs.path,
-      mountPoint,
-      repository: ROOT,
-      staged,
-      suites,
-      oracle,
-      show: flags.show,
-    };
-    const inside = isolate(new URL("./windows/inside.ts", import.meta.url), [JSON.stringify(job)], {
-      network: "own",
-    });
-    signal.addEventListener("abort", () => inside.kill());
-    const code = await inside.ended;
-    if (flags.updateGolden) await Deno.copyFile(`${staged}/${COMPILED_TABLES}`, GOLDEN);
-    const written = `${staged}/${RESULTS}`;
-    const results: Result[] = await exists(written) ? JSON.parse(await Deno.readTextFile(written)) : [];
-    if (code === 0) return results;
-    const detail = signal.aborted ? String(signal.reason) : `it ended with ${code}; the lines above say why`;
-    const failed = [`it did not run to its end: ${detail}`];
-    return [...results, { title: "the rig", passed: 0, failed, skipped: [], reasons: {}, details: "" }];
-  } finally {
-    await removeTree(staged);
-  }
 }
 
 async function onWindows(suites: readonly Suite[], flags: Flags): Promise<Result[]> {
@@ -133,11 +109,9 @@ function suitesHere(suites: readonly Suite[], { runtime }: Flags): Suite[] {
 }
 
 /** What the tests are told of this machine; see tests/windows/support/machine.ts. */
-async function wineFacts(rootfs: string): Promise<unknown> {
-  const manifest = await Deno.readTextFile(`${rootfs}${RIG}/manifest.txt`);
-  const wine = /^wine64 ([\d.]+)/m.exec(manifest)?.[1] ?? null;
+function wineFacts(manifest: string): unknown {
   return {
-    wine,
+    wine: wineVersion(manifest),
     run: windowsPath(RUN),
     repository: windowsPath(REPOSITORY),
     deno: windowsPath(`${RIG}/deno/deno.exe`),
@@ -153,13 +127,9 @@ async function main(): Promise<number> {
   }
   const flags = parseFlags(Deno.args);
   const suites = selectSuites(flags);
-  const stop = new AbortController();
-  for (const name of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(name, () => stop.abort(new Error(`interrupted by ${name}`)));
-  }
   const results = Deno.build.os === "windows"
     ? await onWindows(suites, flags)
-    : await onWine(suites, flags, stop.signal);
+    : await onWine(suites, flags, interruption());
   console.log(closingOf(results));
   return succeeded(results) ? 0 : 1;
 }

@@ -61,14 +61,23 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 
 /** Refuses, before anything is opened, what datagrams cannot be given. */
 export function refuseForDatagrams(chosen: Chosen): void {
-  const { name, abortOnAssociationChange } = socketProvider(chosen);
+  const { name, abortOnAssociationChange, skipFilters } = socketProvider(chosen);
   refuseAnonymous(chosen.selection.requirements, name);
-  if (abortOnAssociationChange === undefined) return;
-  throw new SecurityRequirementError(
-    "abortOnAssociationChange",
-    "not offered",
-    `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
-  );
+  if (abortOnAssociationChange !== undefined) {
+    throw new SecurityRequirementError(
+      "abortOnAssociationChange",
+      "not offered",
+      `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
+    );
+  }
+  if (skipFilters && !mayBeClear(chosen)) {
+    throw new SecurityRequirementError(
+      "integrity",
+      "not known",
+      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
+        `nothing was sent. Leave skipFilters out of "${name}"`,
+    );
+  }
 }
 
 /** Sets a socket's security, before it is bound or connected. */
@@ -80,18 +89,24 @@ export function applySettings(
 ): void {
   const { requirements } = chosen.selection;
   const datagrams = socket instanceof UdpSocket;
+  const given = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const settings = codec.settings(requirements, {
-      username: identity?.username ?? "",
-      domain: identity?.domain ?? "",
-      passwordBytes: password.length,
+    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
+    const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
+    const terms = {
+      encryption: requirements.confidentiality,
+      allowInsecure: mayBeClear(chosen),
+      ...names,
+      given,
+    };
+    const bounds = datagrams || chosen.settings.side.role === "client";
+    withSettings(settings, password, terms, (whole) => {
+      if (bounds) refuseBeyond(settings, requirements);
+      secure.setSecurity(socket, whole);
     });
-    if (datagrams || chosen.settings.side.role === "client") refuseBeyond(settings, requirements);
-    const terms = { encryption: requirements.confidentiality, allowInsecure: mayBeClear(chosen), datagrams };
-    withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
   } finally {
     units.fill(0);
   }

@@ -37,7 +37,7 @@ export const KERNEL32 = {
         ["fAlertable", "i32"],
       ],
       result: "i32",
-      threaded: true,
+      threaded: "endless",
     },
     PostQueuedCompletionStatus: {
       params: [
@@ -46,6 +46,10 @@ export const KERNEL32 = {
         ["dwCompletionKey", "usize"],
         ["lpOverlapped", "usize"],
       ],
+      result: "i32",
+    },
+    SetFileCompletionNotificationModes: {
+      params: [["FileHandle", "usize"], ["Flags", "u8"]],
       result: "i32",
     },
     CancelIoEx: { params: [["hFile", "usize"], ["lpOverlapped", "usize"]], result: "i32" },
@@ -68,7 +72,7 @@ export const KERNEL32 = {
         ["dwMilliseconds", "u32"],
       ],
       result: "u32",
-      threaded: true,
+      threaded: "endless",
     },
   },
 } as const satisfies LibrarySpec;
@@ -96,6 +100,12 @@ export const OVERLAPPED_ENTRY: Struct<typeof OVERLAPPED_ENTRY_FIELDS> = struct(
   "OVERLAPPED_ENTRY",
   OVERLAPPED_ENTRY_FIELDS,
 );
+
+/** An operation that ends at once sends no completion; a mode of `SetFileCompletionNotificationModes`. */
+export const FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 0x1;
+
+/** Not an error: an overlapped operation is under way. */
+export const ERROR_IO_PENDING = 997;
 
 /** Waits without end. */
 export const INFINITE = 0xffff_ffff;

@@ -185,6 +185,35 @@ export const ADDRINFOEXW_FIELDS = {
 /** `ADDRINFOEXW` */
 export const ADDRINFOEXW: Struct<typeof ADDRINFOEXW_FIELDS> = struct("ADDRINFOEXW", ADDRINFOEXW_FIELDS);
 
+/** Fields of {@linkcode WSAPROTOCOL_INFOW}. */
+export const WSAPROTOCOL_INFOW_FIELDS = {
+  dwServiceFlags1: "u32",
+  dwServiceFlags2: "u32",
+  dwServiceFlags3: "u32",
+  dwServiceFlags4: "u32",
+  dwProviderFlags: "u32",
+  ProviderId: "guid",
+  dwCatalogEntryId: "u32",
+  ProtocolChain: ["u32", 8],
+  iVersion: "i32",
+  iAddressFamily: "i32",
+  iMaxSockAddr: "i32",
+  iMinSockAddr: "i32",
+  iSocketType: "i32",
+  iProtocol: "i32",
+  iProtocolMaxOffset: "i32",
+  iNetworkByteOrder: "i32",
+  iSecurityScheme: "i32",
+  dwMessageSize: "u32",
+  dwProviderReserved: "u32",
+  szProtocol: ["u8", 512],
+} as const;
+/** `WSAPROTOCOL_INFOW`: who serves a socket. */
+export const WSAPROTOCOL_INFOW: Struct<typeof WSAPROTOCOL_INFOW_FIELDS> = struct(
+  "WSAPROTOCOL_INFOW",
+  WSAPROTOCOL_INFOW_FIELDS,
+);
+
 /** Address families. */
 export const AF = { UNSPEC: 0, INET: 2, INET6: 23 } as const;
 /** Socket types. */
@@ -194,7 +223,13 @@ export const IPPROTO = { TCP: 6, UDP: 17, IPV6: 41 } as const;
 /** `SOL_SOCKET`: the level of a socket's own options. */
 export const SOL_SOCKET = 0xffff;
 /** Options of a socket. */
-export const SO = { UPDATE_ACCEPT_CONTEXT: 0x700b, UPDATE_CONNECT_CONTEXT: 0x7010 } as const;
+export const SO = {
+  PROTOCOL_INFOW: 0x2005,
+  UPDATE_ACCEPT_CONTEXT: 0x700b,
+  UPDATE_CONNECT_CONTEXT: 0x7010,
+} as const;
+/** A provider's sockets are the file system's handles; a flag of {@linkcode WSAPROTOCOL_INFOW}. */
+export const XP1_IFS_HANDLES = 0x0002_0000;
 /** Options of TCP. */
 export const TCP = { NODELAY: 1 } as const;
 /** Options of IPv6. */
@@ -208,6 +243,7 @@ export const SOMAXCONN = 0x7fff_ffff;
 /** Control codes of `WSAIoctl`; four of them stand behind the secure socket functions. */
 export const SIO = {
   GET_EXTENSION_FUNCTION_POINTER: 0xc800_0006,
+  UDP_CONNRESET: 0x9800_000c,
   SET_SECURITY: 0x9800_00c8,
   QUERY_SECURITY: 0xd800_00c9,
   SET_PEER_TARGET_NAME: 0x9800_00ca,

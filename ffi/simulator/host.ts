@@ -104,6 +104,8 @@ export interface BoundSocket {
   arrive(connection: Connection): void;
   /** Takes a datagram, or keeps it until somebody does. */
   deliver(datagram: Datagram): void;
+  /** Takes an ICMP message: nobody receives at the port that a datagram went to. */
+  unreachable(): void;
 }
 
 /** A host and its kernel. */

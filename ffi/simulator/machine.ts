@@ -5,7 +5,13 @@
  */
 
 import type { Calls } from "../abi.ts";
-import { INVALID_HANDLE_VALUE, type KERNEL32, OVERLAPPED, OVERLAPPED_ENTRY } from "../raw/kernel32.ts";
+import {
+  FILE_SKIP_COMPLETION_PORT_ON_SUCCESS,
+  INVALID_HANDLE_VALUE,
+  type KERNEL32,
+  OVERLAPPED,
+  OVERLAPPED_ENTRY,
+} from "../raw/kernel32.ts";
 import type { NTDLL } from "../raw/ntdll.ts";
 import type { Faults } from "./faults.ts";
 import { AddressSpace } from "./memory.ts";
@@ -18,6 +24,7 @@ export const STATUS = {
   CONNECTION_RESET: 0xc000_020d,
   CONNECTION_REFUSED: 0xc000_0236,
   HOST_UNREACHABLE: 0xc000_023d,
+  PORT_UNREACHABLE: 0xc000_023f,
   CONNECTION_ABORTED: 0xc000_0241,
   IO_TIMEOUT: 0xc000_00b5,
 } as const;
@@ -29,6 +36,7 @@ const DOS_ERRORS: { readonly [status: number]: number } = {
   [STATUS.CONNECTION_RESET]: 64,
   [STATUS.CONNECTION_REFUSED]: 1225,
   [STATUS.HOST_UNREACHABLE]: 1232,
+  [STATUS.PORT_UNREACHABLE]: 1234,
   [STATUS.CONNECTION_ABORTED]: 1236,
   [STATUS.IO_TIMEOUT]: 121,
 };
@@ -96,6 +104,8 @@ export class Request {
   readonly #machine: Machine;
   readonly #port: () => Port | null;
   readonly #onDone: () => void;
+  #answer = { status: 0, bytes: 0 };
+  #calling = false;
 
   constructor(machine: Machine, overlapped: bigint, port: () => Port | null, onDone: () => void) {
     this.#machine = machine;
@@ -112,8 +122,29 @@ export class Request {
       Internal: BigInt(status),
       InternalHigh: BigInt(bytes),
     });
+    this.#answer = { status, bytes };
     this.#onDone();
-    this.#port()?.post({ overlapped: this.overlapped, bytes });
+    if (!this.#calling) this.#post();
+  }
+
+  #post(): void {
+    this.#port()?.post({ overlapped: this.overlapped, bytes: this.#answer.bytes });
+  }
+
+  /**
+   * Makes the call that begins it.
+   *
+   * @param skip whether a call that ended it well leaves the port untold.
+   * @returns the bytes moved where the call ended it well; `null` where the port has been or will be told how.
+   */
+  during(call: () => void, skip: boolean): number | null {
+    this.#calling = true;
+    call();
+    this.#calling = false;
+    if (!this.done) return null;
+    const { status, bytes } = this.#answer;
+    if (!skip || status !== STATUS.SUCCESS) this.#post();
+    return status === STATUS.SUCCESS ? bytes : null;
   }
 }
 
@@ -157,6 +188,8 @@ export class Port implements KernelObject {
 export interface Associable {
   /** The port, once it was associated. */
   port: Port | null;
+  /** Whether an operation that ends at once, and well, leaves the port untold. */
+  skipsAtOnce: boolean;
 }
 
 /** kernel32.dll and ntdll.dll of a machine. */
@@ -175,7 +208,10 @@ export function kernelCalls(machine: Machine, hooks: {
   const fill = (packets: Packet[], entries: Uint8Array, removed: Uint8Array): number => {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
     packets.forEach(({ overlapped, bytes }, index) => {
-      const status = machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);
+      // A packet that was posted need not be about an operation.
+      const status = overlapped === 0n
+        ? 0n
+        : machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);
       const values = { lpOverlapped: overlapped, Internal: status, dwNumberOfBytesTransferred: bytes };
       OVERLAPPED_ENTRY.write(view, values, index * OVERLAPPED_ENTRY.size);
     });
@@ -207,6 +243,12 @@ export function kernelCalls(machine: Machine, hooks: {
         const port = machine.find(handle, Port);
         if (port === null) return machine.fail(INVALID_HANDLE, 0);
         port.post({ overlapped, bytes });
+        return 1;
+      },
+      SetFileCompletionNotificationModes(file, flags) {
+        const object = hooks.associable(file);
+        if (object === null) return machine.fail(INVALID_HANDLE, 0);
+        object.skipsAtOnce ||= (flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) !== 0;
         return 1;
       },
       CancelIoEx: (handle, overlapped) => hooks.cancel(handle, overlapped) ? 1 : machine.fail(1168, 0),

@@ -12,6 +12,7 @@ import {
   INVALID_SOCKET,
   IPPROTO,
   SD,
+  SIO,
   SO,
   SOCK,
   SOCKADDR_STORAGE,
@@ -19,6 +20,8 @@ import {
   type WS2_32,
   WSA_FLAG,
   WSABUF,
+  WSAPROTOCOL_INFOW,
+  XP1_IFS_HANDLES,
 } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
 import { socketAddress } from "./address.ts";
@@ -34,6 +37,7 @@ const WSA = {
   EFAULT: 10014,
   EINVAL: 10022,
   ENOTSOCK: 10038,
+  EOPNOTSUPP: 10045,
   EAFNOSUPPORT: 10047,
   EISCONN: 10056,
   ENOTCONN: 10057,
@@ -109,12 +113,16 @@ export function winsockCalls(network: Network, host: Host): Ws {
         socket.listening = true;
         return 0;
       }),
-    WSASend: (s, buffers, _count, _sent, _flags, overlapped) =>
+    WSASend: (s, buffers, _count, sent, _flags, overlapped) =>
       on(s, (socket) => {
-        if (socket.connection === null) return fail(WSA.ENOTCONN);
+        const { connection, skipsAtOnce } = socket;
+        if (connection === null) return fail(WSA.ENOTCONN);
         const request = socket.begin(overlapped);
-        socket.connection.outgoing.write(bufferAt(buffers), request);
-        return request.done ? 0 : fail(WSA.IO_PENDING);
+        const send = () => connection.outgoing.write(bufferAt(buffers), request);
+        const bytes = request.during(send, skipsAtOnce);
+        if (bytes === null) return fail(WSA.IO_PENDING);
+        if (sent !== 0n) memory.view(sent, 4).setUint32(0, bytes, true);
+        return 0;
       }),
     WSARecv: (s, buffers, _count, _received, _flags, overlapped) =>
       on(s, (socket) => {
@@ -178,10 +186,22 @@ export function winsockCalls(network: Network, host: Host): Ws {
         socket.updated = true;
         return 0;
       }),
-    getsockopt: (s) => on(s, () => fail(WSA.EINVAL)),
-    WSAIoctl: (s, _code, _in, _inLength, out) =>
+    getsockopt: (s, level, option, value, length) =>
       on(s, () => {
-        new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, CONNECTEX, true);
+        if (level !== SOL_SOCKET || option !== SO.PROTOCOL_INFOW) return fail(WSA.EINVAL);
+        if (new DataView(length!.buffer).getInt32(0, true) < WSAPROTOCOL_INFOW.size) return fail(WSA.EFAULT);
+        WSAPROTOCOL_INFOW.write(new DataView(value!.buffer), { dwServiceFlags1: XP1_IFS_HANDLES });
+        return 0;
+      }),
+    WSAIoctl: (s, code, input, inputLength, out) =>
+      on(s, (socket) => {
+        if (code === SIO.GET_EXTENSION_FUNCTION_POINTER) {
+          new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, CONNECTEX, true);
+          return 0;
+        }
+        if (code !== SIO.UDP_CONNRESET || socket.type !== "datagram") return fail(WSA.EOPNOTSUPP);
+        if (input === null || inputLength < 4) return fail(WSA.EFAULT);
+        socket.reportsResets = new DataView(input.buffer, input.byteOffset).getUint32(0, true) !== 0;
         return 0;
       }),
     ...names.call,

@@ -5,6 +5,7 @@
  */
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
+import type { PooledBuffer } from "../buffer_pool.ts";
 import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
@@ -55,12 +56,13 @@ const FOREVER = 2_650_467_743_990_000_000n;
 export class SspiContext extends ContextBase {
   readonly #sspi: Sspi;
   readonly #options: SspiContextOptions;
-  readonly #handle = pinned(SecHandle.size);
-  readonly #flags = pinned(4);
-  readonly #expiry = pinned(8);
+  readonly #handle: Uint8Array;
+  readonly #expiry: Uint8Array;
+  readonly #flags: Uint8Array;
+  readonly #input: Buffers;
+  readonly #output: Buffers;
   readonly #target: Uint8Array | null;
   readonly #bindings: Uint8Array | null;
-  #output: Uint8Array | null;
   #held = false;
 
   constructor(sspi: Sspi, options: SspiContextOptions) {
@@ -69,21 +71,38 @@ export class SspiContext extends ContextBase {
     this.#options = options;
     this.#target = options.request.target === undefined ? null : wideString(options.request.target);
     this.#bindings = bindingsOf(options.request.channelBindings);
-    this.#output = pinned(options.maxToken);
+    // One piece of memory: many small ones cost more than the calls they are for.
+    const room = pinned(SecHandle.size + 16 + Buffers.size(2) + Buffers.size(1));
+    let at = 0;
+    const next = (size: number) => room.subarray(at, at += size);
+    this.#handle = next(SecHandle.size);
+    this.#expiry = next(8);
+    this.#flags = next(8);
+    this.#input = new Buffers(sspi.memory, 2, next(Buffers.size(2)));
+    this.#output = new Buffers(sspi.memory, 1, next(Buffers.size(1)));
   }
 
   protected override async nativeStep(token: Uint8Array | null): Promise<StepResult> {
+    const room = this.#sspi.buffers.take(this.#options.maxToken);
+    try {
+      return await this.#leg(token, room);
+    } finally {
+      room.release();
+    }
+  }
+
+  /** One leg, whose own token is made in `room`. */
+  async #leg(token: Uint8Array | null, room: PooledBuffer): Promise<StepResult> {
     const client = this.#options.role === "client";
     const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
-    const input = this.#inputOf(token);
-    const output = new Buffers(this.#sspi.memory, 1);
-    output.set(0, SECBUFFER.TOKEN, this.#output!.length, this.#sspi.memory.addressOf(this.#output!));
+    const [input, output] = [this.#inputOf(token), this.#output];
+    output.set(0, SECBUFFER.TOKEN, room.bytes.length, room.address);
     // Every leg may reach a domain controller, so every leg goes to another thread.
     const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
     if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
-    const made = this.#output!.slice(0, output.get(0).cbBuffer);
+    const made = room.bytes.slice(0, output.length(0));
     if (this.#options.excludeNtlm && holdsNtlm(made)) throw this.#ntlm();
     const done = status === SEC_I.OK || status === SEC_I.COMPLETE_NEEDED;
     if (done) this.#finish();
@@ -126,7 +145,8 @@ export class SspiContext extends ContextBase {
     if (token !== null) parts.push([SECBUFFER.TOKEN, token]);
     if (this.#bindings !== null) parts.push([SECBUFFER.CHANNEL_BINDINGS, this.#bindings]);
     if (parts.length === 0) return null;
-    const input = new Buffers(memory, parts.length);
+    const input = this.#input;
+    input.use(parts.length);
     parts.forEach(([type, bytes], index) => input.set(index, type, bytes.length, memory.addressOf(bytes)));
     return input;
   }
@@ -178,12 +198,11 @@ export class SspiContext extends ContextBase {
       (mayOnlyIdentify(request) ? bits.IDENTIFY : 0);
   }
 
-  /** Reads what was agreed on; the output buffer is not needed any more. */
+  /** Reads what was agreed on. */
   #finish(): void {
-    this.#output = null;
     const client = this.#options.role === "client";
     const bits = client ? ISC : ASC;
-    const flags = new DataView(this.#flags.buffer).getUint32(0, true);
+    const flags = viewOf(this.#flags).getUint32(0, true);
     const has = (flag: number): boolean => (flags & flag) !== 0;
     const mechanism = this.#mechanism();
     this.#expire();
@@ -233,7 +252,7 @@ export class SspiContext extends ContextBase {
 
   /** SSPI gives the end of a context in local time. */
   #expire(): void {
-    const local = new DataView(this.#expiry.buffer).getBigInt64(0, true);
+    const local = viewOf(this.#expiry).getBigInt64(0, true);
     if (local <= EPOCH || local >= FOREVER) return;
     const localMs = Number((local - EPOCH) / 10_000n);
     this.expireAt(localMs + new Date(localMs).getTimezoneOffset() * 60_000);
@@ -291,6 +310,10 @@ export class SspiContext extends ContextBase {
     this.#held = false;
     this.#options.release();
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */

@@ -32,8 +32,8 @@ export class SspiRecords {
   readonly #received: RecordCounter;
   readonly #seal: Buffers;
   readonly #open: Buffers;
-  readonly #qop = pinned(4);
-  readonly #qopView = new DataView(this.#qop.buffer);
+  readonly #qop: Uint8Array;
+  readonly #qopView: DataView;
   readonly #tokenRoom: number;
   readonly #padding: number;
   readonly #maxSignature: number;
@@ -54,8 +54,12 @@ export class SspiRecords {
     this.#padding = sizes.cbBlockSize;
     this.#maxSignature = Math.max(sizes.cbMaxSignature, TOKEN_ROOM);
     this.maxOverhead = this.#tokenRoom + this.#padding;
-    this.#seal = new Buffers(sspi.memory, 3);
-    this.#open = new Buffers(sspi.memory, 2);
+    const [seal, open] = [Buffers.size(3), Buffers.size(2)];
+    const room = pinned(seal + open + 4);
+    this.#seal = new Buffers(sspi.memory, 3, room.subarray(0, seal));
+    this.#open = new Buffers(sspi.memory, 2, room.subarray(seal, seal + open));
+    this.#qop = room.subarray(seal + open);
+    this.#qopView = new DataView(room.buffer, seal + open);
   }
 
   /** Copies `plain` into `out` and seals it there; returns the record. */
@@ -78,9 +82,9 @@ export class SspiRecords {
       0,
     );
     if (status !== 0) throw this.#sspi.recordFailure("EncryptMessage", status, "protect a record");
-    const token = this.#seal.get(0).cbBuffer;
-    const padding = this.#seal.get(2).cbBuffer;
-    if (token > room || padding > this.#padding || this.#seal.get(1).cbBuffer !== plain.length) {
+    const token = this.#seal.length(0);
+    const padding = this.#seal.length(2);
+    if (token > room || padding > this.#padding || this.#seal.length(1) !== plain.length) {
       throw new ProtocolError(
         "not-encrypted",
         "EncryptMessage did not do what it announced; nothing was sent",
@@ -109,13 +113,13 @@ export class SspiRecords {
         "The peer sent a record that is signed but not encrypted; it was refused",
       );
     }
-    const { cbBuffer, pvBuffer } = this.#open.get(1);
-    if (cbBuffer === 0) return record.subarray(0, 0);
-    const at = Number(pvBuffer - start);
-    if (at < 0 || at + cbBuffer > record.length) {
+    const length = this.#open.length(1);
+    if (length === 0) return record.subarray(0, 0);
+    const at = Number(this.#open.address(1) - start);
+    if (at < 0 || at + length > record.length) {
       throw new ProtocolError("malformed", "DecryptMessage left the plain text outside of the record");
     }
-    return record.subarray(at, at + cbBuffer);
+    return record.subarray(at, at + length);
   }
 
   /** A signature over `message`. */
@@ -132,7 +136,7 @@ export class SspiRecords {
     // Used behind the call, too: the collector sees no addresses.
     copy.fill(0);
     if (status !== 0) throw this.#sspi.recordFailure("MakeSignature", status, "sign a message");
-    return token.slice(0, buffers.get(1).cbBuffer);
+    return token.slice(0, buffers.length(1));
   }
 
   /** Throws unless `signature` is the peer's over `message`. */

@@ -6,6 +6,7 @@
 
 import { AuthenticationError, NativeError, ProtocolError } from "../../errors.ts";
 import type { Calls, ThreadedCalls } from "../abi.ts";
+import { BufferPool } from "../buffer_pool.ts";
 import { type Memory, pinned, wideString } from "../memory.ts";
 import { SECBUFFER, SecBuffer, SecBufferDesc, SecPkgInfoW, SECUR32 } from "../raw/secur32.ts";
 import { SECURITY_STATUS } from "../raw/sspi_status.ts";
@@ -31,29 +32,41 @@ export function isError(status: number): boolean {
   return (status & 0x8000_0000) !== 0;
 }
 
-/** A `SecBufferDesc` and its array of `SecBuffer`, in memory that does not move. */
+/** A `SecBufferDesc` and its array of `SecBuffer`, in memory that does not move. Written by hand: it is used often. */
 export class Buffers {
   /** The descriptor, to pass to a function. */
   readonly desc: Uint8Array;
   readonly #view: DataView;
 
-  /** Room for `count` buffers. */
-  constructor(memory: Memory, count: number) {
-    const bytes = pinned(SecBufferDesc.size + count * SecBuffer.size);
-    this.#view = new DataView(bytes.buffer);
+  /** Bytes that `count` buffers take. */
+  static size(count: number): number {
+    return SecBufferDesc.size + count * SecBuffer.size;
+  }
+
+  /**
+   * Room for `count` buffers.
+   *
+   * @param bytes where they stand, `Buffers.size(count)` long; left out: in memory of their own.
+   */
+  constructor(memory: Memory, count: number, bytes: Uint8Array<ArrayBuffer> = pinned(Buffers.size(count))) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.desc = bytes;
-    SecBufferDesc.write(this.#view, {
-      ulVersion: SECBUFFER.VERSION,
-      cBuffers: count,
-      pBuffers: memory.addressOf(bytes) + BigInt(SecBufferDesc.size),
-    });
+    const array = memory.addressOf(bytes) + BigInt(SecBufferDesc.size);
+    this.#view.setUint32(SecBufferDesc.offsets.ulVersion, SECBUFFER.VERSION, true);
+    this.#view.setBigUint64(SecBufferDesc.offsets.pBuffers, array, true);
+    this.use(count);
+  }
+
+  /** Says how many of them count. */
+  use(count: number): void {
+    this.#view.setUint32(SecBufferDesc.offsets.cBuffers, count, true);
   }
 
   #at(index: number): number {
     return SecBufferDesc.size + index * SecBuffer.size;
   }
 
-  /** Sets one buffer. Written by hand: records go through here. */
+  /** Sets one buffer. */
   set(index: number, type: number, length: number, address: bigint): void {
     const at = this.#at(index);
     this.#view.setUint32(at, length, true);
@@ -61,11 +74,19 @@ export class Buffers {
     this.#view.setBigUint64(at + SecBuffer.offsets.pvBuffer, address, true);
   }
 
-  /** One buffer as it stands. */
-  get(index: number): Values<typeof SecBuffer["fields"]> {
-    return SecBuffer.read(this.#view, this.#at(index));
+  /** The bytes one buffer has. */
+  length(index: number): number {
+    return this.#view.getUint32(this.#at(index), true);
+  }
+
+  /** Where one buffer stands. */
+  address(index: number): bigint {
+    return this.#view.getBigUint64(this.#at(index) + SecBuffer.offsets.pvBuffer, true);
   }
 }
+
+/** More than any attribute or package takes. */
+const ANSWER_BYTES = 256;
 
 /** The open library and the helpers around it. */
 export class Sspi {
@@ -74,8 +95,13 @@ export class Sspi {
   readonly memory: Memory;
   /** Keeps the libraries open until the returned function is called; see `NativeSystem.hold`. */
   readonly hold: () => () => void;
+  /** Memory for tokens. */
+  readonly buffers: BufferPool;
   /** The most records a direction of a context may carry; left out: what 32 bits number. */
   readonly maxRecords: number | undefined;
+  /** What a call of this thread answers, read before the next. */
+  readonly #answer = pinned(ANSWER_BYTES);
+  readonly #answerView = new DataView(this.#answer.buffer);
 
   constructor(system: NativeSystem) {
     this.hold = () => system.hold();
@@ -84,6 +110,7 @@ export class Sspi {
     this.call = library.call;
     this.threaded = library.threaded;
     this.memory = system.memory("sspi", UCRTBASE);
+    this.buffers = new BufferPool(this.memory);
   }
 
   /** The error for a failed call. */
@@ -112,9 +139,9 @@ export class Sspi {
 
   /** Reads an attribute; `null` where this package or this Windows does not offer it. */
   attribute<F extends Fields>(context: Uint8Array, attribute: number, layout: Struct<F>): Values<F> | null {
-    const buffer = pinned(layout.size);
-    const status = this.call.QueryContextAttributesW(context, attribute, buffer);
-    return isError(status) ? null : layout.read(new DataView(buffer.buffer));
+    this.#answer.fill(0);
+    const status = this.call.QueryContextAttributesW(context, attribute, this.#answer);
+    return isError(status) ? null : layout.read(this.#answerView);
   }
 
   /** Reads the UTF-16 text at an address that the package allocated, and frees it. */
@@ -162,7 +189,8 @@ export class Sspi {
   takePackageName(address: bigint): string {
     if (address === 0n) return "";
     try {
-      return this.#packageAt(address).name;
+      this.memory.readInto(address, this.#answer.subarray(0, SecPkgInfoW.size));
+      return this.memory.wideString(this.#answerView.getBigUint64(SecPkgInfoW.offsets.Name, true));
     } finally {
       this.call.FreeContextBuffer(address);
     }

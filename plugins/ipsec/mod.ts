@@ -111,6 +111,7 @@ export function ipsec(options: IpsecOptions = {}): SocketProvider {
     layer: "socket",
     name: "ipsec",
     description: DESCRIPTION,
+    ...given,
     allowInsecure: given.allowInsecure ?? false,
     ...(abortOnAssociationChange === undefined
       ? {}

@@ -33,12 +33,22 @@ function compile(root: string, args: readonly string[]): Promise<unknown> {
   return mustRun("chroot", [root, "x86_64-w64-mingw32-gcc", ...FLAGS, ...args]);
 }
 
+/**
+ * Compiles a DLL into the run's folder.
+ *
+ * @param name the file's name.
+ * @param inputs sources, by their paths inside the rig, and libraries.
+ */
+export async function compileDll(root: string, name: string, inputs: readonly string[]): Promise<void> {
+  await compile(root, ["-shared", "-static-libgcc", "-o", `${RUN}/${name}`, ...inputs]);
+}
+
 /** Compiles the test double for fwpuclnt.dll into the run's folder. */
 export async function buildFwpuclnt(root: string): Promise<void> {
   const sources = ["fwpuclnt.c", "wfp.c", "sa.c", "call_log.c", "fwpuclnt.def"].map((name) =>
     `${SOURCES}/${name}`
   );
-  await compile(root, ["-shared", "-static-libgcc", "-o", `${RUN}/fwpuclnt.dll`, ...sources, "-lws2_32"]);
+  await compileDll(root, "fwpuclnt.dll", [...sources, "-lws2_32"]);
 }
 
 /** The names a careless loader could be tricked with: every system library the library opens. */
@@ -49,7 +59,7 @@ const PLANTED = [...new Set(Object.values(GRANT_LIBRARIES).flatMap((places) => p
 export async function buildPlanted(root: string): Promise<void> {
   const folder = `${RUN}/planted`;
   await Deno.mkdir(root + folder, { recursive: true });
-  await compile(root, ["-shared", "-static-libgcc", "-o", `${folder}/fwpuclnt.dll`, `${SOURCES}/planted.c`]);
+  await compileDll(root, "planted/fwpuclnt.dll", [`${SOURCES}/planted.c`]);
   for (const name of PLANTED) {
     if (name !== "fwpuclnt.dll") {
       await Deno.copyFile(`${root}${folder}/fwpuclnt.dll`, `${root}${folder}/${name}`);

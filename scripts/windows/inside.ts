@@ -1,12 +1,11 @@
 /**
- * The first process of the rig's namespaces: puts a writable layer over the cached system, and runs the suites
- * in it. All of its mounts and processes end with it.
+ * The first process of the rig's namespaces: runs the suites in the mounted system. All of its mounts and
+ * processes end with it.
  *
  * @module
  */
 
 import { startRealm } from "../realm.ts";
-import { mustRun } from "../process.ts";
 import { startAgent } from "./agent.ts";
 import { askOracle, buildFwpuclnt, buildPlanted } from "./fixtures.ts";
 import { makeIdentities } from "./identities.ts";
@@ -14,19 +13,11 @@ import { endWithParent } from "./namespace.ts";
 import { type Result, runSuites, tell } from "./results.ts";
 import { progress } from "./progress.ts";
 import type { Suite } from "./suites.ts";
+import { mountSystem, type SystemParts } from "./system.ts";
 import { wineMachine } from "./wine_machine.ts";
-import { REPOSITORY, RUN } from "./wine_paths.ts";
 
 /** What the outer process asks for, as JSON in the first argument. */
-export interface Job {
-  /** The cached system. */
-  readonly rootfs: string;
-  /** An empty folder to mount on. */
-  readonly mountPoint: string;
-  /** The repository. */
-  readonly repository: string;
-  /** What `stage.ts` prepared; the results go there too. */
-  readonly staged: string;
+export interface Job extends SystemParts {
   /** What to run. */
   readonly suites: readonly Suite[];
   /** Whether the layout oracle is asked too. */
@@ -48,34 +39,11 @@ async function tellOracle(root: string, repository: string): Promise<Result> {
   return result;
 }
 
-async function mount(job: Job): Promise<string> {
-  const at = job.mountPoint;
-  await mustRun("mount", ["-t", "tmpfs", "-o", "size=75%", "tmpfs", at]);
-  for (const name of ["upper", "work", "root"]) await Deno.mkdir(`${at}/${name}`);
-  const root = `${at}/root`;
-  const layers = `lowerdir=${job.rootfs},upperdir=${at}/upper,workdir=${at}/work`;
-  await mustRun("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
-  await mustRun("mount", ["-t", "proc", "proc", `${root}/proc`]);
-  await mustRun("mount", ["--bind", "/dev", `${root}/dev`]);
-  // debootstrap leaves this file to whoever sets the network up.
-  await Deno.writeTextFile(`${root}/etc/hosts`, "127.0.0.1 localhost\n::1 localhost\n");
-  await Deno.mkdir(root + REPOSITORY, { recursive: true });
-  await mustRun("mount", ["--bind", job.repository, root + REPOSITORY]);
-  await mustRun("mount", ["-o", "remount,bind,ro", root + REPOSITORY]);
-  await Deno.mkdir(root + RUN, { recursive: true });
-  await mustRun("mount", ["--bind", job.staged, root + RUN]);
-  // And where Linux sees it too: the realm's files name each other by absolute paths.
-  await Deno.mkdir(root + job.staged, { recursive: true });
-  await mustRun("mount", ["--bind", job.staged, root + job.staged]);
-  return root;
-}
-
 if (import.meta.main) {
   endWithParent();
   try {
     const job: Job = JSON.parse(Deno.args[0]);
-    const root = await mount(job);
-    await mustRun("chroot", [root, "ip", "link", "set", "lo", "up"]);
+    const root = await mountSystem(job);
     await using realm = await startRealm({ dir: `${job.staged}/realm` });
     const identities = await makeIdentities(realm);
     await startAgent(job.repository, identities.env.alice);

@@ -7,7 +7,8 @@ import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import { BLOCK } from "../../ffi/completion_port.ts";
 import { UdpSocket } from "../../ffi/datagram_socket.ts";
-import { ipsecPolicy, type IpsecPolicyOptions } from "../../ffi/ipsec_policy.ts";
+import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
+import type { IpsecPolicyOptions } from "../../ffi/ipsec_policy_options.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
 import { ADVAPI32, TOKEN } from "../../ffi/raw/advapi32.ts";
 import { FWPUCLNT, SOCKET_SECURITY_QUERY_INFO } from "../../ffi/raw/fwpuclnt.ts";
@@ -18,7 +19,6 @@ import { TcpSocket } from "../../ffi/socket.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { readAnswer } from "../../ffi/socket_answer.ts";
 import { PeerToken } from "../../ffi/token.ts";
-import { notPending } from "../../ffi/winsock.ts";
 import { ipsecSettings, queryTemplate } from "../support/ipsec_bytes.ts";
 import { type Side, withHosts } from "../support/secure_hosts.ts";
 
@@ -95,12 +95,13 @@ async function withAccepted(
     const accepted = ws.WSASocketW(AF.INET, SOCK.STREAM, IPPROTO.TCP, 0n, 0, NOT_OVERLAPPED);
     const room = new Uint8Array(new ArrayBuffer(288));
     const accepting = winsock.port.run({
-      keep: room,
+      keep: { bytes: room },
+      direct: false,
       begin({ address }) {
         const handle = listener.handleFor("accept");
         const [at, bytes] = [winsock.memory.addressOf(room), address + BigInt(BLOCK.bytes)];
         const ok = winsock.extensions.AcceptEx(handle, accepted, at, 0, 144, 144, bytes, address);
-        return ok !== 0 ? null : notPending(ws.WSAGetLastError());
+        return ok !== 0 ? 0 : ws.WSAGetLastError();
       },
       refused: (code) => new Error(`AcceptEx: ${code}`),
       read: ({ code }) => code,

@@ -104,13 +104,11 @@ export function referenceProvider(
   const open = { count: 0 };
   const name = "reference";
   return {
+    ...options,
     layer: "socket",
     name,
     open,
     allowInsecure: options.allowInsecure ?? false,
-    ...(options.abortOnAssociationChange
-      ? { abortOnAssociationChange: options.abortOnAssociationChange }
-      : {}),
     description: {
       name,
       layer: "socket",

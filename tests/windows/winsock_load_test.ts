@@ -109,6 +109,20 @@ await loadTest("a client that resets before it is accepted harms nobody", async 
   await listener.close();
 });
 
+await loadTest("a stream that never has to wait leaves timers their turn", async (winsock) => {
+  const [client, server] = await connected(winsock, "127.0.0.1");
+  let fired = false;
+  setTimeout(() => fired = true, 0);
+  const [chunk, into] = [new Uint8Array(1024), new Uint8Array(65536)];
+  let rounds = 0;
+  for (; !fired && rounds < 20_000; rounds++) {
+    await client.send(chunk);
+    assert(await server.receive(into) > 0);
+  }
+  assert(fired, `no timer fired in ${rounds} rounds`);
+  await Promise.all([client.close(), server.close()]);
+});
+
 await loadTest("a hundred pending receives end when their sockets are closed", async (winsock) => {
   const pairs = await Promise.all(Array.from({ length: 100 }, () => connected(winsock, "127.0.0.1")));
   const receiving = pairs.map(([client]) =>

@@ -1,0 +1,84 @@
+/**
+ * What the benches measure of security contexts: handshakes and records, both ends in one process.
+ *
+ * @module
+ */
+
+import type {
+  Credentials,
+  MessageContext,
+  MessageCredentials,
+  MessageProvider,
+  System,
+} from "@winsock/secure-sockets";
+import { resolveRequirements } from "@winsock/secure-sockets/plugins";
+import { used } from "./peer.ts";
+
+const MIB = 1 << 20;
+const requirements = resolveRequirements();
+
+/** Something of either end. */
+export interface Ends<T> {
+  /** The end that speaks first. */
+  client: T;
+  /** The end that answers. */
+  server: T;
+}
+
+/** Acquires credentials of both ends. */
+export async function acquire(
+  provider: MessageProvider,
+  system: System,
+  credentials?: Credentials,
+): Promise<Ends<MessageCredentials>> {
+  return {
+    client: await provider.acquire({ role: "client", system, requirements, credentials }),
+    server: await provider.acquire({ role: "server", system, requirements }),
+  };
+}
+
+/** Closes both ends. */
+export function close(ends: Ends<{ close(): void }>): void {
+  ends.client.close();
+  ends.server.close();
+}
+
+/** One handshake, as far as asking the client's name, which has to be one where `named` says so. */
+export async function shake(
+  credentials: Ends<MessageCredentials>,
+  target: string,
+  named = true,
+): Promise<Ends<MessageContext>> {
+  const client = credentials.client.client({ target });
+  const server = credentials.server.server({});
+  let { token } = await client.step(null);
+  while (!client.done || !server.done) {
+    if (!server.done) ({ token } = await server.step(token));
+    if (!client.done) ({ token } = await client.step(token));
+  }
+  if (server.peerName === "" && named) throw new Error("the client has no name");
+  return { client, server };
+}
+
+/** MiB/s of wrap and of unwrap; batches as the programs in C make them. */
+export function sealAndOpen({ client, server }: Ends<MessageContext>, size: number, ms: number): number[] {
+  const plain = new Uint8Array(size).fill(0x78);
+  const buffers = Array.from(
+    { length: size >= 8192 ? 8 : 256 },
+    () => new Uint8Array(size + client.maxOverhead),
+  );
+  const records: Uint8Array[] = [];
+  let wrapping = 0;
+  let unwrapping = 0;
+  let mib = 0;
+  for (const end = performance.now() + ms; mib === 0 || performance.now() < end;) {
+    const start = used();
+    for (let at = 0; at < buffers.length; at++) records[at] = client.wrap(plain, buffers[at]);
+    const middle = used();
+    for (let at = 0; at < buffers.length; at++) server.unwrap(records[at]);
+    wrapping += middle - start;
+    unwrapping += used() - middle;
+    mib += buffers.length * size / MIB;
+  }
+  return [mib / wrapping * 1000, mib / unwrapping * 1000];
+}

@@ -1,0 +1,33 @@
+/**
+ * What a bench measures, as data.
+ *
+ * @module
+ */
+
+/** A ratio that has to be reached, or not to be passed. */
+export type Target =
+  & {
+    /** Who has to be quick. */
+    readonly of: string;
+    /** Compared with whom. */
+    readonly over: string;
+  }
+  & ({
+    /** The least ratio that will do. */
+    readonly least: number;
+  } | {
+    /** The greatest ratio that will do. */
+    readonly most: number;
+  });
+
+/** One thing to measure. */
+export interface Measure {
+  /** Its name on the command line. */
+  readonly name: string;
+  /** What each number of an answer is, with its unit; as many as every peer gives. */
+  readonly titles: readonly string[];
+  /** The request each peer gets, without the milliseconds. */
+  readonly requests: { readonly [peer: string]: string };
+  /** What must hold of each number; left out: it is only told. */
+  readonly targets?: readonly Target[];
+}

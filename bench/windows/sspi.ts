@@ -1,0 +1,97 @@
+/**
+ * Kerberos of secur32.dll, both ends in one process: this library, and a C program that makes the same calls.
+ *
+ * @module
+ */
+
+import type { Library, LibrarySpec } from "../../ffi/abi.ts";
+import { denoBackend } from "../../ffi/backends/deno.ts";
+import { wideString } from "../../ffi/memory.ts";
+import { NativeSystem } from "../../ffi/system.ts";
+import { kerberos } from "../../plugins/negotiate/mod.ts";
+import { acquire, close, sealAndOpen, shake } from "../contexts.ts";
+import { rate } from "../peer.ts";
+import type { Measured } from "../rounds.ts";
+import { wineStreams } from "./wine_streams.ts";
+
+const TARGET = "HTTP/localhost";
+const MIB = 1 << 20;
+
+const BENCH = {
+  name: "sspi_bench.dll",
+  instead: "deno task bench:windows compiles it",
+  files: {},
+  fns: {
+    BenchOpen: { params: [["target", "buf"], ["stream", "i32"]], result: "u32" },
+    BenchHandshakes: { params: [["ms", "u32"], ["result", "buf"]], result: "u32" },
+    BenchSeal: { params: [["size", "u32"], ["ms", "u32"], ["result", "buf"]], result: "u32" },
+    BenchClose: { params: [], result: "void" },
+  },
+} as const satisfies LibrarySpec;
+
+/** This library. Wine knows no streams of records, and no client's name. */
+export function librarySspi(onWine: boolean): Measured {
+  const backend = onWine ? wineStreams(denoBackend()) : denoBackend();
+  const system = new NativeSystem({ grants: ["sspi"] }, { backend });
+  return {
+    name: "ours",
+    async measure(request, ms) {
+      const [verb, number] = request.split(" ");
+      const credentials = await acquire(kerberos(), system);
+      try {
+        const one = () => shake(credentials, TARGET, !onWine);
+        if (verb === "handshake") {
+          const turns = Array.from(
+            { length: Number(number) },
+            () => rate(ms, async () => close(await one())),
+          );
+          return [(await Promise.all(turns)).reduce((sum, each) => sum + each)];
+        }
+        const ends = await one();
+        const rates = sealAndOpen(ends, Number(number), ms);
+        close(ends);
+        return rates;
+      } finally {
+        close(credentials);
+      }
+    },
+  };
+}
+
+/** The C program, in the library at `path`. */
+export function cSspi(path: string, onWine: boolean): Measured {
+  const { call } = denoBackend().open(path, BENCH);
+  return {
+    name: "C",
+    // deno-lint-ignore require-await -- as the library's
+    async measure(request, ms) {
+      const [verb, size] = request.split(" ");
+      check("BenchOpen", call.BenchOpen(wideString(TARGET), onWine ? 0 : 1));
+      try {
+        return verb === "handshake" ? handshakes(call, ms) : seal(call, Number(size), ms);
+      } finally {
+        call.BenchClose();
+      }
+    },
+  };
+}
+
+type BenchCalls = Library<typeof BENCH>["call"];
+
+function handshakes(call: BenchCalls, ms: number): number[] {
+  const result = new BigUint64Array(2);
+  check("BenchHandshakes", call.BenchHandshakes(ms, new Uint8Array(result.buffer)));
+  const [count, microseconds] = Array.from(result, Number);
+  return [count / microseconds * 1e6];
+}
+
+function seal(call: BenchCalls, size: number, ms: number): number[] {
+  const result = new BigUint64Array(3);
+  check("BenchSeal", call.BenchSeal(size, ms, new Uint8Array(result.buffer)));
+  const [bytes, sealing, opening] = Array.from(result, Number);
+  return [sealing, opening].map((microseconds) => bytes / MIB / microseconds * 1e6);
+}
+
+function check(fn: string, status: number): void {
+  if (status !== 0) throw new Error(`${fn} failed with 0x${status.toString(16)}`);
+}
