@@ -16,6 +16,7 @@ import {
   type QuickModePolicy,
   readPolicyOptions,
 } from "./ipsec_policy_options.ts";
+import { rememberBounded } from "./known_policies.ts";
 import { pinned } from "./memory.ts";
 import {
   FWPM_IPSEC,
@@ -84,7 +85,12 @@ export function ipsecPolicy(options: IpsecPolicyOptions): IpsecPolicy {
         added.quickModePolicy = add(engine, arena, FWPM_IPSEC.AUTHIP_QM_TRANSPORT_CONTEXT, at);
       }
     });
-    const close = (): void => engine.close();
+    const bounded = [added.mainModePolicy, extendedMode?.impersonation ? undefined : added.quickModePolicy];
+    const forget = rememberBounded(bounded.filter((key) => key !== undefined));
+    const close = (): void => {
+      forget();
+      engine.close();
+    };
     return Object.freeze({ ...added, close, [Symbol.dispose]: close });
   } catch (error) {
     engine.close();

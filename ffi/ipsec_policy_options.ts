@@ -31,7 +31,10 @@ export interface QuickModePolicy {
 export interface ExtendedModePolicy {
   /** In the order to try. */
   readonly authentication: readonly IpsecAuthentication[];
-  /** Lets the server act as the client's user. Default `false`. */
+  /**
+   * Lets the server act as the client's user; a client with such a policy requires `impersonation: "impersonate"`, the
+   * most a server may then do. Default `false`.
+   */
   readonly impersonation?: boolean;
 }
 

@@ -25,8 +25,9 @@ export interface Requirements {
   mutualAuthentication?: boolean;
   /**
    * On a client: the most the server may do in its name. On a server: the least it must be able to do in its
-   * client's name. Default `"identify"`, or `"delegate"` with `delegation`. No built-in provider can serve a client
-   * that wants to be `"anonymous"`.
+   * client's name. For datagrams, whose socket cannot impersonate: the most any peer may do. Default `"identify"`, or
+   * `"delegate"` with `delegation`; a server that gives up `mutualAuthentication` is held to `"identify"` by a provider
+   * of the socket layer only where it says so. No built-in provider can serve a client that wants to be `"anonymous"`.
    */
   impersonation?: ImpersonationLevel;
   /** The client hands the server credentials to reach further servers with. Default `false`. */
@@ -366,10 +367,10 @@ export interface SecurityInfo {
   readonly encrypted: boolean;
   /** Each end has proved its identity to the other; `"unknown"` where nothing proves it either way. */
   readonly mutual: boolean | "unknown";
-  /** Who the peer is. */
+  /** Who the peer is; empty where nothing tells. */
   readonly peer: string;
-  /** What a server may do in its client's name. */
-  readonly impersonation: ImpersonationLevel;
+  /** What a server may do in its client's name; `"unknown"` where nothing tells. */
+  readonly impersonation: ImpersonationLevel | "unknown";
   /** When the context stops working. */
   readonly expiresAt?: Date;
   /** True where a simulator answered and nothing is really secured. */

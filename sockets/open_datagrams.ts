@@ -24,11 +24,12 @@ import type {
   ReceivedDatagram,
   SecureDatagrams,
 } from "./secure_datagrams.ts";
+import { Recent } from "./recent.ts";
 import { SocketSecurity } from "./socket_security.ts";
 import { applySettings, refuseForDatagrams, refuseForSocket, socketProvider } from "./socket_terms.ts";
 import { Watch } from "./watch.ts";
 
-/** The most peers whose security is remembered; the one that was met first is asked about anew. */
+/** The most peers that are remembered: the one that was met first is named, and asked about, anew. */
 const MAX_PEERS = 4096;
 
 /** What `openDatagrams()` takes: of what servers of connections take, all that a socket without connections has. */
@@ -117,8 +118,8 @@ class Datagrams implements SecureDatagrams {
   readonly addr: DatagramAddress;
   readonly #chosen: Chosen;
   readonly #parts: Parts;
-  readonly #named = new Map<string, string>();
-  readonly #peers = new Map<string, SocketSecurity>();
+  readonly #named = new Recent<{ readonly computer: string; readonly address: SocketAddress }>(MAX_PEERS);
+  readonly #peers = new Recent<SocketSecurity>(MAX_PEERS);
   /** The look-ups of peers' names, which closing ends. */
   readonly #lookUps = new Set<Watch>();
   #closing: Promise<void> | null = null;
@@ -135,11 +136,12 @@ class Datagrams implements SecureDatagrams {
     const { socket, secure, codec } = this.#parts;
     const address = await this.#resolve(peer, checkSignal(signal, "signal"));
     const computer = computerOf(peer);
-    if (this.#named.get(keyOf(address)) !== computer) {
+    if (this.#named.get(keyOf(address))?.computer !== computer) {
       const { bytes } = address;
       secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
-      this.#named.set(keyOf(address), computer);
       this.#peers.delete(keyOf(address));
+      const gone = this.#named.set(keyOf(address), { computer, address });
+      if (gone !== undefined) this.#forget(gone.address);
     }
     await socket.sendTo(copy, address, signal);
     return this.#secured(address);
@@ -185,6 +187,10 @@ class Datagrams implements SecureDatagrams {
 
   async deletePeerTarget(peer: DatagramPeer): Promise<void> {
     const address = await this.#resolve(peer);
+    this.#forget(address);
+  }
+
+  #forget(address: SocketAddress): void {
     this.#parts.secure.deletePeerTarget(this.#parts.socket, address);
     this.#named.delete(keyOf(address));
     this.#peers.delete(keyOf(address));
@@ -208,7 +214,6 @@ class Datagrams implements SecureDatagrams {
     const { system, secure, codec, socket } = this.#parts;
     const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
     const security = new SocketSecurity(this.#chosen, means);
-    if (this.#peers.size >= MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!);
     this.#peers.set(key, security);
     return security.info;
   }

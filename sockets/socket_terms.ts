@@ -10,8 +10,9 @@ import type { OverlappedSocket } from "../ffi/overlapped_socket.ts";
 import type { SecureSockets } from "../ffi/secure_sockets.ts";
 import { passwordUnits } from "../ffi/password.ts";
 import { withSettings } from "../ffi/socket_settings.ts";
-import type { Credentials, ResolvedRequirements, SocketCodec, SocketProvider } from "../plugins/provider.ts";
+import type { Credentials, SocketCodec, SocketProvider } from "../plugins/provider.ts";
 import type { Chosen } from "./establish.ts";
+import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
 /** A zero in UTF-16, which the settings do without. */
 const TERMINATOR = 2;
@@ -21,6 +22,14 @@ export function socketProvider({ selection }: Chosen): SocketProvider {
   const { provider } = selection;
   if (provider.layer === "socket") return provider;
   throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}`);
+}
+
+/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
+export function mayBeClear(chosen: Chosen): boolean {
+  const { requirements } = chosen.selection;
+  const { integrity, confidentiality, mutualAuthentication } = requirements;
+  const required = integrity || confidentiality || mutualAuthentication || isActing(requirements);
+  return socketProvider(chosen).allowInsecure && !required;
 }
 
 /** Refuses, before anything is opened, what no socket can be given. */
@@ -40,6 +49,7 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
       `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
     );
   }
+  if (settings.side.role === "client") refuseAnonymous(selection.requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
@@ -52,6 +62,7 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 /** Refuses, before anything is opened, what datagrams cannot be given. */
 export function refuseForDatagrams(chosen: Chosen): void {
   const { name, abortOnAssociationChange, skipFilters } = socketProvider(chosen);
+  refuseAnonymous(chosen.selection.requirements, name);
   if (abortOnAssociationChange !== undefined) {
     throw new SecurityRequirementError(
       "abortOnAssociationChange",
@@ -59,7 +70,7 @@ export function refuseForDatagrams(chosen: Chosen): void {
       `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
     );
   }
-  if (skipFilters && !mayBeClear(chosen, settingsRequirements(chosen, true))) {
+  if (skipFilters && !mayBeClear(chosen)) {
     throw new SecurityRequirementError(
       "integrity",
       "not known",
@@ -69,23 +80,6 @@ export function refuseForDatagrams(chosen: Chosen): void {
   }
 }
 
-/**
- * What the codec is told. An identity that an association is to prove needs one: for a connection that is found out
- * before its first byte; a datagram leaves first, so that there it is a requirement of the packets.
- */
-function settingsRequirements(
-  { selection: { requirements } }: Chosen,
-  datagrams: boolean,
-): ResolvedRequirements {
-  const { integrity, mutualAuthentication } = requirements;
-  return datagrams ? { ...requirements, integrity: integrity || mutualAuthentication } : requirements;
-}
-
-/** Whether clear text may go out: the application's word counts only where it requires nothing. */
-function mayBeClear(chosen: Chosen, { integrity, confidentiality }: ResolvedRequirements): boolean {
-  return socketProvider(chosen).allowInsecure && !integrity && !confidentiality;
-}
-
 /** Sets a socket's security, before it is bound or connected. */
 export function applySettings(
   chosen: Chosen,
@@ -93,7 +87,8 @@ export function applySettings(
   secure: SecureSockets,
   socket: OverlappedSocket,
 ): void {
-  const requirements = settingsRequirements(chosen, socket instanceof UdpSocket);
+  const { requirements } = chosen.selection;
+  const datagrams = socket instanceof UdpSocket;
   const given = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
@@ -103,11 +98,15 @@ export function applySettings(
     const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
     const terms = {
       encryption: requirements.confidentiality,
-      allowInsecure: mayBeClear(chosen, requirements),
+      allowInsecure: mayBeClear(chosen),
       ...names,
       given,
     };
-    withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
+    const bounds = datagrams || chosen.settings.side.role === "client";
+    withSettings(settings, password, terms, (whole) => {
+      if (bounds) refuseBeyond(settings, requirements);
+      secure.setSecurity(socket, whole);
+    });
   } finally {
     units.fill(0);
   }

@@ -20,6 +20,8 @@ const ACTING = {
   ...KERBEROS,
   extendedMode: { authentication: ["kerberos"], impersonation: true },
 } as const;
+/** The most of a client, the least of a server. */
+const AS_CLIENT = { impersonation: "impersonate" } as const;
 const ALICE: HostOptions["account"] = {
   domain: "SIM",
   name: "alice",
@@ -122,7 +124,7 @@ test("ends whose policies authenticate differently do not connect", async () => 
 });
 
 test("a server tells who its client is, and acts as it for as long as one function runs", () =>
-  withEnds({ policy: ACTING, serverRequirements: { impersonation: "impersonate" } }, async ({ server }) => {
+  withEnds({ policy: ACTING, requirements: AS_CLIENT }, async ({ server }) => {
     assertEquals(server.security.impersonation, "impersonate");
     const { tokens } = await server.querySecurity({ tokens: true });
     const { user, computer } = tokens!;
@@ -156,7 +158,7 @@ test("without an extended mode there is no token, and a requirement of one is re
 });
 
 test("where reverting fails the process is ended, with a message", () =>
-  withEnds({ policy: ACTING }, ({ server, network }) => {
+  withEnds({ policy: ACTING, requirements: AS_CLIENT }, ({ server, network }) => {
     network.failNext("server", "RevertToSelf", "ERROR_ACCESS_DENIED");
     const errors: unknown[] = [];
     const { error } = console;

@@ -44,7 +44,9 @@ export function referenceSettings(
   identity: SettingsIdentity,
   options: ReferenceOptions,
 ): Uint8Array {
-  const clear = options.allowInsecure && !requirements.integrity && !requirements.confidentiality;
+  const { integrity, confidentiality, mutualAuthentication, impersonation } = requirements;
+  const clear = options.allowInsecure && !integrity && !confidentiality && !mutualAuthentication &&
+    (impersonation === "anonymous" || impersonation === "identify");
   const whole = ipsecSettings({
     flags: (requirements.confidentiality ? SOCKET_SETTINGS.GUARANTEE_ENCRYPTION : 0) |
       (clear ? SOCKET_SETTINGS.ALLOW_INSECURE : 0),
