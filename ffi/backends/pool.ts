@@ -21,10 +21,13 @@ export async function holding<T>(args: readonly unknown[], call: () => T | Promi
   }
 }
 
-/** The threads of the pool that koffi shares with Node, read as libuv reads `UV_THREADPOOL_SIZE`. */
+/** koffi takes 256 calls on other threads at a time and refuses the next; half of them are the application's own. */
+const MOST_THREADS = 128;
+
+/** The threads of the pool that koffi shares with Node, read as libuv reads `UV_THREADPOOL_SIZE`; 128 at most. */
 export function poolThreads(size: string | undefined): number {
   if (size === undefined) return 4;
-  return Math.min(Math.max(Number.parseInt(size, 10) || 0, 1), 1024);
+  return Math.min(Math.max(Number.parseInt(size, 10) || 0, 1), MOST_THREADS);
 }
 
 /** The parts of the runtimes used here. */
