@@ -25,14 +25,14 @@ export type { System, SystemAvailability, SystemCapabilities, SystemOptions } fr
 export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
 export type { MachinePolicyText } from "./ffi/machine_policy.ts";
 export { ipsecPolicy } from "./ffi/ipsec_policy.ts";
+export type { IpsecPolicy } from "./ffi/ipsec_policy.ts";
 export type {
   ExtendedModePolicy,
   IpsecAuthentication,
-  IpsecPolicy,
   IpsecPolicyOptions,
   MainModePolicy,
   QuickModePolicy,
-} from "./ffi/ipsec_policy.ts";
+} from "./ffi/ipsec_policy_options.ts";
 export { ipsec } from "./plugins/ipsec/mod.ts";
 export type { IpsecOptions } from "./plugins/ipsec/mod.ts";
 export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";

@@ -35,5 +35,7 @@ async function connectAs(system: ReturnType<typeof openSystem>) {
   using policy = actingPolicy(system);
   const { mainModePolicy, quickModePolicy } = policy;
   const registry = createRegistry([ipsec({ mainModePolicy, quickModePolicy })]);
-  return await connect({ hostname: "server", port: 7, registry, system });
+  // The policy lets the server act as its client: a client says that it may.
+  const requirements = { impersonation: "impersonate" } as const;
+  return await connect({ hostname: "server", port: 7, registry, requirements, system });
 }

@@ -23,8 +23,11 @@ export interface FnSpec {
   readonly result: AbiType;
   /** True where older or other systems lack it; calling it there is an `UnsupportedPlatformError`. */
   readonly optional?: true;
-  /** True where it may wait for a network: it can then also be called on another thread. */
-  readonly threaded?: true;
+  /**
+   * True where it may wait for a network: it can then also be called on another thread, in its turn. `"endless"` where
+   * it may wait for ever: whoever calls it waits for a turn himself, by `Gate.wait`.
+   */
+  readonly threaded?: true | "endless";
 }
 
 /** The operating systems a library can be looked for on. */
@@ -63,7 +66,7 @@ export type AbiArguments<P extends FnSpec["params"]> = {
 
 /** The names of the functions that can be called on another thread. */
 export type Threaded<F extends LibrarySpec["fns"]> = {
-  [K in keyof F]: F[K] extends { readonly threaded: true } ? K : never;
+  [K in keyof F]: F[K] extends { readonly threaded: true | "endless" } ? K : never;
 }[keyof F];
 
 /** A library's functions, ready to call on this thread. */

@@ -1,12 +1,14 @@
 /**
  * Overlapped operations: where their memory stands while the system uses it, and the one pump that learns of their
- * end. Sockets never wait on a thread of their own: one call waits for all of them.
+ * end. Sockets never wait on a thread of their own: one call waits for all of them, and on none where others need it.
  *
  * @module
  */
 
 import { StateError } from "../errors.ts";
 import type { Library } from "./abi.ts";
+import type { EndlessWait } from "./backends/gate.ts";
+import { poolGate } from "./backends/pool.ts";
 import { track } from "./live.ts";
 import { type Memory, pinned } from "./memory.ts";
 import {
@@ -218,14 +220,14 @@ export class CompletionPort {
   }
 
   async #run(): Promise<void> {
-    const { call, threaded } = this.#libraries.kernel;
+    const { call } = this.#libraries.kernel;
     try {
       while (this.#pending.size > 0) {
         let ok = 0;
         if (this.#inARow++ < IN_A_ROW) ok = this.#fetch(call.GetQueuedCompletionStatusEx, 0) as number;
         if (ok === 0) {
           this.#inARow = 0;
-          ok = await this.#fetch(threaded.GetQueuedCompletionStatusEx, INFINITE);
+          ok = await poolGate().wait(this.#wait);
         }
         if (ok === 0) throw socketError("GetQueuedCompletionStatusEx", 0, "wait for the sockets");
         this.#dispatch(new DataView(this.#removed.buffer).getUint32(0, true));
@@ -238,6 +240,14 @@ export class CompletionPort {
       this.#pump = null;
     }
   }
+
+  /** Waiting for a completion; 0: the system cannot. A packet without an operation wakes it. */
+  readonly #wait: EndlessWait<number> = {
+    block: () => this.#fetch(this.#libraries.kernel.threaded.GetQueuedCompletionStatusEx, INFINITE),
+    wake: () => this.#libraries.kernel.call.PostQueuedCompletionStatus(this.#handle, 0, 0n, 0n) !== 0,
+    // Nothing there, or an error: `block` tells which.
+    poll: () => this.#fetch(this.#libraries.kernel.call.GetQueuedCompletionStatusEx, 0) || null,
+  };
 
   #fetch<R>(
     get: (port: bigint, entries: Uint8Array, count: number, removed: Uint8Array, ms: number, a: number) => R,

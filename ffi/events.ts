@@ -6,9 +6,16 @@
  */
 
 import type { Library } from "./abi.ts";
+import { poolGate } from "./backends/pool.ts";
 import { track } from "./live.ts";
 import { pinned } from "./memory.ts";
-import { INFINITE, type KERNEL32, MAXIMUM_WAIT_OBJECTS, WAIT_OBJECT_0 } from "./raw/kernel32.ts";
+import {
+  INFINITE,
+  type KERNEL32,
+  MAXIMUM_WAIT_OBJECTS,
+  WAIT_OBJECT_0,
+  WAIT_TIMEOUT,
+} from "./raw/kernel32.ts";
 import { socketError } from "./status.ts";
 
 type Kernel = Library<typeof KERNEL32>;
@@ -66,7 +73,7 @@ interface Waiting {
 /** One thread's events. */
 class WaitingThread {
   readonly #kernel: Kernel;
-  /** Set where there is a new event to wait for. */
+  /** Set where there is a new event to wait for, or others need the thread. */
   readonly #wake: Handle;
   #waiting: Waiting[] = [];
   #places = 0;
@@ -119,8 +126,17 @@ class WaitingThread {
     [this.#wake.value, ...round.map(({ event }) => event)].forEach((handle, index) =>
       view.setBigUint64(index * 8, handle, true)
     );
-    const { WaitForMultipleObjects } = this.#kernel.threaded;
-    const ended = await WaitForMultipleObjects(1 + round.length, handles, 0, INFINITE) - WAIT_OBJECT_0;
+    const { call, threaded } = this.#kernel;
+    const count = 1 + round.length;
+    const result = await poolGate().wait({
+      block: () => threaded.WaitForMultipleObjects(count, handles, 0, INFINITE),
+      wake: () => call.SetEvent(this.#wake.value) !== 0,
+      poll: () => {
+        const now = call.WaitForMultipleObjects(count, handles, 0, 0);
+        return now === WAIT_TIMEOUT ? null : now;
+      },
+    });
+    const ended = result - WAIT_OBJECT_0;
     // The last error is another thread's.
     if (ended > round.length) throw socketError("WaitForMultipleObjects", 0, "wait for the system");
     if (ended === 0) return;

@@ -8,6 +8,15 @@
 
 import { Arena } from "./arena.ts";
 import { Filtering, FilteringEngine } from "./filtering_engine.ts";
+import {
+  type ExtendedModePolicy,
+  type IpsecAuthentication,
+  type IpsecPolicyOptions,
+  type MainModePolicy,
+  type QuickModePolicy,
+  readPolicyOptions,
+} from "./ipsec_policy_options.ts";
+import { rememberBounded } from "./known_policies.ts";
 import { pinned } from "./memory.ts";
 import {
   FWPM_IPSEC,
@@ -28,48 +37,7 @@ import {
   IPSEC_TRANSFORM,
   IPSEC_TRANSPORT_POLICY1,
 } from "./raw/wfp.ts";
-import { nativeSystem, type System } from "./system.ts";
-
-/** What the two computers, or users, authenticate by. */
-export type IpsecAuthentication = "kerberos" | "anonymous" | "ntlm";
-
-/** How the two computers find each other: main mode. */
-export interface MainModePolicy {
-  /** In the order to try. Only `"kerberos"` alone proves each computer to the other. */
-  readonly authentication: readonly IpsecAuthentication[];
-  /** Seconds until it is negotiated anew. Default 7200. */
-  readonly lifetimeSeconds?: number;
-}
-
-/** How the packets are protected: quick mode. */
-export interface QuickModePolicy {
-  /** Encrypt, in the order to try. Left out: AES-256-GCM, AES-128-GCM. An empty list: protect without encrypting. */
-  readonly ciphers?: readonly ("aes-256-gcm" | "aes-128-gcm")[];
-  /** Seconds until keys are renewed. Default 3600. */
-  readonly lifetimeSeconds?: number;
-  /** Kilobytes until keys are renewed. Default 57,671,680 (55 GB), as in the system's own policy. */
-  readonly lifetimeKilobytes?: number;
-}
-
-/** Who the users are: extended mode, which goes with a quick-mode policy. */
-export interface ExtendedModePolicy {
-  /** In the order to try. */
-  readonly authentication: readonly IpsecAuthentication[];
-  /** Lets the server act as the client's user. Default `false`. */
-  readonly impersonation?: boolean;
-}
-
-/** What {@linkcode ipsecPolicy} adds. */
-export interface IpsecPolicyOptions {
-  /** The system, with the grant `ipsec.policy`. */
-  readonly system: System;
-  /** Main mode; left out: the system's. */
-  readonly mainMode?: MainModePolicy;
-  /** Quick mode; left out: the system's, unless there is an extended mode. */
-  readonly quickMode?: QuickModePolicy;
-  /** Extended mode. */
-  readonly extendedMode?: ExtendedModePolicy;
-}
+import { nativeSystem } from "./system.ts";
 
 /** Policies that stand until they are closed. Keep them while any socket uses their keys. */
 export interface IpsecPolicy extends Disposable {
@@ -99,26 +67,11 @@ const MAX_FILTERS = 8;
  * using policy = ipsecPolicy({ system, mainMode: { authentication: ["kerberos"] } });
  * const provider = ipsec({ mainModePolicy: policy.mainModePolicy });
  * ```
- * @throws TypeError or RangeError where an option is wrong; nothing was added.
+ * @throws TypeError or RangeError where an option is wrong or unknown, on any level; nothing was opened.
  * @throws PermissionError where the grant, or the account's right, is missing; it names the group to be in.
  */
 export function ipsecPolicy(options: IpsecPolicyOptions): IpsecPolicy {
-  const { system, mainMode, quickMode, extendedMode } = options;
-  if (!mainMode && !quickMode && !extendedMode) {
-    throw new TypeError(
-      "ipsecPolicy() takes mainMode, quickMode or extendedMode; with none there is nothing to add",
-    );
-  }
-  if (mainMode) checkMethods(mainMode.authentication, "mainMode.authentication");
-  if (extendedMode) checkMethods(extendedMode.authentication, "extendedMode.authentication");
-  for (const cipher of quickMode?.ciphers ?? []) {
-    if (cipher !== "aes-256-gcm" && cipher !== "aes-128-gcm") {
-      throw new TypeError("quickMode.ciphers may hold aes-256-gcm and aes-128-gcm");
-    }
-  }
-  checkSeconds(mainMode?.lifetimeSeconds, "mainMode.lifetimeSeconds");
-  checkSeconds(quickMode?.lifetimeSeconds, "quickMode.lifetimeSeconds");
-  checkSeconds(quickMode?.lifetimeKilobytes, "quickMode.lifetimeKilobytes");
+  const { system, mainMode, quickMode, extendedMode } = readPolicyOptions(options);
   const engine = new FilteringEngine(new Filtering(nativeSystem(system), "ipsec.policy"), true);
   try {
     const arena = new Arena(engine.memory);
@@ -132,26 +85,16 @@ export function ipsecPolicy(options: IpsecPolicyOptions): IpsecPolicy {
         added.quickModePolicy = add(engine, arena, FWPM_IPSEC.AUTHIP_QM_TRANSPORT_CONTEXT, at);
       }
     });
-    const close = (): void => engine.close();
+    const bounded = [added.mainModePolicy, extendedMode?.impersonation ? undefined : added.quickModePolicy];
+    const forget = rememberBounded(bounded.filter((key) => key !== undefined));
+    const close = (): void => {
+      forget();
+      engine.close();
+    };
     return Object.freeze({ ...added, close, [Symbol.dispose]: close });
   } catch (error) {
     engine.close();
     throw error;
-  }
-}
-
-function checkMethods(methods: unknown, name: string): void {
-  if (
-    !Array.isArray(methods) || methods.length === 0 || methods.some((each) => !Object.hasOwn(METHODS, each))
-  ) {
-    throw new TypeError(`${name} must be a list of ${Object.keys(METHODS).join(", ")}, not empty`);
-  }
-}
-
-function checkSeconds(value: unknown, name: string): void {
-  if (value === undefined) return;
-  if (!Number.isInteger(value) || (value as number) < 300 || (value as number) > 0x7fff_ffff) {
-    throw new RangeError(`${name} must be a whole number from 300 to ${0x7fff_ffff}`);
   }
 }
 

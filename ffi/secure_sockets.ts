@@ -14,6 +14,7 @@ import { FWPUCLNT, SOCKET_SECURITY_QUERY_INFO } from "./raw/fwpuclnt.ts";
 import { KERNEL32 } from "./raw/kernel32.ts";
 import { WS2_32 } from "./raw/ws2_32.ts";
 import type { SocketAddress } from "./socket_address.ts";
+import { readAnswer } from "./socket_answer.ts";
 import { socketError } from "./status.ts";
 import type { NativeSystem } from "./system.ts";
 
@@ -120,7 +121,12 @@ export class SecureSockets {
     const error = ask(answer);
     if (error !== 0) throw this.#queryError(error);
     const filled = view.getUint32(0, true);
-    if (filled < SOCKET_SECURITY_QUERY_INFO.size || filled > needed) throw unbelievable(filled);
+    if (filled < SOCKET_SECURITY_QUERY_INFO.size || filled > needed) {
+      // Nobody else will see the handles that it may hold.
+      const { userToken, machineToken } = readAnswer(answer);
+      this.closeTokens(userToken, machineToken);
+      throw unbelievable(filled);
+    }
     return answer.subarray(0, filled);
   }
 

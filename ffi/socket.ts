@@ -76,8 +76,7 @@ export class TcpSocket extends OverlappedSocket {
             address + BigInt(BLOCK.bytes),
             address,
           );
-          const error = winsock.call.WSAGetLastError();
-          return ok !== 0 ? 0 : error;
+          return winsock.begun(ok !== 0);
         },
         read: () => {},
       });
@@ -106,8 +105,7 @@ export class TcpSocket extends OverlappedSocket {
           const buffers = this.describeBuffer(block, copy);
           const moved = block.address + BigInt(BLOCK.bytes);
           const failed = winsock.call.WSASend(this.handle, buffers, 1, moved, 0, block.address, 0n);
-          const error = winsock.call.WSAGetLastError();
-          return failed === 0 ? 0 : error;
+          return winsock.begun(failed === 0);
         },
         read: ({ bytes }) => bytes,
       });
@@ -127,8 +125,7 @@ export class TcpSocket extends OverlappedSocket {
         const buffers = this.describeBuffer(block, into);
         const [moved, flags] = [BLOCK.bytes, BLOCK.flags].map((place) => block.address + BigInt(place));
         const failed = winsock.call.WSARecv(this.handle, buffers, 1, moved, flags, block.address, 0n);
-        const error = winsock.call.WSAGetLastError();
-        return failed === 0 ? 0 : error;
+        return winsock.begun(failed === 0);
       },
       read: ({ bytes }) => {
         p.set(into.bytes.subarray(0, bytes));

@@ -17,6 +17,8 @@ export interface SecurityAnswer {
   readonly secured: boolean;
   /** The packets are encrypted. */
   readonly encrypted: boolean;
+  /** The server may act as the client's user: by the flag's name, which the header declares and no page describes. */
+  readonly impersonated: boolean;
   /** The peer's user token, or 0. */
   readonly userToken: bigint;
   /** The peer's computer token, or 0. */
@@ -43,6 +45,7 @@ export function readAnswer(bytes: Uint8Array): SecurityAnswer {
   return {
     secured: (basic.Flags & SOCKET_INFO_CONNECTION.SECURED) !== 0,
     encrypted: (basic.Flags & SOCKET_INFO_CONNECTION.ENCRYPTED) !== 0,
+    impersonated: (basic.Flags & SOCKET_INFO_CONNECTION.IMPERSONATED) !== 0,
     userToken: basic.PeerApplicationAccessTokenHandle,
     machineToken: basic.PeerMachineAccessTokenHandle,
     mainModeSa: more?.MmSaId ?? 0n,

@@ -37,6 +37,7 @@ import { struct } from "./struct.ts";
 import type { NativeSystem } from "./system.ts";
 
 const VERSION_2_2 = 0x0202;
+const WSASYSCALLFAILURE = 10107;
 const GUID = struct("GUID", { value: "guid" });
 
 /** What an overlapped ConnectEx is told. */
@@ -169,6 +170,15 @@ export class Winsock {
     return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipAtOnce(socket);
   }
 
+  /**
+   * How an overlapped call began, asked right after it: 0 where it has ended well, `ERROR_IO_PENDING` where it is under
+   * way, else its error. One that failed without an error did not end well.
+   */
+  begun(ok: boolean): number {
+    const error = this.call.WSAGetLastError();
+    return ok ? 0 : error || WSASYSCALLFAILURE;
+  }
+
   /** A new overlapped socket, not inherited by child processes. */
   createSocket(version: 4 | 6, type: "stream" | "datagram"): bigint {
     const [kind, protocol] = type === "stream" ? [SOCK.STREAM, IPPROTO.TCP] : [SOCK.DGRAM, IPPROTO.UDP];
@@ -225,11 +235,11 @@ export class Winsock {
     const { DispCallFunc } = this.#dispatch.call;
     const count = values.length;
     const status = DispCallFunc(0n, target, CC_STDCALL, VT.I4, count, types, pointers, result);
-    // Nothing may stand between the call and its last error.
-    const error = this.call.WSAGetLastError();
+    // Nothing may stand between the call and its last error: the call's own result is read afterwards.
+    const failed = this.begun(false);
     if (status !== 0) throw socketError("DispCallFunc", status, "connect");
     const { llVal } = VARIANT.read(new DataView(result.buffer));
-    return (llVal & 0xffff_ffffn) !== 0n ? 0 : error;
+    return (llVal & 0xffff_ffffn) !== 0n ? 0 : failed;
   }
 
   #findConnectEx(socket: bigint): bigint {

@@ -25,8 +25,9 @@ export interface Requirements {
   mutualAuthentication?: boolean;
   /**
    * On a client: the most the server may do in its name. On a server: the least it must be able to do in its
-   * client's name. Default `"identify"`, or `"delegate"` with `delegation`. No built-in provider can serve a client
-   * that wants to be `"anonymous"`.
+   * client's name. For datagrams, whose socket cannot impersonate: the most any peer may do. Default `"identify"`, or
+   * `"delegate"` with `delegation`; a server that gives up `mutualAuthentication` is held to `"identify"` by a provider
+   * of the socket layer only where it says so. No built-in provider can serve a client that wants to be `"anonymous"`.
    */
   impersonation?: ImpersonationLevel;
   /** The client hands the server credentials to reach further servers with. Default `false`. */
@@ -316,16 +317,35 @@ export interface SocketCodec extends Disposable {
   close(): void;
 }
 
+/**
+ * What an application told a provider of the socket layer besides its requirements. A codec's settings must say just
+ * this: the library compares them, byte by byte.
+ */
+export interface SocketTerms {
+  /** True where the application allowed clear text: only then may a socket be opened that could send it. */
+  readonly allowInsecure: boolean;
+  /** The key (a GUID) of a main-mode policy. Left out: the system's. */
+  readonly mainModePolicy?: string;
+  /** The key (a GUID) of a quick-mode policy. Left out: the system's. */
+  readonly quickModePolicy?: string;
+  /** Accepts a peer that does not prove to be the computer that was named. Default `false`. */
+  readonly optionalPeerName?: boolean;
+  /** The computer's name is not a service principal name. Default `false`. */
+  readonly rawPeerName?: boolean;
+  /** Makes no filters for the socket. Default `false`. */
+  readonly skipFilters?: boolean;
+  /** Accepts a peer's first packet in clear text, where nothing is required. Default `false`. */
+  readonly firstPacketInClear?: boolean;
+}
+
 /** A provider that has the operating system secure the socket itself. */
-export interface SocketProvider {
+export interface SocketProvider extends SocketTerms {
   /** Always `"socket"`. */
   readonly layer: "socket";
   /** The provider's name, as policies and requirements spell it. */
   readonly name: string;
   /** How it presents itself. */
   readonly description: ProviderDescription;
-  /** True where the application allowed clear text: only then may a socket be opened that could send it. */
-  readonly allowInsecure: boolean;
   /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
   readonly abortOnAssociationChange?: readonly AssociationField[];
   /** Whether it can work here; never throws, never prompts. */
@@ -347,10 +367,10 @@ export interface SecurityInfo {
   readonly encrypted: boolean;
   /** Each end has proved its identity to the other; `"unknown"` where nothing proves it either way. */
   readonly mutual: boolean | "unknown";
-  /** Who the peer is. */
+  /** Who the peer is; empty where nothing tells. */
   readonly peer: string;
-  /** What a server may do in its client's name. */
-  readonly impersonation: ImpersonationLevel;
+  /** What a server may do in its client's name; `"unknown"` where nothing tells. */
+  readonly impersonation: ImpersonationLevel | "unknown";
   /** When the context stops working. */
   readonly expiresAt?: Date;
   /** True where a simulator answered and nothing is really secured. */

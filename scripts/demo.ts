@@ -52,7 +52,8 @@ async function withoutRealm(reason: string): Promise<number> {
   return performance.now() - began;
 }
 
-async function main(args: string[]): Promise<number> {
+/** Runs it; the result is the exit status. */
+export async function main(args: string[]): Promise<number> {
   const unknown = args.find((arg) => !["--help", "--no-install"].includes(arg));
   if (args.includes("--help") || unknown !== undefined) {
     console.log(unknown === undefined ? HELP : `There is no ${unknown}; see --help`);

@@ -116,7 +116,11 @@ export class Handshake {
         incoming = record.token;
         peerDone = record.kind === "done";
       }
-      if (leg === 0) await this.#means.begin?.();
+      if (leg === 0 && this.#means.begin) {
+        // Many may wait for a place, each with a token and nothing else.
+        this.#means.reader.rest();
+        await this.#means.begin();
+      }
       const context = this.#context ??= this.#open();
       const { token, done } = await this.#step(context, incoming);
       const outgoing = token && token.length > 0 ? token : null;

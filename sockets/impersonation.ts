@@ -5,7 +5,11 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
+import { finished } from "../ffi/synchronous.ts";
 import type { MessageContext } from "../plugins/provider.ts";
+
+/** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */
+let acting = false;
 
 /** Runs `fn` as the client of `context`; see `SecureConn.impersonate`. */
 export function runAsClient<T>(
@@ -25,20 +29,16 @@ export function runAsClient<T>(
       instead: "Act as the server's own account and check what the client may do by conn.security.peer",
     });
   }
-  return context.impersonate(() => {
-    const result = fn();
-    if (isThenable(result)) {
-      // Its outcome is nobody's: the error below is thrown instead.
-      Promise.resolve(result).catch(() => {});
-      throw new TypeError(
-        "fn returned a promise: the impersonation ends when fn returns, so it must be synchronous",
-      );
-    }
-    return result;
-  });
-}
-
-function isThenable(value: unknown): boolean {
-  return (typeof value === "object" || typeof value === "function") && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
+  // Leaving the inner one would leave the outer one too, and the rest of its function would run as the server.
+  if (acting) {
+    throw new StateError(
+      "This thread is already impersonating somebody: let that function return before the next impersonate()",
+    );
+  }
+  acting = true;
+  try {
+    return context.impersonate(() => finished(fn()));
+  } finally {
+    acting = false;
+  }
 }

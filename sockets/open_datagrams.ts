@@ -6,7 +6,8 @@
 
 import { StateError, TransportError } from "../errors.ts";
 import { checkTarget } from "../ffi/codec_checks.ts";
-import { UdpSocket } from "../ffi/datagram_socket.ts";
+import { type ArrivedDatagram, isReset, UdpSocket } from "../ffi/datagram_socket.ts";
+import { describe } from "../ffi/overlapped_socket.ts";
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { type NativeSystem, nativeSystem } from "../ffi/system.ts";
@@ -23,17 +24,30 @@ import type {
   ReceivedDatagram,
   SecureDatagrams,
 } from "./secure_datagrams.ts";
+import { Recent } from "./recent.ts";
 import { SocketSecurity } from "./socket_security.ts";
 import { applySettings, refuseForDatagrams, refuseForSocket, socketProvider } from "./socket_terms.ts";
 import { Watch } from "./watch.ts";
 
-/** The most peers whose security is remembered; the one that was met first is asked about anew. */
+/** The most peers that are remembered: the one that was met first is named, and asked about, anew. */
 const MAX_PEERS = 4096;
+
+/** What `openDatagrams()` takes: of what servers of connections take, all that a socket without connections has. */
+const OPTIONS = [
+  "hostname",
+  "port",
+  "onDropped",
+  "credentials",
+  "requirements",
+  "registry",
+  "system",
+  "signal",
+];
 
 /**
  * Opens a UDP socket that the system secures: only for providers of the socket layer.
  *
- * @throws TypeError or RangeError where an option is wrong; nothing was opened.
+ * @throws TypeError or RangeError where an option is wrong or unknown; nothing was opened.
  * @throws ProviderNotFoundError, PermissionError or UnsupportedPlatformError where no provider can serve.
  * @throws TransportError where the address cannot be had.
  *
@@ -48,7 +62,8 @@ const MAX_PEERS = 4096;
  * ```
  */
 export async function openDatagrams(options: DatagramOptions): Promise<SecureDatagrams> {
-  const { onDropped, port = 0, ...rest } = options ?? {};
+  checkKeys(options, OPTIONS, "options");
+  const { onDropped, port = 0, ...rest } = options;
   checkFunction(onDropped, "options.onDropped");
   const settings = readListenOptions({ ...rest, port });
   const watch = new Watch(settings.signal, "Opening");
@@ -103,8 +118,8 @@ class Datagrams implements SecureDatagrams {
   readonly addr: DatagramAddress;
   readonly #chosen: Chosen;
   readonly #parts: Parts;
-  readonly #named = new Map<string, string>();
-  readonly #peers = new Map<string, SocketSecurity>();
+  readonly #named = new Recent<{ readonly computer: string; readonly address: SocketAddress }>(MAX_PEERS);
+  readonly #peers = new Recent<SocketSecurity>(MAX_PEERS);
   /** The look-ups of peers' names, which closing ends. */
   readonly #lookUps = new Set<Watch>();
   #closing: Promise<void> | null = null;
@@ -121,11 +136,12 @@ class Datagrams implements SecureDatagrams {
     const { socket, secure, codec } = this.#parts;
     const address = await this.#resolve(peer, checkSignal(signal, "signal"));
     const computer = computerOf(peer);
-    if (this.#named.get(keyOf(address)) !== computer) {
+    if (this.#named.get(keyOf(address))?.computer !== computer) {
       const { bytes } = address;
       secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
-      this.#named.set(keyOf(address), computer);
       this.#peers.delete(keyOf(address));
+      const gone = this.#named.set(keyOf(address), { computer, address });
+      if (gone !== undefined) this.#forget(gone.address);
     }
     await socket.sendTo(copy, address, signal);
     return this.#secured(address);
@@ -133,25 +149,48 @@ class Datagrams implements SecureDatagrams {
 
   async receive(p: Uint8Array, signal?: AbortSignal): Promise<ReceivedDatagram> {
     if (!(p instanceof Uint8Array)) throw new TypeError("p must be a Uint8Array");
-    const held = new Uint8Array(p.length);
     for (;;) {
-      const { bytes, from } = await this.#parts.socket.receiveFrom(held, signal);
+      const arrived = await this.#arrived(signal);
+      if (arrived === null) continue;
+      const { data, from } = arrived;
+      let security: SecurityInfo;
       try {
-        const security = this.#secured(from);
-        p.set(held.subarray(0, bytes));
-        return { length: bytes, from: toAddress(from), security };
+        security = this.#secured(from);
       } catch (error) {
+        data.fill(0);
         if (this.#closing) throw error;
         // A stranger's datagram must not end the receiving of others'.
         this.#parts.onDropped?.(error, toAddress(from));
-      } finally {
-        held.fill(0);
+        continue;
       }
+      try {
+        if (data.length > p.length) throw tooLong(data.length, p.length, from);
+        p.set(data);
+        return { length: data.length, from: toAddress(from), security };
+      } finally {
+        data.fill(0);
+      }
+    }
+  }
+
+  /** The next datagram, of whomever; `null` where the system told of an earlier one that did not arrive. */
+  async #arrived(signal?: AbortSignal): Promise<ArrivedDatagram | null> {
+    try {
+      return await this.#parts.socket.receiveFrom(signal);
+    } catch (error) {
+      if (!isReset(error)) throw error;
+      // Timers and others get their turn: whoever sends such messages may send many.
+      await new Promise((resolve) => setTimeout(resolve));
+      return null;
     }
   }
 
   async deletePeerTarget(peer: DatagramPeer): Promise<void> {
     const address = await this.#resolve(peer);
+    this.#forget(address);
+  }
+
+  #forget(address: SocketAddress): void {
     this.#parts.secure.deletePeerTarget(this.#parts.socket, address);
     this.#named.delete(keyOf(address));
     this.#peers.delete(keyOf(address));
@@ -175,7 +214,6 @@ class Datagrams implements SecureDatagrams {
     const { system, secure, codec, socket } = this.#parts;
     const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
     const security = new SocketSecurity(this.#chosen, means);
-    if (this.#peers.size >= MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!);
     this.#peers.set(key, security);
     return security.info;
   }
@@ -201,6 +239,14 @@ class Datagrams implements SecureDatagrams {
       `${hostname} has no IPv${socket.version} address, as this socket needs`,
     );
   }
+}
+
+function tooLong(length: number, room: number, from: SocketAddress): TransportError {
+  return new TransportError(
+    "WSAEMSGSIZE",
+    `Cannot receive: the datagram from ${describe(from)} has ${length} bytes, and p has room for ${room}. ` +
+      "It is lost; give p room for the longest that peers send, at most 65,527 bytes",
+  );
 }
 
 function computerOf({ hostname, computer }: DatagramPeer): string {

@@ -63,6 +63,8 @@ export interface Settings {
   readonly channelBindings?: Uint8Array;
   /** What was asked for, before any policy. */
   readonly requirements: ResolvedRequirements;
+  /** Whether those say the level of impersonation, and do not leave it to its default. */
+  readonly levelSaid: boolean;
   /** The providers to choose from. */
   readonly registry: Registry;
   /** The system to work on. */
@@ -202,6 +204,7 @@ function readCommon(
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
   return {
     requirements: resolveRequirements(options.requirements),
+    levelSaid: options.requirements?.impersonation !== undefined,
     signal: checkSignal(options.signal, "options.signal"),
     // Not slice(): a Buffer's shares its memory with the caller.
     ...(channelBindings ? { channelBindings: new Uint8Array(channelBindings) } : {}),

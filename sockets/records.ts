@@ -119,10 +119,16 @@ class SealedRecords implements Records {
     // A record at a time, in one buffer: one that a write has failed on may still be in the transport's hands.
     const out = borrowBuffer();
     let used = 0;
-    for (let at = 0; at < p.length; at += step) {
-      const plain = p.subarray(at, at + step);
-      used = Math.max(used, DATA_HEADER_SIZE + plain.length + this.#overhead);
-      await this.#wire.write(this.#seal(plain, out));
+    try {
+      for (let at = 0; at < p.length; at += step) {
+        const plain = p.subarray(at, at + step);
+        used = Math.max(used, DATA_HEADER_SIZE + plain.length + this.#overhead);
+        await this.#wire.write(this.#seal(plain, out));
+      }
+    } catch (error) {
+      // Not given back, but forgotten: with integrity alone there is plain text in it.
+      out.fill(0, 0, used);
+      throw error;
     }
     giveBackBuffer(out, used);
   }

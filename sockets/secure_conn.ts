@@ -133,9 +133,11 @@ export interface SecureConn extends AsyncDisposable, Disposable {
   /**
    * Runs `fn` as the client, on a server, and returns what it returns.
    *
-   * `fn` must be synchronous: the impersonation ends when it returns.
+   * `fn` must be synchronous: the impersonation ends when it returns. What it hands out to be called later runs as the
+   * server. No call inside another, of any connection: the thread would not be the first client again.
    *
-   * @throws TypeError where `fn` is asynchronous, or what it returned is a promise.
+   * @throws TypeError where `fn` is asynchronous, or what it returned is a promise or an iterator.
+   * @throws StateError where this thread is impersonating already, or this end is the client.
    * @throws UnsupportedPlatformError where the provider or the platform cannot.
    */
   impersonate<T>(fn: () => T): T;

@@ -67,7 +67,13 @@ export interface SecureDatagrams extends AsyncDisposable {
    * @throws SecurityRequirementError where the system tells that the peer is not secured as required.
    */
   send(data: Uint8Array, peer: DatagramPeer, signal?: AbortSignal): Promise<SecurityInfo>;
-  /** Receives the next datagram of a secured peer into `p`; one that is longer is an error, and lost. */
+  /**
+   * Receives the next datagram of a secured peer into `p`. What others send, of whatever length, and what the network
+   * says of datagrams sent before, does not end it.
+   *
+   * @throws TransportError (`WSAEMSGSIZE`) where a secured peer's datagram is longer than `p`: its message has both
+   * lengths. That datagram is lost, the next is received as ever.
+   */
   receive(p: Uint8Array, signal?: AbortSignal): Promise<ReceivedDatagram>;
   /** Forgets the computer that was named for a peer. */
   deletePeerTarget(peer: DatagramPeer): Promise<void>;

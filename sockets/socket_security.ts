@@ -4,11 +4,10 @@
  * @module
  */
 
-import { SecurityRequirementError, UnsupportedPlatformError } from "../errors.ts";
-import { nativeError } from "../ffi/status.ts";
+import { UnsupportedPlatformError } from "../errors.ts";
 import type { SecurityAnswer } from "../ffi/socket_answer.ts";
 import { Filtering } from "../ffi/filtering_engine.ts";
-import { readAssociation } from "../ffi/security_association.ts";
+import { type Association, readAssociation } from "../ffi/security_association.ts";
 import type { NativeSystem } from "../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../ffi/token.ts";
 import type { JsonValue, SecurityInfo } from "../plugins/provider.ts";
@@ -19,7 +18,9 @@ import { type Chosen, originOf } from "./establish.ts";
 import { runAsClient } from "./impersonation.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 import { type QueryMeans, SocketQuery } from "./socket_query.ts";
-import { socketProvider } from "./socket_terms.ts";
+import { isActing } from "./settings_bounds.ts";
+import { mayBeClear, socketProvider } from "./socket_terms.ts";
+import { type InfoTerms, verifyInfo } from "./verify_info.ts";
 
 /** What the security of a socket is asked with; it stays the caller's. */
 export interface SocketSecurityMeans extends QueryMeans {
@@ -39,8 +40,7 @@ export class SocketSecurity implements ConnectionSecurity {
   readonly #filtering: Filtering;
   readonly #tokens = new Set<PeerToken>();
   /** The latest that was told in full, and of which associations. */
-  #latest: { readonly info: SecurityInfo; readonly mainModeSa: bigint; readonly quickModeSa: bigint } | null =
-    null;
+  #latest: { readonly info: SecurityInfo; readonly answer: SecurityAnswer } | null = null;
 
   /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
   constructor(chosen: Chosen, means: SocketSecurityMeans) {
@@ -62,10 +62,9 @@ export class SocketSecurity implements ConnectionSecurity {
 
   #check(answer: SecurityAnswer): SecurityInfo {
     const info = this.#describe(answer);
-    this.#verify(info);
+    verifyInfo(info, this.#terms());
     this.#watch.arm(answer);
-    const { mainModeSa, quickModeSa } = answer;
-    this.#latest = { info, mainModeSa, quickModeSa };
+    this.#latest = { info, answer };
     return info;
   }
 
@@ -75,10 +74,12 @@ export class SocketSecurity implements ConnectionSecurity {
    */
   checkPackets(): SecurityInfo {
     const answer = this.#query.ask();
-    const { info, mainModeSa, quickModeSa } = this.#latest!;
-    const { secured, encrypted } = answer;
-    const same = answer.mainModeSa === mainModeSa && answer.quickModeSa === quickModeSa;
-    if (!same || secured !== info.secured || encrypted !== info.encrypted) return this.#check(answer);
+    const { info, answer: before } = this.#latest!;
+    const same = answer.mainModeSa === before.mainModeSa && answer.quickModeSa === before.quickModeSa &&
+      answer.impersonated === before.impersonated;
+    if (!same || answer.secured !== info.secured || answer.encrypted !== info.encrypted) {
+      return this.#check(answer);
+    }
     return info;
   }
 
@@ -108,70 +109,60 @@ export class SocketSecurity implements ConnectionSecurity {
       // The query tells of packets, not of people: only the association's credentials prove an identity.
       mutual: association === null ? "unknown" : association.mutual,
       peer: association?.mutual ? association.peer : "",
-      impersonation: this.#mayImpersonate() ? "impersonate" : "anonymous",
+      impersonation: this.#impersonationOf(answer, association),
       simulated,
       details,
     });
   }
 
-  #verify(info: SecurityInfo): void {
-    const { requirements } = this.#chosen.selection;
-    const { allowInsecure, name } = socketProvider(this.#chosen);
-    const { negotiationError } = info.details;
-    const cause = typeof negotiationError === "number"
-      ? nativeError("IPsec's negotiation", negotiationError)
-      : undefined;
-    const refuse = (required: string, got: string, fix: string): never => {
-      throw new SecurityRequirementError(
-        required,
-        got,
-        `The connection's ${required} is ${got}, and it was required; no data was sent. ` +
-          `${cause ? `${cause.message}. ` : ""}${fix}`,
-        { cause },
-      );
+  /** What the connection is held to, and what its failing then means for the bytes. */
+  #terms(): InfoTerms {
+    return {
+      provider: socketProvider(this.#chosen).name,
+      requirements: this.#chosen.selection.requirements,
+      mayBeClear: mayBeClear(this.#chosen),
+      bounds: this.#bounds(),
+      identified: () => this.#identified(),
+      consequence: this.#means.peer !== undefined
+        ? "what was sent to this peer left only as the socket's settings protect it, what came from it is dropped"
+        : this.#latest === null
+        ? "no data was sent"
+        : "the connection no longer is what it was, and is closed",
     };
-    if (!info.secured && (requirements.integrity || !allowInsecure)) {
-      const { unprotectedBy: hole } = info.details;
-      if (typeof hole === "string") {
-        refuse(
-          "integrity",
-          hole,
-          "Use a quick-mode policy that proposes ESP or AH with integrity on every packet.",
-        );
-      }
-      refuse("integrity", "none", `Give both computers credentials, and have both ends use "${name}".`);
-    }
-    if (requirements.confidentiality && !info.encrypted) {
-      refuse("confidentiality", "none", "Have the policy of both ends offer encryption.");
-    }
-    if (requirements.mutualAuthentication && info.mutual !== true) {
-      refuse(
-        "mutualAuthentication",
-        String(info.mutual),
-        "The system tells it only of associations whose credentials may be read: use a main-mode policy by " +
-          "Kerberos or certificates, and an account that is an administrator or a Network Configuration Operator. " +
-          "Where the policy of the domain ensures it, say mutualAuthentication: false",
-      );
-    }
-    const { impersonation } = requirements;
-    const asked = impersonation === "impersonate" || impersonation === "delegate";
-    if (this.#chosen.settings.side.role === "server" && asked && info.impersonation !== "impersonate") {
-      refuse(
-        "impersonation",
-        info.impersonation,
-        "Use an extended-mode policy that lets the server impersonate.",
-      );
-    }
   }
 
-  /** Whether the system has a token of the client to act with; asked only where that is required. */
-  #mayImpersonate(): boolean {
-    const { impersonation } = this.#chosen.selection.requirements;
-    const asked = impersonation === "impersonate" || impersonation === "delegate";
-    if (this.#chosen.settings.side.role === "client" || !asked) return false;
-    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.act);
+  /** Whether the level of impersonation is the most the peer may do: for a client, and for datagrams. */
+  #bounds(): boolean {
+    return this.#chosen.settings.side.role === "client" || this.#means.peer !== undefined;
+  }
+
+  /** What the server may do in the client's name, as far as anything tells. */
+  #impersonationOf(answer: SecurityAnswer, association: Association | null): SecurityInfo["impersonation"] {
+    const acting = isActing(this.#chosen.selection.requirements);
+    // A server that requires it is not content with a flag.
+    if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.act, "user") : answer.impersonated) {
+      return "impersonate";
+    }
+    // A codec may say less than the system told; an association is one all the same.
+    if (!answer.secured && answer.mainModeSa === 0n) return "anonymous";
+    // A client that allows it cannot know what its policy comes to.
+    if (association === null || (acting && this.#bounds())) return "unknown";
+    if (association.mutual) return "identify";
+    return association.authentication.every((method) => method === "anonymous") ? "anonymous" : "unknown";
+  }
+
+  /** Whether the system has a token of the client's user, or of that or its computer; asked only where required. */
+  #has(access: number, whose: "user" | "either"): boolean {
+    const { userToken, machineToken } = this.#query.tokens(access);
     this.#means.secure.closeTokens(userToken, machineToken);
-    return userToken !== 0n;
+    return userToken !== 0n || whose === "either" && machineToken !== 0n;
+  }
+
+  /** Whether a server knows its client where its application says that it must, or gave up nothing. */
+  #identified(): boolean {
+    const { levelSaid } = this.#chosen.settings;
+    if (!levelSaid && !this.#chosen.selection.requirements.mutualAuthentication) return true;
+    return this.#has(TOKEN_ACCESS.know, "either");
   }
 
   tokens(): PeerTokens {
@@ -181,8 +172,9 @@ export class SocketSecurity implements ConnectionSecurity {
     try {
       const [user, computer] = [userToken, machineToken].map((handle) => {
         if (handle === 0n) return null;
-        open.push(new PeerToken(system, handle));
-        return open[open.length - 1];
+        const token: PeerToken = new PeerToken(system, handle, () => this.#tokens.delete(token));
+        open.push(token);
+        return token;
       });
       for (const token of open) this.#tokens.add(token);
       return Object.freeze({ user, computer });

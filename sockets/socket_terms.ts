@@ -12,6 +12,7 @@ import { passwordUnits } from "../ffi/password.ts";
 import { withSettings } from "../ffi/socket_settings.ts";
 import type { Credentials, SocketCodec, SocketProvider } from "../plugins/provider.ts";
 import type { Chosen } from "./establish.ts";
+import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
 /** A zero in UTF-16, which the settings do without. */
 const TERMINATOR = 2;
@@ -21,6 +22,14 @@ export function socketProvider({ selection }: Chosen): SocketProvider {
   const { provider } = selection;
   if (provider.layer === "socket") return provider;
   throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}`);
+}
+
+/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
+export function mayBeClear(chosen: Chosen): boolean {
+  const { requirements } = chosen.selection;
+  const { integrity, confidentiality, mutualAuthentication } = requirements;
+  const required = integrity || confidentiality || mutualAuthentication || isActing(requirements);
+  return socketProvider(chosen).allowInsecure && !required;
 }
 
 /** Refuses, before anything is opened, what no socket can be given. */
@@ -40,6 +49,7 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
       `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
     );
   }
+  if (settings.side.role === "client") refuseAnonymous(selection.requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
@@ -51,13 +61,23 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 
 /** Refuses, before anything is opened, what datagrams cannot be given. */
 export function refuseForDatagrams(chosen: Chosen): void {
-  const { name, abortOnAssociationChange } = socketProvider(chosen);
-  if (abortOnAssociationChange === undefined) return;
-  throw new SecurityRequirementError(
-    "abortOnAssociationChange",
-    "not offered",
-    `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
-  );
+  const { name, abortOnAssociationChange, skipFilters } = socketProvider(chosen);
+  refuseAnonymous(chosen.selection.requirements, name);
+  if (abortOnAssociationChange !== undefined) {
+    throw new SecurityRequirementError(
+      "abortOnAssociationChange",
+      "not offered",
+      `Datagrams have no connection that could be aborted: leave abortOnAssociationChange out of "${name}"`,
+    );
+  }
+  if (skipFilters && !mayBeClear(chosen)) {
+    throw new SecurityRequirementError(
+      "integrity",
+      "not known",
+      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
+        `nothing was sent. Leave skipFilters out of "${name}"`,
+    );
+  }
 }
 
 /** Sets a socket's security, before it is bound or connected. */
@@ -68,23 +88,25 @@ export function applySettings(
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const { allowInsecure } = socketProvider(chosen);
+  const datagrams = socket instanceof UdpSocket;
+  const given = socketProvider(chosen);
   const identity = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(identity?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const settings = codec.settings(requirements, {
-      username: identity?.username ?? "",
-      domain: identity?.domain ?? "",
-      passwordBytes: password.length,
-    });
+    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
+    const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
     const terms = {
       encryption: requirements.confidentiality,
-      // The application's word counts only where it requires nothing.
-      allowInsecure: allowInsecure && !requirements.integrity && !requirements.confidentiality,
-      datagrams: socket instanceof UdpSocket,
+      allowInsecure: mayBeClear(chosen),
+      ...names,
+      given,
     };
-    withSettings(settings, password, terms, (whole) => secure.setSecurity(socket, whole));
+    const bounds = datagrams || chosen.settings.side.role === "client";
+    withSettings(settings, password, terms, (whole) => {
+      if (bounds) refuseBeyond(settings, requirements);
+      secure.setSecurity(socket, whole);
+    });
   } finally {
     units.fill(0);
   }

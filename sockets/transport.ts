@@ -14,7 +14,7 @@ export interface ByteTransport {
   /**
    * Reads up to `p.length` bytes into `p`; `null` at the end. Never called again before it has settled.
    *
-   * Once it has settled, `p` must not be touched: it is used again for other bytes, another connection's too.
+   * No more of `p` may be written to than it tells; the rest is not overwritten before it is used again. Once it has settled, `p` must not be touched: it is used again for other bytes, another connection's too.
    */
   read(p: Uint8Array): Promise<number | null>;
   /**

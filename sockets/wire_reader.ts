@@ -76,6 +76,16 @@ export class WireReader {
     this.#ahead = true;
   }
 
+  /** Gives up its memory until more is read, where nothing has arrived that is not taken; not while it is filled. */
+  rest(): void {
+    if (this.buffered > 0 || this.#buffer === null) return;
+    if (this.#borrowed) giveBackBuffer(this.#buffer, this.#used);
+    else this.#buffer.fill(0);
+    this.#buffer = null;
+    this.#borrowed = false;
+    this.#start = this.#end = 0;
+  }
+
   /** Forgets and overwrites everything; a fill that waits will reject. */
   wipe(): void {
     this.#wiped = true;

@@ -6,7 +6,7 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { type Gate, gateOfPool, holding } from "./pool.ts";
+import { holding, poolGate } from "./pool.ts";
 
 interface DenoLibrary {
   symbols: Record<string, ((...args: unknown[]) => unknown) | null>;
@@ -42,18 +42,6 @@ function lower(name: string, fn: FnSpec, nonblocking: boolean): Record<string, u
     optional: fn.optional ?? false,
     nonblocking,
   };
-}
-
-let gate: Gate | undefined;
-
-/**
- * The threads that Deno keeps for whatever blocks, its files and DNS included; it offers no way to ask.
- *
- * @see https://github.com/denoland/deno/blob/main/runtime/tokio_util.rs
- */
-function poolGate(os: string): Gate {
-  const { hardwareConcurrency = 1 } = globalThis.navigator ?? {};
-  return gate ??= gateOfPool(os === "windows" ? 4 * hardwareConcurrency : 32);
 }
 
 /** Deno's own words for a symbol that is not there. */
@@ -95,8 +83,10 @@ export function denoBackend(): Backend {
         if (!fn.threaded) continue;
         // Deno gives a function for the threaded twin even where the symbol is not there.
         const twin = library.symbols[threadedKey(name)]!;
+        const endless = fn.threaded === "endless";
         threaded[name] = found
-          ? (...args: unknown[]) => holding(args, () => poolGate(deno.build.os).run(() => twin(...args)))
+          ? (...args: unknown[]) =>
+            holding(args, () => endless ? twin(...args) : poolGate().run(() => twin(...args)))
           : missingFunction(spec, name);
       }
       return {

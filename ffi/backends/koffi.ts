@@ -7,7 +7,7 @@
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { type Gate, gateOfPool, holding } from "./pool.ts";
+import { holding, poolGate } from "./pool.ts";
 
 interface KoffiFunction {
   (...args: unknown[]): unknown;
@@ -30,7 +30,6 @@ interface Koffi {
 interface NodeProcess {
   getBuiltinModule(name: "node:module"): { createRequire(from: string): (name: string) => unknown };
   permission?: { has(scope: string): boolean };
-  env: { UV_THREADPOOL_SIZE?: string };
 }
 
 const NAMES: { readonly [T in AbiType]: string } = {
@@ -53,21 +52,8 @@ function bindSync(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => unkn
   return fn;
 }
 
-/** The threads of the pool that koffi shares with the runtime, read as libuv reads `UV_THREADPOOL_SIZE`. */
-export function poolThreads(size: string | undefined): number {
-  if (size === undefined) return 4;
-  return Math.min(Math.max(Number.parseInt(size, 10) || 0, 1), 1024);
-}
-
 /** The stack of a call on another thread: koffi's 128 KiB end the process where name service modules want more. */
 const STACK_BYTES = 1 << 20;
-
-let gate: Gate | undefined;
-
-function poolGate(): Gate {
-  const { env } = (globalThis as unknown as { process: NodeProcess }).process;
-  return gate ??= gateOfPool(poolThreads(env.UV_THREADPOOL_SIZE));
-}
 
 function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => Promise<unknown> {
   const wide = isWide(spec.result);
@@ -78,6 +64,7 @@ function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => 
         else resolve(wide ? BigInt(result as number | bigint) : result);
       });
     });
+  if (spec.threaded === "endless") return (...args) => holding(args, () => start(args));
   return (...args) => holding(args, () => poolGate().run(() => start(args)));
 }
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type Gate, gateOfPool } from "./gate.ts";
+
 const underWay = new Set<readonly unknown[]>();
 
 /**
@@ -19,34 +21,36 @@ export async function holding<T>(args: readonly unknown[], call: () => T | Promi
   }
 }
 
-/**
- * A gate for calls on threads of a pool that they share with the runtime. One thread stays free: calls that wait for
- * a server that does not answer would else stop the application's files and DNS too.
- */
-export function gateOfPool(threads: number): Gate {
-  return new Gate(Math.max(1, threads - 1));
+/** koffi takes 256 calls on other threads at a time and refuses the next; half of them are the application's own. */
+const MOST_THREADS = 128;
+
+/** The threads of the pool that koffi shares with Node, read as libuv reads `UV_THREADPOOL_SIZE`; 128 at most. */
+export function poolThreads(size: string | undefined): number {
+  if (size === undefined) return 4;
+  return Math.min(Math.max(Number.parseInt(size, 10) || 0, 1), MOST_THREADS);
 }
 
-/** Lets a number of calls through at a time; the others wait in the order they came. */
-export class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
+/** The parts of the runtimes used here. */
+interface Runtimes {
+  readonly Deno?: { readonly build: { readonly os: string } };
+  readonly process?: { readonly env: { readonly UV_THREADPOOL_SIZE?: string } };
+  readonly navigator?: { readonly hardwareConcurrency?: number };
+}
 
-  /** @param limit how many may run at a time, at least 1. */
-  constructor(limit: number) {
-    this.#free = limit;
-  }
+/**
+ * The threads that the runtime keeps for whatever blocks, its files and DNS included. Deno offers no way to ask.
+ *
+ * @see https://github.com/denoland/deno/blob/main/runtime/tokio_util.rs
+ */
+function threadsOfRuntime(): number {
+  const { Deno, process, navigator } = globalThis as unknown as Runtimes;
+  if (!Deno) return poolThreads(process?.env.UV_THREADPOOL_SIZE);
+  return Deno.build.os === "windows" ? 4 * (navigator?.hardwareConcurrency ?? 1) : 32;
+}
 
-  /** Runs `call` once there is room. */
-  async run<T>(call: () => T | PromiseLike<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await call();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free++;
-    }
-  }
+let gate: Gate | undefined;
+
+/** The gate of the runtime's pool: one for all libraries and systems. */
+export function poolGate(): Gate {
+  return gate ??= gateOfPool(threadsOfRuntime());
 }

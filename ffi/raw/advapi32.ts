@@ -93,6 +93,8 @@ export const TOKEN = {
   IMPERSONATE: 0x4,
   /** `TOKEN_QUERY` */
   QUERY: 0x8,
+  /** `TokenType` of `TOKEN_INFORMATION_CLASS` */
+  TYPE: 8,
   /** `TokenImpersonationLevel` of `TOKEN_INFORMATION_CLASS` */
   IMPERSONATION_LEVEL: 9,
   /** `ERROR_NO_TOKEN` */
@@ -107,6 +109,8 @@ export const TOKEN = {
 export const TokenUser = 1;
 /** `TOKEN_INFORMATION_CLASS`: its groups. */
 export const TokenGroups = 2;
+/** `TOKEN_TYPE` of a token a process runs with. */
+export const TokenPrimary = 1;
 /** `TOKEN_TYPE` of a token a thread can carry. */
 export const TokenImpersonation = 2;
 /** `SECURITY_IMPERSONATION_LEVEL`: enough for `CheckTokenMembership`. */

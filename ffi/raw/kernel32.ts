@@ -37,7 +37,7 @@ export const KERNEL32 = {
         ["fAlertable", "i32"],
       ],
       result: "i32",
-      threaded: true,
+      threaded: "endless",
     },
     PostQueuedCompletionStatus: {
       params: [
@@ -72,7 +72,7 @@ export const KERNEL32 = {
         ["dwMilliseconds", "u32"],
       ],
       result: "u32",
-      threaded: true,
+      threaded: "endless",
     },
   },
 } as const satisfies LibrarySpec;

@@ -243,6 +243,7 @@ export const SOMAXCONN = 0x7fff_ffff;
 /** Control codes of `WSAIoctl`; four of them stand behind the secure socket functions. */
 export const SIO = {
   GET_EXTENSION_FUNCTION_POINTER: 0xc800_0006,
+  UDP_CONNRESET: 0x9800_000c,
   SET_SECURITY: 0x9800_00c8,
   QUERY_SECURITY: 0xd800_00c9,
   SET_PEER_TARGET_NAME: 0x9800_00ca,

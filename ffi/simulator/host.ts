@@ -30,6 +30,8 @@ export interface HostOptions {
   readonly account?: SimulatedAccount;
   /** Whether that account may change and read IPsec's policies and associations. Default `false`. */
   readonly administrator?: boolean;
+  /** Of which type the tokens of its peers are: no page tells. Default `"impersonation"`. */
+  readonly peerTokens?: "impersonation" | "primary";
   /** Whether that account has SeImpersonatePrivilege: without it others are only identified. Default `true`. */
   readonly mayImpersonate?: boolean;
 }
@@ -102,6 +104,8 @@ export interface BoundSocket {
   arrive(connection: Connection): void;
   /** Takes a datagram, or keeps it until somebody does. */
   deliver(datagram: Datagram): void;
+  /** Takes an ICMP message: nobody receives at the port that a datagram went to. */
+  unreachable(): void;
 }
 
 /** A host and its kernel. */

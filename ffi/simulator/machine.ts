@@ -24,6 +24,7 @@ export const STATUS = {
   CONNECTION_RESET: 0xc000_020d,
   CONNECTION_REFUSED: 0xc000_0236,
   HOST_UNREACHABLE: 0xc000_023d,
+  PORT_UNREACHABLE: 0xc000_023f,
   CONNECTION_ABORTED: 0xc000_0241,
   IO_TIMEOUT: 0xc000_00b5,
 } as const;
@@ -35,6 +36,7 @@ const DOS_ERRORS: { readonly [status: number]: number } = {
   [STATUS.CONNECTION_RESET]: 64,
   [STATUS.CONNECTION_REFUSED]: 1225,
   [STATUS.HOST_UNREACHABLE]: 1232,
+  [STATUS.PORT_UNREACHABLE]: 1234,
   [STATUS.CONNECTION_ABORTED]: 1236,
   [STATUS.IO_TIMEOUT]: 121,
 };
@@ -206,7 +208,10 @@ export function kernelCalls(machine: Machine, hooks: {
   const fill = (packets: Packet[], entries: Uint8Array, removed: Uint8Array): number => {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
     packets.forEach(({ overlapped, bytes }, index) => {
-      const status = machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);
+      // A packet that was posted need not be about an operation.
+      const status = overlapped === 0n
+        ? 0n
+        : machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);
       const values = { lpOverlapped: overlapped, Internal: status, dwNumberOfBytesTransferred: bytes };
       OVERLAPPED_ENTRY.write(view, values, index * OVERLAPPED_ENTRY.size);
     });

@@ -128,9 +128,14 @@ export class Network {
   send(socket: BoundSocket, data: Uint8Array, to: SocketAddress): void {
     const host = this.find(socket.host, to);
     const receiver = host?.at("datagram", to.version, to.port);
-    if (host === null || !receiver) return;
+    if (host === null) return;
     const target = socket.targets.get(`${to.hostname}:${to.port}`) ?? null;
-    const security = negotiate(socket.host.end(socket.settings), host.end(receiver.settings), target);
+    const security = negotiate(
+      socket.host.end(socket.settings),
+      host.end(receiver?.settings ?? null),
+      target,
+    );
+    if (!receiver) return security.kind === "failed" ? undefined : socket.unreachable();
     const own = socket.host.ownAddress(socket.version, socket.local!.port);
     const from = isLoopback(to) ? { ...to, port: own.port, bytes: withPort(to.bytes, own.port) } : own;
     socket.peers.set(`${to.hostname}:${to.port}`, { security, host });

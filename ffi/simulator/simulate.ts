@@ -7,7 +7,7 @@
 
 import { simulatedBackend } from "./backend.ts";
 import type { Grant } from "../permissions.ts";
-import { TOKEN } from "../raw/advapi32.ts";
+import { TOKEN, TokenImpersonation, TokenPrimary } from "../raw/advapi32.ts";
 import { NativeSystem, type System } from "../system.ts";
 import { eventCalls } from "./events.ts";
 import { filteringCalls } from "./filtering.ts";
@@ -128,8 +128,9 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
   });
   const events = eventCalls(machine);
   const thread = new Thread();
-  const tokenOf = (peer: Host, kind: "user" | "machine", access: number) =>
-    new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access);
+  const peerTokens = host.options.peerTokens === "primary" ? TokenPrimary : TokenImpersonation;
+  const tokenOf = (peer: Host, kind: "user" | "machine", access: number, type: number = TokenImpersonation) =>
+    new Token(kind === "user" ? accountOf(peer) : computerAccountOf(peer), access, type);
   return {
     "ws2_32.dll": { call: winsockCalls(network, host) },
     "mswsock.dll": { call: extensionCalls(host) },
@@ -145,7 +146,7 @@ function librariesOf(network: Network, host: Host): Parameters<typeof simulatedB
         ...filteringCalls(host, network.associations),
         ...secureSocketCalls(network, host, {
           policy: (key) => host.policies.get(key) ?? null,
-          token: (peer, kind, access) => machine.open(tokenOf(peer, kind, access)),
+          token: (peer, kind, access) => machine.open(tokenOf(peer, kind, access, peerTokens)),
           impersonate: (peer, kind) => thread.carry(tokenOf(peer, kind, TOKEN_ACCESS), true),
           revert() {
             if (thread.bySocket) thread.revert();

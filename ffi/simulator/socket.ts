@@ -15,6 +15,9 @@ interface DatagramReader {
   take(datagram: Datagram): void;
 }
 
+/** An ICMP message in the place of a datagram. */
+const UNREACHABLE = Symbol("port unreachable");
+
 /** A socket of another family or kind, for which IPsec has no settings; the simulator does no more with it. */
 export class UnservedSocket implements KernelObject {
   closed(): void {}
@@ -48,7 +51,7 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   readonly overlapped: boolean;
   readonly #backlog: Connection[] = [];
   readonly #acceptors: { readonly request: Request; readonly socket: SimulatedSocket }[] = [];
-  readonly #datagrams: Datagram[] = [];
+  readonly #datagrams: (Datagram | typeof UNREACHABLE)[] = [];
   readonly #readers: DatagramReader[] = [];
 
   constructor(host: Host, version: 4 | 6, type: "stream" | "datagram", overlapped: boolean) {
@@ -121,6 +124,15 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     this.#drain();
   }
 
+  /** What SIO_UDP_CONNRESET says: whether receiving ends when an earlier datagram did not arrive. */
+  reportsResets = true;
+
+  unreachable(): void {
+    if (!this.reportsResets) return;
+    this.#datagrams.push(UNREACHABLE);
+    this.#drain();
+  }
+
   /** Waits for a datagram. */
   receiveFrom(reader: DatagramReader): void {
     this.#readers.push(reader);
@@ -130,7 +142,10 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   #drain(): void {
     while (this.#readers.length > 0 && this.#datagrams.length > 0) {
       const reader = this.#readers.shift()!;
-      if (!reader.request.done) reader.take(this.#datagrams.shift()!);
+      if (reader.request.done) continue;
+      const arrived = this.#datagrams.shift()!;
+      if (arrived === UNREACHABLE) reader.request.complete(STATUS.PORT_UNREACHABLE, 0);
+      else reader.take(arrived);
     }
   }
 

@@ -11,6 +11,8 @@ import {
   SID_AND_ATTRIBUTES,
   TOKEN,
   TokenGroups,
+  TokenImpersonation,
+  TokenPrimary,
   TokenUser,
 } from "../raw/advapi32.ts";
 import { parseSid } from "../sid.ts";
@@ -23,6 +25,7 @@ const ERROR = {
   INVALID_HANDLE: 6,
   INVALID_PARAMETER: 87,
   INSUFFICIENT_BUFFER: 122,
+  NO_IMPERSONATION_TOKEN: 1309,
   NONE_MAPPED: 1332,
 } as const;
 /** `SECURITY_IMPERSONATION_LEVEL` */
@@ -32,10 +35,13 @@ const LEVEL = { IDENTIFICATION: 1, IMPERSONATION: 2 } as const;
 export class Token implements KernelObject {
   readonly account: SimulatedAccount;
   readonly access: number;
+  /** `TOKEN_TYPE` */
+  readonly type: number;
 
-  constructor(account: SimulatedAccount, access: number) {
+  constructor(account: SimulatedAccount, access: number, type: number = TokenImpersonation) {
     this.account = account;
     this.access = access;
+    this.type = type;
   }
 
   closed(): void {}
@@ -98,22 +104,26 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thre
     GetTokenInformation: (handle, kind, into, length, size) =>
       withToken(handle, TOKEN.QUERY, (token) => answer(host, token, kind, into, length, size!)),
     ImpersonateLoggedOnUser: (handle) =>
-      withToken(handle, TOKEN.IMPERSONATE | TOKEN.QUERY, (token) => {
-        thread.carry(token, false);
+      withToken(handle, TOKEN.QUERY, (token) => {
+        // By its page: a primary token is duplicated, the other is carried itself.
+        const needed = token.type === TokenPrimary ? TOKEN.DUPLICATE : TOKEN.IMPERSONATE;
+        if ((token.access & needed) === 0) return fail(ERROR.ACCESS_DENIED);
+        thread.carry(new Token(token.account, token.access), false);
         return 1;
       }),
     RevertToSelf() {
       thread.revert();
       return 1;
     },
-    DuplicateTokenEx: (handle, access, _attributes, _level, _type, out) =>
+    DuplicateTokenEx: (handle, access, _attributes, _level, type, out) =>
       withToken(handle, TOKEN.DUPLICATE, (token) => {
-        const copy = machine.open(new Token(token.account, access));
+        const copy = machine.open(new Token(token.account, access, type));
         new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, copy, true);
         return 1;
       }),
     CheckTokenMembership: (handle, sid, member) =>
-      withToken(handle, TOKEN.QUERY, ({ account }) => {
+      withToken(handle, TOKEN.QUERY, ({ account, type }) => {
+        if (type === TokenPrimary) return fail(ERROR.NO_IMPERSONATION_TOKEN);
         const wanted = [...sid!];
         const is = [account, ...account.groups ?? []].some((each) => {
           return parseSid(each.sid)!.every((byte, index) => byte === wanted[index]);
@@ -143,7 +153,7 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thre
 
 function answer(
   { machine, options: { mayImpersonate = true } }: Host,
-  { account }: Token,
+  { account, type }: Token,
   kind: number,
   into: Uint8Array | null,
   length: number,
@@ -152,12 +162,15 @@ function answer(
   const groups = (account.groups ?? []).map(({ sid }) => sid);
   const sids = kind === TokenUser ? [account.sid] : kind === TokenGroups ? groups : null;
   const needed = new DataView(size.buffer, size.byteOffset);
-  if (kind === TOKEN.IMPERSONATION_LEVEL) {
+  if (kind === TOKEN.IMPERSONATION_LEVEL && type === TokenPrimary) {
+    return machine.fail(ERROR.INVALID_PARAMETER, 0);
+  }
+  if (kind === TOKEN.IMPERSONATION_LEVEL || kind === TOKEN.TYPE) {
     needed.setUint32(0, 4, true);
     if (into === null || length < 4) return machine.fail(ERROR.INSUFFICIENT_BUFFER, 0);
     new DataView(into.buffer, into.byteOffset).setUint32(
       0,
-      mayImpersonate ? LEVEL.IMPERSONATION : LEVEL.IDENTIFICATION,
+      kind === TOKEN.TYPE ? type : mayImpersonate ? LEVEL.IMPERSONATION : LEVEL.IDENTIFICATION,
       true,
     );
     return 1;

@@ -12,6 +12,7 @@ import {
   INVALID_SOCKET,
   IPPROTO,
   SD,
+  SIO,
   SO,
   SOCK,
   SOCKADDR_STORAGE,
@@ -36,6 +37,7 @@ const WSA = {
   EFAULT: 10014,
   EINVAL: 10022,
   ENOTSOCK: 10038,
+  EOPNOTSUPP: 10045,
   EAFNOSUPPORT: 10047,
   EISCONN: 10056,
   ENOTCONN: 10057,
@@ -191,9 +193,15 @@ export function winsockCalls(network: Network, host: Host): Ws {
         WSAPROTOCOL_INFOW.write(new DataView(value!.buffer), { dwServiceFlags1: XP1_IFS_HANDLES });
         return 0;
       }),
-    WSAIoctl: (s, _code, _in, _inLength, out) =>
-      on(s, () => {
-        new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, CONNECTEX, true);
+    WSAIoctl: (s, code, input, inputLength, out) =>
+      on(s, (socket) => {
+        if (code === SIO.GET_EXTENSION_FUNCTION_POINTER) {
+          new DataView(out!.buffer, out!.byteOffset).setBigUint64(0, CONNECTEX, true);
+          return 0;
+        }
+        if (code !== SIO.UDP_CONNRESET || socket.type !== "datagram") return fail(WSA.EOPNOTSUPP);
+        if (input === null || inputLength < 4) return fail(WSA.EFAULT);
+        socket.reportsResets = new DataView(input.buffer, input.byteOffset).getUint32(0, true) !== 0;
         return 0;
       }),
     ...names.call,

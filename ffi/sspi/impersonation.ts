@@ -4,12 +4,14 @@
  * @module
  */
 
-import { AuthenticationError, NativeError, SecurityRequirementError } from "../../errors.ts";
+import { AuthenticationError, type NativeError, SecurityRequirementError, StateError } from "../../errors.ts";
 import type { Calls } from "../abi.ts";
 import { pinned } from "../memory.ts";
 import { ADVAPI32, TOKEN } from "../raw/advapi32.ts";
 import { KERNEL32 } from "../raw/kernel32.ts";
 import type { ImpersonationLevel } from "../security_context.ts";
+import { nativeError } from "../status.ts";
+import { finished } from "../synchronous.ts";
 import type { NativeSystem } from "../system.ts";
 
 /** `SECURITY_IMPERSONATION_LEVEL`, in its own order. */
@@ -26,22 +28,21 @@ export class Impersonator {
   }
 
   /**
-   * Runs `fn` between `enter` and `leave` and checks both.
+   * Runs `fn` between `enter` and `leave` and checks both. A thread that carries a token already is refused: leaving
+   * drops whatever the thread carries, and what is left of the outer function would run with the process's rights.
    *
    * Where leaving fails the process ends: anything else would go on with the client's rights, and any exception
    * can be caught.
    *
    * @param level the least level the client must have granted.
+   * @throws StateError where this thread acts as somebody already; neither `enter` nor `fn` was called.
    */
   run<T>(enter: () => void, leave: () => boolean, level: ImpersonationLevel, fn: () => T): T {
+    this.#requireNobody();
     enter();
     try {
       this.#requireLevel(level);
-      const result = fn();
-      if (typeof (result as { then?: unknown } | null)?.then === "function") {
-        throw new TypeError("impersonate() takes a synchronous function; this one returned a promise");
-      }
-      return result;
+      return finished(fn());
     } finally {
       if (!this.#isBack(leave)) this.#endProcess();
     }
@@ -54,6 +55,15 @@ export class Impersonator {
     } catch {
       return false;
     }
+  }
+
+  #requireNobody(): void {
+    const token = this.#tokenOfThread();
+    if (token === null) return;
+    this.#kernel.CloseHandle(token);
+    throw new StateError(
+      "This thread is already impersonating somebody: let that function return before the next impersonate()",
+    );
   }
 
   #requireLevel(level: ImpersonationLevel): void {
@@ -83,7 +93,7 @@ export class Impersonator {
     );
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
     this.#kernel.CloseHandle(token);
-    if (ok === 0) throw new NativeError("GetTokenInformation", code, `Win32 error ${code}`, "");
+    if (ok === 0) throw unknown("the level of the client's token", nativeError("GetTokenInformation", code));
     return new DataView(level.buffer).getUint32(0, true);
   }
 
@@ -95,7 +105,7 @@ export class Impersonator {
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
     if (ok !== 0) return new DataView(out.buffer).getBigUint64(0, true);
     if (code === TOKEN.ERROR_NO_TOKEN) return null;
-    throw new NativeError("OpenThreadToken", code, `Win32 error ${code}`, "");
+    throw unknown("whose token this thread carries", nativeError("OpenThreadToken", code));
   }
 
   #endProcess(): never {
@@ -103,4 +113,8 @@ export class Impersonator {
     this.#kernel.TerminateProcess(TOKEN.CURRENT_PROCESS, 70);
     throw new Error("TerminateProcess returned");
   }
+}
+
+function unknown(what: string, cause: NativeError): AuthenticationError {
+  return new AuthenticationError("other", `Cannot tell ${what}: ${cause.message}`, { cause });
 }

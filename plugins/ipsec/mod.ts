@@ -22,15 +22,18 @@ import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 /** Options of {@linkcode ipsec}. */
 export interface IpsecOptions {
   /**
-   * Lets traffic go in clear text where the requirements ask for neither integrity nor confidentiality and nothing
-   * better can be negotiated. Default `false`: then a socket sends nothing that is not secured, whatever is required.
+   * Lets traffic go in clear text where the requirements ask for nothing (no integrity, confidentiality or mutual
+   * authentication, and at most the level `"identify"`) and nothing better can be negotiated. Default `false`: then a socket sends nothing that is not secured, whatever is required.
    */
   readonly allowInsecure?: boolean;
   /** The key (a GUID) of a main-mode policy that was added to the Windows Filtering Platform. Default: the system's. */
   readonly mainModePolicy?: string;
   /** The key (a GUID) of a quick-mode policy, likewise. Default: the system's. */
   readonly quickModePolicy?: string;
-  /** Accepts a peer that does not prove to be the computer that was named. Default `false`. */
+  /**
+   * Accepts a peer that does not prove to be the computer that was named; on a client and for datagrams only without
+   * `mutualAuthentication`. Default `false`.
+   */
   readonly optionalPeerName?: boolean;
   /** The computer's name is not a service principal name but what the policy's authentication method uses. */
   readonly rawPeerName?: boolean;
@@ -108,6 +111,7 @@ export function ipsec(options: IpsecOptions = {}): SocketProvider {
     layer: "socket",
     name: "ipsec",
     description: DESCRIPTION,
+    ...given,
     allowInsecure: given.allowInsecure ?? false,
     ...(abortOnAssociationChange === undefined
       ? {}

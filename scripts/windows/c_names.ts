@@ -28,6 +28,7 @@ export const C_EXPRESSIONS: { readonly [name: string]: string } = {
   "ASC.IDENTIFY": "ASC_REQ_IDENTIFY",
   "ASC.NULL_SESSION": "ASC_REQ_ALLOW_NULL_SESSION",
   "SEC_I.OK": "SEC_E_OK",
+  "TOKEN.TYPE": "TokenType",
   "TOKEN.IMPERSONATION_LEVEL": "TokenImpersonationLevel",
   "TOKEN.ERROR_NO_TOKEN": "ERROR_NO_TOKEN",
   "TOKEN.CURRENT_THREAD": "GetCurrentThread()",

@@ -1,13 +1,12 @@
 /** The tables lowered by this runtime's backend, against a library made for it. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import type { Library, LibrarySpec } from "../../ffi/abi.ts";
-import { poolThreads } from "../../ffi/backends/koffi.ts";
-import { Gate } from "../../ffi/backends/pool.ts";
+import { poolGate, poolThreads } from "../../ffi/backends/pool.ts";
 import { memoryOf, pinned } from "../../ffi/memory.ts";
 import { MEMORY_FNS } from "../../ffi/raw/memory.ts";
 import { StructBuilder } from "../../ffi/gss/structs.ts";
@@ -44,6 +43,13 @@ uint32_t sum_later(const struct desc *d) {
   return s;
 }
 uint32_t deep(uint32_t bytes) { volatile uint8_t room[bytes]; memset((void *)room, 1, bytes); return room[bytes / 2]; }
+static volatile int events[64];
+int32_t take_event(uint32_t i) {
+  int n = events[i];
+  return n > 0 && __sync_bool_compare_and_swap(&events[i], n, n - 1);
+}
+int32_t wait_event(uint32_t i) { while (!take_event(i)) usleep(500); return 1; }
+void set_event(uint32_t i) { __sync_fetch_and_add(&events[i], 1); }
 uint64_t wide_later(uint64_t v) { usleep(1000); return v; }
 `;
 
@@ -65,6 +71,9 @@ const SPEC = {
     release: { params: [["n", "i32"]], result: "void" },
     sum_later: { params: [["desc", "buf"]], result: "u32", threaded: true },
     deep: { params: [["bytes", "u32"]], result: "u32", threaded: true },
+    take_event: { params: [["i", "u32"]], result: "i32" },
+    wait_event: { params: [["i", "u32"]], result: "i32", threaded: "endless" },
+    set_event: { params: [["i", "u32"]], result: "void" },
     wide_later: { params: [["v", "u64"]], result: "u64", threaded: true },
     renamed: { symbol: "echo_u8", params: [["v", "u8"]], result: "u8" },
     absent: { symbol: "not_there", params: [], result: "u32", optional: true, threaded: true },
@@ -120,7 +129,35 @@ async function callsAtATime(): Promise<{ first: number; all: number }> {
   return counts;
 }
 
-await children({ sumsUnderCollection, callsAtATime });
+/** What calls and files come to while more waits are under way than any pool has threads; then each wait ends. */
+async function waitsAndCalls(): Promise<{ calls: string[]; files: number; ended: number }> {
+  const outcome = { calls: [] as string[], files: 0, ended: 0 };
+  await withFixture(async ({ call, threaded }) => {
+    const over = new Set<number>();
+    const pumps = Array.from({ length: 40 }, async (_, index) => {
+      while (!over.has(index)) {
+        await poolGate().wait({
+          block: () => threaded.wait_event(index),
+          wake: () => (call.set_event(index), true),
+          poll: () => call.take_event(index) === 0 ? null : 1,
+        });
+      }
+      outcome.ended++;
+    });
+    for (let round = 0n; round < 5n; round++) {
+      outcome.calls.push(String(await threaded.wide_later(round)));
+      outcome.files += (await readFile("/dev/null")).length + 1;
+    }
+    for (const index of pumps.keys()) {
+      over.add(index);
+      call.set_event(index);
+    }
+    await Promise.all(pumps);
+  });
+  return outcome;
+}
+
+await children({ sumsUnderCollection, callsAtATime, waitsAndCalls });
 
 const skip = noCompiler();
 const GC_FLAGS = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
@@ -208,6 +245,18 @@ test(
   { skip: skip ?? (process.platform === "win32" ? "the pool of Windows depends on its processors" : null) },
 );
 
+test("Forty waits without end on the pool's own threads keep neither calls nor files from them", async () => {
+  for (const size of process.versions.deno ? [undefined] : ["1", "2", undefined]) {
+    const env = size === undefined ? {} : { UV_THREADPOOL_SIZE: size };
+    const flags = process.versions.deno ? ["-A"] : [];
+    assertEquals(await childOutcome(import.meta.url, "waitsAndCalls", { env, flags }), {
+      calls: ["0", "1", "2", "3", "4"],
+      files: 5,
+      ended: 40,
+    });
+  }
+}, { skip });
+
 test(
   "A call on another thread has half a megabyte of stack, and gives wide results as bigints",
   () =>
@@ -240,36 +289,8 @@ test(
   { skip },
 );
 
-test("The threads of Node's pool are counted as libuv counts them", () => {
-  const cases = { "2": 2, "64": 64, "9 ": 9, "12x": 12, "0": 1, "": 1, "many": 1, "-3": 1, "5000": 1024 };
+test("The threads of Node's pool are counted as libuv counts them, and no more of them than koffi can use", () => {
+  const cases = { "2": 2, "64": 64, "9 ": 9, "12x": 12, "0": 1, "": 1, "many": 1, "-3": 1, "5000": 128 };
   for (const [size, threads] of Object.entries(cases)) assertEquals(poolThreads(size), threads, size);
   assertEquals(poolThreads(undefined), 4);
-});
-
-test("A gate lets its number through at a time, in order, whether the calls end well or not", async () => {
-  const gate = new Gate(2);
-  const started: number[] = [];
-  const ends: { end(): void; fail(): void }[] = [];
-  const calls = Array.from({ length: 5 }, (_, index) =>
-    gate.run(() => {
-      started.push(index);
-      return new Promise<number>((resolve, reject) =>
-        ends.push({ end: () => resolve(index), fail: () => reject(new Error(`${index}`)) })
-      );
-    }));
-  const settled = Promise.allSettled(calls);
-  const turn = () => new Promise((resolve) => setTimeout(resolve));
-  await turn();
-  assertEquals(started, [0, 1]);
-  ends[1].fail();
-  await turn();
-  assertEquals(started, [0, 1, 2]);
-  ends[0].end();
-  ends[2].end();
-  await turn();
-  assertEquals(started, [0, 1, 2, 3, 4]);
-  ends[3].end();
-  ends[4].end();
-  assertEquals((await settled).map(({ status }) => status === "fulfilled"), [true, false, true, true, true]);
-  assert(await gate.run(() => Promise.resolve(true)));
 });

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { SecurityRequirementError } from "../../errors.ts";
+import { AuthenticationError, SecurityRequirementError, StateError } from "../../errors.ts";
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { ADVAPI32, TOKEN } from "../../ffi/raw/advapi32.ts";
 import { Impersonator } from "../../ffi/sspi/impersonation.ts";
@@ -70,13 +70,55 @@ test("A client that allows less than is required is never run as", () => {
   assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
 });
 
+test("A thread that carries a token already is refused before anything is entered, and keeps its token", () => {
+  const thread = new Thread();
+  const ran: string[] = [];
+  thread.run("impersonate", () => {
+    const inner = () =>
+      thread.impersonator().run(
+        () => ran.push("entered"),
+        () => thread.revert(),
+        "identify",
+        () => ran.push("fn"),
+      );
+    assertThrows(inner, StateError, "already impersonating");
+    ran.push(thread.token === LEVEL.impersonate ? "still the client" : "the server");
+  });
+  assertEquals(ran, ["still the client"]);
+  assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
+});
+
+test("Where nobody can tell whether the thread carries a token, nothing is entered", () => {
+  const thread = new Thread();
+  thread.noToken = 5;
+  const error = assertThrows(() => thread.run("identify", () => 1), AuthenticationError, "whose token");
+  assertEquals((error.cause as Error).name, "NativeError");
+  assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
+});
+
+test("A result whose work is not done is refused, and the thread is reverted", () => {
+  const thread = new Thread();
+  let ran = 0;
+  function* rows() {
+    yield ran++;
+  }
+  async function* arriving() {
+    yield await Promise.resolve(ran++);
+  }
+  for (const fn of [() => rows(), () => arriving(), () => Promise.reject(new Error("late"))]) {
+    assertThrows(() => thread.run<unknown>("identify", fn), TypeError, "fn returned");
+    assertEquals(thread.token, null);
+  }
+  assertEquals([ran, thread.open, thread.exits], [0, 0, []]);
+});
+
 const STUCK: [string, (thread: Thread) => () => boolean][] = [
   ["reverting fails", () => () => false],
   ["reverting throws", () => () => {
     throw new Error("no such function");
   }],
   ["the thread still carries a token", () => () => true],
-  ["nobody can tell whether the thread carries a token", (thread) => () => {
+  ["nobody can tell whether the thread still carries a token", (thread) => () => {
     thread.noToken = 5;
     return thread.revert();
   }],

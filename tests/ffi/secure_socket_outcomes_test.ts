@@ -178,7 +178,7 @@ async function overUdp(
       assertEquals(flags, 0, "what was not sent was not secured");
       return "failed";
     }
-    const { from } = await (socket as UdpSocket).receiveFrom(new Uint8Array(8));
+    const { from } = await (socket as UdpSocket).receiveFrom();
     const theirs = side.secure.query(socket, queryTemplate(from.bytes, 0, DEFAULT));
     assertEquals(answerFlags(theirs), flags, "both ends see the same");
     return ANSWERS[flags];

@@ -68,7 +68,7 @@ test("datagrams: a peer is named and asked about by its address", () =>
     await here.sendTo(Uint8Array.of(7), peer);
     const template = queryTemplate(peer.bytes, 0, DEFAULT);
     assertEquals(answerFlags(client.secure.query(here, template)), both);
-    const { from } = await there.receiveFrom(new Uint8Array(8));
+    const { from } = await there.receiveFrom();
     assertEquals(answerFlags(server.secure.query(there, queryTemplate(from.bytes, 0, DEFAULT))), both);
     client.secure.deletePeerTarget(here, peer);
     await here.close();

@@ -100,6 +100,7 @@ interface Parts {
 function answerOf(association: Simulated, changes: Partial<SecurityAnswer> = {}): SecurityAnswer {
   return {
     secured: true,
+    impersonated: false,
     encrypted: true,
     userToken: 0n,
     machineToken: 0n,

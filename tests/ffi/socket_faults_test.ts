@@ -5,10 +5,10 @@ import { test } from "@test";
 import {
   type NativeError,
   SecureSocketError,
-  type TransportError,
+  TransportError,
   UnsupportedPlatformError,
 } from "../../errors.ts";
-import { UdpSocket } from "../../ffi/datagram_socket.ts";
+import { isReset, UdpSocket } from "../../ffi/datagram_socket.ts";
 import { simulate } from "../../ffi/simulator/simulate.ts";
 import { TcpSocket } from "../../ffi/socket.ts";
 import type { Winsock } from "../../ffi/winsock.ts";
@@ -77,7 +77,7 @@ const CASES: readonly (readonly [fn: string, code: string, use: Use, after?: num
   ["shutdown", "WSAENOTCONN", onConnection((one) => one.closeWrite())],
   ["setsockopt", "WSAENOPROTOOPT", onConnection((one) => one.setNoDelay()), 2],
   ["WSASendTo", "WSAENOBUFS", onDatagrams((socket) => socket.sendTo(BYTE, socket.localAddress))],
-  ["WSARecvFrom", "WSAECONNRESET", onDatagrams((socket) => socket.receiveFrom(new Uint8Array(1)))],
+  ["WSARecvFrom", "WSAECONNRESET", onDatagrams((socket) => socket.receiveFrom())],
 ];
 
 for (const [fn, code, use, after = 0] of CASES) {
@@ -97,3 +97,31 @@ for (const [fn, code, use, after = 0] of CASES) {
     await withHosts(network, ({ winsock }) => connect(winsock));
   });
 }
+
+test("where the system reports them, a datagram that did not arrive is told to whoever receives next", async () => {
+  const network = simulate();
+  await withHosts(network, async ({ winsock }) => {
+    network.failNext("client", "WSAIoctl", "WSAEOPNOTSUPP");
+    const [any] = await winsock.resolve("127.0.0.1", 0, "datagram", "listen");
+    await closing([new UdpSocket(winsock, 4)], async (socket) => {
+      socket.bind(any.bytes);
+      const to = { ...socket.localAddress, port: 9 };
+      to.bytes = to.bytes.slice();
+      to.bytes.set([0, 9], 2);
+      await socket.sendTo(BYTE, to);
+      const error = await socket.receiveFrom().then(() => null, (error) => error);
+      assertInstanceOf(error, TransportError);
+      assertEquals([error.codeName, isReset(error)], ["ERROR_PORT_UNREACHABLE", true]);
+      assertEquals(isReset(new TransportError("WSAENETDOWN", "")), false);
+      assertEquals(isReset(new Error("WSAECONNRESET")), false);
+    });
+  });
+});
+
+test("an overlapped call that fails without an error has not ended well", async () => {
+  // deno-lint-ignore require-await -- withHosts() waits for a promise
+  await withHosts(simulate(), async ({ winsock }) => {
+    assertEquals(winsock.call.WSAGetLastError(), 0);
+    assertEquals([winsock.begun(true), winsock.begun(false)], [0, 10107]);
+  });
+});

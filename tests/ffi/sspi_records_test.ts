@@ -7,49 +7,12 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ProtocolError } from "../../errors.ts";
 import type { Memory } from "../../ffi/memory.ts";
-import {
-  SECBUFFER,
-  SecBuffer,
-  SecBufferDesc,
-  SecPkgContext_Sizes,
-  SECQOP_WRAP_NO_ENCRYPT,
-} from "../../ffi/raw/secur32.ts";
+import { SECBUFFER, SecPkgContext_Sizes, SECQOP_WRAP_NO_ENCRYPT } from "../../ffi/raw/secur32.ts";
 import { SspiRecords } from "../../ffi/sspi/records.ts";
 import type { Sspi } from "../../ffi/sspi/sspi.ts";
+import { type BufferPart, bufferParts, FakeMemory } from "../support/fake_secur32.ts";
 
-/** Memory whose addresses are made up: each buffer gets a range of its own. */
-class FakeMemory {
-  readonly #bases = new Map<ArrayBufferLike, bigint>();
-  #next = 0x10000n;
-
-  addressOf(bytes: Uint8Array): bigint {
-    let base = this.#bases.get(bytes.buffer);
-    if (base === undefined) {
-      base = this.#next;
-      this.#bases.set(bytes.buffer, base);
-      this.#next += BigInt(bytes.buffer.byteLength) + 0x10000n;
-    }
-    return base + BigInt(bytes.byteOffset);
-  }
-
-  at(address: bigint, length: number): Uint8Array {
-    for (const [buffer, base] of this.#bases) {
-      if (address >= base && address + BigInt(length) <= base + BigInt(buffer.byteLength)) {
-        return new Uint8Array(buffer, Number(address - base), length);
-      }
-    }
-    throw new Error(`nothing stands at ${address}`);
-  }
-}
-
-interface Part {
-  type: number;
-  length: number;
-  address: bigint;
-  set(length: number, address?: bigint): void;
-}
-
-type Handler = (parts: Part[], memory: FakeMemory, qop: { value: number }) => number;
+type Handler = (parts: BufferPart[], memory: FakeMemory, qop: { value: number }) => number;
 
 interface Fake {
   trailer?: number;
@@ -60,18 +23,7 @@ interface Fake {
 
 function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }): SspiRecords {
   const memory = new FakeMemory();
-  const parts = (desc: Uint8Array): Part[] => {
-    const view = new DataView(desc.buffer, desc.byteOffset);
-    const { cBuffers, pBuffers } = SecBufferDesc.read(view);
-    const bytes = memory.at(pBuffers, cBuffers * SecBuffer.size);
-    const array = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return Array.from({ length: cBuffers }, (_, index) => {
-      const { BufferType, cbBuffer, pvBuffer } = SecBuffer.read(array, index * SecBuffer.size);
-      const set = (length: number, address = pvBuffer) =>
-        SecBuffer.write(array, { cbBuffer: length, pvBuffer: address }, index * SecBuffer.size);
-      return { type: BufferType, length: cbBuffer, address: pvBuffer, set };
-    });
-  };
+  const parts = (desc: Uint8Array): BufferPart[] => bufferParts(memory, desc);
   const sspi = {
     memory: memory as unknown as Memory,
     attribute: (_context: Uint8Array, _attribute: number, layout: unknown) =>

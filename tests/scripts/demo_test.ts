@@ -100,6 +100,24 @@ test("without a KDC the demo shows NTLM whole, ends well, and says what to insta
   assertStringIncludes(stdout, "All as it should be, without Kerberos");
 });
 
+test("a step that did not end as it should is said in the last line, and is the exit status", async () => {
+  const program = `
+    import { main } from "${new URL("../../scripts/demo.ts", import.meta.url)}";
+    import { expect } from "${new URL("../../scripts/demo/screen.ts", import.meta.url)}";
+    expect("A step that is made to fail", false, "it failed");
+    Deno.exitCode = await main(["--no-install"]);`;
+  const data = `data:application/javascript,${encodeURIComponent(program)}`;
+  const env = { NO_COLOR: "1", PATH: root };
+  const { code, stdout } = await run(Deno.execPath(), ["run", "-A", data], {
+    cwd: root,
+    env,
+    timeoutMs: 60_000,
+  });
+  assertEquals(code, 1);
+  assertStringIncludes(stdout, "   NO  A step that is made to fail");
+  assertStringIncludes(stdout, "\nNOT as it should be, without Kerberos");
+});
+
 test("the demo explains itself, and refuses what it does not know", async () => {
   const help = await demo(["--help"]);
   assertEquals(help.code, 0);

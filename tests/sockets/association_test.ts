@@ -6,6 +6,7 @@ import { SecurityRequirementError } from "../../errors.ts";
 import { Arena } from "../../ffi/arena.ts";
 import { Filtering, FilteringEngine } from "../../ffi/filtering_engine.ts";
 import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
+import { rememberBounded } from "../../ffi/known_policies.ts";
 import { pinned } from "../../ffi/memory.ts";
 import {
   FWPM_IPSEC,
@@ -145,7 +146,15 @@ function firstPacketOnly(system: NativeSystem): { held: Disposable; options: Ips
     }),
   });
   assertEquals(engine.call.FwpmProviderContextAdd1(engine.handle, context, 0n, pinned(8)), 0);
-  return { held: engine, options: { quickModePolicy } };
+  // Of a stranger's policy nobody knows that it lets no server impersonate.
+  const forget = rememberBounded([quickModePolicy]);
+  const held = {
+    [Symbol.dispose]() {
+      forget();
+      engine.close();
+    },
+  };
+  return { held, options: { quickModePolicy } };
 }
 
 test("an association that leaves packets in clear behind the first is not believed to secure them", async () => {

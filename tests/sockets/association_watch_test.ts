@@ -147,6 +147,7 @@ test("rekey() takes a mode that there is", () => {
 });
 
 const SECURED: SecurityAnswer = {
+  impersonated: false,
   secured: true,
   encrypted: true,
   userToken: 0n,

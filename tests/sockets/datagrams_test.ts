@@ -2,7 +2,13 @@
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { type NativeError, SecurityRequirementError, StateError, TransportError } from "../../errors.ts";
+import {
+  type NativeError,
+  ProviderTrapError,
+  SecurityRequirementError,
+  StateError,
+  TransportError,
+} from "../../errors.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -10,6 +16,7 @@ import type { Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { openDatagrams } from "../../sockets/open_datagrams.ts";
 import type { SecureDatagrams } from "../../sockets/secure_datagrams.ts";
+import { referenceProvider } from "../support/reference_codec.ts";
 import { settled } from "../support/socket_suite.ts";
 
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
@@ -218,3 +225,143 @@ test("arguments are checked, and providers of the other layer have no datagrams"
   const registry = createRegistry([negotiate()]);
   await assertRejects(() => openDatagrams({ registry, system }), Error);
 });
+
+for (
+  const [key, value] of [
+    ["handshakeTimeoutMs", 5],
+    ["maxHandshakes", 3],
+    ["onHandshakeError", () => {}],
+    ["acceptedTargets", ["host/a"]],
+    ["channelBindings", new Uint8Array(1)],
+    ["timeoutMs", 5],
+    ["onDrop", () => {}],
+  ] as const
+) {
+  test(`openDatagrams() has no option ${key}, and says so before anything is opened`, async () => {
+    const network = simulate();
+    using system = network.host("client");
+    const registry = createRegistry([ipsec()]);
+    const options = { registry, requirements: WITHOUT_MUTUAL, system, [key]: value };
+    await assertRejects(
+      () => openDatagrams(options),
+      TypeError,
+      `options.${key} is not known; use one of hostname`,
+    );
+    await assertRejects(() => openDatagrams(undefined as never), TypeError, "options must be an object");
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  });
+}
+
+test("a codec's settings that allow clear text, where integrity is required, send nothing: the option is no leave", async () => {
+  const network = simulate({ hosts: { server: { credentials: false } } });
+  {
+    using here = network.host("client");
+    const hostile = (bytes: Uint8Array) => (bytes[4] |= 2, bytes);
+    const provider = referenceProvider({ allowInsecure: true }, { settings: hostile });
+    const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
+    const registry = createRegistry([provider]);
+    await assertRejects(
+      () => openDatagrams({ registry, requirements, system: here }),
+      ProviderTrapError,
+      "allow clear text",
+    );
+    assertEquals(provider.open.count, 0);
+  }
+  assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+  assertEquals(network.held(), { handles: 0, allocations: 0 });
+});
+
+test("a stranger's datagram of any length ends nobody's receiving: it is dropped, and the next one received", () =>
+  withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
+    const stop = new AbortController();
+    const receiving = b.receive(new Uint8Array(2), stop.signal).catch((error) => error);
+    for (const length of [100, 3, 60_000, 0]) await a.send(new Uint8Array(length), PEER);
+    for (let turn = 0; turn < 100 && dropped.length < 4; turn++) await new Promise((r) => setTimeout(r, 5));
+    assertEquals(dropped.map((error) => (error as SecurityRequirementError).required), [
+      "mutualAuthentication",
+      "mutualAuthentication",
+      "mutualAuthentication",
+      "mutualAuthentication",
+    ]);
+    stop.abort(new Error("enough"));
+    assertEquals((await receiving).message, "enough");
+  }));
+
+test("a secured peer's datagram that is too long is an error with both lengths, and the next one is received", () =>
+  withPair({}, async (a, b, dropped) => {
+    const p = new Uint8Array(4).fill(7);
+    for (const data of ["five!", "more than that", "four", "", "x"]) await a.send(encode(data), PEER);
+    const from = `10.0.0.1:${a.addr.port}`;
+    for (const [length, room, into] of [[5, 4, p], [14, 0, new Uint8Array()]] as const) {
+      const error = await assertRejects(
+        () => b.receive(into),
+        TransportError,
+        `from ${from} has ${length} bytes`,
+      );
+      assertStringIncludes(error.message, `p has room for ${room}. It is lost`);
+      assertEquals(error.codeName, "WSAEMSGSIZE");
+    }
+    assertEquals(p, new Uint8Array(4).fill(7), "nothing of it was handed out");
+    assertEquals((await b.receive(p)).length, 4);
+    assertEquals(p, encode("four"));
+    assertEquals((await b.receive(new Uint8Array())).length, 0);
+    assertEquals((await b.receive(p)).length, 1);
+    assertEquals(dropped, []);
+  }));
+
+test("an empty buffer receives an empty datagram, and says of any other that it is too long", () =>
+  withPair({}, async (a, b) => {
+    const receiving = b.receive(new Uint8Array());
+    await a.send(encode(""), PEER);
+    assertEquals((await receiving).length, 0);
+  }));
+
+for (const code of ["WSAECONNRESET", "WSAENETRESET", "ERROR_PORT_UNREACHABLE"]) {
+  test(`receiving goes on where the system tells of an earlier datagram by ${code}`, () =>
+    withPair({}, async (a, b, dropped, network) => {
+      network.failNext("server", "WSARecvFrom", code);
+      const receiving = b.receive(new Uint8Array(8));
+      await a.send(encode("after"), PEER);
+      assertEquals((await receiving).length, 5);
+      assertEquals([dropped, network.faultsInjected], [[], 1]);
+    }));
+}
+
+test("a peer that is gone ends no receiving, whether or not the system can be told to keep it to itself", async () => {
+  for (const refused of [false, true]) {
+    const network = simulate();
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+    {
+      using here = network.host("client");
+      using there = network.host("server");
+      if (refused) network.failNext("client", "WSAIoctl", "WSAEOPNOTSUPP");
+      await using a = await openDatagrams({ ...given, port: 8, system: here });
+      await using b = await openDatagrams({ ...given, system: there });
+      const receiving = a.receive(new Uint8Array(8));
+      // Nobody receives at this port.
+      for (let count = 0; count < 3; count++) await a.send(encode("?"), PEER).catch(() => {});
+      await b.send(encode("here"), { hostname: "client", port: 8 });
+      assertEquals((await receiving).length, 4);
+    }
+    assertEquals(await settled(), {});
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  }
+});
+
+test("an error that is no reset ends receiving, by name", () =>
+  withPair({}, async (_a, b, _dropped, network) => {
+    network.failNext("server", "WSARecvFrom", "WSAENETDOWN");
+    await assertRejects(() => b.receive(new Uint8Array(8)), TransportError, "WSAENETDOWN");
+  }));
+
+test("where mutual authentication is required no datagram leaves in clear, whatever allowInsecure says", () =>
+  withPair({
+    hosts: { server: { credentials: false } },
+    sender: { allowInsecure: true },
+    senderRequirements: { ...NOTHING, mutualAuthentication: true },
+    receiver: { allowInsecure: true },
+    requirements: NOTHING,
+  }, async (a, _b, _dropped, { traffic }) => {
+    await assertRejects(() => a.send(encode("secret"), PEER), SecurityRequirementError);
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  }));

@@ -68,6 +68,46 @@ test("A promise that comes back is refused after the impersonation has ended, an
   await close();
 });
 
+test("An iterator that comes back, whose body would run as the server, is refused after the impersonation", async () => {
+  const { log, impersonate } = recorder();
+  const { server, close } = await secured({ serverFaults: { impersonate } });
+  function* rows() {
+    yield log.push("ran");
+  }
+  async function* arriving() {
+    yield await Promise.resolve(log.push("ran"));
+  }
+  const results = [
+    () => rows(),
+    () => arriving(),
+    () => new Set([1]).values(),
+    () => new ReadableStream(),
+    () => ({ [Symbol.asyncIterator]: arriving }),
+  ];
+  for (const fn of results) {
+    assertThrows(() => server.impersonate<unknown>(fn), TypeError, "returned an iterator");
+  }
+  assertEquals(log, results.flatMap(() => ["begin", "revert"]));
+  assertEquals(server.impersonate(() => [...new Set([1])]), [1], "a list has been worked out");
+  await close();
+});
+
+test("Two connections' clients are not acted as within each other, and afterwards each is again", async () => {
+  const { log, impersonate } = recorder();
+  const [one, other] = [
+    await secured({ serverFaults: { impersonate } }),
+    await secured({ serverFaults: { impersonate } }),
+  ];
+  one.server.impersonate(() => {
+    assertThrows(() => other.server.impersonate(() => 1), StateError, "already impersonating");
+    log.push("still the first");
+  });
+  assertEquals(log, ["begin", "still the first", "revert"]);
+  assertEquals(other.server.impersonate(() => 1), 1);
+  await one.close();
+  await other.close();
+});
+
 test("Where the provider cannot impersonate, or on a client, the refusal says so", async () => {
   const { client, server, close } = await secured();
   assertThrows(() => server.impersonate(() => 1), UnsupportedPlatformError, "cannot impersonate");
@@ -80,15 +120,14 @@ test("A connection closed while its client is impersonated releases the context 
   const { log, impersonate } = recorder();
   const { client, server, b, serverProvider } = await secured({ serverFaults: { impersonate } });
   const closes: number[] = [];
-  server.impersonate(() =>
-    server.impersonate(() => {
-      server.close();
-      closes.push(b.closes, serverProvider.ledger.contextCloses[0]);
-    })
-  );
+  server.impersonate(() => {
+    assertThrows(() => server.impersonate(() => log.push("inner")), StateError, "already impersonating");
+    server.close();
+    closes.push(b.closes, serverProvider.ledger.contextCloses[0]);
+  });
   assertEquals(closes, [1, 0]);
   assertEquals(serverProvider.ledger.contextCloses, [1]);
-  assertEquals(log, ["begin", "begin", "revert", "revert"]);
+  assertEquals(log, ["begin", "revert"]);
   await assertRejects(() => server.read(new Uint8Array(1)), StateError);
   await client.close();
 });

@@ -48,11 +48,22 @@ const ENDS = combinations<{ [key in keyof End]: End[key] }>({
 /** The AuthIP policies both ends name: the system's own, or Kerberos with users that can be acted as. */
 type AuthIp = "anonymous" | "kerberos" | "different" | "no filters";
 
+/** Whether a program allows clear text and requires nothing that clear text cannot give. */
+function allowsClear({ protection, mutual, impersonation, allowInsecure }: End): boolean {
+  return allowInsecure && protection === "nothing" && !mutual && impersonation !== "impersonate";
+}
+
 /** What the documentation has the socket of such a program told: docs/ipsec.md, "Requirements". */
-function asked({ protection, allowInsecure }: End, authIp: AuthIp): Asked {
+function asked(end: End, authIp: AuthIp): Asked {
   if (authIp === "no filters") return "no filters";
-  if (protection === "confidentiality") return "encrypt";
-  return protection === "nothing" && allowInsecure ? "insecure" : "0";
+  if (end.protection === "confidentiality") return "encrypt";
+  return allowsClear(end) ? "insecure" : "0";
+}
+
+/** Whether a client is refused before anything leaves: nothing bounds what the server may do to what it allows. */
+function isUnbounded({ impersonation }: End, { authIp }: World): boolean {
+  const acting = authIp === "kerberos" || authIp === "different";
+  return impersonation === "anonymous" || acting && impersonation === "identify";
 }
 
 /** What the documentation has two programs' connection come to. */
@@ -66,11 +77,11 @@ function outcome(client: End, server: End, world: World): Result {
 
 /** The requirement by which an end refuses such a connection; `null`: it takes it. */
 function refusal(end: End, result: Result, world: World, server: boolean): string | null {
-  const proved = world.authIp === "kerberos" && result !== "clear";
-  if (result === "clear" && (end.protection !== "nothing" || !end.allowInsecure)) return "integrity";
+  const proved = proves(world) && result !== "clear";
+  if (result === "clear" && !allowsClear(end)) return "integrity";
   if (result !== "encrypted" && end.protection === "confidentiality") return "confidentiality";
   if (end.mutual && !proved) return "mutualAuthentication";
-  if (server && end.impersonation === "impersonate" && !proved) return "impersonation";
+  if (server && end.impersonation !== "anonymous" && !proved) return "impersonation";
   return null;
 }
 
@@ -162,6 +173,11 @@ async function attempt(
     ...program(client, policy, world.authIp === "no filters"),
   };
   const [conn, error] = await connect(options).then((conn) => [conn, null], (error) => [null, error]);
+  if (isUnbounded(client, world)) {
+    assert(error instanceof SecurityRequirementError, `${what}: ${error}`);
+    assertEquals([error.required, network.traffic], ["impersonation", before], what);
+    return;
+  }
   const clientRefuses = refusal(client, result, world, false);
   if (result === "failed") {
     assert(error instanceof TransportError, `${what}: ${error}`);
@@ -172,6 +188,7 @@ async function attempt(
     if (conn === null) throw error;
     assertEquals([conn.security.secured, conn.security.encrypted], SAYS[result], what);
     assertEquals(conn.security.mutual, mutualOf(result, world), what);
+    assertEquals(conn.security.impersonation, levelOf(client, result, world), what);
     await conn.write(Uint8Array.of(1)).catch(() => {});
   }
   if (result !== "failed") {
@@ -183,6 +200,10 @@ async function attempt(
     } else {
       if (there instanceof Error) throw there;
       assertEquals([there.security.secured, there.security.encrypted], SAYS[result], what);
+      assertEquals(
+        there.security.impersonation,
+        result === "clear" || !proves(world) ? "anonymous" : "impersonate",
+      );
       if (conn !== null) assertEquals(await there.read(new Uint8Array(8)), 1, what);
       await there.close();
     }
@@ -195,7 +216,7 @@ async function attempt(
   const lost = refusal(server, result, world, true) !== null && moved.length === 0;
   if (!lost) assertEquals(moved, conn === null ? [] : [result], what);
   // By the sentence itself: clear bytes need an application that allows them, and requires nothing.
-  if (moved.includes("clear")) assert(client.allowInsecure && client.protection === "nothing", what);
+  if (moved.includes("clear")) assert(allowsClear(client), what);
 }
 
 const SAYS: { readonly [result in Result]: readonly [secured: boolean, encrypted: boolean] } = {
@@ -208,6 +229,18 @@ const SAYS: { readonly [result in Result]: readonly [secured: boolean, encrypted
 /** Administrators may read the association: it is known, where there is one. */
 function mutualOf(result: Result, { authIp }: World): boolean | "unknown" {
   return result === "clear" ? "unknown" : authIp === "kerberos";
+}
+
+/** Whether the policies of both ends prove who each is, and let the server act as the client. */
+function proves({ authIp }: World): boolean {
+  return authIp === "kerberos";
+}
+
+/** What a client says of what the server may do: what it allows and nothing tells of is not known. */
+function levelOf({ impersonation }: End, result: Result, world: World): string {
+  if (result === "clear") return "anonymous";
+  if (proves(world)) return "impersonate";
+  return impersonation === "impersonate" ? "unknown" : "anonymous";
 }
 
 const WITH: { readonly [authIp in AuthIp]: string } = {

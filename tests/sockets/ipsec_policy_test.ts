@@ -3,7 +3,8 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
-import { ipsecPolicy, type IpsecPolicyOptions } from "../../ffi/ipsec_policy.ts";
+import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
+import type { IpsecPolicyOptions } from "../../ffi/ipsec_policy_options.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
 import { ipsec } from "../../plugins/ipsec/mod.ts";
 import type { Requirements } from "../../plugins/provider.ts";
@@ -19,6 +20,8 @@ const ACTING = {
   ...KERBEROS,
   extendedMode: { authentication: ["kerberos"], impersonation: true },
 } as const;
+/** The most of a client, the least of a server. */
+const AS_CLIENT = { impersonation: "impersonate" } as const;
 const ALICE: HostOptions["account"] = {
   domain: "SIM",
   name: "alice",
@@ -121,7 +124,7 @@ test("ends whose policies authenticate differently do not connect", async () => 
 });
 
 test("a server tells who its client is, and acts as it for as long as one function runs", () =>
-  withEnds({ policy: ACTING, serverRequirements: { impersonation: "impersonate" } }, async ({ server }) => {
+  withEnds({ policy: ACTING, requirements: AS_CLIENT }, async ({ server }) => {
     assertEquals(server.security.impersonation, "impersonate");
     const { tokens } = await server.querySecurity({ tokens: true });
     const { user, computer } = tokens!;
@@ -155,7 +158,7 @@ test("without an extended mode there is no token, and a requirement of one is re
 });
 
 test("where reverting fails the process is ended, with a message", () =>
-  withEnds({ policy: ACTING }, ({ server, network }) => {
+  withEnds({ policy: ACTING, requirements: AS_CLIENT }, ({ server, network }) => {
     network.failNext("server", "RevertToSelf", "ERROR_ACCESS_DENIED");
     const errors: unknown[] = [];
     const { error } = console;
@@ -203,7 +206,11 @@ test("options of a policy are checked before anything is added", () => {
   const network = simulate({ hosts: HOSTS });
   using system = network.host("client");
   assertThrows(() => ipsecPolicy({ system }), TypeError, "nothing to add");
-  assertThrows(() => ipsecPolicy({ system, mainMode: { authentication: [] } }), TypeError, "not empty");
+  assertThrows(
+    () => ipsecPolicy({ system, mainMode: { authentication: [] } }),
+    TypeError,
+    "must not be empty",
+  );
   assertThrows(
     () => ipsecPolicy({ system, mainMode: { authentication: ["kerberos"], lifetimeSeconds: 1 } }),
     RangeError,
@@ -216,3 +223,106 @@ test("options of a policy are checked before anything is added", () => {
   );
   assertEquals(network.held().handles, 0);
 });
+
+const KERBEROS_ONLY = { authentication: ["kerberos"] };
+
+for (
+  const [name, options, error, text] of [
+    ["no object", 7, TypeError, "ipsecPolicy()'s options must be an object with system, mainMode"],
+    ["nothing at all", undefined, TypeError, "ipsecPolicy()'s options must be an object"],
+    [
+      "an unknown option",
+      { extendMode: KERBEROS_ONLY },
+      TypeError,
+      'unknown key "extendMode"; use system, mainMode',
+    ],
+    [
+      "an unknown key of main mode",
+      {
+        mainMode: { ...KERBEROS_ONLY, lifetimeSecond: 300 },
+      },
+      TypeError,
+      'mainMode has an unknown key "lifetimeSecond"; use authentication, lifetimeSeconds',
+    ],
+    [
+      "an unknown key of quick mode",
+      { quickMode: { cipher: [] } },
+      TypeError,
+      'quickMode has an unknown key "cipher"',
+    ],
+    [
+      "an unknown key of extended mode",
+      {
+        extendedMode: { ...KERBEROS_ONLY, impersonate: true },
+      },
+      TypeError,
+      'extendedMode has an unknown key "impersonate"',
+    ],
+    ["a mode that is null", { mainMode: null }, TypeError, "mainMode must be an object"],
+    ["a mode that is false", { quickMode: false }, TypeError, "quickMode must be an object"],
+    ["a mode that is a list", { quickMode: [] }, TypeError, "quickMode must be an object"],
+    [
+      "ciphers that are no list",
+      { quickMode: { ciphers: "" } },
+      TypeError,
+      'quickMode.ciphers must be a list of aes-256-gcm, aes-128-gcm, not ""',
+    ],
+    [
+      "ciphers that are null",
+      { quickMode: { ciphers: null } },
+      TypeError,
+      "quickMode.ciphers must be a list",
+    ],
+    ["ciphers with a hole", { quickMode: { ciphers: new Array(1) } }, TypeError, "not undefined"],
+    ["authentication left out", { mainMode: {} }, TypeError, "mainMode.authentication must be a list"],
+    [
+      "authentication that is a string",
+      {
+        extendedMode: { authentication: "kerberos" },
+      },
+      TypeError,
+      'extendedMode.authentication must be a list of kerberos, anonymous, ntlm, not "kerberos"',
+    ],
+    [
+      "authentication inherited from elsewhere",
+      {
+        mainMode: { authentication: ["toString"] },
+      },
+      TypeError,
+      'not "toString"',
+    ],
+    [
+      "impersonation that is no boolean",
+      {
+        extendedMode: { ...KERBEROS_ONLY, impersonation: 1 },
+      },
+      TypeError,
+      "extendedMode.impersonation must be true or false, not 1",
+    ],
+    [
+      "a lifetime that is a string",
+      {
+        mainMode: { ...KERBEROS_ONLY, lifetimeSeconds: "300" },
+      },
+      TypeError,
+      'mainMode.lifetimeSeconds must be a whole number from 300 to 2147483647, not "300"',
+    ],
+    [
+      "a lifetime too short",
+      { quickMode: { lifetimeSeconds: 299 } },
+      RangeError,
+      "quickMode.lifetimeSeconds",
+    ],
+    ["an amount that is no number", { quickMode: { lifetimeKilobytes: NaN } }, RangeError, "not NaN"],
+  ] as const
+) {
+  test(`a policy with ${name} is refused before anything native is called`, () => {
+    const network = simulate({ hosts: HOSTS });
+    using system = network.host("client");
+    // Opening the engine would fail in another way.
+    network.failNext("client", "FwpmEngineOpen0", "ERROR_ACCESS_DENIED");
+    const given = typeof options === "object" ? { system, ...options } : options;
+    assertThrows(() => ipsecPolicy(given as never), error, text);
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  });
+}

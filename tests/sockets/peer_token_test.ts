@@ -2,15 +2,17 @@
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { PermissionError, SecurityRequirementError, StateError } from "../../errors.ts";
+import { AuthenticationError, PermissionError, SecurityRequirementError, StateError } from "../../errors.ts";
 import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
-import { TOKEN } from "../../ffi/raw/advapi32.ts";
+import { ADVAPI32, TOKEN } from "../../ffi/raw/advapi32.ts";
+import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
 import { type HostOptions, simulate } from "../../ffi/simulator/simulate.ts";
 import { ipsec } from "../../plugins/ipsec/mod.ts";
 import type { SocketProvider } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
+import { PeerToken } from "../../ffi/token.ts";
 import { type Pair, withPair } from "../support/ipsec_pair.ts";
 import { settled } from "../support/socket_suite.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
@@ -32,7 +34,7 @@ const withActing = (server: HostOptions, fn: (pair: Pair) => Promise<void> | voi
   withPair({
     hosts: { ...HOSTS, server: { ...HOSTS.server, ...server } },
     prepare: acting,
-    serverRequirements: { impersonation: "impersonate" },
+    requirements: { impersonation: "impersonate" },
   }, fn);
 
 /** A provider that notes each access mask a query asks for. */
@@ -78,13 +80,13 @@ test("no access to tokens is asked for but what is used: none, to tell, to act",
       port: 7,
       registry: createRegistry([ipsec(a.options)]),
       system: here,
-      requirements,
+      requirements: { ...requirements, impersonation: "impersonate" },
     });
     await using server = await accepting;
     await server.querySecurity();
     assertEquals(masks.splice(0), [0, 0]);
     await server.querySecurity({ tokens: true });
-    assertEquals(masks.splice(0), [QUERY, 0]);
+    assertEquals(masks.splice(0), [QUERY | DUPLICATE, 0]);
     server.impersonate(() => {});
     assertEquals(masks.splice(0), [QUERY | IMPERSONATE | DUPLICATE]);
     await client.close();
@@ -109,6 +111,73 @@ test("tokens are closed with their connection, and closing them before, or twice
       assertThrows(() => token.isMember("S-1-5-32-544"), StateError, "closed");
     }
   }));
+
+test("acting as a client within acting as one is refused, and the outer function stays the client", async () => {
+  let system!: NativeSystem;
+  await withPair({
+    hosts: HOSTS,
+    prepare: (each) => acting(system = each),
+    requirements: { impersonation: "impersonate" },
+  }, ({ server }) => {
+    const advapi = system.library("impersonation", ADVAPI32).call;
+    const kernel = system.library("impersonation", KERNEL32).call;
+    const actsAsSomebody = (): boolean => {
+      const out = new Uint8Array(8);
+      const carries = advapi.OpenThreadToken(TOKEN.CURRENT_THREAD, QUERY, 1, out) !== 0;
+      if (carries) kernel.CloseHandle(new DataView(out.buffer).getBigUint64(0, true));
+      return carries;
+    };
+    const seen = server.impersonate(() => {
+      assertThrows(() => server.impersonate(() => 1), StateError, "already impersonating");
+      return actsAsSomebody();
+    });
+    assertEquals([seen, actsAsSomebody()], [true, false]);
+    assertEquals(server.impersonate(actsAsSomebody), true, "one after the other is fine");
+  });
+});
+
+test("a primary token tells its memberships too, by a duplicate that is closed again, and can be acted as", () =>
+  withActing({ peerTokens: "primary" }, async ({ server, network }) => {
+    const { tokens } = await server.querySecurity({ tokens: true });
+    const { handles } = network.held();
+    assertEquals(tokens!.user!.isMember(tokens!.user!.account.sid), true);
+    assertEquals(tokens!.user!.isMember("S-1-5-32-544"), false);
+    for (const fn of ["CheckTokenMembership", "DuplicateTokenEx"]) {
+      network.failNext("server", fn, "ERROR_ACCESS_DENIED");
+      const error = assertThrows(() => tokens!.user!.isMember("S-1-5-32-544"), AuthenticationError, fn);
+      assertEquals((error.cause as Error).name, "NativeError");
+    }
+    assertEquals(network.held().handles, handles);
+    assertEquals(server.impersonate(() => "as the client"), "as the client");
+  }));
+
+test("what the system does not tell of a token, or do with it, is an error of the library that names the call", () =>
+  withActing({}, async ({ server, network }) => {
+    const { user } = (await server.querySecurity({ tokens: true })).tokens!;
+    const failing: readonly [string, () => unknown][] = [
+      ["GetTokenInformation", () => user!.account],
+      ["GetTokenInformation", () => user!.groups],
+      ["LookupAccountNameW", () => user!.isMember("SIM\\client")],
+      ["ImpersonateLoggedOnUser", () => server.impersonate(() => 1)],
+      ["OpenThreadToken", () => server.impersonate(() => 1)],
+    ];
+    for (const [fn, attempt] of failing) {
+      network.failNext("server", fn, "ERROR_ACCESS_DENIED");
+      const error = assertThrows(attempt, AuthenticationError, `${fn} failed with`);
+      assertEquals((error.cause as Error).name, "NativeError");
+    }
+    assertEquals(server.impersonate(() => "reverted each time"), "reverted each time");
+  }));
+
+test("a token tells its owner once that it was closed, which then need not keep it", () => {
+  const network = simulate();
+  using system = network.host("client") as NativeSystem;
+  let closed = 0;
+  const token = new PeerToken(system, 1n, () => closed++);
+  token.close();
+  token.close();
+  assertEquals(closed, 1);
+});
 
 test("a server that may only identify its client is told the level in force, and nothing is run", () =>
   withActing({ mayImpersonate: false }, ({ server }) => {
@@ -147,7 +216,13 @@ test("without the grant there are neither tokens nor impersonation, and no handl
     });
     const accepting = listener.accept();
     const registry = createRegistry([ipsec(a.options)]);
-    await using client = await connect({ hostname: "server", port: 7, registry, system: here });
+    await using client = await connect({
+      hostname: "server",
+      port: 7,
+      registry,
+      system: here,
+      requirements: { impersonation: "impersonate" },
+    });
     await using server = await accepting;
     const before = network.held().handles;
     const refused = await server.querySecurity({ tokens: true }).catch((error) => error);

@@ -193,9 +193,22 @@ test("a codec that says more than the system told is not believed", async () => 
 const INTEGRITY = { confidentiality: false, ...WITHOUT_MUTUAL } as const;
 const FIRST_PACKET = (bytes: Uint8Array) => (bytes[8] |= 4, bytes);
 const ALLOW_INSECURE = (bytes: Uint8Array) => (bytes[4] |= 2, bytes);
+const setByte = (at: number, value: number) => (bytes: Uint8Array) => (bytes[at] = value, bytes);
 
 for (
   const [name, settings, requirements, options] of [
+    ["lets the peer prove no name", setByte(8, 2), NOTHING],
+    ["lets the peer prove no name in another form", setByte(8, 10), WITHOUT_MUTUAL, {
+      optionalPeerName: true,
+    }],
+    ["makes no filters", setByte(8, 1), WITHOUT_MUTUAL],
+    ["leaves out a flag of the application's", setByte(8, 0), WITHOUT_MUTUAL, { optionalPeerName: true }],
+    ["is of a protocol without IPsec's fields", setByte(0, 0), WITHOUT_MUTUAL],
+    ["names a main-mode policy", setByte(12, 1), WITHOUT_MUTUAL],
+    ["names a quick-mode policy", setByte(28, 1), WITHOUT_MUTUAL],
+    ["uses what is reserved", setByte(44, 1), WITHOUT_MUTUAL],
+    ["names a user", setByte(72, 2), WITHOUT_MUTUAL],
+    ["uses a flag that nobody knows", setByte(7, 0x80), NOTHING],
     ["allows clear text that the option allows and the requirements do not", ALLOW_INSECURE, INTEGRITY, {
       allowInsecure: true,
     }],
@@ -213,6 +226,47 @@ for (
     assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
   });
 }
+
+for (
+  const [name, settings] of [
+    ["makes the password a part of the user's name", (bytes: Uint8Array) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      view.setUint32(72, view.getUint32(72, true) + view.getUint32(80, true), true);
+      view.setUint32(80, 0, true);
+      return bytes;
+    }],
+    ["has the password stand where the flags are", () => new Uint8Array(8)],
+    ["has the password stand behind other bytes", (bytes: Uint8Array) => Uint8Array.of(...bytes, 65, 0)],
+    ["has another user", (bytes: Uint8Array) => (bytes[84] ^= 1, bytes)],
+  ] as const
+) {
+  test(`a codec that moves the password or who it belongs to is refused: it ${name}`, async () => {
+    const { error, network } = await attempt({
+      requirements: { ...WITHOUT_MUTUAL, confidentiality: false },
+      client: { credentials: { username: "u", password: "hunter2" } },
+      faults: { settings },
+    });
+    assertEquals(error instanceof ProviderTrapError, true, error?.message);
+    assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+  });
+}
+
+test("a codec may guarantee encryption unasked, and leave clear text out", async () => {
+  const { flags, error } = await attempt({
+    requirements: NOTHING,
+    options: { allowInsecure: true },
+    faults: { settings: setByte(4, 1) },
+  });
+  assertEquals(flags, [true, true], error?.message);
+});
+
+test("a codec may give the short form where nothing but the system's defaults is meant, and only there", async () => {
+  const faults = { settings: () => Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0) };
+  const { flags, error } = await attempt({ requirements: WITHOUT_MUTUAL, faults });
+  assertEquals(flags, [true, true], error?.message);
+  const more = { requirements: WITHOUT_MUTUAL, faults, options: { optionalPeerName: true } };
+  assertEquals((await attempt(more)).error instanceof ProviderTrapError, true);
+});
 
 /** A template's bytes with a word of it replaced. */
 const word = (at: number, value: number) => (bytes: Uint8Array) => {

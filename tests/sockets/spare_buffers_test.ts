@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
+import type { MessageContext } from "../../plugins/provider.ts";
+import { openRecords } from "../../sockets/records.ts";
 import { borrowBuffer, giveBackBuffer } from "../../sockets/spare_buffers.ts";
-import { openWire } from "../../sockets/transport.ts";
+import { openWire, type Wire } from "../../sockets/transport.ts";
 import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { pattern, readExactly, secured } from "../support/secured.ts";
@@ -83,5 +85,60 @@ test("Buffers that nobody reads into any more are given back when their connecti
   assert(into.every((byte) => byte === 0));
   const taken = takeAll();
   assert(taken.some((buffer) => buffer.buffer === into.buffer));
+  putBack(taken);
+});
+
+test("A reader that rests holds nothing, and forgets no byte that has arrived", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  let into: Uint8Array = new Uint8Array();
+  const reader = new WireReader({
+    ...wire,
+    read: (p) => {
+      into = p;
+      return wire.read(p);
+    },
+  });
+  reader.rest();
+  a.inject(pattern(20_000));
+  assertEquals(await reader.fill(20_000), true);
+  const before = into;
+  reader.take(19_999);
+  reader.rest();
+  assertEquals(reader.take(1), pattern(20_000).subarray(19_999));
+  reader.rest();
+  assert(new Uint8Array(before.buffer).every((byte) => byte === 0));
+  a.inject(pattern(10));
+  assertEquals(await reader.fill(10), true);
+  assertEquals(into.buffer.byteLength, 4096);
+  assertEquals(reader.take(10), pattern(10));
+});
+
+test("What a failed write was sealing is overwritten, and is lent to nobody", async () => {
+  const context = {
+    attributes: { integrity: true, confidentiality: false },
+    maxOverhead: 16,
+    wrap: (plain: Uint8Array, out: Uint8Array) => {
+      out.set(plain, 16);
+      return out.subarray(0, 16 + plain.length);
+    },
+  } as unknown as MessageContext;
+  let sent: Uint8Array = new Uint8Array();
+  const { promise, reject } = Promise.withResolvers<void>();
+  const wire = {
+    write: (p: Uint8Array) => {
+      sent = p;
+      return promise;
+    },
+  } as unknown as Wire;
+  const writing = assertRejects(() =>
+    openRecords(context, wire, new WireReader(wire)).write(new TextEncoder().encode("secret"))
+  );
+  assertEquals(new TextDecoder().decode(sent.subarray(20)), "secret");
+  reject(new Error("broken pipe"));
+  await writing;
+  assert(sent.every((byte) => byte === 0));
+  const taken = takeAll();
+  assert(taken.every((buffer) => buffer.buffer !== sent.buffer));
   putBack(taken);
 });

@@ -44,7 +44,9 @@ export function referenceSettings(
   identity: SettingsIdentity,
   options: ReferenceOptions,
 ): Uint8Array {
-  const clear = options.allowInsecure && !requirements.integrity && !requirements.confidentiality;
+  const { integrity, confidentiality, mutualAuthentication, impersonation } = requirements;
+  const clear = options.allowInsecure && !integrity && !confidentiality && !mutualAuthentication &&
+    (impersonation === "anonymous" || impersonation === "identify");
   const whole = ipsecSettings({
     flags: (requirements.confidentiality ? SOCKET_SETTINGS.GUARANTEE_ENCRYPTION : 0) |
       (clear ? SOCKET_SETTINGS.ALLOW_INSECURE : 0),
@@ -102,13 +104,11 @@ export function referenceProvider(
   const open = { count: 0 };
   const name = "reference";
   return {
+    ...options,
     layer: "socket",
     name,
     open,
     allowInsecure: options.allowInsecure ?? false,
-    ...(options.abortOnAssociationChange
-      ? { abortOnAssociationChange: options.abortOnAssociationChange }
-      : {}),
     description: {
       name,
       layer: "socket",

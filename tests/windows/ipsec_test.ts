@@ -4,18 +4,21 @@
  * documentation states and secures nothing. On a real Windows this needs IPsec between two computers.
  */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { SecurityRequirementError, TransportError } from "../../errors.ts";
+import { SecurityRequirementError, StateError, TransportError } from "../../errors.ts";
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { denoBackend } from "../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../ffi/backends/koffi.ts";
 import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
-import { cString } from "../../ffi/memory.ts";
+import { cString, pinned } from "../../ffi/memory.ts";
 import { currentPlace, currentRuntime } from "../../ffi/platform.ts";
+import { ADVAPI32, SecurityIdentification, TOKEN, TokenPrimary } from "../../ffi/raw/advapi32.ts";
+import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
 import { SecureSockets } from "../../ffi/secure_sockets.ts";
 import { TcpSocket } from "../../ffi/socket.ts";
-import { NativeSystem, openSystem } from "../../ffi/system.ts";
+import { NativeSystem, nativeSystem, openSystem, type System } from "../../ffi/system.ts";
+import { PeerToken } from "../../ffi/token.ts";
 import { winsockOf } from "../../ffi/winsock.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import type { Requirements } from "../../plugins/provider.ts";
@@ -117,7 +120,12 @@ test("the peer's token is a real one: it has an account, and a server acts as it
     // Once the library is open: the option goes with it.
     fixture("user_token", 1n);
     const accepting = listener.accept();
-    await using client = await connect({ ...options, hostname: "localhost", port: listener.addr.port });
+    await using client = await connect({
+      ...options,
+      requirements: { ...WITHOUT_MUTUAL, impersonation: "impersonate" },
+      hostname: "localhost",
+      port: listener.addr.port,
+    });
     await using server = await accepting;
     const { tokens } = await server.querySecurity({ tokens: true });
     const { account, groups } = tokens!.user!;
@@ -125,10 +133,45 @@ test("the peer's token is a real one: it has an account, and a server acts as it
     assertEquals(account.name.length > 0, true);
     assertEquals(tokens!.user!.isMember(groups[0].sid), true);
     assertEquals(server.impersonate(() => "as the client"), "as the client");
+    server.impersonate(() => {
+      assertThrows(() => server.impersonate(() => 1), StateError, "already impersonating");
+      assertEquals(threadToken(system) !== null, true, "the thread is the client still");
+    });
+    assertEquals(threadToken(system), null);
+    using primary = new PeerToken(nativeSystem(system), server.impersonate(() => primaryOfThread(system)));
+    assertEquals(primary.account, account);
+    assertEquals(primary.isMember(groups[0].sid), true, "a primary token tells by a duplicate");
     assertEquals(client.security.simulated, false);
   }
   assertEquals(await settled(), {});
 }, { skip });
+
+/** The token this thread carries, closed already: only whether there is one counts. */
+function threadToken(system: System): bigint | null {
+  const token = openThreadToken(system);
+  if (token !== null) nativeSystem(system).library("impersonation", KERNEL32).call.CloseHandle(token);
+  return token;
+}
+
+function openThreadToken(system: System): bigint | null {
+  const { call } = nativeSystem(system).library("impersonation", ADVAPI32);
+  const out = pinned(8);
+  const access = TOKEN.QUERY | TOKEN.DUPLICATE;
+  return call.OpenThreadToken(TOKEN.CURRENT_THREAD, access, 1, out) === 0
+    ? null
+    : new DataView(out.buffer).getBigUint64(0, true);
+}
+
+/** A primary token of whoever this thread acts as. */
+function primaryOfThread(system: System): bigint {
+  const token = openThreadToken(system)!;
+  const { call } = nativeSystem(system).library("impersonation", ADVAPI32);
+  const out = pinned(8);
+  const access = TOKEN.QUERY | TOKEN.DUPLICATE;
+  assertEquals(call.DuplicateTokenEx(token, access, 0n, SecurityIdentification, TokenPrimary, out), 1);
+  nativeSystem(system).library("impersonation", KERNEL32).call.CloseHandle(token);
+  return new DataView(out.buffer).getBigUint64(0, true);
+}
 
 /** Connects two ends, once `prepare` has told the test double how to answer. */
 async function withEnds(

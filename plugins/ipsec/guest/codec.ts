@@ -3,6 +3,7 @@
 import {
   failArgument,
   failRequirement,
+  Impersonation,
   input,
   Options,
   output,
@@ -63,7 +64,8 @@ function writeUnits(text: string, place: usize): void {
 /** Answers with a SOCKET_SECURITY_SETTINGS_IPSEC, complete but for the password. */
 export function settings(): void {
   const requirements = input.word();
-  input.byte(); // The impersonation level: a policy gives it, not the settings.
+  // A policy gives the level, not the settings.
+  const level = input.byte();
   const options = new Options();
   options.read();
   const username = input.bytes(), domain = input.bytes();
@@ -81,7 +83,7 @@ export function settings(): void {
   const bare = strings + passwordBytes == 0;
   const place = room(bare ? <u32> Settings.size : <u32> Settings.AllStrings + strings);
   store<u32>(place + Settings.SecurityProtocol, Protocol.IPSEC);
-  const clear = mayBeClear(requirements, options);
+  const clear = mayBeClear(requirements, level, options);
   store<u32>(place + Settings.SecurityFlags, securityFlags(requirements, clear));
   store<u32>(place + Settings.IpsecFlags, ipsecFlags(options, clear));
   store<u32>(place + Settings.UserNameStringLen, <u32> user.length << 1);
@@ -93,10 +95,12 @@ export function settings(): void {
   memory.copy(place + Settings.AuthipQMPolicyKey, QUICK_MODE, KEY_SIZE);
 }
 
-/** Clear text is allowed only where nothing at all is required of the bytes. */
-function mayBeClear(requirements: u32, options: Options): bool {
-  const required = requirements & (Requirement.Confidentiality | Requirement.Integrity);
-  return required == 0 && options.boolean(Option.AllowInsecure, false);
+/** Clear text is allowed only where nothing at all is required: neither of the bytes, nor of whoever sends them. */
+function mayBeClear(requirements: u32, level: u32, options: Options): bool {
+  const required = requirements &
+    (Requirement.Confidentiality | Requirement.Integrity | Requirement.MutualAuthentication);
+  return required == 0 && level <= <u32> Impersonation.Identify &&
+    options.boolean(Option.AllowInsecure, false);
 }
 
 function securityFlags(requirements: u32, clear: bool): u32 {

@@ -1,0 +1,21 @@
+/**
+ * The AuthIP policies that this library added itself, and that let no server act as its client. Of any other policy
+ * nothing is known but its key.
+ *
+ * @module
+ */
+
+const BOUNDED = new Set<string>();
+
+/** Keeps in mind that the policies of these keys let nobody impersonate; gives what forgets them. */
+export function rememberBounded(keys: readonly string[]): () => void {
+  for (const key of keys) BOUNDED.add(key);
+  return () => {
+    for (const key of keys) BOUNDED.delete(key);
+  };
+}
+
+/** Whether a server may be able to act as a client with this policy: for all that is known. */
+export function mayLetImpersonate(key: string): boolean {
+  return !BOUNDED.has(key.toLowerCase());
+}

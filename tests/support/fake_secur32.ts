@@ -1,0 +1,235 @@
+/** A secur32.dll in memory, whose every answer is made to order, and which counts what it gave out. */
+
+import type { Memory } from "../../ffi/memory.ts";
+import {
+  SECBUFFER,
+  SecBuffer,
+  SecBufferDesc,
+  SECPKG_ATTR,
+  SecPkgContext_NegotiationInfoW,
+  SecPkgContext_Sizes,
+  SecPkgInfoW,
+} from "../../ffi/raw/secur32.ts";
+import { Sspi } from "../../ffi/sspi/sspi.ts";
+import type { NativeSystem } from "../../ffi/system.ts";
+
+/** Memory whose addresses are made up: each buffer gets a range of its own. */
+export class FakeMemory {
+  readonly #bases = new Map<ArrayBufferLike, bigint>();
+  #next = 0x10000n;
+
+  /** As the real one's. */
+  addressOf(bytes: Uint8Array): bigint {
+    let base = this.#bases.get(bytes.buffer);
+    if (base === undefined) {
+      base = this.#next;
+      this.#bases.set(bytes.buffer, base);
+      this.#next += BigInt(bytes.buffer.byteLength) + 0x10000n;
+    }
+    return base + BigInt(bytes.byteOffset);
+  }
+
+  /** The bytes that stand at an address. */
+  at(address: bigint, length: number): Uint8Array {
+    for (const [buffer, base] of this.#bases) {
+      if (address >= base && address + BigInt(length) <= base + BigInt(buffer.byteLength)) {
+        return new Uint8Array(buffer, Number(address - base), length);
+      }
+    }
+    throw new Error(`nothing stands at ${address}`);
+  }
+
+  /** As the real one's. */
+  read(address: bigint, length: number): Uint8Array {
+    return this.at(address, length).slice();
+  }
+
+  /** As the real one's. */
+  readInto(address: bigint, bytes: Uint8Array): void {
+    bytes.set(this.at(address, bytes.length));
+  }
+
+  /** As the real one's. */
+  wideString(address: bigint): string {
+    let text = "";
+    for (let at = address;; at += 2n) {
+      const [low, high] = this.at(at, 2);
+      if (low === 0 && high === 0) return text;
+      text += String.fromCharCode(low | high << 8);
+    }
+  }
+}
+
+/** One `SecBuffer` of a descriptor. */
+export interface BufferPart {
+  /** `BufferType` */
+  type: number;
+  /** `cbBuffer` */
+  length: number;
+  /** `pvBuffer` */
+  address: bigint;
+  /** Writes what the function would. */
+  set(length: number, address?: bigint): void;
+}
+
+/** The buffers of a descriptor. */
+export function bufferParts(memory: FakeMemory, desc: Uint8Array): BufferPart[] {
+  const view = new DataView(desc.buffer, desc.byteOffset);
+  const { cBuffers, pBuffers } = SecBufferDesc.read(view);
+  const bytes = memory.at(pBuffers, cBuffers * SecBuffer.size);
+  const array = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: cBuffers }, (_, index) => {
+    const { BufferType, cbBuffer, pvBuffer } = SecBuffer.read(array, index * SecBuffer.size);
+    const set = (length: number, address = pvBuffer) =>
+      SecBuffer.write(array, { cbBuffer: length, pvBuffer: address }, index * SecBuffer.size);
+    return { type: BufferType, length: cbBuffer, address: pvBuffer, set };
+  });
+}
+
+/** What one leg answers. */
+export interface FakeLeg {
+  /** The status. */
+  readonly status: number;
+  /** The token it makes. */
+  readonly token?: Uint8Array;
+}
+
+/** A library of which each call can be made to fail. */
+export class FakeSecur32 {
+  /** The library as the owners take it. */
+  readonly sspi: Sspi;
+  /** What stands in memory. */
+  readonly memory = new FakeMemory();
+  /** Each call that was made, in order. */
+  readonly calls: string[] = [];
+  /** Made and not released: credentials, contexts, and memory of the package's. */
+  readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
+  /** The call, by its place in the order of calls, that fails; and with what. */
+  failAt: { readonly index: number; readonly status: number } | null = null;
+  /** What a leg answers, from the peer's token. */
+  leg: (role: "client" | "server", token: Uint8Array | null) => FakeLeg = () => ({ status: 0 });
+  readonly #contexts = new Set<Uint8Array>();
+
+  constructor() {
+    const system = {
+      seams: {},
+      hold: () => {
+        this.held.system++;
+        return () => this.held.system--;
+      },
+      library: () => ({ call: this.#calls(), threaded: this.#calls() }),
+      memory: () => this.memory as unknown as Memory,
+    };
+    this.sspi = new Sspi(system as unknown as NativeSystem);
+  }
+
+  #pointer(text: string): bigint {
+    const bytes = new Uint8Array(new ArrayBuffer(2 * text.length + 2));
+    for (let at = 0; at < text.length; at++) bytes[2 * at] = text.charCodeAt(at);
+    return this.memory.addressOf(bytes);
+  }
+
+  /** A `PSecPkgInfoW` that the caller has to free. */
+  #packageInfo(name: string): bigint {
+    const bytes = new Uint8Array(new ArrayBuffer(SecPkgInfoW.size));
+    const [Name, Comment] = [this.#pointer(name), this.#pointer("made up")];
+    SecPkgInfoW.write(new DataView(bytes.buffer), { cbMaxToken: 4000, Name, Comment });
+    this.held.buffers++;
+    return this.memory.addressOf(bytes);
+  }
+
+  #calls(): Record<string, (...args: never[]) => number> {
+    const call =
+      <A extends unknown[]>(name: string, body: (...args: A) => number) => (...args: A): number => {
+        const index = this.calls.push(name) - 1;
+        return this.failAt?.index === index ? this.failAt.status : body(...args);
+      };
+    const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      QuerySecurityPackageInfoW: call("QuerySecurityPackageInfoW", (_name: Uint8Array, out: Uint8Array) => {
+        view(out).setBigUint64(0, this.#packageInfo("Negotiate"), true);
+        return 0;
+      }),
+      AcquireCredentialsHandleW: call("AcquireCredentialsHandleW", () => {
+        this.held.credentials++;
+        return 0;
+      }),
+      InitializeSecurityContextW: call(
+        "InitializeSecurityContextW",
+        (
+          ...args: [
+            Uint8Array,
+            unknown,
+            unknown,
+            number,
+            number,
+            number,
+            Uint8Array | null,
+            number,
+            ...Uint8Array[],
+          ]
+        ) => {
+          const [context, output, flags] = args.slice(8) as Uint8Array[];
+          return this.#leg("client", args[3], args[6], context, output, flags);
+        },
+      ),
+      AcceptSecurityContext: call(
+        "AcceptSecurityContext",
+        (...args: [Uint8Array, unknown, Uint8Array | null, number, number, ...Uint8Array[]]) => {
+          const [context, output, flags] = args.slice(5) as Uint8Array[];
+          return this.#leg("server", args[3], args[2], context, output, flags);
+        },
+      ),
+      QueryContextAttributesW: call(
+        "QueryContextAttributesW",
+        (_context: Uint8Array, attribute: number, out: Uint8Array) => {
+          if (attribute === SECPKG_ATTR.SIZES) {
+            const sizes = { cbMaxToken: 4000, cbMaxSignature: 50, cbBlockSize: 1, cbSecurityTrailer: 60 };
+            SecPkgContext_Sizes.write(view(out), sizes);
+            return 0;
+          }
+          if (attribute !== SECPKG_ATTR.NEGOTIATION_INFO) return 0x80090302;
+          SecPkgContext_NegotiationInfoW.write(view(out), { PackageInfo: this.#packageInfo("Kerberos") });
+          return 0;
+        },
+      ),
+      // Releases cannot fail.
+      DeleteSecurityContext: (context: Uint8Array) => {
+        if (!this.#contexts.delete(context)) throw new Error("no such context");
+        this.held.contexts--;
+        return 0;
+      },
+      FreeCredentialsHandle: () => {
+        this.held.credentials--;
+        return 0;
+      },
+      FreeContextBuffer: () => {
+        this.held.buffers--;
+        return 0;
+      },
+    };
+  }
+
+  #leg(
+    role: "client" | "server",
+    asked: number,
+    input: Uint8Array | null,
+    context: Uint8Array,
+    output: Uint8Array,
+    flags: Uint8Array,
+  ): number {
+    const token = input && bufferParts(this.memory, input).find(({ type }) => type === SECBUFFER.TOKEN);
+    const answer = this.leg(role, token ? this.memory.read(token.address, token.length) : null);
+    if ((answer.status & 0x8000_0000) !== 0) return answer.status;
+    if (!this.#contexts.has(context)) {
+      this.#contexts.add(context);
+      this.held.contexts++;
+    }
+    const [made] = bufferParts(this.memory, output);
+    const bytes = answer.token ?? new Uint8Array();
+    this.memory.at(made.address, bytes.length).set(bytes);
+    made.set(bytes.length);
+    new DataView(flags.buffer, flags.byteOffset).setUint32(0, asked, true);
+    return answer.status;
+  }
+}
