@@ -7,6 +7,9 @@
 /** Modules of `ffi/raw` that are not about Windows. */
 export const NOT_WINDOWS: readonly string[] = ["gssapi.ts", "gss_status.ts", "memory.ts"];
 
+/** Exports of `ffi/raw` that hold no constants: names of constants that others define. */
+export const WITHOUT_CONSTANTS: readonly string[] = ["SECURE_SOCKET_ERRORS"];
+
 /** `Group.NAME` or `NAME` in `ffi/raw`, and what a C compiler is asked instead of `Group_NAME`. */
 export const C_EXPRESSIONS: { readonly [name: string]: string } = {
   "ISC.DELEGATE": "ISC_REQ_DELEGATE",

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Layout, RawTables } from "./raw_tables.ts";
+import { isGuid, type Layout, type RawTables } from "./raw_tables.ts";
 
 const HEADERS = [
   "winsock2.h",
@@ -35,8 +35,10 @@ export function oracleSource(tables: RawTables): string {
     });
     return [`  begin("${name}", sizeof(${name}));`, ...fields, "  end();"].join("\n");
   });
-  const constants = Object.keys(tables.constants).map((expression) =>
-    `  constant("${expression}", (unsigned long long)(${expression}), sizeof(${expression}));`
+  const constants = Object.entries(tables.constants).map(([expression, value]) =>
+    isGuid(value)
+      ? `  { static const GUID value = ${expression}; guid("${expression}", &value); }`
+      : `  constant("${expression}", (unsigned long long)(${expression}), sizeof(${expression}));`
   );
   return `#define SECURITY_WIN32
 ${HEADERS.map((header) => `#include <${header}>`).join("\n")}
@@ -60,6 +62,12 @@ static void end(void) {
 static void constant(const char *name, unsigned long long value, size_t size) {
   if (size < 8) value &= (1ull << (8 * size)) - 1;
   printf("%s\\n\\"%s\\":\\"%llu\\"", first_constant ? "" : ",", name, value);
+  first_constant = 0;
+}
+static void guid(const char *name, const GUID *g) {
+  const unsigned char *d = g->Data4;
+  printf("%s\\n\\"%s\\":\\"%08lx-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x\\"", first_constant ? "" : ",", name,
+         (unsigned long)g->Data1, g->Data2, g->Data3, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]);
   first_constant = 0;
 }
 int main(void) {

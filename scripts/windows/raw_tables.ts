@@ -6,7 +6,7 @@
  */
 
 import type { Field, Struct } from "../../ffi/struct.ts";
-import { C_EXPRESSIONS, NOT_WINDOWS } from "./c_names.ts";
+import { C_EXPRESSIONS, NOT_WINDOWS, WITHOUT_CONSTANTS } from "./c_names.ts";
 
 /** A struct as the library lays it out. */
 export interface Layout {
@@ -16,7 +16,7 @@ export interface Layout {
   readonly fields: { readonly [name: string]: { readonly offset: number; readonly size: number } };
 }
 
-/** Everything `ffi/raw` says of Windows, by C name. Values are decimal strings: JSON's numbers end at 2^53. */
+/** Everything `ffi/raw` says of Windows, by C name. Values are decimal strings, for JSON's numbers end at 2^53, or GUIDs. */
 export interface RawTables {
   /** Layouts by the struct's C name. */
   readonly structs: { readonly [name: string]: Layout };
@@ -76,24 +76,55 @@ function expression(group: string, key: string): string {
   return C_EXPRESSIONS[`${group}.${key}`] ?? `${group}_${key}`;
 }
 
-function collectConstants(where: string, key: string, value: unknown, into: Record<string, string>): void {
-  if (typeof value === "number" || typeof value === "bigint") {
-    into[C_EXPRESSIONS[key] ?? key] = String(value);
-    return;
-  }
-  if (typeof value !== "object" || value === null) return;
+/**
+ * Takes the constants out of one export; what the oracle cannot compare is an error, so that nothing slips past it.
+ *
+ * @param where the export, for messages.
+ * @param key its name.
+ */
+export function collectConstants(
+  where: string,
+  key: string,
+  value: unknown,
+  into: Record<string, string>,
+): void {
+  if (isScalar(value)) return add(into, where, C_EXPRESSIONS[key] ?? key, value);
+  if (WITHOUT_CONSTANTS.includes(key) || /_FIELDS$/.test(key) || isLibrary(value)) return;
+  if (typeof value !== "object" || value === null) throw uncompared(where);
   for (const [name, inner] of Object.entries(value)) {
-    if (typeof inner === "number" || typeof inner === "bigint") {
-      into[expression(key, name)] = String(inner);
-    } else if (/^\d+$/.test(name) && typeof inner?.name === "string") {
-      // A table of codes: the value is the key, its C name stands inside.
-      into[inner.name] = name;
-    } else if (typeof inner === "string" && isGuid(inner)) {
-      throw new TypeError(`${where}.${name} is a GUID, which the layout oracle does not compare yet`);
-    }
+    // A table of codes: the value is the key, its C name stands inside.
+    if (/^\d+$/.test(name) && typeof inner?.name === "string") add(into, where, inner.name, name);
+    else if (isScalar(inner)) add(into, `${where}.${name}`, expression(key, name), inner);
+    else throw uncompared(`${where}.${name}`);
   }
 }
 
-function isGuid(text: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+function uncompared(where: string): TypeError {
+  return new TypeError(
+    `${where} is nothing that the layout oracle compares; teach it, or name it in c_names.ts`,
+  );
+}
+
+function add(
+  into: Record<string, string>,
+  where: string,
+  name: string,
+  value: string | number | bigint,
+): void {
+  const text = String(value);
+  if ((into[name] ?? text) !== text) throw new TypeError(`${where}: ${name} is ${text} and ${into[name]}`);
+  into[name] = text;
+}
+
+function isScalar(value: unknown): value is string | number | bigint {
+  return typeof value === "number" || typeof value === "bigint" || isGuid(value);
+}
+
+function isLibrary(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "fns" in value;
+}
+
+/** Whether a constant is a GUID, as text; the others are whole numbers. */
+export function isGuid(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
 }

@@ -67,10 +67,33 @@ export const SUITES: readonly Suite[] = [
     grants: ["sspi"],
   },
   {
+    name: "authority-contexts",
+    files: ["tests/windows/sspi_contexts_test.ts", "tests/windows/streams_test.ts"],
+    runtimes: ["deno"],
+    grants: ["sspi", "impersonation"],
+  },
+  {
+    name: "authority-sockets",
+    files: [
+      "tests/windows/names_test.ts",
+      "tests/windows/winsock_load_test.ts",
+      "tests/windows/winsock_test.ts",
+    ],
+    runtimes: ["deno"],
+    grants: ["sockets"],
+  },
+  {
     name: "authority-ipsec",
     files: ["tests/windows/least_ipsec_test.ts"],
     runtimes: ["deno"],
     grants: ["ipsec"],
+    fixture: true,
+  },
+  {
+    name: "authority-policy",
+    files: ["tests/windows/ipsec_test.ts"],
+    runtimes: ["deno"],
+    grants: ["ipsec", "ipsec.policy", "impersonation"],
     fixture: true,
   },
   { name: "planting", files: ["tests/windows/planting_test.ts"], runtimes: ALL, planted: true },

@@ -3,12 +3,12 @@
  * the answer of the layout oracle, renewed by `deno task test:windows --update-golden`.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import golden from "../golden/win64.json" with { type: "json" };
 import winsock from "../golden/winsock.json" with { type: "json" };
 import { compareTables, oracleSource } from "../../scripts/windows/oracle.ts";
-import { type RawTables, rawTables } from "../../scripts/windows/raw_tables.ts";
+import { collectConstants, type RawTables, rawTables } from "../../scripts/windows/raw_tables.ts";
 
 test("every struct and constant of ffi/raw is as a Windows compiler sees it", async () => {
   const { failed } = compareTables(await rawTables(), golden as Parameters<typeof compareTables>[1]);
@@ -41,10 +41,37 @@ test("a wrong size, a wrong offset, a wrong width, a wrong value and a missing s
 test("the oracle's program asks for every struct, field and constant, and for no flexible tail's size", () => {
   const source = oracleSource({
     structs: { S: { size: 4, fields: { f: { offset: 0, size: 4 }, tail: { offset: 4, size: 0 } } } },
-    constants: { C: "1" },
+    constants: { C: "1", G: "25a207b9-ddf3-4660-8ee9-76e58c74063e" },
   });
-  for (const part of ['begin("S", sizeof(S))', "offsetof(S, f)", "offsetof(S, tail)", 'constant("C", ']) {
+  for (
+    const part of [
+      "static const GUID value = G;",
+      'begin("S", sizeof(S))',
+      "offsetof(S, f)",
+      "offsetof(S, tail)",
+      'constant("C", ',
+    ]
+  ) {
     assertEquals(source.includes(part), true, part);
   }
   assertEquals(source.includes("->tail"), false);
+});
+
+test("an export that the oracle cannot compare is told, and does not slip past it", () => {
+  const collect = (key: string, value: unknown) => {
+    const into: Record<string, string> = {};
+    collectConstants(`file.ts:${key}`, key, value, into);
+    return into;
+  };
+  assertEquals(collect("A", 1), { A: "1" });
+  assertEquals(collect("A", 2n ** 64n - 1n), { A: "18446744073709551615" });
+  assertEquals(collect("GROUP", { A: 1, B: 2n }), { GROUP_A: "1", GROUP_B: "2" });
+  assertEquals(collect("CODES", { 5: { name: "ERROR_X", advice: "" } }), { ERROR_X: "5" });
+  assertEquals(collect("X_FIELDS", { a: "u32", b: ["u8", 4] }), {});
+  assertEquals(collect("LIBRARY", { name: "x.dll", fns: {} }), {});
+  assertEquals(Object.keys(collect("ID", "25a207b9-ddf3-4660-8ee9-76e58c74063e")), ["ID"]);
+  for (const odd of ["text", true, null, { A: "text" }, { A: [1] }, { A: { B: 1 } }, [1.5, "x"]]) {
+    assertThrows(() => collect("ODD", odd), TypeError, "ODD");
+  }
+  assertThrows(() => collect("CODES", { 1: { name: "A" }, 2: { name: "A" } }), TypeError, "A is 2 and 1");
 });

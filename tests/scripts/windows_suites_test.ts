@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { existsSync, readdirSync } from "node:fs";
+import { GRANT_LIBRARIES, GRANTS } from "../../ffi/permissions.ts";
 import { selectSuites, SUITES } from "../../scripts/windows/suites.ts";
 
 test("every test file of tests/windows belongs to a suite", () => {
@@ -30,4 +31,10 @@ test("every file a suite names is there", () => {
   for (const file of SUITES.flatMap((suite) => suite.files)) {
     assertEquals(existsSync(new URL(`../../${file}`, import.meta.url)), true, file);
   }
+});
+
+test("every grant that opens anything on Windows has a suite with its printed flags and nothing else", () => {
+  const tried = new Set(SUITES.flatMap(({ grants = [] }) => grants));
+  const needed = GRANTS.filter((grant) => (GRANT_LIBRARIES[grant].windows ?? []).length > 0);
+  assertEquals(needed.filter((grant) => !tried.has(grant)), []);
 });
