@@ -102,6 +102,7 @@ export const SUITES: readonly Suite[] = [
     files: [
       "tests/windows/association_fixture_test.ts",
       "tests/windows/fwpuclnt_fixture_test.ts",
+      "tests/windows/fwpuclnt_windows_test.ts",
       "tests/windows/examples_test.ts",
       "tests/windows/ipsec_log_test.ts",
       "tests/windows/ipsec_test.ts",

@@ -145,4 +145,28 @@ await windowsTest("NTLM: the sandboxed server refuses a wrong password of Window
   await assertRejects(() => withGuest("another password"), AuthenticationError);
 }, { skip: noAgent });
 
+await windowsTest("NTLM: the sandboxed client and Windows' server open each other's records", async () => {
+  const system = testSystem();
+  const requirements = resolveRequirements({ mutualAuthentication: false });
+  using ours = await ntlm().acquire({ role: "client", system, requirements, credentials: USER });
+  using theirs = await negotiate({ allowNtlm: true }).acquire({ role: "server", system, requirements });
+  const both: Pair = {
+    client: ours.client({ target: TARGET }),
+    server: theirs.server({}),
+    [Symbol.dispose]() {
+      this.client.close();
+      this.server.close();
+    },
+  };
+  try {
+    await authenticate(both);
+    assertEquals(both.server.unwrap(seal(both.client, bytes(100))).slice(), bytes(100));
+    assertEquals(both.client.unwrap(seal(both.server, bytes(100))).slice(), bytes(100));
+  } finally {
+    both[Symbol.dispose]();
+    system.close();
+  }
+  // Wine knows no accounts of its own.
+}, { skip: noAgent, wineAnswers: "AcceptSecurityContext failed with SEC_E_LOGON_DENIED" });
+
 declareTests();
