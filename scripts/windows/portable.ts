@@ -16,6 +16,8 @@ const ELSEWHERE = "tests/sockets/elsewhere_test.ts";
 /** The files, relative to the repository's root. Tests that compile or that need a Unix are not among them. */
 export function portableFiles(): string[] {
   return [
+    "tests/ffi/buffer_pool_test.ts",
+    "tests/ffi/completion_port_test.ts",
     "tests/ffi/permissions_test.ts",
     "tests/ffi/simulated_sockets_test.ts",
     "tests/ffi/sspi_records_test.ts",
@@ -26,6 +28,7 @@ export function portableFiles(): string[] {
     "tests/plugins/ntlm/provider_test.ts",
     "tests/plugins/policy_test.ts",
     "tests/plugins/registry_test.ts",
+    "tests/plugins/sandbox/read_module_test.ts",
     ...testsOf("tests/sockets").filter((file) => ![...QUICK, ...LONG, ELSEWHERE].includes(file)),
     "tests/spn_test.ts",
   ];
