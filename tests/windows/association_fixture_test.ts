@@ -44,6 +44,7 @@ const LOOKUP = "00001111-0000-0000-0000-000000000000";
 const ANSWER: SecurityAnswer = {
   secured: true,
   encrypted: true,
+  impersonated: false,
   userToken: 0n,
   machineToken: 0n,
   mainModeSa: MAIN_MODE,
