@@ -6,11 +6,13 @@
  *     deno run --allow-ffi=C:\Windows\System32 examples/impersonating_server.ts 7777
  */
 
+import process from "node:process";
 import { connect, createRegistry, ipsec, listen, openSystem } from "../mod.ts";
 import { actingPlaces, actingPolicy, usage } from "./simulated.ts";
 
-const simulated = Deno.args.includes("--simulate") ? actingPlaces() : null;
-const port = simulated ? 7 : Number(Deno.args.length === 1 ? Deno.args[0] : usage("PORT"));
+const args = process.argv.slice(2);
+const simulated = args.includes("--simulate") ? actingPlaces() : null;
+const port = simulated ? 7 : Number(args.length === 1 ? args[0] : usage("PORT"));
 const grants = ["ipsec", "ipsec.policy", "impersonation"] as const;
 using system = simulated?.server ?? openSystem({ grants });
 using policy = actingPolicy(system);

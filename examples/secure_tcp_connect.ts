@@ -9,10 +9,11 @@
  * the domain has to see to it.
  */
 
+import process from "node:process";
 import { connect, createRegistry, ipsec } from "../mod.ts";
 import { placeOf } from "./simulated.ts";
 
-using place = await placeOf(Deno.args);
+using place = await placeOf(process.argv.slice(2));
 await using conn = await connect({
   hostname: place.hostname,
   port: place.port,

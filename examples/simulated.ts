@@ -3,6 +3,8 @@
  * server that echoes. Nothing is secured and nothing leaves the process.
  */
 
+import { basename } from "node:path";
+import process from "node:process";
 import { createRegistry, ipsec, ipsecPolicy, listen, openSystem, type System } from "../mod.ts";
 import { simulate } from "../testing.ts";
 
@@ -18,10 +20,10 @@ export interface Place extends Disposable {
 
 /** Says how an example is called, and ends it. */
 export function usage(args: string): never {
-  const file = new URL(Deno.mainModule).pathname.split("/").pop();
+  const file = basename(process.argv[1]);
   console.error(`Usage: deno run --allow-ffi=C:\\Windows\\System32 examples/${file} ${args}`);
   console.error(`   or: deno run examples/${file} --simulate`);
-  Deno.exit(2);
+  process.exit(2);
 }
 
 /** This machine, or with `--simulate` a simulated one beside a server that echoes. */

@@ -17,7 +17,7 @@ import type { Suite } from "./suites.ts";
 export const STAGED_MACHINE = "machine.ts";
 
 function filesOf(suites: readonly Suite[]): string[] {
-  return [...new Set(suites.flatMap((suite) => suite.files))];
+  return [...new Set(suites.flatMap((suite) => [...suite.files, ...suite.programs ?? []]))];
 }
 
 /** Fills `folder` with everything the suites need in the rig: `deno_dir/`, `bundles/` and `machine.ts`. */

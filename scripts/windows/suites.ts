@@ -20,6 +20,8 @@ export interface Suite {
   readonly name: string;
   /** Test files, relative to the repository's root. */
   readonly files: readonly string[];
+  /** Programs its tests start, which Node needs as bundles too. */
+  readonly programs?: readonly string[];
   /** The runtimes it runs on. */
   readonly runtimes: readonly Runtime[];
   /** The grants whose printed flags, with loopback, are all that Deno allows; left out: everything is allowed. */
@@ -81,6 +83,7 @@ export const SUITES: readonly Suite[] = [
       "tests/windows/ipsec_log_test.ts",
       "tests/windows/ipsec_test.ts",
     ],
+    programs: ["examples/query_tcp_socket_security.ts", "examples/secure_tcp_connect.ts"],
     runtimes: ALL,
     fixture: true,
   },

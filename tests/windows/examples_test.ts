@@ -1,17 +1,37 @@
 /**
- * The two programs of "Using Secure Socket Extensions", as the examples have them, unchanged and with the least
- * permission, against a server of this process.
+ * The two programs of "Using Secure Socket Extensions", as the examples have them, the same on either runtime and on
+ * Deno with the least permission, against a server of this process.
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { currentRuntime } from "../../ffi/platform.ts";
 import { createRegistry, ipsec, listen, openSystem } from "../../mod.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";
 
 const skip = machine.run === null ? "the fixture is only built by deno task test:windows on Linux" : null;
 const LIMIT_MS = 60_000;
+
+function onDeno(name: string): string[] {
+  return [
+    machine.deno!,
+    "run",
+    "--no-prompt",
+    "--no-lock",
+    "--cached-only",
+    `--config=${machine.repository}\\deno.json`,
+    "--allow-ffi=C:\\Windows\\System32",
+    `${machine.repository}\\examples\\${name}`,
+  ];
+}
+
+/** Its bundle, made for the oldest supported Node. */
+function onNode(name: string): string[] {
+  return [process.execPath, `${machine.run}\\bundles\\examples.${name.replace(/\.ts$/, ".mjs")}`];
+}
 
 /** Runs an example beside an echo server; resolves to its exit code and what it wrote. */
 async function example(name: string): Promise<{ code: number | null; output: string }> {
@@ -32,17 +52,11 @@ async function example(name: string): Promise<{ code: number | null; output: str
   // A file, for Node's pipes do not work under Wine.
   const path = `${machine.run}\\example.txt`;
   const file = openSync(path, "w");
-  const child = spawn(machine.deno!, [
-    "run",
-    "--no-prompt",
-    "--no-lock",
-    "--cached-only",
-    `--config=${machine.repository}\\deno.json`,
-    "--allow-ffi=C:\\Windows\\System32",
-    `${machine.repository}\\examples\\${name}`,
-    "localhost",
-    String(listener.addr.port),
-  ], { stdio: ["ignore", file, file], timeout: LIMIT_MS });
+  const [program, ...args] = currentRuntime() === "deno" ? onDeno(name) : onNode(name);
+  const child = spawn(program, [...args, "localhost", String(listener.addr.port)], {
+    stdio: ["ignore", file, file],
+    timeout: LIMIT_MS,
+  });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("error", reject).once("close", resolve);
   });
