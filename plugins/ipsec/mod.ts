@@ -23,7 +23,8 @@ import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 export interface IpsecOptions {
   /**
    * Lets traffic go in clear text where the requirements ask for nothing (no integrity, confidentiality or mutual
-   * authentication, and at most the level `"identify"`) and nothing better can be negotiated. Default `false`: then a socket sends nothing that is not secured, whatever is required.
+   * authentication, and at most the level `"identify"`) and nothing better can be negotiated. Default `false`: then a
+   * socket sends nothing that is not secured, whatever is required.
    */
   readonly allowInsecure?: boolean;
   /** The key (a GUID) of a main-mode policy that was added to the Windows Filtering Platform. Default: the system's. */

@@ -17,6 +17,21 @@ function putBack(taken: readonly Uint8Array<ArrayBuffer>[]): void {
   for (const buffer of taken) giveBackBuffer(buffer, buffer.length);
 }
 
+/** A reader, the other end of its wire, and the memory it read into last. */
+function watchedReader() {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  let last: Uint8Array = new Uint8Array();
+  const reader = new WireReader({
+    ...wire,
+    read: (p) => {
+      last = p;
+      return wire.read(p);
+    },
+  });
+  return { a, reader, into: () => last };
+}
+
 test("A buffer that was given back is lent again, all zeros, and no more than 16 are kept", () => {
   const many = Array.from({ length: 40 }, borrowBuffer);
   assertEquals(new Set(many).size, 40);
@@ -44,65 +59,38 @@ test("What passed through a connection is in no buffer that is lent afterwards",
 });
 
 test("A connection that was cut off inside a record gives back no buffer that its transport may write to", async () => {
-  const [a, b] = MemoryTransport.pair();
-  const wire = openWire(b);
-  let into: Uint8Array = new Uint8Array();
-  const reader = new WireReader({
-    ...wire,
-    read: (p) => {
-      into = p;
-      return wire.read(p);
-    },
-  });
+  const { a, reader, into } = watchedReader();
   reader.readAhead();
   const filling = assertRejects(() => reader.fill(60_000));
   a.inject(pattern(10_000));
   await settle();
-  assertNotEquals(into.buffer.byteLength, 4096);
+  assertNotEquals(into().buffer.byteLength, 4096);
   reader.wipe();
   const taken = takeAll();
-  assert(taken.every((buffer) => buffer.buffer !== into.buffer));
+  assert(taken.every((buffer) => buffer.buffer !== into().buffer));
   putBack(taken);
   a.inject(pattern(10));
   await filling;
 });
 
 test("Buffers that nobody reads into any more are given back when their connection is cut off", async () => {
-  const [a, b] = MemoryTransport.pair();
-  const wire = openWire(b);
-  let into: Uint8Array = new Uint8Array();
-  const reader = new WireReader({
-    ...wire,
-    read: (p) => {
-      into = p;
-      return wire.read(p);
-    },
-  });
+  const { a, reader, into } = watchedReader();
   reader.readAhead();
   a.inject(pattern(10_000));
   assertEquals(await reader.fill(10_000), true);
   reader.wipe();
-  assert(into.every((byte) => byte === 0));
+  assert(into().every((byte) => byte === 0));
   const taken = takeAll();
-  assert(taken.some((buffer) => buffer.buffer === into.buffer));
+  assert(taken.some((buffer) => buffer.buffer === into().buffer));
   putBack(taken);
 });
 
 test("A reader that rests holds nothing, and forgets no byte that has arrived", async () => {
-  const [a, b] = MemoryTransport.pair();
-  const wire = openWire(b);
-  let into: Uint8Array = new Uint8Array();
-  const reader = new WireReader({
-    ...wire,
-    read: (p) => {
-      into = p;
-      return wire.read(p);
-    },
-  });
+  const { a, reader, into } = watchedReader();
   reader.rest();
   a.inject(pattern(20_000));
   assertEquals(await reader.fill(20_000), true);
-  const before = into;
+  const before = into();
   reader.take(19_999);
   reader.rest();
   assertEquals(reader.take(1), pattern(20_000).subarray(19_999));
@@ -110,7 +98,7 @@ test("A reader that rests holds nothing, and forgets no byte that has arrived", 
   assert(new Uint8Array(before.buffer).every((byte) => byte === 0));
   a.inject(pattern(10));
   assertEquals(await reader.fill(10), true);
-  assertEquals(into.buffer.byteLength, 4096);
+  assertEquals(into().buffer.byteLength, 4096);
   assertEquals(reader.take(10), pattern(10));
 });
 
