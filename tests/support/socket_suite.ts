@@ -134,13 +134,15 @@ export function socketSuite(world: SocketWorld): void {
   });
 
   check("a connection that nobody accepts there is refused by name, with what to do", async (winsock) => {
-    const listener = await listening(winsock, world.addresses[4]);
-    const gone = listener.localAddress;
-    await listener.close();
-    const client = new TcpSocket(winsock, 4);
-    const error = await assertRejects(() => client.connect(gone), TransportError, "Cannot connect to");
+    const [any] = await winsock.resolve(world.addresses[4], 0, "stream", "listen");
+    const [nobody, client] = [new TcpSocket(winsock, 4), new TcpSocket(winsock, 4)];
+    // Bound, so that no client gets this port for its own and reaches itself, and not listening.
+    nobody.bind(any.bytes);
+    const connecting = client.connect(nobody.localAddress);
+    const error = await assertRejects(() => connecting, TransportError, "Cannot connect to");
     assertEquals(/REFUSED/.test(error.codeName), true, error.message);
     await client.close();
+    await nobody.close();
   });
 
   check("a name that nobody has is an error that says so", async (winsock) => {
