@@ -96,8 +96,16 @@ export function memoryOf(call: Calls<MemoryLibrary>): Memory {
       call.copyTo(address, bytes, BigInt(bytes.length));
     },
     cString: (address) => address === 0n ? "" : utf8.decode(terminated(address, 1)),
-    wideString: (address) => address === 0n ? "" : utf16.decode(terminated(address, 2)),
+    wideString: (address) => address === 0n ? "" : wideText(terminated(address, 2)),
   };
+}
+
+/** Short text, as names are, without the decoder, whose call costs more than the text. */
+function wideText(bytes: Uint8Array): string {
+  if (bytes.length > PART) return utf16.decode(bytes);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 2) text += String.fromCharCode(bytes[at] | bytes[at + 1] << 8);
+  return text.toWellFormed();
 }
 
 function zeroAt(bytes: Uint8Array, unit: number): number {

@@ -60,6 +60,18 @@ export const WINDOWS_MEASURES: readonly Measure[] = [
     titles: ["the same, no other threads, /s"],
     requests: { C: "handshake", ours: "handshake-here 1" },
   },
+  {
+    name: "handshake-loop",
+    titles: ["Handshakes, C in an event loop, /s"],
+    requests: { C: "handshake-loop 1", ours: "handshake 1" },
+    targets: AS_C,
+  },
+  {
+    name: "handshake-loop-8",
+    titles: ["the same, 8 at a time, /s"],
+    requests: { C: "handshake-loop 8", ours: "handshake 8" },
+    targets: AS_C,
+  },
   seal(1024, "1 KiB"),
   seal(65536, "64 KiB"),
 ];

@@ -5,6 +5,7 @@
  */
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
+import { Block } from "../block.ts";
 import type { PooledBuffer } from "../buffer_pool.ts";
 import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
@@ -26,6 +27,7 @@ import {
 import { type ContextRequest, mayOnlyIdentify, type StepResult } from "../security_context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "./impersonation.ts";
+import { isKerberosAnswer } from "./kerberos_answer.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
 
@@ -49,6 +51,9 @@ export interface SspiContextOptions {
 
 /** 100 ns units from 1601 to 1970. */
 const EPOCH = 116_444_736_000_000_000n;
+/** A `TimeStamp`, and a ULONG of flags. */
+const TIME_BYTES = 8;
+const FLAGS_BYTES = 4;
 /** Times past the year 9999 mean "no end". */
 const FOREVER = 2_650_467_743_990_000_000n;
 
@@ -71,15 +76,18 @@ export class SspiContext extends ContextBase {
     this.#options = options;
     this.#target = options.request.target === undefined ? null : wideString(options.request.target);
     this.#bindings = bindingsOf(options.request.channelBindings);
-    // One piece of memory: many small ones cost more than the calls they are for.
-    const room = pinned(SecHandle.size + 16 + Buffers.size(2) + Buffers.size(1));
-    let at = 0;
-    const next = (size: number) => room.subarray(at, at += size);
-    this.#handle = next(SecHandle.size);
-    this.#expiry = next(8);
-    this.#flags = next(8);
-    this.#input = new Buffers(sspi.memory, 2, next(Buffers.size(2)));
-    this.#output = new Buffers(sspi.memory, 1, next(Buffers.size(1)));
+    const block = new Block(sspi.memory, [
+      SecHandle.size,
+      TIME_BYTES,
+      FLAGS_BYTES,
+      Buffers.size(2),
+      Buffers.size(1),
+    ]);
+    this.#handle = block.take(SecHandle.size).bytes;
+    this.#expiry = block.take(TIME_BYTES).bytes;
+    this.#flags = block.take(FLAGS_BYTES).bytes;
+    this.#input = new Buffers(block, 2);
+    this.#output = new Buffers(block, 1);
   }
 
   protected override async nativeStep(token: Uint8Array | null): Promise<StepResult> {
@@ -97,8 +105,10 @@ export class SspiContext extends ContextBase {
     const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
     const [input, output] = [this.#inputOf(token), this.#output];
     output.set(0, SECBUFFER.TOKEN, room.bytes.length, room.address);
-    // Every leg may reach a domain controller, so every leg goes to another thread.
-    const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
+    // Every leg may reach a domain controller, so every leg goes to another thread; but for the one that asks nobody.
+    const alone = client && this.#held && token !== null && isKerberosAnswer(token);
+    const calls = alone ? this.#sspi.call : this.#sspi.threaded;
+    const status = await (client ? this.#initialize(calls, input, output) : this.#accept(input, output));
     if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
@@ -151,8 +161,12 @@ export class SspiContext extends ContextBase {
     return input;
   }
 
-  async #initialize(input: Buffers | null, output: Buffers): Promise<number> {
-    return await this.#sspi.threaded.InitializeSecurityContextW(
+  #initialize(
+    calls: Sspi["call"] | Sspi["threaded"],
+    input: Buffers | null,
+    output: Buffers,
+  ): number | Promise<number> {
+    return calls.InitializeSecurityContextW(
       this.#options.credentials,
       this.#held ? this.#handle : null,
       this.#target,
@@ -168,8 +182,8 @@ export class SspiContext extends ContextBase {
     );
   }
 
-  async #accept(input: Buffers | null, output: Buffers): Promise<number> {
-    return await this.#sspi.threaded.AcceptSecurityContext(
+  #accept(input: Buffers | null, output: Buffers): Promise<number> {
+    return this.#sspi.threaded.AcceptSecurityContext(
       this.#options.credentials,
       this.#held ? this.#handle : null,
       input?.desc ?? null,

@@ -5,7 +5,8 @@
  */
 
 import { ProtocolError, StateError } from "../../errors.ts";
-import { pinned } from "../memory.ts";
+import { Block } from "../block.ts";
+import { type Memory, pinned } from "../memory.ts";
 import {
   SECBUFFER,
   SECPKG_ATTR,
@@ -22,6 +23,12 @@ import { Buffers, type Sspi } from "./sspi.ts";
  * must be right the first time; some systems announce less than they use.
  */
 const TOKEN_ROOM = 128;
+/** A ULONG: what DecryptMessage says of a record's protection. */
+const QOP_BYTES = 4;
+
+function twoBuffers(memory: Memory): Buffers {
+  return new Buffers(new Block(memory, [Buffers.size(2)]), 2);
+}
 
 /** Seals and opens the records of one context. */
 export class SspiRecords {
@@ -54,12 +61,11 @@ export class SspiRecords {
     this.#padding = sizes.cbBlockSize;
     this.#maxSignature = Math.max(sizes.cbMaxSignature, TOKEN_ROOM);
     this.maxOverhead = this.#tokenRoom + this.#padding;
-    const [seal, open] = [Buffers.size(3), Buffers.size(2)];
-    const room = pinned(seal + open + 4);
-    this.#seal = new Buffers(sspi.memory, 3, room.subarray(0, seal));
-    this.#open = new Buffers(sspi.memory, 2, room.subarray(seal, seal + open));
-    this.#qop = room.subarray(seal + open);
-    this.#qopView = new DataView(room.buffer, seal + open);
+    const block = new Block(sspi.memory, [Buffers.size(3), Buffers.size(2), QOP_BYTES]);
+    this.#seal = new Buffers(block, 3);
+    this.#open = new Buffers(block, 2);
+    this.#qop = block.take(QOP_BYTES).bytes;
+    this.#qopView = new DataView(this.#qop.buffer, this.#qop.byteOffset);
   }
 
   /** Copies `plain` into `out` and seals it there; returns the record. */
@@ -129,7 +135,7 @@ export class SspiRecords {
     const copy = pinned(message.length);
     copy.set(message);
     const token = pinned(this.#maxSignature);
-    const buffers = new Buffers(memory, 2);
+    const buffers = twoBuffers(memory);
     buffers.set(0, SECBUFFER.DATA, copy.length, memory.addressOf(copy));
     buffers.set(1, SECBUFFER.TOKEN, token.length, memory.addressOf(token));
     const status = call.MakeSignature(this.#context, 0, buffers.desc, 0);
@@ -148,7 +154,7 @@ export class SspiRecords {
       copy.set(bytes);
       return copy;
     });
-    const buffers = new Buffers(memory, 2);
+    const buffers = twoBuffers(memory);
     buffers.set(0, SECBUFFER.DATA, text.length, memory.addressOf(text));
     buffers.set(1, SECBUFFER.TOKEN, token.length, memory.addressOf(token));
     const status = call.VerifySignature(this.#context, buffers.desc, 0, this.#qop);

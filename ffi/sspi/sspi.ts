@@ -6,6 +6,7 @@
 
 import { AuthenticationError, NativeError, ProtocolError } from "../../errors.ts";
 import type { Calls, ThreadedCalls } from "../abi.ts";
+import type { Block } from "../block.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { type Memory, pinned, wideString } from "../memory.ts";
 import { SECBUFFER, SecBuffer, SecBufferDesc, SecPkgInfoW, SECUR32 } from "../raw/secur32.ts";
@@ -43,15 +44,12 @@ export class Buffers {
     return SecBufferDesc.size + count * SecBuffer.size;
   }
 
-  /**
-   * Room for `count` buffers.
-   *
-   * @param bytes where they stand, `Buffers.size(count)` long; left out: in memory of their own.
-   */
-  constructor(memory: Memory, count: number, bytes: Uint8Array<ArrayBuffer> = pinned(Buffers.size(count))) {
+  /** Room for `count` buffers in `block`, which has `Buffers.size(count)` bytes left. */
+  constructor(block: Block, count: number) {
+    const { bytes, address } = block.take(Buffers.size(count));
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.desc = bytes;
-    const array = memory.addressOf(bytes) + BigInt(SecBufferDesc.size);
+    const array = address + BigInt(SecBufferDesc.size);
     this.#view.setUint32(SecBufferDesc.offsets.ulVersion, SECBUFFER.VERSION, true);
     this.#view.setBigUint64(SecBufferDesc.offsets.pBuffers, array, true);
     this.use(count);

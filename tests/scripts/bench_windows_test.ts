@@ -47,6 +47,8 @@ test("the targets are those that were set", () => {
     ["round-trip", [1.5]],
     ["bulk", [0.8]],
     ["handshake", [0.8]],
+    ["handshake-loop", [0.8]],
+    ["handshake-loop-8", [0.8]],
     ["seal-1kib", [0.8]],
     ["seal-64kib", [0.8]],
   ]);

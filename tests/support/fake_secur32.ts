@@ -102,6 +102,8 @@ export class FakeSecur32 {
   readonly memory = new FakeMemory();
   /** Each call that was made, in order. */
   readonly calls: string[] = [];
+  /** Those of them that were made on another thread. */
+  readonly threaded: string[] = [];
   /** Made and not released: credentials, contexts, and memory of the package's. */
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
   /** The call, by its place in the order of calls, that fails; and with what. */
@@ -117,7 +119,7 @@ export class FakeSecur32 {
         this.held.system++;
         return () => this.held.system--;
       },
-      library: () => ({ call: this.#calls(), threaded: this.#calls() }),
+      library: () => ({ call: this.#calls(), threaded: this.#onThreads() }),
       memory: () => this.memory as unknown as Memory,
     };
     this.sspi = new Sspi(system as unknown as NativeSystem);
@@ -136,6 +138,14 @@ export class FakeSecur32 {
     SecPkgInfoW.write(new DataView(bytes.buffer), { cbMaxToken: 4000, Name, Comment });
     this.held.buffers++;
     return this.memory.addressOf(bytes);
+  }
+
+  #onThreads(): Record<string, (...args: never[]) => Promise<number>> {
+    const calls = Object.entries(this.#calls());
+    return Object.fromEntries(calls.map(([name, body]) => [name, (...args: never[]) => {
+      this.threaded.push(name);
+      return Promise.resolve(body(...args));
+    }]));
   }
 
   #calls(): Record<string, (...args: never[]) => number> {

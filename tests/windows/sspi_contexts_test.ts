@@ -19,6 +19,7 @@ import {
   authenticated,
   bytes,
   noRealm,
+  noting,
   pair,
   seal,
   testSystem,
@@ -74,6 +75,24 @@ await sspiTest(
       assert(end.expiresAt!.getTime() > Date.now(), "the context ends in the future");
     }
     assertEquals(both.client.peerName, "HTTP/localhost");
+  },
+);
+
+await sspiTest(
+  "a client takes in the server's answer on its own thread, and every other leg waits on another",
+  async (_system, provider) => {
+    const legs: string[] = [];
+    const system = testSystem(["sspi"], noting(legs));
+    try {
+      using _both = await authenticated(system, provider);
+    } finally {
+      system.close();
+    }
+    assertEquals(legs, [
+      "InitializeSecurityContextW on another thread",
+      "AcceptSecurityContext on another thread",
+      "InitializeSecurityContextW here",
+    ]);
   },
 );
 

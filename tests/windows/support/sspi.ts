@@ -55,6 +55,32 @@ export function windowsBackend(): Backend {
   return listening(machine.wine === null ? backend() : wineBackend(backend()));
 }
 
+const LEGS = ["InitializeSecurityContextW", "AcceptSecurityContext"] as const;
+
+/** {@linkcode windowsBackend}, which writes to `legs` each leg of a handshake and where it was made. */
+export function noting(legs: string[]): Backend {
+  const inner = windowsBackend();
+  return {
+    ...inner,
+    open<L extends LibrarySpec>(path: string, spec: L): Library<L> {
+      const library = inner.open(path, spec);
+      if ((spec as LibrarySpec) !== SECUR32) return library;
+      const noted = (calls: object, where: string): object => {
+        const own = Object.entries(calls).filter(([name]) => (LEGS as readonly string[]).includes(name));
+        return Object.fromEntries(own.map(([name, call]) => [name, (...args: unknown[]) => {
+          legs.push(`${name} ${where}`);
+          return call(...args);
+        }]));
+      };
+      return {
+        ...library,
+        call: { ...library.call, ...noted(library.call, "here") },
+        threaded: { ...library.threaded, ...noted(library.threaded, "on another thread") },
+      };
+    },
+  };
+}
+
 /** A system for tests. */
 export function testSystem(grants: readonly Grant[] = ["sspi"], through = windowsBackend()): NativeSystem {
   return new NativeSystem({ grants }, { backend: through });
