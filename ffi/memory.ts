@@ -7,6 +7,7 @@
 
 import type { Calls, LibrarySpec } from "./abi.ts";
 import type { MEMORY_FNS } from "./raw/memory.ts";
+import { messageText, wideText } from "./text.ts";
 
 type MemoryLibrary = Omit<LibrarySpec, "fns"> & { readonly fns: typeof MEMORY_FNS };
 
@@ -50,8 +51,6 @@ export function wideString(text: string): Uint8Array<ArrayBuffer> {
   return buffer;
 }
 
-const utf8 = new TextDecoder();
-const utf16 = new TextDecoder("utf-16le");
 const PAGE = 4096n;
 /** As much of a text of unknown length as is read at once: names are short. */
 const PART = 256n;
@@ -95,17 +94,9 @@ export function memoryOf(call: Calls<MemoryLibrary>): Memory {
       if (address === 0n) throw new RangeError(`Cannot write ${bytes.length} bytes at address 0`);
       call.copyTo(address, bytes, BigInt(bytes.length));
     },
-    cString: (address) => address === 0n ? "" : utf8.decode(terminated(address, 1)),
+    cString: (address) => address === 0n ? "" : messageText(terminated(address, 1)),
     wideString: (address) => address === 0n ? "" : wideText(terminated(address, 2)),
   };
-}
-
-/** Short text, as names are, without the decoder, whose call costs more than the text. */
-function wideText(bytes: Uint8Array): string {
-  if (bytes.length > PART) return utf16.decode(bytes);
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 2) text += String.fromCharCode(bytes[at] | bytes[at + 1] << 8);
-  return text.toWellFormed();
 }
 
 function zeroAt(bytes: Uint8Array, unit: number): number {

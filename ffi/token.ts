@@ -26,6 +26,7 @@ import { formatSid, parseSid, sidLength } from "./sid.ts";
 import { Impersonator } from "./sspi/impersonation.ts";
 import { nativeError } from "./status.ts";
 import type { NativeSystem } from "./system.ts";
+import { wideText } from "./text.ts";
 
 /** An account or a group. */
 export interface Account {
@@ -229,7 +230,7 @@ function count(value: number): Uint8Array {
 }
 
 function text(units: Uint8Array): string {
-  const all = new TextDecoder("utf-16le").decode(units);
+  const all = wideText(units);
   return all.slice(0, all.indexOf("\u0000"));
 }
 

@@ -32,6 +32,7 @@ export const LAYERS: readonly Layer[] = [
       "ffi/platform.ts",
       "ffi/status.ts",
       "ffi/system.ts",
+      "ffi/text.ts",
       "ffi/transport/**",
       "ffi/users.ts",
     ],

@@ -16,6 +16,7 @@ import {
   type StatusEntry,
 } from "../raw/gss_status.ts";
 import type { NativeSystem } from "../system.ts";
+import { messageText, nameText } from "../text.ts";
 import { StructBuilder } from "./structs.ts";
 
 /** The mechanisms known here, by their OID's bytes in hexadecimal. */
@@ -140,7 +141,7 @@ export class Gss {
     const mech = type === GSS_C.MECH_CODE ? this.oids.kerberos : null;
     const status = this.call.gss_display_status(this.#minor, code >>> 0, type, mech, context, buffer);
     if ((status & GSS_ERROR_MASK) !== 0) return "";
-    return new TextDecoder().decode(this.takeBuffer(buffer));
+    return messageText(this.takeBuffer(buffer));
   }
 
   get #minor(): Uint8Array<ArrayBuffer> {
@@ -210,13 +211,22 @@ export class Gss {
     return this.#slots.u64[2];
   }
 
-  /** The text of a name. */
+  /** The text of a name; throws an AuthenticationError where it has none, for it would read as another's. */
   displayName(name: bigint): string {
     const buffer = this.#slots.slice(16, 16);
     this.#slots.u64.fill(0n, 2, 4);
     const major = this.call.gss_display_name(this.#minor, name, buffer, null);
     this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
-    return new TextDecoder().decode(this.takeBuffer(buffer));
+    const bytes = this.takeBuffer(buffer);
+    try {
+      return nameText(bytes);
+    } catch (cause) {
+      throw new AuthenticationError(
+        "other",
+        "Cannot read a name: it is not UTF-8, and would read as another's. Rename the principal",
+        { cause },
+      );
+    }
   }
 
   /** Releases a name; 0 is left alone. */

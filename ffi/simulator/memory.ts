@@ -6,6 +6,8 @@
  * @module
  */
 
+import { wideText } from "../text.ts";
+
 /** The distance between two buffers' addresses: no buffer is longer, so that no overrun reaches another. */
 const STRIDE = 32n;
 /** What the system allocates fills whole pages, as a reader of strings may rely on. */
@@ -75,7 +77,7 @@ export class AddressSpace {
 
 /** The text of a zero-terminated UTF-16 buffer. */
 export function readWide(bytes: Uint8Array): string {
-  const text = new TextDecoder("utf-16le").decode(bytes);
+  const text = wideText(bytes);
   const end = text.indexOf("\u0000");
   return end < 0 ? text : text.slice(0, end);
 }

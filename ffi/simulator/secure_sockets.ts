@@ -22,6 +22,7 @@ import {
 } from "../raw/fwpuclnt.ts";
 import { AF, SOCKADDR_IN } from "../raw/ws2_32.ts";
 import { readAddress } from "../socket_address.ts";
+import { wideText } from "../text.ts";
 import { isAny } from "./address.ts";
 import type { Association } from "./association.ts";
 import type { Host, KnownPolicy } from "./host.ts";
@@ -140,7 +141,7 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     if (socket.connection !== null) return WSA.EISCONN;
     const key = socket.type === "stream" ? "" : peerKey(bytes.subarray(PEER));
     if (typeof key === "number") return key;
-    const name = new TextDecoder("utf-16le").decode(bytes.slice(strings, strings + nameLength));
+    const name = wideText(bytes.subarray(strings, strings + nameLength));
     socket.targets.set(key, name);
     return 0;
   };

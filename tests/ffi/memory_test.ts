@@ -116,16 +116,14 @@ test(
 );
 
 test("Texts are read back as they were written, up to the very end of what may be read", () => {
-  const text = fc.string({ unit: "binary", maxLength: 200 }).filter((value) =>
-    !/[\0\ufeff\ud800-\udfff]/.test(value)
-  );
+  const text = fc.string({ unit: "binary", maxLength: 200 }).map((value) => value.replaceAll("\0", "\ufeff"));
   return withPage((memory, page) => {
     fc.assert(fc.property(text, fc.nat(3), (value, spare) => {
       const narrow = cString(value);
       const wide = wideString(value);
       const end = page + 4096n - BigInt(spare * 2);
       memory.write(end - BigInt(narrow.length), narrow);
-      assertEquals(memory.cString(end - BigInt(narrow.length)), value);
+      assertEquals(memory.cString(end - BigInt(narrow.length)), value.toWellFormed());
       memory.write(end - BigInt(wide.length), wide);
       assertEquals(memory.wideString(end - BigInt(wide.length)), value);
     }));
