@@ -37,13 +37,13 @@ export const DEBIAN_PACKAGES: readonly string[] = [
   "iproute2",
 ];
 
-/** The npm packages of the rig. Deno's win32 package had no 2.9.6 when this was written. */
+/** The npm packages of the rig. */
 export const NPM_PINS: readonly NpmPin[] = [
   {
     name: "@deno/win32-x64",
-    version: "2.9.5",
+    version: "2.9.6",
     integrity:
-      "sha512-LkcERsH0olOgevg9L9eootSr1U8ydyfnX1bS3mFqU+lGBeTYtlec5b/QF473WUOGVgPlWECrkxi4As5kEaFOzg==",
+      "sha512-qRGnmVz/Ea6UWPht/S3xFRK17UZ/ls38DSVfgGB17fpASLxPkksqzWUI/BzL9YYoOknYzfc94mySGyInZu/JXw==",
     into: "deno",
   },
   {
