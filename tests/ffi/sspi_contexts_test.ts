@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../errors.ts";
-import { SEC_I } from "../../ffi/raw/secur32.ts";
-import type { ContextRequest } from "../../ffi/security_context.ts";
+import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../ffi/raw/secur32.ts";
+import type { ContextRequest, CredentialsRequest } from "../../ffi/security_context.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../ffi/sspi/credentials.ts";
 import { liveHandles } from "../../testing.ts";
 import { FakeSecur32 } from "../support/fake_secur32.ts";
@@ -87,6 +87,37 @@ test("Each native call of an exchange made to fail once is a typed error, or not
     assert(told || name === "QueryContextAttributesW", `${name}: ${error}`);
     assertEquals([fake.held, liveHandles()], [NOTHING, {}], `${name} (${index})`);
   }
+});
+
+/** Whom the credentials of a request are acquired as. */
+async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
+  const fake = kerberos();
+  const credentials = await acquireSspiCredentials(fake.sspi, { role: "client", ...request }, null);
+  credentials.close();
+  return fake.acquiredAs[0];
+}
+
+test("NTLM is left out by the package list, for the current user as for a named one", async () => {
+  const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
+  const current = await acquiredAs({ package: "negotiate", excludeNtlm: true });
+  assertEquals(current!.texts, none);
+  assertEquals([current!.UserLength, current!.PasswordLength], [0, 0]);
+  const identity = { username: "bob", domain: "EXAMPLE", password: "p\u00e4ss" };
+  const named = await acquiredAs({ package: "negotiate", excludeNtlm: true, identity });
+  for (const { Version, Length, Flags } of [current!, named!]) {
+    assertEquals([Version, Length, Flags], [0x200, SEC_WINNT_AUTH_IDENTITY_EXW.size, 2]);
+  }
+  assertEquals(named!.texts, { User: "bob", Domain: "EXAMPLE", Password: "p\u00e4ss", PackageList: "!ntlm" });
+});
+
+test("Without NTLM to leave out there is no package list, and no structure where nobody is named", async () => {
+  assertEquals(await acquiredAs({ package: "negotiate", excludeNtlm: false }), null);
+  assertEquals(await acquiredAs({ package: "kerberos", excludeNtlm: true }), null);
+  const identity = { username: "bob", password: "" };
+  const named = await acquiredAs({ package: "kerberos", excludeNtlm: true, identity });
+  // An empty password is a password: its address is none that means "whoever runs the process".
+  assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
+  assertEquals(named!.PackageListLength, 0);
 });
 
 test("Where NTLM was left out its token is refused with the reason, whatever the package calls it", async () => {

@@ -2,6 +2,7 @@
 
 import type { Memory } from "../../ffi/memory.ts";
 import {
+  SEC_WINNT_AUTH_IDENTITY_EXW,
   SECBUFFER,
   SecBuffer,
   SecBufferDesc,
@@ -11,6 +12,7 @@ import {
   SecPkgInfoW,
 } from "../../ffi/raw/secur32.ts";
 import { Sspi } from "../../ffi/sspi/sspi.ts";
+import type { Values } from "../../ffi/struct.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 
 /** Memory whose addresses are made up: each buffer gets a range of its own. */
@@ -94,6 +96,12 @@ export interface FakeLeg {
   readonly token?: Uint8Array;
 }
 
+/** Whom credentials were acquired as: the structure, and the texts it points to. */
+export interface AcquiredAs extends Values<typeof SEC_WINNT_AUTH_IDENTITY_EXW.fields> {
+  /** By the names of their fields, each as long as the structure says; null where it points nowhere. */
+  readonly texts: { readonly [field in "User" | "Domain" | "Password" | "PackageList"]: string | null };
+}
+
 /** A library of which each call can be made to fail. */
 export class FakeSecur32 {
   /** The library as the owners take it. */
@@ -104,6 +112,8 @@ export class FakeSecur32 {
   readonly calls: string[] = [];
   /** Made and not released: credentials, contexts, and memory of the package's. */
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
+  /** Whom credentials were acquired as, each time; null: whoever runs the process. */
+  readonly acquiredAs: (AcquiredAs | null)[] = [];
   /** The call, by its place in the order of calls, that fails; and with what. */
   failAt: { readonly index: number; readonly status: number } | null = null;
   /** What a leg answers, from the peer's token. */
@@ -150,10 +160,14 @@ export class FakeSecur32 {
         view(out).setBigUint64(0, this.#packageInfo("Negotiate"), true);
         return 0;
       }),
-      AcquireCredentialsHandleW: call("AcquireCredentialsHandleW", () => {
-        this.held.credentials++;
-        return 0;
-      }),
+      AcquireCredentialsHandleW: call(
+        "AcquireCredentialsHandleW",
+        (...args: [unknown, unknown, number, unknown, Uint8Array | null, ...unknown[]]) => {
+          this.acquiredAs.push(args[4] && this.#identity(args[4]));
+          this.held.credentials++;
+          return 0;
+        },
+      ),
       InitializeSecurityContextW: call(
         "InitializeSecurityContextW",
         (
@@ -206,6 +220,21 @@ export class FakeSecur32 {
       FreeContextBuffer: () => {
         this.held.buffers--;
         return 0;
+      },
+    };
+  }
+
+  #identity(bytes: Uint8Array): AcquiredAs {
+    const values = SEC_WINNT_AUTH_IDENTITY_EXW.read(new DataView(bytes.buffer, bytes.byteOffset));
+    const text = (address: bigint, units: number) =>
+      address === 0n ? null : new TextDecoder("utf-16le").decode(this.memory.at(address, 2 * units));
+    return {
+      ...values,
+      texts: {
+        User: text(values.User, values.UserLength),
+        Domain: text(values.Domain, values.DomainLength),
+        Password: text(values.Password, values.PasswordLength),
+        PackageList: text(values.PackageList, values.PackageListLength),
       },
     };
   }
