@@ -90,6 +90,13 @@ export const SUITES: readonly Suite[] = [
     fixture: true,
   },
   {
+    name: "authority-policy-alone",
+    files: ["tests/windows/least_policy_test.ts"],
+    runtimes: ["deno"],
+    grants: ["ipsec.policy"],
+    fixture: true,
+  },
+  {
     name: "authority-policy",
     files: ["tests/windows/ipsec_test.ts"],
     runtimes: ["deno"],
