@@ -120,6 +120,43 @@ test("Without NTLM to leave out there is no package list, and no structure where
   assertEquals(named!.PackageListLength, 0);
 });
 
+const HOUR_MS = 3_600_000;
+/** A time by a clock that is so far ahead of UTC, as SSPI writes it. */
+const timeStamp = (ms: number, aheadMs: number) => BigInt(ms + aheadMs) * 10_000n + 116_444_736_000_000_000n;
+
+/** When both contexts of an exchange end. */
+async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
+  using credentials = await acquire(fake);
+  using client = credentials.client({ ...REQUEST, target: TARGET });
+  using server = credentials.server(REQUEST);
+  const { token } = await server.step((await client.step(null)).token);
+  await client.step(token);
+  return [client.expiresAt?.getTime(), server.expiresAt?.getTime()];
+}
+
+test("A context ends by the system's clock, whatever the runtime's time zone", async () => {
+  // A second that has just begun, for the system tells no less.
+  const end = Math.floor(Date.now() / 1000) * 1000 + 10 * HOUR_MS;
+  for (const hours of [-12, -9.5, -5, 0, 1, 5.75, 14]) {
+    const fake = kerberos();
+    fake.aheadMs = hours * HOUR_MS;
+    fake.expiry = timeStamp(end, fake.aheadMs);
+    assertEquals(await ends(fake), [end, end], `${hours} h ahead`);
+  }
+});
+
+test("Where the system does not tell its time the runtime's time zone counts, and no end is none", async () => {
+  const end = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
+  const fake = kerberos();
+  fake.aheadMs = null;
+  fake.expiry = timeStamp(end, -new Date().getTimezoneOffset() * 60_000);
+  assertEquals(await ends(fake), [end, end]);
+  for (const never of [0n, 0x7fff_ffff_ffff_ffffn]) {
+    fake.expiry = never;
+    assertEquals(await ends(fake), [undefined, undefined]);
+  }
+});
+
 test("Where NTLM was left out its token is refused with the reason, whatever the package calls it", async () => {
   for (const status of [0x80090308, 0x8009030c, FAILURE]) {
     const fake = kerberos();

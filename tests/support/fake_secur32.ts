@@ -114,6 +114,10 @@ export class FakeSecur32 {
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
   /** Whom credentials were acquired as, each time; null: whoever runs the process. */
   readonly acquiredAs: (AcquiredAs | null)[] = [];
+  /** How far the system's clock is ahead of UTC, in milliseconds; null: it does not tell. */
+  aheadMs: number | null = 0;
+  /** When the contexts end by the system's clock, in 100 ns units since 1601. */
+  expiry = 0n;
   /** The call, by its place in the order of calls, that fails; and with what. */
   failAt: { readonly index: number; readonly status: number } | null = null;
   /** What a leg answers, from the peer's token. */
@@ -183,14 +187,16 @@ export class FakeSecur32 {
             ...Uint8Array[],
           ]
         ) => {
-          const [context, output, flags] = args.slice(8) as Uint8Array[];
+          const [context, output, flags, expiry] = args.slice(8) as Uint8Array[];
+          view(expiry).setBigInt64(0, this.expiry, true);
           return this.#leg("client", args[3], args[6], context, output, flags);
         },
       ),
       AcceptSecurityContext: call(
         "AcceptSecurityContext",
         (...args: [Uint8Array, unknown, Uint8Array | null, number, number, ...Uint8Array[]]) => {
-          const [context, output, flags] = args.slice(5) as Uint8Array[];
+          const [context, output, flags, expiry] = args.slice(5) as Uint8Array[];
+          view(expiry).setBigInt64(0, this.expiry, true);
           return this.#leg("server", args[3], args[2], context, output, flags);
         },
       ),
@@ -207,6 +213,12 @@ export class FakeSecur32 {
           return 0;
         },
       ),
+      _strdate_s: (buffer: Uint8Array) =>
+        this.#tell(buffer, (now) => {
+          const [year, month, day] = now.slice(2, 10).split("-");
+          return `${month}/${day}/${year}`;
+        }),
+      _strtime_s: (buffer: Uint8Array) => this.#tell(buffer, (now) => now.slice(11, 19)),
       // Releases cannot fail.
       DeleteSecurityContext: (context: Uint8Array) => {
         if (!this.#contexts.delete(context)) throw new Error("no such context");
@@ -222,6 +234,14 @@ export class FakeSecur32 {
         return 0;
       },
     };
+  }
+
+  /** Writes a part of the system's local time, which is given as ISO 8601 has it. */
+  #tell(buffer: Uint8Array, part: (now: string) => string): number {
+    if (this.aheadMs === null) return 22;
+    const text = part(new Date(Date.now() + this.aheadMs).toISOString());
+    buffer.set(new TextEncoder().encode(`${text}\0`));
+    return 0;
   }
 
   #identity(bytes: Uint8Array): AcquiredAs {
