@@ -30,9 +30,8 @@ const HANG_MS = 90_000;
 
 /** Ends the whole of Wine, and with it every Windows process. */
 async function endWine(root: string): Promise<void> {
-  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-k"], { env: wineEnvironment() }).catch(
-    () => {},
-  );
+  const options = { env: wineEnvironment(), clearEnv: true };
+  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-k"], options).catch(() => {});
 }
 
 /** Where Windows looks for a library first: beside the program. */
