@@ -17,6 +17,8 @@ export interface RunOptions {
   cwd?: string;
   /** Variables to add to this process's environment. */
   env?: Record<string, string | undefined>;
+  /** Leaves this process's environment out: `env` is all there is. */
+  clearEnv?: boolean;
   /** What the program reads on its standard input. */
   input?: string;
   /** Shows the output as it comes, as well as collecting it. */
@@ -42,7 +44,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
   const child = spawn(command, [...args], {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: options.clearEnv ? { ...options.env } : { ...process.env, ...options.env },
     stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     timeout: options.timeoutMs,
     signal: options.signal,

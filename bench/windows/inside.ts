@@ -6,6 +6,7 @@
  */
 
 import { startRealm } from "../../scripts/realm.ts";
+import { removeTree } from "../../scripts/windows/cache.ts";
 import { compileDll } from "../../scripts/windows/fixtures.ts";
 import { makeIdentities } from "../../scripts/windows/identities.ts";
 import { endWithParent } from "../../scripts/windows/namespace.ts";
@@ -35,9 +36,9 @@ export const ROWS = "rows.json";
 const LIBRARY = "sspi_bench.dll";
 
 if (import.meta.main) {
-  endWithParent();
+  const job: BenchJob = JSON.parse(Deno.args[0]);
+  endWithParent(() => removeTree(job.staged));
   try {
-    const job: BenchJob = JSON.parse(Deno.args[0]);
     const root = await mountSystem(job);
     await using realm = await startRealm({ dir: `${job.staged}/realm` });
     const identities = await makeIdentities(realm);

@@ -12,5 +12,20 @@ export const UCRTBASE = {
   name: "ucrtbase.dll",
   instead: "It is part of Windows 10 and later",
   files: { windows: ["ucrtbase.dll"] },
-  fns: { ...MEMORY_FNS, ...WIDE_FILE_FNS },
+  fns: {
+    ...MEMORY_FNS,
+    ...WIDE_FILE_FNS,
+    /**
+     * The system's local date, `mm/dd/yy`, into a buffer of at least 9 bytes; 0: well.
+     *
+     * @see https://learn.microsoft.com/cpp/c-runtime-library/reference/strdate-s-wstrdate-s
+     */
+    _strdate_s: { params: [["buffer", "buf"], ["size", "usize"]], result: "i32" },
+    /**
+     * The system's local time, `hh:mm:ss`, likewise.
+     *
+     * @see https://learn.microsoft.com/cpp/c-runtime-library/reference/strtime-s-wstrtime-s
+     */
+    _strtime_s: { params: [["buffer", "buf"], ["size", "usize"]], result: "i32" },
+  },
 } as const satisfies LibrarySpec;

@@ -1,5 +1,5 @@
 /**
- * ucrtbase.dll of a simulated host: memory, and a disk without files.
+ * ucrtbase.dll of a simulated host: memory, a disk without files, and no clock.
  *
  * @module
  */
@@ -7,6 +7,8 @@
 import type { Calls } from "../abi.ts";
 import type { UCRTBASE } from "../raw/ucrtbase.ts";
 import type { Machine } from "./machine.ts";
+
+const EINVAL = 22;
 
 /** The functions of a machine. */
 export function libcCalls({ memory }: Machine): Calls<typeof UCRTBASE> {
@@ -27,5 +29,7 @@ export function libcCalls({ memory }: Machine): Calls<typeof UCRTBASE> {
     fopen: () => 0n,
     fread: () => 0n,
     fclose: () => -1,
+    _strdate_s: () => EINVAL,
+    _strtime_s: () => EINVAL,
   };
 }

@@ -49,13 +49,9 @@ export interface SspiContextOptions {
   readonly release: () => void;
 }
 
-/** 100 ns units from 1601 to 1970. */
-const EPOCH = 116_444_736_000_000_000n;
 /** A `TimeStamp`, and a ULONG of flags. */
 const TIME_BYTES = 8;
 const FLAGS_BYTES = 4;
-/** Times past the year 9999 mean "no end". */
-const FOREVER = 2_650_467_743_990_000_000n;
 
 /** A context of secur32.dll. */
 export class SspiContext extends ContextBase {
@@ -219,7 +215,8 @@ export class SspiContext extends ContextBase {
     const flags = viewOf(this.#flags).getUint32(0, true);
     const has = (flag: number): boolean => (flags & flag) !== 0;
     const mechanism = this.#mechanism();
-    this.#expire();
+    const endMs = this.#sspi.localTime.toMs(viewOf(this.#expiry).getBigInt64(0, true));
+    if (endMs !== null) this.expireAt(endMs);
     const ordered = has(bits.SEQUENCE_DETECT) && has(bits.REPLAY_DETECT);
     if (this.#options.request.integrity && has(bits.INTEGRITY) && !ordered) {
       throw new SecurityRequirementError(
@@ -262,14 +259,6 @@ export class SspiContext extends ContextBase {
       SecPkgContext_NegotiationInfoW,
     );
     return info === null ? "unknown" : this.#sspi.takePackageName(info.PackageInfo).toLowerCase();
-  }
-
-  /** SSPI gives the end of a context in local time. */
-  #expire(): void {
-    const local = viewOf(this.#expiry).getBigInt64(0, true);
-    if (local <= EPOCH || local >= FOREVER) return;
-    const localMs = Number((local - EPOCH) / 10_000n);
-    this.expireAt(localMs + new Date(localMs).getTimezoneOffset() * 60_000);
   }
 
   override get peerName(): string {

@@ -15,6 +15,7 @@ import type { Struct } from "../struct.ts";
 import type { Fields, Values } from "../struct.ts";
 import type { NativeSystem } from "../system.ts";
 import { UCRTBASE } from "../raw/ucrtbase.ts";
+import { LocalTime } from "./local_time.ts";
 
 /** A security package as Windows lists it. */
 export interface PackageInfo {
@@ -93,6 +94,8 @@ export class Sspi {
   readonly memory: Memory;
   /** Keeps the libraries open until the returned function is called; see `NativeSystem.hold`. */
   readonly hold: () => () => void;
+  /** Turns the times it tells into times. */
+  readonly localTime: LocalTime;
   /** Memory for tokens. */
   readonly buffers: BufferPool;
   /** The most records a direction of a context may carry; left out: what 32 bits number. */
@@ -108,6 +111,7 @@ export class Sspi {
     this.call = library.call;
     this.threaded = library.threaded;
     this.memory = system.memory("sspi", UCRTBASE);
+    this.localTime = new LocalTime(system.library("sspi", UCRTBASE).call);
     this.buffers = new BufferPool(this.memory);
   }
 

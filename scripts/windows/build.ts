@@ -62,11 +62,12 @@ async function bootWine(root: string): Promise<void> {
   progress("Wine: a new prefix");
   await mustRun("mount", ["-t", "proc", "proc", `${root}/proc`]);
   await mustRun("mount", ["--bind", "/dev", `${root}/dev`]);
-  const wine = (...args: string[]) => mustRun("chroot", [root, WINE, ...args], { env: wineEnvironment() });
+  const options = { env: wineEnvironment(), clearEnv: true };
+  const wine = (...args: string[]) => mustRun("chroot", [root, WINE, ...args], options);
   await wine("wineboot", "-i");
   // No test shows a window; without this every process first looks for a display.
   await wine("reg", "add", "HKCU\\Software\\Wine\\Drivers", "/v", "Graphics", "/d", "null", "/f");
-  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-w"], { env: wineEnvironment() });
+  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-w"], options);
   await mustRun("umount", [`${root}/dev`, `${root}/proc`]);
 }
 

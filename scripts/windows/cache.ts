@@ -23,6 +23,7 @@ export async function exists(path: string): Promise<boolean> {
 
 /** How long Windows may take to let go of the files of a process that has ended. */
 const PATIENCE_MS = 5000;
+/** How long until something is tried once more. */
 const AGAIN_MS = 100;
 
 /** Removes a file or a tree, if it is there. */
@@ -49,14 +50,27 @@ export interface Lock extends Disposable {
  *
  * @param mode `shared` by those who use what it guards, `exclusive` by the one who builds or removes it.
  * @param waiting called once, where the lock is held by another process and this one has to wait.
+ * @param signal gives up waiting; its reason is rethrown unchanged.
  */
-export async function lock(name: string, mode: "shared" | "exclusive", waiting: () => void): Promise<Lock> {
+export async function lock(
+  name: string,
+  mode: "shared" | "exclusive",
+  waiting: () => void,
+  signal: AbortSignal,
+): Promise<Lock> {
   const file = await openLock(name);
-  if (!await file.tryLock(mode === "exclusive")) {
-    waiting();
-    await file.lock(mode === "exclusive");
+  try {
+    // Asked again and again: a lock that is waited for cannot be given up.
+    for (let asked = 0; !await file.tryLock(mode === "exclusive"); asked++) {
+      if (asked === 0) waiting();
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      signal.throwIfAborted();
+    }
+    return owned(file);
+  } catch (error) {
+    file.close();
+    throw error;
   }
-  return owned(file);
 }
 
 /** Locks exclusively where nobody holds the lock; else `null`, at once. */

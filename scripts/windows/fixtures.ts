@@ -6,7 +6,7 @@
 
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { GRANT_LIBRARIES } from "../../ffi/permissions.ts";
-import { mustRun } from "../process.ts";
+import { mustRun, type RunResult } from "../process.ts";
 import { compareTables, type Comparison, oracleSource } from "./oracle.ts";
 import { rawTables } from "./raw_tables.ts";
 import { REPOSITORY, RUN, WINE, wineEnvironment } from "./wine_paths.ts";
@@ -29,8 +29,13 @@ const FLAGS = [
 /** The compiler's view of `ffi/raw`, as written by the oracle into the run's folder. */
 export const COMPILED_TABLES = "win64.json";
 
+/** Runs a program of the rig's system with the rig's environment alone: the caller's TMPDIR is no folder in there. */
+function inRig(root: string, command: readonly string[]): Promise<RunResult> {
+  return mustRun("chroot", [root, ...command], { env: wineEnvironment(), clearEnv: true });
+}
+
 function compile(root: string, args: readonly string[]): Promise<unknown> {
-  return mustRun("chroot", [root, "x86_64-w64-mingw32-gcc", ...FLAGS, ...args]);
+  return inRig(root, ["x86_64-w64-mingw32-gcc", ...FLAGS, ...args]);
 }
 
 /**
@@ -84,7 +89,7 @@ async function compareWithCompiler(root: string, repository: string): Promise<Co
   const ours = await rawTables();
   await Deno.writeTextFile(`${root}${RUN}/oracle.c`, oracleSource(ours));
   await compile(root, ["-o", `${RUN}/oracle.exe`, `${RUN}/oracle.c`]);
-  const { stdout } = await mustRun("chroot", [root, WINE, `${RUN}/oracle.exe`], { env: wineEnvironment() });
+  const { stdout } = await inRig(root, [WINE, `${RUN}/oracle.exe`]);
   const compiled = JSON.stringify(JSON.parse(stdout), null, 2) + "\n";
   await Deno.writeTextFile(`${root}${RUN}/${COMPILED_TABLES}`, compiled);
   const outcome = compareTables(ours, JSON.parse(stdout));

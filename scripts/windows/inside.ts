@@ -7,6 +7,7 @@
 
 import { startRealm } from "../realm.ts";
 import { startAgent } from "./agent.ts";
+import { removeTree } from "./cache.ts";
 import { askOracle, buildFwpuclnt, buildPlanted } from "./fixtures.ts";
 import { makeIdentities } from "./identities.ts";
 import { endWithParent } from "./namespace.ts";
@@ -40,9 +41,9 @@ async function tellOracle(root: string, repository: string): Promise<Result> {
 }
 
 if (import.meta.main) {
-  endWithParent();
+  const job: Job = JSON.parse(Deno.args[0]);
+  endWithParent(() => removeTree(job.staged));
   try {
-    const job: Job = JSON.parse(Deno.args[0]);
     const root = await mountSystem(job);
     await using realm = await startRealm({ dir: `${job.staged}/realm` });
     const identities = await makeIdentities(realm);

@@ -77,11 +77,23 @@ async function childrenOf(pid: number): Promise<number[]> {
   return text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
 }
 
-/** Ends this process, and with it its namespaces, as soon as the one that started it is gone. */
-export function endWithParent(): void {
+const CLEAN_UP_TURNS = 10;
+const CLEAN_UP_PAUSE_MS = 50;
+
+/**
+ * Ends this process, and with it its namespaces, as soon as the one that started it is gone.
+ *
+ * @param cleanUp removes what that one would have removed, had it not been killed outright.
+ */
+export function endWithParent(cleanUp: () => Promise<void> = () => Promise.resolve()): void {
   (async () => {
     const buffer = new Uint8Array(64);
     while (await Deno.stdin.read(buffer) !== null);
+    // Others still run, and may write there behind its back: what was begun ends soon, and nothing new does well.
+    for (let turn = 0; turn < CLEAN_UP_TURNS; turn++) {
+      await cleanUp().catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, CLEAN_UP_PAUSE_MS));
+    }
     Deno.exit(1);
   })();
 }

@@ -34,7 +34,8 @@ export interface RigRun<T> {
 export async function runInRig<T>({ script, rebuild, signal, prepare, collect }: RigRun<T>): Promise<T> {
   if (Deno.uid() !== 0) {
     throw new Error(
-      "the rig mounts and changes root: run it as root (sudo --preserve-env=PATH,HOME deno task …)",
+      "the rig mounts and changes root: run it as root " +
+        '(sudo --preserve-env=PATH,HOME "$(command -v deno)" task …)',
     );
   }
   const lacking = await ensurePackages(PACKAGES, { say: progress });

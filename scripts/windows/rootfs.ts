@@ -20,57 +20,74 @@ export interface RootFs extends Disposable {
 export interface RootFsOptions {
   /** Builds it anew even where it is there. */
   readonly rebuild: boolean;
-  /** Ends a build under way and removes what it has made. */
+  /** Ends a build under way and removes what it has made; ends waiting for others, too. */
   readonly signal: AbortSignal;
 }
 
+/** Makes a system in an empty folder, or throws. */
+export type Build = (folder: string, signal: AbortSignal) => Promise<void>;
+
 /** Opens the system of the pinned versions, building it first where it is not there. */
-export async function ensureRootFs(options: RootFsOptions): Promise<RootFs> {
+export async function ensureRootFs(options: RootFsOptions, build: Build = buildSystem): Promise<RootFs> {
   const name = `rootfs-${await cacheKey()}`;
   const path = `${cacheFolder()}/${name}`;
+  const { rebuild, signal } = options;
   const wait = () => progress("another run holds the system; waiting for it");
-  if (options.rebuild || !await exists(path)) {
-    using _building = await lock(name, "exclusive", wait);
-    if (options.rebuild) await removeTree(path);
-    if (!await exists(path)) await build(path, options.signal);
+  if (rebuild || !await exists(path)) {
+    using _building = await lock(name, "exclusive", wait, signal);
+    if (rebuild || !await exists(path)) await replace(path, build, signal);
     await removeOld(name);
   }
-  const held = await lock(name, "shared", wait);
+  const held = await lock(name, "shared", wait, signal);
   await markUsed(name);
   return { path, [Symbol.dispose]: () => held.release() };
 }
 
-async function build(path: string, signal: AbortSignal): Promise<void> {
+/** Puts a new system in the place of the one that may be there, which stays where none comes of it. */
+async function replace(path: string, build: Build, signal: AbortSignal): Promise<void> {
+  const partial = `${path}${PARTIAL}`;
+  await removeTree(partial);
+  try {
+    await Deno.mkdir(partial, { recursive: true });
+    signal.throwIfAborted();
+    await build(partial, signal);
+    signal.throwIfAborted();
+    await removeTree(path);
+    await Deno.rename(partial, path);
+  } finally {
+    await removeTree(partial);
+  }
+}
+
+const PARTIAL = ".building";
+
+async function buildSystem(folder: string, signal: AbortSignal): Promise<void> {
   const lacking = await ensurePackages(["debootstrap", "debian-archive-keyring"], { say: progress });
   if (lacking !== null) throw new Error(`the rig's Debian system cannot be built: ${lacking}`);
-  const partial = `${path}.building`;
-  await removeTree(partial);
-  await Deno.mkdir(partial, { recursive: true });
   signal.throwIfAborted();
-  const building = isolate(new URL("./build.ts", import.meta.url), [partial], { network: "host" });
+  const building = isolate(new URL("./build.ts", import.meta.url), [folder], { network: "host" });
   const stop = () => building.kill();
   signal.addEventListener("abort", stop);
   try {
     const code = await building.ended;
     signal.throwIfAborted();
     if (code !== 0) throw new Error("the rig's Debian system could not be built; the lines above say why");
-    await Deno.rename(partial, path);
   } finally {
     signal.removeEventListener("abort", stop);
-    await removeTree(partial);
   }
 }
 
 const MONTH_MS = 30 * 24 * 3600 * 1000;
 
-/** Removes systems of other versions that nobody has used for a month. */
+/** Removes systems of other versions that nobody has used for a month, and what builds of them left that were killed. */
 async function removeOld(current: string): Promise<void> {
-  for await (const { name } of Deno.readDir(cacheFolder())) {
-    if (!/^rootfs-[0-9a-f]{12}$/.test(name) || name === current) continue;
+  for await (const entry of Deno.readDir(cacheFolder())) {
+    const name = /^(rootfs-[0-9a-f]{12})(\.building)?$/.exec(entry.name)?.[1] ?? current;
+    if (name === current) continue;
     if (Date.now() - await lastUsed(name) < MONTH_MS) continue;
     using held = await tryExclusive(name);
     if (held === null) continue;
-    progress(`removing ${name}, unused for a month`);
-    await removeTree(`${cacheFolder()}/${name}`);
+    progress(`removing ${entry.name}, unused for a month`);
+    await removeTree(`${cacheFolder()}/${entry.name}`);
   }
 }

@@ -26,7 +26,7 @@ export interface Suite {
   readonly runtimes: readonly Runtime[];
   /** The grants whose printed flags, with loopback, are all that Deno allows; left out: everything is allowed. */
   readonly grants?: readonly Grant[];
-  /** True where the working folder holds hostile libraries under the names of the system's. */
+  /** True where the working folder, and that of the runtime's program, hold hostile libraries under the system's names. */
   readonly planted?: true;
   /** Whose Kerberos tickets Wine finds: alice's, nobody's, or alice's from yesterday. Left out: alice's. */
   readonly identity?: Identity;
@@ -87,6 +87,13 @@ export const SUITES: readonly Suite[] = [
     files: ["tests/windows/least_ipsec_test.ts"],
     runtimes: ["deno"],
     grants: ["ipsec"],
+    fixture: true,
+  },
+  {
+    name: "authority-policy-alone",
+    files: ["tests/windows/least_policy_test.ts"],
+    runtimes: ["deno"],
+    grants: ["ipsec.policy"],
     fixture: true,
   },
   {

@@ -30,9 +30,23 @@ const HANG_MS = 90_000;
 
 /** Ends the whole of Wine, and with it every Windows process. */
 async function endWine(root: string): Promise<void> {
-  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-k"], { env: wineEnvironment() }).catch(
-    () => {},
-  );
+  const options = { env: wineEnvironment(), clearEnv: true };
+  await mustRun("chroot", [root, "/usr/lib/wine/wineserver", "-k"], options).catch(() => {});
+}
+
+/** Where Windows looks for a library first: beside the program. */
+const PROGRAM_FOLDERS = ["deno", "node22/bin", "node26/bin"];
+
+/**
+ * Puts the hostile fwpuclnt.dll beside each runtime, or takes it away. It is the one of our libraries that no runtime
+ * imports and that Windows has not among its known ones: a bare name would find it there.
+ */
+async function plantBesideRuntimes(root: string, planted: boolean): Promise<void> {
+  for (const folder of PROGRAM_FOLDERS) {
+    const path = `${root}${RIG}/${folder}/fwpuclnt.dll`;
+    if (planted) await Deno.copyFile(`${root}${RUN}/planted/fwpuclnt.dll`, path);
+    else await removeTree(path);
+  }
 }
 
 /** Opens Wine in the mounted system `root`. */
@@ -77,6 +91,7 @@ export async function wineMachine(root: string, identities: Identities): Promise
       identity = suite.identity ?? "alice";
       folder = suite.planted ? `${RUN}/planted` : REPOSITORY;
       overrides = suite.fixture ? "fwpuclnt=n" : "";
+      await plantBesideRuntimes(root, suite.planted === true);
       if (suite.fixture) await Deno.copyFile(`${root}${RUN}/fwpuclnt.dll`, `${root}${SYSTEM32}/fwpuclnt.dll`);
     },
     runFile(suite, runtime, file) {

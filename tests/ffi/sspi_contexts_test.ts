@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../errors.ts";
-import { SEC_I } from "../../ffi/raw/secur32.ts";
-import type { ContextRequest } from "../../ffi/security_context.ts";
+import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../ffi/raw/secur32.ts";
+import type { ContextRequest, CredentialsRequest } from "../../ffi/security_context.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../ffi/sspi/credentials.ts";
 import { liveHandles } from "../../testing.ts";
 import { FakeSecur32 } from "../support/fake_secur32.ts";
@@ -125,6 +125,74 @@ test("Kerberos' answer that is refused ends the context as any other leg does", 
     await assertRejects(() => context.step(ANSWER), StateError, "failed");
   }
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+});
+
+/** Whom the credentials of a request are acquired as. */
+async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
+  const fake = kerberos();
+  const credentials = await acquireSspiCredentials(fake.sspi, { role: "client", ...request }, null);
+  credentials.close();
+  return fake.acquiredAs[0];
+}
+
+test("NTLM is left out by the package list, for the current user as for a named one", async () => {
+  const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
+  const current = await acquiredAs({ package: "negotiate", excludeNtlm: true });
+  assertEquals(current!.texts, none);
+  assertEquals([current!.UserLength, current!.PasswordLength], [0, 0]);
+  const identity = { username: "bob", domain: "EXAMPLE", password: "p\u00e4ss" };
+  const named = await acquiredAs({ package: "negotiate", excludeNtlm: true, identity });
+  for (const { Version, Length, Flags } of [current!, named!]) {
+    assertEquals([Version, Length, Flags], [0x200, SEC_WINNT_AUTH_IDENTITY_EXW.size, 2]);
+  }
+  assertEquals(named!.texts, { User: "bob", Domain: "EXAMPLE", Password: "p\u00e4ss", PackageList: "!ntlm" });
+});
+
+test("Without NTLM to leave out there is no package list, and no structure where nobody is named", async () => {
+  assertEquals(await acquiredAs({ package: "negotiate", excludeNtlm: false }), null);
+  assertEquals(await acquiredAs({ package: "kerberos", excludeNtlm: true }), null);
+  const identity = { username: "bob", password: "" };
+  const named = await acquiredAs({ package: "kerberos", excludeNtlm: true, identity });
+  // An empty password is a password: its address is none that means "whoever runs the process".
+  assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
+  assertEquals(named!.PackageListLength, 0);
+});
+
+const HOUR_MS = 3_600_000;
+/** A time by a clock that is so far ahead of UTC, as SSPI writes it. */
+const timeStamp = (ms: number, aheadMs: number) => BigInt(ms + aheadMs) * 10_000n + 116_444_736_000_000_000n;
+
+/** When both contexts of an exchange end. */
+async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
+  using credentials = await acquire(fake);
+  using client = credentials.client({ ...REQUEST, target: TARGET });
+  using server = credentials.server(REQUEST);
+  const { token } = await server.step((await client.step(null)).token);
+  await client.step(token);
+  return [client.expiresAt?.getTime(), server.expiresAt?.getTime()];
+}
+
+test("A context ends by the system's clock, whatever the runtime's time zone", async () => {
+  // A second that has just begun, for the system tells no less.
+  const end = Math.floor(Date.now() / 1000) * 1000 + 10 * HOUR_MS;
+  for (const hours of [-12, -9.5, -5, 0, 1, 5.75, 14]) {
+    const fake = kerberos();
+    fake.aheadMs = hours * HOUR_MS;
+    fake.expiry = timeStamp(end, fake.aheadMs);
+    assertEquals(await ends(fake), [end, end], `${hours} h ahead`);
+  }
+});
+
+test("Where the system does not tell its time the runtime's time zone counts, and no end is none", async () => {
+  const end = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
+  const fake = kerberos();
+  fake.aheadMs = null;
+  fake.expiry = timeStamp(end, -new Date().getTimezoneOffset() * 60_000);
+  assertEquals(await ends(fake), [end, end]);
+  for (const never of [0n, 0x7fff_ffff_ffff_ffffn]) {
+    fake.expiry = never;
+    assertEquals(await ends(fake), [undefined, undefined]);
+  }
 });
 
 test("Where NTLM was left out its token is refused with the reason, whatever the package calls it", async () => {

@@ -67,3 +67,45 @@ for (
     }
   }, { skip });
 }
+
+test(
+  "where whoever started it was killed outright, an isolated process removes its folder and ends",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "secure-sockets-namespace-"));
+    const staged = join(folder, "staged");
+    const namespaces = JSON.stringify(new URL("../../scripts/windows/namespace.ts", import.meta.url).href);
+    const inner = join(folder, "inner.ts");
+    const outer = join(folder, "outer.ts");
+    writeFileSync(
+      inner,
+      `import { endWithParent } from ${namespaces};
+    endWithParent(() => Deno.remove(Deno.args[0], { recursive: true }));
+    new Deno.Command("sleep", { args: ["7777.25"], stdin: "null" }).spawn();
+    await Deno.writeTextFile(Deno.args[0] + "/ready", "");
+    await new Promise(() => {});`,
+    );
+    writeFileSync(
+      outer,
+      `import { isolate } from ${namespaces};
+    await isolate(new URL("inner.ts", import.meta.url), [Deno.args[0]], { network: "own" }).ended;`,
+    );
+    try {
+      Deno.mkdirSync(staged);
+      const args = ["run", "--quiet", "--allow-all", "--no-config", "--no-lock", outer, staged];
+      const child = new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn();
+      const until = async (done: () => boolean, what: string) => {
+        for (let waited = 0; !done(); waited += 10) {
+          if (waited > 20_000) throw new Error(`${what} in vain`);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      };
+      await until(() => existsSync(join(staged, "ready")), "waited for the inner script");
+      child.kill("SIGKILL");
+      await child.status;
+      await until(() => !existsSync(staged) && !sleeping(), "waited for the end");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  { skip },
+);

@@ -2,6 +2,7 @@
 
 import type { Memory } from "../../ffi/memory.ts";
 import {
+  SEC_WINNT_AUTH_IDENTITY_EXW,
   SECBUFFER,
   SecBuffer,
   SecBufferDesc,
@@ -11,6 +12,7 @@ import {
   SecPkgInfoW,
 } from "../../ffi/raw/secur32.ts";
 import { Sspi } from "../../ffi/sspi/sspi.ts";
+import type { Values } from "../../ffi/struct.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 
 /** Memory whose addresses are made up: each buffer gets a range of its own. */
@@ -94,6 +96,12 @@ export interface FakeLeg {
   readonly token?: Uint8Array;
 }
 
+/** Whom credentials were acquired as: the structure, and the texts it points to. */
+export interface AcquiredAs extends Values<typeof SEC_WINNT_AUTH_IDENTITY_EXW.fields> {
+  /** By the names of their fields, each as long as the structure says; null where it points nowhere. */
+  readonly texts: { readonly [field in "User" | "Domain" | "Password" | "PackageList"]: string | null };
+}
+
 /** A library of which each call can be made to fail. */
 export class FakeSecur32 {
   /** The library as the owners take it. */
@@ -106,6 +114,12 @@ export class FakeSecur32 {
   readonly threaded: string[] = [];
   /** Made and not released: credentials, contexts, and memory of the package's. */
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
+  /** Whom credentials were acquired as, each time; null: whoever runs the process. */
+  readonly acquiredAs: (AcquiredAs | null)[] = [];
+  /** How far the system's clock is ahead of UTC, in milliseconds; null: it does not tell. */
+  aheadMs: number | null = 0;
+  /** When the contexts end by the system's clock, in 100 ns units since 1601. */
+  expiry = 0n;
   /** The call, by its place in the order of calls, that fails; and with what. */
   failAt: { readonly index: number; readonly status: number } | null = null;
   /** What a leg answers, from the peer's token. */
@@ -160,10 +174,14 @@ export class FakeSecur32 {
         view(out).setBigUint64(0, this.#packageInfo("Negotiate"), true);
         return 0;
       }),
-      AcquireCredentialsHandleW: call("AcquireCredentialsHandleW", () => {
-        this.held.credentials++;
-        return 0;
-      }),
+      AcquireCredentialsHandleW: call(
+        "AcquireCredentialsHandleW",
+        (...args: [unknown, unknown, number, unknown, Uint8Array | null, ...unknown[]]) => {
+          this.acquiredAs.push(args[4] && this.#identity(args[4]));
+          this.held.credentials++;
+          return 0;
+        },
+      ),
       InitializeSecurityContextW: call(
         "InitializeSecurityContextW",
         (
@@ -179,14 +197,16 @@ export class FakeSecur32 {
             ...Uint8Array[],
           ]
         ) => {
-          const [context, output, flags] = args.slice(8) as Uint8Array[];
+          const [context, output, flags, expiry] = args.slice(8) as Uint8Array[];
+          view(expiry).setBigInt64(0, this.expiry, true);
           return this.#leg("client", args[3], args[6], context, output, flags);
         },
       ),
       AcceptSecurityContext: call(
         "AcceptSecurityContext",
         (...args: [Uint8Array, unknown, Uint8Array | null, number, number, ...Uint8Array[]]) => {
-          const [context, output, flags] = args.slice(5) as Uint8Array[];
+          const [context, output, flags, expiry] = args.slice(5) as Uint8Array[];
+          view(expiry).setBigInt64(0, this.expiry, true);
           return this.#leg("server", args[3], args[2], context, output, flags);
         },
       ),
@@ -203,6 +223,12 @@ export class FakeSecur32 {
           return 0;
         },
       ),
+      _strdate_s: (buffer: Uint8Array) =>
+        this.#tell(buffer, (now) => {
+          const [year, month, day] = now.slice(2, 10).split("-");
+          return `${month}/${day}/${year}`;
+        }),
+      _strtime_s: (buffer: Uint8Array) => this.#tell(buffer, (now) => now.slice(11, 19)),
       // Releases cannot fail.
       DeleteSecurityContext: (context: Uint8Array) => {
         if (!this.#contexts.delete(context)) throw new Error("no such context");
@@ -216,6 +242,29 @@ export class FakeSecur32 {
       FreeContextBuffer: () => {
         this.held.buffers--;
         return 0;
+      },
+    };
+  }
+
+  /** Writes a part of the system's local time, which is given as ISO 8601 has it. */
+  #tell(buffer: Uint8Array, part: (now: string) => string): number {
+    if (this.aheadMs === null) return 22;
+    const text = part(new Date(Date.now() + this.aheadMs).toISOString());
+    buffer.set(new TextEncoder().encode(`${text}\0`));
+    return 0;
+  }
+
+  #identity(bytes: Uint8Array): AcquiredAs {
+    const values = SEC_WINNT_AUTH_IDENTITY_EXW.read(new DataView(bytes.buffer, bytes.byteOffset));
+    const text = (address: bigint, units: number) =>
+      address === 0n ? null : new TextDecoder("utf-16le").decode(this.memory.at(address, 2 * units));
+    return {
+      ...values,
+      texts: {
+        User: text(values.User, values.UserLength),
+        Domain: text(values.Domain, values.DomainLength),
+        Password: text(values.Password, values.PasswordLength),
+        PackageList: text(values.PackageList, values.PackageListLength),
       },
     };
   }

@@ -1,5 +1,6 @@
 /**
- * Hostile DLLs in the working folder, under the names of the system's, are not loaded.
+ * Hostile DLLs under the names of the system's, in the working folder and beside the runtime's program, are not
+ * loaded. The second folder is the one that Windows searches before its own.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -17,10 +18,12 @@ const skip = machine.run === null
   : null;
 
 await windowsTest(
-  "libraries come from the system's folder, whatever stands in the working folder",
+  "libraries come from the system's folder, whatever stands in the working folder or beside the program",
   async () => {
     const planted = readdirSync(".").filter((name) => name.endsWith(".dll"));
     assert(planted.includes("secur32.dll") && planted.includes("fwpuclnt.dll"), `planted: ${planted}`);
+    const program = process.execPath.replace(/[^\\/]+$/, "");
+    assert(readdirSync(program).includes("fwpuclnt.dll"), `nothing is planted in ${program}`);
     const system = testSystem(GRANTS);
     system.capabilities();
     using both = await authenticated(system, kerberos());

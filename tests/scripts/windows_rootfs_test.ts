@@ -1,0 +1,98 @@
+/** The Windows rig's system in the cache, with a build that costs nothing. */
+
+import { assertEquals, assertRejects } from "@std/assert";
+import { test } from "@test";
+import process from "node:process";
+import { cacheFolder, lock } from "../../scripts/windows/cache.ts";
+import { type Build, ensureRootFs } from "../../scripts/windows/rootfs.ts";
+import { cacheKey } from "../../scripts/windows/versions.ts";
+
+const skip = "Deno" in globalThis ? null : "the rig runs on Deno";
+const never = new AbortController().signal;
+
+/** Runs `body` with a cache folder of its own. */
+async function withCache(body: () => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const before = process.env.XDG_CACHE_HOME;
+  process.env.XDG_CACHE_HOME = folder;
+  try {
+    await body();
+  } finally {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = before;
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A build of a system that consists of one text. */
+function making(text: string): Build {
+  return (folder) => Deno.writeTextFile(`${folder}/made`, text);
+}
+
+async function made(rebuild: boolean, build: Build): Promise<string> {
+  using rootfs = await ensureRootFs({ rebuild, signal: never }, build);
+  return await Deno.readTextFile(`${rootfs.path}/made`);
+}
+
+/** What stands in the cache, without the key. */
+async function kept(): Promise<string[]> {
+  const key = await cacheKey();
+  return Array.from(Deno.readDirSync(cacheFolder()), ({ name }) => name.replace(key, "*")).sort();
+}
+
+test("a system is built once, and anew only where that is asked for", () =>
+  withCache(async () => {
+    assertEquals(await made(false, making("one")), "one");
+    assertEquals(await made(false, making("two")), "one");
+    assertEquals(await made(true, making("three")), "three");
+    assertEquals(await kept(), ["rootfs-*", "rootfs-*.lock"]);
+  }), { skip });
+
+test(
+  "a build anew that fails, or is given up, leaves the system that was there",
+  () =>
+    withCache(async () => {
+      await made(false, making("one"));
+      const failing: Build = async (folder) => {
+        await making("half")(folder, never);
+        throw new Error("no network");
+      };
+      await assertRejects(() => made(true, failing), Error, "no network");
+      const stop = new AbortController();
+      const given: Build = (folder) => {
+        stop.abort(new Error("interrupted"));
+        return making("two")(folder, never);
+      };
+      const rebuilding = () => ensureRootFs({ rebuild: true, signal: stop.signal }, given);
+      await assertRejects(rebuilding, Error, "interrupted");
+      await assertRejects(rebuilding, Error, "interrupted");
+      assertEquals(await made(false, making("three")), "one");
+      assertEquals(await kept(), ["rootfs-*", "rootfs-*.lock"]);
+    }),
+  { skip },
+);
+
+test(
+  "waiting for another run's system is given up at once, and nothing was removed",
+  () =>
+    withCache(async () => {
+      await made(false, making("one"));
+      using _other = await ensureRootFs({ rebuild: false, signal: never }, making("two"));
+      const stop = new AbortController();
+      const waiting = ensureRootFs({ rebuild: true, signal: stop.signal }, making("three"));
+      setTimeout(() => stop.abort(new Error("interrupted")), 50);
+      await assertRejects(() => waiting, Error, "interrupted");
+      assertEquals(await made(false, making("four")), "one");
+    }),
+  { skip },
+);
+
+test("a lock is waited for until whoever holds it lets go", () =>
+  withCache(async () => {
+    const held = await lock("thing", "exclusive", () => {}, never);
+    let waited = 0;
+    const second = lock("thing", "shared", () => waited++, never);
+    setTimeout(() => held.release(), 50);
+    (await second).release();
+    assertEquals(waited, 1);
+  }), { skip });
