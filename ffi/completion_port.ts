@@ -35,6 +35,12 @@ export const BLOCK = {
   size: 64 + SOCKADDR_STORAGE.size,
 } as const;
 
+/**
+ * WSASYSCALLFAILURE: what a call that failed is said to have failed with where its own error was lost. It may have been
+ * ERROR_IO_PENDING.
+ */
+export const LOST_ERROR = 10107;
+
 const BLOCKS_PER_SLAB = 64;
 /** The most completions one call takes. */
 const ENTRIES = 64;
@@ -89,6 +95,12 @@ export interface PortLibraries {
   readonly memory: Memory;
 }
 
+/**
+ * Operations of which nobody knows whether they began: what they use stays where it is, in case that the system writes
+ * there, and until it says that it is done.
+ */
+const inDoubt = new Map<bigint, Pending>();
+
 /** One completion port and its pump, which runs only while an operation is pending. */
 export class CompletionPort {
   readonly #libraries: PortLibraries;
@@ -140,7 +152,8 @@ export class CompletionPort {
    * Starts one operation.
    *
    * @param begin makes the call with the block's memory, its count of bytes going to `BLOCK.bytes`; gives 0 where it
-   * has ended well already, `ERROR_IO_PENDING` where it is under way, else the error by which it was not started.
+   * has ended well already, `ERROR_IO_PENDING` where it is under way, `LOST_ERROR` where that is not known, else the
+   * error by which it was not started.
    * @param direct whether one that has ended already sends no completion.
    * @param keep what the system uses besides the block; kept where it is until the operation completes.
    * @param onStarted told of the block while the operation is under way, so that it can be cancelled.
@@ -178,6 +191,7 @@ export class CompletionPort {
       });
       try {
         const code = operation.begin(block);
+        if (code === LOST_ERROR) this.#doubt(block);
         if (code !== 0 && code !== ERROR_IO_PENDING) throw operation.refused(code);
         if (code === 0 && operation.direct && this.#endAtOnce(block)) return;
       } catch (error) {
@@ -187,6 +201,13 @@ export class CompletionPort {
       operation.onStarted?.(block);
       this.#pump ??= this.#run();
     });
+  }
+
+  /** Has the memory of an operation that may have begun outlive it. */
+  #doubt(block: Block): void {
+    const pending = this.#pending.get(block.address)!;
+    this.#pending.delete(block.address);
+    inDoubt.set(block.address, pending);
   }
 
   /** Ends an operation that sends no completion; false where it has to wait for its turn like any other. */
@@ -261,7 +282,10 @@ export class CompletionPort {
     for (let index = 0; index < count; index++) {
       const entry = OVERLAPPED_ENTRY.read(entries, index * OVERLAPPED_ENTRY.size);
       const pending = this.#pending.get(entry.lpOverlapped);
-      if (pending === undefined) continue;
+      if (pending === undefined) {
+        this.#free.push(...free(inDoubt, entry.lpOverlapped));
+        continue;
+      }
       const { block } = pending;
       const status = Number(block.view.getBigUint64(BLOCK.overlapped, true) & 0xffff_ffffn);
       const code = status === 0 ? 0 : this.#libraries.ntdll.call.RtlNtStatusToDosError(status);
@@ -271,11 +295,7 @@ export class CompletionPort {
   }
 
   #release(block: Block): void {
-    const pending = this.#pending.get(block.address);
-    pending?.kept?.release?.();
-    pending?.untrack();
-    this.#pending.delete(block.address);
-    this.#free.push(block);
+    this.#free.push(...free(this.#pending, block.address));
   }
 
   #moreBlocks(): Block {
@@ -289,4 +309,14 @@ export class CompletionPort {
     }
     return this.#free.pop()!;
   }
+}
+
+/** Gives back what an operation used, and its block for the next; nothing where it is none of these. */
+function free(operations: Map<bigint, Pending>, address: bigint): Block[] {
+  const pending = operations.get(address);
+  if (pending === undefined) return [];
+  operations.delete(address);
+  pending.kept?.release?.();
+  pending.untrack();
+  return [pending.block];
 }

@@ -7,7 +7,7 @@
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import type { Calls, Library } from "./abi.ts";
 import { BufferPool } from "./buffer_pool.ts";
-import { CompletionPort } from "./completion_port.ts";
+import { CompletionPort, LOST_ERROR } from "./completion_port.ts";
 import { Events } from "./events.ts";
 import { track } from "./live.ts";
 import { type Memory, pinned } from "./memory.ts";
@@ -37,7 +37,6 @@ import { struct } from "./struct.ts";
 import type { NativeSystem } from "./system.ts";
 
 const VERSION_2_2 = 0x0202;
-const WSASYSCALLFAILURE = 10107;
 const GUID = struct("GUID", { value: "guid" });
 
 /** What an overlapped ConnectEx is told. */
@@ -172,11 +171,11 @@ export class Winsock {
 
   /**
    * How an overlapped call began, asked right after it: 0 where it has ended well, `ERROR_IO_PENDING` where it is under
-   * way, else its error. One that failed without an error did not end well.
+   * way, else its error. One that failed without an error did not end well, and may be under way.
    */
   begun(ok: boolean): number {
     const error = this.call.WSAGetLastError();
-    return ok ? 0 : error || WSASYSCALLFAILURE;
+    return ok ? 0 : error || LOST_ERROR;
   }
 
   /** A new overlapped socket, not inherited by child processes. */

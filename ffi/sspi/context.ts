@@ -5,7 +5,7 @@
  */
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
-import { Block } from "../block.ts";
+import { MemoryBlock } from "../memory_block.ts";
 import type { PooledBuffer } from "../buffer_pool.ts";
 import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
@@ -72,7 +72,7 @@ export class SspiContext extends ContextBase {
     this.#options = options;
     this.#target = options.request.target === undefined ? null : wideString(options.request.target);
     this.#bindings = bindingsOf(options.request.channelBindings);
-    const block = new Block(sspi.memory, [
+    const block = new MemoryBlock(sspi.memory, [
       SecHandle.size,
       TIME_BYTES,
       FLAGS_BYTES,

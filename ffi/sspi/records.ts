@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError, StateError } from "../../errors.ts";
-import { Block } from "../block.ts";
+import { MemoryBlock } from "../memory_block.ts";
 import { type Memory, pinned } from "../memory.ts";
 import {
   SECBUFFER,
@@ -27,7 +27,7 @@ const TOKEN_ROOM = 128;
 const QOP_BYTES = 4;
 
 function twoBuffers(memory: Memory): Buffers {
-  return new Buffers(new Block(memory, [Buffers.size(2)]), 2);
+  return new Buffers(new MemoryBlock(memory, [Buffers.size(2)]), 2);
 }
 
 /** Seals and opens the records of one context. */
@@ -61,7 +61,7 @@ export class SspiRecords {
     this.#padding = sizes.cbBlockSize;
     this.#maxSignature = Math.max(sizes.cbMaxSignature, TOKEN_ROOM);
     this.maxOverhead = this.#tokenRoom + this.#padding;
-    const block = new Block(sspi.memory, [Buffers.size(3), Buffers.size(2), QOP_BYTES]);
+    const block = new MemoryBlock(sspi.memory, [Buffers.size(3), Buffers.size(2), QOP_BYTES]);
     this.#seal = new Buffers(block, 3);
     this.#open = new Buffers(block, 2);
     this.#qop = block.take(QOP_BYTES).bytes;

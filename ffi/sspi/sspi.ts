@@ -6,7 +6,7 @@
 
 import { AuthenticationError, NativeError, ProtocolError } from "../../errors.ts";
 import type { Calls, ThreadedCalls } from "../abi.ts";
-import type { Block } from "../block.ts";
+import type { MemoryBlock } from "../memory_block.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { type Memory, pinned, wideString } from "../memory.ts";
 import { SECBUFFER, SecBuffer, SecBufferDesc, SecPkgInfoW, SECUR32 } from "../raw/secur32.ts";
@@ -46,7 +46,7 @@ export class Buffers {
   }
 
   /** Room for `count` buffers in `block`, which has `Buffers.size(count)` bytes left. */
-  constructor(block: Block, count: number) {
+  constructor(block: MemoryBlock, count: number) {
     const { bytes, address } = block.take(Buffers.size(count));
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.desc = bytes;

@@ -6,7 +6,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { StateError, TransportError } from "../../errors.ts";
-import { BLOCK, type Block, CompletionPort, type Kept } from "../../ffi/completion_port.ts";
+import { BLOCK, type Block, CompletionPort, type Kept, LOST_ERROR } from "../../ffi/completion_port.ts";
 import { liveHandles } from "../../ffi/live.ts";
 import { ERROR_IO_PENDING, OVERLAPPED, OVERLAPPED_ENTRY } from "../../ffi/raw/kernel32.ts";
 
@@ -172,6 +172,39 @@ test("memory of a call that was refused, or never made, is given back at once", 
   assertEquals(keep.released, 2);
 });
 
+test("what may have begun keeps its memory until the system says that it is done", async () => {
+  const kernel = new Kernel();
+  const port = kernel.port();
+  const [lost, next] = [kept(), kept()];
+  const blocks: Block[] = [];
+  const begin = (code: number) => (block: Block) => {
+    blocks.push(block);
+    return code;
+  };
+  const doubtful = { begin: begin(LOST_ERROR), direct: true, refused, read, keep: lost };
+  await assertRejects(() => port.run(doubtful), Error, "10107");
+  assertEquals([lost.released, port.pending], [0, 0]);
+  const running = port.run({ ...doubtful, begin: begin(ERROR_IO_PENDING), keep: next });
+  assertEquals(blocks[0].address !== blocks[1].address, true, "another operation got the memory");
+  // It had begun, and ends before the next one does.
+  kernel.post({ overlapped: blocks[0].address, bytes: 3 });
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals([lost.released, next.released, port.pending], [1, 0, 1]);
+  kernel.post({ overlapped: blocks[1].address, bytes: 4 });
+  assertEquals(await running, { code: 0, bytes: 4 });
+  assertEquals([lost.released, next.released, liveHandles()["operation"]], [1, 1, undefined]);
+  port.close();
+});
+
+test("a port closes although nobody knows whether an operation began, and its memory stays", async () => {
+  const port = new Kernel().port();
+  const keep = kept();
+  const begin = () => LOST_ERROR;
+  await assertRejects(() => port.run({ begin, direct: false, refused, read, keep }), Error, "10107");
+  port.close();
+  assertEquals([keep.released, liveHandles()["operation"]], [0, 1]);
+});
+
 test("where the port fails, memory that the system may still write to is never given back", async () => {
   const kernel = new Kernel();
   kernel.broken = true;
@@ -183,5 +216,5 @@ test("where the port fails, memory that the system may still write to is never g
   assertThrows(() => port.close(), StateError, "pending");
   // Held for good, and counted.
   const held = liveHandles();
-  assertEquals([held["operation"], held["completion port"]], [1, 1]);
+  assertEquals([held["operation"], held["completion port"]], [2, 1]);
 });

@@ -19,7 +19,7 @@ export interface Place {
 const ALIGNMENT = 8;
 
 /** Memory that does not move, and the address of each of its parts. */
-export class Block {
+export class MemoryBlock {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #address: bigint;
   #taken = 0;
