@@ -88,13 +88,18 @@ function listsAreFresh(): boolean {
   return Date.now() - Math.max(...renewed) < DAY_MS;
 }
 
-/** Debian's way to keep freshly installed daemons from starting; whatever policy stood there stays. */
-function keepDaemonsDown(): () => void {
-  if (existsSync(POLICY)) return () => {};
-  const text = "#!/bin/sh\nexit 101\n";
-  writeFileSync(POLICY, text, { mode: 0o755 });
+const POLICY_TEXT = "#!/bin/sh\n# Of secure-sockets, while it installs what its tests need.\nexit 101\n";
+
+/**
+ * Debian's way to keep freshly installed daemons from starting. Another policy stays as it is; one of this script that
+ * was killed is taken over, and removed.
+ */
+export function keepDaemonsDown(policy = POLICY): () => void {
+  const isOurs = () => existsSync(policy) && readFileSync(policy, "utf8") === POLICY_TEXT;
+  if (existsSync(policy) && !isOurs()) return () => {};
+  writeFileSync(policy, POLICY_TEXT, { mode: 0o755 });
   return () => {
-    if (existsSync(POLICY) && readFileSync(POLICY, "utf8") === text) rmSync(POLICY);
+    if (isOurs()) rmSync(policy);
   };
 }
 

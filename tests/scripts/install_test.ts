@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { ensurePackages } from "../../scripts/install.ts";
+import { ensurePackages, keepDaemonsDown } from "../../scripts/install.ts";
 import { findProgram } from "../../scripts/process.ts";
 
 const skip = findProgram("dpkg-query") ? null : "this is not Debian";
@@ -27,3 +27,24 @@ test("what is not the name of a package is refused before anything is run", asyn
   await assertRejects(() => ensurePackages(["--reinstall"]), TypeError, "not the name");
   await assertRejects(() => ensurePackages(["a b"]), TypeError, "not the name");
 });
+
+test("daemons are kept down while packages are installed, and no longer", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const policy = `${folder}/policy-rc.d`;
+    const there = () => Deno.stat(policy).then(() => true, () => false);
+    // One that was killed leaves its policy; the next takes it over.
+    keepDaemonsDown(policy);
+    const release = keepDaemonsDown(policy);
+    const { code } = await new Deno.Command(policy).output();
+    assertEquals(code, 101);
+    release();
+    assertEquals(await there(), false);
+    release();
+    await Deno.writeTextFile(policy, "#!/bin/sh\nexit 0\n");
+    keepDaemonsDown(policy)();
+    assertEquals(await Deno.readTextFile(policy), "#!/bin/sh\nexit 0\n", "somebody else's");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}, { skip });

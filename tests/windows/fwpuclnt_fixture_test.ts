@@ -224,9 +224,12 @@ await fixtureTest("impersonation and its end", (w) => {
   assertEquals(w.error(w.fwp.call.WSAImpersonateSocketPeer(server, null, 0)), 0);
   assertEquals(w.error(w.fwp.call.WSARevertImpersonation()), 0);
   assertEquals(readLog().at(-1)!.Impersonating, "1");
-  const datagram = w.socket(2, DGRAM);
+  const datagram = w.blockingSocket(2, DGRAM);
   assertEquals(w.error(w.fwp.call.WSAImpersonateSocketPeer(datagram, null, 0)), WSAEFAULT);
   assertEquals(w.error(w.fwp.call.WSAImpersonateSocketPeer(datagram, PEER, 3)), WSAEMSGSIZE);
+  const peer6 = new Uint8Array(28);
+  peer6[0] = AF_INET6;
+  assertEquals(w.error(w.fwp.call.WSAImpersonateSocketPeer(datagram, peer6, 27)), WSAEMSGSIZE);
   assertEquals(
     w.error(w.fwp.call.WSAImpersonateSocketPeer(datagram, new Uint8Array(16), 16)),
     WSAEAFNOSUPPORT,

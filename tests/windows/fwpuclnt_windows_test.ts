@@ -79,9 +79,11 @@ await realTest("no peer is impersonated where there is none", ["WSAImpersonateSo
   const impersonate = (socket: bigint, peer: Uint8Array | null) =>
     w.error(w.fwp.call.WSAImpersonateSocketPeer(socket, peer, peer?.length ?? 0));
   assertEquals(impersonate(GARBAGE, null), WSAENOTSOCK);
-  const datagram = w.socket(2, DGRAM);
+  // The page says that it is for sockets that are not overlapped, and not what becomes of others.
+  const datagram = w.blockingSocket(2, DGRAM);
   assertEquals(impersonate(datagram, null), WSAEFAULT);
-  finding("impersonating over a socket that is not connected", impersonate(w.socket(), null));
+  finding("impersonating over a socket that is not connected", impersonate(w.blockingSocket(), null));
+  finding("impersonating over an overlapped one", impersonate(w.socket(), null));
   w.fwp.call.WSARevertImpersonation();
 });
 

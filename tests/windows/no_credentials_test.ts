@@ -55,7 +55,7 @@ await credentialsTest("kerberos: a wrong password is refused, and stands in no m
   const error = await refusal(system, kerberos(), { username: "bob", domain: REALM, password });
   assert(!`${error.stack}${error.cause}`.includes(password));
   if (error.reason !== "bad-credentials") throw error;
-}, { wineAnswers: "AcquireCredentialsHandleW failed with" });
+}, { wineAnswers: "AcquireCredentialsHandleW failed with 0xc0000001" });
 
 await credentialsTest("kerberos: a user nobody knows is refused", async (system) => {
   await refusal(system, kerberos(), { username: "mallory", domain: REALM, password: "x" });

@@ -5,6 +5,7 @@
 
 import type { Library, LibrarySpec } from "../../../ffi/abi.ts";
 import { wideString } from "../../../ffi/memory.ts";
+import { INVALID_SOCKET } from "../../../ffi/raw/ws2_32.ts";
 import { openLibrary } from "./libraries.ts";
 
 const WS2_32 = {
@@ -16,6 +17,17 @@ const WS2_32 = {
     WSACleanup: { params: [], result: "i32" },
     WSAGetLastError: { params: [], result: "i32" },
     socket: { params: [["af", "i32"], ["type", "i32"], ["protocol", "i32"]], result: "usize" },
+    WSASocketW: {
+      params: [
+        ["af", "i32"],
+        ["type", "i32"],
+        ["protocol", "i32"],
+        ["info", "usize"],
+        ["group", "u32"],
+        ["flags", "u32"],
+      ],
+      result: "usize",
+    },
     closesocket: { params: [["s", "usize"]], result: "i32" },
     bind: { params: [["s", "usize"], ["name", "buf"], ["namelen", "i32"]], result: "i32" },
     listen: { params: [["s", "usize"], ["backlog", "i32"]], result: "i32" },
@@ -117,10 +129,16 @@ export class Winsock implements Disposable {
   /** A new socket, closed with this object. */
   socket(family = AF_INET, type = STREAM): bigint {
     // A raw socket needs a protocol: ICMP.
-    const socket = this.ws.call.socket(family, type, type === RAW ? 1 : 0);
-    if (socket === 0xffff_ffff_ffff_ffffn) {
-      throw new Error(`socket failed: ${this.ws.call.WSAGetLastError()}`);
-    }
+    return this.#own(this.ws.call.socket(family, type, type === RAW ? 1 : 0));
+  }
+
+  /** A new socket that is not overlapped, as those of `socket()` are; closed with this object. */
+  blockingSocket(family = AF_INET, type = STREAM): bigint {
+    return this.#own(this.ws.call.WSASocketW(family, type, 0, 0n, 0, 0));
+  }
+
+  #own(socket: bigint): bigint {
+    if (socket === INVALID_SOCKET) throw new Error(`socket failed: ${this.ws.call.WSAGetLastError()}`);
     this.#sockets.add(socket);
     return socket;
   }
