@@ -5,7 +5,7 @@
  */
 
 import { StateError } from "../errors.ts";
-import { FailureLog } from "./failure_log.ts";
+import { FailureLog, HANDSHAKES } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
 import { Places, type Turn } from "./places.ts";
 import { quietly } from "./quietly.ts";
@@ -69,7 +69,7 @@ export class Listener<T extends Accepted> implements SecureListener {
   readonly addr: NetAddress;
   readonly #acceptor: Acceptor<T>;
   readonly #settings: ListenerSettings<T>;
-  readonly #log = new FailureLog();
+  readonly #log = new FailureLog(HANDSHAKES);
   readonly #places: Places;
   readonly #watches = new Set<Watch>();
   readonly #busy = new Set<Promise<void>>();
@@ -189,14 +189,7 @@ export class Listener<T extends Accepted> implements SecureListener {
 
   #report(error: unknown, origin: HandshakeOrigin): void {
     const { onHandshakeError } = this.#settings;
-    if (!onHandshakeError) return this.#log.report(error, origin);
-    try {
-      onHandshakeError(error, origin);
-    } catch (thrown) {
-      // A handler that fails must not end the listening, nor hide the failure it was told of.
-      this.#log.report(error, origin);
-      this.#log.report(thrown, origin);
-    }
+    this.#log.report(error, origin.remoteAddr, onHandshakeError && (() => onHandshakeError(error, origin)));
   }
 
   /** Waits for a change, or for so many milliseconds. */

@@ -16,6 +16,7 @@ import { FakeListener } from "../support/fake_listener.ts";
 import { type MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
 import { Turns } from "../support/turns.ts";
+import { warnings } from "../support/warnings.ts";
 
 const HALF_A_TOKEN = encodeHandshake("in-progress", new Uint8Array(500)).subarray(0, 300);
 
@@ -360,19 +361,6 @@ test("A signal closes the listener, and its reason is what waits and iterations 
   await assertClosed(one);
 });
 
-/** What is written to console.warn while `fn` runs. */
-async function warnings(fn: () => Promise<void>): Promise<string[]> {
-  const lines: string[] = [];
-  const { warn } = console;
-  console.warn = (line: unknown) => void lines.push(String(line));
-  try {
-    await fn();
-  } finally {
-    console.warn = warn;
-  }
-  return lines;
-}
-
 test("Without a handler failures go to console.warn, one line a second, and none is left uncounted", async () => {
   const lines = await warnings(async () => {
     const one = await stage({ onHandshakeError: undefined });
@@ -398,6 +386,24 @@ test("A handler that throws ends nothing, and hides neither its failure nor the 
     await Promise.all([client.close(), server.close()]);
     await assertClosed(one);
   });
-  assertStringIncludes(lines.join("\n"), "ProtocolError");
-  assertStringIncludes(lines.join("\n"), "1 more");
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0], "a handshake with 192.0.2.2:2 failed: ProtocolError");
+  assertStringIncludes(lines[0], "; and onHandshakeError threw Error: the handler's own");
+});
+
+test("A handler that throws what cannot even be shown ends nothing either", async () => {
+  const lines = await warnings(async () => {
+    const one = await stage({
+      onHandshakeError: () => {
+        throw Object.create(null);
+      },
+    });
+    await one.tcp.arrive()[0].write(new Uint8Array(9));
+    await settle();
+    const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+    await Promise.all([client.close(), server.close()]);
+    await assertClosed(one);
+  });
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0], "onHandshakeError threw a value that cannot be shown");
 });
