@@ -13,7 +13,15 @@ import type { SocketAddress } from "../ffi/socket_address.ts";
 import { type NativeSystem, nativeSystem } from "../ffi/system.ts";
 import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SecurityInfo, SocketCodec } from "../plugins/provider.ts";
-import { checkFunction, checkHostname, checkInteger, checkKeys, checkSignal, isIpAddress } from "./check.ts";
+import {
+  checkComputer,
+  checkFunction,
+  checkHostname,
+  checkInteger,
+  checkKeys,
+  checkSignal,
+  isIpAddress,
+} from "./check.ts";
 import { choose, type Chosen } from "./establish.ts";
 import { DATAGRAMS, FailureLog } from "./failure_log.ts";
 import { quietly } from "./quietly.ts";
@@ -260,10 +268,7 @@ function tooLong(length: number, room: number, from: SocketAddress): TransportEr
 }
 
 function computerOf({ hostname, computer }: DatagramPeer): string {
-  if (computer !== undefined) {
-    if (typeof computer === "string" && computer !== "") return computer;
-    throw new TypeError("peer.computer must be the name of the peer computer's principal");
-  }
+  if (computer !== undefined) return checkComputer(computer, "peer.computer");
   if (!isIpAddress(hostname)) return `host/${hostname}`;
   throw new TypeError(
     `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,

@@ -9,6 +9,7 @@ import {
   StateError,
   TransportError,
 } from "../../errors.ts";
+import { liveHandles } from "../../ffi/live.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -230,6 +231,35 @@ test("arguments are checked, and providers of the other layer have no datagrams"
   using system = simulate().host("client");
   const registry = createRegistry([negotiate()]);
   await assertRejects(() => openDatagrams({ registry, system }), Error);
+});
+
+test("half of a surrogate pair is refused by the argument's name, and nothing is opened or sent for it", async () => {
+  const HALF = "zq\ud83d";
+  const network = simulate();
+  {
+    using system = network.host("client");
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
+    for (const key of ["username", "domain", "password"]) {
+      const credentials = { username: "alice", password: "x", [key]: HALF };
+      await assertRejects(
+        () => openDatagrams({ ...given, credentials }),
+        TypeError,
+        `options.credentials.${key} holds half of a surrogate pair`,
+      );
+    }
+    await assertRejects(
+      () => openDatagrams({ ...given, hostname: HALF }),
+      TypeError,
+      "options.hostname holds half",
+    );
+    assertEquals(liveHandles(), {}, "no library either");
+  }
+  await withPair({}, async (a, _b, _dropped, { traffic }) => {
+    const send = (peer: object) => a.send(encode("x"), { ...PEER, ...peer });
+    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer holds half");
+    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname holds half");
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  });
 });
 
 for (
