@@ -22,6 +22,8 @@ type Kernel = Library<typeof KERNEL32>;
 
 /** The most events one thread waits for: one place is for the event that has it look again. */
 const MOST = MAXIMUM_WAIT_OBJECTS - 1;
+/** How often an event is looked at that its thread could not be told of, in milliseconds. */
+const LOOK_MS = 16;
 
 /** A manual-reset event, not set at first; one owner. */
 export interface SystemEvent {
@@ -76,6 +78,8 @@ class WaitingThread {
   /** Set where there is a new event to wait for, or others need the thread. */
   readonly #wake: Handle;
   #waiting: Waiting[] = [];
+  /** Those whose events the thread waits for now. */
+  #round: readonly Waiting[] = [];
   #places = 0;
   #running = false;
 
@@ -102,25 +106,54 @@ class WaitingThread {
 
   wait(event: bigint): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ event, resolve, reject });
+      const waiting = { event, resolve, reject };
+      this.#waiting.push(waiting);
       if (!this.#running) this.#run();
-      else this.#kernel.call.SetEvent(this.#wake.value);
+      else if (!this.#wakeUp()) this.#look(waiting);
     });
+  }
+
+  /** Has the thread look for new events; false where it goes on waiting for those it has. */
+  #wakeUp(): boolean {
+    return this.#kernel.call.SetEvent(this.#wake.value) !== 0;
+  }
+
+  /**
+   * Looks at an event from here: the thread could not be woken, and may wait for ever for others. It takes the event up
+   * where it looks again by itself.
+   *
+   * @see https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent
+   */
+  async #look(waiting: Waiting): Promise<void> {
+    const handle = pinned(8);
+    new DataView(handle.buffer).setBigUint64(0, waiting.event, true);
+    const { call } = this.#kernel;
+    let result: number;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      // The thread waits for it by now, or nobody waits any more.
+      if (this.#round.includes(waiting) || !this.#waiting.includes(waiting)) return;
+      result = call.WaitForMultipleObjects(1, handle, 0, 0);
+    } while (result === WAIT_TIMEOUT);
+    this.#waiting = this.#waiting.filter((each) => each !== waiting);
+    if (result === WAIT_OBJECT_0) waiting.resolve();
+    else waiting.reject(socketError("WaitForMultipleObjects", call.GetLastError(), "wait for the system"));
   }
 
   async #run(): Promise<void> {
     this.#running = true;
     try {
-      while (this.#waiting.length > 0) await this.#round();
+      while (this.#waiting.length > 0) await this.#wait();
     } catch (error) {
       for (const each of this.#waiting.splice(0)) each.reject(error);
     } finally {
       this.#running = false;
+      this.#round = [];
     }
   }
 
-  async #round(): Promise<void> {
-    const round = [...this.#waiting];
+  async #wait(): Promise<void> {
+    const round = this.#round = [...this.#waiting];
     const handles = pinned((1 + round.length) * 8);
     const view = new DataView(handles.buffer);
     [this.#wake.value, ...round.map(({ event }) => event)].forEach((handle, index) =>
@@ -130,7 +163,7 @@ class WaitingThread {
     const count = 1 + round.length;
     const result = await poolGate().wait({
       block: () => threaded.WaitForMultipleObjects(count, handles, 0, INFINITE),
-      wake: () => call.SetEvent(this.#wake.value) !== 0,
+      wake: () => this.#wakeUp(),
       poll: () => {
         const now = call.WaitForMultipleObjects(count, handles, 0, 0);
         return now === WAIT_TIMEOUT ? null : now;
