@@ -34,6 +34,8 @@ export interface SystemEvent {
    * then, and must not be closed.
    */
   wait(): Promise<void>;
+  /** Whether it is certainly not set yet; true before whoever waits is told, which takes its time. */
+  isUnset(): boolean;
   /** Closes it; nobody may wait for it or set it any more. */
   close(): void;
 }
@@ -58,7 +60,8 @@ export class Events {
         event.close();
         if (thread.leave()) this.#threads.delete(thread);
       };
-      return { handle: event.value, wait: () => thread.wait(event.value), close };
+      const isUnset = (): boolean => look(this.#kernel, event.value) === WAIT_TIMEOUT;
+      return { handle: event.value, wait: () => thread.wait(event.value), isUnset, close };
     } catch (error) {
       event.close();
       throw error;
@@ -125,19 +128,17 @@ class WaitingThread {
    * @see https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent
    */
   async #look(waiting: Waiting): Promise<void> {
-    const handle = pinned(8);
-    new DataView(handle.buffer).setBigUint64(0, waiting.event, true);
-    const { call } = this.#kernel;
     let result: number;
     do {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
       // The thread waits for it by now, or nobody waits any more.
       if (this.#round.includes(waiting) || !this.#waiting.includes(waiting)) return;
-      result = call.WaitForMultipleObjects(1, handle, 0, 0);
+      result = look(this.#kernel, waiting.event);
     } while (result === WAIT_TIMEOUT);
     this.#waiting = this.#waiting.filter((each) => each !== waiting);
-    if (result === WAIT_OBJECT_0) waiting.resolve();
-    else waiting.reject(socketError("WaitForMultipleObjects", call.GetLastError(), "wait for the system"));
+    if (result === WAIT_OBJECT_0) return waiting.resolve();
+    const code = this.#kernel.call.GetLastError();
+    waiting.reject(socketError("WaitForMultipleObjects", code, "wait for the system"));
   }
 
   async #run(): Promise<void> {
@@ -177,6 +178,13 @@ class WaitingThread {
     this.#waiting = this.#waiting.filter((each) => each !== done);
     done.resolve();
   }
+}
+
+/** Whether an event is set: WAIT_OBJECT_0, WAIT_TIMEOUT where it is not, or an error. It stays as it is. */
+function look({ call }: Kernel, event: bigint): number {
+  const handle = pinned(8);
+  new DataView(handle.buffer).setBigUint64(0, event, true);
+  return call.WaitForMultipleObjects(1, handle, 0, 0);
 }
 
 /** An event's handle. */

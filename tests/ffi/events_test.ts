@@ -216,3 +216,15 @@ test("where the system can neither wake the thread nor look, only the wait that 
   b.close();
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
+
+test("an event tells of itself that it is not set, and where the system cannot say that, nothing", () => {
+  const kernel = new FakeKernel();
+  const event = new Events(kernel.library).open();
+  assertEquals(event.isUnset(), true);
+  for (const result of [0, WAIT_FAILED]) {
+    kernel.found.set(event.handle, result);
+    assertEquals(event.isUnset(), false);
+  }
+  event.close();
+  assertEquals([kernel.open.size, liveHandles()], [0, {}]);
+});
