@@ -6,6 +6,8 @@
  * @module
  */
 
+import { checkWellFormed } from "./ffi/well_formed.ts";
+
 /** The parts of a service principal name. */
 export interface SpnParts {
   /** The kind of service: `HTTP`, `host`, `MSSQLSvc`. */
@@ -138,6 +140,7 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   if (typeof value !== "string" || value === "") {
     throw new TypeError(`${name} must be a string that is not empty`);
   }
+  checkWellFormed(value, name);
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
   if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
 }

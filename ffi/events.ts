@@ -22,6 +22,8 @@ type Kernel = Library<typeof KERNEL32>;
 
 /** The most events one thread waits for: one place is for the event that has it look again. */
 const MOST = MAXIMUM_WAIT_OBJECTS - 1;
+/** How often an event is looked at that its thread could not be told of, in milliseconds. */
+const LOOK_MS = 16;
 
 /** A manual-reset event, not set at first; one owner. */
 export interface SystemEvent {
@@ -32,6 +34,8 @@ export interface SystemEvent {
    * then, and must not be closed.
    */
   wait(): Promise<void>;
+  /** Whether it is certainly not set yet; true before whoever waits is told, which takes its time. */
+  isUnset(): boolean;
   /** Closes it; nobody may wait for it or set it any more. */
   close(): void;
 }
@@ -56,7 +60,8 @@ export class Events {
         event.close();
         if (thread.leave()) this.#threads.delete(thread);
       };
-      return { handle: event.value, wait: () => thread.wait(event.value), close };
+      const isUnset = (): boolean => look(this.#kernel, event.value) === WAIT_TIMEOUT;
+      return { handle: event.value, wait: () => thread.wait(event.value), isUnset, close };
     } catch (error) {
       event.close();
       throw error;
@@ -76,6 +81,8 @@ class WaitingThread {
   /** Set where there is a new event to wait for, or others need the thread. */
   readonly #wake: Handle;
   #waiting: Waiting[] = [];
+  /** Those whose events the thread waits for now. */
+  #round: readonly Waiting[] = [];
   #places = 0;
   #running = false;
 
@@ -102,25 +109,52 @@ class WaitingThread {
 
   wait(event: bigint): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ event, resolve, reject });
+      const waiting = { event, resolve, reject };
+      this.#waiting.push(waiting);
       if (!this.#running) this.#run();
-      else this.#kernel.call.SetEvent(this.#wake.value);
+      else if (!this.#wakeUp()) this.#look(waiting);
     });
+  }
+
+  /** Has the thread look for new events; false where it goes on waiting for those it has. */
+  #wakeUp(): boolean {
+    return this.#kernel.call.SetEvent(this.#wake.value) !== 0;
+  }
+
+  /**
+   * Looks at an event from here: the thread could not be woken, and may wait for ever for others. It takes the event up
+   * where it looks again by itself.
+   *
+   * @see https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent
+   */
+  async #look(waiting: Waiting): Promise<void> {
+    let result: number;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      // The thread waits for it by now, or nobody waits any more.
+      if (this.#round.includes(waiting) || !this.#waiting.includes(waiting)) return;
+      result = look(this.#kernel, waiting.event);
+    } while (result === WAIT_TIMEOUT);
+    this.#waiting = this.#waiting.filter((each) => each !== waiting);
+    if (result === WAIT_OBJECT_0) return waiting.resolve();
+    const code = this.#kernel.call.GetLastError();
+    waiting.reject(socketError("WaitForMultipleObjects", code, "wait for the system"));
   }
 
   async #run(): Promise<void> {
     this.#running = true;
     try {
-      while (this.#waiting.length > 0) await this.#round();
+      while (this.#waiting.length > 0) await this.#wait();
     } catch (error) {
       for (const each of this.#waiting.splice(0)) each.reject(error);
     } finally {
       this.#running = false;
+      this.#round = [];
     }
   }
 
-  async #round(): Promise<void> {
-    const round = [...this.#waiting];
+  async #wait(): Promise<void> {
+    const round = this.#round = [...this.#waiting];
     const handles = pinned((1 + round.length) * 8);
     const view = new DataView(handles.buffer);
     [this.#wake.value, ...round.map(({ event }) => event)].forEach((handle, index) =>
@@ -130,7 +164,7 @@ class WaitingThread {
     const count = 1 + round.length;
     const result = await poolGate().wait({
       block: () => threaded.WaitForMultipleObjects(count, handles, 0, INFINITE),
-      wake: () => call.SetEvent(this.#wake.value) !== 0,
+      wake: () => this.#wakeUp(),
       poll: () => {
         const now = call.WaitForMultipleObjects(count, handles, 0, 0);
         return now === WAIT_TIMEOUT ? null : now;
@@ -144,6 +178,13 @@ class WaitingThread {
     this.#waiting = this.#waiting.filter((each) => each !== done);
     done.resolve();
   }
+}
+
+/** Whether an event is set: WAIT_OBJECT_0, WAIT_TIMEOUT where it is not, or an error. It stays as it is. */
+function look({ call }: Kernel, event: bigint): number {
+  const handle = pinned(8);
+  new DataView(handle.buffer).setBigUint64(0, event, true);
+  return call.WaitForMultipleObjects(1, handle, 0, 0);
 }
 
 /** An event's handle. */

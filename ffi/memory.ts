@@ -8,6 +8,7 @@
 import type { Calls, LibrarySpec } from "./abi.ts";
 import type { MEMORY_FNS } from "./raw/memory.ts";
 import { messageText, wideText } from "./text.ts";
+import { checkWellFormed } from "./well_formed.ts";
 
 type MemoryLibrary = Omit<LibrarySpec, "fns"> & { readonly fns: typeof MEMORY_FNS };
 
@@ -35,15 +36,20 @@ export function pinned(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(length));
 }
 
-/** A zero-terminated UTF-8 string in a buffer of its own. */
+/**
+ * A zero-terminated UTF-8 string in a buffer of its own.
+ *
+ * @throws TypeError where it holds half of a surrogate pair, which has no UTF-8: it would become another text.
+ */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
+  checkWellFormed(text, "text");
   const bytes = new TextEncoder().encode(text);
   const buffer = pinned(bytes.length + 1);
   buffer.set(bytes);
   return buffer;
 }
 
-/** A zero-terminated UTF-16 string in a buffer of its own. */
+/** A zero-terminated UTF-16 string in a buffer of its own, unit by unit: Windows' file names need not be pairs. */
 export function wideString(text: string): Uint8Array<ArrayBuffer> {
   const buffer = pinned((text.length + 1) * 2);
   const view = new DataView(buffer.buffer);

@@ -138,9 +138,14 @@ class Query {
     return this.#end(call.GetAddrInfoExOverlappedResult(this.#overlapped));
   }
 
-  /** Has the system end it soon. One that has just ended is an invalid handle to it, which is no failure. */
+  /**
+   * Has the system end it soon. Not where it has ended and nobody here was told yet: its handle may be another query's
+   * by then. Nothing begins one between the look and the call; to the system alone it may end there, and the handle then
+   * is an invalid one, which is no failure.
+   */
   cancel(): void {
-    if (this.#pending) this.#means.call.GetAddrInfoExCancel(this.#means.memory.addressOf(this.#handle));
+    if (!this.#pending || !this.#event.isUnset()) return;
+    this.#means.call.GetAddrInfoExCancel(this.#means.memory.addressOf(this.#handle));
   }
 
   #end(error: number): SocketAddress[] {

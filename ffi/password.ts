@@ -5,6 +5,7 @@
  */
 
 import { pinned, wideString } from "./memory.ts";
+import { checkWellFormed } from "./well_formed.ts";
 
 /** The least code point that a sequence with so many continuation bytes may stand for. */
 const LEAST = [0, 0x80, 0x800, 0x10000];
@@ -12,11 +13,13 @@ const LEAST = [0, 0x80, 0x800, 0x10000];
 /**
  * Zero-terminated UTF-16 of a password as text or in UTF-8; the caller zeroes it.
  *
- * @throws TypeError where the bytes are no UTF-8: another password than the one that was meant must not be tried,
+ * @throws TypeError where the bytes are no UTF-8, or the text holds half of a surrogate pair: another password than the one that was meant must not be tried,
  * for a wrong one counts towards locking the account.
  */
 export function passwordUnits(password: string | Uint8Array): Uint8Array {
-  return typeof password === "string" ? wideString(password) : fromUtf8(password);
+  if (typeof password !== "string") return fromUtf8(password);
+  checkWellFormed(password, "credentials.password");
+  return wideString(password);
 }
 
 function fromUtf8(utf8: Uint8Array): Uint8Array {

@@ -6,6 +6,7 @@
  */
 
 import { SecurityRequirementError } from "../errors.ts";
+import { checkWellFormed } from "./well_formed.ts";
 
 /** How far a server may act in the name of its client, weakest first. */
 export type ImpersonationLevel = "anonymous" | "identify" | "impersonate" | "delegate";
@@ -129,15 +130,28 @@ export function mayOnlyIdentify({ impersonation }: ContextRequest): boolean {
 }
 
 /**
+ * Checks the text of an identity; nothing is asked yet.
+ *
+ * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
+ * account.
+ */
+export function checkIdentity(identity: Identity): void {
+  for (const [key, value] of Object.entries(identity)) {
+    if (typeof value === "string") checkWellFormed(value, `identity.${key}`);
+  }
+}
+
+/**
  * Checks what a context is made from; nothing is held yet.
  *
- * @throws TypeError where a client has no target or channel bindings are no bytes.
+ * @throws TypeError where a client has no target, or one that is not well formed, or channel bindings are no bytes.
  */
 export function checkContextRequest(role: "client" | "server", request: ContextRequest): void {
   const { target, channelBindings } = request;
   if (role === "client" && (typeof target !== "string" || target === "" || target.includes("\u0000"))) {
     throw new TypeError("target must name the server's principal, for instance host/web.example.test");
   }
+  if (target !== undefined) checkWellFormed(target, "target");
   if (channelBindings === undefined) return;
   if (!(channelBindings instanceof Uint8Array) || channelBindings.length === 0) {
     throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");

@@ -1,11 +1,11 @@
 /**
- * `deno run -A scripts/golden.ts`: writes `tests/golden/winsock.json`, what a C compiler says of the structs and
+ * `deno run -A scripts/golden.ts`: renews, in `tests/golden/win64.json`, what a C compiler says of the structs and
  * constants of the Winsock tables. The compiler's answer is read out of the object file, so nothing is run and no
  * Windows is needed: only `x86_64-w64-mingw32-gcc` (Debian: gcc-mingw-w64-x86-64).
  *
- * `tests/golden/win64.json` says the same of these tables, and of all others: there a program was run, on Windows or
- * under Wine, which values that are no constants of the language take (`scripts/windows/oracle.ts`). This one is for
- * whoever changes a table and has neither, and for the tests on Node; a test holds the two against each other.
+ * What else stands in that file is left as it is: there a program was run, on Windows or under Wine, which values that
+ * are no constants of the language take (`scripts/windows/oracle.ts`). This is for whoever changes one of these tables
+ * and has neither. It tells every name whose answer is another than before.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import * as wfp from "../ffi/raw/wfp.ts";
 import * as winsockStatus from "../ffi/raw/winsock_status.ts";
 import * as ws2_32 from "../ffi/raw/ws2_32.ts";
 import { mustRun } from "./process.ts";
-import { isStruct, type Layout, layout, type RawTables } from "./windows/raw_tables.ts";
+import { isStruct, type Layout, layout, type RawTables, rawTables } from "./windows/raw_tables.ts";
 import { ROOT } from "./root.ts";
 
 const GOLDEN = `${ROOT}tests/golden/`;
@@ -33,6 +33,7 @@ const HEADERS = [
   "fwpmu.h",
 ];
 const TABLES: readonly object[] = [ws2_32, mswsock, fwpuclnt, wfp, kernel32, oleaut32, winsockStatus];
+
 /** What the tables in `ffi/raw` say. */
 export function ourTables(): RawTables {
   const structs: Record<string, Layout> = {};
@@ -121,9 +122,39 @@ function answers(ours: RawTables, view: DataView): RawTables {
   return { structs: Object.fromEntries(structs), constants: Object.fromEntries(constants) };
 }
 
+/** What was kept, with what was compiled in its place. */
+export interface Renewal {
+  /** What is to be kept from now on. */
+  readonly tables: RawTables;
+  /** Names whose answer is another than the one that was kept. */
+  readonly changed: readonly string[];
+}
+
+/** Puts what was compiled in the place of what was kept; leaves out what `ours`, all that `ffi/raw` says, has not. */
+export function renew(kept: RawTables, compiled: RawTables, ours: RawTables): Renewal {
+  const changed: string[] = [];
+  const part = <T>(before: { [name: string]: T }, now: { [name: string]: T }, named: object) => {
+    const all = { ...before, ...now };
+    for (const name of Object.keys(now)) {
+      const known = Object.hasOwn(before, name);
+      if (known && JSON.stringify(before[name]) !== JSON.stringify(now[name])) changed.push(name);
+    }
+    return Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(named, name)));
+  };
+  const structs = part(kept.structs, compiled.structs, ours.structs);
+  const constants = part(kept.constants, compiled.constants, ours.constants);
+  return { tables: { structs, constants }, changed };
+}
+
 if (import.meta.main) {
-  const tables = await compilersTables(ourTables());
-  await Deno.writeTextFile(`${GOLDEN}winsock.json`, JSON.stringify(tables, null, 2) + "\n");
-  const [structs, constants] = [Object.keys(tables.structs).length, Object.keys(tables.constants).length];
-  console.log(`tests/golden/winsock.json: ${structs} structs, ${constants} constants`);
+  const path = `${GOLDEN}win64.json`;
+  const compiled = await compilersTables(ourTables());
+  const kept: RawTables = JSON.parse(await Deno.readTextFile(path));
+  const { tables, changed } = renew(kept, compiled, await rawTables());
+  await Deno.writeTextFile(path, JSON.stringify(tables, null, 2) + "\n");
+  const [structs, constants] = [compiled.structs, compiled.constants].map((each) => Object.keys(each).length);
+  console.log(
+    `tests/golden/win64.json: ${structs} structs and ${constants} constants of the Winsock tables`,
+  );
+  for (const name of changed) console.log(`  ${name} was another`);
 }

@@ -19,7 +19,11 @@ export interface Layer {
 /** From the ground up; a file belongs to the first layer that names it. */
 export const LAYERS: readonly Layer[] = [
   { name: "errors", files: ["errors.ts"], mayImport: [] },
-  { name: "base", files: ["spn.ts", "ffi/abi.ts", "ffi/struct.ts"], mayImport: ["errors", "base"] },
+  {
+    name: "base",
+    files: ["spn.ts", "ffi/abi.ts", "ffi/struct.ts", "ffi/well_formed.ts"],
+    mayImport: ["errors", "base"],
+  },
   { name: "raw", files: ["ffi/raw/**"], mayImport: ["errors", "base", "raw"] },
   {
     name: "core",

@@ -8,33 +8,21 @@
 import { buildNpm } from "./build_npm.ts";
 import { sourceFiles } from "./check.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
-import { matches } from "./import_rules.ts";
 import { closing, readJUnit, type Tally } from "./junit.ts";
-import { ensureNode, NODE_VERSIONS } from "./node.ts";
+import { ensureNode } from "./node.ts";
 import { type Bundles, bundleTests } from "./node_bundle.ts";
 import { packageJson } from "./npm_package.ts";
+import { HELP, type Selection, selectTests } from "./npm_selection.ts";
 import { mustRun, npm, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { denoTally, preparePeers } from "./test.ts";
 
-const HELP = `Usage: deno task test:npm [--no-install] [--node 22|26] [test files]
-
-Builds the npm package, checks it as its users would (tests/npm), and runs the tests on Node against the installed
-package, never the sources. Node itself comes from the npm registry, whatever Node is on this machine.
-
-  --no-install    install no Debian packages, fetch no .NET; tests that need them are skipped
-  --node VERSION  only that version of Node, and without tests/npm
-  --help          show this`;
-
-/** Tests of the scripts, which Deno runs, and those that have a task of their own. */
-const NOT_ON_NODE = ["tests/scripts/**", "tests/npm/**", "tests/windows/**"];
-
 /** The tests of what only a user of the package sees. */
-async function acceptance(tarball: string): Promise<[Tally, string]> {
+async function onPackage(tarball: string, files: readonly string[]): Promise<[Tally, string]> {
   console.log("\nThe package, as its users see it");
   const report = `${ROOT}.cache/junit-npm.xml`;
   await Deno.remove(report).catch(() => {});
-  const args = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${report}`, "tests/npm"];
+  const args = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${report}`, ...files];
   const env = { SECURE_SOCKETS_TARBALL: tarball };
   const { code, stdout } = await run(Deno.execPath(), args, { cwd: ROOT, env, show: true });
   const xml = await Deno.readTextFile(report).catch(() => "");
@@ -56,7 +44,11 @@ async function makeProject(tarball: string, files: readonly string[]): Promise<[
   return [folder, bundles];
 }
 
-async function onNode(major: number, folder: string, bundles: readonly string[]): Promise<[Tally, string]> {
+async function runOnNode(
+  major: number,
+  folder: string,
+  bundles: readonly string[],
+): Promise<[Tally, string]> {
   const node = await ensureNode(major);
   const { stdout: version } = await mustRun(node, ["--version"]);
   console.log(`\nNode ${version.trim()}`);
@@ -78,19 +70,10 @@ async function onNode(major: number, folder: string, bundles: readonly string[])
   return [{ ...tally, failed }, stdout];
 }
 
-async function main(args: string[]): Promise<number> {
-  if (args.includes("--help")) {
-    console.log(HELP);
-    return 0;
-  }
-  const only = args.includes("--node") ? Number(args[args.indexOf("--node") + 1]) : null;
-  const versions = only === null ? NODE_VERSIONS : [only];
-  const chosen = args.filter((arg) => arg.endsWith("_test.ts"));
+async function main({ install, versions, acceptance, onNode }: Selection): Promise<number> {
   console.log(await writeImportMap());
-  await preparePeers(!args.includes("--no-install"));
+  await preparePeers(install);
   const tarball = await buildNpm();
-  const all = (await sourceFiles()).filter((file) => /^tests\/.*_test\.ts$/.test(file));
-  const files = chosen.length > 0 ? chosen : all.filter((file) => !matches(file, NOT_ON_NODE));
   const total: Tally = { passed: 0, failed: [], skipped: [] };
   let output = "";
   const add = ([tally, printed]: [Tally, string]): void => {
@@ -99,16 +82,27 @@ async function main(args: string[]): Promise<number> {
     total.failed.push(...tally.failed);
     total.skipped.push(...tally.skipped);
   };
-  if (only === null && chosen.length === 0) {
-    add(await acceptance(tarball));
-  }
-  const [folder, bundles] = await makeProject(tarball, files);
-  for (const { file, reason } of bundles.failures) total.failed.push(`${file}: ${reason}`);
-  if (bundles.outputs.length > 0) {
-    for (const major of versions) add(await onNode(major, folder, bundles.outputs));
+  if (acceptance.length > 0) add(await onPackage(tarball, acceptance));
+  if (onNode.length > 0) {
+    const [folder, bundles] = await makeProject(tarball, onNode);
+    for (const { file, reason } of bundles.failures) total.failed.push(`${file}: ${reason}`);
+    if (bundles.outputs.length > 0) {
+      for (const major of versions) add(await runOnNode(major, folder, bundles.outputs));
+    }
   }
   console.log(closing(total, output));
   return total.failed.length === 0 && total.passed > 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  let selection: Selection | null;
+  try {
+    selection = selectTests(Deno.args, await sourceFiles());
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+  if (selection === null) console.log(HELP);
+  Deno.exit(selection === null ? 0 : await main(selection));
+}

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkWellFormed } from "../ffi/well_formed.ts";
 import { Spn } from "../spn.ts";
 
 /** The longest time that timers of both runtimes can count. */
@@ -38,6 +39,7 @@ export function checkTimeout(value: unknown, name: string, fallback: number): nu
 /** A host's name or address, without brackets. */
 export function checkHostname(value: unknown, name: string): string {
   if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
+  checkWellFormed(value, name);
   if (!/^[^\s/@\\[\]\p{Cc}]+$/u.test(value)) {
     throw new TypeError(
       `${name} must be a host's name or IP address, without brackets, not ${describe(value)}`,
@@ -49,6 +51,15 @@ export function checkHostname(value: unknown, name: string): string {
 /** Whether a checked hostname is an IP address, in any form that systems take for one. */
 export function isIpAddress(hostname: string): boolean {
   return hostname.includes(":") || /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(hostname);
+}
+
+/** The principal of a peer's computer, which need not be a service principal name. */
+export function checkComputer(value: unknown, name: string): string {
+  if (typeof value !== "string" || value === "") {
+    throw new TypeError(`${name} must be the name of the peer computer's principal`);
+  }
+  checkWellFormed(value, name);
+  return value;
 }
 
 /** A service principal name. */

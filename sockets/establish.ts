@@ -82,8 +82,8 @@ export interface EstablishMeans {
   readonly release: () => unknown;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
-  /** Awaited by a server when the first token has come whole, before the provider is asked for anything. */
-  readonly begin?: () => Promise<void>;
+  /** As a handshake's, which see. */
+  readonly begin?: (peerEnded: () => Promise<void>) => Promise<void>;
 }
 
 /**

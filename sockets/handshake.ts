@@ -59,8 +59,11 @@ export interface HandshakeMeans {
   readonly watch: Watch;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
-  /** Awaited by a server when the first token has come whole, before the provider is asked for anything. */
-  readonly begin?: () => Promise<void>;
+  /**
+   * Awaited by a server when the first token has come whole, before the provider is asked for anything. It may call what
+   * it is given, once, which resolves when the peer has gone.
+   */
+  readonly begin?: (peerEnded: () => Promise<void>) => Promise<void>;
 }
 
 interface HandshakeRecord {
@@ -117,9 +120,13 @@ export class Handshake {
         peerDone = record.kind === "done";
       }
       if (leg === 0 && this.#means.begin) {
+        const { begin, reader } = this.#means;
         // Many may wait for a place, each with a token and nothing else.
-        this.#means.reader.rest();
-        await this.#means.begin();
+        reader.rest();
+        await begin(() => reader.ended()).catch((error) => {
+          this.#peerListens = false;
+          throw error;
+        });
       }
       const context = this.#context ??= this.#open();
       const { token, done } = await this.#step(context, incoming);

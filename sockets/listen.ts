@@ -24,8 +24,8 @@ import { Watch } from "./watch.ts";
  * handshake takes its place when the peer's first token has come whole; before that the provider is asked for
  * nothing. At most 16 connections for each place wait to begin, each peer has `handshakeTimeoutMs` while it is its
  * turn, and where somebody else could use its room the one that has kept everybody waiting longest is dropped. Who
- * waits for a place, its token read, has no limit of time, and holds the token and no other memory. While `maxHandshakes`
- * connections wait to be accepted, the system's own queue holds the rest.
+ * waits for a place, its token read, has no limit of time but is let go where its peer has gone, and holds the token and
+ * no other memory. While `maxHandshakes` connections wait to be accepted, the system's own queue holds the rest.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.
  * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.

@@ -5,9 +5,9 @@
  */
 
 import { StateError } from "../errors.ts";
-import { FailureLog } from "./failure_log.ts";
+import { FailureLog, HANDSHAKES } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
-import { Places, type Turn } from "./places.ts";
+import { goneWhileWaiting, Places, type Turn } from "./places.ts";
 import { quietly } from "./quietly.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
@@ -42,8 +42,11 @@ export interface AttemptMeans {
   readonly watch: Watch;
   /** To be called once nothing that the listener lent is in use any more. */
   readonly release: () => void;
-  /** To be awaited when the peer's first token has come whole: resolves when there is a place. */
-  readonly begin: () => Promise<void>;
+  /**
+   * To be awaited when the peer's first token has come whole: resolves when there is a place, and rejects where the peer
+   * has gone before. `peerEnded` is called, once, only where it has to wait.
+   */
+  readonly begin: (peerEnded: () => Promise<void>) => Promise<void>;
   /** To be called whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting: (waiting: boolean) => void;
 }
@@ -69,7 +72,7 @@ export class Listener<T extends Accepted> implements SecureListener {
   readonly addr: NetAddress;
   readonly #acceptor: Acceptor<T>;
   readonly #settings: ListenerSettings<T>;
-  readonly #log = new FailureLog();
+  readonly #log = new FailureLog(HANDSHAKES);
   readonly #places: Places;
   readonly #watches = new Set<Watch>();
   readonly #busy = new Set<Promise<void>>();
@@ -156,10 +159,12 @@ export class Listener<T extends Accepted> implements SecureListener {
     const watch = new Watch(undefined, "The handshake", timeoutMs);
     this.#watches.add(watch);
     const guest = this.#places.enter((reason) => watch.abort(reason));
-    const begin = async () => {
+    const begin = async (peerEnded: () => Promise<void>) => {
+      const place = guest.begin();
+      if (place === null) return;
       // The time it takes the others is not the peer's.
       const resume = watch.pause();
-      await watch.race(guest.begin());
+      await watch.race(Promise.race([place, peerEnded().then(goneWhileWaiting)]));
       resume();
     };
     let release!: () => void;
@@ -189,14 +194,7 @@ export class Listener<T extends Accepted> implements SecureListener {
 
   #report(error: unknown, origin: HandshakeOrigin): void {
     const { onHandshakeError } = this.#settings;
-    if (!onHandshakeError) return this.#log.report(error, origin);
-    try {
-      onHandshakeError(error, origin);
-    } catch (thrown) {
-      // A handler that fails must not end the listening, nor hide the failure it was told of.
-      this.#log.report(error, origin);
-      this.#log.report(thrown, origin);
-    }
+    this.#log.report(error, origin.remoteAddr, onHandshakeError && (() => onHandshakeError(error, origin)));
   }
 
   /** Waits for a change, or for so many milliseconds. */

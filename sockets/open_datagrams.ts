@@ -13,8 +13,17 @@ import type { SocketAddress } from "../ffi/socket_address.ts";
 import { type NativeSystem, nativeSystem } from "../ffi/system.ts";
 import { type Winsock, winsockOf } from "../ffi/winsock.ts";
 import type { SecurityInfo, SocketCodec } from "../plugins/provider.ts";
-import { checkFunction, checkHostname, checkInteger, checkKeys, checkSignal, isIpAddress } from "./check.ts";
+import {
+  checkComputer,
+  checkFunction,
+  checkHostname,
+  checkInteger,
+  checkKeys,
+  checkSignal,
+  isIpAddress,
+} from "./check.ts";
 import { choose, type Chosen } from "./establish.ts";
+import { DATAGRAMS, FailureLog } from "./failure_log.ts";
 import { quietly } from "./quietly.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type {
@@ -122,6 +131,7 @@ class Datagrams implements SecureDatagrams {
   readonly #peers = new Recent<SocketSecurity>(MAX_PEERS);
   /** The look-ups of peers' names, which closing ends. */
   readonly #lookUps = new Set<Watch>();
+  readonly #log = new FailureLog(DATAGRAMS);
   #closing: Promise<void> | null = null;
 
   constructor(chosen: Chosen, parts: Parts) {
@@ -160,7 +170,7 @@ class Datagrams implements SecureDatagrams {
         data.fill(0);
         if (this.#closing) throw error;
         // A stranger's datagram must not end the receiving of others'.
-        this.#parts.onDropped?.(error, toAddress(from));
+        this.#dropped(error, toAddress(from));
         continue;
       }
       try {
@@ -185,6 +195,11 @@ class Datagrams implements SecureDatagrams {
     }
   }
 
+  #dropped(error: unknown, from: DatagramAddress): void {
+    const { onDropped } = this.#parts;
+    if (onDropped) this.#log.report(error, from, () => onDropped(error, from));
+  }
+
   async deletePeerTarget(peer: DatagramPeer): Promise<void> {
     const address = await this.#resolve(peer);
     this.#forget(address);
@@ -199,7 +214,10 @@ class Datagrams implements SecureDatagrams {
   close(): Promise<void> {
     const reason = new StateError("Cannot find the peer's address: the socket was closed");
     for (const watch of this.#lookUps) watch.abort(reason);
-    return this.#closing ??= this.#parts.socket.close().then(() => this.#parts.codec.close());
+    return this.#closing ??= this.#parts.socket.close().then(() => {
+      this.#log.flush();
+      this.#parts.codec.close();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -250,10 +268,7 @@ function tooLong(length: number, room: number, from: SocketAddress): TransportEr
 }
 
 function computerOf({ hostname, computer }: DatagramPeer): string {
-  if (computer !== undefined) {
-    if (typeof computer === "string" && computer !== "") return computer;
-    throw new TypeError("peer.computer must be the name of the peer computer's principal");
-  }
+  if (computer !== undefined) return checkComputer(computer, "peer.computer");
   if (!isIpAddress(hostname)) return `host/${hostname}`;
   throw new TypeError(
     `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,

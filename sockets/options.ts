@@ -79,7 +79,10 @@ export interface ListenOptions extends ServerOptions {
    * of the one that has waited longest for its peer, neither before it has had a quarter of a second at least.
    */
   readonly maxHandshakes?: number;
-  /** Told of each handshake that failed. Left out: failures go to `console.warn`, at most one line a second. */
+  /**
+   * Told of each handshake that failed. Left out: failures go to `console.warn`, at most one line a second; so do both
+   * where it throws, which ends nothing.
+   */
   readonly onHandshakeError?: (error: unknown, origin: HandshakeOrigin) => void;
   /** Closes the listener; its `reason` is what `accept()` rejects with. Connections already handed out go on. */
   readonly signal?: AbortSignal;

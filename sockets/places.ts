@@ -5,7 +5,7 @@
  * @module
  */
 
-import { StateError } from "../errors.ts";
+import { AuthenticationError, StateError } from "../errors.ts";
 
 /** How many connections may be held that wait to begin, for each place. */
 export const CONNECTIONS_PER_PLACE = 16;
@@ -39,12 +39,23 @@ export interface PlacesOptions {
 
 /** One that has connected. */
 export interface Guest {
-  /** Call it once, when the first token has come whole; resolves when there is a place, in the order of the calls. */
-  begin(): Promise<void>;
+  /**
+   * Call it once, when the first token has come whole; resolves when there is a place, in the order of the calls.
+   * `null`: there is one at once.
+   */
+  begin(): Promise<void> | null;
   /** Call it whenever the handshake begins, and stops, waiting for its peer. */
   onWaiting(waiting: boolean): void;
   /** Call it once, when nothing is held any more. */
   leave(): void;
+}
+
+/** Throws what becomes of one whose peer has closed the connection before there was a place. */
+export function goneWhileWaiting(): never {
+  throw new AuthenticationError(
+    "peer-closed",
+    "The peer closed the connection while it waited for one of the places (maxHandshakes), all of which were taken",
+  );
 }
 
 interface Member {
@@ -144,7 +155,7 @@ export class Places {
     this.#letNewcomerGo();
   }
 
-  #begin(member: Member): Promise<void> {
+  #begin(member: Member): Promise<void> | null {
     const { promise, resolve } = Promise.withResolvers<void>();
     // One that was dropped meanwhile waits for nothing: its handshake has been ended.
     if (member.stage === "silent") {
@@ -154,7 +165,7 @@ export class Places {
       member.seat = resolve;
       this.settle();
     }
-    return promise;
+    return this.#placed.has(member) ? null : promise;
   }
 
   get #most(): number {

@@ -4,10 +4,12 @@
  * @module
  */
 
+import { checkWellFormed } from "../ffi/well_formed.ts";
 import type { Credentials, ProviderSystem, ResolvedRequirements } from "../plugins/provider.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import {
+  checkComputer,
   checkFunction,
   checkHostname,
   checkInteger,
@@ -160,9 +162,7 @@ export function readListenOptions(options: ListenOptions): ListenSettings {
 }
 
 function readClient(options: Omit<ConnectOptions, "hostname" | "port">, target?: string): Settings {
-  if (options.computer !== undefined && (typeof options.computer !== "string" || options.computer === "")) {
-    throw new TypeError("options.computer must be the name of the peer computer's principal");
-  }
+  if (options.computer !== undefined) checkComputer(options.computer, "options.computer");
   const timeoutMs = checkTimeout(options.timeoutMs, "options.timeoutMs", DEFAULT_CONNECT_MS);
   const { computer } = options;
   return {
@@ -239,6 +239,7 @@ function checkCredentials(credentials: Credentials): void {
     if (!bytes && !optional && typeof value !== "string") {
       throw new TypeError(`${name}.${key} must be a string`);
     }
+    if (typeof value === "string") checkWellFormed(value, `${name}.${key}`);
     if (value === "" && key !== "password") throw new TypeError(`${name}.${key} must not be empty`);
   }
   if (kind.required === "username" && !given.includes("password")) {

@@ -13,7 +13,10 @@ export interface DatagramOptions extends Omit<CommonOptions, "channelBindings"> 
   readonly hostname?: string;
   /** The port to receive on, 0 to 65535; 0, the default, takes any free one. */
   readonly port?: number;
-  /** Told of each datagram that was dropped because its sender is not secured as required. */
+  /**
+   * Told of each datagram that was dropped because its sender is not secured as required; left out: nobody is. Where it
+   * throws, the receiving goes on, and both failures go to `console.warn`, at most one line a second.
+   */
   readonly onDropped?: (error: unknown, from: DatagramAddress) => void;
   /** Gives up opening; its `reason` is rethrown unchanged. No effect once open. */
   readonly signal?: AbortSignal;

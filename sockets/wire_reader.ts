@@ -32,6 +32,8 @@ export class WireReader {
   /** Whether the last read filled all the room it was given: there is more where that came from. */
   #more = false;
   #wiped = false;
+  /** The read that {@linkcode WireReader.ended} began, until a fill has had what came of it. */
+  #early: { readonly byte: Uint8Array; readonly read: Promise<number | null> } | null = null;
 
   /** Nothing is allocated before the first fill. */
   constructor(wire: Wire) {
@@ -47,16 +49,33 @@ export class WireReader {
   async fill(size: number): Promise<boolean> {
     while (this.buffered < size) {
       const room = this.#makeRoom(size).subarray(this.#end);
+      const early = this.#early;
       this.#reading = true;
-      const read = await this.#wire.read(room);
+      const read = await (early?.read ?? this.#wire.read(room));
       this.#reading = false;
-      this.#more = read === room.length;
+      this.#early = null;
+      this.#more = early === null && read === room.length;
       if (this.#wiped) throw new StateError("The connection was closed while it was read");
       if (read === null) return false;
+      if (early !== null) room[0] = early.byte[0];
       this.#end += read;
       if (this.#end > this.#used) this.#used = this.#end;
     }
     return true;
+  }
+
+  /**
+   * Resolves once the stream has ended, and rejects once reading has failed, before anything more has arrived; settles
+   * no more where something has. It reads one byte at the most, which is the next fill's; not while one waits.
+   */
+  async ended(): Promise<void> {
+    if (this.buffered === 0) {
+      const byte = new Uint8Array(1);
+      const read = this.#wire.read(byte);
+      this.#early = { byte, read };
+      if (await read === null) return;
+    }
+    await new Promise(() => {});
   }
 
   /** The next `size` bytes, which must have arrived, without taking them. */
@@ -93,6 +112,7 @@ export class WireReader {
     if (this.#borrowed && !this.#reading) giveBackBuffer(this.#buffer!, this.#used);
     else this.#buffer?.fill(0);
     this.#aside?.fill(0);
+    this.#early?.byte.fill(0);
     this.#buffer = this.#aside = null;
     this.#borrowed = false;
     this.#start = this.#end = 0;

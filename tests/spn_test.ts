@@ -107,6 +107,11 @@ const MALFORMED: { readonly [text: string]: string } = {
   "host/web\n": "must not hold",
   "host/*": 'must not hold "*"',
   "ho:st/web": 'must not hold ":"',
+  "ho\ud83dst/web": "serviceClass holds half of a surrogate pair",
+  "host/\ude00web": "instanceName holds half of a surrogate pair",
+  "host/web:\ude00": "port holds half of a surrogate pair",
+  "host/web/x\ud83d": "serviceName holds half of a surrogate pair",
+  "host/web@R\ud83d": "realm holds half of a surrogate pair",
 };
 
 for (const [text, reason] of Object.entries(MALFORMED)) {
@@ -131,6 +136,10 @@ test("Parts that are missing, unknown or of another type are refused by their na
   assertThrows(make({ serviceClass: "host", instanceName: "web", port: "80" }), RangeError, "whole number");
   assertThrows(make({ serviceClass: "host", instanceName: "web", port: null }), RangeError, "null");
   assertThrows(() => Spn.parse(undefined as unknown as string), TypeError, "string");
+});
+
+test("A whole surrogate pair is a letter like others", () => {
+  assertEquals(Spn.parse("host/\ud83d\ude00").instanceName, "\ud83d\ude00");
 });
 
 test("A name cannot be changed", () => {

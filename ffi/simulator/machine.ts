@@ -65,10 +65,10 @@ export class Machine {
     return this.#handles.size;
   }
 
-  /** A handle for an object. */
-  open(object: KernelObject): bigint {
-    const handle = this.#next;
-    this.#next += 4n;
+  /** A handle for an object: a new one, or one that was closed before. */
+  open(object: KernelObject, closed?: bigint): bigint {
+    const handle = closed ?? this.#next;
+    if (closed === undefined) this.#next += 4n;
     this.#handles.set(handle, object);
     return handle;
   }

@@ -60,6 +60,8 @@ export function nameCalls(network: Network, host: Host): {
   const { machine } = host;
   const { memory } = machine;
   let pending = 0;
+  /** Handles of queries that have ended, which the next ones get: nobody may use one for the other. */
+  const ended: bigint[] = [];
   const addresses = ({ name, port, hints }: Asked): SocketAddress[] =>
     network.resolve(host, name)
       .map((ip) => socketAddress(ip, port))
@@ -114,10 +116,12 @@ export function nameCalls(network: Network, host: Host): {
       new NameQuery((code, list) => {
         pending--;
         machine.closeHandle(handle);
+        ended.push(handle);
         if (list !== 0n) memory.view(result, 8).setBigUint64(0, list, true);
         status(code);
         event.set();
       }),
+      ended.pop(),
     );
     pending++;
     status(WSA.EINPROGRESS);

@@ -13,6 +13,7 @@ import type {
   SecurityPackage,
 } from "../../ffi/security_context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
+import { checkWellFormed } from "../../ffi/well_formed.ts";
 import { SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
 import type {
@@ -151,6 +152,7 @@ function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Ide
     if (typeof value !== "string" || value === "" || value.includes("\u0000")) {
       throw new TypeError(`credentials.${name} must be a string that is not empty and holds no NUL`);
     }
+    checkWellFormed(value, `credentials.${name}`);
   };
   if ("password" in given) {
     text("username", given.username);
@@ -158,6 +160,7 @@ function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Ide
     if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {
       throw new TypeError("credentials.password must be a string or a Uint8Array of UTF-8");
     }
+    if (typeof given.password === "string") checkWellFormed(given.password, "credentials.password");
     return given;
   }
   if ("keytab" in given) {

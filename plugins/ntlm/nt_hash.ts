@@ -27,7 +27,7 @@ const THIRD = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15];
  */
 export function ntHash(password: string): Uint8Array {
   if (typeof password !== "string") throw new TypeError("password must be a string");
-  if (/\p{Surrogate}/u.test(password)) {
+  if (!password.isWellFormed()) {
     throw new TypeError(
       "password holds half of a surrogate pair, which no keyboard types; check where it is from",
     );

@@ -19,7 +19,7 @@ import { IMPERSONATION } from "./abi.ts";
 import type { CredentialKind, ModuleDescription, Role } from "./description.ts";
 import { type LoadedModule, type Purpose, SandboxedContext } from "./message_context.ts";
 import { checkAnswers } from "./questions.ts";
-import { isEncodable } from "./wire.ts";
+import { refuseHalfPairs } from "./wire.ts";
 
 const ENCODER = new TextEncoder();
 
@@ -169,13 +169,4 @@ function copyCredentials(
   if (typeof password === "string") refuseHalfPairs("credentials.password", password);
   const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);
   return { username, domain, password: copy };
-}
-
-/** Refuses text that would reach the guest as another text; what it holds may be secret and is not told. */
-function refuseHalfPairs(name: string, text: string): void {
-  if (!isEncodable(text)) {
-    throw new TypeError(
-      `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
-    );
-  }
 }

@@ -19,7 +19,7 @@ import { loadModule } from "./load_provider.ts";
 import type { Manifest } from "./manifest.ts";
 import type { LoadedModule } from "./message_context.ts";
 import { readRest, readSocketAnswer, writeOptions, writeRequirements } from "./messages.ts";
-import { Writer } from "./wire.ts";
+import { refuseHalfPairs, Writer } from "./wire.ts";
 
 /** Fields of an association, as bits. */
 const FIELDS: { readonly [field in AssociationField]: number } = { mainModeSa: 1, quickModeSa: 2 };
@@ -67,6 +67,8 @@ class SandboxedCodec implements LoadedSocketCodec {
   }
 
   settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array {
+    refuseHalfPairs("identity.username", identity.username);
+    refuseHalfPairs("identity.domain", identity.domain);
     const request = new Writer();
     writeRequirements(request, requirements);
     writeOptions(request, this.#loaded.options);
@@ -75,6 +77,7 @@ class SandboxedCodec implements LoadedSocketCodec {
   }
 
   target(peerAddress: Uint8Array, target: string): Uint8Array {
+    refuseHalfPairs("target", target);
     return this.#bytes("socketTarget", new Writer().bytes(peerAddress).text(target));
   }
 

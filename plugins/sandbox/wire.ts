@@ -23,7 +23,20 @@ export function printable(text: string): string {
 
 /** Whether `text` is UTF-8 as it stands. Half of a surrogate pair would silently become another character. */
 export function isEncodable(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
+  return text.isWellFormed();
+}
+
+/**
+ * Refuses text that would reach the guest as another text; what it holds may be secret and is not told.
+ *
+ * @throws TypeError that names the argument.
+ */
+export function refuseHalfPairs(name: string, text: string): void {
+  if (!isEncodable(text)) {
+    throw new TypeError(
+      `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
+    );
+  }
 }
 
 const QUOTED_CHARACTERS = 64;

@@ -1,12 +1,12 @@
 /** Waiting for events: over a kernel that says what a test has it say. */
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { TransportError } from "../../errors.ts";
 import type { Library } from "../../ffi/abi.ts";
 import { Events } from "../../ffi/events.ts";
 import { liveHandles } from "../../ffi/live.ts";
-import { type KERNEL32, MAXIMUM_WAIT_OBJECTS, WAIT_FAILED } from "../../ffi/raw/kernel32.ts";
+import { type KERNEL32, MAXIMUM_WAIT_OBJECTS, WAIT_FAILED, WAIT_TIMEOUT } from "../../ffi/raw/kernel32.ts";
 
 /** Events that exist, and the waits under way, each with the handles it was given. */
 class FakeKernel {
@@ -14,6 +14,12 @@ class FakeKernel {
   readonly waits: { readonly handles: bigint[]; end(result: number): void }[] = [];
   /** Handles that SetEvent was called with. */
   readonly set: bigint[] = [];
+  /** Whether SetEvent fails. */
+  deaf = false;
+  /** How often somebody looked without waiting, and at what. */
+  readonly looks: bigint[] = [];
+  /** What such a look finds, by handle; left out: an event that is not set. */
+  readonly found = new Map<bigint, number>();
   /** After how many CreateEventW give no more. */
   most = Infinity;
   #next = 1n;
@@ -27,7 +33,16 @@ class FakeKernel {
         return this.#next++;
       },
       CloseHandle: (handle: bigint) => this.open.delete(handle) ? 1 : 0,
-      SetEvent: (handle: bigint) => this.set.push(handle),
+      SetEvent: (handle: bigint) => {
+        this.set.push(handle);
+        return this.deaf ? 0 : 1;
+      },
+      WaitForMultipleObjects: (count: number, bytes: Uint8Array, _all: number, milliseconds: number) => {
+        assertEquals([count, milliseconds], [1, 0]);
+        const handle = new DataView(bytes.buffer).getBigUint64(0, true);
+        this.looks.push(handle);
+        return this.found.get(handle) ?? WAIT_TIMEOUT;
+      },
     };
     const threaded = {
       WaitForMultipleObjects: (count: number, bytes: Uint8Array) =>
@@ -128,5 +143,88 @@ test("where the system cannot wait, everybody who waits is told, and the events 
   assertEquals(kernel.open.size, 3);
   a.close();
   b.close();
+  assertEquals([kernel.open.size, liveHandles()], [0, {}]);
+});
+
+/** Waits for turns of the event loop until `when` is true; not for ever. */
+async function until(when: () => boolean): Promise<void> {
+  for (let turns = 0; turns < 5000 && !when(); turns++) await turn();
+  assert(when(), String(when));
+}
+
+test("an event that the thread cannot be told of is looked at until it is set, and nothing else is disturbed", async () => {
+  const kernel = new FakeKernel();
+  const events = new Events(kernel.library);
+  const [a, b] = [events.open(), events.open()];
+  const waitingA = a.wait();
+  kernel.deaf = true;
+  let over = false;
+  const waitingB = b.wait().then(() => over = true);
+  await until(() => kernel.looks.length >= 2);
+  assertEquals([over, kernel.waits.length], [false, 1], "not woken is not set");
+  kernel.found.set(b.handle, 0);
+  await waitingB;
+  b.close();
+  assertEquals(new Set(kernel.looks), new Set([b.handle]));
+  kernel.waits[0].end(1);
+  await waitingA;
+  a.close();
+  await turn();
+  assertEquals([kernel.waits.length, kernel.open.size, liveHandles()], [1, 0, {}]);
+});
+
+test("a thread that looks again by itself takes up what it could not be told of", async () => {
+  const kernel = new FakeKernel();
+  const events = new Events(kernel.library);
+  const [a, b] = [events.open(), events.open()];
+  const waitingA = a.wait();
+  kernel.deaf = true;
+  const waitingB = b.wait();
+  kernel.waits[0].end(1);
+  await waitingA;
+  a.close();
+  await until(() => kernel.waits.length === 2);
+  const [wake] = kernel.waits[1].handles;
+  assertEquals(kernel.waits[1].handles, [wake, b.handle]);
+  // It is set, and still the thread's: an event may not be closed while a thread waits for it.
+  kernel.found.set(b.handle, 0);
+  let over = false;
+  waitingB.then(() => over = true);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assertEquals([over, kernel.looks], [false, []]);
+  kernel.waits[1].end(1);
+  await waitingB;
+  b.close();
+  assertEquals([kernel.open.size, liveHandles()], [0, {}]);
+});
+
+test("where the system can neither wake the thread nor look, only the wait that asked is told", async () => {
+  const kernel = new FakeKernel();
+  const events = new Events(kernel.library);
+  const [a, b] = [events.open(), events.open()];
+  const waitingA = a.wait();
+  kernel.deaf = true;
+  kernel.found.set(b.handle, WAIT_FAILED);
+  await assertRejects(
+    () => b.wait(),
+    TransportError,
+    "WaitForMultipleObjects failed with ERROR_NOT_ENOUGH_MEMORY",
+  );
+  kernel.waits[0].end(1);
+  await waitingA;
+  a.close();
+  b.close();
+  assertEquals([kernel.open.size, liveHandles()], [0, {}]);
+});
+
+test("an event tells of itself that it is not set, and where the system cannot say that, nothing", () => {
+  const kernel = new FakeKernel();
+  const event = new Events(kernel.library).open();
+  assertEquals(event.isUnset(), true);
+  for (const result of [0, WAIT_FAILED]) {
+    kernel.found.set(event.handle, result);
+    assertEquals(event.isUnset(), false);
+  }
+  event.close();
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });

@@ -141,6 +141,25 @@ test("giving up at any moment gives the addresses or the reason, and never leave
     assertEquals(network.held(), NOTHING_HELD);
   }));
 
+test("giving up a look-up at the moment it ends never ends another, which the system may have given its handle", () =>
+  withNames(async (winsock) => {
+    for (let moment = 0; moment < 40; moment++) {
+      const [first, second] = [new AbortController(), new AbortController()];
+      const looking = look(winsock, "server", first.signal).catch(() => {});
+      await turns(moment);
+      let other: unknown = "under way";
+      const silent = look(winsock, SILENT, second.signal).catch((error) => other = error);
+      first.abort(new Error("enough"));
+      await looking;
+      await turns(50);
+      assertEquals(other, "under way", `given up after ${moment} turns`);
+      second.abort("done");
+      await silent;
+      assertEquals(other, "done");
+    }
+    await turns(100);
+  }));
+
 test("200 look-ups that nobody answers keep none of the others waiting", () =>
   withNames(async (winsock) => {
     const controller = new AbortController();

@@ -246,3 +246,29 @@ test("secure serves a connection of the runtime's own, and both ends close it on
   await server.close();
   assertEquals((await assertRejects(() => b.read(new Uint8Array(1)), TransportError)).codeName, "closed");
 });
+
+test("A client that goes away while it waits for a place is let go over TCP too", async () => {
+  const gate = Promise.withResolvers<void>();
+  const one = await net({ maxHandshakes: 1 }, { onStep: () => gate.promise });
+  const first = one.dial();
+  const until = async (holds: () => boolean) => {
+    for (let turn = 0; turn < 1000 && !holds(); turn++) await settle();
+    assert(holds(), String(holds));
+  };
+  await until(() => one.provider.ledger.contexts === 1);
+  const controller = new AbortController();
+  const going = one.dial({ signal: controller.signal }).catch((error) => error);
+  const staying = one.dial();
+  // Nothing tells when its token has come; where it has not by then, it goes as a silent one.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  controller.abort(new Error("enough"));
+  assertEquals((await going).message, "enough");
+  await until(() => one.failures.length === 1);
+  assertEquals((one.failures[0] as AuthenticationError).reason, "peer-closed");
+  assertEquals(one.provider.ledger.contexts, 1);
+  gate.resolve();
+  const served = [await one.listener.accept(), await one.listener.accept()];
+  await Promise.all([...await Promise.all([first, staying]), ...served].map((conn) => conn.close()));
+  assertEquals([one.failures.length, one.provider.ledger.contexts], [1, 2]);
+  await assertClosed(one);
+});

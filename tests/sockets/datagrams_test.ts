@@ -9,6 +9,7 @@ import {
   StateError,
   TransportError,
 } from "../../errors.ts";
+import { liveHandles } from "../../ffi/live.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -18,6 +19,7 @@ import { openDatagrams } from "../../sockets/open_datagrams.ts";
 import type { SecureDatagrams } from "../../sockets/secure_datagrams.ts";
 import { referenceProvider } from "../support/reference_codec.ts";
 import { settled } from "../support/socket_suite.ts";
+import { warnings } from "../support/warnings.ts";
 
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
 const NOTHING = { integrity: false, confidentiality: false, mutualAuthentication: false } as const;
@@ -29,6 +31,8 @@ interface Given {
   readonly senderRequirements?: Requirements;
   readonly sender?: IpsecOptions;
   readonly receiver?: IpsecOptions;
+  /** Called of what is dropped, behind the list of it. */
+  readonly onDropped?: () => void;
 }
 
 async function withPair(
@@ -56,7 +60,10 @@ async function withPair(
       registry: createRegistry([ipsec(given.receiver)]),
       requirements,
       system: there,
-      onDropped: (error) => void dropped.push(error),
+      onDropped: (error) => {
+        dropped.push(error);
+        given.onDropped?.();
+      },
     });
     await fn(a, b, dropped, network);
   }
@@ -226,6 +233,35 @@ test("arguments are checked, and providers of the other layer have no datagrams"
   await assertRejects(() => openDatagrams({ registry, system }), Error);
 });
 
+test("half of a surrogate pair is refused by the argument's name, and nothing is opened or sent for it", async () => {
+  const HALF = "zq\ud83d";
+  const network = simulate();
+  {
+    using system = network.host("client");
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
+    for (const key of ["username", "domain", "password"]) {
+      const credentials = { username: "alice", password: "x", [key]: HALF };
+      await assertRejects(
+        () => openDatagrams({ ...given, credentials }),
+        TypeError,
+        `options.credentials.${key} holds half of a surrogate pair`,
+      );
+    }
+    await assertRejects(
+      () => openDatagrams({ ...given, hostname: HALF }),
+      TypeError,
+      "options.hostname holds half",
+    );
+    assertEquals(liveHandles(), {}, "no library either");
+  }
+  await withPair({}, async (a, _b, _dropped, { traffic }) => {
+    const send = (peer: object) => a.send(encode("x"), { ...PEER, ...peer });
+    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer holds half");
+    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname holds half");
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  });
+});
+
 for (
   const [key, value] of [
     ["handshakeTimeoutMs", 5],
@@ -326,6 +362,50 @@ for (const code of ["WSAECONNRESET", "WSAENETRESET", "ERROR_PORT_UNREACHABLE"]) 
       assertEquals([dropped, network.faultsInjected], [[], 1]);
     }));
 }
+
+test("an onDropped that throws ends no receiving, and hides neither its failure nor the one it was told of", async () => {
+  const thrown = [new Error("the observer's own"), Object.create(null), new Error("the last")];
+  const lines = await warnings(() =>
+    withPair({
+      onDropped: () => {
+        throw thrown.shift();
+      },
+    }, async (a, b, dropped, network) => {
+      for (let count = 0; count < 3; count++) {
+        network.failNext("server", "WSAQuerySocketSecurity", "WSAEINVAL");
+      }
+      const p = new Uint8Array(8);
+      const receiving = b.receive(p);
+      for (const text of ["one", "two", "three", "four"]) await a.send(encode(text), PEER);
+      assertEquals(new TextDecoder().decode(p.subarray(0, (await receiving).length)), "four");
+      assertEquals([dropped.length, thrown.length], [3, 0]);
+    })
+  );
+  assertStringIncludes(lines[0], "a datagram from 10.0.0.1:");
+  assertStringIncludes(lines[0], "was dropped: TransportError: ");
+  assertStringIncludes(lines[0], "; and onDropped threw Error: the observer's own");
+  // Written or counted, however long the three took.
+  const written = lines.filter((line) => line.includes("; and onDropped threw ")).length;
+  const counted = lines.map((line) =>
+    Number(/\(and (\d+) more datagrams were dropped before\)$/.exec(line)?.[1] ?? 0)
+  );
+  assertEquals(written + counted.reduce((sum, count) => sum + count), 3);
+});
+
+test("without an onDropped nothing is written of what strangers send", async () => {
+  const lines = await warnings(async () => {
+    const network = simulate();
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+    using here = network.host("client");
+    using there = network.host("server");
+    await using a = await openDatagrams({ ...given, system: here });
+    await using b = await openDatagrams({ ...given, port: 9, system: there });
+    network.failNext("server", "WSAQuerySocketSecurity", "WSAEINVAL");
+    for (const text of ["one", "four"]) await a.send(encode(text), PEER);
+    assertEquals((await b.receive(new Uint8Array(8))).length, 4);
+  });
+  assertEquals(lines, []);
+});
 
 test("a peer that is gone ends no receiving, whether or not the system can be told to keep it to itself", async () => {
   for (const refused of [false, true]) {

@@ -16,6 +16,7 @@ import { FakeListener } from "../support/fake_listener.ts";
 import { type MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
 import { Turns } from "../support/turns.ts";
+import { warnings } from "../support/warnings.ts";
 
 const HALF_A_TOKEN = encodeHandshake("in-progress", new Uint8Array(500)).subarray(0, 300);
 
@@ -70,6 +71,17 @@ async function assertClosed({ tcp, listener, provider }: Stage): Promise<void> {
   assertEquals(tcp.closes, 1);
   assertEquals(provider.ledger.live, 0);
   assert(provider.ledger.contextCloses.every((closes) => closes === 1));
+}
+
+/** A client that sends and takes so many tokens in all. */
+function dial(end: MemoryTransport, tokens: number, signal?: AbortSignal): Promise<SecureConn> {
+  return secure(end, {
+    role: "client",
+    signal,
+    target: "host/x",
+    registry: createRegistry([toyProvider({ tokens })]),
+    system: toySystem(),
+  });
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -137,14 +149,6 @@ test("A client whose bytes are there is never dropped, however long the loop has
 
 test("Those who do not read the answer, and those who send no second token, give up their place", async () => {
   const one = await stage({ maxHandshakes: 1 }, { tokens: 4 });
-  const dial = (end: MemoryTransport, tokens: number, signal?: AbortSignal) =>
-    secure(end, {
-      role: "client",
-      signal,
-      target: "host/x",
-      registry: createRegistry([toyProvider({ tokens })]),
-      system: toySystem(),
-    });
   const serveOne = async () => {
     const serving = Promise.all([dial(one.tcp.arrive()[0], 4), one.listener.accept()]);
     await settle();
@@ -215,6 +219,104 @@ test("While the provider is at work in every place a newcomer waits, and nobody 
   letGo();
   const served = [await one.listener.accept(), await one.listener.accept()];
   await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+/** A listener whose one place is taken by a provider at work, until `letGo` is called. */
+async function busyStage(
+  faults: ToyFaults = {},
+): Promise<{ one: Stage; first: Promise<SecureConn>; letGo(): void }> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const one: Stage = await stage({ maxHandshakes: 1 }, {
+    onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? promise : undefined,
+    ...faults,
+  });
+  const first = dial(one.tcp.arrive()[0], faults.tokens ?? 2);
+  await settle();
+  return { one, first, letGo: resolve };
+}
+
+const TOKEN = encodeHandshake("in-progress", new Uint8Array(100));
+
+test("A client that goes away while it waits for a place is let go at once, and told of", async () => {
+  const { one, first, letGo } = await busyStage();
+  const waiting = Array.from({ length: 3 }, () => one.tcp.arrive());
+  for (const [peer] of waiting) await peer.write(TOKEN);
+  await settle();
+  waiting[1][0].close();
+  await one.failed(1);
+  await settle();
+  assertEquals(waiting.map(([, own]) => own.closes), [0, 1, 0]);
+  const { error, origin } = one.failures[0] as { error: AuthenticationError; origin: HandshakeOrigin };
+  assertEquals([error.name, error.reason], ["AuthenticationError", "peer-closed"]);
+  assertStringIncludes(error.message, "while it waited for one of the places (maxHandshakes)");
+  assertEquals(origin.remoteAddr, waiting[1][1].remoteAddr);
+  assertEquals(waiting[1][1].writes, 0, "nobody is there to be told");
+  assertEquals([one.failures.length, one.provider.ledger.contexts], [1, 1]);
+  letGo();
+  await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
+  await assertClosed(one);
+});
+
+test("A connection that is cut while it waits for a place ends with what the system says", async () => {
+  const { one, first, letGo } = await busyStage();
+  const [peer, own] = one.tcp.arrive();
+  const cut = Promise.withResolvers<void>();
+  // The reads of the token's header and of the token are over by then.
+  own.onCall = (call, count) => call === "read" && count > 0 ? cut.promise : undefined;
+  await peer.write(TOKEN);
+  await settle();
+  const failure = new TransportError("ECONNRESET", "Cannot read: the connection was reset");
+  cut.reject(failure);
+  await one.failed(1);
+  assertStrictEquals(one.failures[0].error, failure);
+  assertEquals(own.closes, 1);
+  letGo();
+  await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
+  await assertClosed(one);
+});
+
+test("What a client sends while it waits for a place is the next thing that is read, and held to the same rules", async () => {
+  for (
+    const [early, name] of [[TOKEN, "AuthenticationError"], [new Uint8Array(9), "ProtocolError"]] as const
+  ) {
+    const { one, first, letGo } = await busyStage({ tokens: 4 });
+    const [peer, own] = one.tcp.arrive();
+    const client = dial(peer, 4).catch((error) => error);
+    await settle();
+    const { reads } = own;
+    peer.inject(early);
+    await settle();
+    assertEquals(own.reads, reads, "what is there is left where it is, but for one byte");
+    letGo();
+    // Whoever is ready and not fetched keeps the place.
+    await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
+    await one.failed(1);
+    assertEquals(one.failures.map(({ error }) => error.name), [name]);
+    assert(await client instanceof Error);
+    await assertClosed(one);
+  }
+});
+
+test("Clients that wait for a place exchange all their tokens after, and then carry data both ways", async () => {
+  const one = await stage({ maxHandshakes: 1 }, { tokens: 4 });
+  const clients = Promise.all(Array.from({ length: 5 }, async (_, index) => {
+    await using client = await dial(one.tcp.arrive()[0], 4);
+    const data = new Uint8Array(1000).fill(index);
+    await client.write(data);
+    const p = new Uint8Array(2000);
+    assertEquals(p.subarray(0, (await client.read(p))!), data);
+    await client.closeWrite();
+    assertEquals(await client.read(p), null);
+  }));
+  for (let served = 0; served < 5; served++) {
+    await using server = await one.listener.accept();
+    const p = new Uint8Array(2000);
+    await server.write(p.subarray(0, (await server.read(p))!));
+    assertEquals(await server.read(p), null);
+  }
+  await clients;
+  assertEquals(one.failures, []);
   await assertClosed(one);
 });
 
@@ -360,19 +462,6 @@ test("A signal closes the listener, and its reason is what waits and iterations 
   await assertClosed(one);
 });
 
-/** What is written to console.warn while `fn` runs. */
-async function warnings(fn: () => Promise<void>): Promise<string[]> {
-  const lines: string[] = [];
-  const { warn } = console;
-  console.warn = (line: unknown) => void lines.push(String(line));
-  try {
-    await fn();
-  } finally {
-    console.warn = warn;
-  }
-  return lines;
-}
-
 test("Without a handler failures go to console.warn, one line a second, and none is left uncounted", async () => {
   const lines = await warnings(async () => {
     const one = await stage({ onHandshakeError: undefined });
@@ -398,6 +487,24 @@ test("A handler that throws ends nothing, and hides neither its failure nor the 
     await Promise.all([client.close(), server.close()]);
     await assertClosed(one);
   });
-  assertStringIncludes(lines.join("\n"), "ProtocolError");
-  assertStringIncludes(lines.join("\n"), "1 more");
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0], "a handshake with 192.0.2.2:2 failed: ProtocolError");
+  assertStringIncludes(lines[0], "; and onHandshakeError threw Error: the handler's own");
+});
+
+test("A handler that throws what cannot even be shown ends nothing either", async () => {
+  const lines = await warnings(async () => {
+    const one = await stage({
+      onHandshakeError: () => {
+        throw Object.create(null);
+      },
+    });
+    await one.tcp.arrive()[0].write(new Uint8Array(9));
+    await settle();
+    const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+    await Promise.all([client.close(), server.close()]);
+    await assertClosed(one);
+  });
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0], "onHandshakeError threw a value that cannot be shown");
 });

@@ -14,6 +14,9 @@ const common = { registry: createRegistry([provider]), system: toySystem() };
 
 type Wrong = [options: Record<string, unknown>, error: "TypeError" | "RangeError", part: string];
 
+/** Half of a surrogate pair, and what must not be told of it where it is a secret. */
+const HALF = "zq\ud83d";
+
 const COMMON: Wrong[] = [
   [{ credential: {} }, "TypeError", "options.credential is not known"],
   [{ channelBindings: "tls-unique:" }, "TypeError", "channelBindings must be a Uint8Array"],
@@ -36,13 +39,27 @@ const COMMON: Wrong[] = [
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
   [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a string"],
+  ...([
+    ["username", { password: "x" }],
+    ["domain", { username: "a", password: "x" }],
+    ["password", { username: "a" }],
+    ["keytab", {}],
+    ["principal", { keytab: "k" }],
+    ["cache", {}],
+  ] as const).map(([key, others]): Wrong => [
+    { credentials: { ...others, [key]: HALF } },
+    "TypeError",
+    `options.credentials.${key} holds half of a surrogate pair`,
+  ]),
 ];
 const CLIENT: Wrong[] = [
   [{ target: "" }, "TypeError", "options.target must be a service principal name"],
   [{ target: "server.test" }, "TypeError", "options.target must be a service principal name"],
   [{ target: "host/a b" }, "TypeError", "options.target must be a service principal name"],
   [{ target: 5 }, "TypeError", "options.target must be a service principal name"],
+  [{ target: `host/${HALF}` }, "TypeError", "instanceName holds half of a surrogate pair"],
   [{ computer: "" }, "TypeError", "options.computer must be"],
+  [{ computer: `host/${HALF}` }, "TypeError", "options.computer holds half of a surrogate pair"],
   [{ timeoutMs: "5" }, "TypeError", "options.timeoutMs must be a number"],
   [{ timeoutMs: 0 }, "RangeError", "options.timeoutMs must be a whole number from 1"],
   [{ timeoutMs: 2 ** 31 }, "RangeError", "options.timeoutMs must be"],
@@ -53,6 +70,7 @@ const SERVER: Wrong[] = [
   [{ acceptedTargets: [] }, "TypeError", "acceptedTargets must be a list of at least one"],
   [{ acceptedTargets: "host/x" }, "TypeError", "acceptedTargets must be a list"],
   [{ acceptedTargets: ["host/x", "x"] }, "TypeError", "options.acceptedTargets[1] must be"],
+  [{ acceptedTargets: ["host/x", `${HALF}/x`] }, "TypeError", "serviceClass holds half of a surrogate pair"],
   [{ handshakeTimeoutMs: 0.5 }, "RangeError", "options.handshakeTimeoutMs must be"],
   [{ target: "host/x" }, "TypeError", "options.target is not known"],
   [{ timeoutMs: 5 }, "TypeError", "options.timeoutMs is not known"],
@@ -63,6 +81,7 @@ async function assertRefused(call: (options: Record<string, unknown>) => Promise
   for (const [options, name, part] of wrongs) {
     const error = await assertRejects(() => call(options), Error, part);
     assertEquals(error.name, name, JSON.stringify(options));
+    if (options.credentials !== undefined) assert(!error.message.includes("zq"), error.message);
   }
   assertEquals([provider.ledger.credentials, provider.ledger.contexts], [0, 0]);
 }
@@ -104,6 +123,7 @@ test("connect refuses wrong options before it opens anything", async () => {
     [{ hostname: "a b" }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "http://x/" }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "[::1]" }, "TypeError", "without brackets"],
+    [{ hostname: HALF }, "TypeError", "options.hostname holds half of a surrogate pair"],
     [{ port: undefined }, "TypeError", "options.port must be a number"],
     [{ port: 0 }, "RangeError", "options.port must be a whole number from 1 to 65535"],
     [{ port: 65536 }, "RangeError", "options.port must be"],
@@ -141,6 +161,7 @@ test("listen refuses wrong options before it opens anything", async () => {
     ...COMMON,
     ...SERVER,
     [{ hostname: 5 }, "TypeError", "options.hostname must be a string"],
+    [{ hostname: HALF }, "TypeError", "options.hostname holds half of a surrogate pair"],
     [{ port: -1 }, "RangeError", "options.port must be a whole number from 0 to 65535"],
     [{ port: "80" }, "TypeError", "options.port must be a number"],
     [{ maxHandshakes: 0 }, "RangeError", "options.maxHandshakes must be a whole number from 1"],

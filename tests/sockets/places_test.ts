@@ -25,7 +25,9 @@ function stage(places: number) {
       dropped: null,
       begun: false,
       begin() {
-        seen.guest.begin().then(() => seen.begun = true);
+        const place = seen.guest.begin();
+        if (place === null) seen.begun = true;
+        else place.then(() => seen.begun = true);
         return seen;
       },
     };

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
+import { StateError } from "../../errors.ts";
 import { openWire, type Transport } from "../../sockets/transport.ts";
 import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
@@ -249,4 +250,96 @@ test("A reader that is wiped while it waits rejects, and holds nothing", async (
   a.inject(Uint8Array.of(2));
   await filling;
   assertEquals(reader.buffered, 0);
+});
+
+/** A reader, its peer, and how much each read was for. */
+function watched(): { a: MemoryTransport; b: MemoryTransport; reader: WireReader; asked: number[] } {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  const asked: number[] = [];
+  const read = (p: Uint8Array) => {
+    asked.push(p.length);
+    return wire.read(p);
+  };
+  return { a, b, reader: new WireReader({ ...wire, read }), asked };
+}
+
+/** What has become of a promise by now. */
+async function stateOf(promise: Promise<unknown>): Promise<string> {
+  let state = "pending";
+  promise.then(() => state = "resolved", () => state = "rejected");
+  await settle();
+  return state;
+}
+
+test("A reader tells that the stream has ended while nothing is read of it, and reads as before after", async () => {
+  const { a, reader, asked } = watched();
+  const ended = reader.ended();
+  assertEquals(await stateOf(ended), "pending");
+  await a.closeWrite();
+  await ended;
+  assertEquals([await reader.fill(1), asked], [false, [1]]);
+  assertEquals(await reader.fill(1), false);
+});
+
+test("What arrives while a reader watches for the end is all there, and one byte of it is read by that", async () => {
+  for (const first of [1, 100, 5000]) {
+    const { a, reader, asked } = watched();
+    const ended = reader.ended();
+    const data = pattern(10_000);
+    a.inject(data.subarray(0, first));
+    assertEquals(await stateOf(ended), "pending");
+    assertEquals([asked, reader.buffered], [[1], 0]);
+    a.inject(data.subarray(first));
+    await a.closeWrite();
+    assertEquals(await reader.fill(data.length), true);
+    assertEquals(reader.take(data.length), data);
+    assertEquals(await reader.fill(1), false);
+    assertEquals(await stateOf(ended), "pending", "it did not end before anything came");
+  }
+});
+
+test("A fill takes the read over that watches for the end, and begins none beside it", async () => {
+  const { a, reader, asked } = watched();
+  const ended = reader.ended();
+  reader.readAhead();
+  const filling = reader.fill(3);
+  await settle();
+  assertEquals(asked, [1]);
+  a.inject(Uint8Array.of(1, 2, 3));
+  assertEquals(await filling, true);
+  assertEquals([[...reader.take(3)], asked], [[1, 2, 3], [1, 4095]]);
+  assertEquals(await stateOf(ended), "pending");
+});
+
+test("With bytes before it a reader watches nothing: what has arrived comes first", async () => {
+  const { a, reader, asked } = watched();
+  a.inject(Uint8Array.of(1, 2));
+  await reader.fill(1);
+  reader.take(1);
+  const ended = reader.ended();
+  await a.closeWrite();
+  assertEquals([await stateOf(ended), asked], ["pending", [4096]]);
+  assertEquals([await reader.fill(1), [...reader.take(1)], await reader.fill(1)], [true, [2], false]);
+});
+
+test("A read that fails is told to who watches for the end, and to the next fill", async () => {
+  const { b, reader } = watched();
+  const cut = Promise.withResolvers<void>();
+  b.onCall = () => cut.promise;
+  const ended = reader.ended();
+  assertEquals(await stateOf(ended), "pending");
+  cut.reject(new Error("reset"));
+  await assertRejects(() => ended, Error, "reset");
+  await assertRejects(() => reader.fill(1), Error, "reset");
+});
+
+test("A reader that is wiped while it watches for the end rejects the fill that took it over", async () => {
+  const { a, reader } = watched();
+  const ended = reader.ended();
+  const filling = assertRejects(() => reader.fill(1), StateError);
+  reader.wipe();
+  a.inject(Uint8Array.of(9));
+  await filling;
+  assertEquals([await stateOf(ended), reader.buffered], ["pending", 0]);
 });

@@ -78,11 +78,15 @@ await nameTest("a system that is asked to cancel a look-up does", async (winsock
       return answer;
     },
   };
-  const controller = new AbortController();
-  const looking = look(winsock, "no-such-name.invalid", controller.signal).catch((error) => error);
-  const reason = new Error("enough");
-  controller.abort(reason);
-  assertStrictEquals(await looking, reason);
+  // One that has ended by then, as where there is no name server, is not to be cancelled any more.
+  for (let attempt = 0; attempt < 50 && answers.length === 0; attempt++) {
+    const controller = new AbortController();
+    const looking = look(winsock, `no-such-name-${attempt}.invalid`, controller.signal)
+      .catch((error) => error);
+    const reason = new Error("enough");
+    controller.abort(reason);
+    assertStrictEquals(await looking, reason);
+  }
   assertEquals(answers, [0], `GetAddrInfoExCancel answered ${answers}`);
 }, { wineAnswers: "GetAddrInfoExCancel answered 6" });
 

@@ -35,6 +35,27 @@ test("results are copies: a later call does not change them", async () => {
   assertEquals([...first], [1, 0, 0, 0]);
 });
 
+test("names with half of a surrogate pair are refused by what they are, and the codec works on", async () => {
+  using one = await codec();
+  const requirements = resolveRequirements({ mutualAuthentication: false });
+  const identity = { username: "alice", domain: "EXAMPLE", passwordBytes: 18 };
+  for (const half of ["\ud83d", "\ude00"]) {
+    for (const key of ["username", "domain"]) {
+      assertThrows(
+        () => one.settings(requirements, { ...identity, [key]: half }),
+        TypeError,
+        `identity.${key} holds half of a surrogate pair`,
+      );
+    }
+    assertThrows(
+      () => one.target(new Uint8Array(16), half),
+      TypeError,
+      "target holds half of a surrogate pair",
+    );
+  }
+  assertEquals(new TextDecoder().decode(one.target(new Uint8Array(16), "host/x")), "host/x");
+});
+
 test("a closed codec says so", async () => {
   const one = await codec();
   one.close();

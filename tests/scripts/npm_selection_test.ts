@@ -1,0 +1,104 @@
+/** What `deno task test:npm` runs, by its arguments. */
+
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { join } from "node:path";
+import { NODE_VERSIONS } from "../../scripts/node.ts";
+import { selectTests } from "../../scripts/npm_selection.ts";
+import { run } from "../../scripts/process.ts";
+import { ROOT } from "../../scripts/root.ts";
+
+const FILES = [
+  "mod.ts",
+  "tests/ffi/gss/order_test.ts",
+  "tests/ffi/struct_test.ts",
+  "tests/npm/consumer.ts",
+  "tests/npm/package_test.ts",
+  "tests/scripts/root_test.ts",
+  "tests/sockets/watch_test.ts",
+  "tests/spn_test.ts",
+  "tests/windows/rig_test.ts",
+];
+
+/** Arguments as they are typed in the root, whatever folder the tests run in. */
+const here = (path: string): string => join(ROOT, path);
+const select = (...args: string[]) => selectTests(args, FILES)!;
+
+test("without paths all run that are not Deno's own, on each version of Node", () => {
+  assertEquals(select(), {
+    install: true,
+    versions: NODE_VERSIONS,
+    acceptance: ["tests/npm/package_test.ts"],
+    onNode: [
+      "tests/ffi/gss/order_test.ts",
+      "tests/ffi/struct_test.ts",
+      "tests/sockets/watch_test.ts",
+      "tests/spn_test.ts",
+    ],
+  });
+  assertEquals(select("--no-install").install, false);
+});
+
+test("files and folders choose, each once, and nothing else runs", () => {
+  for (const folder of ["tests/ffi", "tests/ffi/", "./tests/ffi"]) {
+    const { acceptance, onNode } = select(here(folder));
+    assertEquals([acceptance, onNode], [[], ["tests/ffi/gss/order_test.ts", "tests/ffi/struct_test.ts"]]);
+  }
+  assertEquals(
+    select(here("tests/spn_test.ts"), here("tests/ffi/gss"), here("tests/ffi/gss/order_test.ts")).onNode,
+    [
+      "tests/spn_test.ts",
+      "tests/ffi/gss/order_test.ts",
+    ],
+  );
+  assertEquals(select(here("tests/npm")).acceptance, ["tests/npm/package_test.ts"]);
+  assertEquals(select(here("tests/npm")).onNode, []);
+  assertEquals(select(here("tests")), select());
+});
+
+test("one version of Node goes without the tests that Deno runs", () => {
+  const [oldest] = NODE_VERSIONS;
+  for (const args of [["--node", `${oldest}`], [`--node=${oldest}`]]) {
+    const { versions, acceptance, onNode } = select(...args, here("tests"));
+    assertEquals([versions, acceptance, onNode.length], [[oldest], [], 4]);
+  }
+});
+
+const WRONG: readonly (readonly [args: string[], problem: string])[] = [
+  [["--filter", "x"], "--filter is not known"],
+  [["-v"], "-v is not known"],
+  [["--no-instal"], "--no-instal is not known"],
+  [["--node"], "--node takes 22 or 26, not nothing"],
+  [["--node", "18"], "--node takes 22 or 26, not 18"],
+  [["--node", here("tests/ffi")], "--node takes 22 or 26, not "],
+  [[here("tests/nowhere")], "is no test file of this repository, nor a folder with any"],
+  [[here("tests/ff")], "is no test file of this repository"],
+  [[here("mod.ts")], "is no test file of this repository"],
+  [[here("tests/npm/consumer.ts")], "is no test file of this repository"],
+  [[here("")], "is no test file of this repository"],
+  [["/"], "is no test file of this repository"],
+  [[""], "is no test file of this repository"],
+  [[here("tests/spn_test.ts"), here("tests/nowhere_test.ts")], "nowhere_test.ts is no test file"],
+  [[here("tests/scripts")], "is not for the npm package: run deno task test"],
+  [[here("tests/windows/rig_test.ts")], "is not for the npm package: run deno task test:windows"],
+  [["--node", "22", here("tests/npm")], "is run without --node"],
+];
+
+for (const [args, problem] of WRONG) {
+  const shown = args.map((arg) => arg.replace(ROOT, "<root>/")).join(" ");
+  test(`"${shown}" is refused with the problem and the usage, and runs nothing`, () => {
+    const { message } = assertThrows(() => select(...args), RangeError, problem);
+    assertStringIncludes(message, "Usage: deno task test:npm");
+  });
+}
+
+test("the task itself shows its help, and of a wrong argument the problem and an exit code", async () => {
+  const task = (...args: string[]) =>
+    run(Deno.execPath(), ["run", "-A", "scripts/test_npm.ts", ...args], { cwd: ROOT });
+  const help = await task("tests/nowhere", "--help");
+  assertEquals([help.code, help.stderr], [0, ""]);
+  assertStringIncludes(help.stdout, "Usage: deno task test:npm");
+  const wrong = await task("tests/nowhere");
+  assertEquals([wrong.code, wrong.stdout], [1, ""]);
+  assertStringIncludes(wrong.stderr, "tests/nowhere is no test file");
+});
