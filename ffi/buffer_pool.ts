@@ -21,7 +21,9 @@ export interface PooledBuffer extends Kept {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where they stand. */
   readonly address: bigint;
-  /** Gives it back, cleared: nothing may use it any more. */
+  /** How many of them, from the first on, were written to; all, until whoever knows better says less. */
+  used: number;
+  /** Gives it back, cleared as far as it was used: nothing may use it any more. */
   release(): void;
 }
 
@@ -46,14 +48,16 @@ export class BufferPool {
     const size = length > MAX_CHUNK ? length : sizeFor(length);
     const room = this.#reuse(size) ?? this.#make(size);
     const bytes = room.buffer.subarray(0, length);
-    return {
+    const lent: PooledBuffer = {
       bytes,
       address: room.address,
+      used: length,
       release: () => {
-        bytes.fill(0);
+        bytes.fill(0, 0, lent.used);
         this.#keep(room);
       },
     };
+    return lent;
   }
 
   #reuse(size: number): Room | undefined {

@@ -61,7 +61,8 @@ export abstract class OverlappedSocket {
       winsock.port.associate(this.handle);
       this.#direct = type === "stream" && winsock.skipAtOnce(this.handle);
     } catch (error) {
-      this.close();
+      // Not close(): what a derived class adds to it is not there yet.
+      this.#closing = this.#release();
       throw error;
     }
   }
@@ -117,6 +118,11 @@ export abstract class OverlappedSocket {
     await Promise.allSettled([...this.#pending]);
     this.#untrack();
     this.#unuse();
+  }
+
+  /** Whether closing has begun. */
+  protected get closed(): boolean {
+    return this.#closing !== null;
   }
 
   /** Winsock, unless the socket was closed. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAX_CHUNK } from "./buffer_pool.ts";
+import { MAX_CHUNK, type PooledBuffer } from "./buffer_pool.ts";
 import { BLOCK } from "./completion_port.ts";
 import { pinned } from "./memory.ts";
 import { describe, OverlappedSocket } from "./overlapped_socket.ts";
@@ -18,6 +18,8 @@ const ACCEPT_ADDRESS = SOCKADDR_STORAGE.size + 16;
 
 /** A TCP socket, listening or connected. */
 export class TcpSocket extends OverlappedSocket {
+  #held: PooledBuffer | null = null;
+
   /** Makes a socket that is neither bound nor connected. */
   constructor(winsock: Winsock, version: 4 | 6) {
     super(winsock, version, "stream");
@@ -115,12 +117,13 @@ export class TcpSocket extends OverlappedSocket {
   /** Receives up to `p.length` bytes into `p`; 0 at the end of the stream. */
   async receive(p: Uint8Array, signal?: AbortSignal): Promise<number> {
     const winsock = this.live("receive");
-    const into = winsock.buffers.take(Math.min(p.length, MAX_CHUNK));
+    const into = this.#roomFor(Math.min(p.length, MAX_CHUNK), winsock);
+    let full = false;
     return await this.run({
       fn: "WSARecv",
       doing: "receive",
       signal,
-      keep: into,
+      keep: { bytes: into.bytes, release: () => full ? this.#hold(into) : into.release() },
       begin: (block) => {
         const buffers = this.describeBuffer(block, into);
         const [moved, flags] = [BLOCK.bytes, BLOCK.flags].map((place) => block.address + BigInt(place));
@@ -128,10 +131,36 @@ export class TcpSocket extends OverlappedSocket {
         return winsock.begun(failed === 0);
       },
       read: ({ bytes }) => {
+        into.used = bytes;
+        full = bytes > 0 && bytes === into.bytes.length;
         p.set(into.bytes.subarray(0, bytes));
         return bytes;
       },
     });
+  }
+
+  #roomFor(length: number, winsock: Winsock): PooledBuffer {
+    const held = this.#held;
+    this.#held = null;
+    if (held?.bytes.length === length) {
+      held.used = length;
+      return held;
+    }
+    held?.release();
+    return winsock.buffers.take(length);
+  }
+
+  /** Keeps a buffer that was filled whole for the next receiving: more is likely there, to be written over it. */
+  #hold(buffer: PooledBuffer): void {
+    if (this.closed) return buffer.release();
+    this.#held?.release();
+    this.#held = buffer;
+  }
+
+  override close(): Promise<void> {
+    this.#held?.release();
+    this.#held = null;
+    return super.close();
   }
 
   /** Sends the end of the stream; receiving goes on. */

@@ -52,11 +52,22 @@ export interface SspiContextOptions {
 /** A `TimeStamp`, and a ULONG of flags. */
 const TIME_BYTES = 8;
 const FLAGS_BYTES = 4;
+/** All that a context keeps in memory, in order. */
+const PARTS = [
+  SecHandle.size,
+  TIME_BYTES,
+  FLAGS_BYTES,
+  Buffers.size(2),
+  Buffers.size(1),
+  ...SspiRecords.parts,
+];
 
 /** A context of secur32.dll. */
 export class SspiContext extends ContextBase {
   readonly #sspi: Sspi;
   readonly #options: SspiContextOptions;
+  /** What is left of it is the records'. */
+  readonly #block: MemoryBlock;
   readonly #handle: Uint8Array;
   readonly #expiry: Uint8Array;
   readonly #flags: Uint8Array;
@@ -72,13 +83,7 @@ export class SspiContext extends ContextBase {
     this.#options = options;
     this.#target = options.request.target === undefined ? null : wideString(options.request.target);
     this.#bindings = bindingsOf(options.request.channelBindings);
-    const block = new MemoryBlock(sspi.memory, [
-      SecHandle.size,
-      TIME_BYTES,
-      FLAGS_BYTES,
-      Buffers.size(2),
-      Buffers.size(1),
-    ]);
+    const block = this.#block = new MemoryBlock(sspi.memory, PARTS);
     this.#handle = block.take(SecHandle.size).bytes;
     this.#expiry = block.take(TIME_BYTES).bytes;
     this.#flags = block.take(FLAGS_BYTES).bytes;
@@ -108,7 +113,8 @@ export class SspiContext extends ContextBase {
     if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
-    const made = room.bytes.slice(0, output.length(0));
+    room.used = output.length(0);
+    const made = room.bytes.slice(0, room.used);
     if (this.#options.excludeNtlm && holdsNtlm(made)) throw this.#ntlm();
     const done = status === SEC_I.OK || status === SEC_I.COMPLETE_NEEDED;
     if (done) this.#finish();
@@ -229,7 +235,7 @@ export class SspiContext extends ContextBase {
     const records = new SspiRecords(this.#sspi, this.#handle, {
       encrypts: has(bits.CONFIDENTIALITY),
       mustBeEncrypted: this.#options.request.confidentiality || has(bits.CONFIDENTIALITY),
-    });
+    }, this.#block);
     const delegation = has(bits.DELEGATE);
     const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";
     this.establish({

@@ -47,8 +47,15 @@ export class SspiRecords {
   /** The most bytes that {@linkcode SspiRecords.wrap} adds. */
   readonly maxOverhead: number;
 
-  /** @throws StateError where the package does not tell its sizes. */
-  constructor(sspi: Sspi, context: Uint8Array, rules: EncryptionRules) {
+  /** The parts that it takes of a block. */
+  static readonly parts: readonly number[] = [Buffers.size(3), Buffers.size(2), QOP_BYTES];
+
+  /**
+   * Those of `context`, in `block`, which has room for {@linkcode SspiRecords.parts}.
+   *
+   * @throws StateError where the package does not tell its sizes.
+   */
+  constructor(sspi: Sspi, context: Uint8Array, rules: EncryptionRules, block: MemoryBlock) {
     this.#sspi = sspi;
     this.#context = context;
     this.#rules = rules;
@@ -61,7 +68,6 @@ export class SspiRecords {
     this.#padding = sizes.cbBlockSize;
     this.#maxSignature = Math.max(sizes.cbMaxSignature, TOKEN_ROOM);
     this.maxOverhead = this.#tokenRoom + this.#padding;
-    const block = new MemoryBlock(sspi.memory, [Buffers.size(3), Buffers.size(2), QOP_BYTES]);
     this.#seal = new Buffers(block, 3);
     this.#open = new Buffers(block, 2);
     this.#qop = block.take(QOP_BYTES).bytes;

@@ -45,6 +45,18 @@ test("what stood in a buffer is gone when it is given back, whoever looks", () =
   assert(second.bytes.every((byte) => byte === 0));
 });
 
+test("a buffer is cleared as far as it was used, and whole where nobody says how far", () => {
+  const { buffers } = pool();
+  for (const used of [undefined, 0, 10, 1000]) {
+    const buffer = buffers.take(1000);
+    assertEquals(buffer.used, 1000);
+    buffer.bytes.fill(7, 0, used ?? 1000);
+    if (used !== undefined) buffer.used = used;
+    buffer.release();
+    assert(buffer.bytes.every((byte) => byte === 0), `${used} bytes`);
+  }
+});
+
 test("no two operations have the same memory at a time", () => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.nat(MAX_CHUNK), fc.boolean()), { maxLength: 60 }), (steps) => {
     const { buffers } = pool();

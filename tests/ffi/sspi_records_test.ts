@@ -7,6 +7,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ProtocolError } from "../../errors.ts";
 import type { Memory } from "../../ffi/memory.ts";
+import { MemoryBlock } from "../../ffi/memory_block.ts";
 import { SECBUFFER, SecPkgContext_Sizes, SECQOP_WRAP_NO_ENCRYPT } from "../../ffi/raw/secur32.ts";
 import { SspiRecords } from "../../ffi/sspi/records.ts";
 import type { Sspi } from "../../ffi/sspi/sspi.ts";
@@ -47,7 +48,8 @@ function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }):
       },
     },
   };
-  return new SspiRecords(sspi as unknown as Sspi, new Uint8Array(16), rules);
+  const block = new MemoryBlock(sspi.memory, SspiRecords.parts);
+  return new SspiRecords(sspi as unknown as Sspi, new Uint8Array(16), rules, block);
 }
 
 const plain = Uint8Array.of(1, 2, 3, 4, 5);

@@ -6,6 +6,7 @@ import { StateError, TransportError } from "../../errors.ts";
 import { UdpSocket } from "../../ffi/datagram_socket.ts";
 import { liveHandles } from "../../ffi/live.ts";
 import { TcpSocket } from "../../ffi/socket.ts";
+import type { PooledBuffer } from "../../ffi/buffer_pool.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock.ts";
@@ -111,6 +112,47 @@ export function socketSuite(world: SocketWorld): void {
     await client.close();
     await server.close();
   });
+
+  check(
+    "what was received stays in no memory but the caller's once the stream pauses, or ends",
+    async (winsock) => {
+      const [client, server] = await connected(winsock, world.addresses[4]);
+      const lent = new Set<PooledBuffer>();
+      const take = winsock.buffers.take.bind(winsock.buffers);
+      winsock.buffers.take = (length) => {
+        const buffer = take(length);
+        const { release } = buffer;
+        lent.add(buffer);
+        return Object.assign(buffer, {
+          release() {
+            lent.delete(buffer);
+            release();
+          },
+        });
+      };
+      const part = new Uint8Array(64);
+      await client.send(new Uint8Array(200).fill(7));
+      assertEquals(lent.size, 0, "what was sent");
+      const memory = new Set<PooledBuffer>();
+      for (const length of [64, 64, 64, 8]) {
+        assertEquals(await server.receive(part), length);
+        assertEquals(part.subarray(0, length).every((byte) => byte === 7), true);
+        // Behind a part that filled its room another is likely: the room stays for it.
+        assertEquals(lent.size, length === part.length ? 1 : 0, `${length} bytes`);
+        for (const buffer of lent) memory.add(buffer);
+      }
+      assertEquals(memory.size, 1, "one buffer for all");
+      await client.send(new Uint8Array(130).fill(7));
+      await server.receive(part);
+      // Of another length than the one before it.
+      assertEquals(await server.receive(new Uint8Array(32)), 32);
+      assertEquals(lent.size, 1);
+      await server.close();
+      for (const { bytes } of memory) assertEquals(bytes.every((byte) => byte === 0), true);
+      assertEquals(lent.size, 0, "with the socket");
+      await client.close();
+    },
+  );
 
   check("what send() was given may be changed at once: it was copied", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
