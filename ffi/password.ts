@@ -13,8 +13,8 @@ const LEAST = [0, 0x80, 0x800, 0x10000];
 /**
  * Zero-terminated UTF-16 of a password as text or in UTF-8; the caller zeroes it.
  *
- * @throws TypeError where the bytes are no UTF-8, or the text holds half of a surrogate pair: another password than the one that was meant must not be tried,
- * for a wrong one counts towards locking the account.
+ * @throws TypeError where the bytes are no UTF-8, or the text holds half of a surrogate pair: another password than the
+ * one that was meant must not be tried, for a wrong one counts towards locking the account.
  */
 export function passwordUnits(password: string | Uint8Array): Uint8Array {
   if (typeof password !== "string") return fromUtf8(password);

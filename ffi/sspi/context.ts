@@ -5,10 +5,10 @@
  */
 
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../errors.ts";
-import { MemoryBlock } from "../memory_block.ts";
 import type { PooledBuffer } from "../buffer_pool.ts";
 import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../memory.ts";
+import { MemoryBlock } from "../memory_block.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import {
   ASC,

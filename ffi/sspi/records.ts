@@ -5,8 +5,8 @@
  */
 
 import { ProtocolError, StateError } from "../../errors.ts";
-import { MemoryBlock } from "../memory_block.ts";
 import { type Memory, pinned } from "../memory.ts";
+import { MemoryBlock } from "../memory_block.ts";
 import {
   SECBUFFER,
   SECPKG_ATTR,

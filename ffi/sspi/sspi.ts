@@ -6,9 +6,9 @@
 
 import { AuthenticationError, NativeError, ProtocolError } from "../../errors.ts";
 import type { Calls, ThreadedCalls } from "../abi.ts";
-import type { MemoryBlock } from "../memory_block.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { type Memory, pinned, wideString } from "../memory.ts";
+import type { MemoryBlock } from "../memory_block.ts";
 import { SECBUFFER, SecBuffer, SecBufferDesc, SecPkgInfoW, SECUR32 } from "../raw/secur32.ts";
 import { SECURITY_STATUS } from "../raw/sspi_status.ts";
 import type { Struct } from "../struct.ts";

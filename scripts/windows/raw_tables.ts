@@ -44,11 +44,21 @@ export async function rawTables(): Promise<RawTables> {
   for await (const { name } of Deno.readDir(FOLDER)) {
     if (!name.endsWith(".ts") || NOT_WINDOWS.includes(name)) continue;
     for (const [key, value] of Object.entries(await import(new URL(name, FOLDER).href))) {
-      if (isStruct(value)) structs[value.name] = layout(value);
+      if (isStruct(value)) addStruct(name, value, structs);
       else collectConstants(`${name}:${key}`, key, value, constants);
     }
   }
   return { structs, constants };
+}
+
+/** Adds a struct; two of one C name that differ are an error, for only one of them would be compared. */
+export function addStruct(where: string, value: Struct, into: Record<string, Layout>): void {
+  const found = layout(value);
+  const known = into[value.name] ?? found;
+  if (JSON.stringify(known) !== JSON.stringify(found)) {
+    throw new TypeError(`${where}: ${value.name} is laid out in another way elsewhere in ffi/raw`);
+  }
+  into[value.name] = found;
 }
 
 /** Whether an export of a table is a struct. */

@@ -8,7 +8,8 @@ import { test } from "@test";
 import golden from "../golden/win64.json" with { type: "json" };
 import { ourTables, renew } from "../../scripts/golden.ts";
 import { compareTables, oracleSource } from "../../scripts/windows/oracle.ts";
-import { collectConstants, type RawTables, rawTables } from "../../scripts/windows/raw_tables.ts";
+import { addStruct, collectConstants, type RawTables, rawTables } from "../../scripts/windows/raw_tables.ts";
+import { struct } from "../../ffi/struct.ts";
 
 test("every struct and constant of ffi/raw is as a Windows compiler sees it", async () => {
   const { failed } = compareTables(await rawTables(), golden as Parameters<typeof compareTables>[1]);
@@ -95,4 +96,14 @@ test("an export that the oracle cannot compare is told, and does not slip past i
     assertThrows(() => collect("ODD", odd), TypeError, "ODD");
   }
   assertThrows(() => collect("CODES", { 1: { name: "A" }, 2: { name: "A" } }), TypeError, "A is 2 and 1");
+});
+
+test("a struct that stands twice is compared whole, and not the last of the two alone", () => {
+  const into: RawTables["structs"] = {};
+  const one = struct("PAIR", { a: "u32", b: "u32" });
+  addStruct("a.ts", one, into);
+  addStruct("b.ts", struct("PAIR", { a: "u32", b: "u32" }), into);
+  assertEquals(Object.keys(into), ["PAIR"]);
+  const other = struct("PAIR", { a: "u32", b: "u64" });
+  assertThrows(() => addStruct("c.ts", other, into), TypeError, "c.ts: PAIR");
 });
