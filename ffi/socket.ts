@@ -117,7 +117,10 @@ export class TcpSocket extends OverlappedSocket {
   /** Receives up to `p.length` bytes into `p`; 0 at the end of the stream. */
   async receive(p: Uint8Array, signal?: AbortSignal): Promise<number> {
     const winsock = this.live("receive");
+    const held = this.#held;
     const into = this.#roomFor(Math.min(p.length, MAX_CHUNK), winsock);
+    // One that was held has in it what filled it before, whatever comes now.
+    const clean = into !== held;
     let full = false;
     return await this.run({
       fn: "WSARecv",
@@ -131,7 +134,7 @@ export class TcpSocket extends OverlappedSocket {
         return winsock.begun(failed === 0);
       },
       read: ({ bytes }) => {
-        into.used = bytes;
+        if (clean) into.used = bytes;
         full = bytes > 0 && bytes === into.bytes.length;
         p.set(into.bytes.subarray(0, bytes));
         return bytes;

@@ -54,15 +54,18 @@ export class FailureLog {
   /**
    * Tells of one failure by `tell`; where there is none it is written, or counted.
    *
-   * An observer that throws must not end what it watches, nor hide the failure it was told of: both are written then,
-   * in one line, or counted as one.
+   * An observer that throws, or whose promise rejects, must not end what it watches, nor hide the failure it was told of:
+   * both are written then, in one line, or counted as one.
    */
-  report(error: unknown, peer: Peer | undefined, tell?: () => void): void {
+  report(error: unknown, peer: Peer | undefined, tell?: () => unknown): void {
     if (!tell) return this.#write(peer, text(error));
-    try {
-      tell();
-    } catch (thrown) {
+    const failed = (thrown: unknown): void =>
       this.#write(peer, `${text(error)}; and ${this.#words.observer} threw ${text(thrown)}`);
+    try {
+      // A function that promises something passes for one that gives nothing.
+      Promise.resolve(tell()).catch(failed);
+    } catch (thrown) {
+      failed(thrown);
     }
   }
 

@@ -142,17 +142,40 @@ export function socketSuite(world: SocketWorld): void {
         for (const buffer of lent) memory.add(buffer);
       }
       assertEquals(memory.size, 1, "one buffer for all");
+      const clean = () => [...memory].every(({ bytes }) => bytes.every((byte) => byte === 0));
+      assertEquals(clean(), true, "behind a part that did not fill it");
       await client.send(new Uint8Array(130).fill(7));
       await server.receive(part);
       // Of another length than the one before it.
       assertEquals(await server.receive(new Uint8Array(32)), 32);
       assertEquals(lent.size, 1);
-      await server.close();
-      for (const { bytes } of memory) assertEquals(bytes.every((byte) => byte === 0), true);
-      assertEquals(lent.size, 0, "with the socket");
+      // Filled whole, and nothing behind it.
+      await client.send(new Uint8Array(30).fill(7));
+      assertEquals(await server.receive(new Uint8Array(32)), 32);
+      for (const buffer of lent) memory.add(buffer);
+      await receiveAll(server, 32);
       await client.close();
+      assertEquals(await server.receive(new Uint8Array(32)), 0);
+      assertEquals([lent.size, clean()], [0, true], "at the end of the stream");
+      await server.close();
     },
   );
+
+  check("what filled a buffer goes with the socket", async (winsock) => {
+    const [client, server] = await connected(winsock, world.addresses[4]);
+    const take = winsock.buffers.take.bind(winsock.buffers);
+    const memory = new Set<PooledBuffer>();
+    winsock.buffers.take = (length) => {
+      const buffer = take(length);
+      memory.add(buffer);
+      return buffer;
+    };
+    await client.send(new Uint8Array(64).fill(7));
+    assertEquals(await server.receive(new Uint8Array(64)), 64);
+    await server.close();
+    await client.close();
+    assertEquals([...memory].every(({ bytes }) => bytes.every((byte) => byte === 0)), true);
+  });
 
   check("what send() was given may be changed at once: it was copied", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
