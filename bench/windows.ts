@@ -41,8 +41,8 @@ const NOTES = `
 Both ends are in one process and on its one thread, over loopback, and what is compared takes turns. Times are the
 wall's. A round trip is 64 bytes there and back, both read whole, without Nagle's algorithm. In bulk one end writes
 and the other reads. C is bench/windows/sspi_bench.c, compiled by mingw-w64 to a DLL and called in the same process:
-it makes the calls of the library on one thread and waits in each. The library makes two of a handshake's three legs on
-other threads, for they may wait for a domain controller: "no other threads" is what would be left of it without, and
+it makes the calls of the library on one thread and waits in each. The library makes every leg of a handshake on another
+thread, for it may wait for a domain controller: "no other threads" is what would be left of it without, and
 "C in an event loop" is a C program that does as the library does, with the system's pool of threads and an I/O
 completion port. Handshakes have their ticket in the cache. Records are sealed and opened in place.
 

@@ -95,11 +95,37 @@ export interface PortLibraries {
   readonly memory: Memory;
 }
 
+/** What ports that are closed never learned the end of: it stays where it is for good. */
+const abandoned = new Set<Pending>();
+
 /**
- * Operations of which nobody knows whether they began: what they use stays where it is, in case that the system writes
- * there, and until it says that it is done.
+ * Codes that say it beside Winsock's own: a wrong handle or argument, no memory, what is not supported, and what became
+ * of the network, for which Windows has names of its own.
  */
-const inDoubt = new Map<bigint, Pending>();
+const OTHER_REFUSALS: readonly number[] = [
+  6,
+  8,
+  50,
+  64,
+  87,
+  121,
+  1225,
+  1229,
+  1231,
+  1232,
+  1233,
+  1234,
+  1236,
+  1460,
+];
+
+/**
+ * Whether a code says that an operation did not begin. Any that Winsock has no name for may be what another call left
+ * where ERROR_IO_PENDING stood.
+ */
+function isRefusal(code: number): boolean {
+  return (code >= 10_000 && code < 12_000 && code !== LOST_ERROR) || OTHER_REFUSALS.includes(code);
+}
 
 /** One completion port and its pump, which runs only while an operation is pending. */
 export class CompletionPort {
@@ -108,6 +134,11 @@ export class CompletionPort {
   readonly #untrack: () => void;
   readonly #free: Block[] = [];
   readonly #pending = new Map<bigint, Pending>();
+  /**
+   * Operations of which nobody knows whether they began: what they use stays where it is, in case that the system writes
+   * there, and until it says that it is done.
+   */
+  readonly #inDoubt = new Map<bigint, Pending>();
   readonly #entries = pinned(ENTRIES * OVERLAPPED_ENTRY.size);
   readonly #removed = pinned(8);
   #pump: Promise<void> | null = null;
@@ -152,8 +183,8 @@ export class CompletionPort {
    * Starts one operation.
    *
    * @param begin makes the call with the block's memory, its count of bytes going to `BLOCK.bytes`; gives 0 where it
-   * has ended well already, `ERROR_IO_PENDING` where it is under way, `LOST_ERROR` where that is not known, else the
-   * error by which it was not started.
+   * has ended well already, `ERROR_IO_PENDING` where it is under way, else the error by which it was not started, or
+   * `LOST_ERROR` where that is not known.
    * @param direct whether one that has ended already sends no completion.
    * @param keep what the system uses besides the block; kept where it is until the operation completes.
    * @param onStarted told of the block while the operation is under way, so that it can be cancelled.
@@ -191,8 +222,10 @@ export class CompletionPort {
       });
       try {
         const code = operation.begin(block);
-        if (code === LOST_ERROR) this.#doubt(block);
-        if (code !== 0 && code !== ERROR_IO_PENDING) throw operation.refused(code);
+        if (code !== 0 && code !== ERROR_IO_PENDING) {
+          if (!isRefusal(code)) this.#doubt(block);
+          throw operation.refused(code);
+        }
         if (code === 0 && operation.direct && this.#endAtOnce(block)) return;
       } catch (error) {
         this.#release(block);
@@ -207,7 +240,7 @@ export class CompletionPort {
   #doubt(block: Block): void {
     const pending = this.#pending.get(block.address)!;
     this.#pending.delete(block.address);
-    inDoubt.set(block.address, pending);
+    this.#inDoubt.set(block.address, pending);
   }
 
   /** Ends an operation that sends no completion; false where it has to wait for its turn like any other. */
@@ -236,6 +269,7 @@ export class CompletionPort {
       throw new StateError("A completion port was closed while operations are pending");
     }
     this.#closed = true;
+    for (const each of this.#inDoubt.values()) abandoned.add(each);
     this.#libraries.kernel.call.CloseHandle(this.#handle);
     this.#untrack();
   }
@@ -283,7 +317,7 @@ export class CompletionPort {
       const entry = OVERLAPPED_ENTRY.read(entries, index * OVERLAPPED_ENTRY.size);
       const pending = this.#pending.get(entry.lpOverlapped);
       if (pending === undefined) {
-        this.#free.push(...free(inDoubt, entry.lpOverlapped));
+        this.#free.push(...free(this.#inDoubt, entry.lpOverlapped));
         continue;
       }
       const { block } = pending;

@@ -140,8 +140,8 @@ class Query {
 
   /**
    * Has the system end it soon. Not where it has ended and nobody here was told yet: its handle may be another query's
-   * by then. Nothing begins one between the look and the call; to the system alone it may end there, and the handle then
-   * is an invalid one, which is no failure.
+   * by then. Nothing here begins one between the look and the call; the query itself may end there, and the handle then is
+   * an invalid one, which is no failure.
    */
   cancel(): void {
     if (!this.#pending || !this.#event.isUnset()) return;

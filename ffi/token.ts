@@ -27,6 +27,7 @@ import { Impersonator } from "./sspi/impersonation.ts";
 import { nativeError } from "./status.ts";
 import type { NativeSystem } from "./system.ts";
 import { wideText } from "./text.ts";
+import { checkWellFormed } from "./well_formed.ts";
 
 /** An account or a group. */
 export interface Account {
@@ -106,6 +107,7 @@ export class PeerToken implements Disposable {
     if (typeof group !== "string" || group === "") {
       throw new TypeError("group must be a SID such as S-1-5-32-544, or a name such as EXAMPLE\\Operators");
     }
+    checkWellFormed(group, "group");
     const sid = parseSid(group) ?? this.#lookUp(group);
     const type = new DataView(this.#information(TOKEN.TYPE).buffer).getUint32(0, true);
     if (type !== TokenPrimary) return this.#checkMember(this.#live(), sid);

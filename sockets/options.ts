@@ -81,7 +81,7 @@ export interface ListenOptions extends ServerOptions {
   readonly maxHandshakes?: number;
   /**
    * Told of each handshake that failed. Left out: failures go to `console.warn`, at most one line a second; so do both
-   * where it throws, which ends nothing.
+   * where it throws, or its promise rejects, which ends nothing.
    */
   readonly onHandshakeError?: (error: unknown, origin: HandshakeOrigin) => void;
   /** Closes the listener; its `reason` is what `accept()` rejects with. Connections already handed out go on. */

@@ -15,7 +15,7 @@ export interface DatagramOptions extends Omit<CommonOptions, "channelBindings"> 
   readonly port?: number;
   /**
    * Told of each datagram that was dropped because its sender is not secured as required; left out: nobody is. Where it
-   * throws, the receiving goes on, and both failures go to `console.warn`, at most one line a second.
+   * throws, or its promise rejects, the receiving goes on, and both failures go to `console.warn`, at most one line a second.
    */
   readonly onDropped?: (error: unknown, from: DatagramAddress) => void;
   /** Gives up opening; its `reason` is rethrown unchanged. No effect once open. */

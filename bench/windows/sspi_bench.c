@@ -178,18 +178,12 @@ static void CALLBACK leg_on_a_thread(PTP_CALLBACK_INSTANCE instance, PVOID shake
   PostQueuedCompletionStatus(bench.port, 0, 0, shake);
 }
 
-/* Goes on with a handshake as far as this thread may: the client's second leg asks nobody, any other may wait. */
-static SECURITY_STATUS go_on(struct shake *shake) {
-  if (shake->leg == 2) {
-    make_leg(shake);
-    return settle_leg(shake);
-  }
-  return TrySubmitThreadpoolCallback(leg_on_a_thread, shake, NULL) ? SEC_I_CONTINUE_NEEDED : SEC_E_INTERNAL_ERROR;
-}
+/* Has the next leg made; its end is told through the port. */
+static BOOL go_on(struct shake *shake) { return TrySubmitThreadpoolCallback(leg_on_a_thread, shake, NULL); }
 
 /*
  * The same from a loop of events that never waits for a domain controller, `many` at a time, as the library makes them:
- * legs that may ask one are made by the system's pool of threads, and the loop hears of them by an I/O completion port.
+ * every leg is made by the system's pool of threads, and the loop hears of its end by an I/O completion port.
  */
 EXPORT SECURITY_STATUS BenchHandshakeLoop(ULONG many, ULONG ms, UINT64 result[2]) {
   struct shake *shakes = calloc(many, sizeof *shakes);
@@ -201,7 +195,7 @@ EXPORT SECURITY_STATUS BenchHandshakeLoop(ULONG many, ULONG ms, UINT64 result[2]
   result[0] = 0;
   for (; under_way < many; under_way++) {
     begin_shake(&shakes[under_way]);
-    if (go_on(&shakes[under_way]) < 0) return SEC_E_INTERNAL_ERROR;
+    if (!go_on(&shakes[under_way])) return SEC_E_INTERNAL_ERROR;
   }
   while (under_way > 0) {
     OVERLAPPED_ENTRY entries[64];
@@ -210,15 +204,17 @@ EXPORT SECURITY_STATUS BenchHandshakeLoop(ULONG many, ULONG ms, UINT64 result[2]
     for (ULONG at = 0; at < count; at++) {
       struct shake *shake = (struct shake *)entries[at].lpOverlapped;
       SECURITY_STATUS status = settle_leg(shake);
-      if (status == SEC_I_CONTINUE_NEEDED) status = go_on(shake);
-      if (status == SEC_I_CONTINUE_NEEDED) continue;
+      if (status == SEC_I_CONTINUE_NEEDED) {
+        if (!go_on(shake)) return SEC_E_INTERNAL_ERROR;
+        continue;
+      }
       if (status == SEC_E_OK) result[0]++;
       else failed = status;
       end_shake(shake);
       under_way--;
       if (failed != SEC_E_OK || now() >= end) continue;
       begin_shake(shake);
-      if (go_on(shake) < 0) return SEC_E_INTERNAL_ERROR;
+      if (!go_on(shake)) return SEC_E_INTERNAL_ERROR;
       under_way++;
     }
   }

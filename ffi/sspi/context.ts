@@ -27,7 +27,6 @@ import {
 import { type ContextRequest, mayOnlyIdentify, type StepResult } from "../security_context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "./impersonation.ts";
-import { isKerberosAnswer } from "./kerberos_answer.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
 
@@ -106,10 +105,8 @@ export class SspiContext extends ContextBase {
     const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
     const [input, output] = [this.#inputOf(token), this.#output];
     output.set(0, SECBUFFER.TOKEN, room.bytes.length, room.address);
-    // Every leg may reach a domain controller, so every leg goes to another thread; but for the one that asks nobody.
-    const alone = client && this.#held && token !== null && isKerberosAnswer(token);
-    const calls = alone ? this.#sspi.call : this.#sspi.threaded;
-    const status = await (client ? this.#initialize(calls, input, output) : this.#accept(input, output));
+    // Every leg may reach a domain controller, so every leg goes to another thread: record 55 says why the last does.
+    const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
     if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
     if (status === SEC_I.COMPLETE_NEEDED || status === SEC_I.COMPLETE_AND_CONTINUE) this.#complete(output);
@@ -163,12 +160,8 @@ export class SspiContext extends ContextBase {
     return input;
   }
 
-  #initialize(
-    calls: Sspi["call"] | Sspi["threaded"],
-    input: Buffers | null,
-    output: Buffers,
-  ): number | Promise<number> {
-    return calls.InitializeSecurityContextW(
+  #initialize(input: Buffers | null, output: Buffers): Promise<number> {
+    return this.#sspi.threaded.InitializeSecurityContextW(
       this.#options.credentials,
       this.#held ? this.#handle : null,
       this.#target,

@@ -20,7 +20,7 @@ const FOREVER = 2_650_467_743_990_000_000n;
 const TEXT_BYTES = 10;
 /** Every time zone is a multiple of it away from UTC. */
 const QUARTER_MS = 15 * 60_000;
-/** How long an answer holds: it changes twice a year. */
+/** How long an answer holds; never past a quarter of an hour, at which summer time begins and ends. */
 const HOLDS_MS = 60_000;
 
 /** Turns local times into times. */
@@ -42,7 +42,9 @@ export class LocalTime {
   /** How far the system's clock is ahead of UTC. */
   #ahead(): number {
     const now = Date.now();
-    if (now < this.#askedMs || now - this.#askedMs >= HOLDS_MS) {
+    const quarter = (ms: number): number => Math.floor(ms / QUARTER_MS);
+    const asked = this.#askedMs;
+    if (now < asked || now - asked >= HOLDS_MS || quarter(now) !== quarter(asked)) {
       // A system that does not tell has the runtime's time zone, for all that is known.
       this.#aheadMs = this.#ask() ?? -new Date(now).getTimezoneOffset() * 60_000;
       this.#askedMs = now;

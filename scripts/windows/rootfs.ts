@@ -52,14 +52,24 @@ async function replace(path: string, build: Build, signal: AbortSignal): Promise
     signal.throwIfAborted();
     await build(partial, signal);
     signal.throwIfAborted();
-    await removeTree(path);
+    const old = await setAside(path);
     await Deno.rename(partial, path);
+    await removeTree(old);
   } finally {
     await removeTree(partial);
   }
 }
 
 const PARTIAL = ".building";
+const OLD = ".old";
+
+/** Takes a system out of its place in one step, so that half of one is never taken for a whole; gives where it is then. */
+async function setAside(path: string): Promise<string> {
+  const old = `${path}${OLD}`;
+  await removeTree(old);
+  if (await exists(path)) await Deno.rename(path, old);
+  return old;
+}
 
 async function buildSystem(folder: string, signal: AbortSignal): Promise<void> {
   const lacking = await ensurePackages(["debootstrap", "debian-archive-keyring"], { say: progress });
@@ -82,12 +92,13 @@ const MONTH_MS = 30 * 24 * 3600 * 1000;
 /** Removes systems of other versions that nobody has used for a month, and what builds of them left that were killed. */
 async function removeOld(current: string): Promise<void> {
   for await (const entry of Deno.readDir(cacheFolder())) {
-    const name = /^(rootfs-[0-9a-f]{12})(\.building)?$/.exec(entry.name)?.[1] ?? current;
+    const name = /^(rootfs-[0-9a-f]{12})(\.building|\.old)?$/.exec(entry.name)?.[1] ?? current;
     if (name === current) continue;
     if (Date.now() - await lastUsed(name) < MONTH_MS) continue;
     using held = await tryExclusive(name);
     if (held === null) continue;
     progress(`removing ${entry.name}, unused for a month`);
-    await removeTree(`${cacheFolder()}/${entry.name}`);
+    const path = `${cacheFolder()}/${entry.name}`;
+    await removeTree(entry.name === name ? await setAside(path) : path);
   }
 }

@@ -492,6 +492,20 @@ test("A handler that throws ends nothing, and hides neither its failure nor the 
   assertStringIncludes(lines[0], "; and onHandshakeError threw Error: the handler's own");
 });
 
+test("A handler whose promise rejects ends nothing, the process least of all, and hides nothing", async () => {
+  const lines = await warnings(async () => {
+    const one = await stage({ onHandshakeError: () => Promise.reject(new Error("the handler's own")) });
+    await one.tcp.arrive()[0].write(new Uint8Array(9));
+    await settle();
+    const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
+    await Promise.all([client.close(), server.close()]);
+    await assertClosed(one);
+  });
+  assertEquals(lines.length, 1);
+  assertStringIncludes(lines[0], "failed: ProtocolError");
+  assertStringIncludes(lines[0], "; and onHandshakeError threw Error: the handler's own");
+});
+
 test("A handler that throws what cannot even be shown ends nothing either", async () => {
   const lines = await warnings(async () => {
     const one = await stage({
