@@ -21,6 +21,7 @@ import {
   OVERLAPPED_ENTRY,
 } from "./raw/kernel32.ts";
 import type { NTDLL } from "./raw/ntdll.ts";
+import { WINSOCK_STATUS } from "./raw/winsock_status.ts";
 import { SOCKADDR_STORAGE, WSABUF } from "./raw/ws2_32.ts";
 import { socketError } from "./status.ts";
 
@@ -98,33 +99,21 @@ export interface PortLibraries {
 /** What ports that are closed never learned the end of: it stays where it is for good. */
 const abandoned = new Set<Pending>();
 
-/**
- * Codes that say it beside Winsock's own: a wrong handle or argument, no memory, what is not supported, and what became
- * of the network, for which Windows has names of its own.
- */
-const OTHER_REFUSALS: readonly number[] = [
-  6,
-  8,
-  50,
-  64,
-  87,
-  121,
-  1225,
-  1229,
-  1231,
-  1232,
-  1233,
-  1234,
-  1236,
-  1460,
+/** Codes that speak of an operation which has begun. */
+const OF_BEGUN: readonly string[] = [
+  "ERROR_MORE_DATA",
+  "ERROR_OPERATION_ABORTED",
+  "ERROR_IO_INCOMPLETE",
+  "ERROR_IO_PENDING",
 ];
 
 /**
- * Whether a code says that an operation did not begin. Any that Winsock has no name for may be what another call left
- * where ERROR_IO_PENDING stood.
+ * Whether a code says that an operation did not begin. One that Winsock's calls do not give may be what another call
+ * left where ERROR_IO_PENDING stood.
  */
 function isRefusal(code: number): boolean {
-  return (code >= 10_000 && code < 12_000 && code !== LOST_ERROR) || OTHER_REFUSALS.includes(code);
+  const known = WINSOCK_STATUS[code];
+  return known !== undefined && code !== LOST_ERROR && !OF_BEGUN.includes(known.name);
 }
 
 /** One completion port and its pump, which runs only while an operation is pending. */

@@ -145,10 +145,7 @@ export class TcpSocket extends OverlappedSocket {
   #roomFor(length: number, winsock: Winsock): PooledBuffer {
     const held = this.#held;
     this.#held = null;
-    if (held?.bytes.length === length) {
-      held.used = length;
-      return held;
-    }
+    if (held?.bytes.length === length) return held;
     held?.release();
     return winsock.buffers.take(length);
   }

@@ -45,6 +45,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   1229: { name: "ERROR_CONNECTION_INVALID", advice: "" },
   1231: { name: "ERROR_NETWORK_UNREACHABLE", advice: UNREACHABLE },
   1232: { name: "ERROR_HOST_UNREACHABLE", advice: UNREACHABLE },
+  1233: { name: "ERROR_PROTOCOL_UNREACHABLE", advice: UNREACHABLE },
   1234: { name: "ERROR_PORT_UNREACHABLE", advice: REFUSED },
   1236: { name: "ERROR_CONNECTION_ABORTED", advice: RESET },
   1460: { name: "ERROR_TIMEOUT", advice: TIMED_OUT },

@@ -53,7 +53,12 @@ async function replace(path: string, build: Build, signal: AbortSignal): Promise
     await build(partial, signal);
     signal.throwIfAborted();
     const old = await setAside(path);
-    await Deno.rename(partial, path);
+    try {
+      await Deno.rename(partial, path);
+    } catch (error) {
+      await Deno.rename(old, path).catch(() => {});
+      throw error;
+    }
     await removeTree(old);
   } finally {
     await removeTree(partial);

@@ -352,7 +352,9 @@ test("an empty buffer receives an empty datagram, and says of any other that it 
     assertEquals((await receiving).length, 0);
   }));
 
-for (const code of ["WSAECONNRESET", "WSAENETRESET", "ERROR_PORT_UNREACHABLE"]) {
+for (
+  const code of ["WSAECONNRESET", "WSAENETRESET", "ERROR_PORT_UNREACHABLE", "ERROR_PROTOCOL_UNREACHABLE"]
+) {
   test(`receiving goes on where the system tells of an earlier datagram by ${code}`, () =>
     withPair({}, async (a, b, dropped, network) => {
       network.failNext("server", "WSARecvFrom", code);

@@ -474,13 +474,10 @@ test("Without a handler failures go to console.warn, one line a second, and none
   assertStringIncludes(lines[1], "9 more");
 });
 
-test("A handler that throws ends nothing, and hides neither its failure nor the one it was told of", async () => {
+/** What is written where a handshake fails and its handler does, too; one that goes well follows. */
+async function writtenAbout(onHandshakeError: () => void): Promise<string> {
   const lines = await warnings(async () => {
-    const one = await stage({
-      onHandshakeError: () => {
-        throw new Error("the handler's own");
-      },
-    });
+    const one = await stage({ onHandshakeError });
     await one.tcp.arrive()[0].write(new Uint8Array(9));
     await settle();
     const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
@@ -489,36 +486,24 @@ test("A handler that throws ends nothing, and hides neither its failure nor the 
   });
   assertEquals(lines.length, 1);
   assertStringIncludes(lines[0], "a handshake with 192.0.2.2:2 failed: ProtocolError");
-  assertStringIncludes(lines[0], "; and onHandshakeError threw Error: the handler's own");
+  return lines[0];
+}
+
+test("A handler that throws ends nothing, and hides neither its failure nor the one it was told of", async () => {
+  const line = await writtenAbout(() => {
+    throw new Error("the handler's own");
+  });
+  assertStringIncludes(line, "; and onHandshakeError threw Error: the handler's own");
 });
 
 test("A handler whose promise rejects ends nothing, the process least of all, and hides nothing", async () => {
-  const lines = await warnings(async () => {
-    const one = await stage({ onHandshakeError: () => Promise.reject(new Error("the handler's own")) });
-    await one.tcp.arrive()[0].write(new Uint8Array(9));
-    await settle();
-    const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
-    await Promise.all([client.close(), server.close()]);
-    await assertClosed(one);
-  });
-  assertEquals(lines.length, 1);
-  assertStringIncludes(lines[0], "failed: ProtocolError");
-  assertStringIncludes(lines[0], "; and onHandshakeError threw Error: the handler's own");
+  const line = await writtenAbout(() => Promise.reject(new Error("the handler's own")));
+  assertStringIncludes(line, "; and onHandshakeError threw Error: the handler's own");
 });
 
 test("A handler that throws what cannot even be shown ends nothing either", async () => {
-  const lines = await warnings(async () => {
-    const one = await stage({
-      onHandshakeError: () => {
-        throw Object.create(null);
-      },
-    });
-    await one.tcp.arrive()[0].write(new Uint8Array(9));
-    await settle();
-    const [client, server] = await Promise.all([one.honest(), one.listener.accept()]);
-    await Promise.all([client.close(), server.close()]);
-    await assertClosed(one);
+  const line = await writtenAbout(() => {
+    throw Object.create(null);
   });
-  assertEquals(lines.length, 1);
-  assertStringIncludes(lines[0], "onHandshakeError threw a value that cannot be shown");
+  assertStringIncludes(line, "onHandshakeError threw a value that cannot be shown");
 });
