@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageContext, MessageCredentials } from "../plugins/provider.ts";
+import type { MessageContext, MessageCredentials } from "../contract.ts";
 import type { Selection } from "../plugins/registry.ts";
 import { Connection } from "./connection.ts";
 import { MessageSecurity } from "./connection_security.ts";

@@ -5,7 +5,7 @@
  */
 
 import { listenTcp, type TcpListener, type TcpTransport } from "../ffi/transport/mod.ts";
-import type { MessageCredentials } from "../plugins/provider.ts";
+import type { MessageCredentials } from "../contract.ts";
 import { acquire, choose, type Chosen, establish } from "./establish.ts";
 import { listenSecured } from "./ipsec/listen.ts";
 import { Listener } from "./listener.ts";

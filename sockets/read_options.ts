@@ -5,7 +5,7 @@
  */
 
 import { checkWellFormed } from "../ffi/memory/well_formed.ts";
-import type { Credentials, ProviderSystem, ResolvedRequirements } from "../plugins/provider.ts";
+import type { Credentials, ProviderSystem, ResolvedRequirements } from "../contract.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import {

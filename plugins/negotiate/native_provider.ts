@@ -24,7 +24,7 @@ import type {
   MessageProvider,
   Offers,
   ResolvedRequirements,
-} from "../provider.ts";
+} from "../../contract.ts";
 
 const OFFERS: Offers = Object.freeze({
   integrity: true,

@@ -11,7 +11,7 @@ import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
-import type { SocketCodec } from "../../plugins/provider.ts";
+import type { SocketCodec } from "../../contract.ts";
 import { isIpAddress } from "../check.ts";
 import type { Chosen } from "../establish.ts";
 import { quietly } from "../quietly.ts";

@@ -12,7 +12,7 @@ import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
-import type { SecurityInfo, SocketCodec } from "../../plugins/provider.ts";
+import type { SecurityInfo, SocketCodec } from "../../contract.ts";
 import {
   checkComputer,
   checkFunction,

@@ -10,7 +10,7 @@ import { passwordUnits } from "../../../ffi/windows/password.ts";
 import { acquireSspiCredentials } from "../../../ffi/security/sspi/credentials.ts";
 import { openSystem } from "../../../ffi/system.ts";
 import { kerberos, negotiate } from "../../../plugins/negotiate/mod.ts";
-import type { Credentials } from "../../../plugins/provider.ts";
+import type { Credentials } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { FakeSecur32 } from "../../support/fake_secur32.ts";
 
