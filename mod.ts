@@ -21,9 +21,8 @@
 
 export * from "./errors.ts";
 export { openSystem } from "./ffi/system.ts";
-export type { System, SystemAvailability, SystemCapabilities, SystemOptions } from "./ffi/system.ts";
+export type { System, SystemOptions } from "./ffi/system.ts";
 export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
-export type { MachinePolicyText } from "./ffi/machine_policy.ts";
 export { ipsecPolicy } from "./ffi/ipsec/policies.ts";
 export type { IpsecPolicy } from "./ffi/ipsec/policies.ts";
 export type {

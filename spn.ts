@@ -138,7 +138,9 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   if (typeof value !== "string" || value === "") {
     throw new TypeError(`${name} must be a string that is not empty`);
   }
-  if (!value.isWellFormed()) throw new TypeError(`${name} holds half of a surrogate pair; check where it is from`);
+  if (!value.isWellFormed()) {
+    throw new TypeError(`${name} holds half of a surrogate pair; check where it is from`);
+  }
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
   if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
 }

@@ -9,7 +9,7 @@ import type { Calls } from "../abi.ts";
 import { pinned } from "../memory/memory.ts";
 import { ADVAPI32, TOKEN } from "../raw/advapi32.ts";
 import { KERNEL32 } from "../raw/kernel32.ts";
-import type { ImpersonationLevel } from "../security/context.ts";
+import type { ImpersonationLevel } from "../../contract.ts";
 import { nativeError } from "../status.ts";
 import { finished } from "./synchronous.ts";
 import type { NativeSystem } from "../system.ts";
