@@ -34,7 +34,6 @@ export const LAYERS: readonly Layer[] = [
       "ffi/machine_policy.ts",
       "ffi/permissions.ts",
       "ffi/platform.ts",
-      "ffi/reference_count.ts",
       "ffi/status.ts",
       "ffi/system.ts",
       "ffi/transport/**",

@@ -6,7 +6,7 @@
 
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
-import { checkWellFormed } from "../memory/well_formed.ts";
+import { checkWellFormed } from "../memory/text.ts";
 import type { CredentialsBase, CredentialsRequest, Identity } from "./credentials_base.ts";
 import { acquireSspiCredentials } from "./sspi/credentials.ts";
 import { Impersonator } from "../windows/impersonation.ts";

@@ -13,9 +13,8 @@ import type {
   ResolvedRequirements,
 } from "../../contract.ts";
 import { StateError } from "../../errors.ts";
-import { track } from "../handles.ts";
+import { track, Users } from "../handles.ts";
 import { checkContextOptions, type ContextRequest } from "./context.ts";
-import { Users } from "../reference_count.ts";
 
 /** The package (SSPI) or mechanism (GSS-API) to use. */
 export type SecurityPackage = "negotiate" | "kerberos";

@@ -6,7 +6,7 @@
 
 import type { Credentials, MessageCredentials, MessageProvider, Offers } from "../../contract.ts";
 import { SecurityRequirementError } from "../../errors.ts";
-import { checkWellFormed } from "../../ffi/memory/well_formed.ts";
+import { checkWellFormed } from "../../ffi/memory/text.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { CredentialsBase, type Identity, type SecurityPackage } from "../../ffi/security/credentials_base.ts";
 import { nativeSystem } from "../../ffi/system.ts";

@@ -14,7 +14,7 @@ import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import type { SocketCodec } from "../../contract.ts";
 import { isIpAddress } from "../check.ts";
 import type { Chosen } from "../establish.ts";
-import { quietly } from "../quietly.ts";
+import { quietly } from "../transport.ts";
 import type { ConnectSettings } from "../read_options.ts";
 import type { SecureConn } from "../secure_conn.ts";
 import { applySettings, refuseForSocket, socketProvider } from "./terms.ts";
