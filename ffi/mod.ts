@@ -7,7 +7,9 @@
 
 export type * from "./abi.ts";
 export { acquireCredentials, openLibrary } from "./open_library.ts";
-export type { Grant } from "./permissions.ts";
+export type { Grant, RequiredPermissions } from "./permissions.ts";
+export type { MachinePolicyText } from "./machine_policy.ts";
+export type { System, SystemAvailability, SystemCapabilities } from "./system.ts";
 export { cString, type Memory, pinned, wideString } from "./memory.ts";
 export * from "./raw/advapi32.ts";
 export * from "./raw/fwpuclnt.ts";

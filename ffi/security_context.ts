@@ -22,6 +22,8 @@ export interface CredentialsRequest {
   readonly role: "client" | "server" | "both";
   /** Leave NTLM out when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
+  /** Leave Kerberos out of Negotiate, likewise. Default `false`. */
+  readonly excludeKerberos?: boolean;
   /** Who to be; left out: whoever runs the process. */
   readonly identity?: Identity;
 }

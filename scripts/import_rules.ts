@@ -46,6 +46,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "contract",
     files: [
+      "plugins/names.ts",
       "plugins/policy.ts",
       "plugins/provider.ts",
       "plugins/registry.ts",

@@ -5,7 +5,9 @@
  * @module
  */
 
+import { AuthenticationError } from "../../errors.ts";
 import { CredentialsBase } from "../credentials_base.ts";
+import { NTLM_USER } from "../other_mechanism.ts";
 import { GSS_C, OIDS } from "../raw/gssapi.ts";
 import type { ContextRequest, CredentialsRequest, Identity, SecurityPackage } from "../security_context.ts";
 import { GssContext } from "./context.ts";
@@ -32,6 +34,8 @@ interface Holding {
   readonly package: SecurityPackage;
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** True where Kerberos was left out. */
+  readonly excludesKerberos?: boolean;
   /** The cache that goes with it. */
   readonly cache: MemoryCache | null;
 }
@@ -56,7 +60,7 @@ export class GssCredentials extends CredentialsBase {
     request: ContextRequest,
     release: () => void,
   ): GssContext {
-    const { handle, kerberosOnly } = this.#holding;
+    const { handle, kerberosOnly, excludesKerberos = false } = this.#holding;
     return new GssContext(this.#gss, {
       role,
       request,
@@ -64,6 +68,7 @@ export class GssCredentials extends CredentialsBase {
       names: this.#names,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
+      excludesKerberos,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding.package),
       release,
     });
@@ -79,8 +84,8 @@ export class GssCredentials extends CredentialsBase {
 /**
  * Acquires credentials; on another thread, for this may reach a Kerberos server.
  *
- * @throws AuthenticationError where there are none, they are wrong or have expired; TypeError where a server is
- * given a password or a cache.
+ * @throws AuthenticationError where there are none, they are wrong or have expired, or would go to Kerberos, which was
+ * left out; TypeError where a server is given a password or a cache.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
   const { role, identity } = request;
@@ -92,12 +97,28 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
   if (identity !== undefined && "password" in identity && identity.password.length === 0) {
     throw new TypeError("credentials.password is empty, which Kerberos on this system does not take");
   }
+  if (identity !== undefined && request.excludeKerberos) {
+    throw new AuthenticationError(
+      "mechanism",
+      `Cannot acquire credentials as ${
+        describe(request)
+      }: a policy denies kerberos, and on this system credentials that ` +
+        `are given go to Kerberos before NTLM. ${NTLM_USER}`,
+    );
+  }
   const unhold = gss.hold();
   const cache = needsCache(request) ? new MemoryCache(gss) : null;
   try {
     const handle = await acquire(gss, request, cache);
     const kerberosOnly = request.package === "kerberos" || request.excludeNtlm;
-    return new GssCredentials(gss, { handle, package: request.package, kerberosOnly, cache });
+    const { package: securityPackage, excludeKerberos: excludesKerberos } = request;
+    return new GssCredentials(gss, {
+      handle,
+      package: securityPackage,
+      kerberosOnly,
+      excludesKerberos,
+      cache,
+    });
   } catch (error) {
     cache?.destroy();
     throw error;
@@ -127,7 +148,8 @@ async function acquire(gss: Gss, request: CredentialsRequest, cache: MemoryCache
       return prepareHandle(gss, handle, initiates, [OIDS.kerberos]);
     }
     const handle = await acquireOne(gss, request, { ...wanted, mechanism: "spnego" });
-    return prepareHandle(gss, handle, initiates, [OIDS.kerberos, OIDS.ntlmssp]);
+    const mechanisms = request.excludeKerberos ? [OIDS.ntlmssp] : [OIDS.kerberos, OIDS.ntlmssp];
+    return prepareHandle(gss, handle, initiates, mechanisms);
   } finally {
     gss.releaseName(name);
   }
@@ -237,7 +259,8 @@ function describe({ identity, role }: CredentialsRequest): string {
 }
 
 /** What to do where there are none. */
-function missing({ identity, role }: CredentialsRequest): string {
+function missing({ identity, role, excludeKerberos }: CredentialsRequest): string {
+  if (excludeKerberos) return `A policy denies kerberos, and NTLM has no user. ${NTLM_USER}.`;
   if (role === "server" || (identity !== undefined && "keytab" in identity)) {
     return "The key table must be there, be readable for this account, and hold the principal: see klist -k.";
   }

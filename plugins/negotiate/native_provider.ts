@@ -14,8 +14,9 @@ import type {
 } from "../../ffi/security_context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
 import { checkWellFormed } from "../../ffi/well_formed.ts";
-import { SecurityRequirementError, StateError } from "../../errors.ts";
+import { AuthenticationError, SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
+import { deniedBy } from "../names.ts";
 import type {
   ContextOptions,
   Credentials,
@@ -50,10 +51,11 @@ export interface NativeProviderOptions {
 
 /** A provider over the operating system's security contexts. */
 export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): MessageProvider {
+  const mechanisms = Object.freeze(allowNtlm ? ["kerberos", "ntlm"] : ["kerberos"]);
   return Object.freeze<MessageProvider>({
     layer: "message",
     name,
-    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS }),
+    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS, mechanisms }),
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
       const { denied = [], requirements } = options;
@@ -64,7 +66,12 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
       }
+      const excludeNtlm = requirements.mutualAuthentication || !allowNtlm ||
+        deniedBy(denied, "ntlm") !== null;
+      const excludeKerberos = deniedBy(denied, "kerberos") !== null;
+      if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
       if (given !== undefined && "delegated" in given) {
+        if (excludeKerberos) throw new TypeError(DELEGATED_IS_KERBEROS);
         if (options.role === "server") throw new TypeError("delegated credentials serve a client");
         // They stay the caller's: closing what is returned here leaves them open.
         return wrap(name, delegated(name, given.delegated), requirements, () => {});
@@ -72,12 +79,24 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       const credentials = await acquireCredentials(nativeSystem(options.system), {
         package: name,
         role: options.role,
-        excludeNtlm: requirements.mutualAuthentication || !allowNtlm || denied.includes("ntlm"),
+        excludeNtlm,
+        ...(excludeKerberos ? { excludeKerberos } : {}),
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
       return wrap(name, credentials, requirements, () => credentials.close());
     },
   });
+}
+
+const DELEGATED_IS_KERBEROS = "credentials.delegated are Kerberos tickets, and a policy denies kerberos";
+
+/** A registry selects no such provider; whoever acquires without one is refused here. */
+function nothingLeft(name: SecurityPackage): AuthenticationError {
+  return new AuthenticationError(
+    "mechanism",
+    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism may serve. Take it out ` +
+      "of the policy's deny, or use another provider",
+  );
 }
 
 /** Refused before the first token, which would tell who the client is. */
