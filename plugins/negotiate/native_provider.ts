@@ -71,7 +71,7 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       const excludeKerberos = deniedBy(denied, "kerberos") !== null;
       if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
       if (given !== undefined && "delegated" in given) {
-        if (excludeKerberos) throw new TypeError(DELEGATED_IS_KERBEROS);
+        if (excludeKerberos) throw delegatedIsKerberos();
         if (options.role === "server") throw new TypeError("delegated credentials serve a client");
         // They stay the caller's: closing what is returned here leaves them open.
         return wrap(name, delegated(name, given.delegated), requirements, () => {});
@@ -88,7 +88,13 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
   });
 }
 
-const DELEGATED_IS_KERBEROS = "credentials.delegated are Kerberos tickets, and a policy denies kerberos";
+function delegatedIsKerberos(): AuthenticationError {
+  return new AuthenticationError(
+    "mechanism",
+    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Take it out of the " +
+      "policy's deny, or connect without them",
+  );
+}
 
 /** A registry selects no such provider; whoever acquires without one is refused here. */
 function nothingLeft(name: SecurityPackage): AuthenticationError {
