@@ -66,11 +66,12 @@ export function createRegistry(providers: readonly Provider[], policy?: Policy |
   const list = checkProviders(providers);
   const own = policy === undefined ? Object.freeze({ version: 1 } as const) : parsePolicy(policy);
   for (const { list: key, names, known } of unknownNames(own, list)) {
+    const what = key === "deny" ? "provider or mechanism" : "provider";
     throw new TypeError(
-      `policy: ${key}: ${quoted(names)} is the name of no provider${key === "deny" ? " or mechanism" : ""} ` +
-        `that this registry knows (${
-          known.join(", ")
-        }). Correct it, take it out, or add its provider to the registry`,
+      `policy: ${key}: ${quoted(names)} is the name of no ${what} that this registry knows (${
+        quoted(known)
+      }). ` +
+        "Correct it, take it out, or add its provider to the registry",
     );
   }
   return Object.freeze({
@@ -80,6 +81,8 @@ export function createRegistry(providers: readonly Provider[], policy?: Policy |
       select(list, own, resolveRequirements(requirements), capabilities),
   });
 }
+
+const quoted = (names: readonly string[]): string => names.map((name) => JSON.stringify(name)).join(", ");
 
 function checkProviders(providers: readonly Provider[]): readonly Provider[] {
   if (!Array.isArray(providers)) throw new TypeError("providers must be a list of providers");
@@ -102,8 +105,11 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
       throw new TypeError(`${at} ("${name}") must describe itself under the same name, with its offers`);
     }
     const { mechanisms } = provider.description;
-    if (mechanisms !== undefined && !(Array.isArray(mechanisms) && mechanisms.every(isProviderName))) {
-      throw new TypeError(`${at} ("${name}") must list its mechanisms by name, each ${NAME_RULE}`);
+    const listed = Array.isArray(mechanisms) && mechanisms.length > 0 && mechanisms.every(isProviderName);
+    if (mechanisms !== undefined && !listed) {
+      throw new TypeError(
+        `${at} ("${name}") must list the mechanisms it negotiates, or none: each ${NAME_RULE}`,
+      );
     }
     if (seen.has(name)) {
       throw new TypeError(
@@ -156,8 +162,6 @@ function select(
 /** A policy, and whose it is. */
 type NamedPolicy = readonly [policy: Policy, whose: string];
 
-const quoted = (names: readonly string[]): string => names.map((name) => JSON.stringify(name)).join(", ");
-
 /**
  * What an administrator should know of the machine's policy, a sentence each; not warned of again in this process.
  *
@@ -166,7 +170,7 @@ const quoted = (names: readonly string[]): string => names.map((name) => JSON.st
 export function machinePolicyFindings(found: MachinePolicy, providers: readonly Provider[]): string[] {
   const machine = readMachinePolicy(found);
   return (machine ? unknownNames(machine, providers) : []).map((finding) => {
-    finding.names.forEach((name) => warned.add(name));
+    for (const name of finding.names) warned.add(`${finding.list} ${name}`);
     return unknownNamesFinding(found.path, finding);
   });
 }
@@ -176,16 +180,17 @@ function unknownNamesFinding(path: string, { list, names, known }: UnknownNames)
   return `The machine's policy ${path} has ${
     quoted(names)
   } in ${list}, and nothing known here is called so ` +
-    `(known: ${known.join(", ")}): it has no effect on this program. Correct it if it is misspelt`;
+    `(known: ${quoted(known)}): it has no effect on this program. Correct it if it is misspelt`;
 }
 
+/** What was told in this process: the list, and the name. */
 const warned = new Set<string>();
 
-function warnOnce(path: string, { names, ...finding }: UnknownNames): void {
-  const fresh = names.filter((name) => !warned.has(name));
-  if (fresh.length === 0) return;
-  fresh.forEach((name) => warned.add(name));
-  console.warn(`secure-sockets: ${unknownNamesFinding(path, { ...finding, names: fresh })}`);
+function warnOnce(path: string, finding: UnknownNames): void {
+  const names = finding.names.filter((name) => !warned.has(`${finding.list} ${name}`));
+  if (names.length === 0) return;
+  for (const name of names) warned.add(`${finding.list} ${name}`);
+  console.warn(`secure-sockets: ${unknownNamesFinding(path, { ...finding, names })}`);
 }
 
 /** The machine's policy; one that is there and cannot be read stops every choice. */

@@ -100,10 +100,8 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
   if (identity !== undefined && request.excludeKerberos) {
     throw new AuthenticationError(
       "mechanism",
-      `Cannot acquire credentials as ${
-        describe(request)
-      }: a policy denies kerberos, and on this system credentials that ` +
-        `are given go to Kerberos before NTLM. ${NTLM_USER}`,
+      `Cannot acquire credentials as ${describe(request)}: a policy denies kerberos, and on this system ` +
+        `credentials that are given go to Kerberos before NTLM. ${NTLM_USER}`,
     );
   }
   const unhold = gss.hold();

@@ -213,8 +213,8 @@ test("A name of the application's policy that nothing is called by is an error, 
   assertThrows(
     () => createRegistry([fake("acme")], '{"version":1,"deny":["emca","ntml"]}'),
     TypeError,
-    'deny: "emca", "ntml" is the name of no provider or mechanism that this registry knows (negotiate, kerberos, ' +
-      "ntlm, ipsec, acme). Correct it, take it out, or add its provider to the registry",
+    'deny: "emca", "ntml" is the name of no provider or mechanism that this registry knows ("negotiate", ' +
+      '"kerberos", "ntlm", "ipsec", "acme"). Correct it, take it out, or add its provider to the registry',
   );
 });
 
@@ -232,10 +232,10 @@ function warnings(body: () => void): string[] {
 
 test("A name of the machine's policy that nothing is called by is told once, and in every selection", () => {
   const registry = createRegistry([fake("negotiate"), fake("acme")]);
-  const policy = machine({ version: 1, deny: ["acne", "ntlm"], order: ["negotiate", "negotiat"] });
+  const policy = machine({ version: 1, deny: ["acne", "ntlm"], order: ["negotiate", "acne"] });
   const known = ["negotiate", "kerberos", "ntlm", "ipsec", "acme"];
   const expected = [
-    { list: "order", names: ["negotiat"], known },
+    { list: "order", names: ["acne"], known },
     { list: "deny", names: ["acne"], known },
   ] as const;
   const told = warnings(() => {
@@ -246,10 +246,14 @@ test("A name of the machine's policy that nothing is called by is told once, and
     }
   });
   assertEquals(told, [
-    'secure-sockets: The machine\'s policy /etc/policy.json has "negotiat" in order, and nothing known here is ' +
-    `called so (known: ${known.join(", ")}): it has no effect on this program. Correct it if it is misspelt`,
+    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in order, and nothing known here is ' +
+    `called so (known: ${
+      known.map((name) => `"${name}"`).join(", ")
+    }): it has no effect on this program. Correct it if it is misspelt`,
     'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in deny, and nothing known here is ' +
-    `called so (known: ${known.join(", ")}): it has no effect on this program. Correct it if it is misspelt`,
+    `called so (known: ${
+      known.map((name) => `"${name}"`).join(", ")
+    }): it has no effect on this program. Correct it if it is misspelt`,
   ]);
   const fine = warnings(() => {
     assertEquals(registry.select({}, machine({ version: 1, deny: ["ipsec"] })).unknownNames, []);
@@ -381,11 +385,11 @@ test("Two providers of one name, and things that are no providers, are refused w
     "lacks available() or codec()",
   );
   assertThrows(() => createRegistry([fake("a")], "{}"), TypeError, "version");
-  for (const mechanisms of ["kerberos", ["Kerberos"], [1]] as unknown as string[][]) {
+  for (const mechanisms of ["kerberos", ["Kerberos"], [1], []] as unknown as string[][]) {
     assertThrows(
       () => createRegistry([fake("a", {}, undefined, mechanisms)]),
       TypeError,
-      "must list its mechanisms by name",
+      "must list the mechanisms it negotiates",
     );
   }
 });
