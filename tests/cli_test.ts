@@ -60,9 +60,16 @@ test(
   { skip },
 );
 
+test("A finding alone is not well either", async () => {
+  const { code, stdout } = await withPolicy('{"version":1,"deny":["ntml"]}', "doctor");
+  assertEquals([code, /finding/.test(stdout)], [1, true]);
+}, { skip });
+
 test("doctor has no finding in a policy of known names, nor where there is none", async () => {
   for (const policy of ['{"version":1,"deny":["ntlm","ipsec"]}', null]) {
-    const { stdout, stderr } = await withPolicy(policy, "doctor");
+    const { code, stdout, stderr } = await withPolicy(policy, "doctor");
+    // It is well where GSS-API is installed, and says itself where that is missing.
+    assertEquals(code, /cannot serve/.test(stdout) ? 1 : 0);
     assert(!/finding/.test(stdout) && stderr === "", stdout + stderr);
     assertStringIncludes(stdout, `machine policy    ${policy === null ? "absent" : "present"}`);
   }

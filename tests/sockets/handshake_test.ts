@@ -126,6 +126,18 @@ for (
   });
 }
 
+test("Whoever asks a connection again is told of no mechanism that is denied, whatever its context says by then", async () => {
+  const attributes = { mechanism: "kerberos" };
+  const toy = toyProvider({ attributes });
+  const registry = createRegistry([toy], { version: 1, deny: ["ntlm"] });
+  const started = attempt({ client: { registry } });
+  const [client, server] = await Promise.all([started.client, started.server]);
+  assertEquals((await client.querySecurity()).details.mechanism, "kerberos");
+  attributes.mechanism = "ntlm-2";
+  await assertRejects(() => client.querySecurity(), AuthenticationError, "a policy denies ntlm");
+  await Promise.allSettled([client.close(), server.close()]);
+});
+
 test("What is denied leaves every other mechanism alone", async () => {
   for (const [mechanism, deny] of [["kerberos", ["ntlm", "ipsec"]], ["unknown", []]] as const) {
     const started = denying("server", mechanism, deny);
