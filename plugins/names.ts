@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Policy, Provider } from "./provider.ts";
+import type { Policy, Provider } from "../contract.ts";
 
 /** Lower case alone: a policy that denies "NTLM" must not let "ntlm" pass. */
 const NAME = /^[a-z][a-z0-9._-]{0,63}$/;

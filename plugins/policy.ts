@@ -4,8 +4,8 @@
  * @module
  */
 
+import type { Policy, ResolvedRequirements } from "../contract.ts";
 import { isProviderName, NAME_RULE } from "./names.ts";
-import type { Policy, ResolvedRequirements } from "./provider.ts";
 
 /** What a policy, the application's or the machine's, may raise. */
 export type Floor = NonNullable<Policy["floor"]>;

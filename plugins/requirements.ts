@@ -12,7 +12,7 @@ import type {
   ProviderDescription,
   Requirements,
   ResolvedRequirements,
-} from "./provider.ts";
+} from "../contract.ts";
 
 /** Impersonation levels, weakest first. */
 export const IMPERSONATION_LEVELS: readonly ImpersonationLevel[] = [

@@ -12,7 +12,7 @@ import type {
   ProviderDescription,
   ResolvedRequirements,
   SecurityInfo,
-} from "../plugins/provider.ts";
+} from "../contract.ts";
 import { verifyAttributes, verifyMechanism } from "../plugins/requirements.ts";
 import { runAsClient } from "./impersonation.ts";
 import type { PeerTokens } from "./secure_conn.ts";

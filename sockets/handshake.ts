@@ -11,7 +11,7 @@ import type {
   ProviderDescription,
   ResolvedRequirements,
   StepResult,
-} from "../plugins/provider.ts";
+} from "../contract.ts";
 import { verifyAttributes, verifyMechanism } from "../plugins/requirements.ts";
 import {
   decodeHandshakeHeader,
@@ -23,7 +23,7 @@ import {
 import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import { acceptsTarget } from "./target.ts";
 import type { Wire } from "./transport.ts";
-import type { Watch } from "./watch.ts";
+import type { Watch } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
 
 /** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */

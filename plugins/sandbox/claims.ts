@@ -4,8 +4,8 @@
  * @module
  */
 
+import type { ContextAttributes } from "../../contract.ts";
 import { builtInName } from "../names.ts";
-import type { ContextAttributes } from "../provider.ts";
 import { IMPERSONATION } from "./abi.ts";
 import type { ModuleDescription } from "./description.ts";
 import { breach } from "./wire.ts";

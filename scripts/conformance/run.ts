@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResolvedRequirements } from "../../plugins/provider.ts";
+import type { ResolvedRequirements } from "../../contract.ts";
 import type { ModuleDescription, Role } from "../../plugins/sandbox/description.ts";
 import { GUEST_SHA256 as IPSEC_SHA256 } from "../../plugins/ipsec/guest_wasm.ts";
 import { GUEST_SHA256 as NTLM_SHA256 } from "../../plugins/ntlm/guest_wasm.ts";
