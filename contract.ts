@@ -93,7 +93,7 @@ export interface Policy {
   readonly version: 1;
   /** Names in the order to try them; a provider that is not named is not used. Left out: the registry's order. */
   readonly order?: readonly string[];
-  /** Names that never serve. */
+  /** Names that never serve: of providers, and of mechanisms, which no provider negotiates then. */
   readonly deny?: readonly string[];
   /** Requirements that hold even where the application asks for less. */
   readonly floor?: {
@@ -123,6 +123,11 @@ export interface ProviderDescription {
   readonly imports?: readonly string[];
   /** What it can give. */
   readonly offers: Offers;
+  /**
+   * The mechanisms it negotiates, by the names that policies spell. One that a policy denies is left out before the
+   * first token; where all are, the provider does not serve. Left out: it negotiates none.
+   */
+  readonly mechanisms?: readonly string[];
 }
 
 /**
@@ -194,7 +199,10 @@ export interface Unwrapped {
 
 /** What the exchange really agreed on. */
 export interface ContextAttributes {
-  /** The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. */
+  /**
+   * The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. That of a provider
+   * loaded by `loadProvider()` is the provider's name, alone or as `provider/mechanism`.
+   */
   readonly mechanism: string;
   /** Each end has proved its identity to the other. */
   readonly mutual: boolean;

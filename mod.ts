@@ -39,6 +39,7 @@ export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
 export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
 export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
 export type * from "./contract.ts";
+export type { UnknownNames } from "./plugins/names.ts";
 export { createRegistry } from "./plugins/registry.ts";
 export type { Registry, Selection } from "./plugins/registry.ts";
 export type { Limits } from "./plugins/sandbox/limits.ts";

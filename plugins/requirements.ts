@@ -4,10 +4,12 @@
  * @module
  */
 
-import { SecurityRequirementError } from "../errors.ts";
+import { AuthenticationError, SecurityRequirementError } from "../errors.ts";
+import { deniedBy } from "./names.ts";
 import type {
   ContextAttributes,
   ImpersonationLevel,
+  ProviderDescription,
   Requirements,
   ResolvedRequirements,
 } from "../contract.ts";
@@ -130,4 +132,29 @@ export function verifyAttributes(
   if (role === "server" && level < IMPERSONATION_LEVELS.indexOf(required.impersonation)) {
     refuse("impersonation", attributes.impersonation, `The client must allow "${required.impersonation}".`);
   }
+}
+
+/**
+ * Holds the mechanism that authenticated against what policies deny: the provider left it out before the first token,
+ * and is not believed. Call it before the first byte of application data.
+ *
+ * @param denied the denied names, as the registry's selection has them.
+ * @throws AuthenticationError where the mechanism is denied; and where anything is, and it is none of those that the
+ * provider says it negotiates.
+ */
+export function verifyMechanism(
+  { mechanism }: ContextAttributes,
+  { name, mechanisms }: ProviderDescription,
+  denied: readonly string[],
+): void {
+  if (denied.length === 0) return;
+  const by = deniedBy(denied, mechanism);
+  if (by === null && (mechanisms?.includes(mechanism) ?? true)) return;
+  const why = by === null
+    ? `${name} does not say that it negotiates it, so it cannot be held against what a policy denies`
+    : `a policy denies ${by}`;
+  throw new AuthenticationError(
+    "mechanism",
+    `The mechanism that authenticated is ${mechanism}, and ${why}; no data was sent. Have the peer use another one`,
+  );
 }

@@ -43,7 +43,13 @@ export const LAYERS: readonly Layer[] = [
   { name: "native", files: ["ffi/**"], mayImport: [...GROUND, ...FFI] },
   {
     name: "registry",
-    files: ["plugins/policy.ts", "plugins/registry.ts", "plugins/requirements.ts", "plugins/sandbox/**"],
+    files: [
+      "plugins/names.ts",
+      "plugins/policy.ts",
+      "plugins/registry.ts",
+      "plugins/requirements.ts",
+      "plugins/sandbox/**",
+    ],
     mayImport: ["errors", "contract", "registry"],
   },
   { name: "plugins", files: ["plugins/mod.ts"], mayImport: [...GROUND, "registry", "providers"] },

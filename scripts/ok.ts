@@ -22,7 +22,7 @@ const CHECKS: readonly [name: string, args: readonly string[]][] = [
   ["formatting", ["fmt", "--check"]],
   ["lint", ["lint", "--quiet"]],
   ["types", ["run", "-A", "scripts/check.ts"]],
-  ["documentation", ["doc", "--lint", ...ENTRIES]],
+  ...ENTRIES.map((entry): [string, string[]] => [`documentation of ${entry}`, ["doc", "--lint", entry]]),
   ["what JSR accepts", ["publish", "--dry-run", "--allow-dirty", "--no-check", "--quiet"]],
   ["import rules", ["run", "-A", "scripts/check_imports.ts"]],
 ];

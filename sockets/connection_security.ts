@@ -6,8 +6,14 @@
  */
 
 import { AuthenticationError, UnsupportedPlatformError } from "../errors.ts";
-import type { MessageContext, MessageCredentials, ResolvedRequirements, SecurityInfo } from "../contract.ts";
-import { verifyAttributes } from "../plugins/requirements.ts";
+import type {
+  MessageContext,
+  MessageCredentials,
+  ProviderDescription,
+  ResolvedRequirements,
+  SecurityInfo,
+} from "../contract.ts";
+import { verifyAttributes, verifyMechanism } from "../plugins/requirements.ts";
 import { runAsClient } from "./impersonation.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 import { describeSecurity, type Origin } from "./security_info.ts";
@@ -42,8 +48,9 @@ export class MessageSecurity implements ConnectionSecurity {
   }
 
   check(): SecurityInfo {
-    const { requirements, role, channelBindings, origin } = this.#terms;
+    const { requirements, role, channelBindings, origin, provider, denied } = this.#terms;
     const { attributes, expiresAt } = this.#context;
+    verifyMechanism(attributes, provider, denied);
     verifyAttributes(attributes, requirements, role, channelBindings);
     if (expiresAt && expiresAt.getTime() <= Date.now()) {
       throw new AuthenticationError(
@@ -82,6 +89,10 @@ export interface MessageTerms {
   readonly role: "client" | "server";
   /** What the connection must be. */
   readonly requirements: ResolvedRequirements;
+  /** The provider that serves, as it describes itself. */
+  readonly provider: ProviderDescription;
+  /** The names that a policy denies. */
+  readonly denied: readonly string[];
   /** Whether channel bindings were given. */
   readonly channelBindings: boolean;
   /** Who serves it. */

@@ -93,10 +93,16 @@ export interface EstablishMeans {
  * and that is the failure; behind another failure it is nobody's.
  */
 export async function establish(chosen: Chosen, means: EstablishMeans): Promise<SecureConn> {
-  const { settings: { side, channelBindings }, selection: { requirements } } = chosen;
+  const { settings: { side, channelBindings }, selection: { requirements, denied, provider } } = chosen;
   const { wire, watch, release } = means;
   const reader = new WireReader(wire);
-  const terms = { ...namedSide(side), requirements, ...(channelBindings ? { channelBindings } : {}) };
+  const terms = {
+    ...namedSide(side),
+    requirements,
+    provider: provider.description,
+    denied,
+    ...(channelBindings ? { channelBindings } : {}),
+  };
   const handshake = new Handshake(terms, { ...means, reader });
   let conn: Connection;
   try {
@@ -124,11 +130,13 @@ async function connectionOver(
   wire: Wire,
   reader: WireReader,
 ): Promise<Connection> {
-  const { settings, selection: { requirements } } = chosen;
+  const { settings, selection: { requirements, denied, provider } } = chosen;
   try {
     const security = new MessageSecurity(context, {
       role: settings.side.role,
       requirements,
+      provider: provider.description,
+      denied,
       channelBindings: settings.channelBindings !== undefined,
       origin: originOf(chosen),
     });

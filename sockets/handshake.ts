@@ -5,8 +5,14 @@
  */
 
 import { AuthenticationError, ProtocolError } from "../errors.ts";
-import type { MessageContext, MessageCredentials, ResolvedRequirements, StepResult } from "../contract.ts";
-import { verifyAttributes } from "../plugins/requirements.ts";
+import type {
+  MessageContext,
+  MessageCredentials,
+  ProviderDescription,
+  ResolvedRequirements,
+  StepResult,
+} from "../contract.ts";
+import { verifyAttributes, verifyMechanism } from "../plugins/requirements.ts";
 import {
   decodeHandshakeHeader,
   encodeErrorCode,
@@ -29,6 +35,10 @@ export type HandshakeTerms =
   & {
     /** What the connection must be. */
     readonly requirements: ResolvedRequirements;
+    /** The provider that serves, as it describes itself. */
+    readonly provider: ProviderDescription;
+    /** The names that a policy denies. */
+    readonly denied: readonly string[];
     /** What binds the handshake to an outer channel. */
     readonly channelBindings?: Uint8Array;
   }
@@ -176,6 +186,7 @@ export class Handshake {
     if (this.#terms.role === "server" && this.#terms.acceptedTargets) {
       checkTarget(this.#terms.acceptedTargets, context.requestedTarget);
     }
+    verifyMechanism(context.attributes, this.#terms.provider, this.#terms.denied);
     verifyAttributes(context.attributes, requirements, this.#terms.role, channelBindings !== undefined);
   }
 

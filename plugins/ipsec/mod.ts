@@ -120,7 +120,7 @@ export function ipsec(options: IpsecOptions = {}): SocketProvider {
     available,
     // One module for one connection or listener: nothing that one brings about reaches another.
     codec: (): Promise<SocketCodec> =>
-      loadSocketCodec(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }),
+      loadSocketCodec(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }, true),
   });
 }
 
