@@ -38,6 +38,8 @@ export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";
 export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
 export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
 export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
+export { openAcceptor, openInitiator } from "./contexts/open.ts";
+export type { AcceptorOptions, OpenOptions } from "./contexts/options.ts";
 export type * from "./contract.ts";
 export type { UnknownNames } from "./plugins/names.ts";
 export { createRegistry } from "./plugins/registry.ts";

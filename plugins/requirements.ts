@@ -88,6 +88,11 @@ function describe(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : `a ${typeof value}`;
 }
 
+/** Whether each end has proved its identity to the other. NTLM may claim it (dotnet/runtime 131192) and cannot give it. */
+export function provesServer({ mechanism, mutualAuthentication }: ContextAttributes): boolean {
+  return mutualAuthentication && mechanism !== "ntlm";
+}
+
 /**
  * Holds what was agreed on against what was required. Call it before the first byte of application data.
  *
@@ -107,7 +112,7 @@ export function verifyAttributes(
       `The peer's ${attributes.mechanism} gives no ${name} (${got}), and it was required; no data was sent. ${fix}`,
     );
   };
-  if (required.mutualAuthentication && (!attributes.mutual || attributes.mechanism === "ntlm")) {
+  if (required.mutualAuthentication && !provesServer(attributes)) {
     refuse("mutualAuthentication", "one-sided", "Use Kerberos with the server's right SPN.");
   }
   if (required.integrity && !attributes.integrity) {

@@ -100,7 +100,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  *   requirements: { mutualAuthentication: false },
  *   system,
  * });
- * console.log(conn.security.secured, conn.security.encrypted);
+ * console.log(conn.security.integrity, conn.security.confidentiality);
  * ```
  * @throws TypeError where an option is unknown, has the wrong type, or weakens without `allowInsecure`.
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions

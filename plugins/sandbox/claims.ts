@@ -41,7 +41,7 @@ export function refuseMoreThanOffered(claimed: ContextAttributes, { offers }: Mo
   const claims = {
     integrity: claimed.integrity,
     confidentiality: claimed.confidentiality,
-    mutualAuthentication: claimed.mutual,
+    mutualAuthentication: claimed.mutualAuthentication,
     delegation: claimed.delegation,
   };
   for (const key of Object.keys(claims) as (keyof typeof claims)[]) {

@@ -158,7 +158,7 @@ test(
         secure(a, { role: "client", target: TARGET, registry: denying, ...common }),
         secure(b, { role: "server", registry: denying, ...common }),
       ]);
-      assertEquals([client, server].map(({ security }) => security.details.mechanism), ["ntlm", "ntlm"]);
+      assertEquals([client, server].map(({ security }) => security.mechanism), ["ntlm", "ntlm"]);
       await Promise.all([client.close(), server.close()]);
       for (const [provider, requirements] of [[negotiate(), UNKNOWN], [ALLOWED.provider, {}]] as const) {
         const [near] = MemoryTransport.pair();
@@ -288,7 +288,7 @@ test(
     onMachine(false, (system) =>
       withContexts(system, ALLOWED, ({ client, server }) => {
         for (const [end, role] of [[client, "client"], [server, "server"]] as const) {
-          const { mechanism, mutual, integrity, confidentiality } = end.attributes;
+          const { mechanism, mutualAuthentication: mutual, integrity, confidentiality } = end.attributes;
           assertEquals([mechanism, mutual, integrity, confidentiality], ["ntlm", false, true, true]);
           verifyAttributes(end.attributes, resolveRequirements(UNKNOWN), role, false);
           const refusal = assertThrows(

@@ -228,7 +228,7 @@ export class GssContext extends ContextBase {
     this.establish({
       mechanism,
       // NTLM authenticates nobody but the client, whatever its flags say.
-      mutual: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
+      mutualAuthentication: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
       integrity: has(GSS_C.INTEG_FLAG),
       confidentiality: has(GSS_C.CONF_FLAG),
       replayDetection: ordered,

@@ -245,7 +245,7 @@ export class SspiContext extends ContextBase {
     this.establish({
       mechanism,
       // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
-      mutual: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
+      mutualAuthentication: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
       integrity: has(bits.INTEGRITY),
       confidentiality: has(bits.CONFIDENTIALITY),
       replayDetection: ordered,

@@ -71,7 +71,10 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
     "identify",
   ]);
   using both = await pair();
-  assertEquals([both.client.attributes.mutual, both.server.attributes.mutual], [false, false]);
+  assertEquals([both.client.attributes.mutualAuthentication, both.server.attributes.mutualAuthentication], [
+    false,
+    false,
+  ]);
   for (const make of [client, server]) {
     const error = await assertRejects(() => make({ requirements: {} }), SecurityRequirementError);
     assertEquals(error.required, "mutualAuthentication");

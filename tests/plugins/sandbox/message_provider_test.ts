@@ -145,7 +145,7 @@ test("credentials serve the end they were acquired for, and a client names its s
 
 test("a finished context tells what was agreed on, and works until it is closed", async () => {
   const context = await finished();
-  const { mechanism, integrity, confidentiality, mutual } = context.attributes;
+  const { mechanism, integrity, confidentiality, mutualAuthentication: mutual } = context.attributes;
   assertEquals([mechanism, integrity, confidentiality, mutual], ["canned", true, true, false]);
   assertEquals([context.peerName, context.requestedTarget, context.expiresAt], [
     "peer",

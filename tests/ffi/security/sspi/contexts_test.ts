@@ -42,7 +42,7 @@ async function exchange(fake: FakeSecur32): Promise<void> {
   const first = await client.step(null);
   const answer = await server.step(first.token);
   await client.step(answer.token);
-  assertEquals([client.attributes.mechanism, server.attributes.mutual], ["kerberos", true]);
+  assertEquals([client.attributes.mechanism, server.attributes.mutualAuthentication], ["kerberos", true]);
   assert(client.maxOverhead >= 128);
 }
 
