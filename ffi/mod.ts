@@ -5,20 +5,7 @@
  * @module
  */
 
-export type {
-  Availability,
-  Capabilities,
-  ContextAttributes,
-  ContextOptions,
-  Credentials,
-  ImpersonationLevel,
-  MachinePolicy,
-  MessageContext,
-  MessageCredentials,
-  Requirements,
-  ResolvedRequirements,
-  StepResult,
-} from "../contract.ts";
+export type * from "../contract.ts";
 export type * from "./abi.ts";
 export { acquireCredentials, openLibrary } from "./open_library.ts";
 export type { Grant, RequiredPermissions } from "./permissions.ts";
