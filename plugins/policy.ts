@@ -33,7 +33,7 @@ export function isProviderName(name: unknown): name is string {
  * ```ts
  * import { parsePolicy } from "@winsock/secure-sockets/plugins";
  * const policy = parsePolicy('{ "version": 1, "deny": ["ntlm"], "floor": { "confidentiality": true } }');
- * console.log(policy.deny); // ["ntlm"]
+ * console.log(policy.deny); // => [ "ntlm" ]
  * ```
  */
 export function parsePolicy(source: unknown, where = "policy"): Policy {
