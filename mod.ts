@@ -24,15 +24,15 @@ export { openSystem } from "./ffi/system.ts";
 export type { System, SystemAvailability, SystemCapabilities, SystemOptions } from "./ffi/system.ts";
 export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
 export type { MachinePolicyText } from "./ffi/machine_policy.ts";
-export { ipsecPolicy } from "./ffi/ipsec_policy.ts";
-export type { IpsecPolicy } from "./ffi/ipsec_policy.ts";
+export { ipsecPolicy } from "./ffi/ipsec/policies.ts";
+export type { IpsecPolicy } from "./ffi/ipsec/policies.ts";
 export type {
   ExtendedModePolicy,
   IpsecAuthentication,
   IpsecPolicyOptions,
   MainModePolicy,
   QuickModePolicy,
-} from "./ffi/ipsec_policy_options.ts";
+} from "./ffi/ipsec/policy_options.ts";
 export { ipsec } from "./plugins/ipsec/mod.ts";
 export type { IpsecOptions } from "./plugins/ipsec/mod.ts";
 export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { checkWellFormed } from "./ffi/well_formed.ts";
+import { checkWellFormed } from "./ffi/memory/well_formed.ts";
 
 /** The parts of a service principal name. */
 export interface SpnParts {

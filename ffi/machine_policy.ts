@@ -7,9 +7,9 @@
  */
 
 import type { Calls, LibrarySpec } from "./abi.ts";
-import { cString, pinned, wideString } from "./memory.ts";
+import { cString, pinned, wideString } from "./memory/memory.ts";
 import { currentRuntime } from "./platform.ts";
-import type { FILE_FNS } from "./raw/memory.ts";
+import type { FILE_FNS } from "./memory/functions.ts";
 
 /** What was found at the policy's place; the text is not parsed yet. */
 export type MachinePolicyText =

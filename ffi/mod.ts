@@ -8,7 +8,7 @@
 export type * from "./abi.ts";
 export { acquireCredentials, openLibrary } from "./open_library.ts";
 export type { Grant } from "./permissions.ts";
-export { cString, type Memory, pinned, wideString } from "./memory.ts";
+export { cString, type Memory, pinned, wideString } from "./memory/memory.ts";
 export * from "./raw/advapi32.ts";
 export * from "./raw/fwpuclnt.ts";
 export * from "./raw/gssapi.ts";
@@ -31,6 +31,6 @@ export type {
   SecurityCredentials,
   SecurityPackage,
   StepResult,
-} from "./security_context.ts";
-export { struct } from "./struct.ts";
-export type { Field, Fields, Scalar, Struct, Value, Values } from "./struct.ts";
+} from "./security/context.ts";
+export { struct } from "./memory/struct.ts";
+export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";

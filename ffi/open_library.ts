@@ -5,9 +5,9 @@
  */
 
 import type { Library, LibrarySpec } from "./abi.ts";
-import { acquireCredentials as acquire } from "./credentials.ts";
+import { acquireCredentials as acquire } from "./security/credentials.ts";
 import type { Grant } from "./permissions.ts";
-import type { CredentialsRequest, SecurityCredentials } from "./security_context.ts";
+import type { CredentialsRequest, SecurityCredentials } from "./security/context.ts";
 import { nativeSystem, type System } from "./system.ts";
 
 /**

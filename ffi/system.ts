@@ -9,14 +9,14 @@ import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import type { Backend, Library, LibrarySpec } from "./abi.ts";
 import { denoBackend } from "./backends/deno.ts";
 import { koffiBackend } from "./backends/koffi.ts";
-import { track } from "./live.ts";
+import { track } from "./handles.ts";
 import {
   type FileCalls,
   MACHINE_POLICY_PATHS,
   type MachinePolicyText,
   readMachinePolicy,
 } from "./machine_policy.ts";
-import { type Memory, memoryOf } from "./memory.ts";
+import { type Memory, memoryOf } from "./memory/memory.ts";
 import {
   candidatePaths,
   checkGrants,
@@ -30,9 +30,9 @@ import {
 } from "./permissions.ts";
 import { currentPlace, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
-import type { MEMORY_FNS } from "./raw/memory.ts";
+import type { MEMORY_FNS } from "./memory/functions.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
-import { Users } from "./users.ts";
+import { Users } from "./reference_count.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {

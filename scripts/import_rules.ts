@@ -19,30 +19,33 @@ export interface Layer {
 /** From the ground up; a file belongs to the first layer that names it. */
 export const LAYERS: readonly Layer[] = [
   { name: "errors", files: ["errors.ts"], mayImport: [] },
-  {
-    name: "base",
-    files: ["spn.ts", "ffi/abi.ts", "ffi/struct.ts", "ffi/well_formed.ts"],
-    mayImport: ["errors", "base"],
-  },
+  { name: "base", files: ["spn.ts", "ffi/abi.ts", "ffi/memory/**"], mayImport: ["errors", "base"] },
   { name: "raw", files: ["ffi/raw/**"], mayImport: ["errors", "base", "raw"] },
   {
     name: "core",
     files: [
       "ffi/backends/**",
-      "ffi/live.ts",
+      "ffi/handles.ts",
       "ffi/machine_policy.ts",
-      "ffi/memory.ts",
       "ffi/permissions.ts",
       "ffi/platform.ts",
+      "ffi/reference_count.ts",
       "ffi/status.ts",
       "ffi/system.ts",
-      "ffi/text.ts",
       "ffi/transport/**",
-      "ffi/users.ts",
     ],
     mayImport: ["errors", "base", "raw", "core"],
   },
-  { name: "native", files: ["ffi/**"], mayImport: ["errors", "base", "raw", "core", "native"] },
+  {
+    name: "native",
+    files: ["ffi/security/**", "ffi/winsock/**", "ffi/ipsec/**", "ffi/windows/**", "ffi/*.ts"],
+    mayImport: ["errors", "base", "raw", "core", "native"],
+  },
+  {
+    name: "simulator",
+    files: ["testing/simulator/**"],
+    mayImport: ["errors", "base", "raw", "core", "native", "simulator"],
+  },
   {
     name: "contract",
     files: [
@@ -69,7 +72,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "face",
-    files: ["mod.ts", "testing.ts", "cli.ts", "cli/**"],
+    files: ["mod.ts", "testing/mod.ts", "cli.ts", "cli/**"],
     mayImport: [
       "errors",
       "base",
@@ -79,6 +82,7 @@ export const LAYERS: readonly Layer[] = [
       "plugins",
       "providers",
       "connections",
+      "simulator",
       "face",
     ],
   },

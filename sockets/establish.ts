@@ -15,7 +15,7 @@ import { openRecords } from "./records.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { Origin } from "./security_info.ts";
 import type { Wire } from "./transport.ts";
-import type { Watch } from "./watch.ts";
+import type { Watch } from "./deadline.ts";
 import { WireReader } from "./wire_reader.ts";
 
 /** What was chosen before a transport was there. */

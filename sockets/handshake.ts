@@ -22,7 +22,7 @@ import {
 import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import { acceptsTarget } from "./target.ts";
 import type { Wire } from "./transport.ts";
-import type { Watch } from "./watch.ts";
+import type { Watch } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
 
 /** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */

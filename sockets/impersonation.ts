@@ -5,7 +5,7 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import { finished } from "../ffi/synchronous.ts";
+import { finished } from "../ffi/windows/synchronous.ts";
 import type { MessageContext } from "../plugins/provider.ts";
 
 /** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkWellFormed } from "../ffi/well_formed.ts";
+import { checkWellFormed } from "../ffi/memory/well_formed.ts";
 import type { Credentials, ProviderSystem, ResolvedRequirements } from "../plugins/provider.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";

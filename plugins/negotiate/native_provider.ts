@@ -4,16 +4,16 @@
  * @module
  */
 
-import { acquireCredentials } from "../../ffi/credentials.ts";
+import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import type {
   ContextRequest,
   Identity,
   SecurityContext,
   SecurityCredentials,
   SecurityPackage,
-} from "../../ffi/security_context.ts";
+} from "../../ffi/security/context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
-import { checkWellFormed } from "../../ffi/well_formed.ts";
+import { checkWellFormed } from "../../ffi/memory/well_formed.ts";
 import { SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
 import type {

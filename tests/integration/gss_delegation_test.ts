@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { StateError } from "../../errors.ts";
 import { OIDS } from "../../ffi/raw/gssapi.ts";
 import type { MessageContext, MessageCredentials } from "../../plugins/provider.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
 import {
   acquire,

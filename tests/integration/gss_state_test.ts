@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import type { MessageContext } from "../../plugins/provider.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import {
   acquire,
   bytes,

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { checkImports, refusal } from "../../scripts/check_imports.ts";
 import { mustRun, run } from "../../scripts/process.ts";
-import { removeTree } from "../../scripts/windows/cache.ts";
+import { removeTree } from "../rig/windows/cache.ts";
 import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/check_imports.ts", import.meta.url));
@@ -73,9 +73,9 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
   ],
   [
     "the native side knows no plugins",
-    "ffi/token.ts",
-    'import "../plugins/provider.ts";',
-    "ffi/token.ts:1: imports plugins/provider.ts: native may import only",
+    "ffi/windows/token.ts",
+    'import "../../plugins/provider.ts";',
+    "ffi/windows/token.ts:1: imports plugins/provider.ts: native may import only",
   ],
   [
     "the contract knows nothing native",
@@ -231,8 +231,8 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
   [
     "an entry point must be there",
     "deno.json",
-    JSON.stringify({ exports: { ".": "./mod.ts", "./testing": "./testing.ts" } }),
-    "testing.ts:1: is an entry point in deno.json, but there is no such file",
+    JSON.stringify({ exports: { ".": "./mod.ts", "./testing": "./testing/mod.ts" } }),
+    "testing/mod.ts:1: is an entry point in deno.json, but there is no such file",
   ],
 ];
 

@@ -7,7 +7,7 @@ import {
   type NetworkOptions,
   simulate,
   type SimulatedNetwork,
-} from "../../ffi/simulator/simulate.ts";
+} from "../../testing/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
 import type { Requirements } from "../../plugins/provider.ts";
 import { createRegistry } from "../../plugins/registry.ts";

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuthenticationError } from "../../errors.ts";
-import { liveHandles } from "../../ffi/live.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
 import type { MessageProvider } from "../../plugins/provider.ts";
 import { machine } from "./support/machine.ts";

@@ -1,0 +1,227 @@
+/**
+ * The rules that every security context keeps, whatever the operating system: what may be called when, what a token
+ * may be, and that a context that failed gives nothing any more.
+ *
+ * @module
+ */
+
+import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts";
+import { track } from "../handles.ts";
+import { pinned } from "../memory/memory.ts";
+import type { ContextAttributes, SecurityContext, StepResult } from "./context.ts";
+
+/** The longest token either end accepts: what [MS-NNS] can carry. */
+const MAX_TOKEN_BYTES = 0xffff;
+
+/** What seals and opens the records of a context that is done; see {@linkcode SecurityContext} for each member. */
+export type NativeRecords = Pick<
+  SecurityContext,
+  "maxOverhead" | "sessionKey" | "wrap" | "unwrap" | "sign" | "verify"
+>;
+
+function checkBytes(name: string, value: unknown): void {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
+}
+
+/** Keeps the rules that do not depend on the operating system; `native` members do the work. */
+export abstract class ContextBase implements SecurityContext {
+  readonly #role: "client" | "server";
+  readonly #untrack = track("context");
+  #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
+  #legs = 0;
+  #closeAfterStep = false;
+  /** The peer's token while a leg is under way: the native side knows its address only. */
+  #token: Uint8Array | null = null;
+  #expiresAtMs = Infinity;
+  #attributes?: ContextAttributes;
+  #records?: NativeRecords;
+
+  protected constructor(role: "client" | "server") {
+    this.#role = role;
+  }
+
+  abstract readonly peerName: string;
+  abstract readonly requestedTarget?: string;
+
+  /** One leg; `token` is a copy of its own, or `null` on a client's first leg. */
+  protected abstract nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult>;
+  /** Releases everything; called once, never while a leg is under way. */
+  protected abstract nativeClose(): void;
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  get expiresAt(): Date | undefined {
+    this.requireDone("expiresAt");
+    return this.#expiresAtMs === Infinity ? undefined : new Date(this.#expiresAtMs);
+  }
+
+  /** Keeps what was agreed on; the leg that is the last calls it. */
+  protected establish(attributes: ContextAttributes, records: NativeRecords): void {
+    this.#attributes = Object.freeze(attributes);
+    this.#records = records;
+  }
+
+  get attributes(): ContextAttributes {
+    this.requireDone("attributes");
+    return this.#attributes!;
+  }
+
+  get maxOverhead(): number {
+    this.requireDone("maxOverhead");
+    return this.#records!.maxOverhead;
+  }
+
+  /** When records stop being accepted. */
+  protected expireAt(timeMs: number): void {
+    this.#expiresAtMs = timeMs;
+  }
+
+  async step(token: Uint8Array | null): Promise<StepResult> {
+    this.#checkStep(token);
+    this.#state = "stepping";
+    const first = this.#legs++ === 0;
+    // A copy, and not by slice(): a Buffer's shares its memory with the caller.
+    this.#token = token === null ? null : pinned(token.length);
+    this.#token?.set(token!);
+    try {
+      const result = await this.nativeStep(this.#token, first);
+      // A first leg that ends with nothing to send and more to come would leave both ends waiting.
+      if (!result.done && result.token === null) {
+        throw new AuthenticationError("bad-token", "The mechanism wants another token but has none to send");
+      }
+      this.#state = result.done ? "done" : "ready";
+      return result;
+    } catch (error) {
+      this.#state = "failed";
+      this.#release();
+      throw error;
+    } finally {
+      this.#token = null;
+      if (this.#closeAfterStep) this.close();
+    }
+  }
+
+  #checkStep(token: Uint8Array | null): void {
+    if (this.#state === "stepping") throw new StateError("A step is under way; await it before the next");
+    if (this.#state === "done") {
+      throw new StateError("The exchange is complete; step() takes no further token");
+    }
+    this.#requireOpen("step");
+    const opening = this.#role === "client" && this.#legs === 0;
+    if (opening !== (token === null)) {
+      throw new TypeError(
+        opening
+          ? "token must be null on a client's first step"
+          : "token must be a Uint8Array; only a client's first step takes null",
+      );
+    }
+    if (token === null) return;
+    if (!(token instanceof Uint8Array)) throw new TypeError("token must be a Uint8Array");
+    if (token.length === 0) {
+      throw new ProtocolError("empty", "The peer sent an empty token where one is needed");
+    }
+    if (token.length > MAX_TOKEN_BYTES) {
+      throw new ProtocolError(
+        "oversized",
+        `The peer sent a token of ${token.length} bytes; the limit is ${MAX_TOKEN_BYTES}`,
+      );
+    }
+  }
+
+  sessionKey(): Uint8Array {
+    this.requireDone("sessionKey");
+    return this.#records!.sessionKey();
+  }
+
+  wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    this.#requireLive("wrap");
+    checkBytes("plain", plain);
+    checkBytes("out", out);
+    if (out.length < plain.length + this.maxOverhead) {
+      throw new RangeError(
+        `out has ${out.length} bytes; a message of ${plain.length} needs ${plain.length + this.maxOverhead}`,
+      );
+    }
+    try {
+      return this.#records!.wrap(plain, out);
+    } catch (error) {
+      // Whatever went wrong, what is in `out` must not be sent: it may be plain text.
+      out.fill(0);
+      throw error;
+    }
+  }
+
+  unwrap(record: Uint8Array): Uint8Array {
+    this.#requireLive("unwrap");
+    checkBytes("record", record);
+    if (record.length === 0) throw new ProtocolError("empty", "The peer sent an empty record");
+    try {
+      return this.#records!.unwrap(record);
+    } catch (error) {
+      // It is opened in place: what was refused must not be read there.
+      record.fill(0);
+      throw error;
+    }
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    this.#requireLive("sign");
+    checkBytes("message", message);
+    return this.#records!.sign(message);
+  }
+
+  verify(message: Uint8Array, signature: Uint8Array): void {
+    this.#requireLive("verify");
+    checkBytes("message", message);
+    checkBytes("signature", signature);
+    if (signature.length === 0) throw new ProtocolError("empty", "The signature is empty");
+    this.#records!.verify(message, signature);
+  }
+
+  #requireLive(member: string): void {
+    this.requireDone(member);
+    if (Date.now() >= this.#expiresAtMs) {
+      throw new AuthenticationError(
+        "context-expired",
+        `The security context expired at ${new Date(this.#expiresAtMs).toISOString()}; connect again`,
+      );
+    }
+  }
+
+  /** Throws unless the exchange is complete and the context open. */
+  protected requireDone(member: string): void {
+    if (this.#state === "done") return;
+    this.#requireOpen(member);
+    throw new StateError(`${member} may be used once step() has said done`);
+  }
+
+  #requireOpen(member: string): void {
+    if (this.#state === "closed") {
+      throw new StateError(`The security context is closed; ${member} cannot be used`);
+    }
+    if (this.#state === "failed") {
+      throw new StateError(`The security context has failed; ${member} cannot be used`);
+    }
+  }
+
+  close(): void {
+    if (this.#state === "stepping") {
+      this.#closeAfterStep = true;
+      return;
+    }
+    const held = this.#state !== "closed" && this.#state !== "failed";
+    this.#state = "closed";
+    if (held) this.#release();
+  }
+
+  #release(): void {
+    this.#untrack();
+    this.nativeClose();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
