@@ -16,7 +16,7 @@ import { GUESTS, matches, OUTSIDE } from "./import_rules.ts";
 import { run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import type { Violation } from "./source_rules.ts";
-import { removeTree } from "./windows/cache.ts";
+import { removeTree } from "../tests/rig/windows/cache.ts";
 
 const HELP = `Usage: deno run -A scripts/check_docs.ts [--root FOLDER]
 

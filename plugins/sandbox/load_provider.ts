@@ -54,7 +54,11 @@ export async function loadProvider<O extends object = Record<string, unknown>>(
 ): Promise<MessageProvider> {
   const loaded = await loadModule(wasm, manifest);
   if (loaded.description.layer !== "message") {
-    reject("layer", -1, `its layer is ${loaded.description.layer}; loadProvider takes modules of layer "message" only`);
+    reject(
+      "layer",
+      -1,
+      `its layer is ${loaded.description.layer}; loadProvider takes modules of layer "message" only`,
+    );
   }
   return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { adviceIn, callsIn, checkAdvice, linksIn, pathsIn } from "../../scripts/check_advice.ts";
 import { checkDocs, examplesOf, isRun } from "../../scripts/check_docs.ts";
 import { run } from "../../scripts/process.ts";
-import { removeTree } from "../../scripts/windows/cache.ts";
+import { removeTree } from "../rig/windows/cache.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/check_docs.ts", import.meta.url));
 const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
 import { fileURLToPath } from "node:url";
 import { run } from "../../scripts/process.ts";
-import { removeTree } from "../../scripts/windows/cache.ts";
+import { removeTree } from "../rig/windows/cache.ts";
 import { checkAllWords, checkWords, isRead, PHRASES, readable } from "../../scripts/words.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/words.ts", import.meta.url));
