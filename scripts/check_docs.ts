@@ -11,6 +11,7 @@
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkAdvice } from "./check_advice.ts";
+import { checkPages } from "./check_pages.ts";
 import { listFiles } from "./files.ts";
 import { GUESTS, matches, OUTSIDE } from "./import_rules.ts";
 import { run } from "./process.ts";
@@ -23,7 +24,7 @@ const HELP = `Usage: deno run -A scripts/check_docs.ts [--root FOLDER]
 Type-checks the code blocks marked "ts" in the library's docstrings and in Markdown, each by itself: an example
 imports what it uses from an entry point of deno.json. Examples that import none of the functions that need a peer
 or a file (NEEDS_MORE in this script) are run without any permission; what they print must be what their comments
-"// => ..." say. Checks also that the names, links and files in messages and pages exist. Exit code 1 where
+"// => ..." say. Checks also that the names, links and files in messages and pages exist, and that indexes are complete. Exit code 1 where
 anything fails.`;
 
 /** Functions that need a peer, an account or a file: examples that import one are checked and not run. */
@@ -188,7 +189,7 @@ async function main(args: string[]): Promise<number> {
   const given = args[0] === "--root" ? args[1] : null;
   const root = given ? join(await Deno.realPath(given), "/") : ROOT;
   const { examples, found } = await checkDocs(root);
-  found.push(...await checkAdvice(root));
+  found.push(...await checkAdvice(root), ...await checkPages(root));
   for (const { file, line, message } of found) console.error(`${file}:${line}: ${message}`);
   const ran = examples.filter(isRun).length;
   console.log(`Documentation: ${examples.length} examples, ${ran} of them run; ${found.length} errors`);

@@ -3,6 +3,7 @@ import { test } from "@test";
 import { fileURLToPath } from "node:url";
 import { adviceIn, callsIn, checkAdvice, linksIn, pathsIn } from "../../scripts/check_advice.ts";
 import { checkDocs, examplesOf, isRun } from "../../scripts/check_docs.ts";
+import { checkFolders, checkPages } from "../../scripts/check_pages.ts";
 import { run } from "../../scripts/process.ts";
 import { removeTree } from "../rig/windows/cache.ts";
 
@@ -20,14 +21,18 @@ function docstring(code: string): string {
 
 /** A small library whose documentation is right. */
 const GOOD: Record<string, string> = {
-  "deno.json": JSON.stringify({ name: "@a/b", exports: { ".": "./mod.ts", "./more": "./more.ts" } }),
+  "deno.json": JSON.stringify({
+    name: "@a/b",
+    exports: { ".": "./mod.ts", "./more": "./more.ts" },
+    compilerOptions: { noUnusedLocals: true },
+  }),
   "mod.ts": `${
     docstring('import { add } from "@a/b";\nconst sum = add(1, 2);\nconsole.log(sum); // => 3')
   }\nexport function add(a: number, b: number): number {\n  return a + b;\n}\nconst secret = 1;\nvoid secret;`,
   "more.ts":
     "/** Connects. */\nexport function connect(): void {\n  throw new Error(`Cannot: call connect() first`);\n}",
   "README.md": `[more](more.ts#a) and \`add(1, 2)\` in \`ffi/a.ts\`\n\n${
-    fenced('import { connect } from "@a/b/more";\nconnect();')
+    fenced('import { connect } from "@a/b/more";\nconst result = connect();')
   }${fenced("not checked at all", "sh")}`,
   "ffi/a.ts": "export {};",
   "tests/a_test.ts": `${docstring("wrong wrong")}\nconst a = "call nowhere() now";`,
@@ -194,4 +199,59 @@ test("the program prints file:line for each error and ends with 1", async () => 
     const good = await run(Deno.execPath(), args, { env: { NO_COLOR: "1" } });
     assertEquals(good.code, 0, good.stderr);
   });
+});
+
+test("checkFolders compares the table with the folders, two levels deep", () => {
+  const files = ["mod.ts", "ffi/a.ts", "ffi/raw/b.ts", "ffi/raw/deep/c.ts", "docs/d.md"];
+  const table = [
+    "| folder | holds |",
+    "| --- | --- |",
+    "| `docs/` | pages |",
+    "| `ffi/` | a |",
+    "| `ffi/raw/` | b |",
+  ];
+  const messages = (lines: string[]) => checkFolders(lines.join("\n"), files).map(({ message }) => message);
+  assertEquals(messages(table), []);
+  assertEquals(messages(table.slice(0, -1)), ["the table of folders lacks ffi/raw/"]);
+  assertEquals(messages([...table, "| `http/` | none |"]), ["there is no folder http/"]);
+  assertEquals(messages([...table, "| `ffi/` | again |"]), ["ffi/ is listed twice"]);
+  assertEquals(messages([...table, "| `ffi/raw/deep/` | third level |"]), [
+    "there is no folder ffi/raw/deep/",
+  ]);
+});
+
+test("checkPages compares CONTRIBUTING, the indexes and the links back from ADRs with the files", async () => {
+  const pages = {
+    "CONTRIBUTING.md": ["docs/", "docs/adr/", "docs/design/"].map((folder) => `| \`${folder}\` | x |`).join(
+      "\n",
+    ),
+    "docs/adr/README.md": "[1](0001-a.md) [2](0002-b.md)",
+    "docs/adr/0001-a.md": "# 1. A\n\n> [Topic](../design/topic.md)\n",
+    "docs/adr/0002-b.md": "# 2. B\n",
+    "docs/design/README.md": "[Topic](topic.md)",
+    "docs/design/topic.md": "Replaces [1](../adr/0001-a.md).",
+  };
+  const check = async (changes: Record<string, string>): Promise<string[]> => {
+    const root = await Deno.makeTempDir();
+    try {
+      for (const [path, text] of Object.entries({ ...pages, ...changes })) {
+        await Deno.mkdir(`${root}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+        await Deno.writeTextFile(`${root}/${path}`, text);
+      }
+      return (await checkPages(`${root}/`)).map(({ file, message }) => `${file}: ${message}`);
+    } finally {
+      await removeTree(root);
+    }
+  };
+  assertEquals(await check({}), []);
+  assertEquals(await check({ "ffi/a.ts": "" }), ["CONTRIBUTING.md: the table of folders lacks ffi/"]);
+  assertEquals(await check({ "docs/adr/0003-c.md": "" }), [
+    "docs/adr/README.md: it lacks a link to 0003-c.md",
+  ]);
+  assertEquals(await check({ "docs/design/more.md": "" }), [
+    "docs/design/README.md: it lacks a link to more.md",
+  ]);
+  assertEquals(await check({ "docs/design/topic.md": "[2](../adr/0002-b.md)" }), [
+    "docs/adr/0002-b.md: it does not begin with a link to docs/design/topic.md, which replaces its rule",
+  ]);
 });
