@@ -175,6 +175,7 @@ test("linksIn takes addresses, anchors, folders and files beside the page", () =
   const files = ["docs/a.md", "docs/adr/0001-x.md", "README.md"];
   const page = "[a](adr) [b](adr/) [c](../README.md#x) [d](#e) [f](https://x.test/y) [g](a.md)";
   assertEquals(linksIn("docs/a.md", page, files), []);
+  assertEquals(linksIn("README.md", "[a](#b) [c](docs/a.md#b)", files), []);
   assertEquals(linksIn("docs/a.md", "[a](README.md)", files).length, 1);
 });
 
