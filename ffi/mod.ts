@@ -21,16 +21,6 @@ export * from "./raw/ucrtbase.ts";
 export * from "./raw/wfp.ts";
 export * from "./raw/winsock_status.ts";
 export * from "./raw/ws2_32.ts";
-export type {
-  ContextAttributes,
-  ContextRequest,
-  CredentialsRequest,
-  Identity,
-  ImpersonationLevel,
-  SecurityContext,
-  SecurityCredentials,
-  SecurityPackage,
-  StepResult,
-} from "./security/context.ts";
+export type { CredentialsRequest, Identity, SecurityPackage } from "./security/credentials_base.ts";
 export { struct } from "./memory/struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";

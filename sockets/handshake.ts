@@ -5,12 +5,7 @@
  */
 
 import { AuthenticationError, ProtocolError } from "../errors.ts";
-import type {
-  MessageContext,
-  MessageCredentials,
-  ResolvedRequirements,
-  StepResult,
-} from "../plugins/provider.ts";
+import type { MessageContext, MessageCredentials, ResolvedRequirements, StepResult } from "../contract.ts";
 import { verifyAttributes } from "../plugins/requirements.ts";
 import {
   decodeHandshakeHeader,

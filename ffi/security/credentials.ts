@@ -6,7 +6,8 @@
 
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
-import { checkIdentity, type CredentialsRequest, type SecurityCredentials } from "./context.ts";
+import { checkWellFormed } from "../memory/text.ts";
+import type { CredentialsBase, CredentialsRequest, Identity } from "./credentials_base.ts";
 import { acquireSspiCredentials } from "./sspi/credentials.ts";
 import { Impersonator } from "../windows/impersonation.ts";
 import { Sspi } from "./sspi/sspi.ts";
@@ -29,7 +30,7 @@ export async function acquireCredentials(
   system: NativeSystem,
   request: CredentialsRequest,
   signal?: AbortSignal,
-): Promise<SecurityCredentials> {
+): Promise<CredentialsBase> {
   if (request.identity !== undefined) checkIdentity(request.identity);
   signal?.throwIfAborted();
   const acquiring = acquireNative(system, request);
@@ -37,7 +38,7 @@ export async function acquireCredentials(
   return await abandonable(acquiring, signal);
 }
 
-function acquireNative(system: NativeSystem, request: CredentialsRequest): Promise<SecurityCredentials> {
+function acquireNative(system: NativeSystem, request: CredentialsRequest): Promise<CredentialsBase> {
   system.requireOpen();
   let native = natives.get(system);
   if (native === undefined) natives.set(system, native = openNative(system));
@@ -70,5 +71,17 @@ async function abandonable<T extends { close(): void }>(
     throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Checks the text of an identity; nothing is asked yet.
+ *
+ * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
+ * account.
+ */
+function checkIdentity(identity: Identity): void {
+  for (const [key, value] of Object.entries(identity)) {
+    if (typeof value === "string") checkWellFormed(value, `identity.${key}`);
   }
 }

@@ -21,13 +21,12 @@ import {
 } from "../raw/advapi32.ts";
 import { KERNEL32 } from "../raw/kernel32.ts";
 import { UCRTBASE } from "../raw/ucrtbase.ts";
-import type { ImpersonationLevel } from "../security/context.ts";
+import type { ImpersonationLevel } from "../../contract.ts";
 import { formatSid, parseSid, sidLength } from "./sid.ts";
 import { Impersonator } from "./impersonation.ts";
 import { nativeError } from "../status.ts";
 import type { NativeSystem } from "../system.ts";
-import { wideText } from "../memory/text.ts";
-import { checkWellFormed } from "../memory/well_formed.ts";
+import { checkWellFormed, wideText } from "../memory/text.ts";
 
 /** An account or a group. */
 export interface Account {

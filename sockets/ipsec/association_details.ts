@@ -6,7 +6,7 @@
 
 import type { Association } from "../../ffi/ipsec/associations.ts";
 import type { Transform } from "../../ffi/ipsec/transform.ts";
-import type { JsonValue } from "../../plugins/provider.ts";
+import type { JsonValue } from "../../contract.ts";
 
 /** `read`: the association, or why it is not told; `null`: there is none. */
 export function associationDetails(read: Association | string | null): JsonValue {

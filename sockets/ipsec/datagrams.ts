@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SecurityInfo } from "../../plugins/provider.ts";
+import type { SecurityInfo } from "../../contract.ts";
 import type { CommonOptions } from "../options.ts";
 
 /** The options of `openDatagrams`. */

@@ -12,7 +12,7 @@ import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
-import type { SecurityInfo, SocketCodec } from "../../plugins/provider.ts";
+import type { SecurityInfo, SocketCodec } from "../../contract.ts";
 import {
   checkComputer,
   checkFunction,
@@ -24,7 +24,7 @@ import {
 } from "../check.ts";
 import { choose, type Chosen } from "../establish.ts";
 import { DATAGRAMS, FailureLog } from "../failure_log.ts";
-import { quietly } from "../quietly.ts";
+import { quietly } from "../transport.ts";
 import { type ListenSettings, readListenOptions } from "../read_options.ts";
 import type {
   DatagramAddress,

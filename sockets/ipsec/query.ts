@@ -9,7 +9,7 @@ import { checkTemplate } from "../../ffi/ipsec/codec_checks.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { readAnswer, type SecurityAnswer } from "../../ffi/ipsec/query.ts";
-import type { AssociationField, SocketCodec } from "../../plugins/provider.ts";
+import type { AssociationField, SocketCodec } from "../../contract.ts";
 
 const NO_ADDRESS = new Uint8Array();
 

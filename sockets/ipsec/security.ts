@@ -10,7 +10,7 @@ import { Filtering } from "../../ffi/ipsec/filtering_engine.ts";
 import { type Association, readAssociation } from "../../ffi/ipsec/associations.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../../ffi/windows/token.ts";
-import type { JsonValue, SecurityInfo } from "../../plugins/provider.ts";
+import type { JsonValue, SecurityInfo } from "../../contract.ts";
 import { associationDetails, unprotectedBy } from "./association_details.ts";
 import { AssociationWatch } from "./watch.ts";
 import type { ConnectionSecurity } from "../connection_security.ts";

@@ -6,7 +6,7 @@
 
 import { SecurityRequirementError } from "../../errors.ts";
 import { readPeerTerms } from "../../ffi/ipsec/peer_terms.ts";
-import type { ResolvedRequirements } from "../../plugins/provider.ts";
+import type { ResolvedRequirements } from "../../contract.ts";
 
 /** Whether a level lets a server act as its client. */
 export function isActing({ impersonation }: Pick<ResolvedRequirements, "impersonation">): boolean {

@@ -10,7 +10,7 @@ import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
 import { withSettings } from "../../ffi/ipsec/settings.ts";
-import type { Credentials, SocketCodec, SocketProvider } from "../../plugins/provider.ts";
+import type { Credentials, SocketCodec, SocketProvider } from "../../contract.ts";
 import type { Chosen } from "../establish.ts";
 import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 

@@ -8,7 +8,7 @@ import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import type { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { SocketCodec } from "../../plugins/provider.ts";
+import type { SocketCodec } from "../../contract.ts";
 import { Connection } from "../connection.ts";
 import type { Chosen } from "../establish.ts";
 import { openBytes } from "../records.ts";

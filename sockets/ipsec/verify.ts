@@ -6,7 +6,7 @@
 
 import { SecurityRequirementError } from "../../errors.ts";
 import { nativeError } from "../../ffi/status.ts";
-import type { ResolvedRequirements, SecurityInfo } from "../../plugins/provider.ts";
+import type { ResolvedRequirements, SecurityInfo } from "../../contract.ts";
 import { isActing } from "./settings_bounds.ts";
 
 /** What a connection must be. */

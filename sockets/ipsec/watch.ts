@@ -11,7 +11,7 @@
 
 import { SecurityRequirementError, TransportError } from "../../errors.ts";
 import type { SecurityAnswer } from "../../ffi/ipsec/query.ts";
-import type { AssociationField } from "../../plugins/provider.ts";
+import type { AssociationField } from "../../contract.ts";
 import type { SocketQuery } from "./query.ts";
 
 const NAME = "abortOnAssociationChange";

@@ -10,6 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { test } from "@test";
+import { resolveRequirements } from "../../plugins/requirements.ts";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -230,7 +231,12 @@ test("A grant that was not given is a PermissionError that says how to give it",
   const { securityContexts, ipsec } = system.capabilities();
   assert(!securityContexts.available && securityContexts.reason.includes('grants: ["sspi"]'));
   assertEquals(ipsec.available, false);
-  const request = { package: "kerberos", role: "client", excludeNtlm: true } as const;
+  const request = {
+    package: "kerberos",
+    role: "client",
+    excludeNtlm: true,
+    requirements: resolveRequirements(),
+  } as const;
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
 });
 

@@ -9,7 +9,7 @@ import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { memoryOf } from "../../ffi/memory/memory.ts";
 import type { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import type { Credentials } from "../../plugins/provider.ts";
+import type { Credentials } from "../../contract.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import {
   acquire,

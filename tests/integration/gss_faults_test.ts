@@ -5,7 +5,7 @@ import { test } from "@test";
 import { SecureSocketError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { MessageProvider } from "../../plugins/provider.ts";
+import type { MessageProvider } from "../../contract.ts";
 import type { Realm } from "../rig/realm.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { Faults, Injected, isRelease } from "../support/faults.ts";

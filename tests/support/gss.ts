@@ -10,7 +10,7 @@ import type {
   MessageProvider,
   ProviderSystem,
   Requirements,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 import { type Realm, type RealmOptions, startRealm } from "../rig/realm.ts";
 import { liveHandles } from "../../testing/mod.ts";

@@ -21,7 +21,7 @@ import { NativeSystem, nativeSystem, openSystem, type System } from "../../ffi/s
 import { PeerToken } from "../../ffi/windows/token.ts";
 import { winsockOf } from "../../ffi/winsock/winsock.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
-import type { Requirements } from "../../plugins/provider.ts";
+import type { Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";

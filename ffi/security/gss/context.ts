@@ -4,16 +4,11 @@
  * @module
  */
 
+import type { MessageCredentials, StepResult } from "../../../contract.ts";
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
-import { ContextBase } from "../context_base.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
-import {
-  type ContextRequest,
-  mayOnlyIdentify,
-  type SecurityCredentials,
-  type StepResult,
-} from "../context.ts";
+import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
 import { GssRecords } from "./records.ts";
 import { INDEFINITE } from "./structs.ts";
@@ -34,7 +29,7 @@ export interface GssContextOptions {
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
   /** Makes an owner of a delegated credential's handle. */
-  readonly adopt: (handle: bigint) => SecurityCredentials;
+  readonly adopt: (handle: bigint) => MessageCredentials;
   /** Called once when the context no longer uses the credentials. */
   readonly release: () => void;
 }
@@ -260,7 +255,7 @@ export class GssContext extends ContextBase {
     }
   }
 
-  takeDelegated(): SecurityCredentials | null {
+  takeDelegated(): MessageCredentials | null {
     this.requireDone("takeDelegated");
     const handle = this.#slots.u64[AT.delegated / 8];
     this.#slots.u64[AT.delegated / 8] = 0n;

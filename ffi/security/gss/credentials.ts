@@ -5,9 +5,15 @@
  * @module
  */
 
-import { CredentialsBase } from "../credentials_base.ts";
+import type { ResolvedRequirements } from "../../../contract.ts";
+import {
+  CredentialsBase,
+  type CredentialsRequest,
+  type Identity,
+  type SecurityPackage,
+} from "../credentials_base.ts";
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
-import type { ContextRequest, CredentialsRequest, Identity, SecurityPackage } from "../context.ts";
+import type { ContextRequest } from "../context.ts";
 import { GssContext } from "./context.ts";
 import type { Gss } from "./gss.ts";
 import {
@@ -30,6 +36,8 @@ interface Holding {
   readonly handle: bigint;
   /** The package it was acquired for. */
   readonly package: SecurityPackage;
+  /** What its contexts must be. */
+  readonly requirements: ResolvedRequirements;
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
   /** The cache that goes with it. */
@@ -44,7 +52,7 @@ export class GssCredentials extends CredentialsBase {
 
   /** Adopts a handle. */
   constructor(gss: Gss, holding: Holding) {
-    super(gss.hold());
+    super(holding, gss.hold());
     this.#gss = gss;
     this.#holding = holding;
     const overSpnego = holding.kerberosOnly ? "spnego-kerberos" : "as-typed";
@@ -64,7 +72,7 @@ export class GssCredentials extends CredentialsBase {
       names: this.#names,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
-      adopt: (delegated) => adopt(this.#gss, delegated, this.#holding.package),
+      adopt: (delegated) => adopt(this.#gss, delegated, this.#holding),
       release,
     });
   }
@@ -97,7 +105,7 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
   try {
     const handle = await acquire(gss, request, cache);
     const kerberosOnly = request.package === "kerberos" || request.excludeNtlm;
-    return new GssCredentials(gss, { handle, package: request.package, kerberosOnly, cache });
+    return new GssCredentials(gss, { ...request, handle, kerberosOnly, cache });
   } catch (error) {
     cache?.destroy();
     throw error;
@@ -170,15 +178,15 @@ function acquireOne(gss: Gss, { identity }: CredentialsRequest, wanted: Wanted):
  * none but its own: given any other it goes by the process's own identity, without a word. So the tickets move to
  * a cache that SPNEGO is pointed to.
  */
-function adopt(gss: Gss, handle: bigint, securityPackage: SecurityPackage): GssCredentials {
+function adopt(
+  gss: Gss,
+  handle: bigint,
+  { package: securityPackage, requirements }: Pick<Holding, "package" | "requirements">,
+): GssCredentials {
+  const same = { package: securityPackage, requirements, kerberosOnly: true };
   if (securityPackage === "kerberos") {
     const own = prepareHandle(gss, handle, true, null);
-    return new GssCredentials(gss, {
-      handle: own,
-      package: securityPackage,
-      kerberosOnly: true,
-      cache: null,
-    });
+    return new GssCredentials(gss, { ...same, handle: own, cache: null });
   }
   const cache = new MemoryCache(gss);
   try {
@@ -192,7 +200,7 @@ function adopt(gss: Gss, handle: bigint, securityPackage: SecurityPackage): GssC
       missing: "What the client delegated holds no ticket.",
     });
     const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
-    return new GssCredentials(gss, { handle: own, package: securityPackage, kerberosOnly: true, cache });
+    return new GssCredentials(gss, { ...same, handle: own, cache });
   } catch (error) {
     cache.destroy();
     throw error;

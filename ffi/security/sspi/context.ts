@@ -4,9 +4,9 @@
  * @module
  */
 
+import type { StepResult } from "../../../contract.ts";
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../../errors.ts";
 import type { PooledBuffer } from "../../winsock/buffers.ts";
-import { ContextBase } from "../context_base.ts";
 import { pinned, wideString } from "../../memory/memory.ts";
 import { MemoryBlock } from "../../memory/block.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
@@ -24,7 +24,7 @@ import {
   SecPkgContext_NegotiationInfoW,
   SECURITY_NATIVE_DREP,
 } from "../../raw/secur32.ts";
-import { type ContextRequest, mayOnlyIdentify, type StepResult } from "../context.ts";
+import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "../../windows/impersonation.ts";
 import { SspiRecords } from "./records.ts";

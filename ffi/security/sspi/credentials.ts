@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CredentialsBase } from "../credentials_base.ts";
+import { CredentialsBase, type CredentialsRequest, type Identity } from "../credentials_base.ts";
 import { pinned, wideString } from "../../memory/memory.ts";
 import {
   SEC_WINNT_AUTH_IDENTITY_EXW,
@@ -14,7 +14,7 @@ import {
   SecHandle,
   SECPKG_CRED,
 } from "../../raw/secur32.ts";
-import type { ContextRequest, CredentialsRequest, Identity } from "../context.ts";
+import type { ContextRequest } from "../context.ts";
 import { SspiContext } from "./context.ts";
 import type { Impersonator } from "../../windows/impersonation.ts";
 import { passwordUnits } from "../../windows/password.ts";
@@ -26,7 +26,7 @@ const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
 type PasswordIdentity = Extract<Identity, { password: unknown }>;
 
 /** What {@linkcode SspiCredentials} hand on to their contexts. */
-export interface SspiCredentialsOptions {
+export interface SspiCredentialsOptions extends Pick<CredentialsRequest, "package" | "requirements"> {
   /** The longest token the package makes, in bytes. */
   readonly maxToken: number;
   /** Whether NTLM was left out when they were acquired. */
@@ -43,7 +43,7 @@ export class SspiCredentials extends CredentialsBase {
 
   /** Adopts a handle. */
   constructor(sspi: Sspi, handle: Uint8Array, options: SspiCredentialsOptions) {
-    super(sspi.hold());
+    super(options, sspi.hold());
     this.#sspi = sspi;
     this.#handle = handle;
     this.#options = options;
@@ -122,7 +122,7 @@ async function acquireHandle(
   } finally {
     auth?.password.fill(0);
   }
-  return new SspiCredentials(sspi, handle, { maxToken, excludeNtlm: request.excludeNtlm, impersonator });
+  return new SspiCredentials(sspi, handle, { ...request, maxToken, impersonator });
 }
 
 interface AuthIdentity {

@@ -10,7 +10,7 @@ import { passwordUnits } from "../../../ffi/windows/password.ts";
 import { acquireSspiCredentials } from "../../../ffi/security/sspi/credentials.ts";
 import { openSystem } from "../../../ffi/system.ts";
 import { kerberos, negotiate } from "../../../plugins/negotiate/mod.ts";
-import type { Credentials } from "../../../plugins/provider.ts";
+import type { Credentials } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { FakeSecur32 } from "../../support/fake_secur32.ts";
 
@@ -45,7 +45,14 @@ test("credentials without a connection refuse it too, before the library is open
   using system = openSystem({ grants: [] });
   for (const [key, identity] of HALVES.flatMap(identities)) {
     await assertRejects(
-      () => acquireCredentials(system, { package: "kerberos", role: "client", excludeNtlm: true, identity }),
+      () =>
+        acquireCredentials(system, {
+          package: "kerberos",
+          role: "client",
+          excludeNtlm: true,
+          requirements: resolveRequirements(),
+          identity,
+        }),
       TypeError,
       `identity.${key} holds half of a surrogate pair`,
     );
@@ -54,14 +61,19 @@ test("credentials without a connection refuse it too, before the library is open
 
 test("a context's target refuses it before the package sees it", async () => {
   const fake = new FakeSecur32();
-  const request = { package: "negotiate", role: "client", excludeNtlm: true } as const;
+  const request = {
+    package: "negotiate",
+    role: "client",
+    excludeNtlm: true,
+    requirements: resolveRequirements(),
+  } as const;
   using credentials = await acquireSspiCredentials(fake.sspi, request, null);
   const calls = fake.calls.length;
   for (const half of HALVES) {
     assertThrows(
-      () => credentials.client({ ...resolveRequirements(), target: `host/${half}` }),
+      () => credentials.client({ target: `host/${half}` }),
       TypeError,
-      "target holds half of a surrogate pair",
+      "holds half of a surrogate pair",
     );
   }
   assertEquals(fake.calls.length, calls);

@@ -8,7 +8,7 @@ import { mayLetImpersonate, rememberBounded } from "../../../ffi/ipsec/known_pol
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import type { NativeSystem, System } from "../../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
-import type { Requirements, SocketProvider } from "../../../plugins/provider.ts";
+import type { Requirements, SocketProvider } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";

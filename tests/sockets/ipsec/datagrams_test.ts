@@ -13,7 +13,7 @@ import { liveHandles } from "../../../ffi/handles.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../../plugins/negotiate/mod.ts";
-import type { Requirements } from "../../../plugins/provider.ts";
+import type { Requirements } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";
 import type { SecureDatagrams } from "../../../sockets/ipsec/datagrams.ts";

@@ -6,7 +6,7 @@ import { TransportError } from "../../../errors.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
-import type { Requirements } from "../../../plugins/provider.ts";
+import type { Requirements } from "../../../contract.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";
 import { withPair } from "../../support/ipsec_pair.ts";

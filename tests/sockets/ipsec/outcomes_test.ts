@@ -9,7 +9,7 @@ import { SecurityRequirementError, TransportError } from "../../../errors.ts";
 import { type IpsecPolicy, ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
 import type { System } from "../../../ffi/system.ts";
-import type { ImpersonationLevel } from "../../../plugins/provider.ts";
+import type { ImpersonationLevel } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";

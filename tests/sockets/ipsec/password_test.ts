@@ -8,7 +8,7 @@ import { test } from "@test";
 import { simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
 import { SECURE_SOCKET_ERRORS } from "../../../ffi/raw/winsock_status.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
-import type { Provider } from "../../../plugins/provider.ts";
+import type { Provider } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";

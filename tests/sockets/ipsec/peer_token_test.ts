@@ -13,7 +13,7 @@ import { ADVAPI32, TOKEN } from "../../../ffi/raw/advapi32.ts";
 import { KERNEL32 } from "../../../ffi/raw/kernel32.ts";
 import { type HostOptions, simulate } from "../../../testing/simulator/simulate.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
-import type { SocketProvider } from "../../../plugins/provider.ts";
+import type { SocketProvider } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";

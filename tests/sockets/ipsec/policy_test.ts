@@ -7,7 +7,7 @@ import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
 import type { IpsecPolicyOptions } from "../../../ffi/ipsec/policy_options.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
-import type { Requirements } from "../../../plugins/provider.ts";
+import type { Requirements } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";

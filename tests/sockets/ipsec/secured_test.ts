@@ -9,7 +9,7 @@ import {
   TransportError,
 } from "../../../errors.ts";
 import { type HostOptions, simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
-import type { Requirements } from "../../../plugins/provider.ts";
+import type { Requirements } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";

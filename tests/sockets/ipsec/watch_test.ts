@@ -12,7 +12,7 @@ import { SecurityRequirementError, StateError, TransportError } from "../../../e
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import type { SecurityAnswer } from "../../../ffi/ipsec/query.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
-import type { AssociationField } from "../../../plugins/provider.ts";
+import type { AssociationField } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { AssociationWatch } from "../../../sockets/ipsec/watch.ts";
 import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";

@@ -4,18 +4,12 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
 import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../../../ffi/raw/secur32.ts";
-import type { ContextRequest, CredentialsRequest } from "../../../../ffi/security/context.ts";
+import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
+import { resolveRequirements } from "../../../../plugins/requirements.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../../../ffi/security/sspi/credentials.ts";
 import { liveHandles } from "../../../../testing/mod.ts";
 import { FakeSecur32 } from "../../../support/fake_secur32.ts";
 
-const REQUEST: ContextRequest = {
-  integrity: true,
-  confidentiality: true,
-  mutualAuthentication: true,
-  impersonation: "identify",
-  delegation: false,
-};
 const TARGET = "HTTP/web.example.test";
 const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
 const FAILURE = 0x80090304;
@@ -32,14 +26,19 @@ function kerberos(): FakeSecur32 {
 }
 
 function acquire(fake: FakeSecur32, excludeNtlm = true): Promise<SspiCredentials> {
-  return acquireSspiCredentials(fake.sspi, { package: "negotiate", role: "both", excludeNtlm }, null);
+  return acquireSspiCredentials(fake.sspi, {
+    package: "negotiate",
+    role: "both",
+    excludeNtlm,
+    requirements: resolveRequirements(),
+  }, null);
 }
 
 /** A whole exchange; whatever happens, all that it opened is closed. */
 async function exchange(fake: FakeSecur32): Promise<void> {
   using credentials = await acquire(fake);
-  using client = credentials.client({ ...REQUEST, target: TARGET });
-  using server = credentials.server(REQUEST);
+  using client = credentials.client({ target: TARGET });
+  using server = credentials.server({});
   const first = await client.step(null);
   const answer = await server.step(first.token);
   await client.step(answer.token);
@@ -50,12 +49,12 @@ async function exchange(fake: FakeSecur32): Promise<void> {
 test("Credentials are released with the last context that was made from them, each handle once", async () => {
   const fake = kerberos();
   const credentials = await acquire(fake);
-  const one = credentials.client({ ...REQUEST, target: TARGET });
-  const two = credentials.server(REQUEST);
+  const one = credentials.client({ target: TARGET });
+  const two = credentials.server({});
   await one.step(null);
   credentials.close();
   credentials.close();
-  assertThrows(() => credentials.server(REQUEST), StateError, "closed");
+  assertThrows(() => credentials.server({}), StateError, "closed");
   await two.step(bytes("ticket"));
   two.close();
   assertEquals(fake.held, { credentials: 1, contexts: 1, buffers: 0, system: 1 });
@@ -67,9 +66,9 @@ test("Credentials are released with the last context that was made from them, ea
 test("A wrong request leaves the credentials as they were", async () => {
   const fake = kerberos();
   const credentials = await acquire(fake);
-  assertThrows(() => credentials.client({ ...REQUEST, target: "" }), TypeError, "target");
+  assertThrows(() => credentials.client({ target: "" }), TypeError, "target");
   const channelBindings = new Uint8Array();
-  assertThrows(() => credentials.server({ ...REQUEST, channelBindings }), TypeError, "channelBindings");
+  assertThrows(() => credentials.server({ channelBindings }), TypeError, "channelBindings");
   credentials.close();
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
@@ -110,11 +109,20 @@ async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
 
 test("NTLM is left out by the package list, for the current user as for a named one", async () => {
   const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
-  const current = await acquiredAs({ package: "negotiate", excludeNtlm: true });
+  const current = await acquiredAs({
+    requirements: resolveRequirements(),
+    package: "negotiate",
+    excludeNtlm: true,
+  });
   assertEquals(current!.texts, none);
   assertEquals([current!.UserLength, current!.PasswordLength], [0, 0]);
   const identity = { username: "bob", domain: "EXAMPLE", password: "p\u00e4ss" };
-  const named = await acquiredAs({ package: "negotiate", excludeNtlm: true, identity });
+  const named = await acquiredAs({
+    requirements: resolveRequirements(),
+    package: "negotiate",
+    excludeNtlm: true,
+    identity,
+  });
   for (const { Version, Length, Flags } of [current!, named!]) {
     assertEquals([Version, Length, Flags], [0x200, SEC_WINNT_AUTH_IDENTITY_EXW.size, 2]);
   }
@@ -122,10 +130,21 @@ test("NTLM is left out by the package list, for the current user as for a named 
 });
 
 test("Without NTLM to leave out there is no package list, and no structure where nobody is named", async () => {
-  assertEquals(await acquiredAs({ package: "negotiate", excludeNtlm: false }), null);
-  assertEquals(await acquiredAs({ package: "kerberos", excludeNtlm: true }), null);
+  assertEquals(
+    await acquiredAs({ requirements: resolveRequirements(), package: "negotiate", excludeNtlm: false }),
+    null,
+  );
+  assertEquals(
+    await acquiredAs({ requirements: resolveRequirements(), package: "kerberos", excludeNtlm: true }),
+    null,
+  );
   const identity = { username: "bob", password: "" };
-  const named = await acquiredAs({ package: "kerberos", excludeNtlm: true, identity });
+  const named = await acquiredAs({
+    requirements: resolveRequirements(),
+    package: "kerberos",
+    excludeNtlm: true,
+    identity,
+  });
   // An empty password is a password: its address is none that means "whoever runs the process".
   assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
   assertEquals(named!.PackageListLength, 0);
@@ -138,8 +157,8 @@ const timeStamp = (ms: number, aheadMs: number) => BigInt(ms + aheadMs) * 10_000
 /** When both contexts of an exchange end. */
 async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
   using credentials = await acquire(fake);
-  using client = credentials.client({ ...REQUEST, target: TARGET });
-  using server = credentials.server(REQUEST);
+  using client = credentials.client({ target: TARGET });
+  using server = credentials.server({});
   const { token } = await server.step((await client.step(null)).token);
   await client.step(token);
   return [client.expiresAt?.getTime(), server.expiresAt?.getTime()];
@@ -174,19 +193,19 @@ test("Where NTLM was left out its token is refused with the reason, whatever the
     fake.leg = () => ({ status });
     using credentials = await acquire(fake);
     const refused = await assertRejects(
-      () => credentials.server(REQUEST).step(bytes("NTLMSSP\0\x01")),
+      () => credentials.server({}).step(bytes("NTLMSSP\0\x01")),
       AuthenticationError,
     );
     assertEquals(refused.reason, "mechanism");
     assertMatch(refused.message, /left out here on purpose.*use Kerberos/);
     const other = await assertRejects(
-      () => credentials.server(REQUEST).step(bytes("?")),
+      () => credentials.server({}).step(bytes("?")),
       AuthenticationError,
     );
     assert(other.reason !== "mechanism" && !/NTLM/.test(other.message), other.message);
     using allowing = await acquire(fake, false);
     const same = await assertRejects(
-      () => allowing.server(REQUEST).step(bytes("NTLMSSP\0\x01")),
+      () => allowing.server({}).step(bytes("NTLMSSP\0\x01")),
       AuthenticationError,
     );
     assert(!/on purpose/.test(same.message), same.message);
@@ -199,10 +218,10 @@ test("A package that makes an NTLM token although it was told to leave NTLM out 
   fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
   {
     using credentials = await acquire(fake);
-    using client = credentials.client({ ...REQUEST, target: TARGET });
+    using client = credentials.client({ target: TARGET });
     const error = await assertRejects(() => client.step(null), AuthenticationError, "only NTLM would serve");
     assertEquals(error.reason, "mechanism");
-    using server = credentials.server(REQUEST);
+    using server = credentials.server({});
     await assertRejects(() => server.step(bytes("?")), AuthenticationError);
   }
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
