@@ -22,11 +22,13 @@ export const FOREIGN: Readonly<Record<string, string>> = {
   "--allow-read": "Deno",
   "--filter": "deno test",
   "--help": "this repository's programs",
+  "--include": "npm install",
   "--no-install": "deno task test",
   "--no-test": "deno task ok",
   "--permission": "Node's permission model",
   "--simulate": "the examples",
   macOS: "the operating system",
+  warn: "the console, console.warn",
   toWeb: "node:stream, Duplex.toWeb",
 };
 
