@@ -26,7 +26,7 @@ const FLOOR_KEYS = ["integrity", "confidentiality", "mutualAuthentication"] as c
  * ```ts
  * import { parsePolicy } from "@winsock/secure-sockets/plugins";
  * const policy = parsePolicy('{ "version": 1, "deny": ["ntlm"], "floor": { "confidentiality": true } }');
- * console.log(policy.deny); // ["ntlm"]
+ * console.log(policy.deny); // => [ "ntlm" ]
  * ```
  */
 export function parsePolicy(source: unknown, where = "policy"): Policy {

@@ -85,7 +85,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  *   accounts: ({ domain, username }) =>
  *     hashes.get(`${domain.toUpperCase()}\\${username.toLowerCase()}`) ?? null,
  * });
- * console.log(provider.description.offers.mutualAuthentication); // false
+ * console.log(provider.description.offers.mutualAuthentication); // => false
  * ```
  *
  * @throws TypeError where an option is unknown or has the wrong type; RangeError where a name is too long.

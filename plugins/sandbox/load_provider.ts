@@ -36,9 +36,12 @@ const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "
  *
  * @example
  * ```ts
- * import { loadProvider } from "@winsock/secure-sockets/plugins";
+ * import { loadProvider } from "@winsock/secure-sockets";
  *
- * const provider = await loadProvider(wasm, { sha256: "…", imports: { random: true } });
+ * const provider = await loadProvider(new URL("https://example.test/provider.wasm"), {
+ *   sha256: "52162a888f7afae048b4cb3d6ca78360420bdd85456f86b3b012eca68f91c0be",
+ *   imports: { random: true },
+ * });
  * ```
  *
  * @throws TypeError or RangeError where the manifest, its options, limits or answers are wrong.
@@ -67,7 +70,11 @@ async function present(
 ): Promise<MessageProvider> {
   const loaded = await loadModule(wasm, manifest, builtIn);
   if (loaded.description.layer !== "message") {
-    reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadSocketCodec`);
+    reject(
+      "layer",
+      -1,
+      `its layer is ${loaded.description.layer}; loadProvider takes modules of layer "message" only`,
+    );
   }
   return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
 }
