@@ -561,7 +561,7 @@ export interface SecurityContext extends Disposable {
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array;
   /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** @throws ProtocolError unless `signature` is the peer's over `message`. */
+  /** Checks a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** The session key: a copy, the caller's to zero. */
   sessionKey(): Uint8Array;

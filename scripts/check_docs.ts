@@ -33,7 +33,9 @@ export const NEEDS_MORE: readonly string[] = [
   "ipsecPolicy",
   "listen",
   "loadProvider",
+  "openAcceptor",
   "openDatagrams",
+  "openInitiator",
   "secure",
 ];
 
