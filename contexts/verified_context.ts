@@ -21,7 +21,14 @@ import type {
 import { ProtocolError, SecurityRequirementError, StateError } from "../errors.ts";
 import { bindingBytes } from "./channel_bindings.ts";
 import { runAsClient } from "./impersonation.ts";
-import { type ContextTerms, describeSecurity, type Origin, peerOf, verifyContext } from "./verify.ts";
+import {
+  type ContextTerms,
+  describeSecurity,
+  type Origin,
+  peerOf,
+  refuseExpired,
+  verifyContext,
+} from "./verify.ts";
 
 /** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */
 const MAX_LEGS = 16;
@@ -120,9 +127,10 @@ export class VerifiedContext implements SecurityContext {
     const { signal } = this.#options;
     signal?.throwIfAborted();
     if (this.#inner !== null) return await this.#race(this.#inner.step(token));
-    const serving = Promise.resolve(this.#options.serve(token));
-    const served = await this.#race(serving);
-    await this.#open(served);
+    const serving = this.#options.serve(token);
+    const served = serving instanceof Promise ? await this.#race(serving) : serving;
+    const opening = this.#open(served);
+    if (opening !== undefined) await opening;
     try {
       return await this.#race(this.#inner!.step(token));
     } catch (error) {
@@ -135,16 +143,22 @@ export class VerifiedContext implements SecurityContext {
     }
   }
 
-  async #open(served: Served): Promise<void> {
-    const { role, target, bindings, channelBindings } = this.#options;
-    const bytes = bindings === undefined ? undefined : await this.#race(bindingBytes(bindings));
+  /** Makes the provider's context; waits only where the channel bindings have to be hashed first. */
+  #open(served: Served): void | Promise<void> {
+    const { bindings } = this.#options;
+    if (bindings === undefined || bindings instanceof Uint8Array) return this.#make(served, bindings);
+    return this.#race(bindingBytes(bindings)).then((bytes) => this.#make(served, bytes));
+  }
+
+  #make(served: Served, bindings: Uint8Array | undefined): void {
+    const { role, target, channelBindings } = this.#options;
     // Closed while this waited: nothing may be made that nobody would close.
     this.#requireOpen("step");
     this.#served = served;
     this.#inner = role === "client"
-      ? served.credentials.client({ target: target!, channelBindings: bytes })
+      ? served.credentials.client({ target: target!, channelBindings: bindings })
       : served.credentials.server({
-        channelBindings: bytes,
+        channelBindings: bindings,
         ...(channelBindings === "optional" ? { allowMissingBindings: true } : {}),
       });
   }
@@ -199,6 +213,7 @@ export class VerifiedContext implements SecurityContext {
     const inner = this.inner("check");
     const terms = this.#terms();
     verifyContext(inner, terms, this.#served!.origin);
+    refuseExpired(inner);
     return describeSecurity(inner, terms, this.#served!.origin);
   }
 

@@ -44,22 +44,25 @@ export interface ContextTerms {
 /**
  * Holds an established context against what it must be.
  *
- * @throws AuthenticationError where the client asked for a name that is not accepted, the mechanism is denied, or the
- * context has expired; SecurityRequirementError where a requirement is not met.
+ * @throws AuthenticationError where the client asked for a name that is not accepted, or the mechanism is denied;
+ * SecurityRequirementError where a requirement is not met.
  */
 export function verifyContext(context: MessageContext, terms: ContextTerms, origin: Origin): void {
-  const { attributes, expiresAt } = context;
+  const { attributes } = context;
   if (terms.role === "server" && terms.acceptedTargets) {
     checkTarget(terms.acceptedTargets, context.requestedTarget);
   }
   verifyMechanism(attributes, origin.provider, origin.denied);
   verifyAttributes(attributes, terms.requirements, terms.role, terms.channelBindings === "required");
-  if (expiresAt && expiresAt.getTime() <= Date.now()) {
-    throw new AuthenticationError(
-      "context-expired",
-      "The context's authentication has run out; connect again",
-    );
-  }
+}
+
+/** @throws AuthenticationError where the context has expired. */
+export function refuseExpired({ expiresAt }: Pick<MessageContext, "expiresAt">): void {
+  if (expiresAt === undefined || expiresAt.getTime() > Date.now()) return;
+  throw new AuthenticationError(
+    "context-expired",
+    "The connection's authentication has run out; connect again",
+  );
 }
 
 /** Describes a context that is established and has been verified. */

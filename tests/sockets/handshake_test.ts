@@ -246,7 +246,7 @@ test("A server with acceptedTargets refuses where the mechanism does not tell th
     server: { acceptedTargets: ["host/server.test"] },
     serverFaults: { tellsTarget: false },
   });
-  const error = await assertRejects(() => started.server, AuthenticationError, "does not tell which name");
+  const error = await assertRejects(() => started.server, AuthenticationError, "does not report which name");
   assertEquals(error.reason, "target-not-accepted");
   await assertClean(started);
 });
