@@ -6,7 +6,7 @@
 
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
-import { checkIdentity, type CredentialsRequest, type SecurityCredentials } from "./security_context.ts";
+import { type CredentialsRequest, readIdentity, type SecurityCredentials } from "./security_context.ts";
 import { acquireSspiCredentials } from "./sspi/credentials.ts";
 import { Impersonator } from "./sspi/impersonation.ts";
 import { Sspi } from "./sspi/sspi.ts";
@@ -21,7 +21,7 @@ const natives = new WeakMap<NativeSystem, Native>();
  * Acquires credentials without blocking the event loop.
  *
  * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
- * @throws TypeError where the identity's text holds half of a surrogate pair.
+ * @throws TypeError where the identity's text is no name, or could be read as another's.
  * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
  * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
  */
@@ -30,7 +30,7 @@ export async function acquireCredentials(
   request: CredentialsRequest,
   signal?: AbortSignal,
 ): Promise<SecurityCredentials> {
-  if (request.identity !== undefined) checkIdentity(request.identity);
+  if (request.identity !== undefined) request = { ...request, identity: readIdentity(request.identity) };
   signal?.throwIfAborted();
   const acquiring = acquireNative(system, request);
   if (signal === undefined) return await acquiring;

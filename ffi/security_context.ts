@@ -5,6 +5,7 @@
  * @module
  */
 
+import { readUser } from "../credentials.ts";
 import { SecurityRequirementError } from "../errors.ts";
 import { checkWellFormed } from "./well_formed.ts";
 
@@ -22,6 +23,8 @@ export interface CredentialsRequest {
   readonly role: "client" | "server" | "both";
   /** Leave NTLM out when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
+  /** Get tickets that can be delegated, where they are got here. */
+  readonly forwardable?: boolean;
   /** Who to be; left out: whoever runs the process. */
   readonly identity?: Identity;
 }
@@ -130,15 +133,17 @@ export function mayOnlyIdentify({ impersonation }: ContextRequest): boolean {
 }
 
 /**
- * Checks the text of an identity; nothing is asked yet.
+ * Checks the text of an identity and reads its user's name; nothing is asked yet.
  *
  * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
  * account.
  */
-export function checkIdentity(identity: Identity): void {
+export function readIdentity(identity: Identity): Identity {
   for (const [key, value] of Object.entries(identity)) {
     if (typeof value === "string") checkWellFormed(value, `identity.${key}`);
   }
+  if (!("password" in identity)) return identity;
+  return { ...readUser(identity, "identity"), password: identity.password };
 }
 
 /**

@@ -18,7 +18,7 @@ export interface Layer {
 
 /** From the ground up; a file belongs to the first layer that names it. */
 export const LAYERS: readonly Layer[] = [
-  { name: "errors", files: ["errors.ts"], mayImport: [] },
+  { name: "errors", files: ["errors.ts", "credentials.ts"], mayImport: [] },
   {
     name: "base",
     files: ["spn.ts", "ffi/abi.ts", "ffi/struct.ts", "ffi/well_formed.ts"],

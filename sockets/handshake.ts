@@ -193,7 +193,7 @@ export class Handshake {
     const token = reader.take(size).slice();
     if (kind !== "error") return { kind, token };
     this.#peerListens = false;
-    throw refusedByPeer(token);
+    throw refusedByPeer(token, this.#terms.role);
   }
 
   async #fill(size: number): Promise<void> {
@@ -201,7 +201,9 @@ export class Handshake {
     this.#peerListens = false;
     throw new AuthenticationError(
       "peer-closed",
-      "The peer closed the connection during the handshake. If it is a server, its log tells why it refused",
+      this.#terms.role === "client"
+        ? "The server closed the connection during the handshake. The server's log has the reason"
+        : "The client closed the connection during the handshake. The client's own error has the reason",
     );
   }
 
@@ -224,7 +226,7 @@ export class Handshake {
 
   async #tell(error: unknown): Promise<void> {
     try {
-      await this.#send("error", encodeErrorCode(codeOfFailure(error)));
+      await this.#send("error", encodeErrorCode(codeOfFailure(error, this.#terms.role)));
     } catch {
       // The failure that is to be told matters more than that the peer could not be.
     }

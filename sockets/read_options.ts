@@ -5,6 +5,7 @@
  */
 
 import { checkWellFormed } from "../ffi/well_formed.ts";
+import { readUser } from "../credentials.ts";
 import type { Credentials, ProviderSystem, ResolvedRequirements } from "../plugins/provider.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
@@ -245,4 +246,5 @@ function checkCredentials(credentials: Credentials): void {
   if (kind.required === "username" && !given.includes("password")) {
     throw new TypeError(`${name}.password must be given with the username`);
   }
+  if ("username" in credentials) readUser(credentials, name);
 }

@@ -15,6 +15,7 @@ import {
   type StepResult,
 } from "../security_context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
+import type { Hints } from "./krb5.ts";
 import { GssRecords } from "./records.ts";
 import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
@@ -33,6 +34,8 @@ export interface GssContextOptions {
   readonly mechanism: "kerberos" | "spnego";
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** What messages about failed legs say besides. */
+  readonly hints: Hints;
   /** Makes an owner of a delegated credential's handle. */
   readonly adopt: (handle: bigint) => SecurityCredentials;
   /** Called once when the context no longer uses the credentials. */
@@ -92,7 +95,10 @@ export class GssContext extends ContextBase {
     const output = this.#gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) {
       const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
-      throw this.#refusal(this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing()), token);
+      throw this.#refusal(
+        this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing(), this.#options.hints),
+        token,
+      );
     }
     // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
     if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {

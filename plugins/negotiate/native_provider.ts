@@ -14,6 +14,7 @@ import type {
 } from "../../ffi/security_context.ts";
 import { nativeSystem } from "../../ffi/system.ts";
 import { checkWellFormed } from "../../ffi/well_formed.ts";
+import { readUser } from "../../credentials.ts";
 import { SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
 import type {
@@ -72,7 +73,10 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       const credentials = await acquireCredentials(nativeSystem(options.system), {
         package: name,
         role: options.role,
-        excludeNtlm: requirements.mutualAuthentication || !allowNtlm || denied.includes("ntlm"),
+        // NTLM cannot delegate either.
+        excludeNtlm: requirements.mutualAuthentication || requirements.delegation || !allowNtlm ||
+          denied.includes("ntlm"),
+        forwardable: requirements.delegation,
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
       return wrap(name, credentials, requirements, () => credentials.close());
@@ -155,13 +159,12 @@ function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Ide
     checkWellFormed(value, `credentials.${name}`);
   };
   if ("password" in given) {
-    text("username", given.username);
-    if (given.domain !== undefined) text("domain", given.domain);
+    const user = readUser(given, "credentials");
     if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {
       throw new TypeError("credentials.password must be a string or a Uint8Array of UTF-8");
     }
     if (typeof given.password === "string") checkWellFormed(given.password, "credentials.password");
-    return given;
+    return { ...user, password: given.password };
   }
   if ("keytab" in given) {
     text("keytab", given.keytab);
