@@ -19,7 +19,7 @@ import {
   HANDSHAKE_HEADER_SIZE,
   type HandshakeKind,
 } from "./framing.ts";
-import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
+import { closedByPeer, codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import { acceptsTarget } from "./target.ts";
 import type { Wire } from "./transport.ts";
 import type { Watch } from "./watch.ts";
@@ -199,12 +199,7 @@ export class Handshake {
   async #fill(size: number): Promise<void> {
     if (await this.#wait(this.#means.reader.fill(size))) return;
     this.#peerListens = false;
-    throw new AuthenticationError(
-      "peer-closed",
-      this.#terms.role === "client"
-        ? "The server closed the connection during the handshake. The server's log has the reason"
-        : "The client closed the connection during the handshake. The client's own error has the reason",
-    );
+    throw closedByPeer(this.#terms.role);
   }
 
   #send(kind: HandshakeKind, token: Uint8Array): Promise<void> {

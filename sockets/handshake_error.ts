@@ -57,3 +57,12 @@ export function refusedByPeer(payload: Uint8Array, role: "client" | "server"): A
   const known = meaning === undefined ? "" : ` (${meaning})`;
   return new AuthenticationError("peer-refused", `${gaveUp} with ${spelled}${known}. ${log}`);
 }
+
+/** The error for a handshake that the peer of this side, which is `role`, ended without a word. */
+export function closedByPeer(role: "client" | "server"): AuthenticationError {
+  const [peer, log] = role === "client"
+    ? ["server", "The server's log"]
+    : ["client", "The client's own error"];
+  const message = `The ${peer} closed the connection during the handshake. ${log} has the reason`;
+  return new AuthenticationError("peer-closed", message);
+}

@@ -170,7 +170,17 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     reason: "bad-token",
     advice: "The first token had been used before: a replay.",
   },
-  35: { name: "KRB5KRB_AP_ERR_NOT_US", reason: "wrong-target", advice: "The ticket is for another service." },
+  35: {
+    name: "KRB5KRB_AP_ERR_NOT_US",
+    reason: "wrong-target",
+    advice: "The ticket is for another service.",
+    variants: [{
+      words: "using keytab key for",
+      advice:
+        "The server's credentials are one principal, and the client asked for another: have it use that one, or " +
+        "leave credentials.principal out.",
+    }],
+  },
   36: {
     name: "KRB5KRB_AP_ERR_BADMATCH",
     reason: "wrong-target",
@@ -251,12 +261,6 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5KRB_AP_WRONG_PRINC",
     reason: "wrong-target",
     advice: "The key table has no key for the service the client asked for.",
-    variants: [{
-      words: "does not match server principal",
-      advice:
-        "The server's credentials are one principal, and the client asked for another: have it use that one, or " +
-        "leave credentials.principal out.",
-    }],
   },
   148: {
     name: "KRB5_KDCREP_SKEW",
