@@ -237,7 +237,8 @@ export class Gss {
     this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
     const bytes = this.takeBuffer(buffer);
     try {
-      return nameText(bytes);
+      // gss-ntlmssp counts the zero at the end in; Kerberos would write one as \\0.
+      return nameText(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
     } catch (cause) {
       throw new AuthenticationError(
         "other",

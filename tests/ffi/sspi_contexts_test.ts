@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../errors.ts";
 import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../ffi/raw/secur32.ts";
-import type { ContextRequest, CredentialsRequest } from "../../ffi/security_context.ts";
+import { type ContextRequest, type CredentialsRequest, readIdentity } from "../../ffi/security_context.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../ffi/sspi/credentials.ts";
 import { liveHandles } from "../../testing.ts";
 import { FakeSecur32 } from "../support/fake_secur32.ts";
@@ -129,6 +129,30 @@ test("Without NTLM to leave out there is no package list, and no structure where
   // An empty password is a password: its address is none that means "whoever runs the process".
   assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
   assertEquals(named!.PackageListLength, 0);
+});
+
+test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows takes them", async () => {
+  const named = async (given: { username: string; domain?: string }) => {
+    const identity = readIdentity({ ...given, password: "x" });
+    return (await acquiredAs({ package: "kerberos", excludeNtlm: true, identity }))!.texts;
+  };
+  const texts = { Password: "x", PackageList: null };
+  assertEquals(await named({ username: "EXAMPLE\\bob" }), { User: "bob", Domain: "EXAMPLE", ...texts });
+  assertEquals(await named({ username: "bob@corp.example" }), {
+    User: "bob@corp.example",
+    Domain: null,
+    ...texts,
+  });
+  assertEquals(await named({ username: "bob@corp.example", domain: "EXAMPLE" }), {
+    User: "bob@corp.example",
+    Domain: "EXAMPLE",
+    ...texts,
+  });
+  assertThrows(
+    () => readIdentity({ username: "A\\b", domain: "C", password: "x" }),
+    TypeError,
+    "identity.username",
+  );
 });
 
 const HOUR_MS = 3_600_000;

@@ -21,6 +21,9 @@ function whyNoKeyring(): string | null {
   return readable ? null : "the kernel's key retention service is not to be used here";
 }
 
+/** Where libkrb5 looks for the server of KCM caches. */
+const KCM_SOCKET = "/var/run/.heim_org.h5l.kcm-socket";
+
 /** A name that no other run of these tests uses. */
 const unique = (): string => `secure-sockets-${crypto.randomUUID()}`;
 
@@ -58,6 +61,10 @@ const KINDS: { readonly [kind: string]: Kind } = {
   "KEYRING:persistent": {
     skip: noKeyring,
     names: () => ({ cache: `KEYRING:persistent:${process.getuid!()}:${unique()}` }),
+  },
+  KCM: {
+    skip: skip ?? (existsSync(KCM_SOCKET) ? null : "no server for KCM caches runs here (install sssd-kcm)"),
+    names: () => ({ cache: `KCM:${process.getuid!()}:${unique()}` }),
   },
   "KEYRING of the old form": { skip: noKeyring, names: () => ({ cache: `KEYRING:${unique()}` }) },
 };
