@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { AuthenticationError } from "../../errors.ts";
@@ -10,17 +10,9 @@ import type { Realm } from "../../scripts/realm.ts";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 import { withEnv } from "../support/env.ts";
 import { acquire, inRealmWith, NAMES, PROVIDERS, seenAs } from "../support/gss.ts";
-import { noRealm } from "../support/kerberos.ts";
+import { noKeyring, noRealm } from "../support/kerberos.ts";
 
 const skip = noRealm;
-const noKeyring = skip ?? whyNoKeyring();
-
-/** A container's runtime may hide the kernel's keys, and then refuses to have them used. */
-function whyNoKeyring(): string | null {
-  const readable = existsSync("/proc/keys") && readFileSync("/proc/keys", "utf8") !== "";
-  return readable ? null : "the kernel's key retention service is not to be used here";
-}
-
 /** Where libkrb5 looks for the server of KCM caches. */
 const KCM_SOCKET = "/var/run/.heim_org.h5l.kcm-socket";
 
