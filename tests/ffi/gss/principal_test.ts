@@ -3,7 +3,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { readUser, type User } from "../../../credentials.ts";
 import type { LibrarySpec } from "../../../ffi/abi.ts";
 import { Gss } from "../../../ffi/gss/gss.ts";
@@ -44,7 +46,10 @@ type Parse = (text: string, enterprise?: boolean) => string | null;
 
 /** Runs `body` with the real parser, whose default realm is `HERE.TEST`. */
 async function withParser(body: (parse: Parse, system: NativeSystem) => void): Promise<void> {
-  await withEnv({ KRB5_CONFIG: new URL("fixtures/here.conf", import.meta.url).pathname }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "secure-sockets-names-"));
+  const config = join(folder, "krb5.conf");
+  writeFileSync(config, "[libdefaults]\n\tdefault_realm = HERE.TEST\n");
+  await withEnv({ KRB5_CONFIG: config }, () => {
     using system = new NativeSystem({ grants: ["sspi"] });
     const { path } = system.library("sspi", GSSAPI);
     const { call, close } = runtimeBackend().open(path, LIBRARY);
@@ -69,7 +74,7 @@ async function withParser(body: (parse: Parse, system: NativeSystem) => void): P
       close();
     }
     return Promise.resolve();
-  });
+  }).finally(() => rmSync(folder, { recursive: true }));
 }
 
 /** The components and the realm of a principal as libkrb5 writes it. */
