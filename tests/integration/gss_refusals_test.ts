@@ -198,7 +198,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
   "a realm nobody knows": {
     as: { domain: "NOWHERE.TEST" },
     reason: "unknown-realm",
-    words: ["NOWHERE.TEST", "under [realms]", "CONF"],
+    words: ["Used: realm NOWHERE.TEST", "under [realms]", "CONF"],
   },
   "a Kerberos server whose port is closed": {
     conf: async (realm) => realm.writeConfig({ port: await freePort() }),
