@@ -6,7 +6,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { AuthenticationError } from "../../errors.ts";
-import type { Realm } from "../../scripts/realm.ts";
+import type { Realm } from "../rig/realm.ts";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 import { withEnv } from "../support/env.ts";
 import { acquire, inRealmWith, NAMES, PROVIDERS, seenAs } from "../support/gss.ts";

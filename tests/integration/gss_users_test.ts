@@ -4,7 +4,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { join } from "node:path";
 import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
-import type { Credentials } from "../../plugins/provider.ts";
+import type { Credentials } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { secure } from "../../sockets/secure.ts";
 import { withEnv } from "../support/env.ts";

@@ -2,9 +2,9 @@
 
 import { assertEquals } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
-import { type Realm, type RealmOptions, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { type Realm, type RealmOptions, realmUnavailable, startRealm } from "../rig/realm.ts";
 import { openSystem, type System } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 
 /** Why the tests of a realm cannot run here; `null` where they can. */
 export const noRealm: string | null = realmUnavailable();

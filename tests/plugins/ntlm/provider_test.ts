@@ -6,7 +6,7 @@ import { AuthenticationError, SecurityRequirementError } from "../../../errors.t
 import { GUEST_SHA256, guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
 import { ntHash, ntlm, type NtlmAccount } from "../../../plugins/ntlm/mod.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
-import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
+import { loadBuiltIn } from "../../../plugins/sandbox/load_provider.ts";
 import { names } from "../../support/names.ts";
 import { accounts, client, pair, PASSWORD, server, shake, TARGET, wrap } from "./pair.ts";
 import { bytes } from "./vectors.ts";
@@ -140,7 +140,10 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
     "identify",
   ]);
   using both = await pair();
-  assertEquals([both.client.attributes.mutual, both.server.attributes.mutual], [false, false]);
+  assertEquals([both.client.attributes.mutualAuthentication, both.server.attributes.mutualAuthentication], [
+    false,
+    false,
+  ]);
   for (const make of [client, server]) {
     const error = await assertRejects(() => make({ requirements: {} }), SecurityRequirementError);
     assertEquals(error.required, "mutualAuthentication");
@@ -148,8 +151,9 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
 });
 
 test("the description is what the module says of itself", async () => {
-  const loaded = await loadProvider(guestModule(), {
+  const loaded = await loadBuiltIn(guestModule(), {
     sha256: GUEST_SHA256,
+    name: "ntlm",
     imports: { random: true, clock: true },
   });
   const { imports: own, ...rest } = ntlm().description, { imports: its, ...loadedRest } = loaded.description;

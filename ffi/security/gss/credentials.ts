@@ -1,0 +1,144 @@
+/**
+ * GSS-API credentials: acquired without blocking the event loop, restricted to the mechanisms that can do what is
+ * required, released once their last user is gone.
+ *
+ * @module
+ */
+
+import { CredentialsBase, type CredentialsOrigin, type CredentialsRequest } from "../credentials_base.ts";
+import { GSS_C, OIDS } from "../../raw/gssapi.ts";
+import type { ContextRequest } from "../context.ts";
+import { GssContext } from "./context.ts";
+import type { Gss } from "./gss.ts";
+import { acquire, checkRequest, contextHints, isKerberosOnly, sourceOf } from "./acquire.ts";
+import { acquireHandleNow, prepareHandle, releaseHandle, storeHandle } from "./handles.ts";
+import { type Hints, NO_HINTS } from "./krb5.ts";
+import { MemoryCache } from "./tickets.ts";
+import { TargetNames } from "./target_names.ts";
+
+/** A handle and what belongs to it. */
+interface Holding extends CredentialsOrigin {
+  /** The handle. */
+  readonly handle: bigint;
+  /** True where nothing but Kerberos can come of it. */
+  readonly kerberosOnly: boolean;
+  /** True where Kerberos was left out. */
+  readonly excludeKerberos?: boolean;
+  /** The cache that goes with it. */
+  readonly cache: MemoryCache | null;
+  /** What messages about a context say besides. */
+  readonly hints: (role: "client" | "server") => Hints;
+}
+
+/** Credentials held by libgssapi. */
+export class GssCredentials extends CredentialsBase {
+  readonly #gss: Gss;
+  readonly #holding: Holding;
+  readonly #names: TargetNames;
+
+  /** Adopts a handle. */
+  constructor(gss: Gss, holding: Holding) {
+    super(holding, gss.hold());
+    this.#gss = gss;
+    this.#holding = holding;
+    const overSpnego = holding.kerberosOnly ? "spnego-kerberos" : "as-typed";
+    this.#names = new TargetNames(gss, holding.package === "kerberos" ? "kerberos" : overSpnego);
+  }
+
+  protected override nativeContext(
+    role: "client" | "server",
+    request: ContextRequest,
+    release: () => void,
+  ): GssContext {
+    const { handle, kerberosOnly, excludeKerberos = false } = this.#holding;
+    return new GssContext(this.#gss, {
+      role,
+      request,
+      handle,
+      names: this.#names,
+      mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
+      kerberosOnly,
+      hints: this.#holding.hints(role),
+      excludeKerberos,
+      adopt: (delegated) => adopt(this.#gss, delegated, this.#holding),
+      release,
+    });
+  }
+
+  protected override nativeRelease(): void {
+    this.#names.close();
+    releaseHandle(this.#gss, this.#holding.handle);
+    this.#holding.cache?.destroy();
+  }
+}
+
+/**
+ * Acquires credentials; on another thread, for this may reach a Kerberos server.
+ *
+ * @throws AuthenticationError where there are none, they are wrong or have expired, or would go to Kerberos, which was
+ * left out; TypeError where a server is given a password or a cache, or a name could be read as another's.
+ */
+export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
+  checkRequest(request);
+  const unhold = gss.hold();
+  let cache: MemoryCache | null = null;
+  try {
+    const source = sourceOf(gss, request);
+    cache = source.needsCache ? new MemoryCache(gss) : null;
+    const handle = await acquire(gss, request, source, cache);
+    const kerberosOnly = isKerberosOnly(request);
+    const { identity, ...rest } = request;
+    // The password is not kept.
+    const who = identity !== undefined && "password" in identity ? { ...identity, password: "" } : identity;
+    const kept = who === undefined ? rest : { ...rest, identity: who };
+    return new GssCredentials(gss, {
+      ...rest,
+      delegated: false,
+      handle,
+      kerberosOnly,
+      cache,
+      hints: (role) => contextHints(gss, role, kept),
+    });
+  } catch (error) {
+    cache?.destroy();
+    throw error;
+  } finally {
+    unhold();
+  }
+}
+
+/**
+ * An owner of the handle of a delegated credential. What SPNEGO accepts is a Kerberos credential, and SPNEGO takes
+ * none but its own: given any other it goes by the process's own identity, without a word. So the tickets move to
+ * a cache that SPNEGO is pointed to.
+ */
+function adopt(
+  gss: Gss,
+  handle: bigint,
+  { package: securityPackage, requirements }: Pick<Holding, "package" | "requirements">,
+): GssCredentials {
+  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true };
+  if (securityPackage === "kerberos") {
+    const own = prepareHandle(gss, handle, true, null);
+    return new GssCredentials(gss, { ...same, handle: own, cache: null, hints: () => NO_HINTS });
+  }
+  const cache = new MemoryCache(gss);
+  try {
+    storeHandle(gss, handle, cache);
+    const spnego = acquireHandleNow(gss, {
+      mechanism: "spnego",
+      usage: GSS_C.INITIATE,
+      name: 0n,
+      store: cache.store,
+      doing: "use the delegated credentials",
+      hints: { missing: "What the client delegated holds no ticket.", used: () => "" },
+    });
+    const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
+    return new GssCredentials(gss, { ...same, handle: own, cache, hints: () => NO_HINTS });
+  } catch (error) {
+    cache.destroy();
+    throw error;
+  } finally {
+    releaseHandle(gss, handle);
+  }
+}
