@@ -138,14 +138,17 @@ export interface ProviderDescription {
  */
 export type Credentials =
   | {
+    /** `user`, `DOMAIN\user` or a UPN (`user@suffix`); `docs/credentials.md` has what each mechanism makes of it. */
     readonly username: string;
+    /** The domain, or outside Windows the realm; the same as in the name where that says one. */
     readonly domain?: string;
+    /** The password; outside Windows neither empty nor with a NUL in it. */
     readonly password: string | Uint8Array;
   }
   | {
     /** A key table, for instance `FILE:/etc/krb5.keytab`. Not on Windows. */
     readonly keytab: string;
-    /** The principal to be; left out: on a server any of the key table, on a client its first. */
+    /** The principal to be, as `klist -k` prints it; left out: on a server any of the key table, on a client its first. */
     readonly principal?: string;
   }
   | {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readUser } from "../credentials.ts";
 import type { Credentials } from "../contract.ts";
 import { checkWellFormed } from "../ffi/memory/text.ts";
 import { Spn } from "../spn.ts";
@@ -141,4 +142,5 @@ export function checkCredentials(credentials: Credentials, name: string): void {
   if (kind.required === "username" && !given.includes("password")) {
     throw new TypeError(`${name}.password must be given with the username`);
   }
+  if ("username" in credentials) readUser(credentials, name);
 }

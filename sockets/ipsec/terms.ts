@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readUser } from "../../credentials.ts";
 import { SecurityRequirementError } from "../../errors.ts";
 import { UdpSocket } from "../../ffi/winsock/udp.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
@@ -94,7 +95,10 @@ export function applySettings(
   const units = passwordUnits(identity?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
+    const { username, domain = "" } = identity === null
+      ? { username: "" }
+      : readUser(identity, "credentials");
+    const names = { username, domain };
     const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
     const terms = {
       encryption: requirements.confidentiality,

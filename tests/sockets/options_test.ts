@@ -35,6 +35,11 @@ const COMMON: Wrong[] = [
   [{ credentials: {} }, "TypeError", "must have a username and a password, or a keytab, or a cache"],
   [{ credentials: null }, "TypeError", "must have a username"],
   [{ credentials: { username: "alice" } }, "TypeError", "credentials.password must be given"],
+  [
+    { credentials: { username: "A\\b", domain: "C", password: "x" } },
+    "TypeError",
+    "options.credentials.username says one domain",
+  ],
   [{ credentials: { username: "", password: "x" } }, "TypeError", "credentials.username must not be empty"],
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],

@@ -16,6 +16,7 @@ import {
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
+import type { Hints } from "./krb5.ts";
 import { GssRecords } from "./records.ts";
 import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
@@ -34,6 +35,8 @@ export interface GssContextOptions {
   readonly mechanism: "kerberos" | "spnego";
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** What messages about failed legs say besides. */
+  readonly hints: Hints;
   /** True where Kerberos was left out when the credentials were acquired. */
   readonly excludeKerberos: boolean;
   /** Makes an owner of a delegated credential's handle. */
@@ -95,7 +98,10 @@ export class GssContext extends ContextBase {
     const output = this.#gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) {
       const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
-      throw this.#refusal(this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing()), token);
+      throw this.#refusal(
+        this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing(), this.#options.hints),
+        token,
+      );
     }
     // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
     if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {

@@ -14,6 +14,7 @@ import {
   IOV_BUFFER_FIELDS,
   KEY_VALUE_ELEMENT_FIELDS,
   KEY_VALUE_SET_FIELDS,
+  KEYTAB_ENTRY_FIELDS,
   LUCID_V1_FIELDS,
   OID_DESC_FIELDS,
   OID_SET_DESC_FIELDS,
@@ -38,6 +39,8 @@ export interface Layouts {
   readonly bindings: Struct<typeof CHANNEL_BINDINGS_FIELDS>;
   /** `gss_iov_buffer_desc` */
   readonly iov: Struct<typeof IOV_BUFFER_FIELDS>;
+  /** The head of `krb5_keytab_entry` */
+  readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;
   /** The head of `gss_krb5_lucid_context_v1_t` */
   readonly lucid: Struct<typeof LUCID_V1_FIELDS>;
 }
@@ -55,6 +58,7 @@ export function layouts(pack: number | undefined): Layouts {
     set: struct("gss_key_value_set_desc", KEY_VALUE_SET_FIELDS),
     bindings: struct("gss_channel_bindings_struct", CHANNEL_BINDINGS_FIELDS, options),
     iov: struct("gss_iov_buffer_desc", IOV_BUFFER_FIELDS, options),
+    keytabEntry: struct("krb5_keytab_entry", KEYTAB_ENTRY_FIELDS, options),
     lucid: struct("gss_krb5_lucid_context_v1_t", LUCID_V1_FIELDS),
   };
 }

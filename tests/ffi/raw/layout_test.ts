@@ -3,7 +3,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
 import { layouts } from "../../../ffi/security/gss/structs.ts";
-import { GSS_C, GSS_ERROR_MASK, GSS_S, IOV_TYPE, OIDS } from "../../../ffi/raw/gssapi.ts";
+import {
+  GSS_C,
+  GSS_ERROR_MASK,
+  GSS_S,
+  IOV_TYPE,
+  KRB5_PRINCIPAL_PARSE,
+  KRB5_STRUCT_BYTES,
+  OIDS,
+} from "../../../ffi/raw/gssapi.ts";
 import { GSS_ROUTINE_ERRORS, KRB5_BASE, KRB5_ERRORS } from "../../../ffi/raw/gss_status.ts";
 import { mustRun } from "../../../scripts/process.ts";
 import { compile, noKerberosHeaders } from "../../support/native.ts";
@@ -60,8 +68,8 @@ for (const layout of Object.values(layouts(undefined))) {
     ]);
     const expected = names.map((name) => BigInt((layout.offsets as Record<string, number>)[name]));
     assertEquals(offsets, expected);
-    // Of the lucid context the head alone is described; its keys follow.
-    if (layout.name.startsWith("gss_krb5_lucid")) assert(BigInt(layout.size) <= size);
+    // Of these the head alone is described; keys follow.
+    if (/^gss_krb5_lucid|^krb5_keytab_entry/.test(layout.name)) assert(BigInt(layout.size) <= size);
     else assertEquals(BigInt(layout.size), size);
   }, { skip });
 }
@@ -96,7 +104,13 @@ const CONSTANTS: { readonly [text: string]: number } = {
   GSS_IOV_BUFFER_TYPE_PADDING: IOV_TYPE.PADDING,
   GSS_IOV_BUFFER_TYPE_STREAM: IOV_TYPE.STREAM,
   "(unsigned)ERROR_TABLE_BASE_krb5": KRB5_BASE,
+  KRB5_PRINCIPAL_PARSE_ENTERPRISE: KRB5_PRINCIPAL_PARSE.ENTERPRISE,
 };
+
+test("What libkrb5 fills as a whole has room enough", async () => {
+  const sizes = await ask(["sizeof(krb5_creds)", "sizeof(krb5_keytab_entry)"]);
+  for (const size of sizes) assert(size <= BigInt(KRB5_STRUCT_BYTES));
+}, { skip });
 
 test("Every constant is the header's", async () => {
   const said = await ask(Object.keys(CONSTANTS).map((text) => `(unsigned)(${text})`));
