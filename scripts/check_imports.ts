@@ -12,7 +12,7 @@ import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts"
 import { mustRun, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { checkSource, type Violation } from "./source_rules.ts";
-import { removeTree } from "./windows/cache.ts";
+import { removeTree } from "../tests/rig/windows/cache.ts";
 
 const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
 
@@ -132,7 +132,17 @@ async function checkQuiet(root: string, entry: string): Promise<Violation[]> {
   const folder = await Deno.makeTempDir();
   try {
     const audit = `${folder}/audit.jsonl`;
-    const args = ["run", "--no-prompt", "--no-remote", "--no-npm", "--no-lock", "--no-check", entry];
+    // One flag of permissions, whichever: without any, node:child_process of Deno starts a Deno with all of them.
+    const args = [
+      "run",
+      "--deny-run",
+      "--no-prompt",
+      "--no-remote",
+      "--no-npm",
+      "--no-lock",
+      "--no-check",
+      entry,
+    ];
     const { code, stdout, stderr } = await run(Deno.execPath(), args, {
       cwd: root,
       env: { DENO_DIR: `${folder}/cache`, DENO_AUDIT_PERMISSIONS: audit, NO_COLOR: "1" },

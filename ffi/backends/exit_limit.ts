@@ -11,9 +11,9 @@ import {
   ITIMERSPEC_FIELDS,
   SIGEV_THREAD,
   SIGEVENT_FIELDS,
-} from "../raw/memory.ts";
-import { struct } from "../struct.ts";
-import { callsUnderWay } from "./pool.ts";
+} from "../raw/signal.ts";
+import { struct } from "../memory/struct.ts";
+import { callsUnderWay } from "./thread_pool.ts";
 
 /** How long, from the `exit` event on, the process still waits for its calls, in seconds. */
 const EXIT_LIMIT_S = 3n;

@@ -6,10 +6,10 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
-import { EXIT_FNS } from "../raw/memory.ts";
+import { EXIT_FNS } from "../raw/signal.ts";
 import { type ExitFunctions, limitExit } from "./exit_limit.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { holding, poolGate } from "./pool.ts";
+import { holding, poolGate } from "./thread_pool.ts";
 
 interface KoffiFunction {
   (...args: unknown[]): unknown;

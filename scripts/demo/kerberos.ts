@@ -5,7 +5,7 @@
  */
 
 import { createRegistry, ipsec, kerberos, negotiate, ntlm, openSystem } from "../../mod.ts";
-import type { Realm } from "../realm.ts";
+import type { Realm } from "../../tests/rig/realm.ts";
 import { converse } from "./conversation.ts";
 import { showChoice, showProviders } from "./provider_table.ts";
 import { ntlmOffered, tamperedRecords, wrongTargets } from "./refusals.ts";
@@ -36,7 +36,7 @@ export async function showKerberos(realm: Realm, madeMs: number): Promise<void> 
   await converse(stage, {
     what: "Each end knows who the other is, by proof",
     holds: (client, server) =>
-      client.mutual === true && server.mutual === true &&
+      client.mutualAuthentication === true && server.mutualAuthentication === true &&
       client.peer === TARGET && server.peer === "alice@MIT.TEST",
     remark: "checked before the first byte of the application, and with each record",
   });

@@ -10,6 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { test } from "@test";
+import { resolveRequirements } from "../../plugins/requirements.ts";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -18,12 +19,13 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
-import { acquireCredentials } from "../../ffi/credentials.ts";
+import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
 import { candidatePaths, type Grant, type Place, type RequiredPermissions } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
+import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { childOutcome, children } from "../support/child.ts";
 import { runtimeBackend } from "../support/native.ts";
 
@@ -44,14 +46,29 @@ function report(): Report {
   return { available: false, cause: { name, code, grant, flag, message }, live };
 }
 
+/** Opens both ends of a connection on this machine; or tells what it lacks. */
+async function connects(): Promise<{ connected: boolean } | { grant: string; flag: string }> {
+  try {
+    const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+    const client = await connectTcp({ hostname: "127.0.0.1", port: listener.addr.port });
+    client.close();
+    listener.close();
+    return { connected: true };
+  } catch (error) {
+    const { grant, flag } = error as PermissionError;
+    return { grant, flag };
+  }
+}
+
 await children({
   permissions: () => openSystem({ grants: ["sspi"] }).permissions,
   report,
+  connects,
   imports: async () => {
     const modules = [
       await import("../../mod.ts"),
       await import("../../plugins/mod.ts"),
-      await import("../../testing.ts"),
+      await import("../../testing/mod.ts"),
       await import("../../ffi/mod.ts"),
     ];
     return { exports: modules.map((module) => Object.keys(module).length > 0), live: liveHandles() };
@@ -122,6 +139,25 @@ test("On Node exactly the flags a system prints let it work", async () => {
     live: { library: 1 },
   });
 }, { skip: onNode });
+
+test(
+  "On Node the flags that are printed let it connect, and --allow-net is among them where Node asks for it",
+  async () => {
+    const { program, packages } = readable();
+    for (const grant of ["sockets", "sspi"] as const) {
+      const printed = openSystem({ grants: [grant] }).permissions.node.replace(/<.*?>/, packages).split(" ");
+      const flags = ["--permission", ...program, ...printed.filter((flag) => flag !== "")];
+      assertEquals(await childOutcome(self, "connects", { flags }), { connected: true });
+      const without = flags.filter((flag) => flag !== "--allow-net");
+      if (without.length === flags.length) continue;
+      assertEquals(await childOutcome(self, "connects", { flags: without }), {
+        grant: "sockets",
+        flag: "--allow-net",
+      });
+    }
+  },
+  { skip: onNode },
+);
 
 test("On Node a system without its flags is refused by a PermissionError that prints them", async () => {
   const { program, packages } = readable();
@@ -230,8 +266,20 @@ test("A grant that was not given is a PermissionError that says how to give it",
   const { securityContexts, ipsec } = system.capabilities();
   assert(!securityContexts.available && securityContexts.reason.includes('grants: ["sspi"]'));
   assertEquals(ipsec.available, false);
-  const request = { package: "kerberos", role: "client", excludeNtlm: true } as const;
+  const request = {
+    package: "kerberos",
+    role: "client",
+    excludeNtlm: true,
+    requirements: resolveRequirements(),
+  } as const;
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
+  for (const name of ["kerberos", "negotiate"] as const) {
+    await assertRejects(
+      () => acquireCredentials(system, { ...request, package: name, excludeKerberos: true }),
+      TypeError,
+      "excludeKerberos leaves no mechanism",
+    );
+  }
 });
 
 test("Wrong arguments of openSystem are TypeErrors", () => {

@@ -1,4 +1,4 @@
-import { CONNECTIONS_PER_PLACE } from "../../sockets/places.ts";
+import { CONNECTIONS_PER_PLACE } from "../../sockets/limiter.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, ProviderNotFoundError, TimeoutError, TransportError } from "../../errors.ts";
@@ -82,7 +82,7 @@ test("Without a target the client asks for host/ and the hostname as it was type
     one.dial({ hostname: "LocalHost", target: undefined }),
     one.listener.accept(),
   ]);
-  assertEquals(server.security.details.requestedTarget, "host/LocalHost");
+  assertEquals(server.security.requestedTarget, "host/LocalHost");
   await Promise.all([client.close(), server.close()]);
   await assertClosed(one);
 });

@@ -17,7 +17,7 @@ import type {
   Offers,
   ProviderSystem,
   StepResult,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 
 /** What to do differently from a provider that works. */
 export interface ToyFaults {
@@ -224,7 +224,7 @@ class ToyContext implements MessageContext {
     const { requirements } = this.#acquired;
     return {
       mechanism: "toy",
-      mutual: true,
+      mutualAuthentication: true,
       integrity: true,
       confidentiality: requirements.confidentiality && this.#peer.confidential !== false,
       replayDetection: true,

@@ -10,22 +10,22 @@ import { SecurityRequirementError, StateError, TransportError } from "../../erro
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { denoBackend } from "../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../ffi/backends/koffi.ts";
-import { ipsecPolicy } from "../../ffi/ipsec_policy.ts";
-import { cString, pinned } from "../../ffi/memory.ts";
+import { ipsecPolicy } from "../../ffi/ipsec/policies.ts";
+import { cString, pinned } from "../../ffi/memory/memory.ts";
 import { currentPlace, currentRuntime } from "../../ffi/platform.ts";
 import { ADVAPI32, SecurityIdentification, TOKEN, TokenPrimary } from "../../ffi/raw/advapi32.ts";
 import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
-import { SecureSockets } from "../../ffi/secure_sockets.ts";
-import { TcpSocket } from "../../ffi/socket.ts";
+import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
+import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import { NativeSystem, nativeSystem, openSystem, type System } from "../../ffi/system.ts";
-import { PeerToken } from "../../ffi/token.ts";
-import { winsockOf } from "../../ffi/winsock.ts";
+import { PeerToken } from "../../ffi/windows/token.ts";
+import { winsockOf } from "../../ffi/winsock/winsock.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
-import type { Requirements } from "../../plugins/provider.ts";
+import type { Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
-import { openDatagrams } from "../../sockets/open_datagrams.ts";
+import { openDatagrams } from "../../sockets/ipsec/open_datagrams.ts";
 import type { SecureConn } from "../../sockets/secure_conn.ts";
 import { plainSettings } from "../support/ipsec_bytes.ts";
 import { settled } from "../support/socket_suite.ts";
@@ -66,7 +66,7 @@ async function attempt(requirements: Requirements) {
 test("ipsec() echoes over real sockets, and says what the system said of them", async () => {
   const { text, security } = await attempt(WITHOUT_MUTUAL);
   assertEquals(text, "hello");
-  assertEquals([security.secured, security.encrypted, security.simulated], [true, true, false]);
+  assertEquals([security.integrity, security.confidentiality, security.simulated], [true, true, false]);
   assertEquals(await settled(), {});
 }, { skip });
 
@@ -197,7 +197,7 @@ test(
   () =>
     withEnds({}, () => fixture("associations", 70n), async (client, server) => {
       for (const { security } of [client, server]) {
-        assertEquals([security.mutual, security.peer], [true, "host/fixture.example.test"]);
+        assertEquals([security.mutualAuthentication, security.peer], [true, "host/fixture.example.test"]);
         assertEquals(security.details.association, {
           authentication: ["kerberos"],
           mainModeCipher: "aes-256",
@@ -252,7 +252,7 @@ test("datagrams go over real sockets, each peer named and asked about by its add
     await using here = await openDatagrams({ ...options, hostname: "127.0.0.1" });
     await using there = await openDatagrams({ ...options, hostname: "127.0.0.1" });
     const peer = { hostname: "127.0.0.1", port: there.addr.port, computer: "host/server.example.test" };
-    assertEquals((await here.send(new TextEncoder().encode("ping"), peer)).encrypted, true);
+    assertEquals((await here.send(new TextEncoder().encode("ping"), peer)).confidentiality, true);
     const p = new Uint8Array(64);
     const { length, from } = await there.receive(p);
     assertEquals([new TextDecoder().decode(p.subarray(0, length)), from.port], ["ping", here.addr.port]);

@@ -5,9 +5,9 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuthenticationError } from "../../errors.ts";
-import { liveHandles } from "../../ffi/live.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageProvider } from "../../plugins/provider.ts";
+import type { MessageProvider } from "../../contract.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest, type WindowsTestOptions } from "./support/on_windows.ts";
 import { authenticated, bytes, noRealm, pair, seal, testSystem } from "./support/sspi.ts";
@@ -70,7 +70,7 @@ for (const provider of [kerberos(), negotiate()]) {
         const password = encoded ? new TextEncoder().encode(USERS.bob) : USERS.bob;
         const credentials = { username: "bob", domain: REALM, password };
         using both = await authenticated(system, provider, { credentials });
-        assertEquals(both.client.attributes.mutual, true);
+        assertEquals(both.client.attributes.mutualAuthentication, true);
         assertEquals(both.server.unwrap(seal(both.client, bytes(10))).slice(), bytes(10));
         if (encoded) {
           assertEquals(password, new TextEncoder().encode(USERS.bob), "the caller's bytes are the caller's");

@@ -1,0 +1,44 @@
+/**
+ * Acting as the client, for as long as one synchronous function runs.
+ *
+ * @module
+ */
+
+import { StateError, UnsupportedPlatformError } from "../errors.ts";
+import { finished } from "../ffi/windows/impersonation.ts";
+import type { MessageContext } from "../contract.ts";
+
+/** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */
+let acting = false;
+
+/** Runs `fn` as the client of `context`; see `SecureConn.impersonate`. */
+export function runAsClient<T>(
+  context: Pick<MessageContext, "impersonate">,
+  role: "client" | "server",
+  fn: () => T,
+): T {
+  // Async functions and generators would run on after the impersonation has ended.
+  if (typeof fn !== "function" || Object.prototype.toString.call(fn) !== "[object Function]") {
+    throw new TypeError("fn must be a synchronous function: the impersonation ends when it returns");
+  }
+  if (role === "client") {
+    throw new StateError("Only the server of a connection can impersonate, and this is its client");
+  }
+  if (!context.impersonate) {
+    throw new UnsupportedPlatformError("This provider cannot impersonate its client here", {
+      instead: "Act as the server's own account and check what the client may do by conn.security.peer",
+    });
+  }
+  // Leaving the inner one would leave the outer one too, and the rest of its function would run as the server.
+  if (acting) {
+    throw new StateError(
+      "This thread is already impersonating somebody: let that function return before the next impersonate()",
+    );
+  }
+  acting = true;
+  try {
+    return context.impersonate(() => finished(fn()));
+  } finally {
+    acting = false;
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * What tests of applications and providers need.
+ *
+ * @module
+ */
+
+export type { Availability, Capabilities, MachinePolicy } from "../contract.ts";
+export type { Grant, RequiredPermissions } from "../ffi/permissions.ts";
+export type { System } from "../ffi/system.ts";
+export { liveHandles } from "../ffi/handles.ts";
+export { simulate } from "./simulator/simulate.ts";
+export type {
+  FaultOptions,
+  Held,
+  HostOptions,
+  NetworkOptions,
+  SimulatedAccount,
+  SimulatedNetwork,
+  Traffic,
+} from "./simulator/simulate.ts";
