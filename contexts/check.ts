@@ -11,7 +11,7 @@ import { Spn } from "../spn.ts";
 /** The longest time that timers of both runtimes can count. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Refuses what is no object, and keys that are not known. */
+/** Refuses what is not ant an object, and keys that are not known. */
 export function checkKeys(options: unknown, known: readonly string[], what: string): void {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`${what} must be an object with ${known.join(", ")}`);
