@@ -6,6 +6,8 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
+import { EXIT_FNS } from "../raw/signal.ts";
+import { type ExitFunctions, limitExit } from "./exit_limit.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
 import { holding, poolGate } from "./thread_pool.ts";
 
@@ -21,15 +23,22 @@ interface KoffiLibrary {
 
 /** The part of koffi used here. */
 interface Koffi {
-  load(path: string): KoffiLibrary;
+  load(path: string | null): KoffiLibrary;
   config(): { async_stack_size: number };
   config(changes: { async_stack_size: number }): unknown;
 }
 
+interface NodeModules {
+  readonly "node:module": { createRequire(from: string): (name: string) => unknown };
+  readonly "node:worker_threads": { readonly isMainThread: boolean };
+}
+
 /** The part of Node's `process` used here. */
 interface NodeProcess {
-  getBuiltinModule(name: "node:module"): { createRequire(from: string): (name: string) => unknown };
+  getBuiltinModule<N extends keyof NodeModules>(name: N): NodeModules[N];
   permission?: { has(scope: string): boolean };
+  readonly platform: string;
+  on(event: "exit", listener: (code: number) => void): unknown;
 }
 
 const NAMES: { readonly [T in AbiType]: string } = {
@@ -68,7 +77,9 @@ function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => 
   return (...args) => holding(args, () => poolGate().run(() => start(args)));
 }
 
-/** koffi, with room enough on the stacks of its threads unless the application uses it already. */
+let exitLimited = false;
+
+/** koffi, with room enough on the stacks of its threads unless the application uses it already, and a limit for the exit. */
 function loadKoffi(process: NodeProcess): Koffi {
   // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
   const { createRequire } = process.getBuiltinModule("node:module");
@@ -91,7 +102,20 @@ function loadKoffi(process: NodeProcess): Koffi {
   } catch {
     // The application has opened a library with koffi before; its settings stand.
   }
+  const isMainThread = process.getBuiltinModule("node:worker_threads").isMainThread;
+  if (process.platform === "linux" && isMainThread && !exitLimited) {
+    exitLimited = true;
+    limitExit(process, () => exitFunctions(koffi));
+  }
   return koffi;
+}
+
+/** What ends a process, as the process itself has it. */
+function exitFunctions(koffi: Koffi): ExitFunctions {
+  const spec = { name: "libc", instead: "", files: {}, fns: EXIT_FNS };
+  const own = koffi.load(null);
+  const bound = Object.entries(EXIT_FNS).map(([name, fn]) => [name, bind(own, spec, name, fn)]);
+  return Object.fromEntries(bound) as ExitFunctions;
 }
 
 /** The backend over koffi, which is loaded by the first library opened. */

@@ -118,7 +118,8 @@ test("Silent strangers over TCP hold up nobody", async () => {
     const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
     await Promise.all([client.close(), server.close()]);
   }
-  assert(one.failures.length >= 4, `${one.failures.length} strangers were dropped`);
+  // Those beyond the room go in the end, before or after the others were served.
+  while (one.failures.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
   await assertClosed(one);
   strangers.forEach((stranger) => stranger.close());
 });

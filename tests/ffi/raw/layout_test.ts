@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
+import process from "node:process";
 import { layouts } from "../../../ffi/security/gss/structs.ts";
 import {
   GSS_C,
@@ -13,6 +14,13 @@ import {
   OIDS,
 } from "../../../ffi/raw/gssapi.ts";
 import { GSS_ROUTINE_ERRORS, KRB5_BASE, KRB5_ERRORS } from "../../../ffi/raw/gss_status.ts";
+import {
+  CLOCK_MONOTONIC,
+  ITIMERSPEC_FIELDS,
+  SIGEV_THREAD,
+  SIGEVENT_FIELDS,
+} from "../../../ffi/raw/signal.ts";
+import { struct } from "../../../ffi/memory/struct.ts";
 import { mustRun } from "../../../scripts/process.ts";
 import { compile, noKerberosHeaders } from "../../support/native.ts";
 
@@ -22,7 +30,9 @@ const skip = noKerberosHeaders();
 async function runLines(lines: readonly string[]): Promise<string[]> {
   using program = await compile(
     `#include <stddef.h>
+#include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
@@ -73,6 +83,35 @@ for (const layout of Object.values(layouts(undefined))) {
     else assertEquals(BigInt(layout.size), size);
   }, { skip });
 }
+
+test(
+  "What an exit's timer is made of lies in memory as the header says",
+  async () => {
+    const nested: { readonly [field: string]: string } = {
+      interval_sec: "it_interval.tv_sec",
+      interval_nsec: "it_interval.tv_nsec",
+      value_sec: "it_value.tv_sec",
+      value_nsec: "it_value.tv_nsec",
+    };
+    for (const layout of [struct("sigevent", SIGEVENT_FIELDS), struct("itimerspec", ITIMERSPEC_FIELDS)]) {
+      const { reserved: _, ...offsets } = layout.offsets as Record<string, number>;
+      const type = `struct ${layout.name}`;
+      assertEquals(
+        await ask([
+          `sizeof(${type})`,
+          ...Object.keys(offsets).map((name) => `offsetof(${type}, ${nested[name] ?? name})`),
+        ]),
+        [layout.size, ...Object.values(offsets)].map(BigInt),
+      );
+    }
+    assertEquals(await ask(["CLOCK_MONOTONIC", "SIGEV_THREAD", "sizeof(timer_t)"]), [
+      BigInt(CLOCK_MONOTONIC),
+      BigInt(SIGEV_THREAD),
+      8n,
+    ]);
+  },
+  { skip: skip ?? (process.platform === "linux" ? null : "the timer is used on Linux alone") },
+);
 
 const CONSTANTS: { readonly [text: string]: number } = {
   GSS_C_DELEG_FLAG: GSS_C.DELEG_FLAG,
