@@ -7,13 +7,10 @@ import { test } from "@test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { isolate } from "../../scripts/windows/namespace.ts";
+import { isolate, namespacesUnavailable } from "../../scripts/windows/namespace.ts";
 
-const skip = "Deno" in globalThis
-  ? process.platform !== "linux" || process.getuid?.() !== 0 ? "namespaces need root on Linux" : null
-  : "the rig runs on Deno";
+const skip = "Deno" in globalThis ? namespacesUnavailable() : "the rig runs on Deno";
 
 /** Starts an inner script that mounts, starts a process, and says so; resolves once it has. */
 async function start(folder: string, then: string) {
