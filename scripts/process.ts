@@ -117,11 +117,16 @@ export async function mustRun(
 
 /** Runs npm, which on Windows is a script that only a shell starts: there its own JavaScript is run with its Node. */
 export async function npm(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  if (!WINDOWS) return await mustRun("npm", args, options);
+  // Else it fills a folder beside the temporary files, and leaves it.
+  const quiet = { ...options, env: { ...options.env, NODE_DISABLE_COMPILE_CACHE: "1" } };
+  if (!WINDOWS) {
+    if (findProgram("npm") === null) throw new Error("npm is needed: install Node");
+    return await mustRun("npm", args, quiet);
+  }
   const node = findProgram("node");
   const script = node && join(dirname(node), "node_modules", "npm", "bin", "npm-cli.js");
   if (!node || !script || !existsSync(script)) throw new Error("npm is needed beside node.exe: install Node");
-  return await mustRun(node, [script, ...args], options);
+  return await mustRun(node, [script, ...args], quiet);
 }
 
 /** The path of the program `name`, looked for in PATH and where system daemons stand; null where there is none. */
