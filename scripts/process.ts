@@ -41,8 +41,8 @@ export interface RunResult {
 
 /** What {@linkcode run} has started and has not ended. */
 const running = new Set<ChildProcess>();
-/** How long a program that is told to end may take. */
-const END_MS = 5000;
+/** How long a program that is told to end may take, with what it has to remove. */
+const END_MS = 10_000;
 
 /** Runs `command` and resolves once it has ended, whatever its exit code; rejects where it cannot be started. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
