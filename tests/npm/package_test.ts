@@ -166,6 +166,24 @@ test(
   { skip },
 );
 
+test("Node 22.3 is the oldest that is let in", async () => {
+  await using consumer = await makeConsumer();
+  await consumer.write(
+    "versions.mjs",
+    `globalThis.process = { versions: { node: process.argv[2] }, stdout: process.stdout };
+    const outcome = await import(${JSON.stringify(PACKAGE)}).then(() => "imported", (error) => error.message);
+    console.log(outcome);`,
+  );
+  for (
+    const version of ["18.20.8", "20.20.2", "22.0.0", "22.2.0", "22.3.0", "22.10.0", "23.0.0", "100.0.0"]
+  ) {
+    const { stdout } = await consumer.node(OLDEST_NODE, "versions.mjs", version);
+    const refusal = `Cannot run on Node ${version}: ${PACKAGE} needs Node 22.3 or later. Update Node`;
+    const [major, minor] = version.split(".").map(Number);
+    assertEquals(stdout.trim(), major > 22 || major === 22 && minor >= 3 ? "imported" : refusal);
+  }
+}, { skip });
+
 for (const way of ["imported", "required"]) {
   test(`${way} on a Node that is too old, every entry point says which one it needs`, async () => {
     await using consumer = await makeConsumer();
