@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fetchNpm, type NpmPin } from "./cache.ts";
 import { OLDEST_NODE } from "./npm_package.ts";
-import { NPM_PINS } from "./windows/versions.ts";
+import { NPM_PINS } from "../tests/rig/windows/versions.ts";
 
 const LINUX: Record<number, NpmPin> = {
   20: {

@@ -5,7 +5,7 @@
  */
 
 import { endRunning } from "./process.ts";
-import { exists, removeTree } from "./windows/cache.ts";
+import { exists, removeTree } from "../tests/rig/windows/cache.ts";
 
 /** A temporary folder. One owner, who disposes of it. */
 export interface TemporaryFolder extends AsyncDisposable {

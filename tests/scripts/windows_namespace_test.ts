@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { isolate, namespacesUnavailable } from "../../scripts/windows/namespace.ts";
+import { isolate, namespacesUnavailable } from "../rig/windows/namespace.ts";
 
 const skip = "Deno" in globalThis ? namespacesUnavailable() : "the rig runs on Deno";
 
@@ -36,7 +36,7 @@ test("where unshare is not allowed, or not there, it is said with what it said a
 /** Starts an inner script that mounts, starts a process, and says so; resolves once it has. */
 async function start(folder: string, then: string) {
   const script = join(folder, "inner.ts");
-  const namespaces = new URL("../../scripts/windows/namespace.ts", import.meta.url).href;
+  const namespaces = new URL("../rig/windows/namespace.ts", import.meta.url).href;
   writeFileSync(
     script,
     `import { endWithParent } from ${JSON.stringify(namespaces)};
@@ -91,7 +91,7 @@ test(
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "secure-sockets-namespace-"));
     const staged = join(folder, "staged");
-    const namespaces = JSON.stringify(new URL("../../scripts/windows/namespace.ts", import.meta.url).href);
+    const namespaces = JSON.stringify(new URL("../rig/windows/namespace.ts", import.meta.url).href);
     const inner = join(folder, "inner.ts");
     const outer = join(folder, "outer.ts");
     writeFileSync(

@@ -1,0 +1,412 @@
+/**
+ * The contract between the library and a security provider, as plain data and small interfaces.
+ *
+ * A provider of layer `message` exchanges tokens until both ends are authenticated and then wraps each record;
+ * the library carries the tokens and records over any byte stream with the framing of [MS-NNS].
+ *
+ * A provider of layer `socket` has the operating system secure the socket itself: it turns requirements into the
+ * bytes of the system's calls, and the system's answer into what is known of the connection.
+ *
+ * @module
+ */
+
+/** How far a server may act in the name of its client, weakest first. */
+export type ImpersonationLevel = "anonymous" | "identify" | "impersonate" | "delegate";
+
+/** What an application asks of a connection. Everything left out is the strict default. */
+export interface Requirements {
+  /** The one provider to use, by name; left out: the first suitable one of the registry. */
+  provider?: string;
+  /** Every byte is protected against change, replay and reordering. Default `true`. */
+  integrity?: boolean;
+  /** Every byte is encrypted. Default `true`. */
+  confidentiality?: boolean;
+  /** Each end has proved its identity to the other. Default `true`. */
+  mutualAuthentication?: boolean;
+  /**
+   * On a client: the most the server may do in its name. On a server: the least it must be able to do in its
+   * client's name. For datagrams, whose socket cannot impersonate: the most any peer may do. Default `"identify"`, or
+   * `"delegate"` with `delegation`; a server that gives up `mutualAuthentication` is held to `"identify"` by a provider
+   * of the socket layer only where it says so. No built-in provider can serve a client that wants to be `"anonymous"`.
+   */
+  impersonation?: ImpersonationLevel;
+  /** The client hands the server credentials to reach further servers with. Default `false`. */
+  delegation?: boolean;
+}
+
+/** {@linkcode Requirements} with every default filled in. */
+export interface ResolvedRequirements extends Readonly<Required<Omit<Requirements, "provider">>> {
+  /** The one provider to use, by name. */
+  readonly provider?: string;
+}
+
+/** What a provider can give, seen before any connection. */
+export interface Offers {
+  /** It protects records against change, replay and reordering. */
+  readonly integrity: boolean;
+  /** It encrypts records. */
+  readonly confidentiality: boolean;
+  /** It proves each end to the other. Never true of NTLM. */
+  readonly mutualAuthentication: boolean;
+  /** The furthest impersonation level it can give a server. */
+  readonly impersonation: ImpersonationLevel;
+  /** It can delegate credentials. */
+  readonly delegation: boolean;
+}
+
+/** Whether something is to be had here, and if not, why. */
+export type Availability =
+  | { readonly available: true }
+  | { readonly available: false; readonly reason: string; readonly cause?: unknown };
+
+/** What this machine and process can do, as plain data: what a registry chooses by. */
+export interface Capabilities {
+  /** The operating system. */
+  readonly os: "windows" | "linux" | "darwin" | "other";
+  /** The JavaScript runtime. */
+  readonly runtime: "deno" | "node";
+  /** True where the native side is a simulator and nothing is really secured. */
+  readonly simulated: boolean;
+  /** Whether SSPI (Windows) or GSS-API (elsewhere) can be called. */
+  readonly securityContexts: Availability;
+  /** Whether the Winsock secure socket extensions can be called. */
+  readonly ipsec: Availability;
+  /** The machine's policy; it can only tighten what the application allows. */
+  readonly machinePolicy: MachinePolicy;
+}
+
+/**
+ * What stands at the place of the machine's policy: its text, which the registry parses.
+ *
+ * `unread`: nothing here may look (no permission at all). `unreadable`: it is there and cannot be read, and then
+ * nothing may be chosen.
+ */
+export type MachinePolicy =
+  | { readonly state: "absent"; readonly path: string }
+  | { readonly state: "present"; readonly path: string; readonly text: string }
+  | { readonly state: "unread"; readonly path: string; readonly reason: string }
+  | { readonly state: "unreadable"; readonly path: string; readonly reason: string };
+
+/** Which providers may serve, and the least they must give. Plain JSON. */
+export interface Policy {
+  /** The version of this format: 1. */
+  readonly version: 1;
+  /** Names in the order to try them; a provider that is not named is not used. Left out: the registry's order. */
+  readonly order?: readonly string[];
+  /** Names that never serve. */
+  readonly deny?: readonly string[];
+  /** Requirements that hold even where the application asks for less. */
+  readonly floor?: {
+    readonly integrity?: true;
+    readonly confidentiality?: true;
+    readonly mutualAuthentication?: true;
+  };
+}
+
+/** The system a provider is asked to work on; providers that need native calls know its concrete class. */
+export interface ProviderSystem {
+  /** What this machine and process can do. */
+  capabilities(): Capabilities;
+}
+
+/** How a provider presents itself, for tables and logs. */
+export interface ProviderDescription {
+  /** The provider's name. */
+  readonly name: string;
+  /** `message`: tokens, then wrapped records. `socket`: the operating system secures the socket itself. */
+  readonly layer: "message" | "socket";
+  /** `native`: this process calls system libraries. `sandboxed`: WebAssembly without access to anything. */
+  readonly isolation: "native" | "sandboxed";
+  /** SHA-256 of a sandboxed provider's module, in lower-case hexadecimal. */
+  readonly sha256?: string;
+  /** The host functions a sandboxed provider may call. */
+  readonly imports?: readonly string[];
+  /** What it can give. */
+  readonly offers: Offers;
+}
+
+/**
+ * Who to be: a user's name and password, a key table, or a credential cache. Left out: whoever runs the process.
+ *
+ * The password is copied and the copy zeroed after use; a `string` cannot be zeroed, a `Uint8Array` (UTF-8) is
+ * the caller's to zero.
+ */
+export type Credentials =
+  | {
+    readonly username: string;
+    readonly domain?: string;
+    readonly password: string | Uint8Array;
+  }
+  | {
+    /** A key table, for instance `FILE:/etc/krb5.keytab`. Not on Windows. */
+    readonly keytab: string;
+    /** The principal to be; left out: on a server any of the key table, on a client its first. */
+    readonly principal?: string;
+  }
+  | {
+    /** A credential cache, for instance `FILE:/tmp/krb5cc_1000`. Not on Windows. */
+    readonly cache: string;
+  }
+  | {
+    /** What a client delegated to this server: from its context's `takeDelegated()`. */
+    readonly delegated: MessageCredentials;
+  };
+
+/** What a provider is told when credentials are acquired. */
+export interface AcquireOptions {
+  /** The end this process is. */
+  readonly role: "client" | "server";
+  /** The system to work on. */
+  readonly system: ProviderSystem;
+  /** What the connection must be. */
+  readonly requirements: ResolvedRequirements;
+  /** Who to be; left out: whoever runs the process. */
+  readonly credentials?: Credentials;
+  /** Names that a policy denies: who negotiates leaves mechanisms of these names out before the first token. */
+  readonly denied?: readonly string[];
+  /** Abandons the wait; a native call under way is left to finish and its result released. */
+  readonly signal?: AbortSignal;
+}
+
+/** What one context is told. */
+export interface ContextOptions {
+  /** The server's principal as the client typed it (`class/host`); required of a client. */
+  readonly target?: string;
+  /** Channel bindings (RFC 5929 application data, for instance `tls-server-end-point:` and a hash). */
+  readonly channelBindings?: Uint8Array;
+}
+
+/** What one leg of the token exchange produced. */
+export interface StepResult {
+  /** To send to the peer; `null`: nothing to send. */
+  readonly token: Uint8Array | null;
+  /** True once this end is satisfied. */
+  readonly done: boolean;
+}
+
+/** What was in a record. */
+export interface Unwrapped {
+  /** The data, a part of the record. */
+  readonly data: Uint8Array;
+  /** Whether the record was encrypted; if not, it was signed. */
+  readonly encrypted: boolean;
+}
+
+/** What the exchange really agreed on. */
+export interface ContextAttributes {
+  /** The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. */
+  readonly mechanism: string;
+  /** Each end has proved its identity to the other. */
+  readonly mutual: boolean;
+  /** Records are protected against change. */
+  readonly integrity: boolean;
+  /** Records are encrypted. */
+  readonly confidentiality: boolean;
+  /** A replayed record is refused. */
+  readonly replayDetection: boolean;
+  /** A record out of order is refused. */
+  readonly sequenceDetection: boolean;
+  /** Credentials were delegated. */
+  readonly delegation: boolean;
+  /** Channel bindings were given and are bound: on a server proved to match; a client's are in every token. */
+  readonly channelBound: boolean;
+  /** What the server may do in the client's name. */
+  readonly impersonation: ImpersonationLevel;
+}
+
+/** Credentials held by a provider, and the source of its contexts. One owner; closing twice is harmless. */
+export interface MessageCredentials extends Disposable {
+  /** A context for the end that speaks first. */
+  client(options: ContextOptions & { readonly target: string }): MessageContext;
+  /** A context for the end that answers. */
+  server(options: ContextOptions): MessageContext;
+  /** Releases the credentials; contexts made from them stay usable. */
+  close(): void;
+}
+
+/**
+ * One end of one authenticated conversation. One owner; closing twice is harmless.
+ *
+ * Only `step` and `close` may be called before `done`; a call out of turn is a `StateError`.
+ */
+export interface MessageContext extends Disposable {
+  /**
+   * Consumes the peer's token (`null` on a client's first leg) and produces the next.
+   *
+   * Rejects with `AuthenticationError`; a peer learns only that it failed.
+   */
+  step(token: Uint8Array | null): Promise<StepResult>;
+  /** True once this end is satisfied. */
+  readonly done: boolean;
+  /** What was agreed on. */
+  readonly attributes: ContextAttributes;
+  /** Who the peer is, as its mechanism writes it: `alice@EXAMPLE.TEST`, `EXAMPLE\alice`. */
+  readonly peerName: string;
+  /** On a server: the name the client asked for, where the mechanism tells. */
+  readonly requestedTarget?: string;
+  /** When the context stops working; left out where the mechanism sets no end. */
+  readonly expiresAt?: Date;
+  /** The most bytes that {@linkcode MessageContext.wrap} adds to a message. */
+  readonly maxOverhead: number;
+  /** The session key: a copy, the caller's to zero. */
+  sessionKey(): Uint8Array;
+  /**
+   * Protects `plain` (never changed) into `out` and returns the part of `out` that was filled.
+   *
+   * `out` must hold `plain.length + maxOverhead` bytes. On failure `out` holds no plain text.
+   */
+  wrap(plain: Uint8Array, out: Uint8Array): Uint8Array;
+  /** Checks and opens one record in place; the result is a part of `record`. */
+  unwrap(record: Uint8Array): Uint8Array;
+  /**
+   * As {@linkcode MessageContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
+   * RFC 1961 negotiate in such messages. Only where the provider can.
+   */
+  wrapUnencrypted?(plain: Uint8Array, out: Uint8Array): Uint8Array;
+  /** As {@linkcode MessageContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
+  unwrapAny?(record: Uint8Array): Unwrapped;
+  /**
+   * The most bytes of data whose record has at most `recordBytes` bytes (`gss_wrap_size_limit`); 0: no record is that
+   * short. Left out: `recordBytes - maxOverhead` is safe.
+   */
+  wrapSizeLimit?(recordBytes: number, encrypt: boolean): number;
+  /**
+   * Protects `data` in place and returns the header that travels apart from it, as WinRM carries the two. On failure
+   * `data` is zeroed. Only where the provider can.
+   */
+  wrapDetached?(data: Uint8Array): Uint8Array;
+  /** Checks and opens `data`, whose header came apart from it, in place. On failure `data` is zeroed. */
+  unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
+  /** A signature over `message`, which travels apart from it. */
+  sign(message: Uint8Array): Uint8Array;
+  /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
+  verify(message: Uint8Array, signature: Uint8Array): void;
+  /** On a server: the credentials the client delegated, once, the caller's to close; `null`: none. */
+  takeDelegated?(): MessageCredentials | null;
+  /** Runs `fn`, which must be synchronous, as the client. Only where the provider and platform can. */
+  impersonate?<T>(fn: () => T): T;
+  /** Ends the context and forgets its keys. */
+  close(): void;
+}
+
+/** A provider that authenticates by tokens and protects by records. */
+export interface MessageProvider {
+  /** Always `"message"`. */
+  readonly layer: "message";
+  /** The provider's name, as policies and requirements spell it. */
+  readonly name: string;
+  /** How it presents itself. */
+  readonly description: ProviderDescription;
+  /** Whether it can work here; never throws, never prompts. */
+  available(capabilities: Capabilities): Availability;
+  /** Acquires credentials; may take as long as a directory server takes. */
+  acquire(options: AcquireOptions): Promise<MessageCredentials>;
+}
+
+/** Who a socket's settings are for. The password itself is appended by the library: no password enters a codec. */
+export interface SettingsIdentity {
+  /** The user's name; empty: whoever runs the process. */
+  readonly username: string;
+  /** The user's domain; may be empty. */
+  readonly domain: string;
+  /** How many bytes of password (UTF-16) will be appended. */
+  readonly passwordBytes: number;
+}
+
+/** What a codec reads from the system's answer. The library holds it against the answer itself. */
+export interface SocketAnswer {
+  /** Every byte is at least protected against change. */
+  readonly secured: boolean;
+  /** Every byte is encrypted. */
+  readonly encrypted: boolean;
+  /** Each end has proved its identity to the other. */
+  readonly mutual: boolean | "unknown";
+}
+
+/** An identifier of a connection's security association: what main mode, or quick mode, agreed on. */
+export type AssociationField = "mainModeSa" | "quickModeSa";
+
+/** Between requirements and the bytes of the system's socket security calls; pure. All results are copies. */
+export interface SocketCodec extends Disposable {
+  /** The settings structure, complete but for the password at its end. */
+  settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
+  /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
+  target(peerAddress: Uint8Array, target: string): Uint8Array;
+  /** The template of a query; with `watched`, of one that has the system abort the connection when these change. */
+  queryTemplate(
+    peerAddress: Uint8Array,
+    accessMask: number,
+    watched?: readonly AssociationField[],
+  ): Uint8Array;
+  /** Reads what the system answered to a query. */
+  queryAnswer(answer: Uint8Array): SocketAnswer;
+  /** Drops it; closing twice is harmless. */
+  close(): void;
+}
+
+/**
+ * What an application told a provider of the socket layer besides its requirements. A codec's settings must say just
+ * this: the library compares them, byte by byte.
+ */
+export interface SocketTerms {
+  /** True where the application allowed clear text: only then may a socket be opened that could send it. */
+  readonly allowInsecure: boolean;
+  /** The key (a GUID) of a main-mode policy. Left out: the system's. */
+  readonly mainModePolicy?: string;
+  /** The key (a GUID) of a quick-mode policy. Left out: the system's. */
+  readonly quickModePolicy?: string;
+  /** Accepts a peer that does not prove to be the computer that was named. Default `false`. */
+  readonly optionalPeerName?: boolean;
+  /** The computer's name is not a service principal name. Default `false`. */
+  readonly rawPeerName?: boolean;
+  /** Makes no filters for the socket. Default `false`. */
+  readonly skipFilters?: boolean;
+  /** Accepts a peer's first packet in clear text, where nothing is required. Default `false`. */
+  readonly firstPacketInClear?: boolean;
+}
+
+/** A provider that has the operating system secure the socket itself. */
+export interface SocketProvider extends SocketTerms {
+  /** Always `"socket"`. */
+  readonly layer: "socket";
+  /** The provider's name, as policies and requirements spell it. */
+  readonly name: string;
+  /** How it presents itself. */
+  readonly description: ProviderDescription;
+  /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
+  readonly abortOnAssociationChange?: readonly AssociationField[];
+  /** Whether it can work here; never throws, never prompts. */
+  available(capabilities: Capabilities): Availability;
+  /** A codec for one connection, or for one listener and all it accepts; the caller closes it. */
+  codec(): Promise<SocketCodec>;
+}
+
+/** A provider of any layer. */
+export type Provider = MessageProvider | SocketProvider;
+
+/** What is known of a connection's security, verified. */
+export interface SecurityInfo {
+  /** The provider that serves. */
+  readonly provider: string;
+  /** Every byte is at least protected against change. */
+  readonly secured: boolean;
+  /** Every byte is encrypted. */
+  readonly encrypted: boolean;
+  /** Each end has proved its identity to the other; `"unknown"` where nothing proves it either way. */
+  readonly mutual: boolean | "unknown";
+  /** Who the peer is; empty where nothing tells. */
+  readonly peer: string;
+  /** What a server may do in its client's name; `"unknown"` where nothing tells. */
+  readonly impersonation: ImpersonationLevel | "unknown";
+  /** When the context stops working. */
+  readonly expiresAt?: Date;
+  /** True where a simulator answered and nothing is really secured. */
+  readonly simulated: boolean;
+  /** What else the provider tells; plain JSON. */
+  readonly details: { readonly [key: string]: JsonValue };
+}
+
+/** A JSON value. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | {
+  readonly [key: string]: JsonValue;
+};
