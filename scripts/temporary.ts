@@ -18,7 +18,7 @@ export interface TemporaryFolder extends AsyncDisposable {
 }
 
 const folders = new Set<string>();
-/** What ends now may still write: so often, and so far apart, is it tried to remove a folder. */
+/** A folder is removed again and again while programs that are just ending still write there. */
 const TRIES = 50;
 const TRY_MS = 100;
 
@@ -49,9 +49,9 @@ async function remove(path: string): Promise<void> {
   }
 }
 
-/** For the main program: an interruption ends what `run` has started and removes the folders, then ends the process. */
+/** For a main program: SIGINT and SIGTERM end what `run` has started, remove the folders, and end the process. */
 export function cleanUpWhenInterrupted(): void {
-  const signals = { SIGINT: 2, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 1, SIGTERM: 15 }) };
+  const signals = { SIGINT: 2, ...(Deno.build.os === "windows" ? {} : { SIGTERM: 15 }) };
   for (const [name, number] of Object.entries(signals)) {
     Deno.addSignalListener(name as Deno.Signal, async () => {
       await endRunning();

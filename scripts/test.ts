@@ -60,7 +60,7 @@ export function testFolder(): Promise<TemporaryFolder> {
   return temporaryFolder("tests", 0o711);
 }
 
-/** Runs tests on Deno, who shows the lines that are worth it, in a temporary folder of their own. */
+/** Runs tests on Deno in a temporary folder of their own, and shows what {@linkcode isWorthShowing}. */
 export async function runOnDeno(
   args: readonly string[],
   env: Record<string, string>,
@@ -81,7 +81,7 @@ export async function runOnDeno(
   return [tally, stdout];
 }
 
-/** Whether a line of `deno test` says more than that all is well; of single files that is shown too. */
+/** Whether a line of `deno test` says more than that a test passed or was skipped; of chosen tests that is shown too. */
 export function isWorthShowing(line: string, all: boolean): boolean {
   const plain = withoutColor(line);
   return !/^Check /.test(plain) && !(all && / \.\.\. (ok|ignored) \(/.test(plain));
@@ -117,8 +117,8 @@ async function main(args: string[]): Promise<number> {
   console.log(await writeImportMap());
   const rest = args.filter((arg) => arg !== "--no-install");
   const paths = await Promise.all(rest.map((arg) => Deno.stat(arg).then(() => true, () => false)));
-  const all = !paths.includes(true);
-  if (all) rest.unshift("tests", `--ignore=${OWN_TASKS.join(",")}`);
+  const all = !paths.includes(true) && !rest.some((arg) => arg.startsWith("--filter"));
+  if (!paths.includes(true)) rest.unshift("tests", `--ignore=${OWN_TASKS.join(",")}`);
   await preparePeers(!args.includes("--no-install"), all ? "7 minutes" : null);
   const [tally, output] = await runOnDeno(rest, {}, all);
   console.log(closing(tally, output));

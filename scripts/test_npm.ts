@@ -68,7 +68,7 @@ async function runOnNode(
 
 async function main({ all, install, versions, acceptance, onNode }: Selection): Promise<number> {
   console.log(await writeImportMap());
-  await preparePeers(install, all ? "13 minutes" : null);
+  await preparePeers(install, all ? "12 minutes" : null);
   const tarball = await buildNpm();
   const total: Tally = { passed: 0, failed: [], skipped: [] };
   let output = "";
