@@ -41,12 +41,15 @@ export interface RunResult {
 
 /** What {@linkcode run} has started and has not ended. */
 const running = new Set<ChildProcess>();
+/** True from {@linkcode endRunning} on. */
+let ending = false;
 /** How long a program that is told to end may take, with what it has to remove. */
 const END_MS = 10_000;
 
 /** Runs `command` and resolves once it has ended, whatever its exit code; rejects where it cannot be started. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
+  if (ending) return promise;
   const child = spawn(command, [...args], {
     cwd: options.cwd,
     env: options.clearEnv ? { ...options.env } : { ...process.env, ...options.env },
@@ -66,7 +69,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     }).on("end", () => show("", true));
   }
   child.on("error", reject);
-  child.on("close", (code) => resolve({ ...result, code: code ?? 128 }));
+  child.on("close", (code) => ending || resolve({ ...result, code: code ?? 128 }));
   // A program may end without reading its input; its exit code tells more than EPIPE does.
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input);
@@ -87,8 +90,12 @@ function shower(
   };
 }
 
-/** Ends every program that {@linkcode run} has started, and resolves once they have ended. */
+/**
+ * For a process that is about to end: ends every program that {@linkcode run} has started, and resolves once they have
+ * ended. Nobody who waits for one of them goes on, and no other is started.
+ */
 export async function endRunning(): Promise<void> {
+  ending = true;
   await Promise.all([...running].map((child) =>
     new Promise<void>((resolve) => {
       const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
