@@ -128,7 +128,17 @@ async function checkQuiet(root: string, entry: string): Promise<Violation[]> {
   if (!exists) return violation("is an entry point in deno.json, but there is no such file");
   await using folder = await temporaryFolder("imports");
   const audit = `${folder.path}/audit.jsonl`;
-  const args = ["run", "--no-prompt", "--no-remote", "--no-npm", "--no-lock", "--no-check", entry];
+  // One flag of permissions, whichever: without any, node:child_process of Deno starts a Deno with all of them.
+  const args = [
+    "run",
+    "--deny-run",
+    "--no-prompt",
+    "--no-remote",
+    "--no-npm",
+    "--no-lock",
+    "--no-check",
+    entry,
+  ];
   const { code, stdout, stderr } = await run(Deno.execPath(), args, {
     cwd: root,
     env: { DENO_DIR: `${folder.path}/cache`, DENO_AUDIT_PERMISSIONS: audit, NO_COLOR: "1" },
