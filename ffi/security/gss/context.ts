@@ -200,7 +200,8 @@ export class GssContext extends ContextBase {
     const server = this.#options.role === "server";
     const has = (flag: number): boolean => (flags & flag) !== 0;
     const mechanism = this.#gss.mechanism(this.#slots.u64[AT.mechanism / 8]);
-    if (server && this.#bindings !== null && !has(GSS_C.CHANNEL_BOUND_FLAG)) {
+    const optional = this.#options.request.allowMissingBindings ?? false;
+    if (server && this.#bindings !== null && !optional && !has(GSS_C.CHANNEL_BOUND_FLAG)) {
       throw new AuthenticationError(
         "channel-bindings",
         "The client gave no channel bindings that match this connection's; it was refused. Give the same ones there",
@@ -234,7 +235,7 @@ export class GssContext extends ContextBase {
       replayDetection: ordered,
       sequenceDetection: ordered,
       delegation,
-      channelBound: this.#bindings !== null,
+      channelBound: this.#bindings !== null && !(server && optional && !has(GSS_C.CHANNEL_BOUND_FLAG)),
       impersonation: has(GSS_C.ANON_FLAG) ? "anonymous" : impersonation,
     }, records);
   }

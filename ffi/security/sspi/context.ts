@@ -193,8 +193,8 @@ export class SspiContext extends ContextBase {
       this.#options.credentials,
       this.#held ? this.#handle : null,
       input?.desc ?? null,
-      // ASC_REQ_ALLOW_MISSING_BINDINGS is never among these: bindings that were given must be there.
-      this.#requestFlags(ASC),
+      // Bindings that were given must be there, unless the application says otherwise by name.
+      this.#requestFlags(ASC) | (this.#options.request.allowMissingBindings ? ASC.ALLOW_MISSING_BINDINGS : 0),
       SECURITY_NATIVE_DREP,
       this.#handle,
       output.desc,
@@ -251,7 +251,8 @@ export class SspiContext extends ContextBase {
       replayDetection: ordered,
       sequenceDetection: ordered,
       delegation,
-      channelBound: this.#bindings !== null,
+      // Nothing reports whether bindings that may be missing were there.
+      channelBound: this.#bindings !== null && !this.#options.request.allowMissingBindings,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
     }, records);
   }
