@@ -5,7 +5,7 @@
  */
 
 import { type SecureSocketError, TransportError } from "../errors.ts";
-import { checkTarget } from "../ffi/codec_checks.ts";
+import { readTarget } from "../ffi/codec_reader.ts";
 import { SecureSockets } from "../ffi/secure_sockets.ts";
 import { TcpSocket } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
@@ -93,7 +93,7 @@ async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn>
   const socket = new TcpSocket(winsock, address.version);
   try {
     applySettings(chosen, codec, secure, socket);
-    secure.setPeerTarget(socket, checkTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
+    secure.setPeerTarget(socket, readTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
     await socket.connect(address, watch.signal);
     return securedConnection(chosen, socket, {
       system,

@@ -105,7 +105,7 @@ export class SocketSecurity implements ConnectionSecurity {
     return Object.freeze({
       provider,
       secured: secured && hole === null,
-      encrypted: secured && encrypted && hole === null,
+      encrypted: encrypted && hole === null,
       // The query tells of packets, not of people: only the association's credentials prove an identity.
       mutual: association === null ? "unknown" : association.mutual,
       peer: association?.mutual ? association.peer : "",
@@ -143,7 +143,7 @@ export class SocketSecurity implements ConnectionSecurity {
     if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.act, "user") : answer.impersonated) {
       return "impersonate";
     }
-    // A codec may say less than the system told; an association is one all the same.
+    // An association is one even where the packets do not count as secured.
     if (!answer.secured && answer.mainModeSa === 0n) return "anonymous";
     // A client that allows it cannot know what its policy comes to.
     if (association === null || (acting && this.#bounds())) return "unknown";

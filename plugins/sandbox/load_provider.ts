@@ -5,7 +5,7 @@
  */
 
 import { ProviderRejectedError } from "../../errors.ts";
-import type { MessageProvider } from "../provider.ts";
+import type { MessageProvider, Provider, SocketGrants, SocketProvider } from "../provider.ts";
 import { FieldLimit, IMPORT_MODULE, Status } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { type ModuleDescription, parseDescription } from "./description.ts";
@@ -19,6 +19,8 @@ import { SandboxedProvider } from "./message_provider.ts";
 import { resolveOptions } from "./options.ts";
 import { checkAnswers } from "./questions.ts";
 import { readModule } from "./read_module.ts";
+import { checkSocketGrants } from "./socket_grants.ts";
+import { sandboxedSocketProvider } from "./socket_provider.ts";
 
 /** The functions every guest exports, with their types. */
 const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
@@ -29,7 +31,8 @@ const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
 const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "->"]]);
 
 /**
- * Loads a provider of layer `message`.
+ * Loads a provider. A module of layer `message` becomes one that exchanges tokens. A module of layer `socket` needs
+ * `manifest.socket`, which says how far its settings may go; what it writes is read before the system gets it.
  *
  * `wasm` is copied. Nothing of it runs before its hash was compared, and it can do nothing but what
  * `manifest.imports` grants. Bytes load without any permission; a URL is read with those of the process.
@@ -39,21 +42,50 @@ const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "
  * import { loadProvider } from "@winsock/secure-sockets/plugins";
  *
  * const provider = await loadProvider(wasm, { sha256: "…", imports: { random: true } });
+ * const restricted = "2a1f4e7c-8c21-4b7e-9a53-0f6f5b1d2c3e";
+ * const policies = await loadProvider(codec, { sha256: "…", socket: { quickModePolicies: [restricted] } });
  * ```
  *
  * @throws TypeError or RangeError where the manifest, its options, limits or answers are wrong.
  * @throws ProviderRejectedError where the module is not what the manifest says, or breaks a rule of the sandbox.
  * @throws ProviderTrapError or ProviderLimitError where it fails on being asked what it is.
  */
-export async function loadProvider<O extends object = Record<string, unknown>>(
+export function loadProvider<O extends object = Record<string, unknown>>(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<O> & { readonly socket: SocketGrants },
+): Promise<SocketProvider>;
+/** Loads a provider of layer `message`. */
+export function loadProvider<O extends object = Record<string, unknown>>(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<O> & { readonly socket?: undefined },
+): Promise<MessageProvider>;
+/** Loads a provider of either layer. */
+export function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O>,
-): Promise<MessageProvider> {
+): Promise<Provider>;
+export async function loadProvider(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<object>,
+): Promise<Provider> {
+  checkManifest(manifest);
+  const sha256 = manifest.sha256.toLowerCase();
+  const grants = manifest.socket && checkSocketGrants(manifest.socket, "socket.");
   const loaded = await loadModule(wasm, manifest);
-  if (loaded.description.layer !== "message") {
-    reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadSocketCodec`);
+  if (loaded.description.layer === "message") {
+    if (grants) {
+      reject("layer", -1, "its layer is message, and socket is for modules of layer socket; leave it out");
+    }
+    return new SandboxedProvider(loaded, sha256);
   }
-  return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
+  if (!grants) {
+    reject(
+      "layer",
+      -1,
+      "its layer is socket: give socket, the grants that its settings may use, or {} for none",
+    );
+  }
+  return sandboxedSocketProvider(loaded, sha256, grants);
 }
 
 /** Loads a module of either layer: pin, guard, compile, description, manifest, options. */

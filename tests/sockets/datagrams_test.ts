@@ -299,7 +299,7 @@ test("a codec's settings that allow clear text, where integrity is required, sen
     await assertRejects(
       () => openDatagrams({ registry, requirements, system: here }),
       ProviderTrapError,
-      "allow clear text",
+      "another SecurityFlags than was granted",
     );
     assertEquals(provider.open.count, 0);
   }

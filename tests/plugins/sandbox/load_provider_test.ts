@@ -3,10 +3,8 @@ import { test } from "@test";
 import { ProviderRejectedError } from "../../../errors.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import type { Manifest } from "../../../plugins/sandbox/manifest.ts";
-import { loadSocketCodec } from "../../../plugins/sandbox/socket_codec.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
 import { canned, sha256 } from "../../support/hostile.ts";
-import { tiny } from "../../support/tiny.ts";
 import { compileWat } from "../../support/wat.ts";
 
 const module = Uint8Array.from(guestModule());
@@ -125,17 +123,6 @@ test("a grant the module does not use is not shown as one it has", async () => {
     imports: { random: true, clock: true },
   });
   assertEquals(provider.description.imports, []);
-});
-
-test("each layer has its own way to be loaded, and the error names it", async () => {
-  const codec = await tiny("tiny_codec.wat");
-  const wrong = await rejected(codec, {});
-  assert(wrong.rule === "layer" && wrong.message.includes("loadSocketCodec"), wrong.message);
-  const other = await assertRejects(
-    () => loadSocketCodec(module, { sha256: GUEST_SHA256 }),
-    ProviderRejectedError,
-  );
-  assert(other.rule === "layer" && other.message.includes("loadProvider"), other.message);
 });
 
 test("a data URL loads, and one that leads nowhere is an argument's error", async () => {
