@@ -1,7 +1,7 @@
 /** The module that ships: the settings that `ipsec()`'s options and the requirements come to. Without an import. */
 
-import { Impersonation } from "../../sdk/assembly/abi";
 import {
+  Impersonation,
   IpsecFlag,
   option,
   Requirement,

@@ -14,7 +14,7 @@ import * as output from "./output";
 import { Slice } from "./memory";
 import { ADDRESS_SIZE, FieldMask, Protocol, QueryFlag, Settings, Target, Template } from "./socket_layouts";
 
-export { Requirement } from "./abi";
+export { Impersonation, Requirement, RequirementReason } from "./abi";
 export { failArgument, failRequirement } from "./guest";
 export { Slice } from "./memory";
 export { IpsecFlag, SettingsFlag } from "./socket_layouts";
