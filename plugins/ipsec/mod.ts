@@ -13,7 +13,7 @@ import type {
   SocketCodec,
   SocketGrants,
   SocketProvider,
-} from "../provider.ts";
+} from "../../contract.ts";
 import { loadModule } from "../sandbox/load_provider.ts";
 import type { LoadedModule } from "../sandbox/message_context.ts";
 import { checkSocketGrants, isPolicyKey } from "../sandbox/socket_grants.ts";

@@ -6,7 +6,7 @@
  */
 
 import { reject } from "./bytes.ts";
-import type { SocketGrants } from "../provider.ts";
+import type { SocketGrants } from "../../contract.ts";
 import type { ModuleDescription } from "./description.ts";
 import type { GuardedModule } from "./guard.ts";
 import { IMPORT_SIGNATURES, type ImportGrants, type ImportName } from "./host_functions.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AssociationField, SocketGrants } from "../provider.ts";
+import type { AssociationField, SocketGrants } from "../../contract.ts";
 
 const FLAGS = [
   "allowInsecure",

@@ -15,7 +15,7 @@ import type {
   SocketCodec,
   SocketGrants,
   SocketProvider,
-} from "../provider.ts";
+} from "../../contract.ts";
 import type { OperationName } from "./abi.ts";
 import { GuestInstance } from "./instance.ts";
 import type { LoadedModule } from "./message_context.ts";

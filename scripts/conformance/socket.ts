@@ -5,8 +5,8 @@
  */
 
 import { ProviderTrapError, SecurityRequirementError } from "../../errors.ts";
-import { readSettings, readTarget, readTemplate } from "../../ffi/codec_reader.ts";
-import type { SettingsIdentity, SocketCodec, SocketGrants } from "../../plugins/provider.ts";
+import { readSettings, readTarget, readTemplate } from "../../ffi/ipsec/codec_reader.ts";
+import type { SettingsIdentity, SocketCodec, SocketGrants } from "../../contract.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 import type { OperationName } from "../../plugins/sandbox/abi.ts";
 import { GuestInstance } from "../../plugins/sandbox/instance.ts";
@@ -14,7 +14,7 @@ import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
 import { readRest, writeOptions, writeRequirements } from "../../plugins/sandbox/messages.ts";
 import { SandboxedCodec } from "../../plugins/sandbox/socket_provider.ts";
 import { Writer } from "../../plugins/sandbox/wire.ts";
-import { settingsGrant } from "../../sockets/socket_terms.ts";
+import { settingsGrant } from "../../sockets/ipsec/terms.ts";
 import type { FuelUse } from "./peer.ts";
 import type { Outcome } from "./outcome.ts";
 

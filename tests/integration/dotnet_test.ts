@@ -13,8 +13,8 @@ import {
   SecurityRequirementError,
   type System,
 } from "../../mod.ts";
-import { ensureDotnet, type PeerEvent } from "../../scripts/dotnet.ts";
-import type { Realm } from "../../scripts/realm.ts";
+import { ensureDotnet, type PeerEvent } from "../rig/dotnet.ts";
+import type { Realm } from "../rig/realm.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 
 const dotnet = await ensureDotnet({ install: false });

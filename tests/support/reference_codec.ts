@@ -12,7 +12,7 @@ import type {
   SettingsIdentity,
   SocketCodec,
   SocketProvider,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 import { ipsecSettings, targetName } from "./ipsec_bytes.ts";
 
 /** What the codec is told when it is made. */

@@ -7,7 +7,7 @@ import { SecurityRequirementError } from "../../../errors.ts";
 import { SOCKET_SECURITY_PROTOCOL } from "../../../ffi/raw/fwpuclnt.ts";
 import { guestModule } from "../../../plugins/ipsec/guest_wasm.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
-import type { ResolvedRequirements, SocketCodec } from "../../../plugins/provider.ts";
+import type { ResolvedRequirements, SocketCodec } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { checkModule } from "../../../scripts/conformance/run.ts";
 import { targetName } from "../../support/ipsec_bytes.ts";

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ProviderRejectedError, ProviderTrapError, StateError } from "../../../errors.ts";
 import { SOCKET_SECURITY_PROTOCOL } from "../../../ffi/raw/fwpuclnt.ts";
-import type { Capabilities, SocketCodec, SocketGrants, SocketProvider } from "../../../plugins/provider.ts";
+import type { Capabilities, SocketCodec, SocketGrants, SocketProvider } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
