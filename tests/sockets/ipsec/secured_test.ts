@@ -218,6 +218,10 @@ for (
       allowInsecure: true,
     }],
     ["allows a first packet in clear, likewise", FIRST_PACKET, INTEGRITY, { allowInsecure: true }],
+    ["allows a first packet in clear that both options allow", FIRST_PACKET, INTEGRITY, {
+      allowInsecure: true,
+      firstPacketInClear: true,
+    }],
     ["allows a first packet in clear", FIRST_PACKET, NOTHING],
     ["allows clear text", (bytes: Uint8Array) => (bytes[4] |= 2, bytes), WITHOUT_MUTUAL],
     ["forgets to guarantee encryption", (bytes: Uint8Array) => (bytes[4] = 0, bytes), WITHOUT_MUTUAL],
