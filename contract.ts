@@ -184,6 +184,14 @@ export interface StepResult {
   readonly done: boolean;
 }
 
+/** What was in a record. */
+export interface Unwrapped {
+  /** The data, a part of the record. */
+  readonly data: Uint8Array;
+  /** Whether the record was encrypted; if not, it was signed. */
+  readonly encrypted: boolean;
+}
+
 /** What the exchange really agreed on. */
 export interface ContextAttributes {
   /** The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. */
@@ -250,6 +258,25 @@ export interface MessageContext extends Disposable {
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array;
   /** Checks and opens one record in place; the result is a part of `record`. */
   unwrap(record: Uint8Array): Uint8Array;
+  /**
+   * As {@linkcode MessageContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
+   * RFC 1961 negotiate in such messages. Only where the provider can.
+   */
+  wrapUnencrypted?(plain: Uint8Array, out: Uint8Array): Uint8Array;
+  /** As {@linkcode MessageContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
+  unwrapAny?(record: Uint8Array): Unwrapped;
+  /**
+   * The most bytes of data whose record has at most `recordBytes` bytes (`gss_wrap_size_limit`); 0: no record is that
+   * short. Left out: `recordBytes - maxOverhead` is safe.
+   */
+  wrapSizeLimit?(recordBytes: number, encrypt: boolean): number;
+  /**
+   * Protects `data` in place and returns the header that travels apart from it, as WinRM carries the two. On failure
+   * `data` is zeroed. Only where the provider can.
+   */
+  wrapDetached?(data: Uint8Array): Uint8Array;
+  /** Checks and opens `data`, whose header came apart from it, in place. On failure `data` is zeroed. */
+  unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
   /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
   /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
