@@ -31,5 +31,6 @@ await using conn = await connect({
   system: place.system,
   registry: createRegistry([department]),
 });
-const { secured, encrypted, mutual, details } = conn.security;
-console.log(JSON.stringify({ secured, encrypted, mutual, association: details.association }, null, 2));
+const { integrity, confidentiality, mutualAuthentication, details } = conn.security;
+const association = details.association;
+console.log(JSON.stringify({ integrity, confidentiality, mutualAuthentication, association }, null, 2));

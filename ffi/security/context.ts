@@ -39,7 +39,7 @@ export function checkContextOptions(role: "client" | "server", options: ContextO
   ) {
     throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
   }
-  if (role === "server") return { channelBindings };
+  if (role === "server") return { channelBindings, allowMissingBindings: options.allowMissingBindings };
   try {
     return { channelBindings, target: Spn.parse(options.target as string).toString() };
   } catch (cause) {

@@ -100,7 +100,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  *   requirements: { mutualAuthentication: false },
  *   system,
  * });
- * console.log(conn.security.secured, conn.security.encrypted);
+ * console.log(conn.security.integrity, conn.security.confidentiality);
  * ```
  * @throws TypeError where an option is unknown, has the wrong type, or weakens without `allowInsecure`.
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions
@@ -110,7 +110,7 @@ export function ipsec(options: IpsecOptions = {}): SocketProvider {
   const { abortOnAssociationChange: _, ...given } = options;
   let loaded: Promise<LoadedModule> | null = null;
   const load = (): Promise<LoadedModule> => {
-    loaded ??= loadModule(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given });
+    loaded ??= loadModule(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }, true);
     loaded.catch(() => loaded = null);
     return loaded;
   };

@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { ProviderRejectedError } from "../../../errors.ts";
-import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
+import { ProviderRejectedError, ProviderTrapError } from "../../../errors.ts";
+import { shownMechanism } from "../../../plugins/sandbox/claims.ts";
+import { loadBuiltIn, loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import type { Manifest } from "../../../plugins/sandbox/manifest.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
 import { canned, sha256 } from "../../support/hostile.ts";
@@ -50,6 +51,32 @@ test("the hash is compared first: a module that does not match is not even looke
   );
   assertEquals(rule, "sha256");
   assert(message.includes(await sha256(rubbish)) && message.includes(GUEST_SHA256), message);
+});
+
+test("a built-in module is one by the host's word alone: by its own, or its manifest's, it is not let in", async () => {
+  const { GUEST_SHA256: hash, guestModule: ntlm } = await import("../../../plugins/ntlm/guest_wasm.ts");
+  const wasm = Uint8Array.from(ntlm()), imports = { random: true, clock: true } as const;
+  for (const name of [{}, { name: "ntlm" }]) {
+    const { rule, message } = await rejected(wasm, { sha256: hash, imports, ...name });
+    assertEquals(rule, "name");
+    assert(/calls itself ntlm.*hold ntlm.*rename it/.test(message), message);
+  }
+  const codec = await import("../../../plugins/ipsec/guest_wasm.ts");
+  const error = await assertRejects(
+    () => loadProvider(codec.guestModule(), { sha256: codec.GUEST_SHA256, name: "ipsec-codec", socket: {} }),
+    ProviderRejectedError,
+  );
+  assertEquals(error.rule, "name");
+  await refuse({ sha256: GUEST_SHA256, builtIn: true }, TypeError, "builtIn is not known in a manifest");
+  const manifest = { sha256: hash, imports, name: "ntlm" };
+  assertEquals((await loadBuiltIn(wasm, manifest)).name, "ntlm");
+});
+
+test("a built-in module says its mechanism by its own name and by no other", () => {
+  assertEquals(shownMechanism("ntlm", "ntlm", true), "ntlm");
+  for (const claimed of ["kerberos", "fast", "ntlm-x"]) {
+    assertThrows(() => shownMechanism(claimed, "ntlm", true), ProviderTrapError, claimed);
+  }
 });
 
 test("a hash in capitals is the same hash", async () => {

@@ -119,8 +119,8 @@ test("an organisation's provider maps requirements to its own policies, and the 
     ] as const
   ) {
     const info = await attempt(department(classification), requirements, policy);
-    assertEquals([info.provider, info.secured, info.encrypted], ["department", true, encrypted]);
-    assertEquals(info.mutual, true);
+    assertEquals([info.provider, info.integrity, info.confidentiality], ["department", true, encrypted]);
+    assertEquals(info.mutualAuthentication, true);
     assertEquals(info.simulated, true);
     assertStringIncludes(JSON.stringify(info.details.association), encrypted ? "aes-256-gcm" : "esp-auth");
   }
@@ -134,7 +134,7 @@ test("an organisation's provider refuses by itself what its rules forbid, before
   );
   assertEquals(error.required, "mutualAuthentication");
   // Its advice, followed.
-  assertEquals((await attempt(department("restricted"), {}, "restricted")).encrypted, true);
+  assertEquals((await attempt(department("restricted"), {}, "restricted")).confidentiality, true);
 });
 
 test("a policy that the application did not grant is refused, whatever the module's options say", async () => {
@@ -194,10 +194,10 @@ const store = (at: number, value: number) => (text: string) =>
 
 test("a module by hand, of another author, serves", async () => {
   const info = await attempt(() => changed(undefined), { mutualAuthentication: false }, "system");
-  assertEquals([info.provider, info.secured, info.encrypted], ["tiny-codec", true, true]);
+  assertEquals([info.provider, info.integrity, info.confidentiality], ["tiny-codec", true, true]);
   const secret = { username: "alice", domain: "SIM", password: "pässword" };
   const named = await attempt(() => changed(undefined), PLAIN, "system", { credentials: secret });
-  assertEquals([named.secured, named.encrypted], [true, false]);
+  assertEquals([named.integrity, named.confidentiality], [true, false]);
 });
 
 const HOSTILE: readonly (readonly [string, (text: string) => string, SocketGrants?])[] = [
