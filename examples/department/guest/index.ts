@@ -77,7 +77,7 @@ class Department extends SocketGuest {
     if (!option.text(policy, settings.quickModePolicy)) {
       failRequirement(
         encrypted ? RequirementReason.Confidentiality : RequirementReason.Integrity,
-        "no policy was given for such data: set the option restrictedPolicy, or internalPolicy where nothing is encrypted",
+        "no policy was given for such data: set the option with the key of its policy",
       );
     }
   }
