@@ -109,6 +109,7 @@ export const OUTSIDE: readonly string[] = [
 /** Sources in AssemblyScript: they share TypeScript's ending, not its rules. */
 export const GUESTS: readonly string[] = [
   "plugins/**/guest/**",
+  "examples/**/guest/**",
   "plugins/sdk/assembly/**",
   "bench/guests/**",
 ];

@@ -5,7 +5,7 @@
  */
 
 import { type SecureSocketError, TransportError } from "../../errors.ts";
-import { checkTarget } from "../../ffi/ipsec/codec_checks.ts";
+import { readTarget } from "../../ffi/ipsec/codec_reader.ts";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import type { SocketAddress } from "../../ffi/winsock/address.ts";
@@ -93,7 +93,7 @@ async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn>
   const socket = new TcpSocket(winsock, address.version);
   try {
     applySettings(chosen, codec, secure, socket);
-    secure.setPeerTarget(socket, checkTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
+    secure.setPeerTarget(socket, readTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
     await socket.connect(address, watch.signal);
     return securedConnection(chosen, socket, {
       system,

@@ -5,7 +5,7 @@
  */
 
 import { StateError, TransportError } from "../../errors.ts";
-import { checkTarget } from "../../ffi/ipsec/codec_checks.ts";
+import { readTarget } from "../../ffi/ipsec/codec_reader.ts";
 import { type ArrivedDatagram, isReset, UdpSocket } from "../../ffi/winsock/udp.ts";
 import { describe } from "../../ffi/winsock/overlapped.ts";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
@@ -148,7 +148,7 @@ class Datagrams implements SecureDatagrams {
     const computer = computerOf(peer);
     if (this.#named.get(keyOf(address))?.computer !== computer) {
       const { bytes } = address;
-      secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
+      secure.setPeerTarget(socket, readTarget(codec.target(bytes, computer), bytes, computer));
       this.#peers.delete(keyOf(address));
       const gone = this.#named.set(keyOf(address), { computer, address });
       if (gone !== undefined) this.#forget(gone.address);

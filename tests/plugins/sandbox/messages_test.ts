@@ -18,7 +18,6 @@ import {
   readLeg,
   readRest,
   readSessionKey,
-  readSocketAnswer,
   readUnwrap,
   writeAcquire,
   writeResume,
@@ -32,7 +31,6 @@ const READERS = [
   readLeg,
   readRest,
   readSessionKey,
-  readSocketAnswer,
   readUnwrap,
 ] as const;
 

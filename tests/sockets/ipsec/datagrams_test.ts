@@ -302,13 +302,41 @@ test("a codec's settings that allow clear text, where integrity is required, sen
     await assertRejects(
       () => openDatagrams({ registry, requirements, system: here }),
       ProviderTrapError,
-      "allow clear text",
+      "another SecurityFlags than was granted",
     );
     assertEquals(provider.open.count, 0);
   }
   assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 });
+
+for (
+  const [what, faults, field] of [
+    ["another computer", { target: (bytes: Uint8Array) => (bytes[140] ^= 1, bytes) }, "AllStrings"],
+    ["another peer", { target: (bytes: Uint8Array) => (bytes[12] ^= 1, bytes) }, "PeerAddress"],
+    ["the peer without its address", {
+      target: (bytes: Uint8Array) => (bytes.fill(0, 8, 136), bytes),
+    }, "PeerAddress"],
+  ] as const
+) {
+  test(`a codec that names ${what} for a datagram is refused before it is sent`, async () => {
+    const network = simulate();
+    {
+      using here = network.host("client");
+      const provider = referenceProvider({}, faults);
+      const options = { registry: createRegistry([provider]), requirements: WITHOUT_MUTUAL, system: here };
+      await using udp = await openDatagrams(options);
+      const peer = { hostname: "localhost", port: udp.addr.port, computer: "host/client" };
+      await assertRejects(
+        () => udp.send(new Uint8Array(3), peer),
+        ProviderTrapError,
+        `another ${field} than was granted`,
+      );
+    }
+    assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  });
+}
 
 test("a stranger's datagram of any length ends nobody's receiving: it is dropped, and the next one received", () =>
   withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
