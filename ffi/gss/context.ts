@@ -5,6 +5,7 @@
  */
 
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../errors.ts";
+import { Spn } from "../../spn.ts";
 import { ContextBase } from "../context_base.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../raw/gssapi.ts";
@@ -18,6 +19,7 @@ import { dataView, type Gss, Slots } from "./gss.ts";
 import { GssRecords } from "./records.ts";
 import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
+import { clientTargets, TicketName } from "./ticket_name.ts";
 
 /** What a context is made from. */
 export interface GssContextOptions {
@@ -63,6 +65,7 @@ export class GssContext extends ContextBase {
   readonly #output: Uint8Array;
   readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
+  readonly #ticketName = new TicketName();
 
   /** @throws AuthenticationError where the target is no principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
@@ -81,13 +84,14 @@ export class GssContext extends ContextBase {
 
   protected override async nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult> {
     this.#slots.bytes.fill(0, AT.input, AT.output + 16);
+    const client = this.#options.role === "client";
     if (token !== null) {
+      if (!client) this.#ticketName.add(token);
       this.#gss.build.layouts.buffer.write(dataView(this.#input), {
         length: BigInt(token.length),
         value: this.#gss.memory.addressOf(token),
       });
     }
-    const client = this.#options.role === "client";
     const major = await (client ? this.#init(token, first) : this.#accept());
     const output = this.#gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) {
@@ -236,27 +240,27 @@ export class GssContext extends ContextBase {
 
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
-    // gss-ntlmssp 1.2's acceptor crashes when asked, so only Kerberos is.
     if (this.#options.role === "client" || this.attributes.mechanism !== "kerberos") return undefined;
-    const name = this.#slots.slice(AT.scratch, 8);
+    const { name } = this.#ticketName;
+    return name !== null && this.#clientAgrees(name) ? name : undefined;
+  }
+
+  /** Whether the client's authenticator, where it repeats the name, has the one that the ticket has in clear. */
+  #clientAgrees(name: string): boolean {
+    const { call, memory, oids } = this.#gss;
+    const minor = this.#slots.slice(AT.minor, 4);
+    const set = this.#slots.slice(AT.scratch, 8);
     this.#slots.u64[AT.scratch / 8] = 0n;
-    const major = this.#gss.call.gss_inquire_context(
-      this.#slots.slice(AT.minor, 4),
-      this.#slots.u64[AT.context / 8],
-      null,
-      name,
-      null,
-      null,
-      null,
-      null,
-      null,
-    );
-    this.#gss.check("gss_inquire_context", major, this.#slots.u32[0], "read the name the client asked for");
-    const target = this.#slots.u64[AT.scratch / 8];
+    // The ticket's authorization data and the authenticator's, together.
+    const context = this.#slots.u64[AT.context / 8];
+    const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.ifRelevant, set);
+    this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the client's target");
     try {
-      return target === 0n ? undefined : this.#gss.displayName(target);
+      return this.#gss.buffersOfSet(this.#slots.u64[AT.scratch / 8]).every(({ value, length }) =>
+        clientTargets(memory.read(value, length))?.every((target) => isSameTarget(target, name)) ?? false
+      );
     } finally {
-      this.#gss.releaseName(target);
+      call.gss_release_buffer_set(minor, set);
     }
   }
 
@@ -280,5 +284,13 @@ export class GssContext extends ContextBase {
     }
     this.#slots.bytes.fill(0);
     this.#options.release();
+  }
+}
+
+function isSameTarget(one: string, other: string): boolean {
+  try {
+    return Spn.parse(one).equals(Spn.parse(other));
+  } catch {
+    return one === other;
   }
 }

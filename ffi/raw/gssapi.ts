@@ -159,20 +159,6 @@ export const GSSAPI = {
       params: [["minor_status", "buf"], ["context_handle", "buf"], ["output_token", "buf"]],
       result: "u32",
     },
-    gss_inquire_context: {
-      params: [
-        ["minor_status", "buf"],
-        ["context_handle", "usize"],
-        ["src_name", "buf"],
-        ["targ_name", "buf"],
-        ["lifetime_rec", "buf"],
-        ["mech_type", "buf"],
-        ["ctx_flags", "buf"],
-        ["locally_initiated", "buf"],
-        ["open", "buf"],
-      ],
-      result: "u32",
-    },
     gss_inquire_sec_context_by_oid: {
       params: [
         ["minor_status", "buf"],
@@ -309,6 +295,8 @@ export const OIDS = {
   sessionKey: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x05],
   /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; asking for it leaves the context as it is. */
   lucidV1: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x06, 0x01],
+  /** GSS_KRB5_EXTRACT_AUTHZ_DATA_FROM_SEC_CONTEXT_OID, for AD-IF-RELEVANT: authorization data of type 1. */
+  ifRelevant: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x0a, 0x01],
 } as const;
 
 /** `gss_OID_desc`. MIT packs its structs to 2 bytes on Intel Macs. */

@@ -19,7 +19,6 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   gss_acquire_cred_with_password: [["credential", 6]],
   gss_init_sec_context: [["context", 2], ["buffer", 10]],
   gss_accept_sec_context: [["context", 1], ["name", 5], ["buffer", 7], ["credential", 10]],
-  gss_inquire_context: [["name", 2], ["name", 3]],
   gss_canonicalize_name: [["name", 3]],
   gss_export_name: [["buffer", 2]],
   gss_display_name: [["buffer", 2]],
