@@ -5,7 +5,6 @@
  */
 
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../errors.ts";
-import { Spn } from "../../spn.ts";
 import { ContextBase } from "../context_base.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../raw/gssapi.ts";
@@ -16,10 +15,12 @@ import {
   type StepResult,
 } from "../security_context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
+import type { KeySource } from "./key_table.ts";
 import { GssRecords } from "./records.ts";
+import { requestedTarget } from "./requested_target.ts";
 import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
-import { clientTargets, TicketName } from "./ticket_name.ts";
+import { TicketName } from "./ticket_name.ts";
 
 /** What a context is made from. */
 export interface GssContextOptions {
@@ -35,6 +36,8 @@ export interface GssContextOptions {
   readonly mechanism: "kerberos" | "spnego";
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** Where a server's keys are. */
+  readonly keys: KeySource;
   /** Makes an owner of a delegated credential's handle. */
   readonly adopt: (handle: bigint) => SecurityCredentials;
   /** Called once when the context no longer uses the credentials. */
@@ -66,6 +69,8 @@ export class GssContext extends ContextBase {
   readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
   readonly #ticketName = new TicketName();
+  /** `null` where there is none to report; left out until it is asked for. */
+  #requestedTarget?: string | null;
 
   /** @throws AuthenticationError where the target is no principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
@@ -241,27 +246,12 @@ export class GssContext extends ContextBase {
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
     if (this.#options.role === "client" || this.attributes.mechanism !== "kerberos") return undefined;
-    const { name } = this.#ticketName;
-    return name !== null && this.#clientAgrees(name) ? name : undefined;
-  }
-
-  /** Whether the client's authenticator, where it repeats the name, has the one that the ticket has in clear. */
-  #clientAgrees(name: string): boolean {
-    const { call, memory, oids } = this.#gss;
-    const minor = this.#slots.slice(AT.minor, 4);
-    const set = this.#slots.slice(AT.scratch, 8);
-    this.#slots.u64[AT.scratch / 8] = 0n;
-    // The ticket's authorization data and the authenticator's, together.
-    const context = this.#slots.u64[AT.context / 8];
-    const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.ifRelevant, set);
-    this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the client's target");
-    try {
-      return this.#gss.buffersOfSet(this.#slots.u64[AT.scratch / 8]).every(({ value, length }) =>
-        clientTargets(memory.read(value, length))?.every((target) => isSameTarget(target, name)) ?? false
-      );
-    } finally {
-      call.gss_release_buffer_set(minor, set);
+    const { ticket } = this.#ticketName;
+    if (this.#requestedTarget === undefined) {
+      const context = this.#slots.u64[AT.context / 8];
+      this.#requestedTarget = ticket && requestedTarget(this.#gss, context, this.#options.keys, ticket);
     }
+    return this.#requestedTarget ?? undefined;
   }
 
   takeDelegated(): SecurityCredentials | null {
@@ -284,13 +274,5 @@ export class GssContext extends ContextBase {
     }
     this.#slots.bytes.fill(0);
     this.#options.release();
-  }
-}
-
-function isSameTarget(one: string, other: string): boolean {
-  try {
-    return Spn.parse(one).equals(Spn.parse(other));
-  } catch {
-    return one === other;
   }
 }

@@ -22,6 +22,7 @@ import {
   storeHandle,
   type Wanted,
 } from "./handles.ts";
+import type { KeySource } from "./key_table.ts";
 import { TargetNames } from "./target_names.ts";
 
 /** A handle and what belongs to it. */
@@ -34,6 +35,8 @@ interface Holding {
   readonly kerberosOnly: boolean;
   /** The cache that goes with it. */
   readonly cache: MemoryCache | null;
+  /** Where a server's keys are. */
+  readonly keys: KeySource;
 }
 
 /** Credentials held by libgssapi. */
@@ -64,6 +67,7 @@ export class GssCredentials extends CredentialsBase {
       names: this.#names,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
+      keys: this.#holding.keys,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding.package),
       release,
     });
@@ -97,7 +101,8 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
   try {
     const handle = await acquire(gss, request, cache);
     const kerberosOnly = request.package === "kerberos" || request.excludeNtlm;
-    return new GssCredentials(gss, { handle, package: request.package, kerberosOnly, cache });
+    const keys = keysOf(identity);
+    return new GssCredentials(gss, { handle, package: request.package, kerberosOnly, cache, keys });
   } catch (error) {
     cache?.destroy();
     throw error;
@@ -178,6 +183,7 @@ function adopt(gss: Gss, handle: bigint, securityPackage: SecurityPackage): GssC
       package: securityPackage,
       kerberosOnly: true,
       cache: null,
+      keys: keysOf(undefined),
     });
   }
   const cache = new MemoryCache(gss);
@@ -192,13 +198,25 @@ function adopt(gss: Gss, handle: bigint, securityPackage: SecurityPackage): GssC
       missing: "What the client delegated holds no ticket.",
     });
     const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
-    return new GssCredentials(gss, { handle: own, package: securityPackage, kerberosOnly: true, cache });
+    const keys = keysOf(undefined);
+    return new GssCredentials(gss, {
+      handle: own,
+      package: securityPackage,
+      kerberosOnly: true,
+      cache,
+      keys,
+    });
   } catch (error) {
     cache.destroy();
     throw error;
   } finally {
     releaseHandle(gss, handle);
   }
+}
+
+function keysOf(identity: Identity | undefined): KeySource {
+  if (identity === undefined || !("keytab" in identity)) return { pinned: false };
+  return { keytab: identity.keytab, pinned: identity.principal !== undefined };
 }
 
 function importIdentity(gss: Gss, identity: Identity | undefined): bigint {

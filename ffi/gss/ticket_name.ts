@@ -39,27 +39,35 @@ const KERBEROS = ["2a864886f712010202", "2a864882f712010202", "2b05010502", "2b0
 /** The bytes are no DER, or not what was to stand there. */
 class Malformed extends Error {}
 
+/** What a ticket has in clear; nobody vouches for it. */
+export interface Ticket {
+  /** The service it is for, as libkrb5 writes a principal. */
+  readonly name: string;
+  /** The encryption type of the key it is sealed with. */
+  readonly enctype: number;
+}
+
 /** The name that one client's tokens ask for. */
 export class TicketName {
-  #name: string | null = null;
+  #ticket: Ticket | null = null;
   #readable = true;
 
   /** Reads a client's token; to be called with each before the library gets it. Never throws. */
   add(token: Uint8Array): void {
     try {
-      const name = askedIn(token);
-      if (name === null) return;
+      const ticket = ticketIn(token);
+      if (ticket === null) return;
+      const { name, enctype } = this.#ticket ??= ticket;
       // Which of two the library goes by is not known here.
-      if (this.#name !== null && this.#name !== name) this.#readable = false;
-      this.#name = name;
+      if (name !== ticket.name || enctype !== ticket.enctype) this.#readable = false;
     } catch {
       this.#readable = false;
     }
   }
 
-  /** The name; `null` where no token had one, any could not be read, or two differ. */
-  get name(): string | null {
-    return this.#readable ? this.#name : null;
+  /** What stands in the ticket; `null` where no token had one, any could not be read, or two differ. */
+  get ticket(): Ticket | null {
+    return this.#readable ? this.#ticket : null;
   }
 }
 
@@ -91,8 +99,8 @@ function utf16(bytes: Uint8Array): string {
   return new TextDecoder("utf-16le", { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
-/** The name in a token; `null` where it has none; throws where what it has cannot be read. */
-function askedIn(token: Uint8Array): string | null {
+/** The ticket in a token; `null` where it has none; throws where what it has cannot be read. */
+function ticketIn(token: Uint8Array): Ticket | null {
   if (token[0] !== FRAMED) {
     return token[0] === NEG_TOKEN_RESP
       ? inNegotiation(fieldsOf(only(token, NEG_TOKEN_RESP)))
@@ -104,12 +112,12 @@ function askedIn(token: Uint8Array): string | null {
 }
 
 /** The mechanism's token is field 2 of a NegTokenInit (mechToken) and of a NegTokenResp (responseToken) alike. */
-function inNegotiation(message: Map<number, Uint8Array>): string | null {
+function inNegotiation(message: Map<number, Uint8Array>): Ticket | null {
   const token = message.get(2);
   return token === undefined ? null : inMechanism(only(token, OCTET_STRING));
 }
 
-function inMechanism(token: Uint8Array): string | null {
+function inMechanism(token: Uint8Array): Ticket | null {
   if (token[0] === AP_REQ) return inApReq(token);
   // Of a mechanism whose tokens are no ASN.1, as NTLM's are: Kerberos takes none but these two.
   if (token[0] !== FRAMED) return null;
@@ -119,7 +127,7 @@ function inMechanism(token: Uint8Array): string | null {
   return inApReq(inner.subarray(2));
 }
 
-function inApReq(bytes: Uint8Array): string {
+function inApReq(bytes: Uint8Array): Ticket {
   const request = fieldsOf(only(bytes, AP_REQ));
   if (integer(field(request, 0)) !== 5 || integer(field(request, 1)) !== 14) throw new Malformed();
   const ticket = fieldsOf(only(field(request, 3), TICKET));
@@ -133,7 +141,8 @@ function inApReq(bytes: Uint8Array): string {
     if (tag !== GENERAL_STRING) throw new Malformed();
     return escaped(contents);
   });
-  return `${texts.join("/")}@${escaped(realm)}`;
+  const enctype = integer(field(fieldsOf(field(ticket, 3)), 0));
+  return { name: `${texts.join("/")}@${escaped(realm)}`, enctype };
 }
 
 const ESCAPES: { readonly [character: string]: string } = {

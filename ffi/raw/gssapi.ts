@@ -159,6 +159,20 @@ export const GSSAPI = {
       params: [["minor_status", "buf"], ["context_handle", "buf"], ["output_token", "buf"]],
       result: "u32",
     },
+    gss_inquire_context: {
+      params: [
+        ["minor_status", "buf"],
+        ["context_handle", "usize"],
+        ["src_name", "buf"],
+        ["targ_name", "buf"],
+        ["lifetime_rec", "buf"],
+        ["mech_type", "buf"],
+        ["ctx_flags", "buf"],
+        ["locally_initiated", "buf"],
+        ["open", "buf"],
+      ],
+      result: "u32",
+    },
     gss_inquire_sec_context_by_oid: {
       params: [
         ["minor_status", "buf"],
@@ -272,6 +286,27 @@ export const GSSAPI = {
     krb5_init_context: { params: [["context", "buf"]], result: "i32" },
     krb5_free_context: { params: [["context", "usize"]], result: "void" },
     krb5_cc_resolve: { params: [["context", "usize"], ["name", "buf"], ["cache", "buf"]], result: "i32" },
+    krb5_kt_default: { params: [["context", "usize"], ["id", "buf"]], result: "i32" },
+    krb5_kt_resolve: { params: [["context", "usize"], ["name", "buf"], ["ktid", "buf"]], result: "i32" },
+    krb5_kt_close: { params: [["context", "usize"], ["keytab", "usize"]], result: "i32" },
+    krb5_kt_start_seq_get: {
+      params: [["context", "usize"], ["keytab", "usize"], ["cursor", "buf"]],
+      result: "i32",
+    },
+    krb5_kt_next_entry: {
+      params: [["context", "usize"], ["keytab", "usize"], ["entry", "buf"], ["cursor", "buf"]],
+      result: "i32",
+    },
+    krb5_kt_end_seq_get: {
+      params: [["context", "usize"], ["keytab", "usize"], ["cursor", "buf"]],
+      result: "i32",
+    },
+    krb5_free_keytab_entry_contents: { params: [["context", "usize"], ["entry", "buf"]], result: "i32" },
+    krb5_unparse_name: {
+      params: [["context", "usize"], ["principal", "usize"], ["name", "buf"]],
+      result: "i32",
+    },
+    krb5_free_unparsed_name: { params: [["context", "usize"], ["name", "usize"]], result: "void" },
     krb5_cc_destroy: { params: [["context", "usize"], ["cache", "usize"]], result: "i32" },
   },
 } as const satisfies LibrarySpec;
@@ -332,6 +367,18 @@ export const LUCID_V1_FIELDS = {
   send_seq: "u64",
   recv_seq: "u64",
   protocol: "u32",
+} as const;
+
+/** `krb5_keytab_entry`, with its key laid flat. */
+export const KEYTAB_ENTRY_FIELDS = {
+  magic: "i32",
+  principal: "ptr",
+  timestamp: "i32",
+  vno: "u32",
+  key_magic: "i32",
+  key_enctype: "i32",
+  key_length: "u32",
+  key_contents: "ptr",
 } as const;
 
 /** Context flags: RFC 2744, RFC 4757 (the Windows ones) and gssapi_ext.h. */

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
+import { existsSync } from "node:fs";
 import { SecureSocketError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
@@ -86,7 +87,21 @@ async function unordered(_: Realm, system: NativeSystem, provider: MessageProvid
   }
 }
 
-const SCENARIOS = { connection, refusal, unordered } as const;
+/** A server that has to look into its key table for the name that its client asked for. */
+async function sharedKey(realm: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+  const names = ["HTTP/one.mit.test", "IMAP/one.mit.test"];
+  const keytab = `${realm.dir}/shared.keytab`;
+  if (!existsSync(keytab)) {
+    await realm.kadmin(names.map((name) => `addprinc -pw x -e aes256-cts-hmac-sha1-96:onlyrealm ${name}`));
+    await realm.exportKeytab(keytab, names);
+  }
+  using ends = await makeEnds(system, { provider, target: names[1], server: { credentials: { keytab } } });
+  await exchange(ends);
+  const { requestedTarget } = ends.server;
+  assert(requestedTarget === undefined || requestedTarget === `${names[1]}@MIT.TEST`, requestedTarget);
+}
+
+const SCENARIOS = { connection, refusal, unordered, sharedKey } as const;
 /** Calls without which a connection cannot be; the others give something back, or explain a failure. */
 const isNeeded = (fn: string): boolean =>
   !isRelease(fn) && fn !== "gss_display_status" && !fn.startsWith("krb5_");

@@ -79,9 +79,16 @@ export const negTokenInit = (mechanisms: readonly Bytes[], token?: Bytes): Uint8
       sequence(field(0, sequence(...mechanisms)), token === undefined ? [] : field(2, der(0x04, token))),
     ),
   );
-/** A NegTokenResp that holds `token` where one is given. */
-export const negTokenResp = (token?: Bytes): Uint8Array =>
-  field(1, sequence(field(0, der(0x0a, [1])), token === undefined ? [] : field(2, der(0x04, token))));
+/** A NegTokenResp that holds `token` and a signature over the list of mechanisms, where they are given. */
+export const negTokenResp = (token?: Bytes, mic?: Bytes): Uint8Array =>
+  field(
+    1,
+    sequence(
+      field(0, der(0x0a, [1])),
+      token === undefined ? [] : field(2, der(0x04, token)),
+      mic === undefined ? [] : field(3, der(0x04, mic)),
+    ),
+  );
 
 /** An AuthorizationData of these types and contents. */
 export const authorizationData = (

@@ -30,6 +30,7 @@ const NAMES_IN: { readonly [fn: string]: number } = {
   gss_import_name: 3,
   gss_canonicalize_name: 3,
   gss_accept_sec_context: 5,
+  gss_inquire_context: 3,
 };
 
 /** What a backend has seen. */
