@@ -2,6 +2,7 @@
  * Service principal names: `class/host`, `class/host:port`, `class/instance[:port]/service`, each with an
  * optional `@REALM`.
  *
+ * @see https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/cd328386-4d97-4666-be33-056545c1cad2
  * @see https://learn.microsoft.com/windows/win32/ad/name-formats-for-unique-spns
  * @module
  */
@@ -10,21 +11,21 @@ import { checkWellFormed } from "./ffi/well_formed.ts";
 
 /** The parts of a service principal name. */
 export interface SpnParts {
-  /** The kind of service: `HTTP`, `host`, `MSSQLSvc`. */
+  /** The kind of service: `HTTP`, `host`, `MSSQLSvc`, `Hyper-V Replica Service`. */
   serviceClass: string;
-  /** The host that runs it: a DNS name as the service registered it, or an IPv4 address. */
+  /** The host that runs it: a DNS name as the service registered it, without a dot at its end, or an IPv4 address. */
   instanceName: string;
   /** The port it listens on (1 to 65535), or the label SQL Server writes in its place. */
   port?: number | string;
-  /** The name of a replicated service, where it is not the host's own. */
+  /** The name of a replicated service, where it is not the host's own: a DNS name or a distinguished name. */
   serviceName?: string;
   /** The Kerberos realm; left out: the default realm decides. */
   realm?: string;
 }
 
-/** Characters that end a part, or that a principal name would have to escape. */
+/** Characters that end a part, that a principal name would have to escape, and controls. */
 // deno-lint-ignore no-control-regex
-const FORBIDDEN = /[\u0000-\u0020\u007f/\\@"<>|*?,;=+]/;
+const FORBIDDEN = /[\u0000-\u001f\u007f/\\@]/;
 const PARTS = ["serviceClass", "instanceName", "port", "serviceName", "realm"];
 
 /** A service principal name: immutable, compared without regard to the case of A to Z. */
@@ -69,8 +70,12 @@ export class Spn {
     }
     checkPart("serviceClass", parts.serviceClass, ":");
     checkPart("instanceName", parts.instanceName, ":");
+    checkRelative("instanceName", parts.instanceName);
     checkPort(parts.port);
-    if (parts.serviceName !== undefined) checkPart("serviceName", parts.serviceName, "");
+    if (parts.serviceName !== undefined) {
+      checkPart("serviceName", parts.serviceName, "");
+      checkRelative("serviceName", parts.serviceName);
+    }
     if (parts.realm !== undefined) checkPart("realm", parts.realm, ":");
     return new Spn(parts);
   }
@@ -143,6 +148,13 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   checkWellFormed(value, name);
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
   if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
+  if (value !== value.trim()) throw new TypeError(`${name} must not begin or end with a space`);
+}
+
+/** The dot at the end of an absolute DNS name is for resolvers: no service is registered with it. */
+function checkRelative(name: string, value: string): void {
+  if (!value.endsWith(".")) return;
+  throw new TypeError(`${name} must not end with a dot: write it as the service is registered`);
 }
 
 function checkPort(port: unknown): void {

@@ -51,8 +51,8 @@ export interface ServerOptions extends CommonOptions {
 /** The options of `connect`. */
 export interface ConnectOptions extends ClientOptions {
   /**
-   * The server's name, or its IP address. After a name `target` and `computer` are `host/` and the name as typed;
-   * with an address one must be given: `computer` for providers of the socket layer, else `target`.
+   * The server's name, or its IP address. After a name `target` and `computer` are `host/` and the name as typed,
+   * without the dot at the end of an absolute one; with an address one must be given: `computer` for providers of the socket layer, else `target`.
    */
   readonly hostname: string;
   /** The server's port, 1 to 65535. */

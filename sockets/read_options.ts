@@ -19,6 +19,7 @@ import {
   checkTarget,
   checkTargets,
   checkTimeout,
+  hostPrincipal,
   isIpAddress,
 } from "./check.ts";
 import { defaultRegistry, defaultSystem } from "./defaults.ts";
@@ -120,7 +121,7 @@ export function readConnectOptions(options: ConnectOptions): ConnectSettings {
     return { ...readClient(options), hostname, port };
   }
   return {
-    ...readClient(options, checkTarget(target ?? `host/${hostname}`, "options.target")),
+    ...readClient(options, checkTarget(target ?? hostPrincipal(hostname), "options.target")),
     hostname,
     port,
   };
