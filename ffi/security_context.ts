@@ -100,7 +100,7 @@ export interface SecurityContext extends Disposable {
   readonly attributes: ContextAttributes;
   /** Who the peer is. */
   readonly peerName: string;
-  /** On a server: the name the client asked for, where the mechanism tells. */
+  /** On a server: the name the client asked for, where the mechanism tells it; see `MessageContext`. */
   readonly requestedTarget?: string;
   /** When the context stops working. */
   readonly expiresAt?: Date;

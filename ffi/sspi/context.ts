@@ -276,6 +276,7 @@ export class SspiContext extends ContextBase {
     return this.#sspi.takeText(names?.sUserName ?? 0n);
   }
 
+  /** From the client's authenticator, which is sealed; no name in clear is read here. */
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
     const target = this.#sspi.attribute(
