@@ -21,25 +21,24 @@
 
 export * from "./errors.ts";
 export { openSystem } from "./ffi/system.ts";
-export type { System, SystemAvailability, SystemCapabilities, SystemOptions } from "./ffi/system.ts";
+export type { System, SystemOptions } from "./ffi/system.ts";
 export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
-export type { MachinePolicyText } from "./ffi/machine_policy.ts";
-export { ipsecPolicy } from "./ffi/ipsec_policy.ts";
-export type { IpsecPolicy } from "./ffi/ipsec_policy.ts";
+export { ipsecPolicy } from "./ffi/ipsec/policies.ts";
+export type { IpsecPolicy } from "./ffi/ipsec/policies.ts";
 export type {
   ExtendedModePolicy,
   IpsecAuthentication,
   IpsecPolicyOptions,
   MainModePolicy,
   QuickModePolicy,
-} from "./ffi/ipsec_policy_options.ts";
+} from "./ffi/ipsec/policy_options.ts";
 export { ipsec } from "./plugins/ipsec/mod.ts";
 export type { IpsecOptions } from "./plugins/ipsec/mod.ts";
 export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";
 export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
 export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
 export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
-export type * from "./plugins/provider.ts";
+export type * from "./contract.ts";
 export { createRegistry } from "./plugins/registry.ts";
 export type { Registry, Selection } from "./plugins/registry.ts";
 export type { Limits } from "./plugins/sandbox/limits.ts";

@@ -7,8 +7,6 @@
  * @module
  */
 
-import { checkWellFormed } from "./ffi/well_formed.ts";
-
 /** The parts of a service principal name. */
 export interface SpnParts {
   /** The kind of service: `HTTP`, `host`, `MSSQLSvc`, `Hyper-V Replica Service`. */
@@ -145,7 +143,9 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   if (typeof value !== "string" || value === "") {
     throw new TypeError(`${name} must be a string that is not empty`);
   }
-  checkWellFormed(value, name);
+  if (!value.isWellFormed()) {
+    throw new TypeError(`${name} holds half of a surrogate pair; check where it is from`);
+  }
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
   if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
   if (value !== value.trim()) throw new TypeError(`${name} must not begin or end with a space`);

@@ -13,7 +13,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { connect, listen, openSystem, type SecureConn } from "../mod.ts";
-import { startRealm } from "../scripts/realm.ts";
+import { startRealm } from "../tests/rig/realm.ts";
 
 const HELP = `Usage: deno task bench:idle [--connections N] [--help]
 

@@ -8,7 +8,7 @@ import { cpus, loadavg, release } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { ensurePackages } from "../scripts/install.ts";
-import { realmUnavailable, startRealm } from "../scripts/realm.ts";
+import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
 import { type Options, runBench } from "./command_line.ts";
 import { COLUMNS, MEASURES } from "./measures.ts";
 import { BUILD_PACKAGES, buildPeers, Peer, versions } from "./peers.ts";

@@ -7,7 +7,7 @@
 
 import { ntHash, ntlm } from "../plugins/ntlm/mod.ts";
 import { GUEST_SHA256, guestModule } from "../plugins/ntlm/guest_wasm.ts";
-import type { MessageContext } from "../plugins/provider.ts";
+import type { MessageContext } from "../contract.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import { loadProvider } from "../plugins/sandbox/load_provider.ts";
 import { helpOnly } from "./command_line.ts";

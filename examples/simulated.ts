@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import process from "node:process";
 import { createRegistry, ipsec, ipsecPolicy, listen, openSystem, type System } from "../mod.ts";
-import { simulate } from "../testing.ts";
+import { simulate } from "../testing/mod.ts";
 
 /** Where an example works. */
 export interface Place extends Disposable {

@@ -6,19 +6,10 @@
  * @module
  */
 
+import type { MachinePolicy } from "../contract.ts";
 import type { Calls, LibrarySpec } from "./abi.ts";
-import { cString, pinned, wideString } from "./memory.ts";
+import { cString, type FILE_FNS, pinned, wideString } from "./memory/memory.ts";
 import { currentRuntime } from "./platform.ts";
-import type { FILE_FNS } from "./raw/memory.ts";
-
-/** What was found at the policy's place; the text is not parsed yet. */
-export type MachinePolicyText =
-  | { readonly state: "absent"; readonly path: string }
-  | { readonly state: "present"; readonly path: string; readonly text: string }
-  /** Nothing here may look: no read permission, and no native library open. */
-  | { readonly state: "unread"; readonly path: string; readonly reason: string }
-  /** It is there and cannot be read: nothing may be chosen then. */
-  | { readonly state: "unreadable"; readonly path: string; readonly reason: string };
 
 /** Where the policy stands, by operating system. */
 export const MACHINE_POLICY_PATHS: { readonly [os: string]: string } = {
@@ -50,15 +41,15 @@ export type FileCalls = Calls<Omit<LibrarySpec, "fns"> & { readonly fns: typeof 
  * @param native gives the C library's file functions, or throws where no library is open.
  * @param wide whether those functions take UTF-16, as on Windows.
  */
-export function readMachinePolicy(path: string, native: () => FileCalls, wide: boolean): MachinePolicyText {
+export function readMachinePolicy(path: string, native: () => FileCalls, wide: boolean): MachinePolicy {
   return readByRuntime(path) ?? readNatively(path, native, wide);
 }
 
-function unreadable(path: string, reason: string): MachinePolicyText {
+function unreadable(path: string, reason: string): MachinePolicy {
   return { state: "unreadable", path, reason };
 }
 
-function present(path: string, bytes: Uint8Array): MachinePolicyText {
+function present(path: string, bytes: Uint8Array): MachinePolicy {
   if (bytes.length > MAX_BYTES) return unreadable(path, `it is longer than ${MAX_BYTES} bytes`);
   try {
     return { state: "present", path, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
@@ -67,7 +58,7 @@ function present(path: string, bytes: Uint8Array): MachinePolicyText {
   }
 }
 
-function readByRuntime(path: string): MachinePolicyText | undefined {
+function readByRuntime(path: string): MachinePolicy | undefined {
   const { Deno, process } = globalThis as Files;
   const deno = currentRuntime() === "deno";
   if (deno && Deno!.permissions.querySync({ name: "read", path }).state !== "granted") return undefined;
@@ -82,7 +73,7 @@ function readByRuntime(path: string): MachinePolicyText | undefined {
   }
 }
 
-function readNatively(path: string, native: () => FileCalls, wide: boolean): MachinePolicyText {
+function readNatively(path: string, native: () => FileCalls, wide: boolean): MachinePolicy {
   let call: FileCalls;
   try {
     call = native();

@@ -4,10 +4,11 @@
  * @module
  */
 
+import type { MessageCredentials } from "../contract.ts";
 import type { Library, LibrarySpec } from "./abi.ts";
-import { acquireCredentials as acquire } from "./credentials.ts";
+import { acquireCredentials as acquire } from "./security/credentials.ts";
 import type { Grant } from "./permissions.ts";
-import type { CredentialsRequest, SecurityCredentials } from "./security_context.ts";
+import type { CredentialsRequest } from "./security/credentials_base.ts";
 import { nativeSystem, type System } from "./system.ts";
 
 /**
@@ -39,6 +40,6 @@ export function acquireCredentials(
   system: System,
   request: CredentialsRequest,
   signal?: AbortSignal,
-): Promise<SecurityCredentials> {
+): Promise<MessageCredentials> {
   return acquire(nativeSystem(system), request, signal);
 }

@@ -6,17 +6,13 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
+import type { Availability, Capabilities } from "../contract.ts";
 import type { Backend, Library, LibrarySpec } from "./abi.ts";
 import { denoBackend } from "./backends/deno.ts";
 import { koffiBackend } from "./backends/koffi.ts";
-import { track } from "./live.ts";
-import {
-  type FileCalls,
-  MACHINE_POLICY_PATHS,
-  type MachinePolicyText,
-  readMachinePolicy,
-} from "./machine_policy.ts";
-import { type Memory, memoryOf } from "./memory.ts";
+import { track, Users } from "./handles.ts";
+import { type FileCalls, MACHINE_POLICY_PATHS, readMachinePolicy } from "./machine_policy.ts";
+import { type Memory, type MEMORY_FNS, memoryOf } from "./memory/memory.ts";
 import {
   candidatePaths,
   checkGrants,
@@ -30,9 +26,7 @@ import {
 } from "./permissions.ts";
 import { currentPlace, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
-import type { MEMORY_FNS } from "./raw/memory.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
-import { Users } from "./users.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {
@@ -40,27 +34,6 @@ export interface SystemOptions {
   grants: readonly Grant[];
   /** Windows' system directory. Never taken from the environment; default `C:\Windows\System32`. */
   systemDirectory?: string;
-}
-
-/** Whether something is to be had here, and if not, why. */
-export type SystemAvailability =
-  | { readonly available: true }
-  | { readonly available: false; readonly reason: string; readonly cause?: unknown };
-
-/** What this machine and process can do, as plain data. */
-export interface SystemCapabilities {
-  /** The operating system. */
-  readonly os: "windows" | "linux" | "darwin" | "other";
-  /** The JavaScript runtime. */
-  readonly runtime: "deno" | "node";
-  /** True where the native side is a simulator. */
-  readonly simulated: boolean;
-  /** Whether SSPI or GSS-API can be called. */
-  readonly securityContexts: SystemAvailability;
-  /** Whether the Winsock secure socket extensions can be called. */
-  readonly ipsec: SystemAvailability;
-  /** The machine's policy file. */
-  readonly machinePolicy: MachinePolicyText;
 }
 
 /** A door to native code that opens only what it was granted. One owner; closing twice is harmless. */
@@ -75,7 +48,7 @@ export interface System extends Disposable {
    *
    * @throws StateError where it is closed.
    */
-  capabilities(): SystemCapabilities;
+  capabilities(): Capabilities;
   /**
    * Ends it: nothing new can be opened or acquired. What is open goes on; the libraries are closed with the last of
    * the credentials and contexts that use them.
@@ -154,7 +127,7 @@ export class NativeSystem implements System {
     return memoryOf(this.library(grant, spec).call);
   }
 
-  capabilities(): SystemCapabilities {
+  capabilities(): Capabilities {
     // A closed one has no library to read the policy by; to go on without the policy would be to avoid it.
     this.requireOpen();
     return {
@@ -176,7 +149,7 @@ export class NativeSystem implements System {
     return this.library("sspi", this.place.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
   }
 
-  #probe(grant: Grant): SystemAvailability {
+  #probe(grant: Grant): Availability {
     try {
       const libraries = librariesOf(grant, this.place);
       if (!this.grants.includes(grant)) throw notGranted(grant);

@@ -8,7 +8,7 @@ export type { RejectedProvider } from "../errors.ts";
 export { ntHash, ntlm, type NtlmAccount, type NtlmOptions } from "./ntlm/mod.ts";
 export { ipsec, type IpsecOptions } from "./ipsec/mod.ts";
 export { parsePolicy } from "./policy.ts";
-export type * from "./provider.ts";
+export type * from "../contract.ts";
 export { createRegistry, type Registry, type Selection } from "./registry.ts";
 export { resolveRequirements, verifyAttributes } from "./requirements.ts";
 export type { Limits } from "./sandbox/limits.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Policy, ResolvedRequirements } from "./provider.ts";
+import type { Policy, ResolvedRequirements } from "../contract.ts";
 
 /** What a policy, the application's or the machine's, may raise. */
 export type Floor = NonNullable<Policy["floor"]>;

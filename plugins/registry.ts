@@ -15,7 +15,7 @@ import type {
   Provider,
   Requirements,
   ResolvedRequirements,
-} from "./provider.ts";
+} from "../contract.ts";
 import { IMPERSONATION_LEVELS, resolveRequirements } from "./requirements.ts";
 
 /** Which provider serves, and why no other does. */

@@ -10,7 +10,7 @@ import type {
   ImpersonationLevel,
   Requirements,
   ResolvedRequirements,
-} from "./provider.ts";
+} from "../contract.ts";
 
 /** Impersonation levels, weakest first. */
 export const IMPERSONATION_LEVELS: readonly ImpersonationLevel[] = [

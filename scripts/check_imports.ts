@@ -12,7 +12,7 @@ import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts"
 import { mustRun, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { checkSource, type Violation } from "./source_rules.ts";
-import { removeTree } from "./windows/cache.ts";
+import { removeTree } from "../tests/rig/windows/cache.ts";
 
 const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
 

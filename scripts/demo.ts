@@ -9,7 +9,7 @@ import { showKerberos } from "./demo/kerberos.ts";
 import { showNtlm, showNtlmBriefly } from "./demo/ntlm.ts";
 import { allFine, paint, say, section } from "./demo/screen.ts";
 import { ensurePackages } from "./install.ts";
-import { realmUnavailable, startRealm } from "./realm.ts";
+import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
 
 const HELP = `Usage: deno task demo [--no-install] [--help]
 

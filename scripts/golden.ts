@@ -4,7 +4,7 @@
  * Windows is needed: only `x86_64-w64-mingw32-gcc` (Debian: gcc-mingw-w64-x86-64).
  *
  * What else stands in that file is left as it is: there a program was run, on Windows or under Wine, which values that
- * are no constants of the language take (`scripts/windows/oracle.ts`). This is for whoever changes one of these tables
+ * are no constants of the language take (`tests/rig/windows/oracle.ts`). This is for whoever changes one of these tables
  * and has neither. It tells every name whose answer is another than before.
  *
  * @module
@@ -18,7 +18,7 @@ import * as wfp from "../ffi/raw/wfp.ts";
 import * as winsockStatus from "../ffi/raw/winsock_status.ts";
 import * as ws2_32 from "../ffi/raw/ws2_32.ts";
 import { mustRun } from "./process.ts";
-import { isStruct, type Layout, layout, type RawTables, rawTables } from "./windows/raw_tables.ts";
+import { isStruct, type Layout, layout, type RawTables, rawTables } from "../tests/rig/windows/raw_tables.ts";
 import { ROOT } from "./root.ts";
 
 const GOLDEN = `${ROOT}tests/golden/`;

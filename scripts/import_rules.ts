@@ -16,69 +16,68 @@ export interface Layer {
   foldersApart?: boolean;
 }
 
+const GROUND = ["errors", "spn", "contract"] as const;
+const FFI = ["memory", "raw", "core", "native"] as const;
+
 /** From the ground up; a file belongs to the first layer that names it. */
 export const LAYERS: readonly Layer[] = [
   { name: "errors", files: ["errors.ts"], mayImport: [] },
-  {
-    name: "base",
-    files: ["spn.ts", "ffi/abi.ts", "ffi/struct.ts", "ffi/well_formed.ts"],
-    mayImport: ["errors", "base"],
-  },
-  { name: "raw", files: ["ffi/raw/**"], mayImport: ["errors", "base", "raw"] },
+  { name: "spn", files: ["spn.ts"], mayImport: ["errors"] },
+  { name: "contract", files: ["contract.ts"], mayImport: ["errors"] },
+  { name: "memory", files: ["ffi/abi.ts", "ffi/memory/**"], mayImport: ["errors", "memory"] },
+  { name: "raw", files: ["ffi/raw/**"], mayImport: ["errors", "memory", "raw"] },
   {
     name: "core",
     files: [
       "ffi/backends/**",
-      "ffi/live.ts",
+      "ffi/handles.ts",
       "ffi/machine_policy.ts",
-      "ffi/memory.ts",
       "ffi/permissions.ts",
       "ffi/platform.ts",
       "ffi/status.ts",
       "ffi/system.ts",
-      "ffi/text.ts",
       "ffi/transport/**",
-      "ffi/users.ts",
     ],
-    mayImport: ["errors", "base", "raw", "core"],
+    mayImport: ["errors", "contract", "memory", "raw", "core"],
   },
-  { name: "native", files: ["ffi/**"], mayImport: ["errors", "base", "raw", "core", "native"] },
+  { name: "native", files: ["ffi/**"], mayImport: [...GROUND, ...FFI] },
   {
-    name: "contract",
-    files: [
-      "plugins/policy.ts",
-      "plugins/provider.ts",
-      "plugins/registry.ts",
-      "plugins/requirements.ts",
-      "plugins/sandbox/**",
-    ],
-    mayImport: ["errors", "contract"],
+    name: "registry",
+    files: ["plugins/policy.ts", "plugins/registry.ts", "plugins/requirements.ts", "plugins/sandbox/**"],
+    mayImport: ["errors", "contract", "registry"],
   },
-  { name: "plugins", files: ["plugins/mod.ts"], mayImport: ["errors", "base", "contract", "providers"] },
+  { name: "plugins", files: ["plugins/mod.ts"], mayImport: [...GROUND, "registry", "providers"] },
   {
     name: "providers",
     files: ["plugins/*/**"],
-    mayImport: ["errors", "base", "raw", "core", "native", "contract"],
+    mayImport: [...GROUND, ...FFI, "registry"],
     foldersApart: true,
   },
   {
     name: "connections",
-    files: ["sockets/**", "directory/**"],
-    mayImport: ["errors", "base", "core", "native", "contract", "providers"],
-    foldersApart: true,
+    files: ["sockets/**"],
+    mayImport: [...GROUND, "memory", "core", "native", "registry", "providers", "connections"],
   },
   {
+    name: "protocols",
+    files: ["http/**", "sasl/**", "postgres/**", "directory/**"],
+    mayImport: [...GROUND, "core", "native", "registry", "providers", "connections"],
+    foldersApart: true,
+  },
+  { name: "simulator", files: ["testing/simulator/**"], mayImport: [...GROUND, ...FFI, "simulator"] },
+  {
     name: "face",
-    files: ["mod.ts", "testing.ts", "cli.ts", "cli/**"],
+    files: ["mod.ts", "testing/mod.ts", "cli.ts", "cli/**"],
     mayImport: [
-      "errors",
-      "base",
+      ...GROUND,
+      "memory",
       "core",
       "native",
-      "contract",
+      "registry",
       "plugins",
       "providers",
       "connections",
+      "simulator",
       "face",
     ],
   },

@@ -7,7 +7,7 @@
 
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { startRealm } from "./realm.ts";
+import { startRealm } from "../tests/rig/realm.ts";
 
 const HELP = `Usage: deno run -A scripts/in_realm.ts [program [argument...]]
 

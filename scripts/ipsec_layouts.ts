@@ -18,7 +18,7 @@ import {
   SOCKET_SETTINGS_IPSEC,
 } from "../ffi/raw/fwpuclnt.ts";
 import { SOCKADDR_STORAGE } from "../ffi/raw/ws2_32.ts";
-import type { Struct } from "../ffi/struct.ts";
+import type { Struct } from "../ffi/memory/struct.ts";
 
 /** Where the numbers are written. */
 export const LAYOUTS = "plugins/ipsec/guest/layouts.ts";

@@ -9,7 +9,7 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fetchNpm, type NpmPin } from "./cache.ts";
-import { NPM_PINS } from "./windows/versions.ts";
+import { NPM_PINS } from "../tests/rig/windows/versions.ts";
 
 const LINUX: Record<number, NpmPin> = {
   22: {

@@ -24,7 +24,7 @@ Files and folders choose among these tests; without any, all run.
 
 Examples:
   deno task test:npm tests/ffi
-  deno task test:npm --node ${NODE_VERSIONS[0]} tests/ffi/struct_test.ts tests/sockets`;
+  deno task test:npm --node ${NODE_VERSIONS[0]} tests/ffi/memory/struct_test.ts tests/sockets`;
 
 /** The tests of what only a user of the package sees, which Deno runs. */
 const ACCEPTANCE = ["tests/npm/**"];

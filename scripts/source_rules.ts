@@ -39,7 +39,7 @@ export function checkSource(file: string, text: string): Violation[] {
 function checkNode(node: ts.Node, file: string, report: (node: ts.Node, message: string) => void): void {
   const words = textOf(node);
   const forbidden = words === null ? null : FORBIDDEN_NAME.exec(words);
-  if (forbidden) report(node, `${forbidden[0]} is forbidden in the library: use ffi/memory.ts`);
+  if (forbidden) report(node, `${forbidden[0]} is forbidden in the library: use ffi/memory/memory.ts`);
   if (words !== null && DOORS.has(words) && !matches(file, NODE_DOORS)) {
     report(node, `${words} is a door to Node: only the files of NODE_DOORS may use it`);
   }

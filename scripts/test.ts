@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ensureDotnet } from "./dotnet.ts";
+import { ensureDotnet } from "../tests/rig/dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
 import { closing, readJUnit, skipReason, type Tally } from "./junit.ts";

@@ -5,20 +5,20 @@
  * @module
  */
 
-import { REALM, SERVICES, USERS } from "./realm.ts";
+import { REALM, SERVICES, USERS } from "../tests/rig/realm.ts";
 import { ROOT } from "./root.ts";
-import { exists, removeTree } from "./windows/cache.ts";
-import { AGENT_PORT } from "./windows/agent.ts";
-import { COMPILED_TABLES } from "./windows/fixtures.ts";
-import { type Job, RESULTS } from "./windows/inside.ts";
-import { nativeMachine, stageForNode } from "./windows/native_machine.ts";
-import { closingOf, type Result, runSuites, succeeded } from "./windows/results.ts";
-import { interruption, manifestOf, runInRig, wineVersion } from "./windows/rig.ts";
-import { progress } from "./windows/progress.ts";
-import { stage } from "./windows/stage.ts";
-import { selectSuites, type Suite } from "./windows/suites.ts";
-import type { SystemParts } from "./windows/system.ts";
-import { REPOSITORY, RIG, RUN, windowsPath } from "./windows/wine_paths.ts";
+import { exists, removeTree } from "../tests/rig/windows/cache.ts";
+import { AGENT_PORT } from "../tests/rig/windows/agent.ts";
+import { COMPILED_TABLES } from "../tests/rig/windows/fixtures.ts";
+import { type Job, RESULTS } from "../tests/rig/windows/inside.ts";
+import { nativeMachine, stageForNode } from "../tests/rig/windows/native_machine.ts";
+import { closingOf, type Result, runSuites, succeeded } from "../tests/rig/windows/results.ts";
+import { interruption, manifestOf, runInRig, wineVersion } from "../tests/rig/windows/rig.ts";
+import { progress } from "../tests/rig/windows/progress.ts";
+import { stage } from "../tests/rig/windows/stage.ts";
+import { selectSuites, type Suite } from "../tests/rig/windows/suites.ts";
+import type { SystemParts } from "../tests/rig/windows/system.ts";
+import { REPOSITORY, RIG, RUN, windowsPath } from "../tests/rig/windows/wine_paths.ts";
 
 const GOLDEN = `${ROOT}tests/golden/${COMPILED_TABLES}`;
 
@@ -59,7 +59,7 @@ function parseFlags(args: readonly string[]): Flags {
 
 function onWine(suites: readonly Suite[], flags: Flags, signal: AbortSignal): Promise<Result[]> {
   return runInRig({
-    script: new URL("./windows/inside.ts", import.meta.url),
+    script: new URL("../tests/rig/windows/inside.ts", import.meta.url),
     rebuild: flags.rebuild,
     signal,
     async prepare(staged, rootfs) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkWellFormed } from "../ffi/well_formed.ts";
+import { checkWellFormed } from "../ffi/memory/text.ts";
 import { Spn } from "../spn.ts";
 
 /** The longest time that timers of both runtimes can count. */

@@ -5,7 +5,7 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import type { MessageCredentials, SecurityInfo } from "../plugins/provider.ts";
+import type { MessageCredentials, SecurityInfo } from "../contract.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
 import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";

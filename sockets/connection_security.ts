@@ -6,12 +6,7 @@
  */
 
 import { AuthenticationError, UnsupportedPlatformError } from "../errors.ts";
-import type {
-  MessageContext,
-  MessageCredentials,
-  ResolvedRequirements,
-  SecurityInfo,
-} from "../plugins/provider.ts";
+import type { MessageContext, MessageCredentials, ResolvedRequirements, SecurityInfo } from "../contract.ts";
 import { verifyAttributes } from "../plugins/requirements.ts";
 import { runAsClient } from "./impersonation.ts";
 import type { PeerTokens } from "./secure_conn.ts";

@@ -6,7 +6,7 @@
 
 import { openSystem } from "../ffi/system.ts";
 import { negotiate } from "../plugins/negotiate/mod.ts";
-import type { ProviderSystem } from "../plugins/provider.ts";
+import type { ProviderSystem } from "../contract.ts";
 import { createRegistry, type Registry } from "../plugins/registry.ts";
 
 let registry: Registry | undefined;

@@ -4,18 +4,17 @@
  * @module
  */
 
-import type { MessageContext, MessageCredentials } from "../plugins/provider.ts";
+import type { MessageContext, MessageCredentials } from "../contract.ts";
 import type { Selection } from "../plugins/registry.ts";
 import { Connection } from "./connection.ts";
 import { MessageSecurity } from "./connection_security.ts";
 import { Handshake } from "./handshake.ts";
-import { quietly } from "./quietly.ts";
+import { quietly, type Wire } from "./transport.ts";
 import { namedSide, type Settings } from "./read_options.ts";
 import { openRecords } from "./records.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { Origin } from "./security_info.ts";
-import type { Wire } from "./transport.ts";
-import type { Watch } from "./watch.ts";
+import type { Watch } from "./deadline.ts";
 import { WireReader } from "./wire_reader.ts";
 
 /** What was chosen before a transport was there. */

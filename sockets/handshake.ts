@@ -5,12 +5,7 @@
  */
 
 import { AuthenticationError, ProtocolError } from "../errors.ts";
-import type {
-  MessageContext,
-  MessageCredentials,
-  ResolvedRequirements,
-  StepResult,
-} from "../plugins/provider.ts";
+import type { MessageContext, MessageCredentials, ResolvedRequirements, StepResult } from "../contract.ts";
 import { verifyAttributes } from "../plugins/requirements.ts";
 import {
   decodeHandshakeHeader,
@@ -22,7 +17,7 @@ import {
 import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import { acceptsTarget } from "./target.ts";
 import type { Wire } from "./transport.ts";
-import type { Watch } from "./watch.ts";
+import type { Watch } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
 
 /** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */

@@ -5,8 +5,8 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import { finished } from "../ffi/synchronous.ts";
-import type { MessageContext } from "../plugins/provider.ts";
+import { finished } from "../ffi/windows/impersonation.ts";
+import type { MessageContext } from "../contract.ts";
 
 /** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */
 let acting = false;

@@ -5,17 +5,16 @@
  */
 
 import { listenTcp, type TcpListener, type TcpTransport } from "../ffi/transport/mod.ts";
-import type { MessageCredentials } from "../plugins/provider.ts";
+import type { MessageCredentials } from "../contract.ts";
 import { acquire, choose, type Chosen, establish } from "./establish.ts";
-import { listenSecured } from "./listen_secured.ts";
+import { listenSecured } from "./ipsec/listen.ts";
 import { Listener } from "./listener.ts";
 import type { ListenOptions } from "./options.ts";
-import type { Turn } from "./places.ts";
-import { quietly } from "./quietly.ts";
+import type { Turn } from "./limiter.ts";
+import { openWire, quietly } from "./transport.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
-import { openWire } from "./transport.ts";
-import { Watch } from "./watch.ts";
+import { Watch } from "./deadline.ts";
 
 /**
  * Listens on TCP for clients to authenticate.

@@ -15,14 +15,14 @@ export type {
   SecureOptions,
   ServerOptions,
 } from "./options.ts";
-export { openDatagrams } from "./open_datagrams.ts";
+export { openDatagrams } from "./ipsec/open_datagrams.ts";
 export type {
   DatagramAddress,
   DatagramOptions,
   DatagramPeer,
   ReceivedDatagram,
   SecureDatagrams,
-} from "./secure_datagrams.ts";
+} from "./ipsec/datagrams.ts";
 export { secure } from "./secure.ts";
 export type {
   PeerAccount,

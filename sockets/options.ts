@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Credentials, ProviderSystem, Requirements } from "../plugins/provider.ts";
+import type { Credentials, ProviderSystem, Requirements } from "../contract.ts";
 import type { Registry } from "../plugins/registry.ts";
 import type { NetAddress } from "./transport.ts";
 

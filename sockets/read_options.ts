@@ -4,8 +4,8 @@
  * @module
  */
 
-import { checkWellFormed } from "../ffi/well_formed.ts";
-import type { Credentials, ProviderSystem, ResolvedRequirements } from "../plugins/provider.ts";
+import { checkWellFormed } from "../ffi/memory/text.ts";
+import type { Credentials, ProviderSystem, ResolvedRequirements } from "../contract.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import {

@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from "../errors.ts";
-import type { MessageContext } from "../plugins/provider.ts";
+import type { MessageContext } from "../contract.ts";
 import { DATA_HEADER_SIZE, MAX_SENT_SIZE, readDataHeader, writeDataHeader } from "./framing.ts";
 import { borrowBuffer, giveBackBuffer } from "./spare_buffers.ts";
 import type { Wire } from "./transport.ts";

@@ -9,7 +9,7 @@ import type { SecureOptions } from "./options.ts";
 import { readSecureOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import { openWire, type Transport } from "./transport.ts";
-import { Watch } from "./watch.ts";
+import { Watch } from "./deadline.ts";
 
 /**
  * Authenticates both ends of `transport` and protects what is sent over it.

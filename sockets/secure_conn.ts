@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageCredentials, SecurityInfo } from "../plugins/provider.ts";
+import type { MessageCredentials, SecurityInfo } from "../contract.ts";
 import type { NetAddress } from "./transport.ts";
 
 /** Options of {@linkcode SecureConn.querySecurity}. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { JsonValue, MessageContext, SecurityInfo } from "../plugins/provider.ts";
+import type { JsonValue, MessageContext, SecurityInfo } from "../contract.ts";
 
 /** Who serves a connection and on what ground; the same for its whole life. */
 export interface Origin {

@@ -5,13 +5,13 @@
  * @module
  */
 
-import { startRealm } from "../../scripts/realm.ts";
-import { removeTree } from "../../scripts/windows/cache.ts";
-import { compileDll } from "../../scripts/windows/fixtures.ts";
-import { makeIdentities } from "../../scripts/windows/identities.ts";
-import { endWithParent } from "../../scripts/windows/namespace.ts";
-import { progress } from "../../scripts/windows/progress.ts";
-import { mountSystem, type SystemParts } from "../../scripts/windows/system.ts";
+import { startRealm } from "../../tests/rig/realm.ts";
+import { removeTree } from "../../tests/rig/windows/cache.ts";
+import { compileDll } from "../../tests/rig/windows/fixtures.ts";
+import { makeIdentities } from "../../tests/rig/windows/identities.ts";
+import { endWithParent } from "../../tests/rig/windows/namespace.ts";
+import { progress } from "../../tests/rig/windows/progress.ts";
+import { mountSystem, type SystemParts } from "../../tests/rig/windows/system.ts";
 import {
   REPOSITORY,
   RIG,
@@ -19,7 +19,7 @@ import {
   windowsPath,
   WINE,
   wineEnvironment,
-} from "../../scripts/windows/wine_paths.ts";
+} from "../../tests/rig/windows/wine_paths.ts";
 import { needsRealm, WINDOWS_MEASURES } from "./measures.ts";
 import type { Subject } from "./subject.ts";
 

@@ -6,7 +6,7 @@
 
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { denoBackend } from "../../ffi/backends/deno.ts";
-import { wideString } from "../../ffi/memory.ts";
+import { wideString } from "../../ffi/memory/memory.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { kerberos } from "../../plugins/negotiate/mod.ts";
 import { acquire, close, sealAndOpen, shake } from "../contexts.ts";

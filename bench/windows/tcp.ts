@@ -4,9 +4,9 @@
  * @module
  */
 
-import { TcpSocket } from "../../ffi/socket.ts";
+import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import { winsockOf } from "../../ffi/winsock.ts";
+import { winsockOf } from "../../ffi/winsock/winsock.ts";
 import type { Measured } from "../rounds.ts";
 
 const MIB = 1 << 20;

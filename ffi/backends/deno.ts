@@ -6,7 +6,7 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { holding, poolGate } from "./pool.ts";
+import { holding, poolGate } from "./thread_pool.ts";
 
 interface DenoLibrary {
   symbols: Record<string, ((...args: unknown[]) => unknown) | null>;

@@ -7,7 +7,7 @@
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { holding, poolGate } from "./pool.ts";
+import { holding, poolGate } from "./thread_pool.ts";
 
 interface KoffiFunction {
   (...args: unknown[]): unknown;

@@ -6,7 +6,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 
 /** Access tokens. */
 export const ADVAPI32 = {

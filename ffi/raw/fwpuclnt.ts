@@ -8,7 +8,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 import { SOCKADDR_STORAGE } from "./ws2_32.ts";
 
 const FWP_COMPLETION = [["Overlapped", "usize"], ["CompletionRoutine", "usize"]] as const;

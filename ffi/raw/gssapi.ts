@@ -8,7 +8,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { FILE_FNS, MEMORY_FNS } from "./memory.ts";
+import { FILE_FNS, MEMORY_FNS } from "../memory/memory.ts";
 
 /**
  * The GSS-API of MIT Kerberos. Handles are `usize`; `gss_*_t *` out-parameters are 8-byte buffers. The `krb5_*`

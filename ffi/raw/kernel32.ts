@@ -7,7 +7,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 
 /** Handles, the last error, completion ports, events, and the end of the process. */
 export const KERNEL32 = {

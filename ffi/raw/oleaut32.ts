@@ -7,7 +7,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 
 /** Calling by address. */
 export const OLEAUT32 = {

@@ -6,7 +6,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 
 /** SSPI. Every function returns its `SECURITY_STATUS`; handles are 16-byte `SecHandle` buffers. */
 export const SECUR32 = {

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 
 /** Fields of {@linkcode FWPM_DISPLAY_DATA0}. */
 export const FWPM_DISPLAY_DATA0_FIELDS = { name: "ptr", description: "ptr" } as const;

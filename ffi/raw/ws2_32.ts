@@ -9,7 +9,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { type Struct, struct } from "../struct.ts";
+import { type Struct, struct } from "../memory/struct.ts";
 
 const SEND = [
   ["s", "usize"],

@@ -15,7 +15,7 @@ import type {
   ProviderDescription,
   SocketCodec,
   SocketProvider,
-} from "../provider.ts";
+} from "../../contract.ts";
 import { loadSocketCodec } from "../sandbox/socket_codec.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageProvider } from "../provider.ts";
+import type { MessageProvider } from "../../contract.ts";
 import { nativeProvider } from "./native_provider.ts";
 
 /** Options of {@linkcode negotiate}. */

@@ -4,27 +4,12 @@
  * @module
  */
 
-import { acquireCredentials } from "../../ffi/credentials.ts";
-import type {
-  ContextRequest,
-  Identity,
-  SecurityContext,
-  SecurityCredentials,
-  SecurityPackage,
-} from "../../ffi/security_context.ts";
+import type { Credentials, MessageCredentials, MessageProvider, Offers } from "../../contract.ts";
+import { SecurityRequirementError } from "../../errors.ts";
+import { checkWellFormed } from "../../ffi/memory/text.ts";
+import { acquireCredentials } from "../../ffi/security/credentials.ts";
+import { CredentialsBase, type Identity, type SecurityPackage } from "../../ffi/security/credentials_base.ts";
 import { nativeSystem } from "../../ffi/system.ts";
-import { checkWellFormed } from "../../ffi/well_formed.ts";
-import { SecurityRequirementError, StateError } from "../../errors.ts";
-import { Spn } from "../../spn.ts";
-import type {
-  ContextOptions,
-  Credentials,
-  MessageContext,
-  MessageCredentials,
-  MessageProvider,
-  Offers,
-  ResolvedRequirements,
-} from "../provider.ts";
 
 const OFFERS: Offers = Object.freeze({
   integrity: true,
@@ -33,12 +18,6 @@ const OFFERS: Offers = Object.freeze({
   impersonation: "delegate",
   delegation: true,
 });
-
-/** What is behind the credentials that `takeDelegated()` returned: how they are recognised. */
-const delegations = new WeakMap<
-  MessageCredentials,
-  { readonly inside: SecurityCredentials; readonly provider: SecurityPackage }
->();
 
 /** What one kind of native provider is. */
 export interface NativeProviderOptions {
@@ -67,15 +46,15 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       if (given !== undefined && "delegated" in given) {
         if (options.role === "server") throw new TypeError("delegated credentials serve a client");
         // They stay the caller's: closing what is returned here leaves them open.
-        return wrap(name, delegated(name, given.delegated), requirements, () => {});
+        return delegated(name, given.delegated).lend(requirements);
       }
-      const credentials = await acquireCredentials(nativeSystem(options.system), {
+      return await acquireCredentials(nativeSystem(options.system), {
         package: name,
         role: options.role,
+        requirements,
         excludeNtlm: requirements.mutualAuthentication || !allowNtlm || denied.includes("ntlm"),
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
-      return wrap(name, credentials, requirements, () => credentials.close());
     },
   });
 }
@@ -90,61 +69,12 @@ function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
   );
 }
 
-function delegated(name: SecurityPackage, credentials: MessageCredentials): SecurityCredentials {
-  const delegation = delegations.get(credentials);
-  if (delegation?.provider === name) return delegation.inside;
+/** @throws TypeError unless they came from `takeDelegated()` of a context of the same provider. */
+function delegated(name: SecurityPackage, credentials: MessageCredentials): CredentialsBase {
+  if (credentials instanceof CredentialsBase && credentials.package === name) return credentials;
   throw new TypeError(
     "credentials.delegated must come from takeDelegated() of a connection of the same provider",
   );
-}
-
-function wrap(
-  name: SecurityPackage,
-  credentials: SecurityCredentials,
-  requirements: ResolvedRequirements,
-  release: () => void,
-): MessageCredentials {
-  let closed = false;
-  const close = (): void => {
-    if (!closed) release();
-    closed = true;
-  };
-  const open = (): SecurityCredentials => {
-    if (closed) throw new StateError("The credentials are closed; acquire them again");
-    return credentials;
-  };
-  return {
-    client: (options) => {
-      return context(open().client({ ...request(options, requirements), target: target(options) }));
-    },
-    server: (options) => context(open().server(request(options, requirements))),
-    close,
-    [Symbol.dispose]: close,
-  };
-
-  function context(native: SecurityContext): MessageContext {
-    const take = native.takeDelegated?.bind(native);
-    if (take === undefined) return native as MessageContext;
-    return Object.defineProperty(native, "takeDelegated", {
-      value: () => {
-        const taken = take();
-        if (taken === null) return null;
-        const mine = wrap(name, taken, requirements, () => taken.close());
-        delegations.set(mine, { inside: taken, provider: name });
-        return mine;
-      },
-    }) as MessageContext;
-  }
-}
-
-function request(options: ContextOptions, requirements: ResolvedRequirements): ContextRequest {
-  const { channelBindings } = options;
-  return { ...requirements, ...(channelBindings === undefined ? {} : { channelBindings }) };
-}
-
-/** An empty or malformed target is refused here: Negotiate without a target would choose NTLM. */
-function target(options: ContextOptions): string {
-  return Spn.parse(options.target as string).toString();
 }
 
 function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Identity {

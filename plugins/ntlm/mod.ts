@@ -13,7 +13,7 @@ import type {
   MessageCredentials,
   MessageProvider,
   ProviderDescription,
-} from "../provider.ts";
+} from "../../contract.ts";
 import { type Limits, resolveLimits } from "../sandbox/limits.ts";
 import { loadProvider } from "../sandbox/load_provider.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { AuthenticationReason, ProtocolReason } from "../../errors.ts";
-import type { ImpersonationLevel } from "../provider.ts";
+import type { ImpersonationLevel } from "../../contract.ts";
 
 /** The version of the ABI this host speaks. */
 export const ABI_VERSION = 1;

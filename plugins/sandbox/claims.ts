@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ContextAttributes } from "../provider.ts";
+import type { ContextAttributes } from "../../contract.ts";
 import { IMPERSONATION } from "./abi.ts";
 import type { ModuleDescription } from "./description.ts";
 import { breach } from "./wire.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ImpersonationLevel, Offers } from "../provider.ts";
+import type { ImpersonationLevel, Offers } from "../../contract.ts";
 import { ABI_VERSION, IMPERSONATION } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { JsonNode } from "./json.ts";

@@ -5,7 +5,7 @@
  */
 
 import { ProviderRejectedError } from "../../errors.ts";
-import type { MessageProvider } from "../provider.ts";
+import type { MessageProvider } from "../../contract.ts";
 import { FieldLimit, IMPORT_MODULE, Status } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { type ModuleDescription, parseDescription } from "./description.ts";

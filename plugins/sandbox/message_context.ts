@@ -11,7 +11,7 @@ import type {
   MessageContext,
   ResolvedRequirements,
   StepResult,
-} from "../provider.ts";
+} from "../../contract.ts";
 import { verifyAttributes } from "../requirements.ts";
 import { FieldLimit, Query } from "./abi.ts";
 import type { ModuleDescription, Role } from "./description.ts";

@@ -14,7 +14,7 @@ import type {
   MessageCredentials,
   MessageProvider,
   ProviderDescription,
-} from "../provider.ts";
+} from "../../contract.ts";
 import { IMPERSONATION } from "./abi.ts";
 import type { CredentialKind, ModuleDescription, Role } from "./description.ts";
 import { type LoadedModule, type Purpose, SandboxedContext } from "./message_context.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { ContextAttributes, ResolvedRequirements } from "../provider.ts";
+import type { ContextAttributes, ResolvedRequirements } from "../../contract.ts";
 import {
   AttributeFlag,
   FieldLimit,

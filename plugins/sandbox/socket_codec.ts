@@ -12,7 +12,7 @@ import type {
   SettingsIdentity,
   SocketAnswer,
   SocketCodec,
-} from "../provider.ts";
+} from "../../contract.ts";
 import { reject } from "./bytes.ts";
 import { GuestInstance } from "./instance.ts";
 import { loadModule } from "./load_provider.ts";

@@ -23,7 +23,7 @@ import {
 } from "../../plugins/sandbox/messages.ts";
 import { type Answers, ask } from "../../plugins/sandbox/questions.ts";
 import { type Reader, Writer } from "../../plugins/sandbox/wire.ts";
-import type { ResolvedRequirements } from "../../plugins/provider.ts";
+import type { ResolvedRequirements } from "../../contract.ts";
 
 /** What a peer is told on `acquire`. */
 export interface Identity {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResolvedRequirements } from "../../plugins/provider.ts";
+import type { ResolvedRequirements } from "../../contract.ts";
 import type { ModuleDescription, Role } from "../../plugins/sandbox/description.ts";
 import { GuestInstance } from "../../plugins/sandbox/instance.ts";
 import type { GuardedModule } from "../../plugins/sandbox/guard.ts";

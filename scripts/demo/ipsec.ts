@@ -15,7 +15,7 @@ import {
   type Requirements,
   type SecurityInfo,
 } from "../../mod.ts";
-import { type HostOptions, simulate, type Traffic } from "../../testing.ts";
+import { type HostOptions, simulate, type Traffic } from "../../testing/mod.ts";
 import { expect, say, section } from "./screen.ts";
 
 const PORT = 7;

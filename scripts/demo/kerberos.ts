@@ -5,7 +5,7 @@
  */
 
 import { createRegistry, ipsec, kerberos, negotiate, ntlm, openSystem } from "../../mod.ts";
-import type { Realm } from "../realm.ts";
+import type { Realm } from "../../tests/rig/realm.ts";
 import { converse } from "./conversation.ts";
 import { showChoice, showProviders } from "./provider_table.ts";
 import { ntlmOffered, tamperedRecords, wrongTargets } from "./refusals.ts";

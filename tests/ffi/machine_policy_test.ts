@@ -10,7 +10,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { StateError } from "../../errors.ts";
 import type { LibrarySpec } from "../../ffi/abi.ts";
-import type { MachinePolicyText } from "../../ffi/machine_policy.ts";
+import type { MachinePolicy } from "../../contract.ts";
 import type { Grant } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem, openSystem } from "../../ffi/system.ts";
@@ -27,7 +27,7 @@ const USER = {
 } as const satisfies LibrarySpec;
 
 /** What a system says of the policy at the path given on the command line, as whoever is given there. */
-function look(): MachinePolicyText {
+function look(): MachinePolicy {
   const [path, grant, user] = process.argv.slice(-3);
   const system = new NativeSystem({ grants: grant === "none" ? [] : [grant as Grant] }, {
     machinePolicyPath: path,
@@ -63,7 +63,7 @@ function flagsFor(way: Way): string[] {
   return ["--permission", "--allow-addons", ...folders.map((folder) => `--allow-fs-read=${folder}`)];
 }
 
-async function outcome(way: Way, path: string, user = "self"): Promise<MachinePolicyText> {
+async function outcome(way: Way, path: string, user = "self"): Promise<MachinePolicy> {
   const grant = way === "neither" ? "none" : "sspi";
   return await childOutcome(import.meta.url, "look", { flags: flagsFor(way), args: [path, grant, user] });
 }

@@ -10,6 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { test } from "@test";
+import { resolveRequirements } from "../../plugins/requirements.ts";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -18,12 +19,12 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
-import { acquireCredentials } from "../../ffi/credentials.ts";
+import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
 import { candidatePaths, type Grant, type Place, type RequiredPermissions } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { childOutcome, children } from "../support/child.ts";
 import { runtimeBackend } from "../support/native.ts";
 
@@ -51,7 +52,7 @@ await children({
     const modules = [
       await import("../../mod.ts"),
       await import("../../plugins/mod.ts"),
-      await import("../../testing.ts"),
+      await import("../../testing/mod.ts"),
       await import("../../ffi/mod.ts"),
     ];
     return { exports: modules.map((module) => Object.keys(module).length > 0), live: liveHandles() };
@@ -230,7 +231,12 @@ test("A grant that was not given is a PermissionError that says how to give it",
   const { securityContexts, ipsec } = system.capabilities();
   assert(!securityContexts.available && securityContexts.reason.includes('grants: ["sspi"]'));
   assertEquals(ipsec.available, false);
-  const request = { package: "kerberos", role: "client", excludeNtlm: true } as const;
+  const request = {
+    package: "kerberos",
+    role: "client",
+    excludeNtlm: true,
+    requirements: resolveRequirements(),
+  } as const;
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
 });
 

@@ -5,7 +5,7 @@ import { ProviderLimitError, type ProviderRejectedError } from "../../errors.ts"
 import { ByteWriter } from "../../plugins/sandbox/bytes.ts";
 import type { LogLine } from "../../plugins/sandbox/host_functions.ts";
 import { loadProvider } from "../../plugins/sandbox/load_provider.ts";
-import type { MessageContext, MessageProvider } from "../../plugins/provider.ts";
+import type { MessageContext, MessageProvider } from "../../contract.ts";
 import { canned, drive, hostileModules, load, REQUIREMENTS, sha256, SYSTEM } from "../support/hostile.ts";
 import { compileWat } from "../support/wat.ts";
 

@@ -9,7 +9,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { AuthenticationError, type Requirements, type SecureConn, type System } from "../../mod.ts";
 import { ntHash, ntlm } from "../../plugins/ntlm/mod.ts";
 import { createRegistry } from "../../plugins/registry.ts";
-import type { Realm } from "../../scripts/realm.ts";
+import type { Realm } from "../rig/realm.ts";
 import { call, messages, noDotnet, serve } from "../support/dotnet.ts";
 import { inRealm } from "../support/kerberos.ts";
 

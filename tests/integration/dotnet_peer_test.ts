@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "@test";
-import { ensureDotnet, type PeerEvent, type RunningPeer } from "../../scripts/dotnet.ts";
-import { realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { ensureDotnet, type PeerEvent, type RunningPeer } from "../rig/dotnet.ts";
+import { realmUnavailable, startRealm } from "../rig/realm.ts";
 
 const dotnet = await ensureDotnet({ install: false });
 const skip = "reason" in dotnet ? dotnet.reason : realmUnavailable();

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { type AddressInfo, createServer } from "node:net";
 import process from "node:process";
 import { connect, listen, type SecureListener, TimeoutError, TransportError } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { children, runChild } from "../support/child.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 

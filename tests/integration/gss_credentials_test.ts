@@ -6,11 +6,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AuthenticationError, StateError } from "../../errors.ts";
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
-import { memoryOf } from "../../ffi/memory.ts";
+import { memoryOf } from "../../ffi/memory/memory.ts";
 import type { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import type { Credentials } from "../../plugins/provider.ts";
-import { liveHandles } from "../../testing.ts";
+import type { Credentials } from "../../contract.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import {
   acquire,
   bytes,

@@ -5,8 +5,8 @@ import { test } from "@test";
 import { join } from "node:path";
 import { StateError } from "../../errors.ts";
 import { OIDS } from "../../ffi/raw/gssapi.ts";
-import type { MessageContext, MessageCredentials } from "../../plugins/provider.ts";
-import { liveHandles } from "../../testing.ts";
+import type { MessageContext, MessageCredentials } from "../../contract.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
 import {
   acquire,

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { join } from "node:path";
 import { AuthenticationError } from "../../errors.ts";
-import type { MessageContext } from "../../plugins/provider.ts";
+import type { MessageContext } from "../../contract.ts";
 import { withEnv } from "../support/env.ts";
 import { bytes, inRealmWith, NAMES, PROVIDERS, unwrap, withContexts, wrap } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";

@@ -3,8 +3,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError } from "../../errors.ts";
-import { dataView, Gss, Slots } from "../../ffi/gss/gss.ts";
-import { pinned } from "../../ffi/memory.ts";
+import { dataView, Gss, Slots } from "../../ffi/security/gss/gss.ts";
+import { pinned } from "../../ffi/memory/memory.ts";
 import { inRealmWith, NAMES, PROVIDERS, seenAs } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";
 

@@ -8,7 +8,7 @@ import { AuthenticationError, ProtocolError, SecurityRequirementError } from "..
 import { OIDS } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageContext, Requirements } from "../../plugins/provider.ts";
+import type { MessageContext, Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
 import { secure } from "../../sockets/mod.ts";

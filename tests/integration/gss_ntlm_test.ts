@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, ProtocolError } from "../../errors.ts";
-import type { MessageContext } from "../../plugins/provider.ts";
-import { realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import type { MessageContext } from "../../contract.ts";
+import { realmUnavailable, startRealm } from "../rig/realm.ts";
 import { client, server, wrap } from "../plugins/ntlm/pair.ts";
 import { GSS, GssFailure, GssNtlmPeer, noGssNtlm } from "./gss_ntlm.ts";
 

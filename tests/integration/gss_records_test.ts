@@ -5,7 +5,7 @@ import { test } from "@test";
 import { ProtocolError, type ProtocolReason, SecurityRequirementError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { MessageContext, Requirements } from "../../plugins/provider.ts";
+import type { MessageContext, Requirements } from "../../contract.ts";
 import {
   acquire,
   bytes,

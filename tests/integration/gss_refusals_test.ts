@@ -9,9 +9,9 @@ import { AuthenticationError, type AuthenticationReason, NativeError } from "../
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { Credentials, MessageProvider } from "../../plugins/provider.ts";
-import { freePort, type Realm, type RealmOptions, startRealm } from "../../scripts/realm.ts";
-import { liveHandles } from "../../testing.ts";
+import type { Credentials, MessageProvider } from "../../contract.ts";
+import { freePort, type Realm, type RealmOptions, startRealm } from "../rig/realm.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
 import { acquire, inRealmWith, makeEnds, NAMES, nobody, PROVIDERS, TARGET } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";

@@ -6,8 +6,8 @@ import fc from "fast-check";
 import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import type { MessageContext } from "../../plugins/provider.ts";
-import { liveHandles } from "../../testing.ts";
+import type { MessageContext } from "../../contract.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import {
   acquire,
   bytes,

@@ -15,7 +15,7 @@ import {
   type SecureConn,
 } from "../../mod.ts";
 import { createRegistry, ntHash, ntlm } from "../../plugins/mod.ts";
-import { ensureDotnet } from "../../scripts/dotnet.ts";
+import { ensureDotnet } from "../rig/dotnet.ts";
 import { noGssNtlm } from "./gss_ntlm.ts";
 
 const PASSWORD = "Пароль-1 €";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
 import { parsePolicy, raise, tighten } from "../../plugins/policy.ts";
-import type { Policy } from "../../plugins/provider.ts";
+import type { Policy } from "../../contract.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 
 const name = fc.constantFrom("negotiate", "kerberos", "ntlm", "third.party-1");

@@ -10,7 +10,7 @@ import type {
   Policy,
   Provider,
   Requirements,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 import { createRegistry, type Registry } from "../../plugins/registry.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 

@@ -10,7 +10,7 @@ import { markdown, rowsOf, textLine } from "../../bench/table.ts";
 import { needsRealm, WINDOWS_COLUMNS, WINDOWS_MEASURES } from "../../bench/windows/measures.ts";
 import { isTcp } from "../../bench/windows/tcp.ts";
 import { splitStream, takePadding } from "../../bench/windows/wine_streams.ts";
-import { pinned } from "../../ffi/memory.ts";
+import { pinned } from "../../ffi/memory/memory.ts";
 import { SECBUFFER, SecBuffer, SecBufferDesc } from "../../ffi/raw/secur32.ts";
 import { run } from "../../scripts/process.ts";
 

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
 import { cached, fetchNpm, npmFolder, once } from "../../scripts/cache.ts";
-import { ensureDotnet } from "../../scripts/dotnet.ts";
+import { ensureDotnet } from "../rig/dotnet.ts";
 import { ensureNode } from "../../scripts/node.ts";
 import { findProgram } from "../../scripts/process.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { checkImports, refusal } from "../../scripts/check_imports.ts";
 import { mustRun, run } from "../../scripts/process.ts";
-import { removeTree } from "../../scripts/windows/cache.ts";
+import { removeTree } from "../rig/windows/cache.ts";
 import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(new URL("../../scripts/check_imports.ts", import.meta.url));
@@ -19,12 +19,12 @@ const GOOD: Record<string, string> = {
     "const { process } = globalThis as any;",
     'export const load = () => process.getBuiltinModule("node:module").createRequire("/")("koffi");',
   ].join("\n"),
-  "plugins/provider.ts": 'export { SecureSocketError as E } from "../errors.ts";',
-  "plugins/ntlm/mod.ts": 'export { E } from "../provider.ts";\nexport * from "./codec.ts";',
+  "contract.ts": 'export { SecureSocketError as E } from "./errors.ts";',
+  "plugins/ntlm/mod.ts": 'export { E } from "../../contract.ts";\nexport * from "./codec.ts";',
   "plugins/ntlm/codec.ts": "export const codec = 1;",
   "plugins/kerberos/mod.ts": 'export { at } from "../../ffi/system.ts";',
   "plugins/ntlm/guest/index.ts": "export function f(): i32 { return unchecked(1); }",
-  "sockets/connect.ts": 'export { E } from "../plugins/provider.ts";',
+  "sockets/connect.ts": 'export { E } from "../contract.ts";',
   "directory/mod.ts": 'export { at } from "../ffi/system.ts";',
   "ffi/transport/node.ts":
     'import type { Socket } from "node:net";\nexport type S = Socket | import("node:net").Server;',
@@ -57,7 +57,7 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
     "the base imports nothing above it",
     "ffi/abi.ts",
     '\nimport "./system.ts";',
-    "ffi/abi.ts:2: imports ffi/system.ts: base may import only errors, base, not core",
+    "ffi/abi.ts:2: imports ffi/system.ts: memory may import only errors, memory, not core",
   ],
   [
     "a type import counts as an import",
@@ -73,15 +73,15 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
   ],
   [
     "the native side knows no plugins",
-    "ffi/token.ts",
-    'import "../plugins/provider.ts";',
-    "ffi/token.ts:1: imports plugins/provider.ts: native may import only",
+    "ffi/windows/token.ts",
+    'import "../../plugins/registry.ts";',
+    "ffi/windows/token.ts:1: imports plugins/registry.ts: native may import only",
   ],
   [
     "the contract knows nothing native",
     "plugins/registry.ts",
     'import "../ffi/abi.ts";',
-    "plugins/registry.ts:1: imports ffi/abi.ts: contract may import only errors, contract, not base",
+    "plugins/registry.ts:1: imports ffi/abi.ts: registry may import only errors, contract, registry, not memory",
   ],
   [
     "the sandbox knows nothing native",
@@ -99,7 +99,7 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
     "connections stay out of the directory's graph",
     "sockets/connect.ts",
     'import "../directory/mod.ts";',
-    "sockets/connect.ts:1: imports directory/mod.ts: the folders of connections do not know each other",
+    "sockets/connect.ts:1: imports directory/mod.ts: connections may import only",
   ],
   [
     "the library imports no test or script",
@@ -225,8 +225,8 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
   [
     "an entry point must be there",
     "deno.json",
-    JSON.stringify({ exports: { ".": "./mod.ts", "./testing": "./testing.ts" } }),
-    "testing.ts:1: is an entry point in deno.json, but there is no such file",
+    JSON.stringify({ exports: { ".": "./mod.ts", "./testing": "./testing/mod.ts" } }),
+    "testing/mod.ts:1: is an entry point in deno.json, but there is no such file",
   ],
 ];
 

@@ -10,7 +10,7 @@ import { flipBit, Relay, replay } from "../../scripts/demo/relay.ts";
 import { wrap } from "../../scripts/demo/screen.ts";
 import { hexdump, longestPart } from "../../scripts/demo/wire.ts";
 import { run, type RunResult } from "../../scripts/process.ts";
-import { freePort, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { freePort, realmUnavailable, startRealm } from "../rig/realm.ts";
 import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 
 const skip = realmUnavailable();

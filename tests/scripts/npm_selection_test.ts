@@ -10,12 +10,12 @@ import { ROOT } from "../../scripts/root.ts";
 
 const FILES = [
   "mod.ts",
-  "tests/ffi/gss/order_test.ts",
-  "tests/ffi/struct_test.ts",
+  "tests/ffi/security/gss/order_test.ts",
+  "tests/ffi/memory/struct_test.ts",
   "tests/npm/consumer.ts",
   "tests/npm/package_test.ts",
   "tests/scripts/root_test.ts",
-  "tests/sockets/watch_test.ts",
+  "tests/sockets/deadline_test.ts",
   "tests/spn_test.ts",
   "tests/windows/rig_test.ts",
 ];
@@ -30,9 +30,9 @@ test("without paths all run that are not Deno's own, on each version of Node", (
     versions: NODE_VERSIONS,
     acceptance: ["tests/npm/package_test.ts"],
     onNode: [
-      "tests/ffi/gss/order_test.ts",
-      "tests/ffi/struct_test.ts",
-      "tests/sockets/watch_test.ts",
+      "tests/ffi/security/gss/order_test.ts",
+      "tests/ffi/memory/struct_test.ts",
+      "tests/sockets/deadline_test.ts",
       "tests/spn_test.ts",
     ],
   });
@@ -42,13 +42,21 @@ test("without paths all run that are not Deno's own, on each version of Node", (
 test("files and folders choose, each once, and nothing else runs", () => {
   for (const folder of ["tests/ffi", "tests/ffi/", "./tests/ffi"]) {
     const { acceptance, onNode } = select(here(folder));
-    assertEquals([acceptance, onNode], [[], ["tests/ffi/gss/order_test.ts", "tests/ffi/struct_test.ts"]]);
+    assertEquals([acceptance, onNode], [[], [
+      "tests/ffi/security/gss/order_test.ts",
+      "tests/ffi/memory/struct_test.ts",
+    ]]);
   }
   assertEquals(
-    select(here("tests/spn_test.ts"), here("tests/ffi/gss"), here("tests/ffi/gss/order_test.ts")).onNode,
+    select(
+      here("tests/spn_test.ts"),
+      here("tests/ffi/security"),
+      here("tests/ffi/security/gss/order_test.ts"),
+    )
+      .onNode,
     [
       "tests/spn_test.ts",
-      "tests/ffi/gss/order_test.ts",
+      "tests/ffi/security/gss/order_test.ts",
     ],
   );
   assertEquals(select(here("tests/npm")).acceptance, ["tests/npm/package_test.ts"]);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { findProgram, mustRun } from "../../scripts/process.ts";
-import { freePort, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { freePort, realmUnavailable, startRealm } from "../rig/realm.ts";
 
 const skip = realmUnavailable();
 
@@ -119,7 +119,7 @@ test("a given folder is kept, and a folder in use is refused", async () => {
 
 for (const signal of ["SIGINT", "SIGKILL", "exit"] as const) {
   test(`nothing of a realm outlives its process when that ends by ${signal}`, async () => {
-    const module = new URL("../../scripts/realm.ts", import.meta.url).href;
+    const module = new URL("../rig/realm.ts", import.meta.url).href;
     const code = `const { startRealm } = await import(${JSON.stringify(module)});
       const realm = await startRealm();
       console.log(JSON.stringify({ dir: realm.dir, port: realm.port }));

@@ -7,9 +7,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import golden from "../golden/win64.json" with { type: "json" };
 import { ourTables, renew } from "../../scripts/golden.ts";
-import { compareTables, oracleSource } from "../../scripts/windows/oracle.ts";
-import { addStruct, collectConstants, type RawTables, rawTables } from "../../scripts/windows/raw_tables.ts";
-import { struct } from "../../ffi/struct.ts";
+import { compareTables, oracleSource } from "../rig/windows/oracle.ts";
+import { addStruct, collectConstants, type RawTables, rawTables } from "../rig/windows/raw_tables.ts";
+import { struct } from "../../ffi/memory/struct.ts";
 
 test("every struct and constant of ffi/raw is as a Windows compiler sees it", async () => {
   const { failed } = compareTables(await rawTables(), golden as Parameters<typeof compareTables>[1]);

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { isolate } from "../../scripts/windows/namespace.ts";
+import { isolate } from "../rig/windows/namespace.ts";
 
 const skip = "Deno" in globalThis
   ? process.platform !== "linux" || process.getuid?.() !== 0 ? "namespaces need root on Linux" : null
@@ -18,7 +18,7 @@ const skip = "Deno" in globalThis
 /** Starts an inner script that mounts, starts a process, and says so; resolves once it has. */
 async function start(folder: string, then: string) {
   const script = join(folder, "inner.ts");
-  const namespaces = new URL("../../scripts/windows/namespace.ts", import.meta.url).href;
+  const namespaces = new URL("../rig/windows/namespace.ts", import.meta.url).href;
   writeFileSync(
     script,
     `import { endWithParent } from ${JSON.stringify(namespaces)};
@@ -73,7 +73,7 @@ test(
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "secure-sockets-namespace-"));
     const staged = join(folder, "staged");
-    const namespaces = JSON.stringify(new URL("../../scripts/windows/namespace.ts", import.meta.url).href);
+    const namespaces = JSON.stringify(new URL("../rig/windows/namespace.ts", import.meta.url).href);
     const inner = join(folder, "inner.ts");
     const outer = join(folder, "outer.ts");
     writeFileSync(

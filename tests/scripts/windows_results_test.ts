@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { closingOf, readEnded, succeeded } from "../../scripts/windows/results.ts";
+import { closingOf, readEnded, succeeded } from "../rig/windows/results.ts";
 
 const REPORT = `<?xml version="1.0"?><testsuites><testsuite name="x">
   <testcase name="a" time="0"></testcase>

@@ -3,9 +3,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
-import { cacheFolder, lock } from "../../scripts/windows/cache.ts";
-import { type Build, ensureRootFs } from "../../scripts/windows/rootfs.ts";
-import { cacheKey } from "../../scripts/windows/versions.ts";
+import { cacheFolder, lock } from "../rig/windows/cache.ts";
+import { type Build, ensureRootFs } from "../rig/windows/rootfs.ts";
+import { cacheKey } from "../rig/windows/versions.ts";
 
 const skip = "Deno" in globalThis ? null : "the rig runs on Deno";
 const never = new AbortController().signal;

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { existsSync, readdirSync } from "node:fs";
 import { GRANT_LIBRARIES, GRANTS } from "../../ffi/permissions.ts";
-import { selectSuites, SUITES } from "../../scripts/windows/suites.ts";
+import { selectSuites, SUITES } from "../rig/windows/suites.ts";
 
 test("every test file of tests/windows belongs to a suite", () => {
   const files = readdirSync(new URL("../windows/", import.meta.url)).filter((name) =>

@@ -1,4 +1,4 @@
-import { CONNECTIONS_PER_PLACE } from "../../sockets/places.ts";
+import { CONNECTIONS_PER_PLACE } from "../../sockets/limiter.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, ProviderNotFoundError, TimeoutError, TransportError } from "../../errors.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { test } from "@test";
 import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
-import type { ContextAttributes, Requirements } from "../../plugins/provider.ts";
+import type { ContextAttributes, Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { secure } from "../../sockets/secure.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";

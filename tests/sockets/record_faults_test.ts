@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import { test } from "@test";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, type ProtocolReason } from "../../errors.ts";
-import type { MessageContext } from "../../plugins/provider.ts";
+import type { MessageContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
 import { openWire } from "../../sockets/transport.ts";
 import { WireReader } from "../../sockets/wire_reader.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
-import type { MessageContext } from "../../plugins/provider.ts";
+import type { MessageContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
 import { borrowBuffer, giveBackBuffer } from "../../sockets/spare_buffers.ts";
 import { openWire, type Wire } from "../../sockets/transport.ts";

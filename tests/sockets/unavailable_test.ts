@@ -9,7 +9,7 @@ import { NativeSystem } from "../../ffi/system.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
 import { secure } from "../../sockets/secure.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";
 
 const PLACE = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;

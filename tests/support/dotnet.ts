@@ -9,8 +9,8 @@ import {
   type SecureConn,
   type System,
 } from "../../mod.ts";
-import { ensureDotnet, type PeerEvent } from "../../scripts/dotnet.ts";
-import type { Realm } from "../../scripts/realm.ts";
+import { ensureDotnet, type PeerEvent } from "../rig/dotnet.ts";
+import type { Realm } from "../rig/realm.ts";
 import { TARGET } from "./gss.ts";
 import { noRealm } from "./kerberos.ts";
 

@@ -1,6 +1,6 @@
 /** A secur32.dll in memory, whose every answer is made to order, and which counts what it gave out. */
 
-import type { Memory } from "../../ffi/memory.ts";
+import type { Memory } from "../../ffi/memory/memory.ts";
 import {
   SEC_WINNT_AUTH_IDENTITY_EXW,
   SECBUFFER,
@@ -11,8 +11,8 @@ import {
   SecPkgContext_Sizes,
   SecPkgInfoW,
 } from "../../ffi/raw/secur32.ts";
-import { Sspi } from "../../ffi/sspi/sspi.ts";
-import type { Values } from "../../ffi/struct.ts";
+import { Sspi } from "../../ffi/security/sspi/sspi.ts";
+import type { Values } from "../../ffi/memory/struct.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 
 /** Memory whose addresses are made up: each buffer gets a range of its own. */

@@ -10,10 +10,10 @@ import type {
   MessageProvider,
   ProviderSystem,
   Requirements,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
-import { type Realm, type RealmOptions, startRealm } from "../../scripts/realm.ts";
-import { liveHandles } from "../../testing.ts";
+import { type Realm, type RealmOptions, startRealm } from "../rig/realm.ts";
+import { liveHandles } from "../../testing/mod.ts";
 
 /** The providers under test, by name. */
 export const PROVIDERS = { negotiate: negotiate(), kerberos: kerberos() } as const;

@@ -5,7 +5,7 @@ import process from "node:process";
 import { loadProvider } from "../../plugins/sandbox/load_provider.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
 import type { ImportGrants } from "../../plugins/sandbox/host_functions.ts";
-import type { MessageContext, MessageProvider, ProviderSystem } from "../../plugins/provider.ts";
+import type { MessageContext, MessageProvider, ProviderSystem } from "../../contract.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 import { compileWat, repeat } from "./wat.ts";
 

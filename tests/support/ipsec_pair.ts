@@ -7,9 +7,9 @@ import {
   type NetworkOptions,
   simulate,
   type SimulatedNetwork,
-} from "../../ffi/simulator/simulate.ts";
+} from "../../testing/simulator/simulate.ts";
 import { ipsec, type IpsecOptions } from "../../plugins/ipsec/mod.ts";
-import type { Requirements } from "../../plugins/provider.ts";
+import type { Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";

@@ -1,9 +1,9 @@
 /** What tests against a real Kerberos realm share. */
 
 import { assertEquals } from "@std/assert";
-import { type Realm, type RealmOptions, realmUnavailable, startRealm } from "../../scripts/realm.ts";
+import { type Realm, type RealmOptions, realmUnavailable, startRealm } from "../rig/realm.ts";
 import { openSystem, type System } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 
 /** Why the tests of a realm cannot run here; `null` where they can. */
 export const noRealm: string | null = realmUnavailable();

@@ -1,10 +1,10 @@
 /** A client that calls GSS-API with flags of its own choosing, as other implementations do. */
 
 import type { NativeSystem } from "../../ffi/system.ts";
-import { dataView, Gss, Slots } from "../../ffi/gss/gss.ts";
-import { GssRecords, type RecordRules } from "../../ffi/gss/records.ts";
+import { dataView, Gss, Slots } from "../../ffi/security/gss/gss.ts";
+import { GssRecords, type RecordRules } from "../../ffi/security/gss/records.ts";
 import { GSS_ERROR_MASK, GSS_S } from "../../ffi/raw/gssapi.ts";
-import { pinned } from "../../ffi/memory.ts";
+import { pinned } from "../../ffi/memory/memory.ts";
 import type { Stepping } from "./gss.ts";
 
 /** How the client asks. */

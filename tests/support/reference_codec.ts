@@ -14,7 +14,7 @@ import type {
   SocketAnswer,
   SocketCodec,
   SocketProvider,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 import { answerFlags, ipsecSettings, targetName } from "./ipsec_bytes.ts";
 
 /** What the codec is told when it is made. */

@@ -1,10 +1,10 @@
 /** Two simulated hosts with their secure socket functions, which must let go of everything. */
 
 import { assertEquals } from "@std/assert";
-import { SecureSockets } from "../../ffi/secure_sockets.ts";
-import type { SimulatedNetwork } from "../../ffi/simulator/simulate.ts";
+import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
+import type { SimulatedNetwork } from "../../testing/simulator/simulate.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import { type Winsock, winsockOf } from "../../ffi/winsock.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import { settled } from "./socket_suite.ts";
 
 /** One of two hosts. */

@@ -1,6 +1,6 @@
 /** Two ends of a secured connection in memory. */
 
-import type { Requirements } from "../../plugins/provider.ts";
+import type { Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import type { ClientOptions, ServerOptions } from "../../sockets/options.ts";
 import { secure } from "../../sockets/secure.ts";

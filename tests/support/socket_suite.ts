@@ -3,13 +3,13 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { StateError, TransportError } from "../../errors.ts";
-import { UdpSocket } from "../../ffi/datagram_socket.ts";
-import { liveHandles } from "../../ffi/live.ts";
-import { TcpSocket } from "../../ffi/socket.ts";
-import type { PooledBuffer } from "../../ffi/buffer_pool.ts";
-import type { SocketAddress } from "../../ffi/socket_address.ts";
+import { UdpSocket } from "../../ffi/winsock/udp.ts";
+import { liveHandles } from "../../ffi/handles.ts";
+import { TcpSocket } from "../../ffi/winsock/tcp.ts";
+import type { PooledBuffer } from "../../ffi/winsock/buffers.ts";
+import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import { type Winsock, winsockOf } from "../../ffi/winsock.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 
 /** Where the suite runs. */
 export interface SocketWorld {

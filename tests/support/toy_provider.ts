@@ -17,7 +17,7 @@ import type {
   Offers,
   ProviderSystem,
   StepResult,
-} from "../../plugins/provider.ts";
+} from "../../contract.ts";
 
 /** What to do differently from a provider that works. */
 export interface ToyFaults {

@@ -1,6 +1,6 @@
 /** Turns of an event loop that go round when a test says so. */
 
-import type { Turn } from "../../sockets/places.ts";
+import type { Turn } from "../../sockets/limiter.ts";
 
 /** Hands out {@linkcode Turns.turn}, and counts what is asked of it. */
 export class Turns {

@@ -5,10 +5,10 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Library } from "../../ffi/abi.ts";
-import type { Filtering } from "../../ffi/filtering_engine.ts";
-import { structAt, structsAt } from "../../ffi/foreign_structs.ts";
-import { liveHandles } from "../../ffi/live.ts";
-import { type Memory, memoryOf, pinned } from "../../ffi/memory.ts";
+import type { Filtering } from "../../ffi/ipsec/filtering_engine.ts";
+import { structAt, structsAt } from "../../ffi/memory/foreign_structs.ts";
+import { liveHandles } from "../../ffi/handles.ts";
+import { type Memory, memoryOf, pinned } from "../../ffi/memory/memory.ts";
 import { FWPUCLNT } from "../../ffi/raw/fwpuclnt.ts";
 import { UCRTBASE } from "../../ffi/raw/ucrtbase.ts";
 import {
@@ -21,9 +21,9 @@ import {
   IPSEC_SA_DETAILS1,
   RPC_C_AUTHN_WINNT,
 } from "../../ffi/raw/wfp.ts";
-import { type Association, readAssociation } from "../../ffi/security_association.ts";
-import type { SecurityAnswer } from "../../ffi/socket_answer.ts";
-import { struct } from "../../ffi/struct.ts";
+import { type Association, readAssociation } from "../../ffi/ipsec/associations.ts";
+import type { SecurityAnswer } from "../../ffi/ipsec/query.ts";
+import { struct } from "../../ffi/memory/struct.ts";
 import { clearLog, readLog } from "./support/call_log.ts";
 import { openLibrary } from "./support/libraries.ts";
 import { machine } from "./support/machine.ts";

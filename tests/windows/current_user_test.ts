@@ -5,9 +5,9 @@
 
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { ProtocolError, SecurityRequirementError } from "../../errors.ts";
-import { liveHandles } from "../../ffi/live.ts";
-import type { SspiContext } from "../../ffi/sspi/context.ts";
-import { Sspi } from "../../ffi/sspi/sspi.ts";
+import { liveHandles } from "../../ffi/handles.ts";
+import type { SspiContext } from "../../ffi/security/sspi/context.ts";
+import { Sspi } from "../../ffi/security/sspi/sspi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";

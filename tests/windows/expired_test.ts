@@ -4,7 +4,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { AuthenticationError } from "../../errors.ts";
-import { liveHandles } from "../../ffi/live.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";
 import { noRealm, pair, testSystem } from "./support/sspi.ts";

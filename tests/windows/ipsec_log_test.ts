@@ -18,7 +18,7 @@ import {
   type Requirements,
   type System,
 } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { type Call, clearLog, readLog, utf16Hex } from "./support/call_log.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";

@@ -5,7 +5,7 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { PermissionError } from "../../errors.ts";
 import { connect, createRegistry, kerberos, listen, negotiate, openSystem, secure } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { declareTests, onWindows, windowsTest } from "./support/on_windows.ts";
 import { bytes, noRealm, testSystem } from "./support/sspi.ts";
 

@@ -4,7 +4,7 @@
 
 import { assertEquals } from "@std/assert";
 import { ipsecPolicy, openSystem } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";
 

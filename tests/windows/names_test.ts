@@ -1,11 +1,11 @@
 /** Overlapped look-ups of names on Windows itself, or on Wine. */
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { liveHandles } from "../../ffi/live.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
 import { WS2_32 } from "../../ffi/raw/ws2_32.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import { type Winsock, winsockOf } from "../../ffi/winsock.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";
 
 /** Longer than any name server's silence: what the system cannot cancel ends by itself. */

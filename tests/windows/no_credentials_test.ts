@@ -5,9 +5,9 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuthenticationError } from "../../errors.ts";
-import { liveHandles } from "../../ffi/live.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageProvider } from "../../plugins/provider.ts";
+import type { MessageProvider } from "../../contract.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest, type WindowsTestOptions } from "./support/on_windows.ts";
 import { authenticated, bytes, noRealm, pair, seal, testSystem } from "./support/sspi.ts";

@@ -5,7 +5,7 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Library, LibrarySpec } from "../../ffi/abi.ts";
-import { memoryOf, pinned, wideString } from "../../ffi/memory.ts";
+import { memoryOf, pinned, wideString } from "../../ffi/memory/memory.ts";
 import { UCRTBASE } from "../../ffi/raw/ucrtbase.ts";
 import { Spn } from "../../spn.ts";
 import { openLibrary } from "./support/libraries.ts";

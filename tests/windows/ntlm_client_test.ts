@@ -4,7 +4,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
-import { liveHandles } from "../../ffi/live.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { ntHash, ntlm, type NtlmAccount } from "../../plugins/ntlm/mod.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";

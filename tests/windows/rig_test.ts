@@ -5,7 +5,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { LibrarySpec } from "../../ffi/abi.ts";
-import { memoryOf } from "../../ffi/memory.ts";
+import { memoryOf } from "../../ffi/memory/memory.ts";
 import { UCRTBASE } from "../../ffi/raw/ucrtbase.ts";
 import { openLibrary } from "./support/libraries.ts";
 import { machine } from "./support/machine.ts";

@@ -5,10 +5,10 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
-import type { SspiContext } from "../../ffi/sspi/context.ts";
-import { liveHandles } from "../../ffi/live.ts";
+import type { SspiContext } from "../../ffi/security/sspi/context.ts";
+import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageContext, MessageProvider } from "../../plugins/provider.ts";
+import type { MessageContext, MessageProvider } from "../../contract.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { machine } from "./support/machine.ts";

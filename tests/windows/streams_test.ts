@@ -15,7 +15,7 @@ import {
   type SecureConn,
   type System,
 } from "../../mod.ts";
-import { liveHandles } from "../../testing.ts";
+import { liveHandles } from "../../testing/mod.ts";
 import type { Terms } from "./peers/agent.ts";
 import { ask, noAgent } from "./support/agent.ts";
 import { machine } from "./support/machine.ts";

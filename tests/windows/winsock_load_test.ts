@@ -5,9 +5,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createConnection, createServer, type Socket } from "node:net";
 import { TransportError } from "../../errors.ts";
-import { TcpSocket } from "../../ffi/socket.ts";
+import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import { type Winsock, winsockOf } from "../../ffi/winsock.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import { connected, listening, settled } from "../support/socket_suite.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";
 

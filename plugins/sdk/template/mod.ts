@@ -5,7 +5,7 @@
  */
 
 import { loadProvider } from "../../sandbox/load_provider.ts";
-import type { MessageProvider } from "../../provider.ts";
+import type { MessageProvider } from "../../../contract.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 
 /** The options of {@linkcode template}. */

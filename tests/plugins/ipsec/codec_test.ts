@@ -6,7 +6,7 @@ import { test } from "@test";
 import { SecurityRequirementError } from "../../../errors.ts";
 import { SOCKET_SECURITY_PROTOCOL } from "../../../ffi/raw/fwpuclnt.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
-import type { ResolvedRequirements, SocketCodec } from "../../../plugins/provider.ts";
+import type { ResolvedRequirements, SocketCodec } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { targetName } from "../../support/ipsec_bytes.ts";
 import { referenceAnswer, referenceSettings, referenceTemplate } from "../../support/reference_codec.ts";

@@ -1,12 +1,7 @@
 /** Providers and pairs of contexts for the tests of `ntlm()`. */
 
 import { ntHash, ntlm, type NtlmAccount, type NtlmOptions } from "../../../plugins/ntlm/mod.ts";
-import type {
-  ContextOptions,
-  MessageContext,
-  MessageProvider,
-  Requirements,
-} from "../../../plugins/provider.ts";
+import type { ContextOptions, MessageContext, MessageProvider, Requirements } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 
 export const PASSWORD = "Пароль-1 €";

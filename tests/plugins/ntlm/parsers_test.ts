@@ -8,7 +8,7 @@ import { test } from "@test";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../../errors.ts";
 import { ntHash } from "../../../plugins/ntlm/mod.ts";
-import type { MessageContext } from "../../../plugins/provider.ts";
+import type { MessageContext } from "../../../contract.ts";
 import { inside } from "./inside.ts";
 import { client, pair, PASSWORD, server, shake, wrap } from "./pair.ts";
 import * as reference from "./reference.ts";

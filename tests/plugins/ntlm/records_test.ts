@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ProtocolError, StateError } from "../../../errors.ts";
-import type { MessageContext } from "../../../plugins/provider.ts";
+import type { MessageContext } from "../../../contract.ts";
 import { inside } from "./inside.ts";
 import { pair, wrap } from "./pair.ts";
 import { bytes } from "./vectors.ts";

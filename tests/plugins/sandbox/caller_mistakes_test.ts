@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ntlm } from "../../../plugins/ntlm/mod.ts";
-import type { MessageCredentials, MessageProvider } from "../../../plugins/provider.ts";
+import type { MessageCredentials, MessageProvider } from "../../../contract.ts";
 import type { QuestionDescription } from "../../../plugins/sandbox/description.ts";
 import { ask } from "../../../plugins/sandbox/questions.ts";
 import { REQUIREMENTS, SYSTEM } from "../../support/hostile.ts";

@@ -13,7 +13,7 @@ import type {
   MessageContext,
   MessageCredentials,
   MessageProvider,
-} from "../../../plugins/provider.ts";
+} from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import type { Answer } from "../../../plugins/sandbox/questions.ts";

@@ -1,6 +1,6 @@
 /**
  * What the tests know of the machine they run on. This file speaks of a plain machine, a real Windows among them;
- * the rig of `scripts/windows` puts another in its place, so that no test needs a permission to learn it.
+ * the rig of `tests/rig/windows` puts another in its place, so that no test needs a permission to learn it.
  */
 
 /** What the rig tells. */

@@ -13,7 +13,7 @@ import type {
   MessageProvider,
   Requirements,
   StepResult,
-} from "../../../plugins/provider.ts";
+} from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { backend } from "./libraries.ts";
 import { machine } from "./machine.ts";

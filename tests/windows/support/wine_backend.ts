@@ -12,7 +12,7 @@
  */
 
 import type { Backend, Library, LibrarySpec } from "../../../ffi/abi.ts";
-import { type Memory, memoryOf, pinned } from "../../../ffi/memory.ts";
+import { type Memory, memoryOf, pinned } from "../../../ffi/memory/memory.ts";
 import {
   ISC,
   SEC_WINNT_AUTH_IDENTITY_EXW,

@@ -4,7 +4,7 @@
  */
 
 import type { Library, LibrarySpec } from "../../../ffi/abi.ts";
-import { wideString } from "../../../ffi/memory.ts";
+import { wideString } from "../../../ffi/memory/memory.ts";
 import { INVALID_SOCKET } from "../../../ffi/raw/ws2_32.ts";
 import { openLibrary } from "./libraries.ts";
 

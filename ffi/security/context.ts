@@ -1,0 +1,285 @@
+/**
+ * The rules that every security context keeps, whatever the operating system: what may be called when, what a token
+ * may be, and that a context that failed gives nothing any more.
+ *
+ * @module
+ */
+
+import type {
+  ContextAttributes,
+  ContextOptions,
+  MessageContext,
+  ResolvedRequirements,
+  StepResult,
+} from "../../contract.ts";
+import { AuthenticationError, ProtocolError, SecurityRequirementError, StateError } from "../../errors.ts";
+import { Spn } from "../../spn.ts";
+import { track } from "../handles.ts";
+import { pinned } from "../memory/memory.ts";
+
+/** What is asked of a context: what its credentials were acquired for, and its own target and channel bindings. */
+export type ContextRequest = ContextOptions & ResolvedRequirements;
+
+/** Whether the server must not act as the client: without the flag for it, it may. */
+export function mayOnlyIdentify({ impersonation }: ContextRequest): boolean {
+  return impersonation === "identify" || impersonation === "anonymous";
+}
+
+/**
+ * Checks what a context is made from, and returns it with the target in its canonical form; nothing is held yet.
+ *
+ * @throws TypeError where a client's target is no SPN (Negotiate without one would choose NTLM), or channel bindings
+ * are no bytes.
+ */
+export function checkContextOptions(role: "client" | "server", options: ContextOptions): ContextOptions {
+  const { channelBindings } = options;
+  if (
+    channelBindings !== undefined && !(channelBindings instanceof Uint8Array && channelBindings.length > 0)
+  ) {
+    throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
+  }
+  if (role === "server") return { channelBindings };
+  try {
+    return { channelBindings, target: Spn.parse(options.target as string).toString() };
+  } catch (cause) {
+    throw new TypeError(`target must be a service principal name: ${(cause as Error).message}`);
+  }
+}
+
+/** Whether records are encrypted, and whether they have to be. */
+export interface EncryptionRules {
+  /** Encrypt what is sent. */
+  readonly encrypts: boolean;
+  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
+  readonly mustBeEncrypted: boolean;
+}
+
+/**
+ * Call it before a record is made: whoever forgot to hold the attributes against what was required sends nothing.
+ *
+ * @throws SecurityRequirementError where encryption is required and was not agreed on.
+ */
+export function requireEncryption({ encrypts, mustBeEncrypted }: EncryptionRules): void {
+  if (encrypts || !mustBeEncrypted) return;
+  throw new SecurityRequirementError(
+    "confidentiality",
+    "signed only",
+    "Encryption is required and the peer did not agree to it; nothing was sent",
+  );
+}
+
+/** The longest token either end accepts: what [MS-NNS] can carry. */
+const MAX_TOKEN_BYTES = 0xffff;
+
+/** What seals and opens the records of a context that is done; see {@linkcode MessageContext} for each member. */
+export type NativeRecords = Pick<
+  MessageContext,
+  "maxOverhead" | "sessionKey" | "wrap" | "unwrap" | "sign" | "verify"
+>;
+
+function checkBytes(name: string, value: unknown): void {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
+}
+
+/** Keeps the rules that do not depend on the operating system; `native` members do the work. */
+export abstract class ContextBase implements MessageContext {
+  readonly #role: "client" | "server";
+  readonly #untrack = track("context");
+  #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
+  #legs = 0;
+  #closeAfterStep = false;
+  /** The peer's token while a leg is under way: the native side knows its address only. */
+  #token: Uint8Array | null = null;
+  #expiresAtMs = Infinity;
+  #attributes?: ContextAttributes;
+  #records?: NativeRecords;
+
+  protected constructor(role: "client" | "server") {
+    this.#role = role;
+  }
+
+  abstract readonly peerName: string;
+  abstract readonly requestedTarget?: string;
+
+  /** One leg; `token` is a copy of its own, or `null` on a client's first leg. */
+  protected abstract nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult>;
+  /** Releases everything; called once, never while a leg is under way. */
+  protected abstract nativeClose(): void;
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  get expiresAt(): Date | undefined {
+    this.requireDone("expiresAt");
+    return this.#expiresAtMs === Infinity ? undefined : new Date(this.#expiresAtMs);
+  }
+
+  /** Keeps what was agreed on; the leg that is the last calls it. */
+  protected establish(attributes: ContextAttributes, records: NativeRecords): void {
+    this.#attributes = Object.freeze(attributes);
+    this.#records = records;
+  }
+
+  get attributes(): ContextAttributes {
+    this.requireDone("attributes");
+    return this.#attributes!;
+  }
+
+  get maxOverhead(): number {
+    this.requireDone("maxOverhead");
+    return this.#records!.maxOverhead;
+  }
+
+  /** When records stop being accepted. */
+  protected expireAt(timeMs: number): void {
+    this.#expiresAtMs = timeMs;
+  }
+
+  async step(token: Uint8Array | null): Promise<StepResult> {
+    this.#checkStep(token);
+    this.#state = "stepping";
+    const first = this.#legs++ === 0;
+    // A copy, and not by slice(): a Buffer's shares its memory with the caller.
+    this.#token = token === null ? null : pinned(token.length);
+    this.#token?.set(token!);
+    try {
+      const result = await this.nativeStep(this.#token, first);
+      // A first leg that ends with nothing to send and more to come would leave both ends waiting.
+      if (!result.done && result.token === null) {
+        throw new AuthenticationError("bad-token", "The mechanism wants another token but has none to send");
+      }
+      this.#state = result.done ? "done" : "ready";
+      return result;
+    } catch (error) {
+      this.#state = "failed";
+      this.#release();
+      throw error;
+    } finally {
+      this.#token = null;
+      if (this.#closeAfterStep) this.close();
+    }
+  }
+
+  #checkStep(token: Uint8Array | null): void {
+    if (this.#state === "stepping") throw new StateError("A step is under way; await it before the next");
+    if (this.#state === "done") {
+      throw new StateError("The exchange is complete; step() takes no further token");
+    }
+    this.#requireOpen("step");
+    const opening = this.#role === "client" && this.#legs === 0;
+    if (opening !== (token === null)) {
+      throw new TypeError(
+        opening
+          ? "token must be null on a client's first step"
+          : "token must be a Uint8Array; only a client's first step takes null",
+      );
+    }
+    if (token === null) return;
+    if (!(token instanceof Uint8Array)) throw new TypeError("token must be a Uint8Array");
+    if (token.length === 0) {
+      throw new ProtocolError("empty", "The peer sent an empty token where one is needed");
+    }
+    if (token.length > MAX_TOKEN_BYTES) {
+      throw new ProtocolError(
+        "oversized",
+        `The peer sent a token of ${token.length} bytes; the limit is ${MAX_TOKEN_BYTES}`,
+      );
+    }
+  }
+
+  sessionKey(): Uint8Array {
+    this.requireDone("sessionKey");
+    return this.#records!.sessionKey();
+  }
+
+  wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    this.#requireLive("wrap");
+    checkBytes("plain", plain);
+    checkBytes("out", out);
+    if (out.length < plain.length + this.maxOverhead) {
+      throw new RangeError(
+        `out has ${out.length} bytes; a message of ${plain.length} needs ${plain.length + this.maxOverhead}`,
+      );
+    }
+    try {
+      return this.#records!.wrap(plain, out);
+    } catch (error) {
+      // Whatever went wrong, what is in `out` must not be sent: it may be plain text.
+      out.fill(0);
+      throw error;
+    }
+  }
+
+  unwrap(record: Uint8Array): Uint8Array {
+    this.#requireLive("unwrap");
+    checkBytes("record", record);
+    if (record.length === 0) throw new ProtocolError("empty", "The peer sent an empty record");
+    try {
+      return this.#records!.unwrap(record);
+    } catch (error) {
+      // It is opened in place: what was refused must not be read there.
+      record.fill(0);
+      throw error;
+    }
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    this.#requireLive("sign");
+    checkBytes("message", message);
+    return this.#records!.sign(message);
+  }
+
+  verify(message: Uint8Array, signature: Uint8Array): void {
+    this.#requireLive("verify");
+    checkBytes("message", message);
+    checkBytes("signature", signature);
+    if (signature.length === 0) throw new ProtocolError("empty", "The signature is empty");
+    this.#records!.verify(message, signature);
+  }
+
+  #requireLive(member: string): void {
+    this.requireDone(member);
+    if (Date.now() >= this.#expiresAtMs) {
+      throw new AuthenticationError(
+        "context-expired",
+        `The security context expired at ${new Date(this.#expiresAtMs).toISOString()}; connect again`,
+      );
+    }
+  }
+
+  /** Throws unless the exchange is complete and the context open. */
+  protected requireDone(member: string): void {
+    if (this.#state === "done") return;
+    this.#requireOpen(member);
+    throw new StateError(`${member} may be used once step() has said done`);
+  }
+
+  #requireOpen(member: string): void {
+    if (this.#state === "closed") {
+      throw new StateError(`The security context is closed; ${member} cannot be used`);
+    }
+    if (this.#state === "failed") {
+      throw new StateError(`The security context has failed; ${member} cannot be used`);
+    }
+  }
+
+  close(): void {
+    if (this.#state === "stepping") {
+      this.#closeAfterStep = true;
+      return;
+    }
+    const held = this.#state !== "closed" && this.#state !== "failed";
+    this.#state = "closed";
+    if (held) this.#release();
+  }
+
+  #release(): void {
+    this.#untrack();
+    this.nativeClose();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

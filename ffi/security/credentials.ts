@@ -1,0 +1,87 @@
+/**
+ * Credentials of the operating system: SSPI's on Windows, GSS-API's elsewhere, behind one function.
+ *
+ * @module
+ */
+
+import { acquireGssCredentials } from "./gss/credentials.ts";
+import { Gss } from "./gss/gss.ts";
+import { checkWellFormed } from "../memory/text.ts";
+import type { CredentialsBase, CredentialsRequest, Identity } from "./credentials_base.ts";
+import { acquireSspiCredentials } from "./sspi/credentials.ts";
+import { Impersonator } from "../windows/impersonation.ts";
+import { Sspi } from "./sspi/sspi.ts";
+import type { NativeSystem } from "../system.ts";
+
+/** A system's native security library, opened on first use. */
+type Native = { readonly gss: Gss } | { readonly sspi: Sspi; readonly impersonator: Impersonator | null };
+
+const natives = new WeakMap<NativeSystem, Native>();
+
+/**
+ * Acquires credentials without blocking the event loop.
+ *
+ * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
+ * @throws TypeError where the identity's text holds half of a surrogate pair.
+ * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
+ * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
+ */
+export async function acquireCredentials(
+  system: NativeSystem,
+  request: CredentialsRequest,
+  signal?: AbortSignal,
+): Promise<CredentialsBase> {
+  if (request.identity !== undefined) checkIdentity(request.identity);
+  signal?.throwIfAborted();
+  const acquiring = acquireNative(system, request);
+  if (signal === undefined) return await acquiring;
+  return await abandonable(acquiring, signal);
+}
+
+function acquireNative(system: NativeSystem, request: CredentialsRequest): Promise<CredentialsBase> {
+  system.requireOpen();
+  let native = natives.get(system);
+  if (native === undefined) natives.set(system, native = openNative(system));
+  return "gss" in native
+    ? acquireGssCredentials(native.gss, request)
+    : acquireSspiCredentials(native.sspi, request, native.impersonator);
+}
+
+function openNative(system: NativeSystem): Native {
+  if (system.place.os !== "windows") return { gss: new Gss(system) };
+  // Opened here, before anybody is impersonated: a library opened then would be opened as the client.
+  const impersonator = system.grants.includes("impersonation") ? new Impersonator(system) : null;
+  return { sspi: new Sspi(system), impersonator };
+}
+
+/** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */
+async function abandonable<T extends { close(): void }>(
+  pending: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const { promise: abandoned, reject: abandon } = Promise.withResolvers<never>();
+  const onAbort = (): void => abandon(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const result = await Promise.race([pending, abandoned]);
+    signal.throwIfAborted();
+    return result;
+  } catch (error) {
+    if (signal.aborted) pending.then((late) => late.close()).catch(() => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Checks the text of an identity; nothing is asked yet.
+ *
+ * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
+ * account.
+ */
+function checkIdentity(identity: Identity): void {
+  for (const [key, value] of Object.entries(identity)) {
+    if (typeof value === "string") checkWellFormed(value, `identity.${key}`);
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * One GSS-API context: the token exchange and what can be asked of it. Its records are in `records.ts`.
+ *
+ * @module
+ */
+
+import type { MessageCredentials, StepResult } from "../../../contract.ts";
+import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
+import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
+import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
+import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
+import { dataView, type Gss, Slots } from "./gss.ts";
+import type { KeySource } from "./key_table.ts";
+import { GssRecords } from "./records.ts";
+import { requestedTarget } from "./requested_target.ts";
+import { INDEFINITE } from "./structs.ts";
+import type { TargetNames } from "./target_names.ts";
+import { TicketName } from "./ticket_name.ts";
+
+/** What a context is made from. */
+export interface GssContextOptions {
+  /** The end this is. */
+  readonly role: "client" | "server";
+  /** What is asked of it. */
+  readonly request: ContextRequest;
+  /** The credentials' handle, which outlives the context. */
+  readonly handle: bigint;
+  /** Lends the target's name; outlives the context. */
+  readonly names: TargetNames;
+  /** The mechanism to run. */
+  readonly mechanism: "kerberos" | "spnego";
+  /** True where nothing but Kerberos can come of it. */
+  readonly kerberosOnly: boolean;
+  /** Where a server's keys are. */
+  readonly keys: KeySource;
+  /** Makes an owner of a delegated credential's handle. */
+  readonly adopt: (handle: bigint) => MessageCredentials;
+  /** Called once when the context no longer uses the credentials. */
+  readonly release: () => void;
+}
+
+/** Offsets in the context's slots. */
+const AT = {
+  minor: 0,
+  context: 8,
+  input: 16,
+  output: 32,
+  flags: 48,
+  lifetime: 52,
+  mechanism: 56,
+  source: 64,
+  delegated: 72,
+  scratch: 80,
+  length: 112,
+} as const;
+
+/** A context of libgssapi. */
+export class GssContext extends ContextBase {
+  readonly #gss: Gss;
+  readonly #options: GssContextOptions;
+  readonly #slots = new Slots(AT.length);
+  readonly #input: Uint8Array;
+  readonly #output: Uint8Array;
+  readonly #bindings: Uint8Array | null;
+  readonly #target: bigint;
+  readonly #ticketName = new TicketName();
+  /** `null` where there is none to report; left out until it is asked for. */
+  #requestedTarget?: string | null;
+
+  /** @throws AuthenticationError where the target is no principal name. */
+  constructor(gss: Gss, options: GssContextOptions) {
+    const { channelBindings, target } = options.request;
+    const bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
+    // The name last but before the base: nothing is held yet that a refusal would have to release.
+    const name = options.role === "client" ? options.names.borrow(target!) : 0n;
+    super(options.role);
+    this.#gss = gss;
+    this.#options = options;
+    this.#target = name;
+    this.#bindings = bindings;
+    this.#input = this.#slots.slice(AT.input, 16);
+    this.#output = this.#slots.slice(AT.output, 16);
+  }
+
+  protected override async nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult> {
+    this.#slots.bytes.fill(0, AT.input, AT.output + 16);
+    const client = this.#options.role === "client";
+    if (token !== null) {
+      if (!client) this.#ticketName.add(token);
+      this.#gss.build.layouts.buffer.write(dataView(this.#input), {
+        length: BigInt(token.length),
+        value: this.#gss.memory.addressOf(token),
+      });
+    }
+    const major = await (client ? this.#init(token, first) : this.#accept());
+    const output = this.#gss.takeBuffer(this.#output);
+    if ((major & GSS_ERROR_MASK) !== 0) {
+      const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
+      throw this.#refusal(this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing()), token);
+    }
+    // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
+    if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {
+      throw new AuthenticationError(
+        "bad-token",
+        `Cannot ${this.#doing()}: the token had been used before: a replay`,
+      );
+    }
+    const done = (major & GSS_S.CONTINUE_NEEDED) === 0;
+    if (done) this.#finish();
+    return { token: output.length === 0 ? null : output, done };
+  }
+
+  /**
+   * A mechanism that has no credentials here, as they were restricted when they were acquired, looks like one that
+   * is not installed, or like an account that has not logged in.
+   */
+  #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
+    const { cause } = failure;
+    const { codeName, message } = cause as NativeError;
+    const server = this.#options.role === "server";
+    const other = codeName === "GSS_S_BAD_MECH" || (server && codeName === "GSS_S_NO_CRED");
+    // NTLM that was let in and does not serve all the same is not installed.
+    if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: ${message}. ${otherMechanismAdvice(token)}`,
+      { cause },
+    );
+  }
+
+  #doing(): string {
+    return this.#options.role === "client"
+      ? `authenticate to ${this.#options.request.target}`
+      : "authenticate the client";
+  }
+
+  /** The legs that may reach a Kerberos server go to another thread; the others are a few microseconds' work. */
+  #init(token: Uint8Array | null, first: boolean): number | Promise<number> {
+    const { handle, mechanism, kerberosOnly } = this.#options;
+    const waits = first || !kerberosOnly;
+    const init = waits ? this.#gss.threaded.gss_init_sec_context : this.#gss.call.gss_init_sec_context;
+    return init(
+      this.#slots.slice(AT.minor, 4),
+      handle,
+      this.#slots.slice(AT.context, 8),
+      this.#target,
+      this.#gss.oids[mechanism],
+      this.#requestFlags(),
+      0,
+      this.#bindings,
+      token === null ? null : this.#input,
+      this.#slots.slice(AT.mechanism, 8),
+      this.#output,
+      this.#slots.slice(AT.flags, 4),
+      this.#slots.slice(AT.lifetime, 4),
+    );
+  }
+
+  #accept(): number | Promise<number> {
+    const { handle, kerberosOnly } = this.#options;
+    const accept = kerberosOnly
+      ? this.#gss.call.gss_accept_sec_context
+      : this.#gss.threaded.gss_accept_sec_context;
+    return accept(
+      this.#slots.slice(AT.minor, 4),
+      this.#slots.slice(AT.context, 8),
+      handle,
+      this.#input,
+      this.#bindings,
+      this.#slots.slice(AT.source, 8),
+      this.#slots.slice(AT.mechanism, 8),
+      this.#output,
+      this.#slots.slice(AT.flags, 4),
+      this.#slots.slice(AT.lifetime, 4),
+      this.#slots.slice(AT.delegated, 8),
+    );
+  }
+
+  #requestFlags(): number {
+    const { request } = this.#options;
+    return (request.mutualAuthentication ? GSS_C.MUTUAL_FLAG : 0) |
+      (request.integrity ? GSS_C.INTEG_FLAG | GSS_C.REPLAY_FLAG | GSS_C.SEQUENCE_FLAG : 0) |
+      (request.confidentiality ? GSS_C.CONF_FLAG : 0) |
+      (request.delegation ? GSS_C.DELEG_FLAG : 0) |
+      (mayOnlyIdentify(request) ? GSS_C.IDENTIFY_FLAG : 0) |
+      (this.#bindings === null ? 0 : GSS_C.CHANNEL_BOUND_FLAG);
+  }
+
+  /** Reads what was agreed on, and refuses what cannot be made safe. */
+  #finish(): void {
+    const flags = this.#slots.u32[AT.flags / 4];
+    const lifetime = this.#slots.u32[AT.lifetime / 4];
+    const server = this.#options.role === "server";
+    const has = (flag: number): boolean => (flags & flag) !== 0;
+    const mechanism = this.#gss.mechanism(this.#slots.u64[AT.mechanism / 8]);
+    if (server && this.#bindings !== null && !has(GSS_C.CHANNEL_BOUND_FLAG)) {
+      throw new AuthenticationError(
+        "channel-bindings",
+        "The client gave no channel bindings that match this connection's; it was refused. Give the same ones there",
+      );
+    }
+    if (lifetime !== INDEFINITE) this.expireAt(Date.now() + lifetime * 1000);
+    const records = new GssRecords(this.#gss, this.#slots.u64[AT.context / 8], {
+      kerberos: mechanism === "kerberos",
+      encrypts: has(GSS_C.CONF_FLAG),
+      mustBeEncrypted: this.#options.request.confidentiality || has(GSS_C.CONF_FLAG),
+      // gss-ntlmssp reports no such flags, and keeps to its own count of the records in every signature.
+      sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
+    });
+    const { ordered } = records;
+    if (this.#options.request.integrity && has(GSS_C.INTEG_FLAG) && !ordered) {
+      throw new SecurityRequirementError(
+        "sequenceDetection",
+        "none",
+        `The peer did not ask for sequence detection, and ${mechanism} gives no other way to keep records in order; ` +
+          "have it ask for replay and sequence detection",
+      );
+    }
+    const delegation = has(GSS_C.DELEG_FLAG);
+    const impersonation = delegation ? "delegate" : has(GSS_C.IDENTIFY_FLAG) ? "identify" : "impersonate";
+    this.establish({
+      mechanism,
+      // NTLM authenticates nobody but the client, whatever its flags say.
+      mutual: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
+      integrity: has(GSS_C.INTEG_FLAG),
+      confidentiality: has(GSS_C.CONF_FLAG),
+      replayDetection: ordered,
+      sequenceDetection: ordered,
+      delegation,
+      channelBound: this.#bindings !== null,
+      impersonation: has(GSS_C.ANON_FLAG) ? "anonymous" : impersonation,
+    }, records);
+  }
+
+  override get peerName(): string {
+    this.requireDone("peerName");
+    const { role, request } = this.#options;
+    return role === "client" ? request.target! : this.#gss.displayName(this.#slots.u64[AT.source / 8]);
+  }
+
+  override get requestedTarget(): string | undefined {
+    this.requireDone("requestedTarget");
+    if (this.#options.role === "client" || this.attributes.mechanism !== "kerberos") return undefined;
+    const { ticket } = this.#ticketName;
+    if (this.#requestedTarget === undefined) {
+      const context = this.#slots.u64[AT.context / 8];
+      this.#requestedTarget = ticket && requestedTarget(this.#gss, context, this.#options.keys, ticket);
+    }
+    return this.#requestedTarget ?? undefined;
+  }
+
+  takeDelegated(): MessageCredentials | null {
+    this.requireDone("takeDelegated");
+    const handle = this.#slots.u64[AT.delegated / 8];
+    this.#slots.u64[AT.delegated / 8] = 0n;
+    return handle === 0n ? null : this.#options.adopt(handle);
+  }
+
+  protected override nativeClose(): void {
+    const { call } = this.#gss;
+    const minor = this.#slots.slice(AT.minor, 4);
+    if (this.#slots.u64[AT.context / 8] !== 0n) {
+      call.gss_delete_sec_context(minor, this.#slots.slice(AT.context, 8), null);
+    }
+    if (this.#target !== 0n) this.#options.names.giveBack(this.#options.request.target!);
+    this.#gss.releaseName(this.#slots.u64[AT.source / 8]);
+    if (this.#slots.u64[AT.delegated / 8] !== 0n) {
+      call.gss_release_cred(minor, this.#slots.slice(AT.delegated, 8));
+    }
+    this.#slots.bytes.fill(0);
+    this.#options.release();
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * A GSS-API library with what every owner needs of it: statuses turned into errors, names, buffers taken over.
+ *
+ * @module
+ */
+
+import { AuthenticationError, NativeError } from "../../../errors.ts";
+import type { Calls, ThreadedCalls } from "../../abi.ts";
+import { type Memory, pinned } from "../../memory/memory.ts";
+import { GSS_C, GSS_ERROR_MASK, GSSAPI, OIDS } from "../../raw/gssapi.ts";
+import {
+  GSS_ROUTINE_ERRORS,
+  KRB5_ACQUIRE_ERRORS,
+  KRB5_BASE,
+  KRB5_ERRORS,
+  type StatusEntry,
+} from "../../raw/gss_status.ts";
+import type { NativeSystem } from "../../system.ts";
+import { messageText, nameText } from "../../memory/text.ts";
+import { StructBuilder } from "./structs.ts";
+
+/** The mechanisms known here, by their OID's bytes in hexadecimal. */
+const MECHANISMS = new Map([
+  [hex(OIDS.kerberos), "kerberos"],
+  [hex(OIDS.ntlmssp), "ntlm"],
+  [hex(OIDS.spnego), "negotiate"],
+]);
+
+function hex(bytes: ArrayLike<number>): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Where a function writes its minor status and its other small results; one per owner. */
+export class Slots {
+  /** The whole block. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly u32: Uint32Array;
+  readonly u64: BigUint64Array;
+
+  constructor(length: number) {
+    this.bytes = pinned(length);
+    this.u32 = new Uint32Array(this.bytes.buffer);
+    this.u64 = new BigUint64Array(this.bytes.buffer);
+  }
+
+  /** `length` bytes from `at`, to pass to a function. */
+  slice(at: number, length: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(at, at + length);
+  }
+}
+
+/** The open library and the helpers around it. */
+export class Gss {
+  readonly call: Calls<typeof GSSAPI>;
+  readonly threaded: ThreadedCalls<typeof GSSAPI>;
+  readonly memory: Memory;
+  readonly build: StructBuilder;
+  readonly oids: { readonly [name in keyof typeof OIDS]: Uint8Array };
+  /** Keeps the library open until the returned function is called; see `NativeSystem.hold`. */
+  readonly hold: () => () => void;
+  /** The most records a direction of a context may carry; left out: what its token format can number. */
+  readonly maxRecords: number | undefined;
+  readonly #slots = new Slots(32);
+  readonly #mechanisms = new Map<bigint, string>();
+
+  constructor(system: NativeSystem) {
+    this.hold = () => system.hold();
+    this.maxRecords = system.seams.maxRecords;
+    const library = system.library("sspi", GSSAPI);
+    this.call = library.call;
+    this.threaded = library.threaded;
+    this.memory = system.memory("sspi", GSSAPI);
+    const packed = system.place.os === "darwin" && system.place.arch === "x86_64";
+    this.build = new StructBuilder(this.memory, packed ? 2 : undefined);
+    const oids: Record<string, Uint8Array> = {};
+    for (const [name, der] of Object.entries(OIDS)) oids[name] = this.build.oid(der);
+    this.oids = oids as Gss["oids"];
+    this.#keepConfiguration(system);
+  }
+
+  /**
+   * Keeps krb5.conf parsed until the libraries are closed: libkrb5 parses it anew, several times a handshake,
+   * whenever nobody holds it. A change of the file is noticed all the same, each time and by its date.
+   */
+  #keepConfiguration(system: NativeSystem): void {
+    const slots = new Slots(8);
+    // What is wrong with the configuration is for the call to tell that needs it.
+    if (this.call.krb5_init_context(slots.bytes) !== 0) return;
+    system.beforeClose(() => this.call.krb5_free_context(slots.u64[0]));
+  }
+
+  /**
+   * Throws where `major` is an error.
+   *
+   * @param doing what was tried, for the message: "Cannot " goes before it.
+   * @param missing what to do where credentials are missing; left out: what the status itself suggests.
+   */
+  check(fn: string, major: number, minor: number, doing: string, missing?: string): void {
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing, missing);
+  }
+
+  /** The error for a failed call. */
+  failure(fn: string, major: number, minor: number, doing: string, missing?: string): AuthenticationError {
+    const routine = GSS_ROUTINE_ERRORS[(major >>> 16) & 0xff];
+    const code = this.#kerberosCode(minor);
+    const meanings = fn.startsWith("gss_acquire_cred") ? KRB5_ACQUIRE_ERRORS : KRB5_ERRORS;
+    const known: StatusEntry | undefined = code === undefined ? routine : meanings[code];
+    const text = this.#statusText(major, minor);
+    const name = known?.name ?? `status ${hexStatus(major)}`;
+    const native = new NativeError(fn, code === undefined ? major : (KRB5_BASE + code) | 0, name, text);
+    const reason = known?.reason ?? "other";
+    const what = reason === "no-credentials" && missing !== undefined ? missing : known?.advice;
+    const advice = what ? `. ${what}` : "";
+    return new AuthenticationError(reason, `Cannot ${doing}: ${native.message}${advice}`, { cause: native });
+  }
+
+  /**
+   * The distance from {@linkcode KRB5_BASE} of a status that is known here. A status that Kerberos gave to SPNEGO
+   * comes back under a number made up for the process, and keeps its text only.
+   */
+  #kerberosCode(minor: number): number | undefined {
+    const direct = (minor >>> 0) - KRB5_BASE;
+    if (minor === 0 || KRB5_ERRORS[direct]) return minor === 0 ? undefined : direct;
+    const text = this.#display(minor, GSS_C.MECH_CODE);
+    if (text === "") return undefined;
+    const same = (code: string): boolean => this.#display(KRB5_BASE + Number(code), GSS_C.MECH_CODE) === text;
+    const found = Object.keys(KRB5_ERRORS).find(same);
+    return found === undefined ? undefined : Number(found);
+  }
+
+  #statusText(major: number, minor: number): string {
+    const minorText = minor === 0 ? "" : this.#display(minor, GSS_C.MECH_CODE);
+    const useful = minorText !== "" && !/^(Unknown error|Success)/i.test(minorText);
+    return useful ? minorText : this.#display(major, GSS_C.GSS_CODE);
+  }
+
+  #display(code: number, type: number): string {
+    const context = this.#slots.slice(8, 4);
+    const buffer = this.#slots.slice(16, 16);
+    this.#slots.u32[2] = 0;
+    const mech = type === GSS_C.MECH_CODE ? this.oids.kerberos : null;
+    const status = this.call.gss_display_status(this.#minor, code >>> 0, type, mech, context, buffer);
+    if ((status & GSS_ERROR_MASK) !== 0) return "";
+    return messageText(this.takeBuffer(buffer));
+  }
+
+  get #minor(): Uint8Array<ArrayBuffer> {
+    return this.#slots.slice(0, 4);
+  }
+
+  /** Copies out a `gss_buffer_desc` that the library filled, and releases it. */
+  takeBuffer(desc: Uint8Array): Uint8Array {
+    const { length, value } = this.build.layouts.buffer.read(dataView(desc));
+    if (value === 0n) return pinned(0);
+    try {
+      return this.memory.read(value, Number(length));
+    } finally {
+      this.call.gss_release_buffer(this.#minor, desc);
+    }
+  }
+
+  /** The buffers of a `gss_buffer_set_t`, still the library's, without those that are empty. */
+  buffersOfSet(set: bigint): { readonly length: number; readonly value: bigint }[] {
+    const { bufferSet, buffer } = this.build.layouts;
+    if (set === 0n) return [];
+    const { count, elements } = bufferSet.read(dataView(this.memory.read(set, bufferSet.size)));
+    if (count === 0n || elements === 0n) return [];
+    const array = this.memory.read(elements, Number(count) * buffer.size);
+    return Array.from({ length: Number(count) }, (_, index) => {
+      const { length, value } = buffer.read(
+        dataView(array.subarray(index * buffer.size, (index + 1) * buffer.size)),
+      );
+      return { length: Number(length), value };
+    }).filter(({ value }) => value !== 0n);
+  }
+
+  /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
+  importName(text: string, type: "principalName" | "hostService" | "userName"): bigint {
+    return this.#import(
+      new TextEncoder().encode(text),
+      this.oids[type],
+      `use the name ${JSON.stringify(text)}`,
+    );
+  }
+
+  /**
+   * A copy of a name in the form that a mechanism computes with; the caller releases both.
+   *
+   * @param doing what for, for messages: "Cannot " goes before it.
+   */
+  canonicalName(name: bigint, mechanism: Uint8Array, doing: string): bigint {
+    const out = this.#slots.slice(16, 8);
+    this.#slots.u64[2] = 0n;
+    const major = this.call.gss_canonicalize_name(this.#minor, name, mechanism, out);
+    this.check("gss_canonicalize_name", major, this.#slots.u32[0], doing);
+    return this.#slots.u64[2];
+  }
+
+  /** A mechanism's name in the form that every mechanism takes it back in; the caller releases both. */
+  portableName(name: bigint, doing: string): bigint {
+    const buffer = this.#slots.slice(16, 16);
+    this.#slots.u64.fill(0n, 2, 4);
+    const major = this.call.gss_export_name(this.#minor, name, buffer);
+    this.check("gss_export_name", major, this.#slots.u32[0], doing);
+    return this.#import(this.takeBuffer(buffer), this.oids.exportedName, doing);
+  }
+
+  #import(bytes: Uint8Array, type: Uint8Array, doing: string): bigint {
+    const data = pinned(bytes.length);
+    data.set(bytes);
+    const buffer = this.build.buffer(data);
+    const out = this.#slots.slice(16, 8);
+    this.#slots.u64[2] = 0n;
+    const major = this.call.gss_import_name(this.#minor, buffer, type, out);
+    this.check("gss_import_name", major, this.#slots.u32[0], doing);
+    return this.#slots.u64[2];
+  }
+
+  /** The text of a name; throws an AuthenticationError where it has none, for it would read as another's. */
+  displayName(name: bigint): string {
+    const buffer = this.#slots.slice(16, 16);
+    this.#slots.u64.fill(0n, 2, 4);
+    const major = this.call.gss_display_name(this.#minor, name, buffer, null);
+    this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
+    const bytes = this.takeBuffer(buffer);
+    try {
+      return nameText(bytes);
+    } catch (cause) {
+      throw new AuthenticationError(
+        "other",
+        "Cannot read a name: it is not UTF-8, and would read as another's. Rename the principal",
+        { cause },
+      );
+    }
+  }
+
+  /** Releases a name; 0 is left alone. */
+  releaseName(name: bigint): void {
+    if (name === 0n) return;
+    this.#slots.u64[2] = name;
+    this.call.gss_release_name(this.#minor, this.#slots.slice(16, 8));
+  }
+
+  /** The mechanism's name at a `gss_OID` that the library returned as a context's: storage that never changes. */
+  mechanism(oid: bigint): string {
+    if (oid === 0n) return "none";
+    let name = this.#mechanisms.get(oid);
+    if (name === undefined) this.#mechanisms.set(oid, name = this.#readMechanism(oid));
+    return name;
+  }
+
+  #readMechanism(oid: bigint): string {
+    const { length, elements } = this.build.layouts.oid.read(
+      dataView(this.memory.read(oid, this.build.layouts.oid.size)),
+    );
+    const der = hex(this.memory.read(elements, Math.min(length, 64)));
+    return MECHANISMS.get(der) ?? `oid-${der}`;
+  }
+}
+
+/** A view over exactly these bytes. */
+export function dataView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function hexStatus(status: number): string {
+  return `0x${(status >>> 0).toString(16).padStart(8, "0")}`;
+}

@@ -1,0 +1,198 @@
+/**
+ * Credential handles of libgssapi, and the credential caches in memory that some of them need.
+ *
+ * @module
+ */
+
+import { cString, pinned } from "../../memory/memory.ts";
+import { GSS_C, GSS_S, OIDS } from "../../raw/gssapi.ts";
+import { type Gss, Slots } from "./gss.ts";
+import { INDEFINITE } from "./structs.ts";
+
+/** A credential store, as `gss_acquire_cred_from` takes it: `ccache`, `keytab`, `client_keytab`. */
+export type Store = { readonly [key: string]: string };
+
+/** What a handle is acquired for. */
+export interface Wanted {
+  /** The mechanism. */
+  readonly mechanism: "kerberos" | "spnego";
+  /** `GSS_C_INITIATE`, `GSS_C_ACCEPT` or `GSS_C_BOTH`. */
+  readonly usage: number;
+  /** The name to acquire for; 0: any. */
+  readonly name: bigint;
+  /** Where to look; `null`: where the library looks by itself. */
+  readonly store: Store | null;
+  /** What is being done, for messages: "Cannot " goes before it. */
+  readonly doing: string;
+  /** What to do where there are no credentials. */
+  readonly missing: string;
+}
+
+/**
+ * A cache in this process's memory. The library keeps such caches, session keys and all, until the process ends, so
+ * its owner destroys it.
+ */
+export class MemoryCache {
+  readonly #gss: Gss;
+  /** Its name. Random: two copies of this package may meet in one process. */
+  readonly name: string = `MEMORY:secure-sockets-${crypto.randomUUID()}`;
+
+  constructor(gss: Gss) {
+    this.#gss = gss;
+  }
+
+  /** A store that holds this cache and nothing else. */
+  get store(): Store {
+    return cacheStore(this.name);
+  }
+
+  /** Empties and removes it; call it once no handle uses it any more. */
+  destroy(): void {
+    const { call } = this.#gss;
+    const slots = new Slots(16);
+    if (call.krb5_init_context(slots.slice(0, 8)) !== 0) return;
+    const [context] = slots.u64;
+    try {
+      if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
+        call.krb5_cc_destroy(context, slots.u64[1]);
+      }
+    } finally {
+      call.krb5_free_context(context);
+    }
+  }
+}
+
+/**
+ * A store with the one cache. The client key table that holds nothing keeps the library from filling the cache from
+ * the machine's own client key table, with somebody else's tickets.
+ */
+export function cacheStore(ccache: string): Store {
+  return { ccache, client_keytab: "MEMORY:secure-sockets-none" };
+}
+
+/** Acquires a handle on another thread, for this may reach a Kerberos server. */
+export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
+  const slots = new Slots(16);
+  const major = await gss.threaded.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
+  return slots.u64[1];
+}
+
+/** Acquires a handle at once: for what is in memory already. */
+export function acquireHandleNow(gss: Gss, wanted: Wanted): bigint {
+  const slots = new Slots(16);
+  const major = gss.call.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
+  return slots.u64[1];
+}
+
+function fromArguments(
+  gss: Gss,
+  { mechanism, usage, name, store }: Wanted,
+  slots: Slots,
+): Parameters<Gss["call"]["gss_acquire_cred_from"]> {
+  return [
+    slots.slice(0, 4),
+    name,
+    INDEFINITE,
+    gss.build.oidSet([OIDS[mechanism]]),
+    usage,
+    store === null ? null : gss.build.keyValueSet(store),
+    slots.slice(8, 8),
+    null,
+    null,
+  ];
+}
+
+/** Acquires a handle with a password, on another thread; `wanted.store` has no meaning here. */
+export async function acquireHandleWithPassword(
+  gss: Gss,
+  password: string | Uint8Array,
+  wanted: Wanted,
+): Promise<bigint> {
+  const slots = new Slots(16);
+  const encoded = typeof password === "string" ? new TextEncoder().encode(password) : password;
+  const secret = pinned(encoded.length);
+  secret.set(encoded);
+  if (typeof password === "string") encoded.fill(0);
+  try {
+    const major = await gss.threaded.gss_acquire_cred_with_password(
+      slots.slice(0, 4),
+      wanted.name,
+      gss.build.buffer(secret),
+      INDEFINITE,
+      gss.build.oidSet([OIDS[wanted.mechanism]]),
+      wanted.usage,
+      slots.slice(8, 8),
+      null,
+      null,
+    );
+    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing, wanted.missing);
+  } finally {
+    secret.fill(0);
+  }
+  return slots.u64[1];
+}
+
+/** Copies a Kerberos initiator's tickets into `cache`. */
+export function storeHandle(gss: Gss, handle: bigint, cache: MemoryCache): void {
+  const slots = new Slots(8);
+  const major = gss.call.gss_store_cred_into(
+    slots.slice(0, 4),
+    handle,
+    GSS_C.INITIATE,
+    gss.oids.kerberos,
+    1,
+    0,
+    gss.build.keyValueSet(cache.store),
+    null,
+    null,
+  );
+  gss.check("gss_store_cred_into", major, slots.u32[0], "keep the credentials in memory");
+}
+
+/**
+ * Makes a new handle do exactly what is wanted, before its first token; releases it where that fails.
+ *
+ * @param initiates without the option set here MIT asks for integrity and confidentiality whatever was asked of it,
+ * and the peer cannot tell.
+ * @param mechanisms what SPNEGO is left with: none other is in any token, and none other is accepted. `null`: the
+ * handle is not SPNEGO's.
+ */
+export function prepareHandle(
+  gss: Gss,
+  handle: bigint,
+  initiates: boolean,
+  mechanisms: readonly (readonly number[])[] | null,
+): bigint {
+  const slots = new Slots(16);
+  slots.u64[1] = handle;
+  const minor = slots.slice(0, 4);
+  try {
+    if (initiates) {
+      const nothing = gss.build.buffer(pinned(0));
+      const major = gss.call.gss_set_cred_option(minor, slots.slice(8, 8), gss.oids.noCiFlags, nothing);
+      // Where NTLM may serve there may be no Kerberos credential, and then none has the option.
+      const noKerberos = major === GSS_S.UNAVAILABLE && mechanisms?.includes(OIDS.ntlmssp);
+      if (!noKerberos) {
+        gss.check("gss_set_cred_option", major, slots.u32[0], "ask for no more than was required");
+      }
+    }
+    if (mechanisms !== null) {
+      const major = gss.call.gss_set_neg_mechs(minor, handle, gss.build.oidSet(mechanisms));
+      gss.check("gss_set_neg_mechs", major, slots.u32[0], "restrict the mechanisms of Negotiate");
+    }
+    return handle;
+  } catch (error) {
+    releaseHandle(gss, handle);
+    throw error;
+  }
+}
+
+/** Releases a handle; 0 is left alone. */
+export function releaseHandle(gss: Gss, handle: bigint): void {
+  if (handle === 0n) return;
+  const slots = new Slots(16);
+  slots.u64[1] = handle;
+  gss.call.gss_release_cred(slots.slice(0, 4), slots.slice(8, 8));
+}

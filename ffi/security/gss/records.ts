@@ -1,0 +1,155 @@
+/**
+ * Records of an established GSS-API context: every one of them checked for change, encryption and order.
+ *
+ * @module
+ */
+
+import { ProtocolError, StateError } from "../../../errors.ts";
+import { pinned } from "../../memory/memory.ts";
+import { GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
+import { RecordCounter } from "../record_counter.ts";
+import { type EncryptionRules, requireEncryption } from "../context.ts";
+import { BufferSealing } from "./buffer_sealing.ts";
+import { type Gss, Slots } from "./gss.ts";
+import { IovSealing } from "./iov_sealing.ts";
+import { hasWideSequence, KerberosOrder, receiveSequence } from "./order.ts";
+import { refusal, type Sealing } from "./sealing.ts";
+
+/** What records must be. */
+export interface RecordRules extends EncryptionRules {
+  /** The mechanism is Kerberos. */
+  readonly kerberos: boolean;
+  /** The library itself detects replay and reordering. */
+  readonly sequence: boolean;
+}
+
+const AT = { minor: 0, token: 8, set: 24, length: 32 } as const;
+
+/** Seals and opens the records of one context. */
+export class GssRecords {
+  readonly #gss: Gss;
+  readonly #context: bigint;
+  readonly #rules: RecordRules;
+  readonly #slots = new Slots(AT.length);
+  readonly #minor: Uint8Array = this.#slots.slice(AT.minor, 4);
+  readonly #sealing: Sealing;
+  readonly #order: KerberosOrder | null;
+  readonly #sent: RecordCounter;
+  readonly #received: RecordCounter;
+
+  constructor(gss: Gss, context: bigint, rules: RecordRules) {
+    this.#gss = gss;
+    this.#context = context;
+    this.#rules = rules;
+    const receive = rules.sequence || !rules.kerberos ? null : receiveSequence(gss, context);
+    this.#order = receive === null ? null : new KerberosOrder(receive);
+    const wide = (): boolean => hasWideSequence(gss, context);
+    this.#sent = new RecordCounter(wide, gss.maxRecords);
+    this.#received = new RecordCounter(wide, gss.maxRecords);
+    this.#sealing = rules.kerberos
+      ? new IovSealing(gss, context, rules.encrypts)
+      : new BufferSealing(gss, context, rules.encrypts);
+  }
+
+  /** The most bytes that {@linkcode GssRecords.wrap} adds. */
+  get maxOverhead(): number {
+    return this.#sealing.maxOverhead;
+  }
+
+  /** Whether a replayed, missing or reordered record is refused. */
+  get ordered(): boolean {
+    return this.#rules.sequence || this.#order !== null;
+  }
+
+  /** Copies `plain` into `out` and seals it there; returns the record. */
+  wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    requireEncryption(this.#rules);
+    this.#sent.take();
+    return this.#sealing.seal(plain, out);
+  }
+
+  /** Checks and opens `record` in place. */
+  unwrap(record: Uint8Array): Uint8Array {
+    this.#received.take();
+    // The header is read first: opening turns it over.
+    const sequence = this.#order?.read(record);
+    const { major, encrypted, plain } = this.#sealing.open(record);
+    this.#accept(major, sequence);
+    if (this.#rules.mustBeEncrypted && !encrypted) {
+      throw new ProtocolError(
+        "not-encrypted",
+        "The peer sent a record that is signed but not encrypted; it was refused",
+      );
+    }
+    return plain;
+  }
+
+  #accept(major: number, sequence: bigint | undefined): void {
+    refuseDisorder(major);
+    if (sequence !== undefined) this.#order!.accept(sequence);
+  }
+
+  /** A signature over `message`. */
+  sign(message: Uint8Array): Uint8Array {
+    const { build, call } = this.#gss;
+    this.#sent.take();
+    const token = this.#slots.slice(AT.token, 16);
+    token.fill(0);
+    const copy = pinned(message.length);
+    copy.set(message);
+    const major = call.gss_get_mic(this.#minor, this.#context, 0, build.buffer(copy), token);
+    if ((major & GSS_ERROR_MASK) !== 0) {
+      throw this.#gss.failure("gss_get_mic", major, this.#slots.u32[0], "protect a message");
+    }
+    return this.#gss.takeBuffer(token);
+  }
+
+  /** Throws unless `signature` is the peer's over `message`. */
+  verify(message: Uint8Array, signature: Uint8Array): void {
+    const { build, call } = this.#gss;
+    this.#received.take();
+    const copies = [message, signature].map((bytes) => {
+      const copy = pinned(bytes.length);
+      copy.set(bytes);
+      return copy;
+    });
+    const [text, token] = copies.map((copy) => build.buffer(copy));
+    const sequence = this.#order?.read(copies[1]);
+    const major = call.gss_verify_mic(this.#minor, this.#context, text, token, null);
+    if ((major & GSS_ERROR_MASK) !== 0) {
+      throw refusal(this.#gss, "gss_verify_mic", major, this.#slots.u32[0]);
+    }
+    this.#accept(major, sequence);
+  }
+
+  /** The session key; the library's copy of it is overwritten. */
+  sessionKey(): Uint8Array {
+    const { call, memory, oids } = this.#gss;
+    const set = this.#slots.slice(AT.set, 8);
+    this.#slots.u64[AT.set / 8] = 0n;
+    const major = call.gss_inquire_sec_context_by_oid(this.#minor, this.#context, oids.sessionKey, set);
+    this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the session key");
+    try {
+      const [first] = this.#gss.buffersOfSet(this.#slots.u64[AT.set / 8]);
+      if (first === undefined) throw new StateError("The mechanism does not give its session key");
+      const key = memory.read(first.value, first.length);
+      memory.write(first.value, new Uint8Array(first.length));
+      return key;
+    } finally {
+      call.gss_release_buffer_set(this.#minor, set);
+    }
+  }
+}
+
+/** Refuses what the supplementary bits tell, none of which is an error to the library. */
+function refuseDisorder(major: number): void {
+  if (major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) {
+    throw new ProtocolError("replayed", "A record arrived a second time; it was refused");
+  }
+  if (major & GSS_S.UNSEQ_TOKEN) {
+    throw new ProtocolError("out-of-order", "A record arrived out of order; it was refused");
+  }
+  if (major & GSS_S.GAP_TOKEN) {
+    throw new ProtocolError("gap", "A record before this one is missing; it was refused");
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * SSPI credentials: acquired without blocking the event loop, with NTLM left out of Negotiate where it must not
+ * serve, released once their last user is gone.
+ *
+ * @module
+ */
+
+import { CredentialsBase, type CredentialsRequest, type Identity } from "../credentials_base.ts";
+import { pinned, wideString } from "../../memory/memory.ts";
+import {
+  SEC_WINNT_AUTH_IDENTITY_EXW,
+  SEC_WINNT_AUTH_IDENTITY_UNICODE,
+  SEC_WINNT_AUTH_IDENTITY_VERSION,
+  SecHandle,
+  SECPKG_CRED,
+} from "../../raw/secur32.ts";
+import type { ContextRequest } from "../context.ts";
+import { SspiContext } from "./context.ts";
+import type { Impersonator } from "../../windows/impersonation.ts";
+import { passwordUnits } from "../../windows/password.ts";
+import { isError, type Sspi } from "./sspi.ts";
+
+const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
+const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
+
+type PasswordIdentity = Extract<Identity, { password: unknown }>;
+
+/** What {@linkcode SspiCredentials} hand on to their contexts. */
+export interface SspiCredentialsOptions extends Pick<CredentialsRequest, "package" | "requirements"> {
+  /** The longest token the package makes, in bytes. */
+  readonly maxToken: number;
+  /** Whether NTLM was left out when they were acquired. */
+  readonly excludeNtlm: boolean;
+  /** Runs functions as the client; `null` without the grant. */
+  readonly impersonator: Impersonator | null;
+}
+
+/** Credentials held by secur32.dll. */
+export class SspiCredentials extends CredentialsBase {
+  readonly #sspi: Sspi;
+  readonly #handle: Uint8Array;
+  readonly #options: SspiCredentialsOptions;
+
+  /** Adopts a handle. */
+  constructor(sspi: Sspi, handle: Uint8Array, options: SspiCredentialsOptions) {
+    super(options, sspi.hold());
+    this.#sspi = sspi;
+    this.#handle = handle;
+    this.#options = options;
+  }
+
+  protected override nativeContext(
+    role: "client" | "server",
+    request: ContextRequest,
+    release: () => void,
+  ): SspiContext {
+    return new SspiContext(this.#sspi, {
+      ...this.#options,
+      role,
+      request,
+      credentials: this.#handle,
+      release,
+    });
+  }
+
+  protected override nativeRelease(): void {
+    this.#sspi.call.FreeCredentialsHandle(this.#handle);
+  }
+}
+
+/**
+ * Acquires credentials; on another thread, for this may reach a domain controller.
+ *
+ * @throws AuthenticationError where there are none or they are wrong; TypeError where the identity is one that
+ * Windows has not.
+ */
+export async function acquireSspiCredentials(
+  sspi: Sspi,
+  request: CredentialsRequest,
+  impersonator: Impersonator | null,
+): Promise<SspiCredentials> {
+  const { identity } = request;
+  if (identity !== undefined && !("password" in identity)) {
+    throw new TypeError(
+      "credentials with a keytab or a cache have no meaning on Windows; give username and password",
+    );
+  }
+  const unhold = sspi.hold();
+  try {
+    return await acquireHandle(sspi, request, identity, impersonator);
+  } finally {
+    unhold();
+  }
+}
+
+async function acquireHandle(
+  sspi: Sspi,
+  request: CredentialsRequest,
+  identity: PasswordIdentity | undefined,
+  impersonator: Impersonator | null,
+): Promise<SspiCredentials> {
+  const name = PACKAGES[request.package];
+  const maxToken = sspi.package(name).maxToken;
+  const handle = pinned(SecHandle.size);
+  const auth = authIdentity(sspi, identity, request.package === "negotiate" && request.excludeNtlm);
+  try {
+    const status = await sspi.threaded.AcquireCredentialsHandleW(
+      null,
+      wideString(name),
+      USES[request.role],
+      null,
+      auth?.bytes ?? null,
+      0n,
+      0n,
+      handle,
+      pinned(8),
+    );
+    if (isError(status)) {
+      const who = identity === undefined ? "the current user" : identity.username;
+      throw sspi.failure("AcquireCredentialsHandleW", status, `acquire credentials as ${who}`);
+    }
+  } finally {
+    auth?.password.fill(0);
+  }
+  return new SspiCredentials(sspi, handle, { ...request, maxToken, impersonator });
+}
+
+interface AuthIdentity {
+  readonly bytes: Uint8Array;
+  readonly password: Uint8Array;
+  /** Held so that what the struct points to stays reachable. */
+  readonly holds: readonly Uint8Array[];
+}
+
+/**
+ * The identity to acquire with. NTLM is left out here, by the package list, before any token: a refusal at the end
+ * would come after its response had reached a possible relay. With no user named the struct means whoever runs
+ * the process.
+ */
+function authIdentity(
+  sspi: Sspi,
+  identity: PasswordIdentity | undefined,
+  excludeNtlm: boolean,
+): AuthIdentity | null {
+  if (identity === undefined && !excludeNtlm) return null;
+  const user = wideString(identity?.username ?? "");
+  const domain = wideString(identity?.domain ?? "");
+  const given = identity?.password ?? "";
+  const password = passwordUnits(given);
+  const list = wideString("!ntlm");
+  const units = (text: Uint8Array): number => text.length / 2 - 1;
+  const address = (text: Uint8Array): bigint => units(text) === 0 ? 0n : sspi.memory.addressOf(text);
+  const bytes = pinned(SEC_WINNT_AUTH_IDENTITY_EXW.size);
+  SEC_WINNT_AUTH_IDENTITY_EXW.write(new DataView(bytes.buffer), {
+    Version: SEC_WINNT_AUTH_IDENTITY_VERSION,
+    Length: SEC_WINNT_AUTH_IDENTITY_EXW.size,
+    User: address(user),
+    UserLength: units(user),
+    Domain: address(domain),
+    DomainLength: units(domain),
+    // An empty password is a password; no user at all is none.
+    Password: identity === undefined ? 0n : sspi.memory.addressOf(password),
+    PasswordLength: units(password),
+    Flags: SEC_WINNT_AUTH_IDENTITY_UNICODE,
+    PackageList: excludeNtlm ? sspi.memory.addressOf(list) : 0n,
+    PackageListLength: excludeNtlm ? units(list) : 0,
+  });
+  return { bytes, password, holds: [user, domain, list] };
+}

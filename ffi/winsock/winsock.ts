@@ -1,0 +1,257 @@
+/**
+ * Winsock, started once for a system: its libraries, its completion port, its names, and the address of ConnectEx.
+ *
+ * @module
+ */
+
+import { StateError, UnsupportedPlatformError } from "../../errors.ts";
+import type { Calls, Library } from "../abi.ts";
+import { BufferPool } from "./buffers.ts";
+import { CompletionPort, LOST_ERROR } from "./completion_port.ts";
+import { Events } from "./events.ts";
+import { track } from "../handles.ts";
+import { type Memory, pinned } from "../memory/memory.ts";
+import { resolveName } from "./resolve.ts";
+import type { Grant } from "../permissions.ts";
+import { KERNEL32 } from "../raw/kernel32.ts";
+import { MSWSOCK, WSAID_CONNECTEX } from "../raw/mswsock.ts";
+import { NTDLL } from "../raw/ntdll.ts";
+import { CC_STDCALL, OLEAUT32, VARIANT, VT } from "../raw/oleaut32.ts";
+import { UCRTBASE } from "../raw/ucrtbase.ts";
+import {
+  INVALID_SOCKET,
+  IPPROTO,
+  SIO,
+  SO,
+  SOCK,
+  SOL_SOCKET,
+  WS2_32,
+  WSA_FLAG,
+  WSADATA,
+  WSAPROTOCOL_INFOW,
+  XP1_IFS_HANDLES,
+} from "../raw/ws2_32.ts";
+import { familyOf, type SocketAddress } from "./address.ts";
+import { nativeError, socketError } from "../status.ts";
+import { struct } from "../memory/struct.ts";
+import type { NativeSystem } from "../system.ts";
+
+const VERSION_2_2 = 0x0202;
+const GUID = struct("GUID", { value: "guid" });
+
+/** What an overlapped ConnectEx is told. */
+export interface ConnectExArguments {
+  /** The socket: bound, not connected. */
+  readonly socket: bigint;
+  /** The peer's address structure: where it stands until the call completes. */
+  readonly name: bigint;
+  /** Its length. */
+  readonly nameLength: number;
+  /** Where the OVERLAPPED stands. */
+  readonly overlapped: bigint;
+}
+
+const known = new WeakMap<NativeSystem, Winsock>();
+
+/**
+ * The Winsock of a system.
+ *
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
+ */
+export function winsockOf(system: NativeSystem, grant: Grant): Winsock {
+  const found = known.get(system) ?? new Winsock(system, grant);
+  known.set(system, found);
+  return found;
+}
+
+/** What runs while anything uses Winsock. */
+interface Session {
+  readonly port: CompletionPort;
+  readonly buffers: BufferPool;
+  end(): void;
+}
+
+/** The open libraries, the port, and what is asked of them as one. Started by its first user, ended by its last. */
+export class Winsock {
+  /** ws2_32.dll */
+  readonly call: Calls<typeof WS2_32>;
+  /** mswsock.dll */
+  readonly extensions: Calls<typeof MSWSOCK>;
+  /** Addresses and foreign memory. */
+  readonly memory: Memory;
+  readonly #system: NativeSystem;
+  readonly #dispatch: Library<typeof OLEAUT32>;
+  readonly #kernel: Library<typeof KERNEL32>;
+  readonly #ntdll: Library<typeof NTDLL>;
+  readonly #events: Events;
+  #session: Session | null = null;
+  #users = 0;
+  #connectEx: bigint | null = null;
+
+  constructor(system: NativeSystem, grant: Grant) {
+    this.#system = system;
+    this.call = system.library(grant, WS2_32).call;
+    this.extensions = system.library(grant, MSWSOCK).call;
+    this.#dispatch = system.library(grant, OLEAUT32);
+    this.#kernel = system.library(grant, KERNEL32);
+    this.#ntdll = system.library(grant, NTDLL);
+    this.#events = new Events(this.#kernel);
+    this.memory = system.memory(grant, UCRTBASE);
+  }
+
+  /**
+   * Keeps Winsock running until the returned function is called, past the end of the system too.
+   *
+   * @throws StateError where nothing uses it any more and the system is closed.
+   */
+  use(): () => void {
+    this.#session ??= this.#start();
+    this.#users++;
+    let used = true;
+    return () => {
+      if (!used) return;
+      used = false;
+      this.#users--;
+      if (this.#users > 0) return;
+      this.#session?.end();
+      this.#session = null;
+    };
+  }
+
+  #start(): Session {
+    this.#system.requireOpen();
+    const error = this.call.WSAStartup(VERSION_2_2, pinned(WSADATA.size));
+    if (error !== 0) throw socketError("WSAStartup", error, "start Winsock");
+    try {
+      const port = new CompletionPort({ kernel: this.#kernel, ntdll: this.#ntdll, memory: this.memory });
+      const release = this.#system.hold();
+      const untrack = track("winsock");
+      const end = (): void => {
+        port.close();
+        this.call.WSACleanup();
+        untrack();
+        release();
+      };
+      return { port, buffers: new BufferPool(this.memory), end };
+    } catch (error) {
+      this.call.WSACleanup();
+      throw error;
+    }
+  }
+
+  /** Where every socket's operations complete. */
+  get port(): CompletionPort {
+    return this.#running.port;
+  }
+
+  /** Memory for what sockets send and receive. */
+  get buffers(): BufferPool {
+    return this.#running.buffers;
+  }
+
+  get #running(): Session {
+    if (this.#session) return this.#session;
+    throw new StateError("Winsock is not in use");
+  }
+
+  /**
+   * Has the operations of a stream socket that end at once send no completion: one call of the system less for each.
+   * Providers whose sockets are not the file system's handles would then send none at all.
+   *
+   * @returns whether it is so.
+   * @see https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes
+   */
+  skipAtOnce(socket: bigint): boolean {
+    const [info, length] = [pinned(WSAPROTOCOL_INFOW.size), pinned(4)];
+    new DataView(length.buffer).setInt32(0, info.length, true);
+    if (this.call.getsockopt(socket, SOL_SOCKET, SO.PROTOCOL_INFOW, info, length) !== 0) return false;
+    const { dwServiceFlags1 } = WSAPROTOCOL_INFOW.read(new DataView(info.buffer));
+    return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipAtOnce(socket);
+  }
+
+  /**
+   * How an overlapped call began, asked right after it: 0 where it has ended well, `ERROR_IO_PENDING` where it is under
+   * way, else its error. One that failed without an error did not end well, and may be under way.
+   */
+  begun(ok: boolean): number {
+    const error = this.call.WSAGetLastError();
+    return ok ? 0 : error || LOST_ERROR;
+  }
+
+  /** A new overlapped socket, not inherited by child processes. */
+  createSocket(version: 4 | 6, type: "stream" | "datagram"): bigint {
+    const [kind, protocol] = type === "stream" ? [SOCK.STREAM, IPPROTO.TCP] : [SOCK.DGRAM, IPPROTO.UDP];
+    const flags = WSA_FLAG.OVERLAPPED | WSA_FLAG.NO_HANDLE_INHERIT;
+    const socket = this.call.WSASocketW(familyOf(version), kind, protocol, 0n, 0, flags);
+    if (socket !== INVALID_SOCKET) return socket;
+    throw socketError("WSASocketW", this.call.WSAGetLastError(), "make a socket");
+  }
+
+  /**
+   * The addresses of a host, in the order in which to try them.
+   *
+   * @param signal gives up at once; its reason is rethrown unchanged.
+   * @throws TransportError where the name has none.
+   */
+  resolve(
+    hostname: string,
+    port: number,
+    type: "stream" | "datagram",
+    purpose: "connect" | "listen" = "connect",
+    signal?: AbortSignal,
+  ): Promise<SocketAddress[]> {
+    const { call, memory } = this;
+    const means = { call, memory, events: this.#events, use: () => this.use() };
+    return resolveName(means, { hostname, port, type, purpose }, signal);
+  }
+
+  /**
+   * Calls ConnectEx, which is not exported: DispCallFunc calls what stands at its address.
+   *
+   * @returns 0 where it has ended well, `ERROR_IO_PENDING` where it is under way, else its error.
+   */
+  connectEx({ socket, name, nameLength, overlapped }: ConnectExArguments): number {
+    const target = this.#connectEx ??= this.#findConnectEx(socket);
+    const values: readonly (readonly [type: number, value: bigint])[] = [
+      [VT.I8, socket],
+      [VT.I8, name],
+      [VT.I4, BigInt(nameLength)],
+      [VT.I8, 0n],
+      [VT.I4, 0n],
+      [VT.I8, 0n],
+      [VT.I8, overlapped],
+    ];
+    const variants = pinned(values.length * VARIANT.size);
+    const [types, pointers] = [pinned(values.length * 2), pinned(values.length * 8)];
+    const base = this.memory.addressOf(variants);
+    values.forEach(([type, value], index) => {
+      const llVal = BigInt.asIntN(64, value);
+      VARIANT.write(new DataView(variants.buffer), { vt: type, llVal }, index * VARIANT.size);
+      new DataView(types.buffer).setUint16(index * 2, type, true);
+      new DataView(pointers.buffer).setBigUint64(index * 8, base + BigInt(index * VARIANT.size), true);
+    });
+    const result = pinned(VARIANT.size);
+    const { DispCallFunc } = this.#dispatch.call;
+    const count = values.length;
+    const status = DispCallFunc(0n, target, CC_STDCALL, VT.I4, count, types, pointers, result);
+    // Nothing may stand between the call and its last error: the call's own result is read afterwards.
+    const failed = this.begun(false);
+    if (status !== 0) throw socketError("DispCallFunc", status, "connect");
+    const { llVal } = VARIANT.read(new DataView(result.buffer));
+    return (llVal & 0xffff_ffffn) !== 0n ? 0 : failed;
+  }
+
+  #findConnectEx(socket: bigint): bigint {
+    const [id, pointer, bytes] = [pinned(16), pinned(8), pinned(4)];
+    GUID.write(new DataView(id.buffer), { value: WSAID_CONNECTEX });
+    const code = SIO.GET_EXTENSION_FUNCTION_POINTER;
+    const result = this.call.WSAIoctl(socket, code, id, id.length, pointer, pointer.length, bytes, 0n, 0n);
+    if (result === 0) return new DataView(pointer.buffer).getBigUint64(0, true);
+    const error = this.call.WSAGetLastError();
+    throw new UnsupportedPlatformError("This system has no ConnectEx", {
+      dll: "mswsock.dll",
+      symbol: "ConnectEx",
+      instead: "Use Windows Vista or later",
+    }, { cause: nativeError("WSAIoctl", error) });
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * One limit over several waits: the caller's signal and a time-out.
+ *
+ * @module
+ */
+
+import { TimeoutError } from "../errors.ts";
+import { quietly } from "./transport.ts";
+
+/** Ends when its owner calls {@linkcode Watch.end}; until then it can abort whatever is raced against it. */
+export class Watch {
+  /** Aborts when the watch does, for those who can stop by themselves. */
+  readonly signal: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #aborted: Promise<never>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #endsAt = 0;
+  readonly #expire: () => void;
+  readonly #outer: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.abort(this.#outer!.reason);
+
+  /**
+   * Starts to count.
+   *
+   * @param timeoutMs Milliseconds; left out: no time-out.
+   * @param what What timed out, as the start of a sentence.
+   */
+  constructor(outer: AbortSignal | undefined, what: string, timeoutMs?: number) {
+    this.signal = this.#controller.signal;
+    this.#aborted = new Promise((_, reject) => {
+      this.signal.addEventListener("abort", () => reject(this.signal.reason), { once: true });
+    });
+    this.#aborted.catch(() => {});
+    this.#outer = outer;
+    this.#expire = () => this.abort(new TimeoutError(`${what} took longer than ${timeoutMs} ms`, timeoutMs!));
+    if (outer?.aborted) return this.abort(outer.reason), this;
+    outer?.addEventListener("abort", this.#onAbort, { once: true });
+    if (timeoutMs !== undefined) this.#count(timeoutMs);
+  }
+
+  #count(leftMs: number): void {
+    this.#endsAt = performance.now() + leftMs;
+    this.#timer = setTimeout(this.#expire, leftMs);
+  }
+
+  /** Stops the clock until what it returns is called, or for good where the watch ends before. */
+  pause(): () => void {
+    if (this.#timer === undefined) return () => {};
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const leftMs = Math.max(0, this.#endsAt - performance.now());
+    return () => this.#count(leftMs);
+  }
+
+  /** Aborts everything that is raced against the watch. */
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /**
+   * Settles with `promise`, or rejects with the reason of an abort that comes first.
+   *
+   * @param discard Releases a result that came too late.
+   */
+  async race<T>(promise: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
+    try {
+      this.signal.throwIfAborted();
+      return await Promise.race([promise, this.#aborted]);
+    } catch (error) {
+      // What came too late is nobody's: neither is a failure to release it.
+      if (this.signal.aborted) quietly(() => promise.then(discard));
+      throw error;
+    }
+  }
+
+  /** Stops the clock and lets go of the caller's signal. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
+}

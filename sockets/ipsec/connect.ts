@@ -1,0 +1,108 @@
+/**
+ * Connecting where the system itself secures the socket.
+ *
+ * @module
+ */
+
+import { type SecureSocketError, TransportError } from "../../errors.ts";
+import { checkTarget } from "../../ffi/ipsec/codec_checks.ts";
+import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
+import { TcpSocket } from "../../ffi/winsock/tcp.ts";
+import type { SocketAddress } from "../../ffi/winsock/address.ts";
+import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
+import type { SocketCodec } from "../../contract.ts";
+import { hostPrincipal, isIpAddress } from "../check.ts";
+import type { Chosen } from "../establish.ts";
+import { quietly } from "../transport.ts";
+import type { ConnectSettings } from "../read_options.ts";
+import type { SecureConn } from "../secure_conn.ts";
+import { applySettings, refuseForSocket, socketProvider } from "./terms.ts";
+import { securedConnection } from "./transport.ts";
+import type { Watch } from "../deadline.ts";
+
+const NO_ADDRESS = new Uint8Array();
+
+/** See `connect`. Settings, the peer's name, and only then the connection; the query before the first byte. */
+export async function connectSecured(
+  settings: ConnectSettings,
+  chosen: Chosen,
+  watch: Watch,
+): Promise<SecureConn> {
+  refuseForSocket(chosen);
+  const computer = peerComputer(settings);
+  const system = nativeSystem(settings.system);
+  const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
+  const release = winsock.use();
+  try {
+    const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
+    try {
+      const { hostname, port } = settings;
+      const addresses = await winsock.resolve(hostname, port, "stream", "connect", watch.signal);
+      return await firstOf(
+        addresses,
+        (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, watch }),
+      );
+    } catch (error) {
+      await quietly(() => codec.close());
+      throw error;
+    }
+  } finally {
+    release();
+  }
+}
+
+function peerComputer({ hostname, side }: ConnectSettings): string {
+  if (side.role === "client" && side.computer !== undefined) return side.computer;
+  if (!isIpAddress(hostname)) return hostPrincipal(hostname);
+  throw new TypeError(
+    `options.hostname is the IP address ${hostname}, after which no computer is named: give options.computer too, ` +
+      'for instance "host/server.example.test"',
+  );
+}
+
+/** Tries one after the other; an address that cannot be reached is no reason not to try the next. */
+async function firstOf<T>(
+  addresses: readonly SocketAddress[],
+  attempt: (address: SocketAddress) => Promise<T>,
+): Promise<T> {
+  let failure: SecureSocketError = new TransportError("WSANO_DATA", "The name has no IPv4 or IPv6 address");
+  for (const address of addresses) {
+    try {
+      return await attempt(address);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+interface Attempt {
+  readonly system: NativeSystem;
+  readonly winsock: Winsock;
+  readonly secure: SecureSockets;
+  readonly codec: SocketCodec;
+  readonly computer: string;
+  readonly address: SocketAddress;
+  readonly watch: Watch;
+}
+
+async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn> {
+  const { system, winsock, secure, codec, computer, address, watch } = attempt;
+  const socket = new TcpSocket(winsock, address.version);
+  try {
+    applySettings(chosen, codec, secure, socket);
+    secure.setPeerTarget(socket, checkTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
+    await socket.connect(address, watch.signal);
+    return securedConnection(chosen, socket, {
+      system,
+      secure,
+      codec,
+      release: () => codec.close(),
+    });
+  } catch (error) {
+    await socket.close();
+    throw error;
+  }
+}

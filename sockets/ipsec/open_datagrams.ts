@@ -1,0 +1,285 @@
+/**
+ * Datagrams that the system secures.
+ *
+ * @module
+ */
+
+import { StateError, TransportError } from "../../errors.ts";
+import { checkTarget } from "../../ffi/ipsec/codec_checks.ts";
+import { type ArrivedDatagram, isReset, UdpSocket } from "../../ffi/winsock/udp.ts";
+import { describe } from "../../ffi/winsock/overlapped.ts";
+import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
+import type { SocketAddress } from "../../ffi/winsock/address.ts";
+import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
+import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
+import type { SecurityInfo, SocketCodec } from "../../contract.ts";
+import {
+  checkComputer,
+  checkFunction,
+  checkHostname,
+  checkInteger,
+  checkKeys,
+  checkSignal,
+  hostPrincipal,
+  isIpAddress,
+} from "../check.ts";
+import { choose, type Chosen } from "../establish.ts";
+import { DATAGRAMS, FailureLog } from "../failure_log.ts";
+import { quietly } from "../transport.ts";
+import { type ListenSettings, readListenOptions } from "../read_options.ts";
+import type {
+  DatagramAddress,
+  DatagramOptions,
+  DatagramPeer,
+  ReceivedDatagram,
+  SecureDatagrams,
+} from "./datagrams.ts";
+import { Recent } from "../bounded_map.ts";
+import { SocketSecurity } from "./security.ts";
+import { applySettings, refuseForDatagrams, refuseForSocket, socketProvider } from "./terms.ts";
+import { Watch } from "../deadline.ts";
+
+/** The most peers that are remembered: the one that was met first is named, and asked about, anew. */
+const MAX_PEERS = 4096;
+
+/** What `openDatagrams()` takes: of what servers of connections take, all that a socket without connections has. */
+const OPTIONS = [
+  "hostname",
+  "port",
+  "onDropped",
+  "credentials",
+  "requirements",
+  "registry",
+  "system",
+  "signal",
+];
+
+/**
+ * Opens a UDP socket that the system secures: only for providers of the socket layer.
+ *
+ * @throws TypeError or RangeError where an option is wrong or unknown; nothing was opened.
+ * @throws ProviderNotFoundError, PermissionError or UnsupportedPlatformError where no provider can serve.
+ * @throws TransportError where the address cannot be had.
+ *
+ * @example
+ * ```ts
+ * import { createRegistry, ipsec, openDatagrams, openSystem } from "@winsock/secure-sockets";
+ *
+ * using system = openSystem({ grants: ["ipsec"] });
+ * const requirements = { mutualAuthentication: false };
+ * await using udp = await openDatagrams({ registry: createRegistry([ipsec()]), requirements, system });
+ * await udp.send(new TextEncoder().encode("ping"), { hostname: "files.example.com", port: 7777 });
+ * ```
+ */
+export async function openDatagrams(options: DatagramOptions): Promise<SecureDatagrams> {
+  checkKeys(options, OPTIONS, "options");
+  const { onDropped, port = 0, ...rest } = options;
+  checkFunction(onDropped, "options.onDropped");
+  const settings = readListenOptions({ ...rest, port });
+  const watch = new Watch(settings.signal, "Opening");
+  try {
+    // Before the choice: that opens the system's libraries.
+    watch.signal.throwIfAborted();
+    return await open(settings, onDropped, watch);
+  } finally {
+    watch.end();
+  }
+}
+
+async function open(
+  settings: ListenSettings,
+  onDropped: DatagramOptions["onDropped"],
+  watch: Watch,
+): Promise<SecureDatagrams> {
+  const chosen = choose(settings);
+  refuseForSocket(chosen);
+  refuseForDatagrams(chosen);
+  const system = nativeSystem(settings.system);
+  const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
+  const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
+  try {
+    const { hostname, port } = settings;
+    const [address] = await winsock.resolve(hostname, port, "datagram", "listen", watch.signal);
+    const socket = new UdpSocket(winsock, address.version);
+    try {
+      applySettings(chosen, codec, secure, socket);
+      socket.bind(address.bytes);
+      return new Datagrams(chosen, { system, winsock, secure, codec, socket, onDropped });
+    } catch (error) {
+      await socket.close();
+      throw error;
+    }
+  } catch (error) {
+    await quietly(() => codec.close());
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly system: NativeSystem;
+  readonly winsock: Winsock;
+  readonly secure: SecureSockets;
+  readonly codec: SocketCodec;
+  readonly socket: UdpSocket;
+  readonly onDropped?: DatagramOptions["onDropped"];
+}
+
+class Datagrams implements SecureDatagrams {
+  readonly addr: DatagramAddress;
+  readonly #chosen: Chosen;
+  readonly #parts: Parts;
+  readonly #named = new Recent<{ readonly computer: string; readonly address: SocketAddress }>(MAX_PEERS);
+  readonly #peers = new Recent<SocketSecurity>(MAX_PEERS);
+  /** The look-ups of peers' names, which closing ends. */
+  readonly #lookUps = new Set<Watch>();
+  readonly #log = new FailureLog(DATAGRAMS);
+  #closing: Promise<void> | null = null;
+
+  constructor(chosen: Chosen, parts: Parts) {
+    this.#chosen = chosen;
+    this.#parts = parts;
+    this.addr = toAddress(parts.socket.localAddress);
+  }
+
+  async send(data: Uint8Array, peer: DatagramPeer, signal?: AbortSignal): Promise<SecurityInfo> {
+    if (!(data instanceof Uint8Array)) throw new TypeError("data must be a Uint8Array");
+    const copy = data.slice();
+    const { socket, secure, codec } = this.#parts;
+    const address = await this.#resolve(peer, checkSignal(signal, "signal"));
+    const computer = computerOf(peer);
+    if (this.#named.get(keyOf(address))?.computer !== computer) {
+      const { bytes } = address;
+      secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
+      this.#peers.delete(keyOf(address));
+      const gone = this.#named.set(keyOf(address), { computer, address });
+      if (gone !== undefined) this.#forget(gone.address);
+    }
+    await socket.sendTo(copy, address, signal);
+    return this.#secured(address);
+  }
+
+  async receive(p: Uint8Array, signal?: AbortSignal): Promise<ReceivedDatagram> {
+    if (!(p instanceof Uint8Array)) throw new TypeError("p must be a Uint8Array");
+    for (;;) {
+      const arrived = await this.#arrived(signal);
+      if (arrived === null) continue;
+      const { data, from } = arrived;
+      let security: SecurityInfo;
+      try {
+        security = this.#secured(from);
+      } catch (error) {
+        data.fill(0);
+        if (this.#closing) throw error;
+        // A stranger's datagram must not end the receiving of others'.
+        this.#dropped(error, toAddress(from));
+        continue;
+      }
+      try {
+        if (data.length > p.length) throw tooLong(data.length, p.length, from);
+        p.set(data);
+        return { length: data.length, from: toAddress(from), security };
+      } finally {
+        data.fill(0);
+      }
+    }
+  }
+
+  /** The next datagram, of whomever; `null` where the system told of an earlier one that did not arrive. */
+  async #arrived(signal?: AbortSignal): Promise<ArrivedDatagram | null> {
+    try {
+      return await this.#parts.socket.receiveFrom(signal);
+    } catch (error) {
+      if (!isReset(error)) throw error;
+      // Timers and others get their turn: whoever sends such messages may send many.
+      await new Promise((resolve) => setTimeout(resolve));
+      return null;
+    }
+  }
+
+  #dropped(error: unknown, from: DatagramAddress): void {
+    const { onDropped } = this.#parts;
+    if (onDropped) this.#log.report(error, from, () => onDropped(error, from));
+  }
+
+  async deletePeerTarget(peer: DatagramPeer): Promise<void> {
+    const address = await this.#resolve(peer);
+    this.#forget(address);
+  }
+
+  #forget(address: SocketAddress): void {
+    this.#parts.secure.deletePeerTarget(this.#parts.socket, address);
+    this.#named.delete(keyOf(address));
+    this.#peers.delete(keyOf(address));
+  }
+
+  close(): Promise<void> {
+    const reason = new StateError("Cannot find the peer's address: the socket was closed");
+    for (const watch of this.#lookUps) watch.abort(reason);
+    return this.#closing ??= this.#parts.socket.close().then(() => {
+      this.#log.flush();
+      this.#parts.codec.close();
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** What the system tells of a peer; all of it the first time, and that it still holds every other time. */
+  #secured(address: SocketAddress): SecurityInfo {
+    const key = keyOf(address);
+    const known = this.#peers.get(key);
+    if (known !== undefined) return known.checkPackets();
+    const { system, secure, codec, socket } = this.#parts;
+    const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
+    const security = new SocketSecurity(this.#chosen, means);
+    this.#peers.set(key, security);
+    return security.info;
+  }
+
+  async #resolve(peer: DatagramPeer, signal?: AbortSignal): Promise<SocketAddress> {
+    checkKeys(peer, ["hostname", "port", "computer"], "peer");
+    const hostname = checkHostname(peer.hostname, "peer.hostname");
+    const port = checkInteger(peer.port, "peer.port", 1, 65_535);
+    const { socket, winsock } = this.#parts;
+    const watch = new Watch(signal, "Finding the peer's address");
+    this.#lookUps.add(watch);
+    let found: SocketAddress[];
+    try {
+      found = await winsock.resolve(hostname, port, "datagram", "connect", watch.signal);
+    } finally {
+      this.#lookUps.delete(watch);
+      watch.end();
+    }
+    const address = found.find(({ version }) => version === socket.version);
+    if (address) return address;
+    throw new TransportError(
+      "WSANO_DATA",
+      `${hostname} has no IPv${socket.version} address, as this socket needs`,
+    );
+  }
+}
+
+function tooLong(length: number, room: number, from: SocketAddress): TransportError {
+  return new TransportError(
+    "WSAEMSGSIZE",
+    `Cannot receive: the datagram from ${describe(from)} has ${length} bytes, and p has room for ${room}. ` +
+      "It is lost; give p room for the longest that peers send, at most 65,527 bytes",
+  );
+}
+
+function computerOf({ hostname, computer }: DatagramPeer): string {
+  if (computer !== undefined) return checkComputer(computer, "peer.computer");
+  if (!isIpAddress(hostname)) return hostPrincipal(hostname);
+  throw new TypeError(
+    `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,
+  );
+}
+
+function keyOf({ hostname, port }: SocketAddress): string {
+  return `${hostname} ${port}`;
+}
+
+function toAddress({ hostname, port }: SocketAddress): DatagramAddress {
+  return Object.freeze({ transport: "udp", hostname, port });
+}

@@ -1,0 +1,90 @@
+/**
+ * An overlapped socket as a byte stream, and connections made of it.
+ *
+ * @module
+ */
+
+import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
+import type { TcpSocket } from "../../ffi/winsock/tcp.ts";
+import type { SocketAddress } from "../../ffi/winsock/address.ts";
+import type { NativeSystem } from "../../ffi/system.ts";
+import type { SocketCodec } from "../../contract.ts";
+import { Connection } from "../connection.ts";
+import type { Chosen } from "../establish.ts";
+import { openBytes } from "../records.ts";
+import type { SecureConn } from "../secure_conn.ts";
+import { SocketSecurity } from "./security.ts";
+import { type ByteTransport, type NetAddress, openWire } from "../transport.ts";
+import { WireReader } from "../wire_reader.ts";
+
+/**
+ * A connected socket as the rest of the library uses byte streams. It becomes the stream's; `explain` gives the error
+ * to tell for one of its own.
+ */
+export class SocketTransport implements ByteTransport {
+  readonly localAddr: NetAddress;
+  readonly remoteAddr: NetAddress;
+  readonly #socket: TcpSocket;
+  readonly #explain: (error: unknown) => unknown;
+
+  constructor(socket: TcpSocket, explain: (error: unknown) => unknown) {
+    this.#socket = socket;
+    this.#explain = explain;
+    this.localAddr = toNetAddress(socket.localAddress);
+    this.remoteAddr = toNetAddress(socket.remoteAddress);
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    const received = await this.#told(() => this.#socket.receive(p));
+    return received === 0 ? null : received;
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    await this.#told(() => this.#socket.send(p));
+    return p.length;
+  }
+
+  async closeWrite(): Promise<void> {
+    await this.#told(() => this.#socket.closeWrite());
+  }
+
+  async #told<T>(operation: () => T | Promise<T>): Promise<T> {
+    try {
+      return await operation();
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#socket.close();
+  }
+}
+
+/** An address without what only the system needs. */
+export function toNetAddress({ hostname, port }: SocketAddress): NetAddress {
+  return Object.freeze({ transport: "tcp", hostname, port });
+}
+
+/** What a secured connection is made with. */
+export interface SecuredMeans {
+  /** The system. */
+  readonly system: NativeSystem;
+  /** The functions. */
+  readonly secure: SecureSockets;
+  /** Reads the system's answers. */
+  readonly codec: SocketCodec;
+  /** Called once, when the connection is over. */
+  readonly release: () => void;
+}
+
+/**
+ * Makes a connection of a connected socket, which becomes its own, once the system has told that it is secured as
+ * required. Where it throws, the socket is the caller's.
+ */
+export function securedConnection(chosen: Chosen, socket: TcpSocket, means: SecuredMeans): SecureConn {
+  const security = new SocketSecurity(chosen, { ...means, socket });
+  socket.setNoDelay();
+  const wire = openWire(new SocketTransport(socket, (error) => security.explain(error)));
+  return new Connection({ wire, security, records: openBytes(wire, new WireReader(wire)) });
+}

@@ -1,0 +1,49 @@
+/**
+ * Lowers library tables to a simulated host: the same tables and the same owners above them, and nothing native.
+ *
+ * @module
+ */
+
+import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
+import { currentRuntime } from "../../ffi/platform.ts";
+import type { Machine } from "./machine.ts";
+import { missingFunction } from "../../ffi/backends/missing.ts";
+
+type Functions = { readonly [name: string]: unknown };
+type Callable = (...args: unknown[]) => unknown;
+
+/** The functions of a simulated host, by library. */
+export interface SimulatedLibraries {
+  readonly [library: string]: { readonly call: Functions; readonly threaded?: Functions };
+}
+
+/** The backend of one host. */
+export function simulatedBackend(machine: Machine, libraries: SimulatedLibraries): Backend {
+  const bind = (functions: Functions | undefined, spec: LibrarySpec, name: string): Callable => {
+    const fn = functions?.[name] as Callable | undefined;
+    return fn === undefined ? missingFunction(spec, name) : (...args) => {
+      const fault = machine.faults.next(name);
+      return fault === null ? fn(...args) : machine.fail(fault.code, fault.result);
+    };
+  };
+  return {
+    runtime: currentRuntime(),
+    simulated: true,
+    permits: () => true,
+    open<L extends LibrarySpec>(path: string, spec: L): Library<L> {
+      const library = libraries[spec.name];
+      const call: Record<string, Callable> = {};
+      const threaded: Record<string, Callable> = {};
+      for (const [name, fn] of Object.entries(spec.fns)) {
+        call[name] = bind(library?.call, spec, name);
+        if (fn.threaded) threaded[name] = bind(library?.threaded, spec, name);
+      }
+      return {
+        path,
+        call: call as Library<L>["call"],
+        threaded: threaded as Library<L>["threaded"],
+        close: () => {},
+      };
+    },
+  };
+}

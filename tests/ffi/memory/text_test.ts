@@ -1,0 +1,50 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { wideString } from "../../../ffi/memory/memory.ts";
+import { messageText, nameText, wideText } from "../../../ffi/memory/text.ts";
+
+const utf8 = (text: string) => new TextEncoder().encode(text);
+/** Text of any length, a mark in front of it as often as not. */
+const text = fc.tuple(
+  fc.constantFrom("", "\ufeff", "\ufffe", "\ufeff\ufeff"),
+  fc.oneof(
+    fc.string({ unit: "binary", maxLength: 200 }),
+    fc.string({ unit: "binary", minLength: 4090, maxLength: 8200 }),
+  ),
+).map((parts) => parts.join(""));
+
+test("Text of UTF-16 is read unit for unit, whatever stands in it", () => {
+  fc.assert(
+    fc.property(text, fc.boolean(), (value, odd) => {
+      const bytes = wideString(value).subarray(0, 2 * value.length);
+      assertEquals(wideText(odd ? Uint8Array.of(...bytes, 0x41) : bytes), value);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("A name of UTF-8 is read letter for letter, whatever stands in front", () => {
+  fc.assert(
+    fc.property(text, (value) => assertEquals(nameText(utf8(value)), value.toWellFormed())),
+    { numRuns: 60 },
+  );
+});
+
+test("Two names never read the same: bytes that are no text are no name", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), (bytes) => {
+    let name: string;
+    try {
+      name = nameText(bytes);
+    } catch (error) {
+      assertEquals(error instanceof TypeError, true);
+      return;
+    }
+    assertEquals(Array.from(utf8(name)), Array.from(bytes));
+  }));
+  assertThrows(() => nameText(Uint8Array.of(0x61, 0xff)), TypeError);
+});
+
+test("A message that is no text is shown all the same", () => {
+  assertEquals(messageText(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61, 0xff)), "\ufeffa\ufffd");
+});

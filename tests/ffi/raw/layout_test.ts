@@ -1,0 +1,138 @@
+/** The tables of ffi/raw against the headers they were written from. */
+
+import { assert, assertEquals } from "@std/assert";
+import { test } from "@test";
+import { layouts } from "../../../ffi/security/gss/structs.ts";
+import { GSS_C, GSS_ERROR_MASK, GSS_S, IOV_TYPE, OIDS } from "../../../ffi/raw/gssapi.ts";
+import { GSS_ROUTINE_ERRORS, KRB5_BASE, KRB5_ERRORS } from "../../../ffi/raw/gss_status.ts";
+import { mustRun } from "../../../scripts/process.ts";
+import { compile, noKerberosHeaders } from "../../support/native.ts";
+
+const skip = noKerberosHeaders();
+
+/** What a C program of these lines prints, by line. */
+async function runLines(lines: readonly string[]): Promise<string[]> {
+  using program = await compile(
+    `#include <stddef.h>
+#include <stdio.h>
+#include <gssapi/gssapi.h>
+#include <gssapi/gssapi_ext.h>
+#include <gssapi/gssapi_krb5.h>
+#include <krb5.h>
+int main(void) {
+${lines.join("\n")}
+  return 0;
+}`,
+    ["-lgssapi_krb5"],
+  );
+  const { stdout } = await mustRun(program.path, []);
+  return stdout.trim().split("\n");
+}
+
+/** What C says of a list of expressions. */
+async function ask(expressions: readonly string[]): Promise<bigint[]> {
+  const lines = expressions.map((text) => `  printf("%lld\\n", (long long)(${text}));`);
+  return (await runLines(lines)).map(BigInt);
+}
+
+/** Fields that are laid flat here and lie in a struct of their own in C. */
+const NESTED: { readonly [field: string]: string } = {
+  initiator_address_length: "initiator_address.length",
+  initiator_address_value: "initiator_address.value",
+  acceptor_address_length: "acceptor_address.length",
+  acceptor_address_value: "acceptor_address.value",
+  application_data_length: "application_data.length",
+  application_data_value: "application_data.value",
+  key_magic: "key.magic",
+  key_enctype: "key.enctype",
+  key_length: "key.length",
+  key_contents: "key.contents",
+};
+const NESTED_IOV = { length: "buffer.length", value: "buffer.value" };
+
+for (const layout of Object.values(layouts(undefined))) {
+  const type = layout.name === "gss_channel_bindings_struct"
+    ? "struct gss_channel_bindings_struct"
+    : layout.name;
+  test(`${layout.name} lies in memory as the header says`, async () => {
+    const names = Object.keys(layout.offsets);
+    const member = (name: string): string =>
+      (type === "gss_iov_buffer_desc" ? NESTED_IOV[name as keyof typeof NESTED_IOV] : NESTED[name]) ?? name;
+    const [size, ...offsets] = await ask([
+      `sizeof(${type})`,
+      ...names.map((name) => `offsetof(${type}, ${member(name)})`),
+    ]);
+    const expected = names.map((name) => BigInt((layout.offsets as Record<string, number>)[name]));
+    assertEquals(offsets, expected);
+    // Of the lucid context the head alone is described; its keys follow.
+    if (layout.name.startsWith("gss_krb5_lucid")) assert(BigInt(layout.size) <= size);
+    else assertEquals(BigInt(layout.size), size);
+  }, { skip });
+}
+
+const CONSTANTS: { readonly [text: string]: number } = {
+  GSS_C_DELEG_FLAG: GSS_C.DELEG_FLAG,
+  GSS_C_MUTUAL_FLAG: GSS_C.MUTUAL_FLAG,
+  GSS_C_REPLAY_FLAG: GSS_C.REPLAY_FLAG,
+  GSS_C_SEQUENCE_FLAG: GSS_C.SEQUENCE_FLAG,
+  GSS_C_CONF_FLAG: GSS_C.CONF_FLAG,
+  GSS_C_INTEG_FLAG: GSS_C.INTEG_FLAG,
+  GSS_C_ANON_FLAG: GSS_C.ANON_FLAG,
+  GSS_C_CHANNEL_BOUND_FLAG: GSS_C.CHANNEL_BOUND_FLAG,
+  GSS_C_IDENTIFY_FLAG: GSS_C.IDENTIFY_FLAG,
+  GSS_C_BOTH: GSS_C.BOTH,
+  GSS_C_INITIATE: GSS_C.INITIATE,
+  GSS_C_ACCEPT: GSS_C.ACCEPT,
+  GSS_C_GSS_CODE: GSS_C.GSS_CODE,
+  GSS_C_MECH_CODE: GSS_C.MECH_CODE,
+  GSS_C_AF_NULLADDR: GSS_C.AF_NULLADDR,
+  GSS_C_INDEFINITE: GSS_C.INDEFINITE,
+  GSS_S_CONTINUE_NEEDED: GSS_S.CONTINUE_NEEDED,
+  GSS_S_DUPLICATE_TOKEN: GSS_S.DUPLICATE_TOKEN,
+  GSS_S_OLD_TOKEN: GSS_S.OLD_TOKEN,
+  GSS_S_UNSEQ_TOKEN: GSS_S.UNSEQ_TOKEN,
+  GSS_S_GAP_TOKEN: GSS_S.GAP_TOKEN,
+  GSS_S_UNAVAILABLE: GSS_S.UNAVAILABLE,
+  "GSS_ERROR(0xffffffff)": GSS_ERROR_MASK,
+  GSS_IOV_BUFFER_TYPE_DATA: IOV_TYPE.DATA,
+  GSS_IOV_BUFFER_TYPE_HEADER: IOV_TYPE.HEADER,
+  GSS_IOV_BUFFER_TYPE_TRAILER: IOV_TYPE.TRAILER,
+  GSS_IOV_BUFFER_TYPE_PADDING: IOV_TYPE.PADDING,
+  GSS_IOV_BUFFER_TYPE_STREAM: IOV_TYPE.STREAM,
+  "(unsigned)ERROR_TABLE_BASE_krb5": KRB5_BASE,
+};
+
+test("Every constant is the header's", async () => {
+  const said = await ask(Object.keys(CONSTANTS).map((text) => `(unsigned)(${text})`));
+  assertEquals(Object.fromEntries(Object.keys(CONSTANTS).map((name, index) => [name, Number(said[index])])), {
+    ...CONSTANTS,
+  });
+}, { skip });
+
+test("Every status has the header's name", async () => {
+  const routine = Object.entries(GSS_ROUTINE_ERRORS);
+  const kerberos = Object.entries(KRB5_ERRORS);
+  const said = await ask([
+    ...routine.map(([, { name }]) => `GSS_ROUTINE_ERROR(${name}) >> 16`),
+    ...kerberos.map(([, { name }]) => `${name} - ERROR_TABLE_BASE_krb5`),
+  ]);
+  assertEquals(said.map(Number), [...routine, ...kerberos].map(([code]) => Number(code)));
+}, { skip });
+
+/** The library's own variables; SPNEGO and the lucid context have none. */
+const OID_VARIABLES = {
+  kerberos: "gss_mech_krb5",
+  principalName: "GSS_KRB5_NT_PRINCIPAL_NAME",
+  hostService: "GSS_C_NT_HOSTBASED_SERVICE",
+  userName: "GSS_C_NT_USER_NAME",
+  noCiFlags: "GSS_KRB5_CRED_NO_CI_FLAGS_X",
+  sessionKey: "GSS_C_INQ_SSPI_SESSION_KEY",
+} as const;
+
+test("Every object identifier is the library's", async () => {
+  const lines = Object.values(OID_VARIABLES).map((name) =>
+    `  { gss_OID o = (gss_OID)${name}; for (unsigned i = 0; i < o->length; i++) printf("%d ", ((unsigned char *)o->elements)[i]); puts(""); }`
+  );
+  const said = (await runLines(lines)).map((line) => line.trim().split(" ").map(Number));
+  assertEquals(said, Object.keys(OID_VARIABLES).map((name) => [...OIDS[name as keyof typeof OID_VARIABLES]]));
+}, { skip });

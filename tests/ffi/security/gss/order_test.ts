@@ -1,0 +1,79 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { ProtocolError } from "../../../../errors.ts";
+import { KerberosOrder } from "../../../../ffi/security/gss/order.ts";
+import { RecordCounter } from "../../../../ffi/security/record_counter.ts";
+
+const sequence = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+/** The header of an RFC 4121 wrap or MIC token with this number. */
+function token(number: bigint, id: readonly [number, number] = [5, 4]): Uint8Array {
+  const bytes = new Uint8Array(16);
+  bytes.set(id);
+  new DataView(bytes.buffer).setBigUint64(8, number);
+  return bytes;
+}
+
+test("Numbers are accepted one after the other, past the end of 64 bits too", () => {
+  fc.assert(fc.property(sequence, fc.integer({ min: 1, max: 30 }), (first, count) => {
+    const order = new KerberosOrder(first);
+    for (let index = 0n; index < BigInt(count); index++) {
+      const number = BigInt.asUintN(64, first + index);
+      assertEquals(order.read(token(number)), number);
+      assertEquals(order.read(token(number, [4, 4])), number);
+      order.accept(number);
+    }
+  }));
+  const last = new KerberosOrder((1n << 64n) - 1n);
+  last.accept((1n << 64n) - 1n);
+  last.accept(0n);
+});
+
+test("Any other number is refused, as replayed where it was seen and as a gap where it was not, and changes nothing", () => {
+  fc.assert(fc.property(sequence, fc.nat(20), sequence, (first, seen, offset) => {
+    const order = new KerberosOrder(first);
+    for (let index = 0n; index < BigInt(seen); index++) order.accept(BigInt.asUintN(64, first + index));
+    const next = BigInt.asUintN(64, first + BigInt(seen));
+    const other = BigInt.asUintN(64, next + offset);
+    fc.pre(other !== next);
+    const error = assertThrows(() => order.accept(other), ProtocolError);
+    const before = BigInt.asUintN(64, other - first) < BigInt(seen);
+    assertEquals(error.reason, before ? "replayed" : "gap");
+    order.accept(next);
+  }));
+});
+
+test("What is no RFC 4121 token has no number", () => {
+  const order = new KerberosOrder(0n);
+  for (const bytes of [token(0n).subarray(0, 15), new Uint8Array(16), token(0n, [5, 5]), token(0n, [4, 1])]) {
+    assertEquals(assertThrows(() => order.read(bytes), ProtocolError).reason, "malformed");
+  }
+});
+
+test("A direction carries as many records as its limit says and not one more", () => {
+  fc.assert(fc.property(fc.nat(50), (limit) => {
+    const counter = new RecordCounter(() => true, limit);
+    for (let index = 0; index < limit; index++) counter.take();
+    for (const _ of [1, 2]) {
+      const error = assertThrows(() => counter.take(), ProtocolError, "connect again");
+      assertEquals(error.reason, "sequence-exhausted");
+    }
+  }));
+});
+
+test("Whether numbers have 64 bits is asked when 32 are used up, and decides whether records go on", () => {
+  let asked = 0;
+  const near = 2 ** 32 - 2;
+  const wide = new RecordCounter(() => ++asked > 0, undefined, near);
+  const narrow = new RecordCounter(() => ++asked < 0, undefined, near);
+  for (const counter of [wide, narrow]) counter.take();
+  assertEquals(asked, 0);
+  wide.take();
+  wide.take();
+  assertEquals(asked, 1);
+  assertEquals(assertThrows(() => narrow.take(), ProtocolError).reason, "sequence-exhausted");
+  assertEquals(asked, 2);
+  const last = new RecordCounter(() => true, undefined, Number.MAX_SAFE_INTEGER - 1);
+  last.take();
+  assertEquals(assertThrows(() => last.take(), ProtocolError).reason, "sequence-exhausted");
+});

@@ -1,0 +1,228 @@
+/** SSPI's credentials and contexts over a secur32.dll whose every answer is made to order. */
+
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
+import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../../../ffi/raw/secur32.ts";
+import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
+import { resolveRequirements } from "../../../../plugins/requirements.ts";
+import { acquireSspiCredentials, type SspiCredentials } from "../../../../ffi/security/sspi/credentials.ts";
+import { liveHandles } from "../../../../testing/mod.ts";
+import { FakeSecur32 } from "../../../support/fake_secur32.ts";
+
+const TARGET = "HTTP/web.example.test";
+const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
+const FAILURE = 0x80090304;
+const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+
+/** Two legs of the client, one of the server. */
+function kerberos(): FakeSecur32 {
+  const fake = new FakeSecur32();
+  fake.leg = (role, token) => {
+    if (role === "server") return { status: 0, token: bytes("answer") };
+    return token === null ? { status: SEC_I.CONTINUE_NEEDED, token: bytes("ticket") } : { status: 0 };
+  };
+  return fake;
+}
+
+function acquire(fake: FakeSecur32, excludeNtlm = true): Promise<SspiCredentials> {
+  return acquireSspiCredentials(fake.sspi, {
+    package: "negotiate",
+    role: "both",
+    excludeNtlm,
+    requirements: resolveRequirements(),
+  }, null);
+}
+
+/** A whole exchange; whatever happens, all that it opened is closed. */
+async function exchange(fake: FakeSecur32): Promise<void> {
+  using credentials = await acquire(fake);
+  using client = credentials.client({ target: TARGET });
+  using server = credentials.server({});
+  const first = await client.step(null);
+  const answer = await server.step(first.token);
+  await client.step(answer.token);
+  assertEquals([client.attributes.mechanism, server.attributes.mutual], ["kerberos", true]);
+  assert(client.maxOverhead >= 128);
+}
+
+test("Credentials are released with the last context that was made from them, each handle once", async () => {
+  const fake = kerberos();
+  const credentials = await acquire(fake);
+  const one = credentials.client({ target: TARGET });
+  const two = credentials.server({});
+  await one.step(null);
+  credentials.close();
+  credentials.close();
+  assertThrows(() => credentials.server({}), StateError, "closed");
+  await two.step(bytes("ticket"));
+  two.close();
+  assertEquals(fake.held, { credentials: 1, contexts: 1, buffers: 0, system: 1 });
+  one.close();
+  one.close();
+  assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+});
+
+test("A wrong request leaves the credentials as they were", async () => {
+  const fake = kerberos();
+  const credentials = await acquire(fake);
+  assertThrows(() => credentials.client({ target: "" }), TypeError, "target");
+  const channelBindings = new Uint8Array();
+  assertThrows(() => credentials.server({ channelBindings }), TypeError, "channelBindings");
+  credentials.close();
+  assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+});
+
+test("Each native call of an exchange made to fail once is a typed error, or not needed, and leaves nothing", async () => {
+  const whole = kerberos();
+  await exchange(whole);
+  assert(whole.calls.length >= 8, whole.calls.join());
+  for (const [index, name] of whole.calls.entries()) {
+    const fake = kerberos();
+    fake.failAt = { index, status: FAILURE };
+    const error = await exchange(fake).then(() => null, (error) => error);
+    // Without the name of the package it is not Kerberos, which the attributes then say.
+    const told = error instanceof SecureSocketError || error?.name === "AssertionError";
+    assert(told || name === "QueryContextAttributesW", `${name}: ${error}`);
+    assertEquals([fake.held, liveHandles()], [NOTHING, {}], `${name} (${index})`);
+  }
+});
+
+test("Every leg is made on another thread, the one with Kerberos' answer too", async () => {
+  const fake = kerberos();
+  await exchange(fake);
+  assertEquals(fake.threaded, [
+    "AcquireCredentialsHandleW",
+    "InitializeSecurityContextW",
+    "AcceptSecurityContext",
+    "InitializeSecurityContextW",
+  ]);
+});
+
+/** Whom the credentials of a request are acquired as. */
+async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
+  const fake = kerberos();
+  const credentials = await acquireSspiCredentials(fake.sspi, { role: "client", ...request }, null);
+  credentials.close();
+  return fake.acquiredAs[0];
+}
+
+test("NTLM is left out by the package list, for the current user as for a named one", async () => {
+  const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
+  const current = await acquiredAs({
+    requirements: resolveRequirements(),
+    package: "negotiate",
+    excludeNtlm: true,
+  });
+  assertEquals(current!.texts, none);
+  assertEquals([current!.UserLength, current!.PasswordLength], [0, 0]);
+  const identity = { username: "bob", domain: "EXAMPLE", password: "p\u00e4ss" };
+  const named = await acquiredAs({
+    requirements: resolveRequirements(),
+    package: "negotiate",
+    excludeNtlm: true,
+    identity,
+  });
+  for (const { Version, Length, Flags } of [current!, named!]) {
+    assertEquals([Version, Length, Flags], [0x200, SEC_WINNT_AUTH_IDENTITY_EXW.size, 2]);
+  }
+  assertEquals(named!.texts, { User: "bob", Domain: "EXAMPLE", Password: "p\u00e4ss", PackageList: "!ntlm" });
+});
+
+test("Without NTLM to leave out there is no package list, and no structure where nobody is named", async () => {
+  assertEquals(
+    await acquiredAs({ requirements: resolveRequirements(), package: "negotiate", excludeNtlm: false }),
+    null,
+  );
+  assertEquals(
+    await acquiredAs({ requirements: resolveRequirements(), package: "kerberos", excludeNtlm: true }),
+    null,
+  );
+  const identity = { username: "bob", password: "" };
+  const named = await acquiredAs({
+    requirements: resolveRequirements(),
+    package: "kerberos",
+    excludeNtlm: true,
+    identity,
+  });
+  // An empty password is a password: its address is none that means "whoever runs the process".
+  assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
+  assertEquals(named!.PackageListLength, 0);
+});
+
+const HOUR_MS = 3_600_000;
+/** A time by a clock that is so far ahead of UTC, as SSPI writes it. */
+const timeStamp = (ms: number, aheadMs: number) => BigInt(ms + aheadMs) * 10_000n + 116_444_736_000_000_000n;
+
+/** When both contexts of an exchange end. */
+async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
+  using credentials = await acquire(fake);
+  using client = credentials.client({ target: TARGET });
+  using server = credentials.server({});
+  const { token } = await server.step((await client.step(null)).token);
+  await client.step(token);
+  return [client.expiresAt?.getTime(), server.expiresAt?.getTime()];
+}
+
+test("A context ends by the system's clock, whatever the runtime's time zone", async () => {
+  // A second that has just begun, for the system tells no less.
+  const end = Math.floor(Date.now() / 1000) * 1000 + 10 * HOUR_MS;
+  for (const hours of [-12, -9.5, -5, 0, 1, 5.75, 14]) {
+    const fake = kerberos();
+    fake.aheadMs = hours * HOUR_MS;
+    fake.expiry = timeStamp(end, fake.aheadMs);
+    assertEquals(await ends(fake), [end, end], `${hours} h ahead`);
+  }
+});
+
+test("Where the system does not tell its time the runtime's time zone counts, and no end is none", async () => {
+  const end = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
+  const fake = kerberos();
+  fake.aheadMs = null;
+  fake.expiry = timeStamp(end, -new Date().getTimezoneOffset() * 60_000);
+  assertEquals(await ends(fake), [end, end]);
+  for (const never of [0n, 0x7fff_ffff_ffff_ffffn]) {
+    fake.expiry = never;
+    assertEquals(await ends(fake), [undefined, undefined]);
+  }
+});
+
+test("Where NTLM was left out its token is refused with the reason, whatever the package calls it", async () => {
+  for (const status of [0x80090308, 0x8009030c, FAILURE]) {
+    const fake = kerberos();
+    fake.leg = () => ({ status });
+    using credentials = await acquire(fake);
+    const refused = await assertRejects(
+      () => credentials.server({}).step(bytes("NTLMSSP\0\x01")),
+      AuthenticationError,
+    );
+    assertEquals(refused.reason, "mechanism");
+    assertMatch(refused.message, /left out here on purpose.*use Kerberos/);
+    const other = await assertRejects(
+      () => credentials.server({}).step(bytes("?")),
+      AuthenticationError,
+    );
+    assert(other.reason !== "mechanism" && !/NTLM/.test(other.message), other.message);
+    using allowing = await acquire(fake, false);
+    const same = await assertRejects(
+      () => allowing.server({}).step(bytes("NTLMSSP\0\x01")),
+      AuthenticationError,
+    );
+    assert(!/on purpose/.test(same.message), same.message);
+  }
+  assertEquals(liveHandles(), {});
+});
+
+test("A package that makes an NTLM token although it was told to leave NTLM out sends none", async () => {
+  const fake = kerberos();
+  fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
+  {
+    using credentials = await acquire(fake);
+    using client = credentials.client({ target: TARGET });
+    const error = await assertRejects(() => client.step(null), AuthenticationError, "only NTLM would serve");
+    assertEquals(error.reason, "mechanism");
+    using server = credentials.server({});
+    await assertRejects(() => server.step(bytes("?")), AuthenticationError);
+  }
+  assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+});

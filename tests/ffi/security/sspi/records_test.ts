@@ -1,0 +1,163 @@
+/**
+ * Records of SSPI byte by byte, with a secur32.dll that lays its tokens out as Windows does: TOKEN, DATA, PADDING on
+ * the way out, one STREAM and an empty DATA on the way in. Wine cannot prove this path; its order is another.
+ */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { ProtocolError } from "../../../../errors.ts";
+import type { Memory } from "../../../../ffi/memory/memory.ts";
+import { MemoryBlock } from "../../../../ffi/memory/block.ts";
+import { SECBUFFER, SecPkgContext_Sizes, SECQOP_WRAP_NO_ENCRYPT } from "../../../../ffi/raw/secur32.ts";
+import { SspiRecords } from "../../../../ffi/security/sspi/records.ts";
+import type { Sspi } from "../../../../ffi/security/sspi/sspi.ts";
+import { type BufferPart, bufferParts, FakeMemory } from "../../../support/fake_secur32.ts";
+
+type Handler = (parts: BufferPart[], memory: FakeMemory, qop: { value: number }) => number;
+
+interface Fake {
+  trailer?: number;
+  block?: number;
+  encrypt?: Handler;
+  decrypt?: Handler;
+}
+
+function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }): SspiRecords {
+  const memory = new FakeMemory();
+  const parts = (desc: Uint8Array): BufferPart[] => bufferParts(memory, desc);
+  const sspi = {
+    memory: memory as unknown as Memory,
+    attribute: (_context: Uint8Array, _attribute: number, layout: unknown) =>
+      layout === SecPkgContext_Sizes
+        ? {
+          cbMaxToken: 12_000,
+          cbMaxSignature: 50,
+          cbBlockSize: fake.block ?? 1,
+          cbSecurityTrailer: fake.trailer ?? 60,
+        }
+        : null,
+    recordFailure: (fn: string, status: number) => new ProtocolError("altered", `${fn} ${status}`),
+    call: {
+      EncryptMessage: (_context: Uint8Array, qop: number, desc: Uint8Array) =>
+        fake.encrypt!(parts(desc), memory, { value: qop }),
+      DecryptMessage: (_context: Uint8Array, desc: Uint8Array, _sequence: number, out: Uint8Array) => {
+        const qop = { value: 0 };
+        const status = fake.decrypt!(parts(desc), memory, qop);
+        new DataView(out.buffer, out.byteOffset).setUint32(0, qop.value, true);
+        return status;
+      },
+    },
+  };
+  const block = new MemoryBlock(sspi.memory, SspiRecords.parts);
+  return new SspiRecords(sspi as unknown as Sspi, new Uint8Array(16), rules, block);
+}
+
+const plain = Uint8Array.of(1, 2, 3, 4, 5);
+
+/** Windows: the token in front, the message encrypted where it stands, padding behind it. */
+function windowsEncrypt(tokenLength: number, paddingLength: number): Handler {
+  return (parts, memory) => {
+    const [token, data, padding] = parts;
+    memory.at(token.address, tokenLength).fill(0xaa);
+    memory.at(data.address, data.length).forEach((byte, index, all) => all[index] = byte ^ 0xff);
+    memory.at(padding.address, paddingLength).fill(0xbb);
+    token.set(tokenLength);
+    padding.set(paddingLength);
+    return 0;
+  };
+}
+
+test("a record is TOKEN, DATA, PADDING, however short the token came out", () => {
+  for (const tokenLength of [16, 60, 76, 128]) {
+    for (const paddingLength of [0, 3, 8]) {
+      const sealed = records({ block: 8, encrypt: windowsEncrypt(tokenLength, paddingLength) });
+      const record = sealed.wrap(plain, new Uint8Array(plain.length + sealed.maxOverhead));
+      assertEquals([...record], [
+        ...Array(tokenLength).fill(0xaa),
+        ...plain.map((byte) => byte ^ 0xff),
+        ...Array(paddingLength).fill(0xbb),
+      ]);
+    }
+  }
+  assertEquals([...plain], [1, 2, 3, 4, 5], "the message is as it was");
+});
+
+test("the buffers go out in Windows' order, with room for what Windows may write", () => {
+  let seen: [number, number][] = [];
+  const sealed = records({
+    trailer: 200,
+    block: 16,
+    encrypt: (parts) => {
+      seen = parts.map(({ type, length }) => [type, length]);
+      const [token, data, padding] = parts;
+      assertEquals(data.address - token.address, 200n);
+      assertEquals(padding.address - data.address, BigInt(plain.length));
+      token.set(200);
+      padding.set(0);
+      return 0;
+    },
+  });
+  sealed.wrap(plain, new Uint8Array(plain.length + sealed.maxOverhead));
+  assertEquals(seen, [[SECBUFFER.TOKEN, 200], [SECBUFFER.DATA, plain.length], [SECBUFFER.PADDING, 16]]);
+});
+
+test("signing only is asked for by its own quality of protection", () => {
+  let asked = -1;
+  const encrypt: Handler = (parts, _memory, qop) => {
+    asked = qop.value;
+    parts[2].set(0);
+    return 0;
+  };
+  for (const [encrypts, expected] of [[true, 0], [false, SECQOP_WRAP_NO_ENCRYPT]] as const) {
+    const sealed = records({ encrypt }, { encrypts, mustBeEncrypted: false });
+    sealed.wrap(plain, new Uint8Array(plain.length + sealed.maxOverhead));
+    assertEquals(asked >>> 0, expected >>> 0);
+  }
+});
+
+test("a token or padding longer than its room, or data of another length, is refused", () => {
+  const lies: Handler[] = [
+    (parts) => (parts[0].set(500), parts[2].set(0), 0),
+    (parts) => (parts[2].set(2), 0),
+    (parts) => (parts[1].set(plain.length + 1), parts[2].set(0), 0),
+    () => 0x80090301,
+  ];
+  for (const encrypt of lies) {
+    const sealed = records({ encrypt });
+    assertThrows(() => sealed.wrap(plain, new Uint8Array(plain.length + sealed.maxOverhead)), ProtocolError);
+  }
+});
+
+/** Windows: leaves the plain text inside of the stream and points the DATA buffer at it. */
+function windowsDecrypt(at: number, length: number, quality = 0): Handler {
+  return ([stream, data], memory, qop) => {
+    assertEquals([stream.type, data.type, data.length], [SECBUFFER.STREAM, SECBUFFER.DATA, 0]);
+    memory.at(stream.address + BigInt(at), length).set(plain.subarray(0, length));
+    data.set(length, stream.address + BigInt(at));
+    qop.value = quality;
+    return 0;
+  };
+}
+
+test("the plain text is taken where the returned buffer points", () => {
+  for (const at of [0, 16, 60, 95]) {
+    const opened = records({ decrypt: windowsDecrypt(at, plain.length) }).unwrap(new Uint8Array(100));
+    assertEquals([...opened], [...plain]);
+  }
+  assertEquals(records({ decrypt: windowsDecrypt(60, 0) }).unwrap(new Uint8Array(60)).length, 0);
+});
+
+test("plain text that is said to stand outside of the record is refused", () => {
+  for (const [offset, length] of [[-1n, 5], [96n, 5], [0n, 101], [1n << 40n, 5]] as const) {
+    const decrypt: Handler = ([stream, data]) => (data.set(length, stream.address + offset), 0);
+    assertThrows(() => records({ decrypt }).unwrap(new Uint8Array(100)), ProtocolError);
+  }
+});
+
+test("a record that is signed but not encrypted is refused where encryption is required, and only there", () => {
+  const decrypt = windowsDecrypt(16, plain.length, SECQOP_WRAP_NO_ENCRYPT);
+  const error = assertThrows(() => records({ decrypt }).unwrap(new Uint8Array(100)), ProtocolError);
+  assertEquals(error.reason, "not-encrypted");
+  const lax = { encrypts: false, mustBeEncrypted: false };
+  assertEquals([...records({ decrypt }, lax).unwrap(new Uint8Array(100))], [...plain]);
+});

@@ -1,0 +1,134 @@
+/** Impersonation against a thread that is made up: what is checked, in which order, and what ends the process. */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import { AuthenticationError, SecurityRequirementError, StateError } from "../../../errors.ts";
+import type { LibrarySpec } from "../../../ffi/abi.ts";
+import { ADVAPI32, TOKEN } from "../../../ffi/raw/advapi32.ts";
+import { Impersonator } from "../../../ffi/windows/impersonation.ts";
+import type { NativeSystem } from "../../../ffi/system.ts";
+
+const LEVEL = { anonymous: 0, identify: 1, impersonate: 2, delegate: 3 } as const;
+
+/** A thread, and the functions that look at it. */
+class Thread {
+  /** The level of the client's token; `null`: the thread carries none. */
+  token: number | null = null;
+  /** What OpenThreadToken fails with where there is no token. */
+  noToken: number = TOKEN.ERROR_NO_TOKEN;
+  /** Tokens opened and not closed. */
+  open = 0;
+  readonly exits: number[] = [];
+  #error = 0;
+
+  impersonator(): Impersonator {
+    const advapi = {
+      OpenThreadToken: (_thread: bigint, _access: number, _self: number, out: Uint8Array) => {
+        this.#error = this.token === null ? this.noToken : 0;
+        if (this.token === null) return 0;
+        out[0] = 1;
+        this.open++;
+        return 1;
+      },
+      GetTokenInformation: (_token: bigint, _class: number, out: Uint8Array) => {
+        out[0] = this.token!;
+        return 1;
+      },
+    };
+    const kernel = {
+      GetLastError: () => this.#error,
+      CloseHandle: () => (this.open--, 1),
+      TerminateProcess: (_process: bigint, code: number) => this.exits.push(code),
+    };
+    const library = (_grant: string, spec: LibrarySpec) => ({ call: spec === ADVAPI32 ? advapi : kernel });
+    return new Impersonator({ library } as unknown as NativeSystem);
+  }
+
+  /** Runs `fn` as a client of `level`; `leave` is what reverting says. */
+  run<T>(level: keyof typeof LEVEL, fn: () => T, leave: () => boolean = () => this.revert()): T {
+    return this.impersonator().run(() => void (this.token = LEVEL.impersonate), leave, level, fn);
+  }
+
+  revert(): boolean {
+    this.token = null;
+    return true;
+  }
+}
+
+test("What runs as the client sees its token, and nothing of it is left afterwards", () => {
+  const thread = new Thread();
+  assertEquals(thread.run("impersonate", () => thread.token), LEVEL.impersonate);
+  assertThrows(() => thread.run("identify", () => JSON.parse("no JSON")), SyntaxError);
+  assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
+});
+
+test("A client that allows less than is required is never run as", () => {
+  const thread = new Thread();
+  let runs = 0;
+  const error = assertThrows(() => thread.run("delegate", () => runs++), SecurityRequirementError);
+  assertEquals([error.required, error.got, runs], ["impersonation", "impersonate", 0]);
+  assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
+});
+
+test("A thread that carries a token already is refused before anything is entered, and keeps its token", () => {
+  const thread = new Thread();
+  const ran: string[] = [];
+  thread.run("impersonate", () => {
+    const inner = () =>
+      thread.impersonator().run(
+        () => ran.push("entered"),
+        () => thread.revert(),
+        "identify",
+        () => ran.push("fn"),
+      );
+    assertThrows(inner, StateError, "already impersonating");
+    ran.push(thread.token === LEVEL.impersonate ? "still the client" : "the server");
+  });
+  assertEquals(ran, ["still the client"]);
+  assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
+});
+
+test("Where nobody can tell whether the thread carries a token, nothing is entered", () => {
+  const thread = new Thread();
+  thread.noToken = 5;
+  const error = assertThrows(() => thread.run("identify", () => 1), AuthenticationError, "whose token");
+  assertEquals((error.cause as Error).name, "NativeError");
+  assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
+});
+
+test("A result whose work is not done is refused, and the thread is reverted", () => {
+  const thread = new Thread();
+  let ran = 0;
+  function* rows() {
+    yield ran++;
+  }
+  async function* arriving() {
+    yield await Promise.resolve(ran++);
+  }
+  for (const fn of [() => rows(), () => arriving(), () => Promise.reject(new Error("late"))]) {
+    assertThrows(() => thread.run<unknown>("identify", fn), TypeError, "fn returned");
+    assertEquals(thread.token, null);
+  }
+  assertEquals([ran, thread.open, thread.exits], [0, 0, []]);
+});
+
+const STUCK: [string, (thread: Thread) => () => boolean][] = [
+  ["reverting fails", () => () => false],
+  ["reverting throws", () => () => {
+    throw new Error("no such function");
+  }],
+  ["the thread still carries a token", () => () => true],
+  ["nobody can tell whether the thread still carries a token", (thread) => () => {
+    thread.noToken = 5;
+    return thread.revert();
+  }],
+];
+for (const [what, leave] of STUCK) {
+  test(`Where ${what}, the process ends, whatever the function did`, () => {
+    for (const fn of [() => 1, () => JSON.parse("no JSON")]) {
+      const thread = new Thread();
+      assertThrows(() => thread.run("identify", fn, leave(thread)), Error, "TerminateProcess returned");
+      assertEquals(thread.exits, [70]);
+    }
+  });
+}

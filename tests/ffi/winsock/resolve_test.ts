@@ -1,0 +1,212 @@
+/** Names to addresses by overlapped queries, on simulated hosts: what comes of them, and what giving up leaves. */
+
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { TransportError } from "../../../errors.ts";
+import { liveHandles } from "../../../ffi/handles.ts";
+import { type NetworkOptions, simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
+import type { NativeSystem } from "../../../ffi/system.ts";
+import { type Winsock, winsockOf } from "../../../ffi/winsock/winsock.ts";
+import { settled } from "../../support/socket_suite.ts";
+
+const SILENT = "far.example.test";
+const NOTHING_HELD = { handles: 0, allocations: 0 };
+
+/** Runs `fn` on a host among others, then checks that it let go of everything. */
+async function withNames(
+  fn: (winsock: Winsock, network: SimulatedNetwork, system: NativeSystem) => Promise<void>,
+  options: NetworkOptions = {},
+): Promise<void> {
+  const network = simulate({ hosts: { server: { address: "10.0.0.7" } }, silentNames: [SILENT], ...options });
+  const system = network.host("client") as NativeSystem;
+  try {
+    await fn(winsockOf(system, "sockets"), network, system);
+  } finally {
+    system.close();
+  }
+  assertEquals(await settled(), {});
+  assertEquals(network.held(), NOTHING_HELD);
+}
+
+const look = (winsock: Winsock, name: string, signal?: AbortSignal) =>
+  winsock.resolve(name, 80, "stream", "connect", signal);
+const hostnames = async (winsock: Winsock, name: string) =>
+  (await look(winsock, name)).map(({ hostname, port }) => `${hostname} ${port}`);
+
+/** Lets what is queued already run; no timer among it. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await null;
+}
+
+test("a name leads to its addresses, a numeric address to itself, and nothing is left", () =>
+  withNames(async (winsock) => {
+    assertEquals(await hostnames(winsock, "server"), ["10.0.0.7 80", "fd00::a00:7 80"]);
+    assertEquals(await hostnames(winsock, "192.0.2.9"), ["192.0.2.9 80"]);
+    assertEquals(await hostnames(winsock, "2001:db8::1"), ["2001:db8::1 80"]);
+    assertEquals(await hostnames(winsock, "localhost"), ["127.0.0.1 80"]);
+  }));
+
+test("a name that nobody has is an error that says what to check", () =>
+  withNames(async (winsock) => {
+    const error = await assertRejects(
+      () => look(winsock, "nobody.example.test"),
+      TransportError,
+      "Cannot find the address of nobody.example.test: GetAddrInfoExW failed with WSAHOST_NOT_FOUND (11001). " +
+        "Check the spelling",
+    );
+    assertEquals(error.codeName, "WSAHOST_NOT_FOUND");
+  }));
+
+for (
+  const [fn, codes] of Object.entries({
+    GetAddrInfoExW: ["WSATRY_AGAIN", "WSANO_RECOVERY", "WSAEINVAL", "ERROR_NOT_ENOUGH_MEMORY"],
+    GetAddrInfoExOverlappedResult: ["WSAHOST_NOT_FOUND", "WSATRY_AGAIN", "WSANO_RECOVERY", "WSANO_DATA"],
+    CreateEventW: ["ERROR_NOT_ENOUGH_MEMORY"],
+  })
+) {
+  for (const code of codes) {
+    test(`a look-up whose ${fn} says ${code} fails with it, and leaves nothing`, () =>
+      withNames(async (winsock, network) => {
+        const named = fn === "CreateEventW" ? fn : "GetAddrInfoExW";
+        network.failNext("client", fn, code);
+        const error = await assertRejects(() => look(winsock, "server"), TransportError, named);
+        assertEquals(error.codeName, code);
+        assertEquals((await look(winsock, "server")).length, 2, "the next one works");
+      }));
+  }
+}
+
+test("where the event that wakes the waiting thread cannot be had, the look-up fails and leaves nothing", () =>
+  withNames(async (winsock, network) => {
+    network.failNext("client", "CreateEventW", "ERROR_NOT_ENOUGH_MEMORY", 1);
+    await assertRejects(() => look(winsock, "server"), TransportError, "CreateEventW");
+  }));
+
+test("a signal that has aborted already asks nobody", () =>
+  withNames(async (winsock, network) => {
+    const reason = new Error("not at all");
+    network.failNext("client", "GetAddrInfoExW", "WSATRY_AGAIN");
+    assertStrictEquals(
+      await look(winsock, "server", AbortSignal.abort(reason)).catch((error) => error),
+      reason,
+    );
+    await assertRejects(() => look(winsock, "server"), TransportError, "WSATRY_AGAIN");
+  }));
+
+test("giving up a look-up that nobody answers rethrows the reason at once, and the system lets go", () =>
+  withNames(async (winsock, network) => {
+    const controller = new AbortController();
+    const reason = { enough: true };
+    let settledWith: unknown = "nothing";
+    const looking = look(winsock, SILENT, controller.signal).catch((error) => void (settledWith = error));
+    await turns(50);
+    assertEquals(settledWith, "nothing");
+    assertEquals(liveHandles()["name query"], 1);
+    controller.abort(reason);
+    await turns(10);
+    assertStrictEquals(settledWith, reason, "before any timer or event");
+    await looking;
+    await turns(50);
+    assertEquals(liveHandles(), { library: 6 }, "the query, its events and Winsock are gone");
+    assertEquals(network.held(), NOTHING_HELD);
+  }));
+
+test("where the system refuses to cancel, giving up is as quick, and what comes later is freed", () =>
+  withNames(async (winsock, network) => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    network.failNext("client", "GetAddrInfoExCancel", "ERROR_INVALID_HANDLE");
+    const looking = look(winsock, "server", controller.signal).catch((error) => error);
+    controller.abort(reason);
+    assertEquals(liveHandles()["name query"], 1, "its memory stays while the system may write to it");
+    assertStrictEquals(await looking, reason);
+  }));
+
+test("giving up at any moment gives the addresses or the reason, and never leaves anything", () =>
+  withNames(async (winsock, network) => {
+    const seen = new Set<string>();
+    for (let moment = 0; moment < 60; moment++) {
+      const controller = new AbortController();
+      const looking = look(winsock, "server", controller.signal).then(
+        (found) => `${found.length} addresses`,
+        (error) => error === controller.signal.reason ? "the reason" : `another error: ${error}`,
+      );
+      await turns(moment);
+      controller.abort(new Error("enough"));
+      seen.add(await looking);
+    }
+    assertEquals([...seen].sort(), ["2 addresses", "the reason"]);
+    await turns(100);
+    assertEquals(network.held(), NOTHING_HELD);
+  }));
+
+test("giving up a look-up at the moment it ends never ends another, which the system may have given its handle", () =>
+  withNames(async (winsock) => {
+    for (let moment = 0; moment < 40; moment++) {
+      const [first, second] = [new AbortController(), new AbortController()];
+      const looking = look(winsock, "server", first.signal).catch(() => {});
+      await turns(moment);
+      let other: unknown = "under way";
+      const silent = look(winsock, SILENT, second.signal).catch((error) => other = error);
+      first.abort(new Error("enough"));
+      await looking;
+      await turns(50);
+      assertEquals(other, "under way", `given up after ${moment} turns`);
+      second.abort("done");
+      await silent;
+      assertEquals(other, "done");
+    }
+    await turns(100);
+  }));
+
+test("200 look-ups that nobody answers keep none of the others waiting", () =>
+  withNames(async (winsock) => {
+    const controller = new AbortController();
+    const silent = Array.from({ length: 200 }, () => look(winsock, SILENT, controller.signal));
+    for (let round = 0; round < 3; round++) {
+      const answered = await Promise.all(Array.from({ length: 100 }, () => look(winsock, "server")));
+      assert(answered.every((found) => found.length === 2));
+    }
+    controller.abort(new Error("enough"));
+    const outcomes = await Promise.allSettled(silent);
+    assert(outcomes.every((each) => each.status === "rejected" && each.reason === controller.signal.reason));
+  }));
+
+test("a closed system finishes the look-ups it has, and begins no others", async () => {
+  const network = simulate({ hosts: { server: {} } });
+  const system = network.host("client") as NativeSystem;
+  const winsock = winsockOf(system, "sockets");
+  const looking = look(winsock, "server");
+  system.close();
+  assertEquals((await looking).length, 2);
+  await assertRejects(() => look(winsock, "server"), Error, "closed");
+  assertEquals(await settled(), {});
+  assertEquals(network.held(), NOTHING_HELD);
+});
+
+test("random look-ups under random faults, given up at random, leave no handle, buffer or promise", async () => {
+  const step = fc.record({
+    name: fc.constantFrom("server", "nobody.example.test", "10.0.0.7", "localhost", SILENT),
+    abortAfter: fc.option(fc.nat(40), { nil: null }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 80 }), fc.nat(), async (steps, seed) => {
+      await withNames(async (winsock) => {
+        await Promise.all(steps.map(async ({ name, abortAfter }) => {
+          const controller = new AbortController();
+          const looking = look(winsock, name, controller.signal).catch((error) => {
+            assert(error instanceof TransportError || error === controller.signal.reason, String(error));
+          });
+          // What nobody answers is always given up: it would never end.
+          if (abortAfter !== null || name === SILENT) {
+            await turns(abortAfter ?? 20);
+            controller.abort(new Error("enough"));
+          }
+          await looking;
+        }));
+      }, { faults: { seed, perThousand: 100 } });
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,25 @@
+/**
+ * How test files name what they import, inside the rig and in its bundles.
+ *
+ * @module
+ */
+
+import denoJson from "../../../deno.json" with { type: "json" };
+
+/** The module that tells tests about their machine; the rig puts its own in its place. */
+export const MACHINE_MODULE = "tests/windows/support/machine.ts";
+
+/** What deno.json maps, with paths relative to `base` and `@std/assert` replaced by our own small file. */
+export function relativeImports(base: string): { [name: string]: string } {
+  const imports: { [name: string]: string } = {};
+  for (const [name, target] of Object.entries(denoJson.imports)) {
+    imports[name] = target.startsWith("./") ? base + target.slice(2) : target;
+  }
+  imports["@std/assert"] = `${base}tests/support/assert.ts`;
+  return imports;
+}
+
+/** The name a test file's bundle has. */
+export function bundleName(file: string): string {
+  return file.replaceAll("/", ".").replace(/\.ts$/, ".mjs");
+}

@@ -1,0 +1,470 @@
+/** openDatagrams() on a simulated network. */
+
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import {
+  type NativeError,
+  ProviderTrapError,
+  SecurityRequirementError,
+  StateError,
+  TransportError,
+} from "../../../errors.ts";
+import { liveHandles } from "../../../ffi/handles.ts";
+import { type HostOptions, simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
+import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
+import { negotiate } from "../../../plugins/negotiate/mod.ts";
+import type { Requirements } from "../../../contract.ts";
+import { createRegistry } from "../../../plugins/registry.ts";
+import { connect } from "../../../sockets/connect.ts";
+import { listen } from "../../../sockets/listen.ts";
+import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";
+import type { SecureDatagrams } from "../../../sockets/ipsec/datagrams.ts";
+import { referenceProvider } from "../../support/reference_codec.ts";
+import { settled } from "../../support/socket_suite.ts";
+import { warnings } from "../../support/warnings.ts";
+
+const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
+const NOTHING = { integrity: false, confidentiality: false, mutualAuthentication: false } as const;
+const encode = (text: string) => new TextEncoder().encode(text);
+
+interface Given {
+  readonly hosts?: { readonly [name: string]: HostOptions };
+  readonly requirements?: Requirements;
+  readonly senderRequirements?: Requirements;
+  readonly sender?: IpsecOptions;
+  readonly receiver?: IpsecOptions;
+  /** Called of what is dropped, behind the list of it. */
+  readonly onDropped?: () => void;
+}
+
+async function withPair(
+  given: Given,
+  fn: (
+    a: SecureDatagrams,
+    b: SecureDatagrams,
+    dropped: unknown[],
+    network: SimulatedNetwork,
+  ) => Promise<void>,
+) {
+  const network = simulate({ hosts: given.hosts });
+  const dropped: unknown[] = [];
+  {
+    using here = network.host("client");
+    using there = network.host("server");
+    const requirements = given.requirements ?? WITHOUT_MUTUAL;
+    await using a = await openDatagrams({
+      registry: createRegistry([ipsec(given.sender)]),
+      requirements: given.senderRequirements ?? requirements,
+      system: here,
+    });
+    await using b = await openDatagrams({
+      port: 9,
+      registry: createRegistry([ipsec(given.receiver)]),
+      requirements,
+      system: there,
+      onDropped: (error) => {
+        dropped.push(error);
+        given.onDropped?.();
+      },
+    });
+    await fn(a, b, dropped, network);
+  }
+  assertEquals(await settled(), {});
+  assertEquals(network.held(), { handles: 0, allocations: 0 });
+}
+
+const PEER = { hostname: "server", port: 9 };
+
+test("datagrams between secured ends arrive whole, and both ends know that they are encrypted", () =>
+  withPair({}, async (a, b, _dropped, { traffic }) => {
+    const sent = await a.send(encode("ping"), PEER);
+    assertEquals([sent.secured, sent.encrypted, sent.simulated], [true, true, true]);
+    const p = new Uint8Array(64);
+    const got = await b.receive(p);
+    assertEquals(new TextDecoder().decode(p.subarray(0, got.length)), "ping");
+    assertEquals([got.from.port, got.security.encrypted], [a.addr.port, true]);
+    await a.send(encode("again"), PEER);
+    assertEquals((await b.receive(p)).length, 5);
+    await a.deletePeerTarget(PEER);
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 9 });
+  }));
+
+test("a datagram to a peer that cannot be secured does not leave, and the sender is told", () =>
+  withPair({ hosts: { server: { credentials: false } } }, async (a, _b, _dropped, { traffic }) => {
+    await assertRejects(() => a.send(encode("secret"), PEER), SecurityRequirementError, "integrity");
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  }));
+
+test("one end's guarantee of encryption is both ends', for datagrams too", () =>
+  withPair({ senderRequirements: NOTHING, sender: { allowInsecure: true } }, async (a, b, dropped) => {
+    assertEquals((await a.send(encode("fine"), PEER)).encrypted, true);
+    assertEquals((await b.receive(new Uint8Array(8))).length, 4);
+    assertEquals(dropped, []);
+  }));
+
+test("a receiver that requires what nobody can tell drops everything, and goes on", () =>
+  withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
+    const stop = new AbortController();
+    const receiving = b.receive(new Uint8Array(8), stop.signal).catch((error) => error);
+    await a.send(encode("one"), PEER);
+    await a.send(encode("two"), PEER);
+    for (let turn = 0; turn < 100 && dropped.length < 2; turn++) await new Promise((r) => setTimeout(r, 5));
+    assertEquals(dropped.map((error) => (error as SecurityRequirementError).required), [
+      "mutualAuthentication",
+      "mutualAuthentication",
+    ]);
+    const reason = new Error("enough");
+    stop.abort(reason);
+    assertEquals(await receiving, reason);
+  }));
+
+test("without filters of the socket's own the first datagram would leave before anybody is asked: refused", async () => {
+  const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
+  for (const options of [{ skipFilters: true }, { skipFilters: true, allowInsecure: true }]) {
+    const network = simulate();
+    using system = network.host("client");
+    const error = await assertRejects(
+      () => openDatagrams({ registry: createRegistry([ipsec(options)]), requirements, system }),
+      SecurityRequirementError,
+      "Leave skipFilters out",
+    );
+    assertEquals(error.required, "integrity");
+    system.close();
+    assertEquals(await settled(), {});
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  }
+  const careless = { skipFilters: true, allowInsecure: true };
+  await withPair(
+    { requirements: NOTHING, sender: careless, receiver: careless },
+    async (a, _b, _d, network) => {
+      assertEquals((await a.send(encode("x"), PEER)).secured, false);
+      assertEquals(network.traffic, { clear: 1, secured: 0, encrypted: 0 });
+    },
+  );
+});
+
+test("the name of another computer keeps a datagram from leaving", () =>
+  withPair({}, async (a, _b, _dropped, { traffic }) => {
+    const other = { ...PEER, computer: "host/other" };
+    await assertRejects(() => a.send(encode("secret"), other), SecurityRequirementError);
+    assertEquals(traffic.clear + traffic.encrypted, 0);
+    await a.send(encode("now"), PEER);
+    assertEquals(traffic.encrypted, 3);
+  }));
+
+test("why a negotiation failed is told with the refusal", () =>
+  withPair({ hosts: { server: { credentials: false } } }, async (a) => {
+    const error = await assertRejects(() => a.send(encode("x"), PEER), SecurityRequirementError);
+    assertStringIncludes(error.message, "IPsec's negotiation failed with ERROR_IPSEC_IKE_AUTH_FAIL (13801)");
+    assertEquals((error.cause as NativeError).codeName, "ERROR_IPSEC_IKE_AUTH_FAIL");
+  }));
+
+test("nothing of a datagram is seen before its sender is known to be secured", () =>
+  withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
+    const p = new Uint8Array(8);
+    const stop = new AbortController();
+    const receiving = b.receive(p, stop.signal).catch((error) => error);
+    await a.send(encode("secret"), PEER);
+    for (let turn = 0; turn < 100 && dropped.length < 1; turn++) await new Promise((r) => setTimeout(r, 5));
+    stop.abort(new Error("enough"));
+    await receiving;
+    assertEquals([dropped.length, ...p], [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  }));
+
+test("the dot at the end of an absolute name is no part of the peer's principal", async () => {
+  const network = simulate();
+  const common = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+  {
+    using client = network.host("client");
+    using peer = network.host("peer");
+    await using a = await openDatagrams({ ...common, system: client });
+    await using b = await openDatagrams({ ...common, port: 9, system: peer });
+    await a.send(encode("x"), { hostname: "peer.", port: 9 });
+    await b.receive(new Uint8Array(1));
+    await using listener = await listen({ ...common, port: 10, system: peer });
+    const accepted = listener.accept();
+    const conn = await connect({ ...common, hostname: "peer.", port: 10, system: client });
+    await conn.close();
+    await (await accepted).close();
+  }
+  assertEquals(await settled(), {});
+});
+
+test("each peer has its own name, by its address, and one that is forgotten is named anew", async () => {
+  const network = simulate();
+  const registry = createRegistry([ipsec()]);
+  const requirements = WITHOUT_MUTUAL;
+  {
+    using client = network.host("client");
+    using one = network.host("one");
+    using other = network.host("other");
+    await using a = await openDatagrams({ registry, requirements, system: client });
+    await using b = await openDatagrams({ port: 9, registry, requirements, system: one });
+    await using c = await openDatagrams({ port: 9, registry, requirements, system: other });
+    const to = (hostname: string, computer: string) => a.send(encode("x"), { hostname, port: 9, computer });
+    const arrives = (end: SecureDatagrams) => end.receive(new Uint8Array(1));
+    await to("one", "host/one");
+    await to("other", "host/other");
+    await to("one", "host/one");
+    for (const end of [b, c, b]) await arrives(end);
+    // The names the wrong way round: neither peer holds the other's.
+    await assertRejects(() => to("one", "host/other"), SecurityRequirementError);
+    await to("other", "host/other");
+    await arrives(c);
+    await assertRejects(() => to("other", "host/one"), SecurityRequirementError);
+    await a.deletePeerTarget({ hostname: "one", port: 9 });
+    await to("one", "host/one");
+    await arrives(b);
+    assertEquals(network.traffic.encrypted, 5);
+  }
+  assertEquals(await settled(), {});
+});
+
+test("a peer whose association has changed is asked about in full: it may be another", () =>
+  withPair({
+    hosts: { client: { administrator: true }, server: { administrator: true } },
+  }, async (a, b, _dropped, network) => {
+    const first = await a.send(encode("1"), PEER);
+    assertEquals(await a.send(encode("2"), PEER), first);
+    network.rekey("client", "server", "main");
+    const then = await a.send(encode("3"), PEER);
+    assertEquals(then.details.mainModeSa === first.details.mainModeSa, false);
+    network.failNext("client", "IkeextSaGetById1", "ERROR_ACCESS_DENIED");
+    assertEquals(await a.send(encode("4"), PEER), then, "nothing has changed, so nothing is read anew");
+    network.rekey("client", "server", "quick");
+    const refused = await a.send(encode("5"), PEER);
+    assertEquals([refused.mutual, String(refused.details.association).slice(0, 5)], ["unknown", "needs"]);
+    const p = new Uint8Array(1);
+    for (let count = 0; count < 5; count++) await b.receive(p);
+  }));
+
+test("arguments are checked, and providers of the other layer have no datagrams", async () => {
+  await withPair({}, async (a) => {
+    const data = encode("x");
+    await assertRejects(() => a.send(data, { hostname: "10.0.0.2", port: 9 }), TypeError, "peer.computer");
+    await assertRejects(() => a.send(data, { hostname: "server", port: 0 }), RangeError, "peer.port");
+    await assertRejects(() => a.send(data, { hostname: "nobody", port: 9 }), TransportError, "nobody");
+    await assertRejects(() => a.send("x" as never, PEER), TypeError, "Uint8Array");
+    await assertRejects(() => a.receive(null as never), TypeError, "Uint8Array");
+    await a.close();
+    await assertRejects(() => a.receive(new Uint8Array(1)), StateError, "closed");
+  });
+  using system = simulate().host("client");
+  const registry = createRegistry([negotiate()]);
+  await assertRejects(() => openDatagrams({ registry, system }), Error);
+});
+
+test("half of a surrogate pair is refused by the argument's name, and nothing is opened or sent for it", async () => {
+  const HALF = "zq\ud83d";
+  const network = simulate();
+  {
+    using system = network.host("client");
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
+    for (const key of ["username", "domain", "password"]) {
+      const credentials = { username: "alice", password: "x", [key]: HALF };
+      await assertRejects(
+        () => openDatagrams({ ...given, credentials }),
+        TypeError,
+        `options.credentials.${key} holds half of a surrogate pair`,
+      );
+    }
+    await assertRejects(
+      () => openDatagrams({ ...given, hostname: HALF }),
+      TypeError,
+      "options.hostname holds half",
+    );
+    assertEquals(liveHandles(), {}, "no library either");
+  }
+  await withPair({}, async (a, _b, _dropped, { traffic }) => {
+    const send = (peer: object) => a.send(encode("x"), { ...PEER, ...peer });
+    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer holds half");
+    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname holds half");
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  });
+});
+
+for (
+  const [key, value] of [
+    ["handshakeTimeoutMs", 5],
+    ["maxHandshakes", 3],
+    ["onHandshakeError", () => {}],
+    ["acceptedTargets", ["host/a"]],
+    ["channelBindings", new Uint8Array(1)],
+    ["timeoutMs", 5],
+    ["onDrop", () => {}],
+  ] as const
+) {
+  test(`openDatagrams() has no option ${key}, and says so before anything is opened`, async () => {
+    const network = simulate();
+    using system = network.host("client");
+    const registry = createRegistry([ipsec()]);
+    const options = { registry, requirements: WITHOUT_MUTUAL, system, [key]: value };
+    await assertRejects(
+      () => openDatagrams(options),
+      TypeError,
+      `options.${key} is not known; use one of hostname`,
+    );
+    await assertRejects(() => openDatagrams(undefined as never), TypeError, "options must be an object");
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  });
+}
+
+test("a codec's settings that allow clear text, where integrity is required, send nothing: the option is no leave", async () => {
+  const network = simulate({ hosts: { server: { credentials: false } } });
+  {
+    using here = network.host("client");
+    const hostile = (bytes: Uint8Array) => (bytes[4] |= 2, bytes);
+    const provider = referenceProvider({ allowInsecure: true }, { settings: hostile });
+    const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
+    const registry = createRegistry([provider]);
+    await assertRejects(
+      () => openDatagrams({ registry, requirements, system: here }),
+      ProviderTrapError,
+      "allow clear text",
+    );
+    assertEquals(provider.open.count, 0);
+  }
+  assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+  assertEquals(network.held(), { handles: 0, allocations: 0 });
+});
+
+test("a stranger's datagram of any length ends nobody's receiving: it is dropped, and the next one received", () =>
+  withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
+    const stop = new AbortController();
+    const receiving = b.receive(new Uint8Array(2), stop.signal).catch((error) => error);
+    for (const length of [100, 3, 60_000, 0]) await a.send(new Uint8Array(length), PEER);
+    for (let turn = 0; turn < 100 && dropped.length < 4; turn++) await new Promise((r) => setTimeout(r, 5));
+    assertEquals(dropped.map((error) => (error as SecurityRequirementError).required), [
+      "mutualAuthentication",
+      "mutualAuthentication",
+      "mutualAuthentication",
+      "mutualAuthentication",
+    ]);
+    stop.abort(new Error("enough"));
+    assertEquals((await receiving).message, "enough");
+  }));
+
+test("a secured peer's datagram that is too long is an error with both lengths, and the next one is received", () =>
+  withPair({}, async (a, b, dropped) => {
+    const p = new Uint8Array(4).fill(7);
+    for (const data of ["five!", "more than that", "four", "", "x"]) await a.send(encode(data), PEER);
+    const from = `10.0.0.1:${a.addr.port}`;
+    for (const [length, room, into] of [[5, 4, p], [14, 0, new Uint8Array()]] as const) {
+      const error = await assertRejects(
+        () => b.receive(into),
+        TransportError,
+        `from ${from} has ${length} bytes`,
+      );
+      assertStringIncludes(error.message, `p has room for ${room}. It is lost`);
+      assertEquals(error.codeName, "WSAEMSGSIZE");
+    }
+    assertEquals(p, new Uint8Array(4).fill(7), "nothing of it was handed out");
+    assertEquals((await b.receive(p)).length, 4);
+    assertEquals(p, encode("four"));
+    assertEquals((await b.receive(new Uint8Array())).length, 0);
+    assertEquals((await b.receive(p)).length, 1);
+    assertEquals(dropped, []);
+  }));
+
+test("an empty buffer receives an empty datagram, and says of any other that it is too long", () =>
+  withPair({}, async (a, b) => {
+    const receiving = b.receive(new Uint8Array());
+    await a.send(encode(""), PEER);
+    assertEquals((await receiving).length, 0);
+  }));
+
+for (
+  const code of ["WSAECONNRESET", "WSAENETRESET", "ERROR_PORT_UNREACHABLE", "ERROR_PROTOCOL_UNREACHABLE"]
+) {
+  test(`receiving goes on where the system tells of an earlier datagram by ${code}`, () =>
+    withPair({}, async (a, b, dropped, network) => {
+      network.failNext("server", "WSARecvFrom", code);
+      const receiving = b.receive(new Uint8Array(8));
+      await a.send(encode("after"), PEER);
+      assertEquals((await receiving).length, 5);
+      assertEquals([dropped, network.faultsInjected], [[], 1]);
+    }));
+}
+
+test("an onDropped that throws ends no receiving, and hides neither its failure nor the one it was told of", async () => {
+  const thrown = [new Error("the observer's own"), Object.create(null), new Error("the last")];
+  const lines = await warnings(() =>
+    withPair({
+      onDropped: () => {
+        throw thrown.shift();
+      },
+    }, async (a, b, dropped, network) => {
+      for (let count = 0; count < 3; count++) {
+        network.failNext("server", "WSAQuerySocketSecurity", "WSAEINVAL");
+      }
+      const p = new Uint8Array(8);
+      const receiving = b.receive(p);
+      for (const text of ["one", "two", "three", "four"]) await a.send(encode(text), PEER);
+      assertEquals(new TextDecoder().decode(p.subarray(0, (await receiving).length)), "four");
+      assertEquals([dropped.length, thrown.length], [3, 0]);
+    })
+  );
+  assertStringIncludes(lines[0], "a datagram from 10.0.0.1:");
+  assertStringIncludes(lines[0], "was dropped: TransportError: ");
+  assertStringIncludes(lines[0], "; and onDropped threw Error: the observer's own");
+  // Written or counted, however long the three took.
+  const written = lines.filter((line) => line.includes("; and onDropped threw ")).length;
+  const counted = lines.map((line) =>
+    Number(/\(and (\d+) more datagrams were dropped before\)$/.exec(line)?.[1] ?? 0)
+  );
+  assertEquals(written + counted.reduce((sum, count) => sum + count), 3);
+});
+
+test("without an onDropped nothing is written of what strangers send", async () => {
+  const lines = await warnings(async () => {
+    const network = simulate();
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+    using here = network.host("client");
+    using there = network.host("server");
+    await using a = await openDatagrams({ ...given, system: here });
+    await using b = await openDatagrams({ ...given, port: 9, system: there });
+    network.failNext("server", "WSAQuerySocketSecurity", "WSAEINVAL");
+    for (const text of ["one", "four"]) await a.send(encode(text), PEER);
+    assertEquals((await b.receive(new Uint8Array(8))).length, 4);
+  });
+  assertEquals(lines, []);
+});
+
+test("a peer that is gone ends no receiving, whether or not the system can be told to keep it to itself", async () => {
+  for (const refused of [false, true]) {
+    const network = simulate();
+    const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+    {
+      using here = network.host("client");
+      using there = network.host("server");
+      if (refused) network.failNext("client", "WSAIoctl", "WSAEOPNOTSUPP");
+      await using a = await openDatagrams({ ...given, port: 8, system: here });
+      await using b = await openDatagrams({ ...given, system: there });
+      const receiving = a.receive(new Uint8Array(8));
+      // Nobody receives at this port.
+      for (let count = 0; count < 3; count++) await a.send(encode("?"), PEER).catch(() => {});
+      await b.send(encode("here"), { hostname: "client", port: 8 });
+      assertEquals((await receiving).length, 4);
+    }
+    assertEquals(await settled(), {});
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  }
+});
+
+test("an error that is no reset ends receiving, by name", () =>
+  withPair({}, async (_a, b, _dropped, network) => {
+    network.failNext("server", "WSARecvFrom", "WSAENETDOWN");
+    await assertRejects(() => b.receive(new Uint8Array(8)), TransportError, "WSAENETDOWN");
+  }));
+
+test("where mutual authentication is required no datagram leaves in clear, whatever allowInsecure says", () =>
+  withPair({
+    hosts: { server: { credentials: false } },
+    sender: { allowInsecure: true },
+    senderRequirements: { ...NOTHING, mutualAuthentication: true },
+    receiver: { allowInsecure: true },
+    requirements: NOTHING,
+  }, async (a, _b, _dropped, { traffic }) => {
+    await assertRejects(() => a.send(encode("secret"), PEER), SecurityRequirementError);
+    assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
+  }));

@@ -1,0 +1,239 @@
+/** Who may begin and who must go, by the order of events alone: turns go round when the test says so. */
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { CONNECTIONS_PER_PLACE, GRACE_TURNS, type Guest, Places } from "../../sockets/limiter.ts";
+import { settle } from "../support/memory_transport.ts";
+import { Turns } from "../support/turns.ts";
+
+interface Seen {
+  guest: Guest;
+  /** Why it was dropped. */
+  dropped: string | null;
+  /** Whether it may begin. */
+  begun: boolean;
+  begin(): Seen;
+}
+
+function stage(places: number) {
+  const turns = new Turns();
+  const state = { unfetched: 0 };
+  const all = new Places({ places, unfetched: () => state.unfetched, turn: turns.turn });
+  const enter = (): Seen => {
+    const seen: Seen = {
+      guest: all.enter((reason) => seen.dropped = reason.message),
+      dropped: null,
+      begun: false,
+      begin() {
+        const place = seen.guest.begin();
+        if (place === null) seen.begun = true;
+        else place.then(() => seen.begun = true);
+        return seen;
+      },
+    };
+    return seen;
+  };
+  const enterMany = (count: number) => Array.from({ length: count }, enter);
+  /** Asks for room; `given` once there is. */
+  const ask = () => {
+    const asked = { given: false };
+    all.room().then(() => asked.given = true);
+    return asked;
+  };
+  return { all, turns, state, enter, enterMany, ask };
+}
+
+const dropped = (seen: Seen[]) => seen.map((one) => one.dropped !== null);
+const begun = (seen: Seen[]) => seen.map((one) => one.begun);
+
+test("No more begin than there are places, in the order in which their tokens came", async () => {
+  const { enterMany } = stage(2);
+  const [a, b, c, d] = enterMany(4);
+  for (const one of [d, b, c, a]) one.begin();
+  await settle();
+  assertEquals(begun([a, b, c, d]), [false, true, false, true]);
+  b.guest.leave();
+  await settle();
+  assertEquals(begun([a, b, c, d]), [false, true, true, true]);
+});
+
+test("A connection that nobody has fetched takes a place until it is fetched", async () => {
+  const { all, state, enter } = stage(1);
+  state.unfetched = 1;
+  const one = enter().begin();
+  await settle();
+  assertEquals(one.begun, false);
+  state.unfetched = 0;
+  all.settle();
+  await settle();
+  assertEquals(one.begun, true);
+});
+
+test("The silent take no place: who has sent its token begins at once, and nobody is dropped", async () => {
+  const { turns, enterMany, enter } = stage(1);
+  const silent = enterMany(CONNECTIONS_PER_PLACE - 1);
+  const honest = enter().begin();
+  await settle();
+  assertEquals([honest.begun, turns.counted], [true, false]);
+  assertEquals(dropped(silent).includes(true), false);
+});
+
+test("Where no more can be held the one that came first and is silent makes room, and not before its patience is over", async () => {
+  const { turns, enterMany, enter, ask } = stage(1);
+  const [speaks, ...silent] = enterMany(CONNECTIONS_PER_PLACE);
+  const working = enter().begin();
+  speaks.begin();
+  const asked = ask();
+  turns.pass(GRACE_TURNS - 1);
+  await settle();
+  assertEquals([asked.given, dropped(silent).includes(true)], [false, false]);
+  turns.pass(1);
+  await settle();
+  assertEquals([asked.given, turns.counted], [true, false]);
+  assertEquals(dropped([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
+  assertStringIncludes(silent[0].dropped!, "maxHandshakes");
+  assertEquals(dropped(silent).filter(Boolean).length, 1);
+});
+
+test("While the loop does not go round nobody is dropped, whatever time passes", async () => {
+  const { turns, enterMany, ask } = stage(1);
+  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const asked = ask();
+  await settle();
+  assertEquals([asked.given, turns.counted, dropped(silent).includes(true)], [false, true, false]);
+});
+
+test("Who sends its token while a newcomer waits has made room by that, and nobody is dropped", async () => {
+  const { turns, enterMany, ask } = stage(1);
+  const [late, ...silent] = enterMany(CONNECTIONS_PER_PLACE);
+  const asked = ask();
+  turns.pass(GRACE_TURNS - 1);
+  late.begin();
+  await settle();
+  assertEquals([late.begun, asked.given, turns.counted], [true, true, false]);
+  turns.pass(1);
+  assertEquals(dropped([late, ...silent]).includes(true), false);
+});
+
+test("Patience that is over need not be waited for again", async () => {
+  const { turns, enterMany, enter, ask } = stage(1);
+  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  ask();
+  turns.pass(GRACE_TURNS);
+  await settle();
+  for (let index = 1; index < 4; index++) {
+    enter();
+    const asked = ask();
+    await settle();
+    assertEquals([asked.given, silent[index].dropped !== null], [true, true]);
+  }
+});
+
+test("Who waits for its peer in a place gives it up to one that could begin, the longest wait first", async () => {
+  const { turns, enterMany, enter } = stage(3);
+  const [first, second, working] = enterMany(3).map((one) => one.begin());
+  await settle();
+  second.guest.onWaiting(true);
+  first.guest.onWaiting(true);
+  assertEquals(turns.counted, false, "nobody lacks a place");
+  const next = enter().begin();
+  turns.pass(GRACE_TURNS - 1);
+  assertEquals(dropped([first, second, working]), [false, false, false]);
+  turns.pass(1);
+  assertEquals(dropped([first, second, working]), [false, true, false]);
+  assertStringIncludes(second.dropped!, "all 3 places (maxHandshakes)");
+  await settle();
+  assertEquals(next.begun, false, "the place is free when the dropped one holds nothing any more");
+  turns.pass(GRACE_TURNS);
+  assertEquals(first.dropped, null, "one goes for one");
+  second.guest.leave();
+  await settle();
+  assertEquals([next.begun, turns.counted], [true, false]);
+});
+
+test("A wait that ends is forgotten: only what a peer makes others wait for counts", async () => {
+  const { turns, enter } = stage(1);
+  const [placed] = [enter().begin()];
+  const next = enter().begin();
+  for (let leg = 0; leg < 3; leg++) {
+    placed.guest.onWaiting(true);
+    turns.pass(GRACE_TURNS - 1);
+    placed.guest.onWaiting(false);
+    turns.pass(GRACE_TURNS);
+  }
+  assertEquals([placed.dropped, next.begun], [null, false]);
+  placed.guest.onWaiting(true);
+  turns.pass(GRACE_TURNS);
+  placed.guest.leave();
+  await settle();
+  assertEquals([placed.dropped !== null, next.begun], [true, true]);
+});
+
+test("While the provider is at work in every place nobody is dropped, for any number of turns", async () => {
+  const { turns, enterMany, ask } = stage(1);
+  const queued = enterMany(CONNECTIONS_PER_PLACE + 1).map((one) => one.begin());
+  const asked = ask();
+  turns.pass(10 * GRACE_TURNS);
+  await settle();
+  assertEquals([dropped(queued).includes(true), asked.given], [false, false]);
+  assertEquals(begun(queued).filter(Boolean).length, 1);
+  queued[0].guest.leave();
+  await settle();
+  assertEquals([queued[1].begun, asked.given], [true, true]);
+});
+
+test("Bytes that trickle in renew nobody's patience before the first token is whole", async () => {
+  const { turns, enterMany, ask } = stage(1);
+  const [trickling] = enterMany(CONNECTIONS_PER_PLACE);
+  ask();
+  for (let turn = 0; turn < GRACE_TURNS; turn++) {
+    trickling.guest.onWaiting(false);
+    trickling.guest.onWaiting(true);
+    turns.pass(1);
+  }
+  await settle();
+  assertEquals(trickling.dropped !== null, true);
+});
+
+test("Where the system can hold no more, fewer wait to begin, and by and by as many as before", async () => {
+  const { all, turns, enterMany, enter, ask } = stage(1);
+  const silent = enterMany(5);
+  all.shrink();
+  const asked = ask();
+  turns.pass(GRACE_TURNS);
+  await settle();
+  assertEquals([asked.given, silent[0].dropped !== null], [true, true]);
+  for (let index = 0; index < CONNECTIONS_PER_PLACE; index++) enter().guest.leave();
+  const more = enterMany(CONNECTIONS_PER_PLACE - 5);
+  const roomy = ask();
+  await settle();
+  assertEquals([roomy.given, dropped([...silent.slice(1), ...more]).includes(true)], [true, false]);
+  for (const one of [...silent, ...more]) one.guest.leave();
+  all.shrink();
+  const again = ask();
+  await settle();
+  assertEquals(again.given, true, "never fewer than there are places");
+});
+
+test("A dropped one that begins all the same gets no place", async () => {
+  const { turns, enterMany, ask } = stage(1);
+  const [first] = enterMany(CONNECTIONS_PER_PLACE);
+  ask();
+  turns.pass(GRACE_TURNS);
+  first.begin();
+  await settle();
+  assertEquals([first.dropped !== null, first.begun], [true, false]);
+});
+
+test("Closing lets the newcomer go, gives no more places, drops nobody and counts no turns", async () => {
+  const { all, turns, enterMany, enter, ask } = stage(1);
+  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const asked = ask();
+  all.close();
+  await settle();
+  assertEquals([asked.given, turns.counted], [true, false]);
+  const late = enter().begin();
+  turns.pass(GRACE_TURNS);
+  await settle();
+  assertEquals([late.begun, dropped(silent).includes(true)], [false, false]);
+});
