@@ -127,6 +127,12 @@ function split(text: string): SpnParts {
   const at = text.lastIndexOf("@");
   const realm = at < 0 ? undefined : text.slice(at + 1);
   const [serviceClass, instance, serviceName, ...rest] = (at < 0 ? text : text.slice(0, at)).split("/");
+  if (instance === undefined && /[@\\]/.test(text)) {
+    throw new TypeError(
+      "it names an account, which is reached by an SPN that is registered for it, and by no other name: register " +
+        "one (on Windows: setspn -S class/host account) and give that",
+    );
+  }
   if (instance === undefined || rest.length > 0) throw new TypeError("it has not two or three parts");
   const [instanceName, port, ...colons] = instance.split(":");
   if (colons.length > 0) throw new TypeError("the host holds two colons (use a name, not an IPv6 address)");

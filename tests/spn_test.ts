@@ -110,6 +110,8 @@ test("Names that Windows' own services register are read, spaces, GUIDs and dist
 const MALFORMED: { readonly [text: string]: string } = {
   "": "two or three parts",
   "host": "two or three parts",
+  "service@example.test": "it names an account, which is reached by an SPN that is registered for it",
+  "EXAMPLE\\service": "it names an account, which is reached by an SPN that is registered for it",
   "host/": "instanceName must be",
   "/web": "serviceClass must be",
   "host/web/": "serviceName must be",

@@ -123,7 +123,7 @@ export class GssContext extends ContextBase {
     if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: ${message}. ${otherMechanismAdvice(token)}`,
+      `Cannot ${this.#doing()}: ${message}. ${otherMechanismAdvice(token, this.#options.mechanism)}`,
       { cause },
     );
   }

@@ -136,7 +136,7 @@ export class SspiContext extends ContextBase {
     const { cause } = failure;
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token)}`,
+      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token, "spnego")}`,
       { cause },
     );
   }
