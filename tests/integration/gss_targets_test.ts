@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
-import { readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AuthenticationError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
@@ -175,17 +175,61 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: where the key table is gone since the ticket was opened, a name that is not the key's is not reported`,
+    `${name}: beside keys of another account, names of one account are known by its keys in the table`,
     () =>
-      inSharedRealm(async (_, system, keytab) => {
-        using ends = await makeEnds(system, {
-          provider,
-          target: DATABASE,
-          server: { credentials: { keytab } },
-        });
-        await exchange(ends);
-        rmSync(keytab);
-        assertEquals(ends.server.requestedTarget, undefined);
+      inSharedRealm(async (realm, system) => {
+        const other = "HTTP/other.mit.test";
+        await realm.kadmin([`addprinc -randkey ${other}`]);
+        const keytab = join(realm.dir, "mixed.keytab");
+        await realm.exportKeytab(keytab, [WEB, MAIL, other]);
+        assertEquals(await reported(system, provider, MAIL, { keytab }), MAIL + IN);
+        // In another case than the table has it.
+        const lower = rename("HTTP", "imap");
+        assertEquals(
+          await reported(system, provider, WEB, { keytab }, lower),
+          MAIL.replace("IMAP", "imap") + IN,
+        );
+        // A name that the table has not: whose it is, is known only where one principal's keys serve.
+        assertEquals(await reported(system, provider, DATABASE, { keytab }), undefined);
+        assertEquals(await reported(system, provider, DATABASE, { keytab, principal: WEB }), DATABASE + IN);
+      }),
+    { skip },
+  );
+
+  test(
+    `${name}: keys of another encryption type than the ticket's decide nothing`,
+    () =>
+      inRealmWith({}, async (realm, system) => {
+        const [one, two] = ["aes256-cts-hmac-sha1-96:onlyrealm", "aes128-cts-hmac-sha1-96:onlyrealm"];
+        await realm.kadmin([
+          `addprinc -pw Shared1! -e ${one},${two} ${WEB}`,
+          `addprinc -pw Shared1! -e ${one} ${MAIL}`,
+        ]);
+        const keytab = join(realm.dir, "types.keytab");
+        await realm.exportKeytab(keytab, [WEB, MAIL]);
+        await realm.kinit("alice");
+        assertEquals(await reported(system, provider, MAIL, { keytab }), MAIL + IN);
+      }),
+    { skip },
+  );
+
+  test(
+    `${name}: where the key table has changed since the ticket was opened, a name that is not the key's is not reported`,
+    () =>
+      inSharedRealm(async (realm, system, keytab) => {
+        const without = join(realm.dir, "without.keytab");
+        await realm.exportKeytab(without, [DATABASE]);
+        for (const change of [() => rmSync(keytab), () => copyFileSync(without, keytab)]) {
+          await realm.exportKeytab(keytab, [WEB, DATABASE]);
+          using ends = await makeEnds(system, {
+            provider,
+            target: DATABASE,
+            server: { credentials: { keytab } },
+          });
+          await exchange(ends);
+          change();
+          assertEquals(ends.server.requestedTarget, undefined);
+        }
       }),
     { skip },
   );
