@@ -12,7 +12,7 @@ import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import type { SocketCodec } from "../../contract.ts";
-import { hostPrincipal, isIpAddress } from "../check.ts";
+import { hostPrincipal, isIpAddress } from "../../contexts/check.ts";
 import type { Chosen } from "../establish.ts";
 import { quietly } from "../transport.ts";
 import type { ConnectSettings } from "../read_options.ts";

@@ -22,7 +22,7 @@ import {
   checkSignal,
   hostPrincipal,
   isIpAddress,
-} from "../check.ts";
+} from "../../contexts/check.ts";
 import { choose, type Chosen } from "../establish.ts";
 import { DATAGRAMS, FailureLog } from "../failure_log.ts";
 import { quietly } from "../transport.ts";

@@ -52,9 +52,9 @@ async function assertInGuide(
 
 /** What a connection is whose two ends must agree on it. */
 function nameOf(security: SecureConn["security"], event: Record<string, unknown>): string {
-  const { secured, encrypted } = security;
-  assertEquals([event.isSigned, event.isEncrypted], [secured, encrypted]);
-  return encrypted ? "encrypted" : secured ? "signed" : "clear";
+  const { integrity, confidentiality } = security;
+  assertEquals([event.isSigned, event.isEncrypted], [integrity, confidentiality]);
+  return confidentiality ? "encrypted" : integrity ? "signed" : "clear";
 }
 
 /** Our client and .NET's server. */
@@ -89,7 +89,7 @@ async function callAt(
   }
   if (echoed) return nameOf(security, events[0]);
   // .NET takes what it sees as signed, and our end does not.
-  assertEquals([events[0].isSigned, (security as SecureConn["security"]).secured], [true, false]);
+  assertEquals([events[0].isSigned, (security as SecureConn["security"]).integrity], [true, false]);
   assertEquals(events[1].during, "data");
   return "fails (2)";
 }
@@ -154,7 +154,7 @@ test("docs/guide.md says what becomes of .NET's client and our server of ntlm() 
         assert(/does not encrypt/.test(`${failures[0]}`), `${failures[0]}`);
         return "refused (1)";
       }
-      assertEquals([accepted[0].encrypted, events[1].during], [false, "data"]);
+      assertEquals([accepted[0].confidentiality, events[1].during], [false, "data"]);
       assert(/altered on its way/.test(`${failures[0]}`), `${failures[0]}`);
       return "fails (6)";
     })
