@@ -295,7 +295,14 @@ export interface MessageContext extends Disposable {
    * client. A provider without the member tells `peerName` alone.
    */
   readonly peerIdentity?: PeerIdentity;
-  /** On a server: the name the client asked for, where the mechanism tells. */
+  /**
+   * On a server: the name the client asked for; left out where the mechanism does not tell it, or what it tells cannot be
+   * relied on. Never another name.
+   *
+   * How far it can be relied on differs. SSPI's Kerberos, and NTLM with a message integrity code, have it from a part of
+   * the client's message that is protected. GSS-API's Kerberos has it from the ticket in clear, held against the key that
+   * opened the ticket: where one key serves several names, somebody between the two ends can write one for another.
+   */
   readonly requestedTarget?: string;
   /** When the context stops working; left out where the mechanism sets no end. */
   readonly expiresAt?: Date;

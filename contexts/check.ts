@@ -42,7 +42,7 @@ export function checkTimeout(value: unknown, name: string, fallback: number): nu
 export function checkHostname(value: unknown, name: string): string {
   if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
   checkWellFormed(value, name);
-  if (!/^[^\s/@\\[\]\p{Cc}]+$/u.test(value)) {
+  if (!/^[^\s/@\\[\]\p{Cc}]+$/u.test(value) || /(^|\.)\.$/.test(value)) {
     throw new TypeError(
       `${name} must be a host's name or IP address, without brackets, not ${describe(value)}`,
     );
@@ -53,6 +53,11 @@ export function checkHostname(value: unknown, name: string): string {
 /** Whether a checked hostname is an IP address, in any form that systems take for one. */
 export function isIpAddress(hostname: string): boolean {
   return hostname.includes(":") || /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(hostname);
+}
+
+/** The principal of the host itself, by a checked hostname: `host/` and the name, without the dot of an absolute one. */
+export function hostPrincipal(hostname: string): string {
+  return `host/${hostname.replace(/\.$/, "")}`;
 }
 
 /** The principal of a peer's computer, which need not be a service principal name. */
@@ -79,7 +84,11 @@ export function checkTargets(value: unknown, name: string): readonly string[] {
   if (!Array.isArray(value) || value.length === 0) {
     throw new TypeError(`${name} must be a list of at least one name; leave it out to accept every name`);
   }
-  return Object.freeze(value.map((target, index) => checkTarget(target, `${name}[${index}]`)));
+  return Object.freeze(value.map((target, index) => {
+    const checked = checkTarget(target, `${name}[${index}]`);
+    if (!checked.includes("*")) return checked;
+    throw new TypeError(`${name}[${index}] holds "*", which stands for nothing but itself: list each name`);
+  }));
 }
 
 /** An abort signal, or nothing. */

@@ -12,6 +12,7 @@ import {
   encodeHandshake,
   HANDSHAKE_HEADER_SIZE,
   type HandshakeKind,
+  refuseTls,
 } from "./framing.ts";
 import { closedByPeer, codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import type { Wire } from "./transport.ts";
@@ -116,10 +117,12 @@ export class Handshake {
   async #receive(): Promise<HandshakeRecord> {
     const { reader } = this.#means;
     await this.#fill(HANDSHAKE_HEADER_SIZE);
-    const { kind, size } = decodeHandshakeHeader(reader.take(HANDSHAKE_HEADER_SIZE));
+    const header = reader.take(HANDSHAKE_HEADER_SIZE).slice();
+    const { kind, size } = decodeHandshakeHeader(header);
     await this.#fill(size);
     // A copy: the provider may still read it when the buffer is wiped after an abort.
     const token = reader.take(size).slice();
+    refuseTls(header, token);
     if (kind !== "error") return { kind, token };
     this.#peerListens = false;
     throw refusedByPeer(token, this.#means.role);

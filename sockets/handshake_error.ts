@@ -13,6 +13,7 @@ const SEC_E_INVALID_TOKEN = 0x80090308;
 const SEC_E_LOGON_DENIED = 0x8009030c;
 const SEC_E_BAD_BINDINGS = 0x80090346;
 const SEC_E_INTERNAL_ERROR = 0x80090304;
+const SEC_E_UNSUPPORTED_FUNCTION = 0x80090302;
 
 const SEC_E_TARGET_UNKNOWN = 0x80090303;
 const SEC_E_TIME_SKEW = 0x80090324;
@@ -23,6 +24,11 @@ const MEANINGS = new Map([
   [SEC_E_LOGON_DENIED, "SEC_E_LOGON_DENIED: it refused the credentials"],
   [SEC_E_BAD_BINDINGS, "SEC_E_BAD_BINDINGS: its channel bindings differ"],
   [SEC_E_INTERNAL_ERROR, "SEC_E_INTERNAL_ERROR: it failed on its own side"],
+  [
+    SEC_E_UNSUPPORTED_FUNCTION,
+    "SEC_E_UNSUPPORTED_FUNCTION: the mechanism does not serve there; use the same provider on both ends: " +
+    "kerberos() and negotiate() do not meet, and NTLM is left out by default",
+  ],
   [0x80090322, "SEC_E_WRONG_PRINCIPAL: the target name is not this server's"],
   [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: the target name is not known"],
   [SEC_E_TIME_SKEW, "SEC_E_TIME_SKEW: the clocks differ too much"],
@@ -40,6 +46,7 @@ export function codeOfFailure(error: unknown, role: "client" | "server"): number
   if (name === "SecurityRequirementError" || reason === "target-not-accepted") return NOT_AS_REQUIRED;
   if (name === "ProtocolError" || reason === "bad-token") return SEC_E_INVALID_TOKEN;
   if (name !== "AuthenticationError") return SEC_E_INTERNAL_ERROR;
+  if (reason === "mechanism") return SEC_E_UNSUPPORTED_FUNCTION;
   if (role === "client" && reason === "unknown-target") return SEC_E_TARGET_UNKNOWN;
   if (role === "client" && reason === "clock-skew") return SEC_E_TIME_SKEW;
   return reason === "channel-bindings" ? SEC_E_BAD_BINDINGS : SEC_E_LOGON_DENIED;

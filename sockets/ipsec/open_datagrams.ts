@@ -20,6 +20,7 @@ import {
   checkInteger,
   checkKeys,
   checkSignal,
+  hostPrincipal,
   isIpAddress,
 } from "../../contexts/check.ts";
 import { choose, type Chosen } from "../establish.ts";
@@ -269,7 +270,7 @@ function tooLong(length: number, room: number, from: SocketAddress): TransportEr
 
 function computerOf({ hostname, computer }: DatagramPeer): string {
   if (computer !== undefined) return checkComputer(computer, "peer.computer");
-  if (!isIpAddress(hostname)) return `host/${hostname}`;
+  if (!isIpAddress(hostname)) return hostPrincipal(hostname);
   throw new TypeError(
     `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,
   );

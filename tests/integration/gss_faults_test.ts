@@ -2,6 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
+import { Buffer } from "node:buffer";
+import { existsSync } from "node:fs";
 import { SecureSocketError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
@@ -103,7 +105,29 @@ async function unordered(_: Realm, system: NativeSystem, provider: MessageProvid
   }
 }
 
-const SCENARIOS = { connection, refusal, ticket, keyring, unordered } as const;
+/** Servers that have to look into their key tables for the name that a client asked for: one key, and two. */
+async function keyTable(realm: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+  const [one, same, other] = ["HTTP/one.mit.test", "IMAP/one.mit.test", "LDAP/one.mit.test"];
+  const [shared, apart] = ["shared", "apart"].map((name) => `${realm.dir}/${name}.keytab`);
+  if (!existsSync(apart)) {
+    const key = "-pw x -e aes256-cts-hmac-sha1-96:onlyrealm";
+    await realm.kadmin([`addprinc ${key} ${one}`, `addprinc ${key} ${same}`, `addprinc -randkey ${other}`]);
+    await realm.exportKeytab(shared, [one, same]);
+    await realm.exportKeytab(apart, [one, other]);
+  }
+  for (const [keytab, target, written] of [[shared, same, ""], [apart, one, "LDAP"]]) {
+    using ends = await makeEnds(system, { provider, target, server: { credentials: { keytab } } });
+    await exchange(ends, (token, leg) => {
+      const at = Buffer.from(token).indexOf("HTTP");
+      if (leg === 0 && written !== "") token.set(bytes(written), at);
+      return token;
+    });
+    const { requestedTarget } = ends.server;
+    assert(requestedTarget === undefined || requestedTarget === `${same}@MIT.TEST`, requestedTarget);
+  }
+}
+
+const SCENARIOS = { connection, refusal, ticket, keyring, unordered, keyTable } as const;
 /** Calls without which a connection cannot be; the others give something back, or explain a failure. */
 const isNeeded = (fn: string): boolean =>
   !isRelease(fn) && fn !== "gss_display_status" &&

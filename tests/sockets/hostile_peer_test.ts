@@ -42,6 +42,7 @@ const CODES: [string, Uint8Array, string][] = [
     "1790 (it requires another protection",
   ],
   ["SEC_E_LOGON_DENIED", encodeErrorCode(0x8009030c), "0x8009030c (SEC_E_LOGON_DENIED"],
+  ["SEC_E_UNSUPPORTED_FUNCTION", encodeErrorCode(0x80090302), "use the same provider on both ends"],
   ["a code nobody knows", encodeErrorCode(0x12345678), "with 0x12345678. "],
   ["no code", new Uint8Array(), "without a code. "],
   ["a code cut short", new Uint8Array(7), "without a code. "],
@@ -83,8 +84,8 @@ for (const role of ["client", "server"] as const) {
   test(`A peer of the ${role} that speaks another protocol is told apart, and gets an error record`, async () => {
     const one = scene(role);
     if (role === "client") await receiveRecord(one.peer);
-    await one.peer.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n"));
-    const error = await assertRejects(() => one.conn, ProtocolError, "first byte 0x48");
+    await one.peer.write(new TextEncoder().encode("SSH-2.0-OpenSSH_9.2\r\n"));
+    const error = await assertRejects(() => one.conn, ProtocolError, "first byte 0x53");
     assertEquals(error.reason, "malformed");
     assertEquals(spellRecords(one.own.sent).at(-1), "error:8");
     await assertOver(one);

@@ -37,6 +37,9 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   krb5_get_init_creds_opt_alloc: [["ticket options", 1]],
   krb5_get_default_realm: [["realm", 1]],
   krb5_get_default_config_files: [["file names", 0]],
+  krb5_kt_default: [["key table", 1]],
+  krb5_kt_next_entry: [["entry", 2]],
+  krb5_unparse_name: [["text", 2]],
 };
 /** Which argument of a function points to, or is, what it takes back. */
 const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] } = {
@@ -54,14 +57,19 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
   krb5_get_init_creds_opt_free: ["ticket options", 1],
   krb5_free_default_realm: ["realm", 1],
   krb5_free_config_files: ["file names", 0],
+  krb5_free_keytab_entry_contents: ["entry", 1],
+  krb5_free_unparsed_name: ["text", 1],
 };
 
-/** The address that an argument is, or that stands where it points; buffers hold theirs behind their length. */
+/** Structs whose address lies behind another field. */
+const BEHIND = ["buffer", "entry"];
+
+/** The address that an argument is, or that stands where it points. */
 function addressIn(kind: string, argument: unknown): bigint {
   if (typeof argument === "bigint") return argument;
   if (!(argument instanceof Uint8Array)) return 0n;
   const view = new DataView(argument.buffer, argument.byteOffset, argument.byteLength);
-  return view.getBigUint64(kind === "buffer" ? 8 : 0, true);
+  return view.getBigUint64(BEHIND.includes(kind) ? 8 : 0, true);
 }
 
 /** What a call that is made to throw throws. */

@@ -5,13 +5,19 @@
  * @module
  */
 
-import { CredentialsBase, type CredentialsOrigin, type CredentialsRequest } from "../credentials_base.ts";
+import {
+  CredentialsBase,
+  type CredentialsOrigin,
+  type CredentialsRequest,
+  type Identity,
+} from "../credentials_base.ts";
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import type { ContextRequest } from "../context.ts";
 import { GssContext } from "./context.ts";
 import type { Gss } from "./gss.ts";
 import { acquire, checkRequest, contextHints, isKerberosOnly, sourceOf } from "./acquire.ts";
 import { acquireHandleNow, prepareHandle, releaseHandle, storeHandle } from "./handles.ts";
+import type { KeySource } from "./key_table.ts";
 import { type Hints, NO_HINTS } from "./krb5.ts";
 import { MemoryCache } from "./tickets.ts";
 import { TargetNames } from "./target_names.ts";
@@ -28,6 +34,8 @@ interface Holding extends CredentialsOrigin {
   readonly cache: MemoryCache | null;
   /** What messages about a context say besides. */
   readonly hints: (role: "client" | "server") => Hints;
+  /** Where a server's keys are. */
+  readonly keys: KeySource;
 }
 
 /** Credentials held by libgssapi. */
@@ -59,6 +67,7 @@ export class GssCredentials extends CredentialsBase {
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
       hints: this.#holding.hints(role),
+      keys: this.#holding.keys,
       excludeKerberos,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding),
       release,
@@ -97,6 +106,7 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
       handle,
       kerberosOnly,
       cache,
+      keys: keysOf(identity),
       hints: (role) => contextHints(gss, role, kept),
     });
   } catch (error) {
@@ -117,7 +127,8 @@ function adopt(
   handle: bigint,
   { package: securityPackage, requirements }: Pick<Holding, "package" | "requirements">,
 ): GssCredentials {
-  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true };
+  const keys = keysOf(undefined);
+  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true, keys };
   if (securityPackage === "kerberos") {
     const own = prepareHandle(gss, handle, true, null);
     return new GssCredentials(gss, { ...same, handle: own, cache: null, hints: () => NO_HINTS });
@@ -141,4 +152,9 @@ function adopt(
   } finally {
     releaseHandle(gss, handle);
   }
+}
+
+function keysOf(identity: Identity | undefined): KeySource {
+  if (identity === undefined || !("keytab" in identity)) return { pinned: false };
+  return { keytab: identity.keytab, pinned: identity.principal !== undefined };
 }

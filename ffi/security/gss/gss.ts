@@ -177,14 +177,19 @@ export class Gss {
     }
   }
 
-  /** The first buffer of a `gss_buffer_set_t`, still the library's; `null` where there is none. */
-  firstOfSet(set: bigint): { readonly length: number; readonly value: bigint } | null {
+  /** The buffers of a `gss_buffer_set_t`, still the library's, without those that are empty. */
+  buffersOfSet(set: bigint): { readonly length: number; readonly value: bigint }[] {
     const { bufferSet, buffer } = this.build.layouts;
-    if (set === 0n) return null;
+    if (set === 0n) return [];
     const { count, elements } = bufferSet.read(dataView(this.memory.read(set, bufferSet.size)));
-    if (count === 0n || elements === 0n) return null;
-    const { length, value } = buffer.read(dataView(this.memory.read(elements, buffer.size)));
-    return value === 0n ? null : { length: Number(length), value };
+    if (count === 0n || elements === 0n) return [];
+    const array = this.memory.read(elements, Number(count) * buffer.size);
+    return Array.from({ length: Number(count) }, (_, index) => {
+      const { length, value } = buffer.read(
+        dataView(array.subarray(index * buffer.size, (index + 1) * buffer.size)),
+      );
+      return { length: Number(length), value };
+    }).filter(({ value }) => value !== 0n);
   }
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */

@@ -39,10 +39,10 @@ export interface Layouts {
   readonly bindings: Struct<typeof CHANNEL_BINDINGS_FIELDS>;
   /** `gss_iov_buffer_desc` */
   readonly iov: Struct<typeof IOV_BUFFER_FIELDS>;
-  /** The head of `krb5_keytab_entry` */
-  readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;
   /** The head of `gss_krb5_lucid_context_v1_t` */
   readonly lucid: Struct<typeof LUCID_V1_FIELDS>;
+  /** `krb5_keytab_entry` */
+  readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;
 }
 
 /** The layouts; `pack` is 2 on Intel Macs, as MIT's header says, and natural elsewhere. */
@@ -58,8 +58,8 @@ export function layouts(pack: number | undefined): Layouts {
     set: struct("gss_key_value_set_desc", KEY_VALUE_SET_FIELDS),
     bindings: struct("gss_channel_bindings_struct", CHANNEL_BINDINGS_FIELDS, options),
     iov: struct("gss_iov_buffer_desc", IOV_BUFFER_FIELDS, options),
-    keytabEntry: struct("krb5_keytab_entry", KEYTAB_ENTRY_FIELDS, options),
     lucid: struct("gss_krb5_lucid_context_v1_t", LUCID_V1_FIELDS),
+    keytabEntry: struct("krb5_keytab_entry", KEYTAB_ENTRY_FIELDS, options),
   };
 }
 

@@ -61,6 +61,10 @@ const NESTED: { readonly [field: string]: string } = {
   acceptor_address_value: "acceptor_address.value",
   application_data_length: "application_data.length",
   application_data_value: "application_data.value",
+  key_magic: "key.magic",
+  key_enctype: "key.enctype",
+  key_length: "key.length",
+  key_contents: "key.contents",
 };
 const NESTED_IOV = { length: "buffer.length", value: "buffer.value" };
 

@@ -15,6 +15,8 @@ import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../../plugins/negotiate/mod.ts";
 import type { Requirements } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
+import { connect } from "../../../sockets/connect.ts";
+import { listen } from "../../../sockets/listen.ts";
 import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";
 import type { SecureDatagrams } from "../../../sockets/ipsec/datagrams.ts";
 import { referenceProvider } from "../../support/reference_codec.ts";
@@ -168,6 +170,25 @@ test("nothing of a datagram is seen before its sender is known to be secured", (
     await receiving;
     assertEquals([dropped.length, ...p], [1, 0, 0, 0, 0, 0, 0, 0, 0]);
   }));
+
+test("the dot at the end of an absolute name is no part of the peer's principal", async () => {
+  const network = simulate();
+  const common = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+  {
+    using client = network.host("client");
+    using peer = network.host("peer");
+    await using a = await openDatagrams({ ...common, system: client });
+    await using b = await openDatagrams({ ...common, port: 9, system: peer });
+    await a.send(encode("x"), { hostname: "peer.", port: 9 });
+    await b.receive(new Uint8Array(1));
+    await using listener = await listen({ ...common, port: 10, system: peer });
+    const accepted = listener.accept();
+    const conn = await connect({ ...common, hostname: "peer.", port: 10, system: client });
+    await conn.close();
+    await (await accepted).close();
+  }
+  assertEquals(await settled(), {});
+});
 
 test("each peer has its own name, by its address, and one that is forgotten is named anew", async () => {
   const network = simulate();
