@@ -206,7 +206,7 @@ for (const name of NAMES) {
     () =>
       inRealmWith({}, async (_, system) => {
         using credentials = await acquire(system, "client", { provider });
-        for (const target of [undefined, "", "localhost", "HTTP/", "HTTP/a b", "HTTP/a\u0000b", 5]) {
+        for (const target of [undefined, "", "localhost", "HTTP/", "HTTP/a@b@c", "HTTP/a\u0000b", 5]) {
           assertThrows(() => credentials.client({ target: target as string }), TypeError);
           assertEquals(liveHandles(), { library: 1, credentials: 1 });
         }

@@ -164,7 +164,9 @@ for (const name of NAMES) {
         for (const [failAt, fn] of calls.entries()) {
           const error = await run(failAt);
           const noticed = error instanceof SecureSocketError || !isNeeded(fn);
-          assert(noticed || what === "refusal" || what === "unordered", `${fn} was not missed`);
+          // Without its key table a server reports no name: `keyTable` itself asserts that it is no other name.
+          const unnamed = what === "keyTable" && fn.startsWith("krb5_");
+          assert(noticed || unnamed || what === "refusal" || what === "unordered", `${fn} was not missed`);
           if (!isRelease(fn)) await run(failAt, true);
         }
         assertEquals(await run(), null);
