@@ -60,7 +60,7 @@ test(
   { skip },
 );
 
-test("A finding alone is not well either", async () => {
+test("doctor ends with 1 for a finding alone", async () => {
   const { code, stdout } = await withPolicy('{"version":1,"deny":["ntml"]}', "doctor");
   assertEquals([code, /finding/.test(stdout)], [1, true]);
 }, { skip });

@@ -41,7 +41,7 @@ const BUILT_IN: readonly string[] = [IPSEC_SHA256, NTLM_SHA256];
 
 /** All that was found. */
 export interface Report {
-  /** What the module says about itself. */
+  /** The module's description. */
   readonly description: ModuleDescription;
   /** What the guard found. */
   readonly guarded: GuardedModule;

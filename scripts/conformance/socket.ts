@@ -1,5 +1,5 @@
 /**
- * What every guest of layer `socket` must do: write structures that the library takes.
+ * What every guest of layer `socket` must do: write structures that the library accepts.
  *
  * @module
  */
@@ -141,7 +141,7 @@ function writesSettings({ loaded, grants }: Subject): void {
         readSettings(codec.settings(requirements, identity), settingsGrant(grants, requirements, identity));
         written++;
       } catch (error) {
-        // A provider may ask for more than was required: it says so, and the application reads why.
+        // A provider may ask for more than was required: its error states that, and the application reads the reason.
         if (!(error instanceof SecurityRequirementError)) throw error;
         refused = error;
       }
@@ -150,7 +150,7 @@ function writesSettings({ loaded, grants }: Subject): void {
   if (written === 0) throw new Error(`it writes no settings at all: ${(refused as Error)?.message}`);
 }
 
-/** Reads one template; a codec need not know how to watch, and says so with an error of class 4. */
+/** Reads one template; a codec need not support watching, and then returns an error of class 4. */
 function readQuery(
   codec: SocketCodec,
   peer: Uint8Array,

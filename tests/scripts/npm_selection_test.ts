@@ -80,14 +80,14 @@ const WRONG: readonly (readonly [args: string[], problem: string])[] = [
   [["--node"], "--node takes 22 or 26, not nothing"],
   [["--node", "18"], "--node takes 22 or 26, not 18"],
   [["--node", here("tests/ffi")], "--node takes 22 or 26, not "],
-  [[here("tests/nowhere")], "is no test file of this repository, nor a folder with any"],
-  [[here("tests/ff")], "is no test file of this repository"],
-  [[here("mod.ts")], "is no test file of this repository"],
-  [[here("tests/npm/consumer.ts")], "is no test file of this repository"],
-  [[here("")], "is no test file of this repository"],
-  [["/"], "is no test file of this repository"],
-  [[""], "is no test file of this repository"],
-  [[here("tests/spn_test.ts"), here("tests/nowhere_test.ts")], "nowhere_test.ts is no test file"],
+  [[here("tests/nowhere")], "is not a test file of this repository, nor a folder with any"],
+  [[here("tests/ff")], "is not a test file of this repository"],
+  [[here("mod.ts")], "is not a test file of this repository"],
+  [[here("tests/npm/consumer.ts")], "is not a test file of this repository"],
+  [[here("")], "is not a test file of this repository"],
+  [["/"], "is not a test file of this repository"],
+  [[""], "is not a test file of this repository"],
+  [[here("tests/spn_test.ts"), here("tests/nowhere_test.ts")], "nowhere_test.ts is not a test file"],
   [[here("tests/scripts")], "is not for the npm package: run deno task test"],
   [[here("tests/windows/rig_test.ts")], "is not for the npm package: run deno task test:windows"],
   [["--node", "22", here("tests/npm")], "is run without --node"],
@@ -109,5 +109,5 @@ test("the task itself shows its help, and of a wrong argument the problem and an
   assertStringIncludes(help.stdout, "Usage: deno task test:npm");
   const wrong = await task("tests/nowhere");
   assertEquals([wrong.code, wrong.stdout], [1, ""]);
-  assertStringIncludes(wrong.stderr, "tests/nowhere is no test file");
+  assertStringIncludes(wrong.stderr, "tests/nowhere is not a test file");
 });
