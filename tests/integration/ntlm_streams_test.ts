@@ -99,7 +99,7 @@ async function roundTrip(options: Partial<ConnectOptions>, size: number): Promis
 for (const spnego of [false, true]) {
   const how = spnego ? "inside SPNEGO" : "as it is";
 
-  test(`connect and listen carry NTLM over TCP, ${how}, and say that it is not mutual`, async () => {
+  test(`connect and listen use NTLM over TCP, ${how}, and report that it is not mutual`, async () => {
     const { accepted, failures } = await serve({ registry: registry(spnego) }, async (port) => {
       const security = await roundTrip({ hostname: "127.0.0.1", port, registry: registry(spnego) }, 60_000);
       assertEquals([security.provider, security.confidentiality, security.mutualAuthentication], [
@@ -112,7 +112,7 @@ for (const spnego of [false, true]) {
   });
 }
 
-test("NTLM is never chosen where mutual authentication was not given up by name", async () => {
+test("ntlm() is never selected without mutualAuthentication: false", async () => {
   const error = await assertRejects(
     () =>
       connect({

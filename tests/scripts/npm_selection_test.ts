@@ -24,7 +24,7 @@ const FILES = [
 const here = (path: string): string => join(ROOT, path);
 const select = (...args: string[]) => selectTests(args, FILES)!;
 
-test("without paths all run that are not Deno's own, on each version of Node", () => {
+test("without paths all tests run that are not Deno's own, on each version of Node", () => {
   assertEquals(select(), {
     all: true,
     install: true,
@@ -40,7 +40,7 @@ test("without paths all run that are not Deno's own, on each version of Node", (
   assertEquals(select("--no-install").install, false);
 });
 
-test("files and folders choose, each once, and nothing else runs", () => {
+test("files and folders select tests, each once, and nothing else runs", () => {
   for (const folder of ["tests/ffi", "tests/ffi/", "./tests/ffi"]) {
     const { all, acceptance, onNode } = select(here(folder));
     assertEquals([all, acceptance, onNode], [false, [], [
@@ -65,7 +65,7 @@ test("files and folders choose, each once, and nothing else runs", () => {
   assertEquals(select(here("tests")), select());
 });
 
-test("one version of Node goes without the tests that Deno runs", () => {
+test("one version of Node runs without the tests that Deno runs", () => {
   const [oldest] = NODE_VERSIONS;
   for (const args of [["--node", `${oldest}`], [`--node=${oldest}`]]) {
     const { all, versions, acceptance, onNode } = select(...args, here("tests"));
