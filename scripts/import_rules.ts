@@ -114,7 +114,9 @@ export const GUESTS: readonly string[] = [
 ];
 
 /** Modules from elsewhere that a file of the library may import by a plain import statement. */
-export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {};
+export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
+  "postgres/**": ["node:buffer", "node:net", "node:stream"],
+};
 
 /** Modules from elsewhere of which a file may import types: nothing of them is left at run time. */
 export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
