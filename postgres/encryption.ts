@@ -70,13 +70,13 @@ export async function establish(context: SecurityContext, incoming: Incoming, se
   for (;;) {
     if (token !== null && token.length > 0) await send(prefixed(token));
     if (done) return;
-    const header = await incoming.must(4, "the exchange of tokens");
-    // The server may send an ErrorResponse here, which has a letter where a token has its length.
-    if (header[0] === 0x45) {
+    const header = await incoming.read(4, "a token");
+    // PostgreSQL closes the connection. An ErrorResponse would have a letter where a token has its length.
+    if (header === null || header[0] === 0x45) {
       throw new AuthenticationError(
-        "peer-refused",
-        "The server refuses the token with an error, which is not shown because nothing authenticates it: read the " +
-          "server's log. Its key table (krb_server_keyfile) must hold a current key of the target",
+        header === null ? "peer-closed" : "peer-refused",
+        "The server refused the token and does not say why, or nothing authenticates what it says: read the server's " +
+          "log. Its key table (krb_server_keyfile) must hold a current key of the target",
       );
     }
     const length = checkLength(header, MAX_TOKEN, "token");

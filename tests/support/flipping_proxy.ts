@@ -1,11 +1,12 @@
 /** A proxy on loopback that passes bytes on, and changes one of the server's where a test says. */
 
-import { createServer, connect, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 
 /** A running proxy. */
 export interface FlippingProxy extends AsyncDisposable {
+  /** Its port on 127.0.0.1. */
   readonly port: number;
-  /** Flips one bit of the server's byte that is so many bytes after those passed on until now. */
+  /** Flips one bit of the server's byte that comes so many bytes after those passed on until now. */
   flipAfter(bytes: number): void;
 }
 
@@ -20,8 +21,8 @@ export async function flippingProxy(to: number): Promise<FlippingProxy> {
       sockets.add(socket);
       socket.on("error", () => {}).on("close", () => sockets.delete(socket));
     }
-    client.pipe(upstream);
-    upstream.on("data", (chunk) => {
+    client.on("data", (chunk: Uint8Array) => upstream.write(chunk));
+    upstream.on("data", (chunk: Uint8Array) => {
       if (at >= passed && at < passed + chunk.length) chunk[at - passed] ^= 1;
       passed += chunk.length;
       client.write(chunk);
