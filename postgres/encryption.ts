@@ -49,7 +49,9 @@ export async function requestEncryption(incoming: Incoming, send: Send): Promise
   }
   throw new ProtocolError(
     "unexpected-message",
-    `The request for GSS encryption is answered by 0x${answer.toString(16).padStart(2, "0")}, not by G or N. ` +
+    `The request for GSS encryption is answered by 0x${
+      answer.toString(16).padStart(2, "0")
+    }, not by G or N. ` +
       "Check that host and port are those of a PostgreSQL server",
   );
 }
@@ -108,7 +110,7 @@ export class Records {
   #seal(data: Uint8Array): Uint8Array {
     const { maxOverhead } = this.#context;
     const count = Math.ceil(data.length / this.#limit);
-    const out = Buffer.allocUnsafeSlow(data.length + count * (4 + maxOverhead));
+    const out = Buffer.alloc(data.length + count * (4 + maxOverhead));
     let filled = 0;
     for (let at = 0; at < data.length; at += this.#limit) {
       const part = data.subarray(at, at + this.#limit);

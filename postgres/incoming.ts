@@ -20,7 +20,7 @@ export class Incoming {
   #ended = false;
   #wake: (() => void) | null = null;
 
-  /** Takes over the socket's data from now on; its errors stay with whoever made it. */
+  /** Takes over the socket's data from now on; its errors are left to the caller. */
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (chunk: Buffer) => {
@@ -94,7 +94,7 @@ export class Incoming {
       this.#chunks[0] = first.subarray(length);
       return first.subarray(0, length);
     }
-    const taken = Buffer.allocUnsafeSlow(length);
+    const taken = Buffer.alloc(length);
     let filled = 0;
     while (filled < length) {
       const chunk = this.#chunks[0];

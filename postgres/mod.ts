@@ -31,6 +31,10 @@ import { kerberos } from "../plugins/negotiate/mod.ts";
 import { createRegistry, type Registry } from "../plugins/registry.ts";
 import { GssStream, type PostgresStream } from "./stream.ts";
 
+export type * from "../contract.ts";
+export type { RejectedProvider } from "../errors.ts";
+export type { UnknownNames } from "../plugins/names.ts";
+export type { Registry, Selection } from "../plugins/registry.ts";
 export type { PostgresStream } from "./stream.ts";
 
 /** Options of {@linkcode postgresStream}. */
@@ -40,12 +44,12 @@ export interface PostgresStreamOptions {
   /**
    * GSS encryption, in the words of libpq's `gssencmode`. `require` (the default): the connection is encrypted, or not
    * made. `disable`: only authentication by GSS; nothing protects what is sent after it. `prefer`: as `require` where
-   * the server offers it, else as `disable`: whoever controls the network can choose.
+   * the server offers it, else as `disable`: anybody who controls the network can choose.
    */
   readonly encryption?: "require" | "prefer" | "disable";
   /** The providers to choose from; left out: `[kerberos()]`, since PostgreSQL's tokens are Kerberos'. */
   readonly registry?: Registry;
-  /** Who to be; left out: whoever runs the process. Acquired anew for each connection. */
+  /** Who to be; left out: the user of the process. Acquired anew for each connection. */
   readonly credentials?: Credentials;
   /** The system to work on; left out: one for the whole process. */
   readonly system?: ProviderSystem;
@@ -53,7 +57,7 @@ export interface PostgresStreamOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a driver tells the function that {@linkcode postgresStream} returns. */
+/** What a driver passes to the function that {@linkcode postgresStream} returns. */
 export interface DriverConfig {
   /** node-postgres' option `ssl`. */
   readonly ssl?: unknown;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { connect as connectSocket, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { Initiator, SecurityContext, SecurityInfo } from "../contract.ts";

@@ -130,6 +130,9 @@ export const NODE_DOORS: readonly string[] = [
   "ffi/backends/koffi.ts",
   "ffi/machine_policy.ts",
   "ffi/transport/node.ts",
+  // Where "require" is a word of PostgreSQL's.
+  "postgres/mod.ts",
+  "postgres/stream.ts",
 ];
 
 /** Never to be named in the library, neither as an identifier nor in a string. */

@@ -33,6 +33,7 @@ export const PACKAGES: readonly string[] = [
   "krb5-user",
   "gss-ntlmssp",
   "winbind",
+  "postgresql",
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

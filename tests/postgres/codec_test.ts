@@ -37,7 +37,9 @@ async function outcomeOf(bytes: Buffer, cuts: readonly number[], encrypted: bool
   const authentication = new Authentication({ context, send });
   const passed: Buffer[] = [];
   let error: string | null = null;
-  const ends = [...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((one, other) => one - other);
+  const ends = [...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((one, other) =>
+    one - other
+  );
   try {
     let at = 0;
     for (const end of ends) {
@@ -61,32 +63,38 @@ const streams = fc.array(messages, { maxLength: 8 }).map((parts) => Buffer.conca
 const cuts = fc.array(fc.nat(400), { maxLength: 6 });
 
 test("the server's messages mean the same in whatever pieces they come", () =>
-  fc.assert(fc.asyncProperty(streams, cuts, fc.boolean(), async (bytes, cuts, encrypted) => {
-    const whole = await outcomeOf(bytes, [], encrypted);
-    const pieces = await outcomeOf(bytes, cuts, encrypted);
-    // What is whole before an error is passed on where it came in a piece of its own.
-    if (whole.error === null) assertEquals(pieces, whole);
-    else assertEquals([pieces.error, pieces.done, pieces.sent], [whole.error, whole.done, whole.sent]);
-  }), { numRuns: 1000 }));
+  fc.assert(
+    fc.asyncProperty(streams, cuts, fc.boolean(), async (bytes, cuts, encrypted) => {
+      const whole = await outcomeOf(bytes, [], encrypted);
+      const pieces = await outcomeOf(bytes, cuts, encrypted);
+      // What is whole before an error is passed on where it came in a piece of its own.
+      if (whole.error === null) assertEquals(pieces, whole);
+      else assertEquals([pieces.error, pieces.done, pieces.sent], [whole.error, whole.done, whole.sent]);
+    }),
+    { numRuns: 1000 },
+  ));
 
 test("no bytes make a driver see success, or a request for GSS, before the context is done", () =>
-  fc.assert(fc.asyncProperty(streams, cuts, async (bytes, cuts) => {
-    const { passed, done, error } = await outcomeOf(bytes, cuts, false);
-    let rest = Buffer.from(passed, "hex");
-    let tokens = 0;
-    while (rest.length > 0) {
-      const type = String.fromCharCode(rest[0]);
-      if (type === "R") break;
-      assert("ENv".includes(type), type);
-      rest = rest.subarray(1 + rest.readUInt32BE(1));
-    }
-    for (let at = 0; at + 12 <= bytes.length; at++) {
-      if (bytes.subarray(at, at + 9).equals(message("R", 8, "tok").subarray(0, 9))) tokens++;
-    }
-    if (done) assert(tokens > 0 && rest.subarray(0, 9).equals(message("R", 0)));
-    else assertEquals(rest.length, 0);
-    assert(error === null || ["ProtocolError", "AuthenticationError"].includes(error), error ?? "");
-  }), { numRuns: 1000 }));
+  fc.assert(
+    fc.asyncProperty(streams, cuts, async (bytes, cuts) => {
+      const { passed, done, error } = await outcomeOf(bytes, cuts, false);
+      let rest = Buffer.from(passed, "hex");
+      let tokens = 0;
+      while (rest.length > 0) {
+        const type = String.fromCharCode(rest[0]);
+        if (type === "R") break;
+        assert("ENv".includes(type), type);
+        rest = rest.subarray(1 + rest.readUInt32BE(1));
+      }
+      for (let at = 0; at + 12 <= bytes.length; at++) {
+        if (bytes.subarray(at, at + 9).equals(message("R", 8, "tok").subarray(0, 9))) tokens++;
+      }
+      if (done) assert(tokens > 0 && rest.subarray(0, 9).equals(message("R", 0)));
+      else assertEquals(rest.length, 0);
+      assert(error === null || ["ProtocolError", "AuthenticationError"].includes(error), error ?? "");
+    }),
+    { numRuns: 1000 },
+  ));
 
 test("a message before success may be as long as libpq allows, and no longer", async () => {
   const longest = message("E", new Uint8Array(MAX_MESSAGE - 4));

@@ -55,7 +55,13 @@ async function against(
     await serve(visitor);
     return await visitor.rest();
   });
-  const client = clientOf({ port: server.port, target: "HTTP/localhost", encryption, system, password: "secret" });
+  const client = clientOf({
+    port: server.port,
+    target: "HTTP/localhost",
+    encryption,
+    system,
+    password: "secret",
+  });
   const error = await assertRejects(() => client.connect(), Error);
   const { name, message } = error;
   const rest = await server.served as Buffer;
@@ -168,7 +174,11 @@ const RECORDS: [what: string, make: (context: SecurityContext) => Buffer, expect
   ["an empty record", () => bytesOf(0), "empty"],
   ["a record beyond the limit", () => bytesOf(16_381), "oversized"],
   ["messages in clear", () => READY, "oversized"],
-  ["a record that is signed only", (context) => record(context.wrap(READY, { encrypt: false })), "not-encrypted"],
+  [
+    "a record that is signed only",
+    (context) => record(context.wrap(READY, { encrypt: false })),
+    "not-encrypted",
+  ],
   ["a record that is repeated", (context) => {
     const one = record(context.wrap(message("N", "SNOTICE\0\0")));
     return Buffer.concat([one, one]);
@@ -178,7 +188,11 @@ const RECORDS: [what: string, make: (context: SecurityContext) => Buffer, expect
     return Buffer.concat([two, one]);
   }, "gap"],
   ["GSS authentication once more", (context) => record(context.wrap(GSS)), "unexpected-message"],
-  ["a token of GSS authentication", (context) => record(context.wrap(message("R", 8, "abc"))), "unexpected-message"],
+  [
+    "a token of GSS authentication",
+    (context) => record(context.wrap(message("R", 8, "abc"))),
+    "unexpected-message",
+  ],
   ["a row before success", (context) => record(context.wrap(message("D", 0))), "unexpected-message"],
 ];
 
@@ -225,7 +239,7 @@ const CLEAR: [what: string, answers: (Buffer | "token" | "twice")[], expected: s
   ["a code that nobody knows", [message("R", 0xffffffff)], "mechanism"],
   ["ready before success", [message("Z", "I")], "unexpected-message"],
   ["a row before success", [message("D", 0)], "unexpected-message"],
-  ["a type that is no letter", [bytesOf("\0\0\0\0\0")], "unexpected-message"],
+  ["a type other than a letter", [bytesOf("\0\0\0\0\0")], "unexpected-message"],
   ["a length beyond the limit", [bytesOf("R", 30_001)], "oversized"],
   ["a gigantic error", [bytesOf("E", 0xffffffff)], "oversized"],
   ["a length that is shorter than itself", [bytesOf("E", 3)], "malformed"],
@@ -286,7 +300,14 @@ test(
   "a driver that does not begin with a startup message sends nothing in clear",
   () =>
     inRealm(async (_, system) => {
-      for (const first of [bytesOf(8, 80877103), bytesOf(9, 196608, "\0\0"), message("Q", "select 1\0"), bytesOf(4)]) {
+      for (
+        const first of [
+          bytesOf(8, 80877103),
+          bytesOf(9, 196608, "\0\0"),
+          message("Q", "select 1\0"),
+          bytesOf(4),
+        ]
+      ) {
         await using server = await writtenServer((visitor) => visitor.rest());
         const stream = postgresStream({ system, encryption: "disable", target: "HTTP/localhost" })();
         const failed = new Promise<Error>((resolve) => stream.once("error", resolve));

@@ -15,7 +15,8 @@ import { noRealm } from "../support/kerberos.ts";
 import { type Client, clientOf, connected, withServer } from "../support/postgres.ts";
 
 const skip = noRealm ?? postgresUnavailable();
-const STATE = "select gss_authenticated, encrypted, principal from pg_stat_gssapi where pid = pg_backend_pid()";
+const STATE =
+  "select gss_authenticated, encrypted, principal from pg_stat_gssapi where pid = pg_backend_pid()";
 const MB = 1024 * 1024;
 
 test(
@@ -102,7 +103,10 @@ test(
         const failed = new Promise<Error>((resolve) => victim.on("error", resolve));
         proxy.flipAfter(at);
         await assertRejects(() => victim.query("select repeat('x', 30000)"), ProtocolError);
-        assertEquals([(await failed as ProtocolError).reason, victim.connection.stream.destroyed], [reason, true]);
+        assertEquals([(await failed as ProtocolError).reason, victim.connection.stream.destroyed], [
+          reason,
+          true,
+        ]);
       }
     }),
   { skip },
@@ -113,11 +117,19 @@ test(
   () =>
     withServer(async (client, server) => {
       const trusting = client({ encryption: "disable", database: "template1" });
-      const early = await assertRejects(() => trusting.connect(), AuthenticationError, "before it had proved");
+      const early = await assertRejects(
+        () => trusting.connect(),
+        AuthenticationError,
+        "before it had proved",
+      );
       assertEquals(early.reason, "peer-refused");
       assertThrows(() => securityOf(trusting), StateError);
       const asking = client({ encryption: "disable", database: "password", password: "Alice1234!" });
-      const asked = await assertRejects(() => asking.connect(), AuthenticationError, "Have pg_hba.conf say gss");
+      const asked = await assertRejects(
+        () => asking.connect(),
+        AuthenticationError,
+        "Have pg_hba.conf say gss",
+      );
       assertEquals(asked.reason, "mechanism");
       assert(!server.log().includes("password authentication failed"));
     }),
@@ -150,7 +162,9 @@ test(
           const query = new pg.Query("select pg_sleep(600)");
           const outcome = new Promise<Error>((resolve) => query.on("error", resolve));
           (running as unknown as { query(query: unknown): void }).query(query);
-          const canceller = client({ encryption }) as Client & { cancel(client: Client, query: unknown): void };
+          const canceller = client({ encryption }) as Client & {
+            cancel(client: Client, query: unknown): void;
+          };
           canceller.cancel(running, query);
           assertStringIncludes((await outcome).message, "canceling statement due to user request");
           assertEquals((await running.query("select 1 as one")).rows, [{ one: 1 }]);
@@ -165,7 +179,13 @@ test(
   () =>
     withServer(async (_, server, __, system) => {
       const stream = postgresStream({ system });
-      const pool = new pg.Pool({ host: "localhost", port: server.port, user: "alice", database: "postgres", stream });
+      const pool = new pg.Pool({
+        host: "localhost",
+        port: server.port,
+        user: "alice",
+        database: "postgres",
+        stream,
+      });
       const numbers = Array.from({ length: 100 }, (_, index) => index);
       const twice = await Promise.all(numbers.map(async (number): Promise<number> => {
         const { rows } = await pool.query("select $1::int * 2 as twice", [number]);
@@ -262,8 +282,38 @@ test("wrong options are refused by name before anything is opened", () => {
     const error = assertThrows(() => postgresStream(options as never), TypeError);
     assertStringIncludes(error.message, named);
   }
-  assertThrows(() => postgresStream()({ ssl: { rejectUnauthorized: false } }), TypeError, "ssl must be left out");
+  assertThrows(
+    () => postgresStream()({ ssl: { rejectUnauthorized: false } }),
+    TypeError,
+    "ssl must be left out",
+  );
   for (const client of [null, {}, { connection: { stream: {} } }, clientOf({ port: 1 }).connection]) {
     assertThrows(() => securityOf(client as object), TypeError, "node-postgres");
   }
 });
+
+interface Command {
+  output(): Promise<{ code: number; stdout: Uint8Array; stderr: Uint8Array }>;
+}
+interface DenoRun {
+  execPath(): string;
+  Command: new (path: string, options: { args: string[]; cwd: URL }) => Command;
+}
+const deno = (globalThis as { Deno?: DenoRun }).Deno;
+
+test(
+  "examples/postgres_client.ts does what it says, with the permissions it names",
+  () =>
+    withServer(async (client, { port }) => {
+      const flags = ["--no-prompt", "--quiet", "--no-lock", "--allow-net", "--allow-ffi", "--allow-env"];
+      const given = ["localhost", String(port), "alice", "postgres"];
+      const args = ["run", ...flags, "examples/postgres_client.ts", ...given];
+      const cwd = new URL("../../", import.meta.url);
+      const { code, stdout, stderr } = await new deno!.Command(deno!.execPath(), { args, cwd }).output();
+      const [said, complained] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      assertEquals([code, complained], [0, ""]);
+      assertEquals(said, "postgres/localhost sees alice@MIT.TEST, encrypted\n");
+      await connected(client(), (client) => client.query("select 1"));
+    }),
+  { skip: skip ?? (deno ? null : "the examples are Deno programs") },
+);

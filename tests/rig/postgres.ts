@@ -6,12 +6,21 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { findProgram, mustRun } from "../../scripts/process.ts";
-import { freePort, type Realm, REALM, USERS } from "./realm.ts";
+import { freePort, REALM, type Realm, USERS } from "./realm.ts";
 
 const VERSIONS = "/usr/lib/postgresql";
 
@@ -74,7 +83,9 @@ export async function startPostgres(realm: Realm): Promise<Postgres> {
 }
 
 async function start(realm: Realm, dir: string): Promise<Postgres> {
-  const [data, keytab, krb5, password] = ["data", "keytab", "krb5.conf", "password"].map((name) => join(dir, name));
+  const [data, keytab, krb5, password] = ["data", "keytab", "krb5.conf", "password"].map((name) =>
+    join(dir, name)
+  );
   const port = await freePort();
   if (!(await realm.kadmin(["listprincs"])).includes("postgres/localhost")) {
     await realm.kadmin(["addprinc -randkey postgres/localhost"]);
@@ -84,9 +95,22 @@ async function start(realm: Realm, dir: string): Promise<Postgres> {
   writeFileSync(password, USERS.alice);
   const account = process.getuid?.() === 0 ? await unprivileged() : null;
   const as = account === null ? [] : [findProgram("setpriv")!, ...account.flags];
-  if (account !== null) for (const path of [dir, keytab, krb5, password]) chownSync(path, account.uid, account.gid);
+  if (account !== null) {
+    for (const path of [dir, keytab, krb5, password]) chownSync(path, account.uid, account.gid);
+  }
   const bin = programs()!;
-  const initdb = [...as, join(bin, "initdb"), "-D", data, "-U", "alice", "--pwfile", password, "-A", "scram-sha-256"];
+  const initdb = [
+    ...as,
+    join(bin, "initdb"),
+    "-D",
+    data,
+    "-U",
+    "alice",
+    "--pwfile",
+    password,
+    "-A",
+    "scram-sha-256",
+  ];
   const quick = ["--no-sync", "-E", "UTF8", "--locale=C"];
   await mustRun(initdb[0], [...initdb.slice(1), ...quick], { cwd: dir });
   writeFileSync(join(data, "pg_hba.conf"), HBA);
@@ -157,5 +181,9 @@ class Cluster implements Postgres {
 async function unprivileged(): Promise<{ uid: number; gid: number; flags: string[] }> {
   const { stdout } = await mustRun("sh", ["-c", "getent passwd postgres || getent passwd nobody"]);
   const [, , uid, gid] = stdout.trim().split(":");
-  return { uid: Number(uid), gid: Number(gid), flags: [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"] };
+  return {
+    uid: Number(uid),
+    gid: Number(gid),
+    flags: [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"],
+  };
 }

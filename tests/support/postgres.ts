@@ -29,7 +29,9 @@ export interface Given extends PostgresStreamOptions {
 }
 
 /** A client of alice's that has not connected. */
-export function clientOf({ port, host = "localhost", database = "postgres", password, ...options }: Given): Client {
+export function clientOf(
+  { port, host = "localhost", database = "postgres", password, ...options }: Given,
+): Client {
   const stream = postgresStream(options);
   return new pg.Client({ host, port, user: "alice", database, password, stream }) as unknown as Client;
 }
@@ -108,7 +110,9 @@ export async function writtenServer(serve: (visitor: Visitor) => unknown): Promi
       send: (...parts) => void socket.write(bytesOf(...parts)),
       async rest() {
         const chunks: Buffer[] = [];
-        for (let chunk = await incoming.any(); chunk !== null; chunk = await incoming.any()) chunks.push(chunk);
+        for (let chunk = await incoming.any(); chunk !== null; chunk = await incoming.any()) {
+          chunks.push(chunk);
+        }
         return Buffer.concat(chunks);
       },
     };
