@@ -1,11 +1,11 @@
 /**
  * The contract between the library and a security provider, as plain data and small interfaces.
  *
- * A provider of layer `message` exchanges tokens until both ends are authenticated and then wraps each record;
+ * A provider of layer `context` exchanges tokens until both ends are authenticated and then wraps each record;
  * the library carries the tokens and records over any byte stream with the framing of [MS-NNS].
  *
  * A provider of layer `socket` has the operating system secure the socket itself: it turns requirements into the
- * bytes of the system's calls, and the system's answer into what is known of the connection.
+ * bytes of the system's calls, which the library reads before it makes them.
  *
  * @module
  */
@@ -113,8 +113,8 @@ export interface ProviderSystem {
 export interface ProviderDescription {
   /** The provider's name. */
   readonly name: string;
-  /** `message`: tokens, then wrapped records. `socket`: the operating system secures the socket itself. */
-  readonly layer: "message" | "socket";
+  /** `context`: tokens, then wrapped records. `socket`: the operating system secures the socket itself. */
+  readonly layer: "context" | "socket";
   /** `native`: this process calls system libraries. `sandboxed`: WebAssembly without access to anything. */
   readonly isolation: "native" | "sandboxed";
   /** SHA-256 of a sandboxed provider's module, in lower-case hexadecimal. */
@@ -138,14 +138,17 @@ export interface ProviderDescription {
  */
 export type Credentials =
   | {
+    /** `user`, `DOMAIN\user` or a UPN (`user@suffix`); `docs/credentials.md` has what each mechanism makes of it. */
     readonly username: string;
+    /** The domain, or outside Windows the realm; the same as in the name where that says one. */
     readonly domain?: string;
+    /** The password; outside Windows neither empty nor with a NUL in it. */
     readonly password: string | Uint8Array;
   }
   | {
     /** A key table, for instance `FILE:/etc/krb5.keytab`. Not on Windows. */
     readonly keytab: string;
-    /** The principal to be; left out: on a server any of the key table, on a client its first. */
+    /** The principal to be, as `klist -k` prints it; left out: on a server any of the key table, on a client its first. */
     readonly principal?: string;
   }
   | {
@@ -154,7 +157,7 @@ export type Credentials =
   }
   | {
     /** What a client delegated to this server: from its context's `takeDelegated()`. */
-    readonly delegated: MessageCredentials;
+    readonly delegated: ProviderCredentials;
   };
 
 /** What a provider is told when credentials are acquired. */
@@ -260,11 +263,11 @@ export interface PeerIdentity {
 }
 
 /** Credentials held by a provider, and the source of its contexts. One owner; closing twice is harmless. */
-export interface MessageCredentials extends Disposable {
+export interface ProviderCredentials extends Disposable {
   /** A context for the end that speaks first. */
-  client(options: ContextOptions & { readonly target: string }): MessageContext;
+  client(options: ContextOptions & { readonly target: string }): ProviderContext;
   /** A context for the end that answers. */
-  server(options: ContextOptions): MessageContext;
+  server(options: ContextOptions): ProviderContext;
   /** Releases the credentials; contexts made from them stay usable. */
   close(): void;
 }
@@ -274,7 +277,7 @@ export interface MessageCredentials extends Disposable {
  *
  * Only `step` and `close` may be called before `done`; a call out of turn is a `StateError`.
  */
-export interface MessageContext extends Disposable {
+export interface ProviderContext extends Disposable {
   /**
    * Consumes the peer's token (`null` on a client's first leg) and produces the next.
    *
@@ -292,11 +295,18 @@ export interface MessageContext extends Disposable {
    * client. A provider without the member tells `peerName` alone.
    */
   readonly peerIdentity?: PeerIdentity;
-  /** On a server: the name the client asked for, where the mechanism tells. */
+  /**
+   * On a server: the name the client asked for; left out where the mechanism does not tell it, or what it tells cannot be
+   * relied on. Never another name.
+   *
+   * How far it can be relied on differs. SSPI's Kerberos, and NTLM with a message integrity code, have it from a part of
+   * the client's message that is protected. GSS-API's Kerberos has it from the ticket in clear, held against the key that
+   * opened the ticket: where one key serves several names, somebody between the two ends can write one for another.
+   */
   readonly requestedTarget?: string;
   /** When the context stops working; left out where the mechanism sets no end. */
   readonly expiresAt?: Date;
-  /** The most bytes that {@linkcode MessageContext.wrap} adds to a message. */
+  /** The most bytes that {@linkcode ProviderContext.wrap} adds to a message. */
   readonly maxOverhead: number;
   /** The session key: a copy, the caller's to zero. */
   sessionKey(): Uint8Array;
@@ -309,11 +319,11 @@ export interface MessageContext extends Disposable {
   /** Checks and opens one record in place; the result is a part of `record`. */
   unwrap(record: Uint8Array): Uint8Array;
   /**
-   * As {@linkcode MessageContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
+   * As {@linkcode ProviderContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
    * RFC 1961 negotiate in such messages. Only where the provider can.
    */
   wrapUnencrypted?(plain: Uint8Array, out: Uint8Array): Uint8Array;
-  /** As {@linkcode MessageContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
+  /** As {@linkcode ProviderContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
   unwrapAny?(record: Uint8Array): Unwrapped;
   /**
    * The most bytes of data whose record has at most `recordBytes` bytes (`gss_wrap_size_limit`); 0: no record is that
@@ -327,12 +337,12 @@ export interface MessageContext extends Disposable {
   wrapDetached?(data: Uint8Array): Uint8Array;
   /** Checks and opens `data`, whose header came apart from it, in place. On failure `data` is zeroed. */
   unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** A signature over `message`, which travels apart from it. */
+  /** A signature over `context`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
+  /** Throws a `ProtocolError` unless `signature` is the peer's over `context`. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** On a server: the credentials the client delegated, once, the caller's to close; `null`: none. */
-  takeDelegated?(): MessageCredentials | null;
+  takeDelegated?(): ProviderCredentials | null;
   /** Runs `fn`, which must be synchronous, as the client. Only where the provider and platform can. */
   impersonate?<T>(fn: () => T): T;
   /** Ends the context and forgets its keys. */
@@ -340,9 +350,9 @@ export interface MessageContext extends Disposable {
 }
 
 /** A provider that authenticates by tokens and protects by records. */
-export interface MessageProvider {
-  /** Always `"message"`. */
-  readonly layer: "message";
+export interface ContextProvider {
+  /** Always `"context"`. */
+  readonly layer: "context";
   /** The provider's name, as policies and requirements spell it. */
   readonly name: string;
   /** How it presents itself. */
@@ -350,7 +360,7 @@ export interface MessageProvider {
   /** Whether it can work here; never throws, never prompts. */
   available(capabilities: Capabilities): Availability;
   /** Acquires credentials; may take as long as a directory server takes. */
-  acquire(options: AcquireOptions): Promise<MessageCredentials>;
+  acquire(options: AcquireOptions): Promise<ProviderCredentials>;
 }
 
 /** Who a socket's settings are for. The password itself is appended by the library: no password enters a codec. */
@@ -363,68 +373,65 @@ export interface SettingsIdentity {
   readonly passwordBytes: number;
 }
 
-/** What a codec reads from the system's answer. The library holds it against the answer itself. */
-export interface SocketAnswer {
-  /** Every byte is at least protected against change. */
-  readonly secured: boolean;
-  /** Every byte is encrypted. */
-  readonly encrypted: boolean;
-  /** Each end has proved its identity to the other. */
-  readonly mutual: boolean | "unknown";
-}
-
 /** An identifier of a connection's security association: what main mode, or quick mode, agreed on. */
 export type AssociationField = "mainModeSa" | "quickModeSa";
 
-/** Between requirements and the bytes of the system's socket security calls; pure. All results are copies. */
+/**
+ * Writes the bytes of the system's socket security calls; pure. The library reads them before the system gets them, and
+ * refuses what is weaker than granted, or other. What the system answers, the library reads by itself.
+ */
 export interface SocketCodec extends Disposable {
-  /** The settings structure, complete but for the password at its end. */
+  /** A `SOCKET_SECURITY_SETTINGS_IPSEC`, complete but for the password, which the library appends. */
   settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
-  /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
+  /** A `SOCKET_PEER_TARGET_NAME`; `peerAddress` is the system's address structure, or empty. */
   target(peerAddress: Uint8Array, target: string): Uint8Array;
-  /** The template of a query; with `watched`, of one that has the system abort the connection when these change. */
+  /**
+   * A `SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2`; with `watched`, one by which the system aborts the connection when these
+   * change.
+   */
   queryTemplate(
     peerAddress: Uint8Array,
     accessMask: number,
     watched?: readonly AssociationField[],
   ): Uint8Array;
-  /** Reads what the system answered to a query. */
-  queryAnswer(answer: Uint8Array): SocketAnswer;
   /** Drops it; closing twice is harmless. */
   close(): void;
 }
 
 /**
- * What an application told a provider of the socket layer besides its requirements. A codec's settings must say just
- * this: the library compares them, byte by byte.
+ * What an application grants a provider of the socket layer besides its requirements. The library reads what a codec
+ * writes, and refuses settings without a flag that is granted here, with one that is not, or with another policy.
  */
-export interface SocketTerms {
-  /** True where the application allowed clear text: only then may a socket be opened that could send it. */
-  readonly allowInsecure: boolean;
-  /** The key (a GUID) of a main-mode policy. Left out: the system's. */
-  readonly mainModePolicy?: string;
-  /** The key (a GUID) of a quick-mode policy. Left out: the system's. */
-  readonly quickModePolicy?: string;
+export interface SocketGrants {
+  /** Clear text is allowed where nothing at all is required. Default `false`. */
+  readonly allowInsecure?: boolean;
+  /**
+   * The keys (GUIDs) of main-mode policies, of which the settings must have one. A key of zeros stands for the system's
+   * own policy. Left out: only that.
+   */
+  readonly mainModePolicies?: readonly string[];
+  /** The keys (GUIDs) of quick-mode policies, likewise. */
+  readonly quickModePolicies?: readonly string[];
   /** Accepts a peer that does not prove to be the computer that was named. Default `false`. */
   readonly optionalPeerName?: boolean;
   /** The computer's name is not a service principal name. Default `false`. */
   readonly rawPeerName?: boolean;
   /** Makes no filters for the socket. Default `false`. */
   readonly skipFilters?: boolean;
-  /** Accepts a peer's first packet in clear text, where nothing is required. Default `false`. */
+  /** Accepts a peer's first packet in clear text, where `allowInsecure` has an effect. Default `false`. */
   readonly firstPacketInClear?: boolean;
+  /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
+  readonly abortOnAssociationChange?: readonly AssociationField[];
 }
 
 /** A provider that has the operating system secure the socket itself. */
-export interface SocketProvider extends SocketTerms {
+export interface SocketProvider extends SocketGrants {
   /** Always `"socket"`. */
   readonly layer: "socket";
   /** The provider's name, as policies and requirements spell it. */
   readonly name: string;
   /** How it presents itself. */
   readonly description: ProviderDescription;
-  /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
-  readonly abortOnAssociationChange?: readonly AssociationField[];
   /** Whether it can work here; never throws, never prompts. */
   available(capabilities: Capabilities): Availability;
   /** A codec for one connection, or for one listener and all it accepts; the caller closes it. */
@@ -432,7 +439,7 @@ export interface SocketProvider extends SocketTerms {
 }
 
 /** A provider of any layer. */
-export type Provider = MessageProvider | SocketProvider;
+export type Provider = ContextProvider | SocketProvider;
 
 /** What is known of a connection's security, verified. */
 export interface SecurityInfo {
@@ -559,9 +566,9 @@ export interface SecurityContext extends Disposable {
   wrapDetached(data: Uint8Array): Uint8Array;
   /** Checks and opens `data` in place, whose header came apart from it. */
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** A signature over `message`, which travels apart from it. */
+  /** A signature over `context`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Checks a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
+  /** Checks a signature over `context`. @throws ProtocolError unless `signature` is the peer's. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** The session key: a copy, the caller's to zero. */
   sessionKey(): Uint8Array;

@@ -6,21 +6,22 @@
 
 import { connectTcp, type TcpTransport } from "../ffi/transport/mod.ts";
 import { connectSecured } from "./ipsec/connect.ts";
-import { acquire, choose, establish } from "./establish.ts";
+import { acquire, choose, establish, isSocketChosen } from "./establish.ts";
 import type { ConnectOptions } from "./options.ts";
 import { openWire, quietly } from "./transport.ts";
 import { readConnectOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
-import { Watch } from "./deadline.ts";
+import { Deadline } from "./deadline.ts";
 
 /**
  * Connects over TCP and authenticates both ends.
  *
- * The server is known by `target`, by default `host/` and the hostname as typed; DNS is never asked for another
+ * The server is known by `target`, by default `host/` and the hostname as typed, without
+ * the dot at the end of an absolute one; DNS is never asked for another
  * name. Credentials are acquired first, so that nothing is sent where there are none.
  *
  * A provider of the socket layer has the system secure the socket itself: the peer is then known by `computer`, by
- * default `host/` and the hostname as typed, and the connection is handed out only after the system has told that it
+ * default the same name, and the connection is handed out only after the system has told that it
  * is secured as required.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.
@@ -41,24 +42,24 @@ import { Watch } from "./deadline.ts";
  */
 export async function connect(options: ConnectOptions): Promise<SecureConn> {
   const settings = readConnectOptions(options);
-  const watch = new Watch(settings.signal, "Connecting", settings.timeoutMs);
+  const deadline = new Deadline(settings.signal, "Connecting", settings.timeoutMs);
   try {
     // Before the choice: that opens the system's libraries.
-    watch.signal.throwIfAborted();
+    deadline.signal.throwIfAborted();
     const chosen = choose(settings);
-    if (chosen.selection.provider.layer === "socket") return await connectSecured(settings, chosen, watch);
-    const credentials = await acquire(chosen, watch);
+    if (isSocketChosen(chosen)) return await connectSecured(settings, chosen, deadline);
+    const credentials = await acquire(chosen, deadline);
     const release = () => credentials.close();
     const { hostname, port } = settings;
     let tcp: TcpTransport;
     try {
-      tcp = await connectTcp({ hostname, port, signal: watch.signal });
+      tcp = await connectTcp({ hostname, port, signal: deadline.signal });
     } catch (error) {
       await quietly(release);
       throw error;
     }
-    return await establish(chosen, { wire: openWire(tcp), watch, credentials, release });
+    return await establish(chosen, { wire: openWire(tcp), deadline, credentials, release });
   } finally {
-    watch.end();
+    deadline.end();
   }
 }

@@ -5,17 +5,18 @@
  */
 
 import type { VerifiedContext } from "../contexts/verified_context.ts";
-import { AuthenticationError, ProtocolError } from "../errors.ts";
+import { ProtocolError } from "../errors.ts";
 import {
   decodeHandshakeHeader,
   encodeErrorCode,
   encodeHandshake,
   HANDSHAKE_HEADER_SIZE,
   type HandshakeKind,
+  refuseTls,
 } from "./framing.ts";
-import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
+import { closedByPeer, codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import type { Wire } from "./transport.ts";
-import type { Watch } from "./deadline.ts";
+import type { Deadline } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
 
 const NO_TOKEN = new Uint8Array();
@@ -29,7 +30,7 @@ export interface HandshakeMeans {
   /** The end this is. */
   readonly role: "client" | "server";
   /** The limit over every wait. */
-  readonly watch: Watch;
+  readonly deadline: Deadline;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
   /**
@@ -66,13 +67,13 @@ export class Handshake {
     try {
       await this.#exchange();
     } catch (error) {
-      if (this.#peerListens && !this.#means.watch.signal.aborted) await this.#sendError(error);
+      if (this.#peerListens && !this.#means.deadline.signal.aborted) await this.#sendError(error);
       throw error;
     }
   }
 
   async #exchange(): Promise<void> {
-    const { role, watch } = this.#means;
+    const { role, deadline } = this.#means;
     let incoming: Uint8Array | null = null;
     let peerDone = false;
     for (let leg = 0;; leg++) {
@@ -93,7 +94,7 @@ export class Handshake {
           throw error;
         });
       }
-      const { token, done } = await watch.race(this.#context.step(incoming));
+      const { token, done } = await deadline.race(this.#context.step(incoming));
       const outgoing = token && token.length > 0 ? token : null;
       if (!done) {
         if (peerDone) throw unexpected("The peer says it is done while another token is due");
@@ -116,22 +117,21 @@ export class Handshake {
   async #receive(): Promise<HandshakeRecord> {
     const { reader } = this.#means;
     await this.#fill(HANDSHAKE_HEADER_SIZE);
-    const { kind, size } = decodeHandshakeHeader(reader.take(HANDSHAKE_HEADER_SIZE));
+    const header = reader.take(HANDSHAKE_HEADER_SIZE).slice();
+    const { kind, size } = decodeHandshakeHeader(header);
     await this.#fill(size);
     // A copy: the provider may still read it when the buffer is wiped after an abort.
     const token = reader.take(size).slice();
+    refuseTls(header, token);
     if (kind !== "error") return { kind, token };
     this.#peerListens = false;
-    throw refusedByPeer(token);
+    throw refusedByPeer(token, this.#means.role);
   }
 
   async #fill(size: number): Promise<void> {
     if (await this.#wait(this.#means.reader.fill(size))) return;
     this.#peerListens = false;
-    throw new AuthenticationError(
-      "peer-closed",
-      "The peer closed the connection during the handshake. If it is a server, its log tells why it refused",
-    );
+    throw closedByPeer(this.#means.role);
   }
 
   #send(kind: HandshakeKind, token: Uint8Array): Promise<void> {
@@ -139,10 +139,10 @@ export class Handshake {
   }
 
   async #wait<T>(peer: Promise<T>): Promise<T> {
-    const { onWaiting, watch } = this.#means;
+    const { onWaiting, deadline } = this.#means;
     onWaiting?.(true);
     try {
-      return await watch.race(peer);
+      return await deadline.race(peer);
     } catch (error) {
       this.#peerListens = false;
       throw error;
@@ -153,7 +153,7 @@ export class Handshake {
 
   async #sendError(error: unknown): Promise<void> {
     try {
-      await this.#send("error", encodeErrorCode(codeOfFailure(error)));
+      await this.#send("error", encodeErrorCode(codeOfFailure(error, this.#means.role)));
     } catch {
       // The failure that is to be told matters more than that the peer could not be.
     }

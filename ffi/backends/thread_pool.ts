@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Gate, gateOfPool } from "./semaphore.ts";
+import { gateOfPool, type Semaphore } from "./semaphore.ts";
 
 const underWay = new Set<readonly unknown[]>();
 
@@ -19,6 +19,11 @@ export async function holding<T>(args: readonly unknown[], call: () => T | Promi
   } finally {
     underWay.delete(args);
   }
+}
+
+/** How many calls on other threads have not ended. */
+export function callsUnderWay(): number {
+  return underWay.size;
 }
 
 /** koffi takes 256 calls on other threads at a time and refuses the next; half of them are the application's own. */
@@ -48,9 +53,9 @@ function threadsOfRuntime(): number {
   return Deno.build.os === "windows" ? 4 * (navigator?.hardwareConcurrency ?? 1) : 32;
 }
 
-let gate: Gate | undefined;
+let gate: Semaphore | undefined;
 
 /** The gate of the runtime's pool: one for all libraries and systems. */
-export function poolGate(): Gate {
+export function poolSemaphore(): Semaphore {
   return gate ??= gateOfPool(threadsOfRuntime());
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Credentials, MessageCredentials, MessageProvider, Offers } from "../../contract.ts";
+import type { ContextProvider, Credentials, Offers, ProviderCredentials } from "../../contract.ts";
+import { readUser } from "../../credentials.ts";
 import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
 import { checkWellFormed } from "../../ffi/memory/text.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
@@ -29,12 +30,12 @@ export interface NativeProviderOptions {
 }
 
 /** A provider over the operating system's security contexts. */
-export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): MessageProvider {
+export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): ContextProvider {
   const mechanisms = Object.freeze(allowNtlm ? ["kerberos", "ntlm"] : ["kerberos"]);
-  return Object.freeze<MessageProvider>({
-    layer: "message",
+  return Object.freeze<ContextProvider>({
+    layer: "context",
     name,
-    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS, mechanisms }),
+    description: Object.freeze({ name, layer: "context", isolation: "native", offers: OFFERS, mechanisms }),
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
       const { denied = [], requirements } = options;
@@ -45,7 +46,8 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
       }
-      const excludeNtlm = requirements.mutualAuthentication || !allowNtlm ||
+      // NTLM cannot delegate either.
+      const excludeNtlm = requirements.mutualAuthentication || requirements.delegation || !allowNtlm ||
         deniedBy(denied, "ntlm") !== null;
       const excludeKerberos = deniedBy(denied, "kerberos") !== null;
       if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
@@ -95,7 +97,7 @@ function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
 }
 
 /** @throws TypeError unless they came from `takeDelegated()` of a context of the same provider. */
-function delegated(name: SecurityPackage, credentials: MessageCredentials): CredentialsBase {
+function delegated(name: SecurityPackage, credentials: ProviderCredentials): CredentialsBase {
   // Not any credentials: others were acquired for what their own policy and requirements let in, NTLM perhaps.
   if (credentials instanceof CredentialsBase && credentials.delegated && credentials.package === name) {
     return credentials;
@@ -113,13 +115,12 @@ function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Ide
     checkWellFormed(value, `credentials.${name}`);
   };
   if ("password" in given) {
-    text("username", given.username);
-    if (given.domain !== undefined) text("domain", given.domain);
+    const user = readUser(given, "credentials");
     if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {
       throw new TypeError("credentials.password must be a string or a Uint8Array of UTF-8");
     }
     if (typeof given.password === "string") checkWellFormed(given.password, "credentials.password");
-    return given;
+    return { ...user, password: given.password };
   }
   if ("keytab" in given) {
     text("keytab", given.keytab);

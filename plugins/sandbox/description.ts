@@ -55,7 +55,7 @@ export interface ModuleDescription {
   /** Its version. */
   readonly version: string;
   /** Its layer. */
-  readonly layer: "message" | "socket";
+  readonly layer: "context" | "socket";
   /** The most it can give. */
   readonly offers: Offers;
   /** The host functions it imports. */
@@ -88,7 +88,7 @@ export function parseDescription(text: string): ModuleDescription {
   if (abi !== ABI_VERSION) {
     reject("abi-version", -1, `its description says ABI ${abi}, this host speaks ${ABI_VERSION}`);
   }
-  const layer = root.get("layer").choice(["message", "socket"] as const);
+  const layer = root.get("layer").choice(["context", "socket"] as const);
   const description: ModuleDescription = {
     name: root.get("name").match(NAME),
     version: root.get("version").match(/^[\x21-\x7e]{1,32}$/),
@@ -105,14 +105,17 @@ export function parseDescription(text: string): ModuleDescription {
   return description;
 }
 
-function checkLayer({ layer, imports, credentials, questions }: ModuleDescription): void {
-  if (layer === "message") {
+function checkLayer({ layer, imports, credentials, questions, offers }: ModuleDescription): void {
+  if (layer === "context") {
     if (Object.keys(credentials).length === 0) {
       refuse("credentials", "names no role; a message provider plays one");
     }
     return;
   }
   if (imports.length > 0) refuse("imports", "must be empty: a socket codec is pure");
+  if (offers.delegation || offers.impersonation === "delegate") {
+    refuse("offers", "must not delegate: no socket hands credentials on");
+  }
   if (Object.keys(credentials).length > 0) refuse("credentials", "must be left out of a socket codec");
   if (questions.length > 0) refuse("questions", "must be left out of a socket codec");
 }

@@ -4,36 +4,59 @@
  * @module
  */
 
+import { readUser } from "../../credentials.ts";
 import { SecurityRequirementError } from "../../errors.ts";
+import { readSettings, type SettingsGrant } from "../../ffi/ipsec/codec_reader.ts";
 import { UdpSocket } from "../../ffi/winsock/udp.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
-import { withSettings } from "../../ffi/ipsec/settings.ts";
-import type { Credentials, SocketCodec, SocketProvider } from "../../contract.ts";
-import type { Chosen } from "../establish.ts";
+import type {
+  Credentials,
+  ResolvedRequirements,
+  SettingsIdentity,
+  SocketCodec,
+  SocketGrants,
+} from "../../contract.ts";
+import type { SocketChosen } from "../establish.ts";
 import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
 /** A zero in UTF-16, which the settings do without. */
 const TERMINATOR = 2;
 
-/** The provider of what was chosen. @throws TypeError where it is of another layer. */
-export function socketProvider({ selection }: Chosen): SocketProvider {
-  const { provider } = selection;
-  if (provider.layer === "socket") return provider;
-  throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}`);
+/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
+export function mayBeClear(chosen: SocketChosen): boolean {
+  return isClearGranted(chosen.selection.provider, chosen.selection.requirements);
 }
 
-/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
-export function mayBeClear(chosen: Chosen): boolean {
-  const { requirements } = chosen.selection;
+function isClearGranted({ allowInsecure }: SocketGrants, requirements: ResolvedRequirements): boolean {
   const { integrity, confidentiality, mutualAuthentication } = requirements;
   const required = integrity || confidentiality || mutualAuthentication || isActing(requirements);
-  return socketProvider(chosen).allowInsecure && !required;
+  return allowInsecure === true && !required;
+}
+
+/** What the settings may say for a provider with these grants: those that weaken count only where nothing is required. */
+export function settingsGrant(
+  grants: SocketGrants,
+  requirements: ResolvedRequirements,
+  identity: SettingsIdentity,
+): SettingsGrant {
+  const allowInsecure = isClearGranted(grants, requirements);
+  return {
+    ...identity,
+    encryption: requirements.confidentiality,
+    allowInsecure,
+    firstPacketInClear: allowInsecure && grants.firstPacketInClear === true,
+    optionalPeerName: grants.optionalPeerName === true,
+    rawPeerName: grants.rawPeerName === true,
+    skipFilters: grants.skipFilters === true,
+    mainModePolicies: grants.mainModePolicies ?? [],
+    quickModePolicies: grants.quickModePolicies ?? [],
+  };
 }
 
 /** Refuses, before anything is opened, what no socket can be given. */
-export function refuseForSocket({ settings, selection }: Chosen): void {
+export function refuseForSocket({ settings, selection }: SocketChosen): void {
   const { name } = selection.provider;
   if (settings.channelBindings !== undefined) {
     throw new SecurityRequirementError(
@@ -49,7 +72,15 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
       `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
     );
   }
-  if (settings.side.role === "client") refuseAnonymous(selection.requirements, name);
+  const { requirements } = selection;
+  if (requirements.delegation || requirements.impersonation === "delegate") {
+    throw new SecurityRequirementError(
+      "delegation",
+      "not offered",
+      `"${name}" secures packets and hands no credentials on: leave delegation out, or use negotiate()`,
+    );
+  }
+  if (settings.side.role === "client") refuseAnonymous(requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
@@ -60,8 +91,8 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 }
 
 /** Refuses, before anything is opened, what datagrams cannot be given. */
-export function refuseForDatagrams(chosen: Chosen): void {
-  const { name, abortOnAssociationChange, skipFilters } = socketProvider(chosen);
+export function refuseForDatagrams(chosen: SocketChosen): void {
+  const { name, abortOnAssociationChange, skipFilters } = chosen.selection.provider;
   refuseAnonymous(chosen.selection.requirements, name);
   if (abortOnAssociationChange !== undefined) {
     throw new SecurityRequirementError(
@@ -80,35 +111,44 @@ export function refuseForDatagrams(chosen: Chosen): void {
   }
 }
 
-/** Sets a socket's security, before it is bound or connected. */
+/** Sets a socket's security, before it is bound or connected: what the codec wrote, and the password behind it. */
 export function applySettings(
-  chosen: Chosen,
+  chosen: SocketChosen,
   codec: SocketCodec,
   secure: SecureSockets,
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const datagrams = socket instanceof UdpSocket;
-  const given = socketProvider(chosen);
-  const identity = passwordIdentity(chosen.settings.credentials);
-  const units = passwordUnits(identity?.password ?? "");
+  const provider = chosen.selection.provider;
+  const credentials = passwordIdentity(chosen.settings.credentials);
+  const units = passwordUnits(credentials?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
-    const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
-    const terms = {
-      encryption: requirements.confidentiality,
-      allowInsecure: mayBeClear(chosen),
-      ...names,
-      given,
-    };
-    const bounds = datagrams || chosen.settings.side.role === "client";
-    withSettings(settings, password, terms, (whole) => {
-      if (bounds) refuseBeyond(settings, requirements);
-      secure.setSecurity(socket, whole);
-    });
+    const { username, domain = "" } = credentials === null
+      ? { username: "" }
+      : readUser(credentials, "credentials");
+    const identity = { username, domain, passwordBytes: password.length };
+    const grant = settingsGrant(provider, requirements, identity);
+    const { bytes, keys } = readSettings(codec.settings(requirements, identity), grant);
+    if (socket instanceof UdpSocket || chosen.settings.side.role === "client") {
+      refuseBeyond(provider, keys, requirements);
+    }
+    withPassword(bytes, password, (settings) => secure.setSecurity(socket, settings));
   } finally {
     units.fill(0);
+  }
+}
+
+/** Hands the settings and the password behind them to `apply`, and overwrites both when that has returned. */
+function withPassword(bytes: Uint8Array, password: Uint8Array, apply: (settings: Uint8Array) => void): void {
+  // The system takes no less than the structure with its padding; the lengths inside say what counts.
+  const settings = new Uint8Array(Math.ceil((bytes.length + password.length) / 8) * 8);
+  try {
+    settings.set(bytes);
+    settings.set(password, bytes.length);
+    apply(settings);
+  } finally {
+    settings.fill(0);
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 /** Modules of `ffi/raw` that are not about Windows. */
-export const NOT_WINDOWS: readonly string[] = ["gssapi.ts", "gss_status.ts", "memory.ts"];
+export const NOT_WINDOWS: readonly string[] = ["gssapi.ts", "gss_status.ts", "signal.ts"];
 
 /** Exports of `ffi/raw` that hold no constants: names of constants that others define. */
 export const WITHOUT_CONSTANTS: readonly string[] = ["SECURE_SOCKET_ERRORS"];
@@ -30,6 +30,7 @@ export const C_EXPRESSIONS: { readonly [name: string]: string } = {
   "ASC.INTEGRITY": "ASC_REQ_INTEGRITY",
   "ASC.IDENTIFY": "ASC_REQ_IDENTIFY",
   "ASC.NULL_SESSION": "ASC_REQ_ALLOW_NULL_SESSION",
+  "ASC.ALLOW_MISSING_BINDINGS": "ASC_REQ_ALLOW_MISSING_BINDINGS",
   "SEC_I.OK": "SEC_E_OK",
   "TOKEN.TYPE": "TokenType",
   "TOKEN.IMPERSONATION_LEVEL": "TokenImpersonationLevel",
