@@ -26,7 +26,7 @@ import {
   isIpAddress,
 } from "../contexts/check.ts";
 import { bareRequirements, openInitiator } from "../contexts/open.ts";
-import { defaultSystem, selectProvider } from "../contexts/options.ts";
+import { defaultSystem, selectContexts } from "../contexts/options.ts";
 import { kerberos } from "../plugins/negotiate/mod.ts";
 import { createRegistry, type Registry } from "../plugins/registry.ts";
 import { GssStream, type PostgresStream } from "./stream.ts";
@@ -34,7 +34,13 @@ import { GssStream, type PostgresStream } from "./stream.ts";
 export type * from "../contract.ts";
 export type { RejectedProvider } from "../errors.ts";
 export type { UnknownNames } from "../plugins/names.ts";
-export type { Registry, Selection } from "../plugins/registry.ts";
+export type {
+  ContextSelection,
+  Registry,
+  Selection,
+  SelectionDetails,
+  SocketSelection,
+} from "../plugins/registry.ts";
 export type { PostgresStream } from "./stream.ts";
 
 /** Options of {@linkcode postgresStream}. */
@@ -162,7 +168,7 @@ function refuseWhereDemanded(of: {
   readonly registry: Registry;
   readonly system: ProviderSystem;
 }): void {
-  const { requirements } = selectProvider({ ...of, requirements: bareRequirements() });
+  const { selection: { requirements } } = selectContexts({ ...of, requirements: bareRequirements() });
   const demanded = requirements.confidentiality ? "confidentiality" : "integrity";
   if (!requirements[demanded]) return;
   throw new SecurityRequirementError(

@@ -162,6 +162,12 @@ test(
           const query = new pg.Query("select pg_sleep(600)");
           const outcome = new Promise<Error>((resolve) => query.on("error", resolve));
           (running as unknown as { query(query: unknown): void }).query(query);
+          // A request that comes before the query runs cancels nothing.
+          await connected(client(), async (watching) => {
+            const sleeping =
+              "select wait_event from pg_stat_activity where pid = $1 and wait_event = 'PgSleep'";
+            while ((await watching.query(sleeping, [running.processID])).rows.length === 0);
+          });
           const canceller = client({ encryption }) as Client & {
             cancel(client: Client, query: unknown): void;
           };
