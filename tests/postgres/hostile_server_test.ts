@@ -8,9 +8,11 @@ import type { SecurityContext } from "../../contract.ts";
 import type { System } from "../../mod.ts";
 import { kerberos } from "../../plugins/negotiate/mod.ts";
 import { createRegistry } from "../../plugins/registry.ts";
-import { postgresStream } from "../../postgres/mod.ts";
+import { postgresStream, securityOf } from "../../postgres/mod.ts";
+import { SecurityRequirementError } from "../../errors.ts";
 import type { Realm } from "../rig/realm.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
+import { toyProvider, toySystem } from "../support/toy_provider.ts";
 import { bytesOf, clientOf, message, type Visitor, writtenServer } from "../support/postgres.ts";
 
 const skip = noRealm;
@@ -296,6 +298,37 @@ test(
   { skip },
 );
 
+test("without encryption nothing is reported as protected, whatever the mechanism can do besides", async () => {
+  for (const mutualAuthentication of [true, false]) {
+    const attributes = { integrity: true, confidentiality: true, mutualAuthentication };
+    const provider = toyProvider({ attributes });
+    const terms = { system: toySystem(), registry: createRegistry([provider]) };
+    const acceptor = await openAcceptor({ ...terms, requirements: { mutualAuthentication: false } });
+    await using server = await writtenServer(async (visitor) => {
+      await sent(visitor, false);
+      visitor.send(GSS);
+      using context = acceptor.accept();
+      const { token } = await context.step(await sent(visitor));
+      visitor.send(message("R", 8, token!), READY);
+      await visitor.rest();
+      visitor.socket.end();
+    });
+    const client = clientOf({ port: server.port, encryption: "disable", ...terms });
+    if (mutualAuthentication) {
+      await client.connect();
+      const { integrity, confidentiality, mutualAuthentication } = securityOf(client);
+      assertEquals([integrity, confidentiality, mutualAuthentication], [false, false, true]);
+      await client.end();
+    } else {
+      const error = await assertRejects(() => client.connect(), SecurityRequirementError);
+      assertEquals(error.required, "mutualAuthentication");
+    }
+    await server.served;
+    acceptor.close();
+    assertEquals(provider.ledger.live, 0);
+  }
+});
+
 test(
   "a driver that does not begin with a startup message sends nothing in clear",
   () =>
@@ -308,11 +341,17 @@ test(
           bytesOf(4),
         ]
       ) {
-        await using server = await writtenServer((visitor) => visitor.rest());
+        await using server = await writtenServer(async ({ incoming, socket }) => {
+          const sent = await incoming.any();
+          socket.end();
+          return sent;
+        });
         const stream = postgresStream({ system, encryption: "disable", target: "HTTP/localhost" })();
-        const failed = new Promise<Error>((resolve) => stream.once("error", resolve));
+        const ended = new Promise<string>((resolve) => {
+          stream.once("error", ({ name }) => resolve(name)).once("close", () => resolve("closed")).resume();
+        });
         stream.connect(server.port, "localhost").once("connect", () => stream.write(first));
-        assertEquals([(await failed).name, (await server.served as Buffer).length], ["ProtocolError", 0]);
+        assertEquals([await ended, await server.served], ["ProtocolError", null]);
       }
     }),
   { skip },
@@ -321,7 +360,7 @@ test(
 test(
   "a connection to a silent server ends with the signal's reason, unchanged, or when the stream is destroyed",
   () =>
-    inRealm(async (_, system) => {
+    inService(async (_, __, system) => {
       await using server = await writtenServer((visitor) => visitor.rest());
       for (const encryption of ["require", "disable"] as const) {
         const abort = new AbortController();

@@ -33,7 +33,11 @@ export function clientOf(
   { port, host = "localhost", database = "postgres", password, ...options }: Given,
 ): Client {
   const stream = postgresStream(options);
-  return new pg.Client({ host, port, user: "alice", database, password, stream }) as unknown as Client;
+  // A test whose ends wait for each other fails instead of waiting for ever.
+  const connectionTimeoutMillis = 30_000;
+  return new pg.Client({
+    ...{ host, port, user: "alice", database, password, stream, connectionTimeoutMillis },
+  }) as unknown as Client;
 }
 
 /** Connects, runs `body`, and ends the connection. */
