@@ -206,6 +206,41 @@ export interface ContextAttributes {
   readonly impersonation: ImpersonationLevel;
 }
 
+/**
+ * Who a peer is: what its mechanism authenticated. What is not known is left out; nothing here is guessed.
+ *
+ * Authorise by {@linkcode PeerIdentity.sid} and {@linkcode PeerIdentity.groups} where they are known: an account that
+ * is renamed keeps its SID, and a new account of an old name gets another. By name compare `name` as a whole, or `user`
+ * and `realm` both: `user` alone is the same in every realm.
+ */
+export interface PeerIdentity {
+  /** The whole name, as its mechanism writes it: `alice@EXAMPLE.TEST`, `EXAMPLE\alice`. */
+  readonly name: string;
+  /** The account's name within its realm: `alice`; a service's with its class: `HTTP/web.example.test`. */
+  readonly user: string;
+  /** The Kerberos realm, or NTLM's domain, in the letters of `name`; empty where `name` has none. */
+  readonly realm: string;
+  /** What the name stands for; `"unknown"` where nothing that was authenticated says it. */
+  readonly kind: "user" | "service" | "computer" | "unknown";
+  /** The account's security identifier: `S-1-5-21-…-1104`. */
+  readonly sid?: string;
+  /**
+   * The SIDs of all groups that count for the account: of its domain, of others, and of the resource's domain. Left
+   * out where they are not known; an empty array is an account without groups.
+   */
+  readonly groups?: readonly string[];
+  /** The user principal name in the directory: `alice@example.test`. */
+  readonly upn?: string;
+  /** The account's full name in the directory. Anybody may have the same. */
+  readonly displayName?: string;
+  /** The account's domain under its NetBIOS name: `EXAMPLE`. */
+  readonly netbiosDomain?: string;
+  /** The local account that this machine's Kerberos configuration maps the name to (`auth_to_local`). */
+  readonly localName?: string;
+  /** Why SID and groups are left out although the peer's mechanism carried some; for a log, never for the peer. */
+  readonly incomplete?: string;
+}
+
 /** Credentials held by a provider, and the source of its contexts. One owner; closing twice is harmless. */
 export interface MessageCredentials extends Disposable {
   /** A context for the end that speaks first. */
@@ -234,6 +269,11 @@ export interface MessageContext extends Disposable {
   readonly attributes: ContextAttributes;
   /** Who the peer is, as its mechanism writes it: `alice@EXAMPLE.TEST`, `EXAMPLE\alice`. */
   readonly peerName: string;
+  /**
+   * Who the peer is. Left out where the peer did not prove it: a server without mutual authentication, an anonymous
+   * client. A provider without the member tells `peerName` alone.
+   */
+  readonly peerIdentity?: PeerIdentity;
   /** On a server: the name the client asked for, where the mechanism tells. */
   readonly requestedTarget?: string;
   /** When the context stops working; left out where the mechanism sets no end. */

@@ -6,9 +6,16 @@
  */
 
 import { AuthenticationError, UnsupportedPlatformError } from "../errors.ts";
-import type { MessageContext, MessageCredentials, ResolvedRequirements, SecurityInfo } from "../contract.ts";
+import type {
+  MessageContext,
+  MessageCredentials,
+  PeerIdentity,
+  ResolvedRequirements,
+  SecurityInfo,
+} from "../contract.ts";
 import { verifyAttributes } from "../plugins/requirements.ts";
 import { runAsClient } from "./impersonation.ts";
+import { peerOf } from "./peer.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 import { describeSecurity, type Origin } from "./security_info.ts";
 
@@ -16,6 +23,8 @@ import { describeSecurity, type Origin } from "./security_info.ts";
 export interface ConnectionSecurity {
   /** What was proved when the connection was made. */
   readonly info: SecurityInfo;
+  /** Who the peer is, where it proved it and the layer can tell. */
+  readonly peer?: PeerIdentity;
   /** Asks again and holds the answer against what is required; throws where it falls short. */
   check(): SecurityInfo;
   /** The peer's tokens, open until {@linkcode ConnectionSecurity.release} at the latest. */
@@ -31,6 +40,7 @@ export interface ConnectionSecurity {
 /** The security that a message provider's context gives. */
 export class MessageSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
+  readonly peer: PeerIdentity | undefined;
   readonly #context: MessageContext;
   readonly #terms: MessageTerms;
 
@@ -39,6 +49,7 @@ export class MessageSecurity implements ConnectionSecurity {
     this.#context = context;
     this.#terms = terms;
     this.info = describeSecurity(context, terms.origin);
+    this.peer = peerOf(context, terms.role);
   }
 
   check(): SecurityInfo {

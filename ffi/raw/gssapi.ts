@@ -116,6 +116,23 @@ export const GSSAPI = {
       params: [["minor_status", "buf"], ["input_name", "usize"], ["exported_name", "buf"]],
       result: "u32",
     },
+    gss_localname: {
+      params: [["minor_status", "buf"], ["name", "usize"], ["mech_type", "buf"], ["localname", "buf"]],
+      result: "u32",
+    },
+    gss_get_name_attribute: {
+      params: [
+        ["minor_status", "buf"],
+        ["name", "usize"],
+        ["attr", "buf"],
+        ["authenticated", "buf"],
+        ["complete", "buf"],
+        ["value", "buf"],
+        ["display_value", "buf"],
+        ["more", "buf"],
+      ],
+      result: "u32",
+    },
     gss_release_name: { params: [["minor_status", "buf"], ["input_name", "buf"]], result: "u32" },
     gss_release_buffer: { params: [["minor_status", "buf"], ["buffer", "buf"]], result: "u32" },
     gss_release_buffer_set: { params: [["minor_status", "buf"], ["buffer_set", "buf"]], result: "u32" },
@@ -344,6 +361,12 @@ export const LUCID_V1_FIELDS = {
   send_seq: "u64",
   recv_seq: "u64",
   protocol: "u32",
+} as const;
+
+/** Names of name attributes (RFC 6680) under which libkrb5 tells the buffers of a PAC. */
+export const NAME_ATTRIBUTES = {
+  logonInfo: "urn:mspac:logon-info",
+  upnDnsInfo: "urn:mspac:upn-dns-info",
 } as const;
 
 /** Context flags: RFC 2744, RFC 4757 (the Windows ones) and gssapi_ext.h. */

@@ -9,6 +9,7 @@ import type {
   ContextAttributes,
   ContextOptions,
   MessageContext,
+  PeerIdentity,
   ResolvedRequirements,
   StepResult,
 } from "../../contract.ts";
@@ -93,6 +94,7 @@ export abstract class ContextBase implements MessageContext {
   #expiresAtMs = Infinity;
   #attributes?: ContextAttributes;
   #records?: NativeRecords;
+  #peer?: { readonly identity: PeerIdentity | undefined };
 
   protected constructor(role: "client" | "server") {
     this.#role = role;
@@ -103,6 +105,8 @@ export abstract class ContextBase implements MessageContext {
 
   /** One leg; `token` is a copy of its own, or `null` on a client's first leg. */
   protected abstract nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult>;
+  /** Who the peer proved to be; called once, when the exchange is complete. */
+  protected abstract nativePeer(): PeerIdentity | undefined;
   /** Releases everything; called once, never while a leg is under way. */
   protected abstract nativeClose(): void;
 
@@ -124,6 +128,12 @@ export abstract class ContextBase implements MessageContext {
   get attributes(): ContextAttributes {
     this.requireDone("attributes");
     return this.#attributes!;
+  }
+
+  get peerIdentity(): PeerIdentity | undefined {
+    this.requireDone("peerIdentity");
+    this.#peer ??= { identity: this.nativePeer() };
+    return this.#peer.identity;
   }
 
   get maxOverhead(): number {

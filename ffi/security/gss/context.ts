@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { MessageCredentials, StepResult } from "../../../contract.ts";
+import type { MessageCredentials, PeerIdentity, StepResult } from "../../../contract.ts";
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
 import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
+import { gssPeer } from "./peer.ts";
 import { GssRecords } from "./records.ts";
 import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
@@ -233,6 +234,19 @@ export class GssContext extends ContextBase {
     this.requireDone("requestedTarget");
     // gss-ntlmssp 1.2's acceptor crashes when asked, so only Kerberos is.
     if (this.#options.role === "client" || this.attributes.mechanism !== "kerberos") return undefined;
+    return this.#withServerName((name) => name === 0n ? undefined : this.#gss.displayName(name));
+  }
+
+  protected override nativePeer(): PeerIdentity | undefined {
+    const { mechanism, mutual, impersonation } = this.attributes;
+    const of = (name: bigint): PeerIdentity | undefined =>
+      name === 0n ? undefined : gssPeer(this.#gss, name, mechanism, this.#options.role);
+    if (this.#options.role === "client") return mutual ? this.#withServerName(of) : undefined;
+    return impersonation === "anonymous" ? undefined : of(this.#slots.u64[AT.source / 8]);
+  }
+
+  /** Runs `fn` with the name the context was made for, as its mechanism has it. */
+  #withServerName<T>(fn: (name: bigint) => T): T {
     const name = this.#slots.slice(AT.scratch, 8);
     this.#slots.u64[AT.scratch / 8] = 0n;
     const major = this.#gss.call.gss_inquire_context(
@@ -247,11 +261,11 @@ export class GssContext extends ContextBase {
       null,
     );
     this.#gss.check("gss_inquire_context", major, this.#slots.u32[0], "read the name the client asked for");
-    const target = this.#slots.u64[AT.scratch / 8];
+    const server = this.#slots.u64[AT.scratch / 8];
     try {
-      return target === 0n ? undefined : this.#gss.displayName(target);
+      return fn(server);
     } finally {
-      this.#gss.releaseName(target);
+      this.#gss.releaseName(server);
     }
   }
 

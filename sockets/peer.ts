@@ -1,0 +1,66 @@
+/**
+ * Who the peer of a connection is, and whether it belongs to a group.
+ *
+ * @module
+ */
+
+import type { MessageContext, PeerIdentity } from "../contract.ts";
+import { AuthenticationError } from "../errors.ts";
+import { downLevelPeer, kerberosPeer } from "../ffi/security/peer_name.ts";
+import { parseSid } from "../ffi/windows/sid.ts";
+
+/**
+ * Who the peer of a context is that is done; `undefined` where it did not prove it.
+ *
+ * A provider that tells a name and no more has it taken apart as its mechanism writes names; a name of a mechanism that
+ * is not known here stays whole.
+ */
+export function peerOf(context: MessageContext, role: "client" | "server"): PeerIdentity | undefined {
+  if ("peerIdentity" in context) return context.peerIdentity;
+  const { attributes: { mechanism, mutual, impersonation }, peerName: name } = context;
+  const proved = role === "client" ? mutual && mechanism !== "ntlm" : impersonation !== "anonymous";
+  if (name === "" || !proved) return undefined;
+  const named = mechanism === "ntlm"
+    ? downLevelPeer(name)
+    : mechanism === "kerberos"
+    ? kerberosPeer(name)
+    : { name, user: name, realm: "" };
+  return Object.freeze({ ...named, kind: role === "client" ? "service" : "unknown" });
+}
+
+/**
+ * Whether a peer is the account, or is in the group, that has a SID.
+ *
+ * @param peer `conn.peer`.
+ * @param sid `S-1-5-21-…-1104`; a name is refused, for it would never match.
+ * @throws TypeError where `sid` is no SID.
+ * @throws AuthenticationError where there is no peer, or its groups are not known: neither yes nor no would be true.
+ * @example
+ * ```ts
+ * import { isMember, type SecureConn } from "@winsock/secure-sockets";
+ *
+ * const OPERATORS = "S-1-5-21-1004336348-1177238915-682003330-1604";
+ * declare const conn: SecureConn;
+ * if (!isMember(conn.peer, OPERATORS)) await conn.close();
+ * ```
+ */
+export function isMember(peer: PeerIdentity | undefined, sid: string): boolean {
+  const wanted = typeof sid === "string" && parseSid(sid) !== null ? sid.toUpperCase() : null;
+  if (wanted === null) {
+    throw new TypeError(
+      `sid must be a security identifier such as S-1-5-21-1-2-3-1104, not ${JSON.stringify(sid)}; ` +
+        "Get-ADGroup, or samba-tool group show, tells that of a group",
+    );
+  }
+  if (peer?.sid === undefined || peer.groups === undefined) {
+    const why = peer === undefined
+      ? "it did not prove who it is"
+      : peer.incomplete ?? "its realm sent no groups with its ticket (no PAC)";
+    throw new AuthenticationError(
+      "other",
+      `Cannot tell whether ${peer?.name ?? "the peer"} is a member of ${sid}: ${why}. ` +
+        "Authorise this peer by its name and realm, or refuse it",
+    );
+  }
+  return peer.sid === wanted || peer.groups.includes(wanted);
+}
