@@ -7,7 +7,7 @@
 import type { MessageContext, PeerIdentity } from "../contract.ts";
 import { AuthenticationError } from "../errors.ts";
 import { downLevelPeer, kerberosPeer } from "../ffi/security/peer_name.ts";
-import { parseSid } from "../ffi/windows/sid.ts";
+import { formatSid, parseSid } from "../ffi/windows/sid.ts";
 
 /**
  * Who the peer of a context is that is done; `undefined` where it did not prove it.
@@ -45,8 +45,8 @@ export function peerOf(context: MessageContext, role: "client" | "server"): Peer
  * ```
  */
 export function isMember(peer: PeerIdentity | undefined, sid: string): boolean {
-  const wanted = typeof sid === "string" && parseSid(sid) !== null ? sid.toUpperCase() : null;
-  if (wanted === null) {
+  const bytes = typeof sid === "string" ? parseSid(sid) : null;
+  if (bytes === null) {
     throw new TypeError(
       `sid must be a security identifier such as S-1-5-21-1-2-3-1104, not ${JSON.stringify(sid)}; ` +
         "Get-ADGroup, or samba-tool group show, tells that of a group",
@@ -62,5 +62,6 @@ export function isMember(peer: PeerIdentity | undefined, sid: string): boolean {
         "Authorise this peer by its name and realm, or refuse it",
     );
   }
+  const wanted = formatSid(bytes);
   return peer.sid === wanted || peer.groups.includes(wanted);
 }

@@ -230,8 +230,9 @@ export class Gss {
   }
 
   /**
-   * The bytes of an attribute of a name (RFC 6680), where it has it and the mechanism authenticated it whole; `null`
-   * else.
+   * The bytes of an attribute of a name (RFC 6680); `null` where it has no such attribute.
+   *
+   * @throws AuthenticationError where the mechanism did not authenticate it whole.
    */
   nameAttribute(name: bigint, attribute: string): Uint8Array | null {
     const slots = new Slots(48);
@@ -254,7 +255,11 @@ export class Gss {
     if (major === GSS_S.UNAVAILABLE) return null;
     this.check("gss_get_name_attribute", major, slots.u32[0], `read the peer's ${attribute}`);
     const bytes = this.takeBuffer(value);
-    return slots.u32[1] !== 0 && slots.u32[2] !== 0 && slots.u32[3] === 0 ? bytes : null;
+    if (slots.u32[1] !== 0 && slots.u32[2] !== 0 && slots.u32[3] === 0) return bytes;
+    throw new AuthenticationError(
+      "other",
+      `Cannot read the peer's ${attribute}: its mechanism did not authenticate it, or not all of it`,
+    );
   }
 
   /** The local account that a name is mapped to by the Kerberos configuration; `undefined` where it is to none. */

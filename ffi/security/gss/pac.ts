@@ -85,7 +85,9 @@ class Reader {
   /** A count of elements of so many bytes each, all of which must be there. */
   count(size: number): number {
     const count = this.u32();
-    if (count * size > this.#bytes.length - this.#at) throw malformed(`names ${count} elements it does not have`);
+    if (count * size > this.#bytes.length - this.#at) {
+      throw malformed(`names ${count} elements it does not have`);
+    }
     return count;
   }
 }
@@ -155,8 +157,10 @@ type Attributed = readonly (readonly [value: number, attributes: number])[];
 
 /** An array of pairs that a pointer points to. */
 function pairs(from: Reader, count: number, present: boolean): Attributed {
-  if (present !== count > 0) throw malformed("has a list whose count contradicts it");
-  if (!present) return [];
+  if (!present) {
+    if (count > 0) throw malformed("has a list without its elements");
+    return [];
+  }
   from.align();
   if (from.count(8) !== count) throw malformed("has a list whose counts contradict each other");
   return Array.from({ length: count }, () => [from.u32(), from.u32()] as const);
@@ -211,7 +215,11 @@ function readLogonInfo(bytes: Uint8Array): PacAccount {
   // SubAuthStatus, two times, a count, Reserved3.
   from.take(4 + 2 * 8 + 2 * 4);
   const [extraCount, extraThere] = [from.u32(), from.u32() !== 0];
-  const [resourceDomainThere, resourceCount, resourceThere] = [from.u32() !== 0, from.u32(), from.u32() !== 0];
+  const [resourceDomainThere, resourceCount, resourceThere] = [
+    from.u32() !== 0,
+    from.u32(),
+    from.u32() !== 0,
+  ];
   if (groupCount + extraCount + resourceCount > MAX_SIDS) {
     throw malformed(`names ${groupCount + extraCount + resourceCount} SIDs; at most ${MAX_SIDS} are read`);
   }
@@ -247,7 +255,11 @@ function readLogonInfo(bytes: Uint8Array): PacAccount {
   return {
     sid,
     groups: Object.freeze([...new Set(all)]),
-    kind: (control & TRUST_ACCOUNTS) !== 0 ? "computer" : (control & NORMAL_ACCOUNT) !== 0 ? "user" : "unknown",
+    kind: (control & TRUST_ACCOUNTS) !== 0
+      ? "computer"
+      : (control & NORMAL_ACCOUNT) !== 0
+      ? "user"
+      : "unknown",
     ...(displayName === undefined ? {} : { displayName }),
     ...(netbiosDomain === undefined ? {} : { netbiosDomain }),
   };
