@@ -218,8 +218,10 @@ export class Gss {
     const major = this.call.gss_display_name(this.#minor, name, buffer, null);
     this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
     const bytes = this.takeBuffer(buffer);
+    // gss-ntlmssp counts the zero behind its names; Kerberos has none in a name, where it would be written `\0`.
+    const end = bytes.at(-1) === 0 ? -1 : undefined;
     try {
-      return nameText(bytes);
+      return nameText(bytes.subarray(0, end));
     } catch (cause) {
       throw new AuthenticationError(
         "other",
@@ -270,7 +272,8 @@ export class Gss {
     if ((major & GSS_ERROR_MASK) !== 0) return undefined;
     const bytes = this.takeBuffer(slots.slice(8, 16));
     try {
-      return nameText(bytes) || undefined;
+      const name = nameText(bytes);
+      return name === "" || /\p{Cc}/u.test(name) ? undefined : name;
     } catch {
       return undefined;
     }
