@@ -123,10 +123,10 @@ test(
       await using listener = await listen({ hostname: "127.0.0.1", port: 0, system });
       const accepted = listener.accept();
       const { port } = listener.addr as { port: number };
-      await using client = await connect({ hostname: "localhost", port, target: "HTTP/localhost", system });
+      await using client = await connect({ hostname: "localhost", port, target: "host/localhost", system });
       const server = await accepted;
       assertEquals([isMember(server.peer, operators), isMember(server.peer, others)], [true, false]);
-      assertEquals(client.peer?.name, "HTTP/localhost@EXAMPLE.TEST");
+      assertEquals(client.peer?.name, "host/localhost@EXAMPLE.TEST");
       assertThrows(() => isMember(client.peer, operators), AuthenticationError, "groups");
       await server.close();
       assertEquals([server.peer?.user, server.peer?.groups?.length], ["alice", 62]);

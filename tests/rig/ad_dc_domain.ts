@@ -15,18 +15,23 @@ export const AD_USERS = {
   alice: "Alice1234!",
   /** In no group but Domain Users. */
   bob: "Bob1234!",
-  /** A service's account. */
+  /** Accounts of services, one for each name: names that share a key cannot be told apart by MIT's library. */
   svcweb: "Svcweb1234!",
+  svchost: "Svchost1234!",
   /** A computer's. */
   WEB1$: "Web1Web1!",
 } as const;
-/** The services whose keys are in the key table: of svcweb, and of the computer WEB1. */
-export const AD_SERVICES: readonly string[] = [
-  "HTTP/web.example.test",
-  "HTTP/localhost",
-  "host/localhost",
-  "host/web1.example.test",
-];
+/**
+ * The services whose keys are in the key table, and the account of each. The directory takes `HTTP/localhost` for
+ * another spelling of `host/localhost`, and refuses it another account.
+ */
+const SERVICE_ACCOUNTS = {
+  "HTTP/web.example.test": "svcweb",
+  "host/localhost": "svchost",
+  "host/web1.example.test": "WEB1$",
+} as const;
+/** Their names. */
+export const AD_SERVICES: readonly string[] = Object.keys(SERVICE_ACCOUNTS);
 
 const BASE = "DC=example,DC=test";
 const USERS = `CN=Users,${BASE}`;
@@ -58,11 +63,11 @@ export function seed(): string {
   return [
     user("alice", [...account(AD_USERS.alice, NORMAL), "displayName: Alice Example"]),
     user("bob", account(AD_USERS.bob, NORMAL)),
-    user("svcweb", [
-      ...account(AD_USERS.svcweb, NORMAL),
-      AES,
-      ...AD_SERVICES.slice(0, 3).map((name) => `servicePrincipalName: ${name}`),
-    ]),
+    ...Object.entries(SERVICE_ACCOUNTS).flatMap(([name, cn]) =>
+      cn === "WEB1$"
+        ? []
+        : [user(cn, [...account(AD_USERS[cn], NORMAL), AES, `servicePrincipalName: ${name}`])]
+    ),
     entry(`CN=WEB1,CN=Computers,${BASE}`, [
       "objectClass: computer",
       "sAMAccountName: WEB1$",
