@@ -55,7 +55,7 @@ export function isMember(peer: PeerIdentity | undefined, sid: string): boolean {
   if (peer?.sid === undefined || peer.groups === undefined) {
     const why = peer === undefined
       ? "it did not prove who it is"
-      : peer.incomplete ?? "its realm sent no groups with its ticket (no PAC)";
+      : peer.incomplete ?? "nothing that authenticated it tells groups (no PAC)";
     throw new AuthenticationError(
       "other",
       `Cannot tell whether ${peer?.name ?? "the peer"} is a member of ${sid}: ${why}. ` +
