@@ -81,15 +81,6 @@ class Reader {
   align(): void {
     this.take(-this.#at & 3);
   }
-
-  /** A count of elements of so many bytes each, all of which must be there. */
-  count(size: number): number {
-    const count = this.u32();
-    if (count * size > this.#bytes.length - this.#at) {
-      throw malformed(`names ${count} elements it does not have`);
-    }
-    return count;
-  }
 }
 
 /** The head of an RPC_UNICODE_STRING: its lengths in bytes, and whether there is a buffer. */
@@ -124,13 +115,11 @@ function shown(bytes: Uint8Array): string | undefined {
   return text === "" || !text.isWellFormed() || /[\p{Cc}\p{Cf}\u2028\u2029]/u.test(text) ? undefined : text;
 }
 
-/** A SID that a pointer points to: the count of its parts comes twice. */
+/** A SID that a pointer points to: the count of its parts stands before it as well. */
 function sidBody(from: Reader): Uint8Array {
   from.align();
-  const parts = from.count(4);
-  const bytes = from.take(8 + 4 * Math.min(parts, 0xff));
-  if (bytes[1] !== parts) throw malformed("has a SID whose lengths contradict each other");
-  return checkedSid(bytes);
+  const parts = from.u32();
+  return checkedSid(from.take(8 + 4 * Math.min(parts, 0xff)));
 }
 
 /** Bytes that are a SID and nothing else. */
@@ -162,7 +151,7 @@ function pairs(from: Reader, count: number, present: boolean): Attributed {
     return [];
   }
   from.align();
-  if (from.count(8) !== count) throw malformed("has a list whose counts contradict each other");
+  if (from.u32() !== count) throw malformed("has a list whose counts contradict each other");
   return Array.from({ length: count }, () => [from.u32(), from.u32()] as const);
 }
 

@@ -265,6 +265,52 @@ test("A count that promises more than there is costs nothing", () => {
   }
 });
 
+/** Where parts of the encoded {@linkcode PLAIN} stand: the head of its first name, and what the pointer points to. */
+const AT = { length: 68, maximum: 70, room: 236, offset: 240, units: 244, letters: 248 } as const;
+
+test("Lengths that contradict each other are refused, each in turn", () => {
+  const contradictions: readonly (readonly (readonly [at: number, value: number])[])[] = [
+    [[AT.room, 6]],
+    [[AT.room, 4], [AT.maximum, 8]],
+    [[AT.offset, 1]],
+    [[AT.units, 4]],
+    [[AT.length, 8]],
+  ];
+  for (const changes of contradictions) {
+    const bytes = encodeLogonInfo(PLAIN);
+    assertEquals([bytes[AT.length], bytes[AT.letters]], [10, "a".charCodeAt(0)]);
+    for (const [at, value] of changes) bytes[at] = value;
+    refuses(() => readPac(bytes, null), "a string whose lengths contradict each other");
+  }
+  const nameless = encodeLogonInfo({ ...PLAIN, names: [null, "", "", "", "", ""] });
+  readPac(nameless, null);
+  nameless[AT.length] = nameless[AT.maximum] = 10;
+  refuses(() => readPac(nameless, null), "a string without its letters");
+});
+
+test("A list or a SID that is counted twice, and differently, is refused, and so is a group without a SID", () => {
+  const account = { ...PLAIN, groups: [[513, 7], [514, 7]], extra: [["S-1-5-21-7-7-7-7", 7]] } as const;
+  const changed = (find: readonly number[], by: number, value: number) => {
+    const bytes = encodeLogonInfo(account);
+    const at = Array.from(bytes.keys()).filter((at) =>
+      find.every((byte, index) => bytes[at + index] === byte)
+    );
+    assertEquals(at.length, 1);
+    bytes[at[0] + by] = value;
+    return () => readPac(bytes, null);
+  };
+  const groups = [2, 0, 0, 0, 1, 2, 0, 0, 7, 0, 0, 0];
+  refuses(changed(groups, 0, 1), "a list whose counts contradict each other");
+  refuses(changed(groups, 0, 3), "a list whose counts contradict each other");
+  for (const parts of [3, 5, 0xff]) refuses(changed([4, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 5], 0, parts));
+  const bytes = encodeLogonInfo(account);
+  const sid = [5, 0, 0, 0, 1, 5, 0, 0, 0, 0, 0, 5];
+  const at = Array.from(bytes.keys()).find((at) => sid.every((byte, index) => bytes[at + index] === byte))!;
+  // The pointer and the attributes of the one extra SID stand before it.
+  bytes.fill(0, at - 8, at - 4);
+  refuses(() => readPac(bytes, null), "a group without a SID");
+});
+
 test("A SID that is none is the end of it all: no account, no groups", () => {
   const parts = Array.from({ length: 15 }, (_, index) => index);
   const full = `S-1-5-${parts.join("-")}`;
@@ -311,6 +357,11 @@ test("The UPN is read with the SID beside it and without, and never where the tw
   }
   refuses(() => readPac(logonInfo, encodeUpn(upn, "S-1-5-21-1-2-3-500")), "names two accounts");
   refuses(() => readPac(logonInfo, encodeUpn(upn, Uint8Array.of(1, 1, 0))), "a SID that is none");
+  for (const [at, value] of [[0, 0xfe], [2, 0xf0], [4, 0xfe], [6, 0xf0]] as const) {
+    const names = encodeUpn(upn);
+    names[at] = value;
+    refuses(() => readPac(logonInfo, names), "a name that ends behind it");
+  }
   const trailing = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 5, 9);
   refuses(() => readPac(logonInfo, encodeUpn(upn, trailing)), "a SID that is none");
 });
