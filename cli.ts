@@ -10,7 +10,8 @@
  */
 
 import { type Availability, createRegistry, kerberos, negotiate, openSystem } from "./mod.ts";
-import { type Grant, GRANTS } from "./ffi/permissions.ts";
+import { type Grant, GRANTS, NODE_NET_FLAG, usesNetOnNode } from "./ffi/permissions.ts";
+import { machinePolicyFindings } from "./plugins/registry.ts";
 
 const HELP = `secure-sockets: socket security of Windows domains, for Deno and Node
 
@@ -21,7 +22,7 @@ Usage:
 
 Grants: ${GRANTS.join(", ")}
 
-Exit status: 0 all is well, 1 something is missing, 2 the command is wrong.
+Exit status: 0 all is well, 1 something is missing or the machine's policy has a finding, 2 the command is wrong.
 NO_COLOR is honoured; so is output that is no terminal.
 `;
 
@@ -59,8 +60,18 @@ function doctor(): number {
   console.log(`system            ${capabilities.os}, ${capabilities.runtime}`);
   console.log(`security contexts ${verdict(capabilities.securityContexts)}`);
   console.log(`machine policy    ${policy} (${machinePolicy.path})`);
+  const providers = [negotiate(), kerberos()];
   let served = true;
-  for (const provider of [negotiate(), kerberos()]) {
+  try {
+    for (const finding of machinePolicyFindings(machinePolicy, providers)) {
+      served = false;
+      console.log(`${"".padEnd(17)} ${paint(33, "finding")}: ${finding}`);
+    }
+  } catch {
+    // What stops every choice is told of each provider below.
+    served = false;
+  }
+  for (const provider of providers) {
     try {
       createRegistry([provider]).select({}, capabilities);
       console.log(`${provider.name.padEnd(17)} ${paint(32, "can serve")}`);
@@ -79,7 +90,8 @@ function permissions(grants: readonly string[]): number {
   using system = openSystem({ grants: grants as Grant[] });
   const { deno: flag, node: flags } = system.permissions;
   console.log(`Deno: ${flag || "(none)"}`);
-  console.log(`Node: ${flags || "(none)"} (only with --permission)`);
+  const net = deno && grants.some(usesNetOnNode) ? `; from Node 25 on ${NODE_NET_FLAG} too` : "";
+  console.log(`Node: ${flags || "(none)"} (only with --permission${net})`);
   return 0;
 }
 

@@ -93,7 +93,7 @@ export interface Policy {
   readonly version: 1;
   /** Names in the order to try them; a provider that is not named is not used. Left out: the registry's order. */
   readonly order?: readonly string[];
-  /** Names that never serve. */
+  /** Names that never serve: of providers, and of mechanisms, which no provider negotiates then. */
   readonly deny?: readonly string[];
   /** Requirements that hold even where the application asks for less. */
   readonly floor?: {
@@ -123,6 +123,11 @@ export interface ProviderDescription {
   readonly imports?: readonly string[];
   /** What it can give. */
   readonly offers: Offers;
+  /**
+   * The mechanisms it negotiates, by the names that policies spell. One that a policy denies is left out before the
+   * first token; where all are, the provider does not serve. Left out: it negotiates none.
+   */
+  readonly mechanisms?: readonly string[];
 }
 
 /**
@@ -174,6 +179,8 @@ export interface ContextOptions {
   readonly target?: string;
   /** Channel bindings (RFC 5929 application data, for instance `tls-server-end-point:` and a hash). */
   readonly channelBindings?: Uint8Array;
+  /** On a server: a client that sends no channel bindings is served, too. Default `false`. */
+  readonly allowMissingBindings?: boolean;
 }
 
 /** What one leg of the token exchange produced. */
@@ -184,12 +191,23 @@ export interface StepResult {
   readonly done: boolean;
 }
 
+/** What was in a record. */
+export interface Unwrapped {
+  /** The data, a part of the record. */
+  readonly data: Uint8Array;
+  /** Whether the record was encrypted; if not, it was signed. */
+  readonly encrypted: boolean;
+}
+
 /** What the exchange really agreed on. */
 export interface ContextAttributes {
-  /** The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. */
+  /**
+   * The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, or a third party's name. That of a provider
+   * loaded by `loadProvider()` is the provider's name, alone or as `provider/mechanism`.
+   */
   readonly mechanism: string;
   /** Each end has proved its identity to the other. */
-  readonly mutual: boolean;
+  readonly mutualAuthentication: boolean;
   /** Records are protected against change. */
   readonly integrity: boolean;
   /** Records are encrypted. */
@@ -290,6 +308,25 @@ export interface MessageContext extends Disposable {
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array;
   /** Checks and opens one record in place; the result is a part of `record`. */
   unwrap(record: Uint8Array): Uint8Array;
+  /**
+   * As {@linkcode MessageContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
+   * RFC 1961 negotiate in such messages. Only where the provider can.
+   */
+  wrapUnencrypted?(plain: Uint8Array, out: Uint8Array): Uint8Array;
+  /** As {@linkcode MessageContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
+  unwrapAny?(record: Uint8Array): Unwrapped;
+  /**
+   * The most bytes of data whose record has at most `recordBytes` bytes (`gss_wrap_size_limit`); 0: no record is that
+   * short. Left out: `recordBytes - maxOverhead` is safe.
+   */
+  wrapSizeLimit?(recordBytes: number, encrypt: boolean): number;
+  /**
+   * Protects `data` in place and returns the header that travels apart from it, as WinRM carries the two. On failure
+   * `data` is zeroed. Only where the provider can.
+   */
+  wrapDetached?(data: Uint8Array): Uint8Array;
+  /** Checks and opens `data`, whose header came apart from it, in place. On failure `data` is zeroed. */
+  unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
   /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
   /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
@@ -401,22 +438,156 @@ export type Provider = MessageProvider | SocketProvider;
 export interface SecurityInfo {
   /** The provider that serves. */
   readonly provider: string;
-  /** Every byte is at least protected against change. */
-  readonly secured: boolean;
+  /** The mechanism that authenticated, in lower case: `kerberos`, `ntlm`, `ipsec`, or a third party's name. */
+  readonly mechanism: string;
+  /** Every byte is protected against change, replay and reordering; true wherever `confidentiality` is. */
+  readonly integrity: boolean;
   /** Every byte is encrypted. */
-  readonly encrypted: boolean;
+  readonly confidentiality: boolean;
   /** Each end has proved its identity to the other; `"unknown"` where nothing proves it either way. */
-  readonly mutual: boolean | "unknown";
-  /** Who the peer is; empty where nothing tells. */
+  readonly mutualAuthentication: boolean | "unknown";
+  /** Who the peer is, as its mechanism writes it; empty where it is not known. */
   readonly peer: string;
-  /** What a server may do in its client's name; `"unknown"` where nothing tells. */
+  /** What a server may do in its client's name; `"unknown"` where nothing reports it. */
   readonly impersonation: ImpersonationLevel | "unknown";
+  /** On a server: the name the client asked for; left out where it cannot be read. */
+  readonly requestedTarget?: string;
+  /**
+   * `verified`: this server has compared the client's channel bindings with its own. `sent`: this client's are in its
+   * tokens; whether the server looked at them, no client can know.
+   */
+  readonly channelBindings: "none" | "sent" | "verified";
   /** When the context stops working. */
   readonly expiresAt?: Date;
   /** True where a simulator answered and nothing is really secured. */
   readonly simulated: boolean;
-  /** What else the provider tells; plain JSON. */
+  /** What else the provider reports; plain JSON. */
   readonly details: { readonly [key: string]: JsonValue };
+}
+
+/**
+ * Channel bindings: RFC 5929 application data (`tls-server-end-point:` and a hash), or the server's certificate in DER,
+ * from which the library makes them.
+ */
+export type ChannelBindings =
+  | Uint8Array
+  | { readonly type: "tls-server-end-point"; readonly certificate: Uint8Array };
+
+/**
+ * What a server does with channel bindings. `always`: a client without them is refused. `whenSupported`: a client that
+ * sends some must send these. `never`: they are not looked at.
+ */
+export type ChannelBindingPolicy = "never" | "whenSupported" | "always";
+
+/** Options of {@linkcode Initiator.initiate}. */
+export interface InitiateOptions {
+  /** The server's SPN, for instance `HTTP/web.example.test`. */
+  readonly target: string;
+  /** What ties the authentication to an outer TLS connection; sent in every token. */
+  readonly channelBindings?: ChannelBindings;
+  /** Ends every wait of the context; its reason is rethrown unchanged. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of {@linkcode Acceptor.accept}. */
+export interface AcceptOptions {
+  /** What a client's channel bindings must be. */
+  readonly channelBindings?: ChannelBindings;
+  /** Default `"always"` where `channelBindings` are given. */
+  readonly channelBindingPolicy?: ChannelBindingPolicy;
+  /** Ends every wait of the context; its reason is rethrown unchanged. */
+  readonly signal?: AbortSignal;
+}
+
+/** Credentials of a client, kept for many contexts and acquired anew when they have run out. One owner. */
+export interface Initiator extends Disposable {
+  /** Begins a context with a server; nothing is sent or asked before its first `step()`. */
+  initiate(options: InitiateOptions): SecurityContext;
+  /** Releases the credentials; contexts made from them stay usable. Closing twice is harmless. */
+  close(): void;
+}
+
+/** Credentials of a server, kept for many contexts. One owner. */
+export interface Acceptor extends Disposable {
+  /** Begins a context with a client; its first token decides which mechanism serves. */
+  accept(options?: AcceptOptions): SecurityContext;
+  /** Releases the credentials; contexts made from them stay usable. Closing twice is harmless. */
+  close(): void;
+}
+
+/**
+ * One end of one authenticated conversation, verified: `done` is never reported before everything that was required
+ * (mutual authentication, protection, impersonation level, accepted target, channel bindings, policy) has been checked.
+ *
+ * One owner; closing twice is harmless. Members other than `step`, `done` and `close` throw a `StateError` before that.
+ */
+export interface SecurityContext extends Disposable {
+  /**
+   * Consumes the peer's token (none on a client's first leg) and returns the next one to send.
+   *
+   * @throws AuthenticationError, SecurityRequirementError and ProtocolError, each of which ends the context; a
+   * StateError for a call out of turn; the signal's reason, unchanged.
+   */
+  step(token?: Uint8Array | null): Promise<StepResult>;
+  /** True once this end is satisfied and everything required is verified. */
+  readonly done: boolean;
+  /** What was agreed on. */
+  readonly security: SecurityInfo;
+  /**
+   * Who the peer is: what to authorise by, for instance with `isMember()`. `undefined` where the peer did not prove it:
+   * a server without mutual authentication, an anonymous client.
+   */
+  readonly peer: PeerIdentity | undefined;
+  /** The most bytes that {@linkcode SecurityContext.wrap} adds. */
+  readonly maxOverhead: number;
+  /**
+   * Protects a message: encrypted where confidentiality was agreed on, else signed.
+   *
+   * @param plain never changed.
+   * @param options `encrypt: false` signs without encrypting although confidentiality was agreed on, as RFC 4752 and RFC 1961
+   * ask for. `encrypt: true` throws where it was not agreed on. `into` takes the record; left out: a new array.
+   * @returns the record: the filled part of `into`, or an array of its own.
+   */
+  wrap(plain: Uint8Array, options?: WrapOptions): Uint8Array;
+  /**
+   * Checks and opens one record in place.
+   *
+   * @param options `allowUnencrypted: true` accepts a record that is only signed although confidentiality was agreed on.
+   * @throws ProtocolError where it was changed, repeated, lost its place, or is not encrypted; the record is zeroed.
+   */
+  unwrap(record: Uint8Array, options?: UnwrapOptions): Unwrapped;
+  /** The most bytes of data whose record has at most `recordBytes` bytes; 0: none fits. */
+  wrapSizeLimit(recordBytes: number, options?: { readonly encrypt?: boolean }): number;
+  /** Protects `data` in place and returns the header that travels apart from it, as WinRM carries the two. */
+  wrapDetached(data: Uint8Array): Uint8Array;
+  /** Checks and opens `data` in place, whose header came apart from it. */
+  unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array;
+  /** A signature over `message`, which travels apart from it. */
+  sign(message: Uint8Array): Uint8Array;
+  /** Checks a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
+  verify(message: Uint8Array, signature: Uint8Array): void;
+  /** The session key: a copy, the caller's to zero. */
+  sessionKey(): Uint8Array;
+  /** On a server: the credentials that the client delegated, once, the caller's to close; `null`: none. */
+  takeDelegated(): Initiator | null;
+  /** On a server: runs `fn`, which must be synchronous, as the client. Only where the provider and platform can. */
+  impersonate<T>(fn: () => T): T;
+  /** Ends the context and forgets its keys. */
+  close(): void;
+}
+
+/** Options of {@linkcode SecurityContext.wrap}. */
+export interface WrapOptions {
+  /** Whether to encrypt; left out: where confidentiality was agreed on. */
+  readonly encrypt?: boolean;
+  /** Takes the record; at least `plain.length + maxOverhead` bytes, and not those of `plain`. */
+  readonly into?: Uint8Array;
+}
+
+/** Options of {@linkcode SecurityContext.unwrap}. */
+export interface UnwrapOptions {
+  /** Accepts a record that is signed and not encrypted. Default `false`. */
+  readonly allowUnencrypted?: boolean;
 }
 
 /** A JSON value. */

@@ -55,7 +55,7 @@ export class Spn {
    * import { Spn } from "@winsock/secure-sockets";
    *
    * console.log(`${Spn.make({ serviceClass: "HTTP", instanceName: "web.example.test", port: 8080 })}`);
-   * // HTTP/web.example.test:8080
+   * // => HTTP/web.example.test:8080
    * ```
    * @throws TypeError where a part is missing, unknown, empty or holds a character that a name cannot.
    * @throws RangeError where the port is not from 1 to 65535.

@@ -9,7 +9,7 @@ import { ntHash, ntlm } from "../plugins/ntlm/mod.ts";
 import { GUEST_SHA256, guestModule } from "../plugins/ntlm/guest_wasm.ts";
 import type { MessageContext } from "../contract.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
-import { loadProvider } from "../plugins/sandbox/load_provider.ts";
+import { loadBuiltIn } from "../plugins/sandbox/load_provider.ts";
 import { helpOnly } from "./command_line.ts";
 import { GssNtlmPeer, noGssNtlm } from "../tests/integration/gss_ntlm.ts";
 
@@ -81,9 +81,8 @@ async function pairs(): Promise<() => Promise<[MessageContext, MessageContext]>>
 export async function benchNtlm(): Promise<Row[]> {
   const rows: Row[] = [];
   const load = () =>
-    loadProvider(guestModule(), { sha256: GUEST_SHA256, imports: { random: true, clock: true } }).then(
-      () => {},
-    );
+    loadBuiltIn(guestModule(), { sha256: GUEST_SHA256, name: "ntlm", imports: { random: true, clock: true } })
+      .then(() => {});
   rows.push({
     name: "load the guest: hash, guard, compile, describe",
     ours: await medianOf(load, 31),

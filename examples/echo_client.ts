@@ -18,7 +18,7 @@ await conn.write(new TextEncoder().encode(text));
 await conn.closeWrite();
 
 console.log(
-  `${conn.security.peer} answers, ${conn.security.encrypted ? "encrypted" : "readable by anyone"}:`,
+  `${conn.security.peer} answers, ${conn.security.confidentiality ? "encrypted" : "readable by anyone"}:`,
 );
 for await (const chunk of conn.readable) console.log(new TextDecoder().decode(chunk));
 await conn.close();

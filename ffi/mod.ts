@@ -5,9 +5,11 @@
  * @module
  */
 
+export type * from "../contract.ts";
 export type * from "./abi.ts";
 export { acquireCredentials, openLibrary } from "./open_library.ts";
-export type { Grant } from "./permissions.ts";
+export type { Grant, RequiredPermissions } from "./permissions.ts";
+export type { System } from "./system.ts";
 export { cString, type Memory, pinned, wideString } from "./memory/memory.ts";
 export * from "./raw/advapi32.ts";
 export * from "./raw/fwpuclnt.ts";

@@ -6,6 +6,7 @@
 
 import { PermissionError, UnsupportedPlatformError } from "../errors.ts";
 import type { LibraryOs, LibrarySpec } from "./abi.ts";
+import { currentRuntime } from "./platform.ts";
 import { ADVAPI32 } from "./raw/advapi32.ts";
 import { FWPUCLNT } from "./raw/fwpuclnt.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
@@ -70,16 +71,21 @@ export interface RequiredPermissions {
   readonly files: readonly string[];
   /** For Deno; empty where nothing is needed. */
   readonly deno: string;
-  /** For Node, where it runs with `--permission`. */
+  /** For Node, where it runs with `--permission`: this version of it, or on another runtime one before Node 25. */
   readonly node: string;
 }
 
 /**
  * The flags that allow what `grants` need on `place`.
  *
+ * @param limitsNet whether Node is one whose `--permission` covers the network.
  * @throws UnsupportedPlatformError where the operating system cannot serve a grant.
  */
-export function requiredPermissions(grants: readonly Grant[], place: Place): RequiredPermissions {
+export function requiredPermissions(
+  grants: readonly Grant[],
+  place: Place,
+  limitsNet: boolean = nodeLimitsNet(),
+): RequiredPermissions {
   const files = new Set<string>();
   for (const grant of grants) {
     for (const spec of librariesOf(grant, place)) {
@@ -90,8 +96,25 @@ export function requiredPermissions(grants: readonly Grant[], place: Place): Req
   return {
     files: list,
     deno: denoFlag(list),
-    node: list.length === 0 ? "" : NODE_FLAGS,
+    node: [
+      ...(list.length === 0 ? [] : [NODE_FLAGS]),
+      ...(limitsNet && grants.some(usesNetOnNode) ? [NODE_NET_FLAG] : []),
+    ].join(" "),
   };
+}
+
+/** The flag that lets Node connect and listen where its `--permission` covers the network: from Node 25 on. */
+export const NODE_NET_FLAG = "--allow-net";
+
+/** Whether connections of a grant go through Node's own sockets. */
+export function usesNetOnNode(grant: string): boolean {
+  return grant === "sockets" || grant === "sspi";
+}
+
+/** An older Node does not start with a flag that it does not know. */
+function nodeLimitsNet(): boolean {
+  const { process } = globalThis as { process?: { allowedNodeEnvironmentFlags?: ReadonlySet<string> } };
+  return currentRuntime() === "node" && (process?.allowedNodeEnvironmentFlags?.has(NODE_NET_FLAG) ?? false);
 }
 
 /** What Node needs to load the koffi add-on when it runs with `--permission`. */

@@ -10,9 +10,9 @@ import type { Availability, Capabilities } from "../contract.ts";
 import type { Backend, Library, LibrarySpec } from "./abi.ts";
 import { denoBackend } from "./backends/deno.ts";
 import { koffiBackend } from "./backends/koffi.ts";
-import { track } from "./handles.ts";
+import { track, Users } from "./handles.ts";
 import { type FileCalls, MACHINE_POLICY_PATHS, readMachinePolicy } from "./machine_policy.ts";
-import { type Memory, memoryOf } from "./memory/memory.ts";
+import { type Memory, type MEMORY_FNS, memoryOf } from "./memory/memory.ts";
 import {
   candidatePaths,
   checkGrants,
@@ -26,9 +26,7 @@ import {
 } from "./permissions.ts";
 import { currentPlace, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
-import type { MEMORY_FNS } from "./memory/functions.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
-import { Users } from "./reference_count.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {

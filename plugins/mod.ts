@@ -9,6 +9,7 @@ export { ntHash, ntlm, type NtlmAccount, type NtlmOptions } from "./ntlm/mod.ts"
 export { ipsec, type IpsecOptions } from "./ipsec/mod.ts";
 export { parsePolicy } from "./policy.ts";
 export type * from "../contract.ts";
+export type { UnknownNames } from "./names.ts";
 export { createRegistry, type Registry, type Selection } from "./registry.ts";
-export { resolveRequirements, verifyAttributes } from "./requirements.ts";
+export { resolveRequirements, verifyAttributes, verifyMechanism } from "./requirements.ts";
 export type { Limits } from "./sandbox/limits.ts";

@@ -5,35 +5,28 @@
  */
 
 import type { Policy, ResolvedRequirements } from "../contract.ts";
+import { isProviderName, NAME_RULE } from "./names.ts";
 
 /** What a policy, the application's or the machine's, may raise. */
 export type Floor = NonNullable<Policy["floor"]>;
 
 const KEYS = ["version", "order", "deny", "floor"];
 const FLOOR_KEYS = ["integrity", "confidentiality", "mutualAuthentication"] as const;
-/** Lower case alone: a policy that denies "NTLM" must not let "ntlm" pass. */
-const NAME = /^[a-z][a-z0-9._-]{0,63}$/;
-
-/** What a provider's name must look like, in words. */
-export const NAME_RULE = 'a lower-case letter, then at most 63 of a-z, 0-9, ".", "_" and "-"';
-
-/** Whether `name` may be a provider's name. */
-export function isProviderName(name: unknown): name is string {
-  return typeof name === "string" && NAME.test(name);
-}
 
 /**
- * Reads a policy of schema version 1; the result is a frozen copy.
+ * Reads a policy of schema version 1; the result is a frozen copy. Whether there is anything of the names in it is
+ * checked by `createRegistry()`, which knows the providers.
  *
  * @param source JSON text, or the object such a text describes.
  * @param where What to call the policy in an error, for instance the path of its file.
- * @throws TypeError where the text is not JSON, a key is unknown or missing, or a value is not allowed.
+ * @throws TypeError where the text is not JSON, a key is unknown, missing or there twice, or a value is not
+ * allowed.
  *
  * @example
  * ```ts
  * import { parsePolicy } from "@winsock/secure-sockets/plugins";
  * const policy = parsePolicy('{ "version": 1, "deny": ["ntlm"], "floor": { "confidentiality": true } }');
- * console.log(policy.deny); // ["ntlm"]
+ * console.log(policy.deny); // => [ "ntlm" ]
  * ```
  */
 export function parsePolicy(source: unknown, where = "policy"): Policy {
@@ -80,10 +73,27 @@ export function raise(requirements: ResolvedRequirements, floor: Floor = {}): Re
 }
 
 function parseJson(text: string, where: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     throw new TypeError(`${where}: the text is not JSON`, { cause });
+  }
+  refuseRepeatedKeys(text, where);
+  return value;
+}
+
+/** Of a key that is there twice the parser of the runtime keeps the last, and a `deny` before it would be void. */
+function refuseRepeatedKeys(text: string, where: string): void {
+  const open: (Set<string> | null)[] = [];
+  for (const [token, colon] of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g)) {
+    if (token === "{" || token === "[") open.push(token === "{" ? new Set() : null);
+    else if (token === "}" || token === "]") open.pop();
+    else if (colon !== undefined) {
+      const key: string = JSON.parse(token.slice(0, -colon.length)), keys = open.at(-1)!;
+      if (keys.has(key)) throw new TypeError(`${where}: ${show(key)} stands there twice; leave one`);
+      keys.add(key);
+    }
   }
 }
 

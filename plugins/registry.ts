@@ -5,7 +5,8 @@
  */
 
 import { PermissionError, ProviderNotFoundError, type RejectedProvider } from "../errors.ts";
-import { isProviderName, NAME_RULE, parsePolicy, raise, tighten } from "./policy.ts";
+import { deniedBy, isProviderName, NAME_RULE, type UnknownNames, unknownNames } from "./names.ts";
+import { parsePolicy, raise, tighten } from "./policy.ts";
 import type {
   Availability,
   Capabilities,
@@ -28,6 +29,8 @@ export interface Selection {
   readonly requirements: ResolvedRequirements;
   /** The names that either policy denies: the provider must not bring them in by negotiating. */
   readonly denied: readonly string[];
+  /** Names in the machine's policy that have no effect, since nothing known here is called so. */
+  readonly unknownNames: readonly UnknownNames[];
   /** The machine's policy as it was found: where its `state` is `"unread"`, it had no say. */
   readonly machinePolicy: MachinePolicy;
 }
@@ -40,7 +43,8 @@ export interface Registry {
   readonly policy: Policy;
   /**
    * Chooses the first provider, in the order of the policy, that is allowed, available here and offers all that
-   * is required. Opens nothing.
+   * is required. Opens nothing. Where the machine's policy has names that are known to nobody here, each is told by one
+   * `console.warn()` for the life of the process.
    *
    * @throws TypeError where `requirements` are contradictory, or the machine's policy is malformed.
    * @throws PermissionError where permission is all that every candidate lacks, or where the machine's policy is
@@ -55,11 +59,21 @@ export interface Registry {
  *
  * @param providers The providers, best first; copied.
  * @param policy Which of them may serve and the least they must give: an object or JSON text of {@linkcode Policy}.
- * @throws TypeError where an entry is no provider, two have the same name, or the policy is malformed.
+ * @throws TypeError where an entry is no provider, two have the same name, the policy is malformed, or it has a name
+ * that is neither a built-in provider's nor that of one of `providers` or a mechanism it negotiates.
  */
 export function createRegistry(providers: readonly Provider[], policy?: Policy | string): Registry {
   const list = checkProviders(providers);
   const own = policy === undefined ? Object.freeze({ version: 1 } as const) : parsePolicy(policy);
+  for (const { list: key, names, known } of unknownNames(own, list)) {
+    const what = key === "deny" ? "provider or mechanism" : "provider";
+    throw new TypeError(
+      `policy: ${key}: ${quoted(names)} is the name of no ${what} that this registry knows (${
+        quoted(known)
+      }). ` +
+        "Correct it, take it out, or add its provider to the registry",
+    );
+  }
   return Object.freeze({
     providers: list,
     policy: own,
@@ -67,6 +81,8 @@ export function createRegistry(providers: readonly Provider[], policy?: Policy |
       select(list, own, resolveRequirements(requirements), capabilities),
   });
 }
+
+const quoted = (names: readonly string[]): string => names.map((name) => JSON.stringify(name)).join(", ");
 
 function checkProviders(providers: readonly Provider[]): readonly Provider[] {
   if (!Array.isArray(providers)) throw new TypeError("providers must be a list of providers");
@@ -88,6 +104,13 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
     if (provider.description?.name !== name || typeof provider.description.offers !== "object") {
       throw new TypeError(`${at} ("${name}") must describe itself under the same name, with its offers`);
     }
+    const { mechanisms } = provider.description;
+    const listed = Array.isArray(mechanisms) && mechanisms.length > 0 && mechanisms.every(isProviderName);
+    if (mechanisms !== undefined && !listed) {
+      throw new TypeError(
+        `${at} ("${name}") must list the mechanisms it negotiates, or none: each ${NAME_RULE}`,
+      );
+    }
     if (seen.has(name)) {
       throw new TypeError(
         `${at}: another provider is called "${name}" too; a policy could not tell them apart`,
@@ -106,31 +129,68 @@ function select(
 ): Selection {
   const { machinePolicy } = capabilities;
   const machine = readMachinePolicy(machinePolicy);
+  const unknown = machine ? unknownNames(machine, providers) : [];
+  for (const finding of unknown) warnOnce(machinePolicy.path, finding);
   const policy = machine ? tighten(application, machine) : application;
   const requirements = raise(asked, policy.floor);
+  const policies: NamedPolicy[] = [[application, "the application's policy"]];
+  if (machine) policies.push([machine, `the machine's policy (${machinePolicy.path})`]);
   const rejected: RejectedProvider[] = [];
   const allowed: Provider[] = [];
   for (const provider of providers) {
-    const reason = refusal(provider.name, asked, application, "the application's policy") ??
-      (machine && refusal(provider.name, asked, machine, `the machine's policy (${machinePolicy.path})`));
+    const reason = refusal(provider, asked, policies) ?? nothingLeft(provider, requirements, policies);
     if (reason) rejected.push({ provider: provider.name, reason });
     else allowed.push(provider);
   }
   for (const provider of inOrder(allowed, policy.order)) {
     const problem = check(provider, requirements, capabilities);
     if (!problem) {
-      const denied = Object.freeze([...policy.deny ?? []]);
       return Object.freeze({
         provider,
         rejected: Object.freeze(rejected),
         requirements,
-        denied,
+        denied: Object.freeze([...policy.deny ?? []]),
+        unknownNames: Object.freeze(unknown),
         machinePolicy,
       });
     }
     rejected.push({ provider: provider.name, ...problem });
   }
   throw nothingServes(requirements, rejected);
+}
+
+/** A policy, and whose it is. */
+type NamedPolicy = readonly [policy: Policy, whose: string];
+
+/**
+ * What an administrator should know of the machine's policy, a sentence each; not warned of again in this process.
+ *
+ * @throws as {@linkcode Registry.select} does for such a policy.
+ */
+export function machinePolicyFindings(found: MachinePolicy, providers: readonly Provider[]): string[] {
+  const machine = readMachinePolicy(found);
+  return (machine ? unknownNames(machine, providers) : []).map((finding) => {
+    for (const name of finding.names) warned.add(`${finding.list} ${name}`);
+    return unknownNamesFinding(found.path, finding);
+  });
+}
+
+/** What is wrong with a machine's policy that has unknown names, and what to do. */
+function unknownNamesFinding(path: string, { list, names, known }: UnknownNames): string {
+  return `The machine's policy ${path} has ${
+    quoted(names)
+  } in ${list}, and nothing known here is called so ` +
+    `(known: ${quoted(known)}): it has no effect on this program. Correct it if it is misspelt`;
+}
+
+/** What was told in this process: the list, and the name. */
+const warned = new Set<string>();
+
+function warnOnce(path: string, finding: UnknownNames): void {
+  const names = finding.names.filter((name) => !warned.has(`${finding.list} ${name}`));
+  if (names.length === 0) return;
+  for (const name of names) warned.add(`${finding.list} ${name}`);
+  console.warn(`secure-sockets: ${unknownNamesFinding(path, { ...finding, names })}`);
 }
 
 /** The machine's policy; one that is there and cannot be read stops every choice. */
@@ -154,13 +214,39 @@ function readMachinePolicy(found: MachinePolicy): Policy | null {
 }
 
 /** Why a policy or the requirements themselves exclude a provider by name. */
-function refusal(name: string, asked: ResolvedRequirements, policy: Policy, whose: string): string | null {
+function refusal(
+  { name }: Provider,
+  asked: ResolvedRequirements,
+  policies: readonly NamedPolicy[],
+): string | null {
   if (asked.provider !== undefined && asked.provider !== name) {
     return `the requirements name "${asked.provider}" and no other`;
   }
-  if (policy.deny?.includes(name)) return `${whose} denies it`;
-  if (policy.order && !policy.order.includes(name)) return `${whose} does not list it in its order`;
+  for (const [policy, whose] of policies) {
+    const denied = deniedBy(policy.deny, name);
+    if (denied !== null) return `${whose} denies ${denied === name ? "it" : `"${denied}"`}`;
+    if (policy.order && !policy.order.includes(name)) return `${whose} does not list it in its order`;
+  }
   return null;
+}
+
+/** Why none of the mechanisms that a provider negotiates may serve. */
+function nothingLeft(
+  { description }: Provider,
+  requirements: ResolvedRequirements,
+  policies: readonly NamedPolicy[],
+): string | null {
+  const { mechanisms } = description;
+  if (mechanisms === undefined) return null;
+  const problems: string[] = [];
+  for (const mechanism of mechanisms) {
+    const [, whose] = policies.find(([{ deny }]) => deniedBy(deny, mechanism) !== null) ?? [];
+    if (whose !== undefined) problems.push(`${mechanism} (${whose} denies it)`);
+    else if (mechanism === "ntlm" && requirements.mutualAuthentication) {
+      problems.push("ntlm (it cannot authenticate the server, and mutualAuthentication is required)");
+    } else return null;
+  }
+  return `no mechanism is left that it could negotiate: ${problems.join(", ")}`;
 }
 
 function inOrder(providers: readonly Provider[], order?: readonly string[]): readonly Provider[] {

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { SecurityRequirementError } from "../errors.ts";
+import { AuthenticationError, SecurityRequirementError } from "../errors.ts";
+import { deniedBy } from "./names.ts";
 import type {
   ContextAttributes,
   ImpersonationLevel,
+  ProviderDescription,
   Requirements,
   ResolvedRequirements,
 } from "../contract.ts";
@@ -86,6 +88,11 @@ function describe(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : `a ${typeof value}`;
 }
 
+/** Whether each end has proved its identity to the other. NTLM may claim it (dotnet/runtime 131192) and cannot give it. */
+export function provesServer({ mechanism, mutualAuthentication }: ContextAttributes): boolean {
+  return mutualAuthentication && mechanism !== "ntlm";
+}
+
 /**
  * Holds what was agreed on against what was required. Call it before the first byte of application data.
  *
@@ -105,7 +112,7 @@ export function verifyAttributes(
       `The peer's ${attributes.mechanism} gives no ${name} (${got}), and it was required; no data was sent. ${fix}`,
     );
   };
-  if (required.mutualAuthentication && (!attributes.mutual || attributes.mechanism === "ntlm")) {
+  if (required.mutualAuthentication && !provesServer(attributes)) {
     refuse("mutualAuthentication", "one-sided", "Use Kerberos with the server's right SPN.");
   }
   if (required.integrity && !attributes.integrity) {
@@ -130,4 +137,29 @@ export function verifyAttributes(
   if (role === "server" && level < IMPERSONATION_LEVELS.indexOf(required.impersonation)) {
     refuse("impersonation", attributes.impersonation, `The client must allow "${required.impersonation}".`);
   }
+}
+
+/**
+ * Holds the mechanism that authenticated against what policies deny: the provider left it out before the first token,
+ * and is not believed. Call it before the first byte of application data.
+ *
+ * @param denied the denied names, as the registry's selection has them.
+ * @throws AuthenticationError where the mechanism is denied; and where anything is, and it is none of those that the
+ * provider says it negotiates.
+ */
+export function verifyMechanism(
+  { mechanism }: ContextAttributes,
+  { name, mechanisms }: ProviderDescription,
+  denied: readonly string[],
+): void {
+  if (denied.length === 0) return;
+  const by = deniedBy(denied, mechanism);
+  if (by === null && (mechanisms?.includes(mechanism) ?? true)) return;
+  const why = by === null
+    ? `${name} does not say that it negotiates it, so it cannot be held against what a policy denies`
+    : `a policy denies ${by}`;
+  throw new AuthenticationError(
+    "mechanism",
+    `The mechanism that authenticated is ${mechanism}, and ${why}; no data was sent. Have the peer use another one`,
+  );
 }

@@ -132,7 +132,17 @@ async function checkQuiet(root: string, entry: string): Promise<Violation[]> {
   const folder = await Deno.makeTempDir();
   try {
     const audit = `${folder}/audit.jsonl`;
-    const args = ["run", "--no-prompt", "--no-remote", "--no-npm", "--no-lock", "--no-check", entry];
+    // One flag of permissions, whichever: without any, node:child_process of Deno starts a Deno with all of them.
+    const args = [
+      "run",
+      "--deny-run",
+      "--no-prompt",
+      "--no-remote",
+      "--no-npm",
+      "--no-lock",
+      "--no-check",
+      entry,
+    ];
     const { code, stdout, stderr } = await run(Deno.execPath(), args, {
       cwd: root,
       env: { DENO_DIR: `${folder}/cache`, DENO_AUDIT_PERMISSIONS: audit, NO_COLOR: "1" },

@@ -10,8 +10,8 @@ import { ROOT } from "./root.ts";
 
 const HELP = `Usage: deno task ok [--no-test] [--help]
 
-Checks formatting, lint, types, documentation, what JSR would refuse, and the import rules, then runs the tests.
-Goes on after a failure, so that one run shows all there is to mend. Exit code 1 where anything failed.
+Checks formatting, lint, types, documentation and its examples, what JSR would refuse, and the import rules, then
+runs the tests. Goes on after a failure, so that one run shows all there is to mend. Exit code 1 where anything failed.
 
   --no-test  leave the tests out`;
 
@@ -22,7 +22,8 @@ const CHECKS: readonly [name: string, args: readonly string[]][] = [
   ["formatting", ["fmt", "--check"]],
   ["lint", ["lint", "--quiet"]],
   ["types", ["run", "-A", "scripts/check.ts"]],
-  ["documentation", ["doc", "--lint", ...ENTRIES]],
+  ...ENTRIES.map((entry): [string, string[]] => [`documentation of ${entry}`, ["doc", "--lint", entry]]),
+  ["examples and names in the documentation", ["run", "-A", "scripts/check_docs.ts"]],
   ["what JSR accepts", ["publish", "--dry-run", "--allow-dirty", "--no-check", "--quiet"]],
   ["import rules", ["run", "-A", "scripts/check_imports.ts"]],
 ];

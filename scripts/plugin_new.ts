@@ -7,6 +7,7 @@
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 import process from "node:process";
+import { builtInName } from "../plugins/names.ts";
 
 const TEMPLATE = "plugins/sdk/template/";
 const FILES = ["guest/index.ts", "mod.ts"];
@@ -32,6 +33,10 @@ function adapt(text: string, name: string): string {
 export async function newPlugin(root: URL, name: string): Promise<string[]> {
   if (!/^[a-z][a-z0-9-]{0,31}$/.test(name)) {
     throw new TypeError(`${JSON.stringify(name)} is no provider's name: use 1 to 32 of a-z, 0-9 and -`);
+  }
+  const owner = builtInName(name);
+  if (owner !== null) {
+    throw new TypeError(`${name} holds ${owner}, or looks like it, which is a built-in name: choose another`);
   }
   const folder = `plugins/${name}/`;
   if (await access(new URL(folder, root)).then(() => true, () => false)) {

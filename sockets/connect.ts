@@ -8,10 +8,9 @@ import { connectTcp, type TcpTransport } from "../ffi/transport/mod.ts";
 import { connectSecured } from "./ipsec/connect.ts";
 import { acquire, choose, establish } from "./establish.ts";
 import type { ConnectOptions } from "./options.ts";
-import { quietly } from "./quietly.ts";
+import { openWire, quietly } from "./transport.ts";
 import { readConnectOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
-import { openWire } from "./transport.ts";
 import { Watch } from "./deadline.ts";
 
 /**

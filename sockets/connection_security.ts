@@ -5,25 +5,16 @@
  * @module
  */
 
-import { AuthenticationError, UnsupportedPlatformError } from "../errors.ts";
-import type {
-  MessageContext,
-  MessageCredentials,
-  PeerIdentity,
-  ResolvedRequirements,
-  SecurityInfo,
-} from "../contract.ts";
-import { verifyAttributes } from "../plugins/requirements.ts";
-import { runAsClient } from "./impersonation.ts";
-import { peerOf } from "./peer.ts";
+import type { VerifiedContext } from "../contexts/verified_context.ts";
+import type { MessageCredentials, PeerIdentity, SecurityInfo } from "../contract.ts";
+import { UnsupportedPlatformError } from "../errors.ts";
 import type { PeerTokens } from "./secure_conn.ts";
-import { describeSecurity, type Origin } from "./security_info.ts";
 
 /** The security of one connection, already held against what was required once. */
 export interface ConnectionSecurity {
   /** What was proved when the connection was made. */
   readonly info: SecurityInfo;
-  /** Who the peer is, where it proved it and the layer can tell. */
+  /** Who the peer is, where it proved it and the layer reports it. */
   readonly peer?: PeerIdentity;
   /** Asks again and holds the answer against what is required; throws where it falls short. */
   check(): SecurityInfo;
@@ -37,64 +28,41 @@ export interface ConnectionSecurity {
   release(): unknown;
 }
 
-/** The security that a message provider's context gives. */
+/** The security that a verified context gives. */
 export class MessageSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly peer: PeerIdentity | undefined;
-  readonly #context: MessageContext;
-  readonly #terms: MessageTerms;
+  readonly #context: VerifiedContext;
 
   /** The context becomes its own. */
-  constructor(context: MessageContext, terms: MessageTerms) {
+  constructor(context: VerifiedContext) {
     this.#context = context;
-    this.#terms = terms;
-    this.info = describeSecurity(context, terms.origin);
-    this.peer = peerOf(context, terms.role);
+    this.info = context.security;
+    this.peer = context.peer;
   }
 
   check(): SecurityInfo {
-    const { requirements, role, channelBindings, origin } = this.#terms;
-    const { attributes, expiresAt } = this.#context;
-    verifyAttributes(attributes, requirements, role, channelBindings);
-    if (expiresAt && expiresAt.getTime() <= Date.now()) {
-      throw new AuthenticationError(
-        "context-expired",
-        "The connection's authentication has run out; connect again",
-      );
-    }
-    return describeSecurity(this.#context, origin);
+    return this.#context.check();
   }
 
   tokens(): never {
     throw new UnsupportedPlatformError(
       "This connection's provider authenticates by messages and has no tokens",
       {
-        instead: "Use conn.security.peer, or conn.impersonate()",
+        instead: "Use conn.peer, or conn.impersonate()",
       },
     );
   }
 
   impersonate<T>(fn: () => T): T {
-    return runAsClient(this.#context, this.#terms.role, fn);
+    return this.#context.impersonate(fn);
   }
 
   takeDelegated(): MessageCredentials | null {
-    return this.#context.takeDelegated?.() ?? null;
+    return this.#context.takeDelegatedCredentials();
   }
 
   release(): unknown {
-    return this.#context.close();
+    return this.#context.release();
   }
-}
-
-/** What a context is held against. */
-export interface MessageTerms {
-  /** Which end this is. */
-  readonly role: "client" | "server";
-  /** What the connection must be. */
-  readonly requirements: ResolvedRequirements;
-  /** Whether channel bindings were given. */
-  readonly channelBindings: boolean;
-  /** Who serves it. */
-  readonly origin: Origin;
 }

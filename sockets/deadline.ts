@@ -5,7 +5,7 @@
  */
 
 import { TimeoutError } from "../errors.ts";
-import { quietly } from "./quietly.ts";
+import { quietly } from "./transport.ts";
 
 /** Ends when its owner calls {@linkcode Watch.end}; until then it can abort whatever is raced against it. */
 export class Watch {

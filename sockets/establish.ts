@@ -4,17 +4,18 @@
  * @module
  */
 
-import type { MessageContext, MessageCredentials } from "../contract.ts";
+import { originOf, withoutSockets } from "../contexts/options.ts";
+import { VerifiedContext } from "../contexts/verified_context.ts";
+import type { Origin } from "../contexts/verify.ts";
+import type { MessageCredentials } from "../contract.ts";
 import type { Selection } from "../plugins/registry.ts";
 import { Connection } from "./connection.ts";
 import { MessageSecurity } from "./connection_security.ts";
 import { Handshake } from "./handshake.ts";
-import { quietly } from "./quietly.ts";
+import { quietly, type Wire } from "./transport.ts";
 import { namedSide, type Settings } from "./read_options.ts";
 import { openRecords } from "./records.ts";
 import type { SecureConn } from "./secure_conn.ts";
-import type { Origin } from "./security_info.ts";
-import type { Wire } from "./transport.ts";
 import type { Watch } from "./deadline.ts";
 import { WireReader } from "./wire_reader.ts";
 
@@ -24,28 +25,16 @@ export interface Chosen {
   readonly settings: Settings;
   /** The provider, and what it must give. */
   readonly selection: Selection;
-  /** Whether a simulator stands in for the system. */
-  readonly simulated: boolean;
+  /** Who serves, and on what ground. */
+  readonly origin: Origin;
 }
 
-/** Chooses a provider by checked options. */
-export function choose(settings: Settings): Chosen {
-  const capabilities = settings.system.capabilities();
+/** Chooses a provider by checked options, for a socket of the library's own or for a transport that was given. */
+export function choose(settings: Settings, transport: "own" | "given" = "own"): Chosen {
+  const found = settings.system.capabilities();
+  const capabilities = transport === "own" ? found : withoutSockets(found);
   const selection = settings.registry.select(settings.requirements, capabilities);
-  return { settings, selection, simulated: capabilities.simulated };
-}
-
-/** Chooses a provider that works over a transport which is there already. */
-export function chooseForTransport(settings: Settings): Chosen {
-  const reason = "it secures sockets that the library opens itself: use connect() or listen()";
-  const capabilities = { ...settings.system.capabilities(), ipsec: { available: false, reason } as const };
-  const selection = settings.registry.select(settings.requirements, capabilities);
-  return { settings, selection, simulated: capabilities.simulated };
-}
-
-/** Who serves what was chosen, and on what ground. */
-export function originOf({ selection, simulated }: Chosen): Origin {
-  return { provider: selection.provider.name, simulated, machinePolicy: selection.machinePolicy.state };
+  return { settings, selection, origin: originOf(selection, capabilities.simulated) };
 }
 
 /** Acquires credentials; those that come after an abort are closed at once. */
@@ -94,48 +83,33 @@ export interface EstablishMeans {
  * and that is the failure; behind another failure it is nobody's.
  */
 export async function establish(chosen: Chosen, means: EstablishMeans): Promise<SecureConn> {
-  const { settings: { side, channelBindings }, selection: { requirements } } = chosen;
-  const { wire, watch, release } = means;
+  const { settings: { side, channelBindings }, selection: { requirements }, origin } = chosen;
+  const { wire, watch, release, credentials } = means;
   const reader = new WireReader(wire);
-  const terms = { ...namedSide(side), requirements, ...(channelBindings ? { channelBindings } : {}) };
-  const handshake = new Handshake(terms, { ...means, reader });
+  const context = new VerifiedContext({
+    ...namedSide(side),
+    channelBindings: channelBindings ? "required" : "none",
+    bindings: channelBindings,
+    serve: () => ({ credentials, requirements, origin }),
+  });
   let conn: Connection;
   try {
-    conn = await connectionOver(await handshake.run(), chosen, wire, reader);
+    await new Handshake(context, { ...means, role: side.role, reader }).run();
+    const records = openRecords(context.inner("records"), wire, reader);
+    conn = new Connection({ wire, security: new MessageSecurity(context), records });
   } catch (error) {
+    context.close();
     reader.wipe();
     wire.close();
-    const released = quietly(() => handshake.idle.then(release));
-    if (!handshake.stepping) await released;
+    const released = quietly(() => context.idle.then(release));
+    if (!context.stepping) await released;
     throw error;
   }
   try {
-    await watch.race(handshake.idle.then(release));
+    await watch.race(context.idle.then(release));
     return conn;
   } catch (error) {
     await quietly(() => conn.close());
-    throw error;
-  }
-}
-
-/** The connection that a finished context secures; the context is closed where there is none. */
-async function connectionOver(
-  context: MessageContext,
-  chosen: Chosen,
-  wire: Wire,
-  reader: WireReader,
-): Promise<Connection> {
-  const { settings, selection: { requirements } } = chosen;
-  try {
-    const security = new MessageSecurity(context, {
-      role: settings.side.role,
-      requirements,
-      channelBindings: settings.channelBindings !== undefined,
-      origin: originOf(chosen),
-    });
-    return new Connection({ wire, security, records: openRecords(context, wire, reader) });
-  } catch (error) {
-    await quietly(() => context.close());
     throw error;
   }
 }

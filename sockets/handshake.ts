@@ -4,9 +4,8 @@
  * @module
  */
 
+import type { VerifiedContext } from "../contexts/verified_context.ts";
 import { AuthenticationError, ProtocolError } from "../errors.ts";
-import type { MessageContext, MessageCredentials, ResolvedRequirements, StepResult } from "../contract.ts";
-import { verifyAttributes } from "../plugins/requirements.ts";
 import {
   decodeHandshakeHeader,
   encodeErrorCode,
@@ -15,32 +14,11 @@ import {
   type HandshakeKind,
 } from "./framing.ts";
 import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
-import { acceptsTarget } from "./target.ts";
 import type { Wire } from "./transport.ts";
 import type { Watch } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
 
-/** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */
-const MAX_LEGS = 16;
 const NO_TOKEN = new Uint8Array();
-
-/** What one end brings to a handshake. */
-export type HandshakeTerms =
-  & {
-    /** What the connection must be. */
-    readonly requirements: ResolvedRequirements;
-    /** What binds the handshake to an outer channel. */
-    readonly channelBindings?: Uint8Array;
-  }
-  & ({
-    readonly role: "client";
-    /** The server's principal. */
-    readonly target: string;
-  } | {
-    readonly role: "server";
-    /** The names a client may ask for; left out: any that the credentials hold. */
-    readonly acceptedTargets?: readonly string[];
-  });
 
 /** What one end works with. */
 export interface HandshakeMeans {
@@ -48,8 +26,8 @@ export interface HandshakeMeans {
   readonly wire: Wire;
   /** Where records come from. */
   readonly reader: WireReader;
-  /** Who this end is; released by the caller, once {@linkcode Handshake.idle} has resolved. */
-  readonly credentials: MessageCredentials;
+  /** The end this is. */
+  readonly role: "client" | "server";
   /** The limit over every wait. */
   readonly watch: Watch;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
@@ -68,44 +46,36 @@ interface HandshakeRecord {
 
 /** One end of one handshake; run it once. */
 export class Handshake {
-  /** Resolves once no call into the provider is under way any more. */
-  idle: Promise<void> = Promise.resolve();
-  /** Whether a call into the provider is under way: after an abort it may go on for long. */
-  stepping = false;
-  readonly #terms: HandshakeTerms;
+  readonly #context: VerifiedContext;
   readonly #means: HandshakeMeans;
-  #context: MessageContext | null = null;
-  /** False once the peer need not, or cannot, be told that this end failed. */
+  /** False once the peer need not, or cannot, learn that this end failed. */
   #peerListens = true;
 
-  /** Opens nothing: a server makes its context when the first whole token has arrived. */
-  constructor(terms: HandshakeTerms, means: HandshakeMeans) {
-    this.#terms = terms;
+  /** @param context Stays the caller's, who closes it where the handshake fails. */
+  constructor(context: VerifiedContext, means: HandshakeMeans) {
+    this.#context = context;
     this.#means = means;
   }
 
   /**
-   * Exchanges tokens until both ends are satisfied and checks what was agreed on.
+   * Exchanges tokens until both ends are satisfied; the context verifies what was agreed on.
    *
-   * Where it rejects, the peer has been told if it was this end that refused, and the context is closed.
+   * Where it rejects, the peer has been sent an error if it was this end that refused.
    */
-  async run(): Promise<MessageContext> {
+  async run(): Promise<void> {
     try {
-      return await this.#exchange();
+      await this.#exchange();
     } catch (error) {
-      // Behind a step that is still under way: its native call uses the context. Should closing fail too, the
-      // failure before it is the one to report.
-      this.idle = this.idle.then(() => this.#context?.close()).catch(() => {});
-      if (this.#peerListens && !this.#means.watch.signal.aborted) await this.#tell(error);
+      if (this.#peerListens && !this.#means.watch.signal.aborted) await this.#sendError(error);
       throw error;
     }
   }
 
-  async #exchange(): Promise<MessageContext> {
-    const { role } = this.#terms;
+  async #exchange(): Promise<void> {
+    const { role, watch } = this.#means;
     let incoming: Uint8Array | null = null;
     let peerDone = false;
-    for (let leg = 0; leg < MAX_LEGS; leg++) {
+    for (let leg = 0;; leg++) {
       if (role === "server" || leg > 0) {
         const record = await this.#receive();
         if (record.token.length === 0) {
@@ -116,33 +86,22 @@ export class Handshake {
       }
       if (leg === 0 && this.#means.begin) {
         const { begin, reader } = this.#means;
-        // Many may wait for a place, each with a token and nothing else.
+        // Many may wait for a slot, each with a token and nothing else.
         reader.rest();
         await begin(() => reader.ended()).catch((error) => {
           this.#peerListens = false;
           throw error;
         });
       }
-      const context = this.#context ??= this.#open();
-      const { token, done } = await this.#step(context, incoming);
+      const { token, done } = await watch.race(this.#context.step(incoming));
       const outgoing = token && token.length > 0 ? token : null;
       if (!done) {
         if (peerDone) throw unexpected("The peer says it is done while another token is due");
-        if (!outgoing) {
-          throw new ProtocolError(
-            "empty",
-            "The provider made no token although it is not done; report this to it",
-          );
-        }
-        await this.#send("in-progress", outgoing);
+        await this.#send("in-progress", outgoing!);
         continue;
       }
-      this.#verify(context);
-      if (role === "server") {
-        // Sent even without a token: the client waits for it.
-        await this.#send("done", outgoing ?? NO_TOKEN);
-        return context;
-      }
+      // A server sends it even without a token: the client waits for it.
+      if (role === "server") return await this.#send("done", outgoing ?? NO_TOKEN);
       if (peerDone && outgoing) {
         throw unexpected("The peer says it is done while a token for it is left over");
       }
@@ -150,33 +109,8 @@ export class Handshake {
       if (!peerDone && (await this.#receive()).kind !== "done") {
         throw unexpected("The peer sent another token although the exchange was over");
       }
-      return context;
+      return;
     }
-    throw unexpected(`The exchange was not over after ${MAX_LEGS} tokens`);
-  }
-
-  #open(): MessageContext {
-    const { channelBindings } = this.#terms;
-    const { credentials } = this.#means;
-    return this.#terms.role === "client"
-      ? credentials.client({ target: this.#terms.target, channelBindings })
-      : credentials.server({ channelBindings });
-  }
-
-  #step(context: MessageContext, token: Uint8Array | null): Promise<StepResult> {
-    const step = context.step(token);
-    this.stepping = true;
-    const settled = () => void (this.stepping = false);
-    this.idle = step.then(settled, settled);
-    return this.#means.watch.race(step);
-  }
-
-  #verify(context: MessageContext): void {
-    const { requirements, channelBindings } = this.#terms;
-    if (this.#terms.role === "server" && this.#terms.acceptedTargets) {
-      checkTarget(this.#terms.acceptedTargets, context.requestedTarget);
-    }
-    verifyAttributes(context.attributes, requirements, this.#terms.role, channelBindings !== undefined);
   }
 
   async #receive(): Promise<HandshakeRecord> {
@@ -217,7 +151,7 @@ export class Handshake {
     }
   }
 
-  async #tell(error: unknown): Promise<void> {
+  async #sendError(error: unknown): Promise<void> {
     try {
       await this.#send("error", encodeErrorCode(codeOfFailure(error)));
     } catch {
@@ -228,21 +162,4 @@ export class Handshake {
 
 function unexpected(message: string): ProtocolError {
   return new ProtocolError("unexpected-message", message);
-}
-
-function checkTarget(accepted: readonly string[], requested: string | undefined): void {
-  if (requested === undefined) {
-    throw new AuthenticationError(
-      "target-not-accepted",
-      "The mechanism does not tell which name the client asked for, so acceptedTargets cannot be checked. " +
-        "Use a provider that tells it, or leave acceptedTargets out",
-    );
-  }
-  if (!acceptsTarget(accepted, requested)) {
-    throw new AuthenticationError(
-      "target-not-accepted",
-      `The client asked for ${JSON.stringify(requested)}, which is not among acceptedTargets ` +
-        `(${accepted.join(", ")}). Add it there, or have the client use one of these`,
-    );
-  }
 }

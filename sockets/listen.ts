@@ -11,10 +11,9 @@ import { listenSecured } from "./ipsec/listen.ts";
 import { Listener } from "./listener.ts";
 import type { ListenOptions } from "./options.ts";
 import type { Turn } from "./limiter.ts";
-import { quietly } from "./quietly.ts";
+import { openWire, quietly } from "./transport.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
-import { openWire } from "./transport.ts";
 import { Watch } from "./deadline.ts";
 
 /**

@@ -8,11 +8,10 @@ import { StateError } from "../errors.ts";
 import { FailureLog, HANDSHAKES } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
 import { goneWhileWaiting, Places, type Turn } from "./limiter.ts";
-import { quietly } from "./quietly.ts";
+import { type NetAddress, quietly } from "./transport.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { SecureListener } from "./secure_listener.ts";
-import type { NetAddress } from "./transport.ts";
 import { Watch } from "./deadline.ts";
 
 /** How long to wait after the first failed accept, and at most; doubled between. */

@@ -23,7 +23,6 @@ export type {
   ReceivedDatagram,
   SecureDatagrams,
 } from "./ipsec/datagrams.ts";
-export { isMember } from "./peer.ts";
 export { secure } from "./secure.ts";
 export type {
   PeerAccount,

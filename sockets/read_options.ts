@@ -4,12 +4,12 @@
  * @module
  */
 
-import { checkWellFormed } from "../ffi/memory/well_formed.ts";
 import type { Credentials, ProviderSystem, ResolvedRequirements } from "../contract.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import {
   checkComputer,
+  checkCredentials,
   checkFunction,
   checkHostname,
   checkInteger,
@@ -20,8 +20,8 @@ import {
   checkTargets,
   checkTimeout,
   isIpAddress,
-} from "./check.ts";
-import { defaultRegistry, defaultSystem } from "./defaults.ts";
+} from "../contexts/check.ts";
+import { defaultRegistry, defaultSystem } from "../contexts/options.ts";
 import type {
   CommonOptions,
   ConnectOptions,
@@ -199,7 +199,7 @@ function readCommon(
       "options.channelBindings must be a Uint8Array that is not empty; leave it out for none",
     );
   }
-  if (credentials !== undefined) checkCredentials(credentials);
+  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
   if (registry !== undefined) checkMethod(registry, "options.registry", "select");
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
   return {
@@ -212,37 +212,4 @@ function readCommon(
     registry: registry ?? defaultRegistry(),
     system: system ?? defaultSystem(),
   };
-}
-
-/** Never puts a value into its message: any of them may be a secret in the wrong place. */
-function checkCredentials(credentials: Credentials): void {
-  const name = "options.credentials";
-  const kinds = [
-    { required: "username", known: ["username", "domain", "password"] },
-    { required: "keytab", known: ["keytab", "principal"] },
-    { required: "cache", known: ["cache"] },
-    { required: "delegated", known: ["delegated"] },
-  ];
-  const given = typeof credentials === "object" && credentials !== null ? Object.keys(credentials) : [];
-  const kind = kinds.find(({ required }) => given.includes(required));
-  if (!kind) {
-    throw new TypeError(
-      `${name} must have a username and a password, or a keytab, or a cache, or delegated credentials`,
-    );
-  }
-  checkKeys(credentials, kind.known, name);
-  // The provider alone can tell its own credentials from others.
-  if (kind.required === "delegated") return;
-  for (const [key, value] of Object.entries(credentials) as [string, unknown][]) {
-    const bytes = key === "password" && value instanceof Uint8Array;
-    const optional = value === undefined && key !== kind.required && key !== "password";
-    if (!bytes && !optional && typeof value !== "string") {
-      throw new TypeError(`${name}.${key} must be a string`);
-    }
-    if (typeof value === "string") checkWellFormed(value, `${name}.${key}`);
-    if (value === "" && key !== "password") throw new TypeError(`${name}.${key} must not be empty`);
-  }
-  if (kind.required === "username" && !given.includes("password")) {
-    throw new TypeError(`${name}.password must be given with the username`);
-  }
 }

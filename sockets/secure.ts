@@ -4,7 +4,7 @@
  * @module
  */
 
-import { acquire, chooseForTransport, establish } from "./establish.ts";
+import { acquire, choose, establish } from "./establish.ts";
 import type { SecureOptions } from "./options.ts";
 import { readSecureOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
@@ -43,7 +43,7 @@ export async function secure(transport: Transport, options: SecureOptions): Prom
   try {
     // Before the choice: that opens the system's libraries.
     watch.signal.throwIfAborted();
-    const chosen = chooseForTransport(settings);
+    const chosen = choose(settings, "given");
     const credentials = await acquire(chosen, watch);
     return await establish(chosen, { wire, watch, credentials, release: () => credentials.close() });
   } catch (error) {

@@ -5,7 +5,6 @@
  */
 
 import type { NetAddress } from "../ffi/transport/mod.ts";
-import { quietly } from "./quietly.ts";
 
 export type { NetAddress } from "../ffi/transport/mod.ts";
 
@@ -193,5 +192,14 @@ class StreamPair implements ByteTransport {
     if (this.#writing) this.#writer.abort().catch(() => {});
     else if (!this.#writeEnded) ending.push(this.#writer.close());
     await Promise.allSettled(ending);
+  }
+}
+
+/** Runs `close`, which may throw or give a promise whatever its type says; that it fails changes nothing for anyone. */
+export async function quietly(close: () => unknown): Promise<void> {
+  try {
+    await close();
+  } catch {
+    // What led here is what matters.
   }
 }

@@ -4,6 +4,9 @@
  * @module
  */
 
+export type { Availability, Capabilities, MachinePolicy } from "../contract.ts";
+export type { Grant, RequiredPermissions } from "../ffi/permissions.ts";
+export type { System } from "../ffi/system.ts";
 export { liveHandles } from "../ffi/handles.ts";
 export { simulate } from "./simulator/simulate.ts";
 export type {

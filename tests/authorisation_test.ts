@@ -1,4 +1,4 @@
-/** The page on authorisation, and its example, run as a reader runs it. */
+/** The example of authorisation, run as a reader runs it. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -14,13 +14,6 @@ import { inDomain, noAdDc } from "./support/ad.ts";
 
 const noDeno = process.versions.deno ? null : "the examples are Deno programs";
 const root = fileURLToPath(new URL("../", import.meta.url));
-
-test("Each block of code of the page type-checks", async () => {
-  const { code, stderr } = await run(process.execPath, ["check", "--doc-only", "docs/authorisation.md"], {
-    cwd: root,
-  });
-  assertEquals(code, 0, stderr);
-}, { skip: noDeno });
 
 test("The example without arguments says how it is called", async () => {
   const args = ["run", "--no-prompt", "examples/authorising_server.ts"];

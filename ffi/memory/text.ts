@@ -31,3 +31,15 @@ export function wideText(bytes: Uint8Array): string {
   }
   return text;
 }
+
+/**
+ * Refuses text that native code would get as another text, or not at all; what it holds may be secret and is not told.
+ *
+ * @throws TypeError that names the argument.
+ */
+export function checkWellFormed(text: string, name: string): void {
+  if (text.isWellFormed()) return;
+  throw new TypeError(
+    `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
+  );
+}

@@ -8,7 +8,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { FILE_FNS, MEMORY_FNS } from "../memory/functions.ts";
+import { FILE_FNS, MEMORY_FNS } from "../memory/memory.ts";
 
 /**
  * The GSS-API of MIT Kerberos. Handles are `usize`; `gss_*_t *` out-parameters are 8-byte buffers. The `krb5_*`
@@ -363,7 +363,7 @@ export const LUCID_V1_FIELDS = {
   protocol: "u32",
 } as const;
 
-/** Names of name attributes (RFC 6680) under which libkrb5 tells the buffers of a PAC. */
+/** Names of name attributes (RFC 6680) under which libkrb5 gives the buffers of a PAC. */
 export const NAME_ATTRIBUTES = {
   logonInfo: "urn:mspac:logon-info",
   upnDnsInfo: "urn:mspac:upn-dns-info",

@@ -291,6 +291,7 @@ export const ASC = {
   INTEGRITY: 0x20000,
   IDENTIFY: 0x80000,
   NULL_SESSION: 0x100000,
+  ALLOW_MISSING_BINDINGS: 0x10000000,
 } as const;
 
 /** `SecBuffer.BufferType` */

@@ -5,7 +5,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
-import { MEMORY_FNS, WIDE_FILE_FNS } from "../memory/functions.ts";
+import { MEMORY_FNS, WIDE_FILE_FNS } from "../memory/memory.ts";
 
 /** Windows' C library. */
 export const UCRTBASE = {

@@ -12,6 +12,7 @@ import type {
   PeerIdentity,
   ResolvedRequirements,
   StepResult,
+  Unwrapped,
 } from "../../contract.ts";
 import { AuthenticationError, ProtocolError, SecurityRequirementError, StateError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
@@ -39,7 +40,7 @@ export function checkContextOptions(role: "client" | "server", options: ContextO
   ) {
     throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
   }
-  if (role === "server") return { channelBindings };
+  if (role === "server") return { channelBindings, allowMissingBindings: options.allowMissingBindings };
   try {
     return { channelBindings, target: Spn.parse(options.target as string).toString() };
   } catch (cause) {
@@ -69,14 +70,23 @@ export function requireEncryption({ encrypts, mustBeEncrypted }: EncryptionRules
   );
 }
 
+/** The longest record a limit is computed for: the sizes of GSS-API have 32 bits. */
+const MAX_RECORD_BYTES = 0xffffffff;
 /** The longest token either end accepts: what [MS-NNS] can carry. */
 const MAX_TOKEN_BYTES = 0xffff;
 
 /** What seals and opens the records of a context that is done; see {@linkcode MessageContext} for each member. */
-export type NativeRecords = Pick<
-  MessageContext,
-  "maxOverhead" | "sessionKey" | "wrap" | "unwrap" | "sign" | "verify"
->;
+export type NativeRecords =
+  & Pick<
+    MessageContext,
+    "maxOverhead" | "sessionKey" | "wrap" | "unwrap" | "sign" | "verify"
+  >
+  & Required<
+    Pick<
+      MessageContext,
+      "wrapUnencrypted" | "unwrapAny" | "wrapSizeLimit" | "wrapDetached" | "unwrapDetached"
+    >
+  >;
 
 function checkBytes(name: string, value: unknown): void {
   if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
@@ -204,7 +214,15 @@ export abstract class ContextBase implements MessageContext {
   }
 
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    this.#requireLive("wrap");
+    return this.#wrap("wrap", plain, out);
+  }
+
+  wrapUnencrypted(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    return this.#wrap("wrapUnencrypted", plain, out);
+  }
+
+  #wrap(member: "wrap" | "wrapUnencrypted", plain: Uint8Array, out: Uint8Array): Uint8Array {
+    this.#requireLive(member);
     checkBytes("plain", plain);
     checkBytes("out", out);
     if (out.length < plain.length + this.maxOverhead) {
@@ -213,7 +231,7 @@ export abstract class ContextBase implements MessageContext {
       );
     }
     try {
-      return this.#records!.wrap(plain, out);
+      return this.#records![member](plain, out);
     } catch (error) {
       // Whatever went wrong, what is in `out` must not be sent: it may be plain text.
       out.fill(0);
@@ -222,14 +240,49 @@ export abstract class ContextBase implements MessageContext {
   }
 
   unwrap(record: Uint8Array): Uint8Array {
-    this.#requireLive("unwrap");
+    return this.#open("unwrap", record, (records) => records.unwrap(record));
+  }
+
+  unwrapAny(record: Uint8Array): Unwrapped {
+    return this.#open("unwrapAny", record, (records) => records.unwrapAny(record));
+  }
+
+  unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array {
+    checkBytes("header", header);
+    return this.#open("unwrapDetached", data, (records) => records.unwrapDetached(header, data));
+  }
+
+  #open<T>(member: string, record: Uint8Array, open: (records: NativeRecords) => T): T {
+    this.#requireLive(member);
     checkBytes("record", record);
     if (record.length === 0) throw new ProtocolError("empty", "The peer sent an empty record");
     try {
-      return this.#records!.unwrap(record);
+      return open(this.#records!);
     } catch (error) {
       // It is opened in place: what was refused must not be read there.
       record.fill(0);
+      throw error;
+    }
+  }
+
+  wrapSizeLimit(recordBytes: number, encrypt: boolean): number {
+    this.requireDone("wrapSizeLimit");
+    if (!Number.isInteger(recordBytes) || recordBytes < 0 || recordBytes > MAX_RECORD_BYTES) {
+      throw new RangeError(
+        `recordBytes must be a whole number from 0 to ${MAX_RECORD_BYTES}, not ${recordBytes}`,
+      );
+    }
+    return this.#records!.wrapSizeLimit(recordBytes, encrypt);
+  }
+
+  wrapDetached(data: Uint8Array): Uint8Array {
+    this.#requireLive("wrapDetached");
+    checkBytes("data", data);
+    if (data.length === 0) throw new RangeError("data is empty; there is nothing to protect in place");
+    try {
+      return this.#records!.wrapDetached(data);
+    } catch (error) {
+      data.fill(0);
       throw error;
     }
   }

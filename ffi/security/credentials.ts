@@ -6,7 +6,7 @@
 
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
-import { checkWellFormed } from "../memory/well_formed.ts";
+import { checkWellFormed } from "../memory/text.ts";
 import type { CredentialsBase, CredentialsRequest, Identity } from "./credentials_base.ts";
 import { acquireSspiCredentials } from "./sspi/credentials.ts";
 import { Clients } from "./sspi/peer.ts";
@@ -22,7 +22,7 @@ const natives = new WeakMap<NativeSystem, Native>();
  * Acquires credentials without blocking the event loop.
  *
  * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
- * @throws TypeError where the identity's text holds half of a surrogate pair.
+ * @throws TypeError where the identity's text holds half of a surrogate pair, or every mechanism is excluded.
  * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
  * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
  */
@@ -32,6 +32,11 @@ export async function acquireCredentials(
   signal?: AbortSignal,
 ): Promise<CredentialsBase> {
   if (request.identity !== undefined) checkIdentity(request.identity);
+  if (request.excludeKerberos && (request.excludeNtlm || request.package === "kerberos")) {
+    throw new TypeError(
+      'excludeKerberos leaves no mechanism: it needs package: "negotiate" and no excludeNtlm',
+    );
+  }
   signal?.throwIfAborted();
   const acquiring = acquireNative(system, request);
   if (signal === undefined) return await acquiring;

@@ -13,9 +13,8 @@ import type {
   ResolvedRequirements,
 } from "../../contract.ts";
 import { StateError } from "../../errors.ts";
-import { track } from "../handles.ts";
+import { track, Users } from "../handles.ts";
 import { checkContextOptions, type ContextRequest } from "./context.ts";
-import { Users } from "../reference_count.ts";
 
 /** The package (SSPI) or mechanism (GSS-API) to use. */
 export type SecurityPackage = "negotiate" | "kerberos";
@@ -28,6 +27,8 @@ export interface CredentialsRequest {
   readonly role: "client" | "server" | "both";
   /** Leave NTLM out when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
+  /** Leave Kerberos out of Negotiate, likewise. Default `false`. */
+  readonly excludeKerberos?: boolean;
   /** What every context that is made from them must be. */
   readonly requirements: ResolvedRequirements;
   /** Who to be; left out: whoever runs the process. */
@@ -37,16 +38,25 @@ export interface CredentialsRequest {
 /** Who to be. Keytab and cache have no meaning on Windows. */
 export type Identity = Exclude<Credentials, { readonly delegated: unknown }>;
 
+/** What credentials came from. */
+export interface CredentialsOrigin extends Pick<CredentialsRequest, "package" | "requirements"> {
+  /** True where a client delegated them. */
+  readonly delegated?: boolean;
+}
+
 /** Keeps the rules; `native` members do the work. */
 export abstract class CredentialsBase implements MessageCredentials {
   /** The package they were acquired for. */
   readonly package: SecurityPackage;
+  /** Whether a client delegated them: they are Kerberos tickets, whatever was left out when others were acquired. */
+  readonly delegated: boolean;
   readonly #requirements: ResolvedRequirements;
   readonly #users: Users;
 
   /** @param unhold Lets go of the library that the credentials are held by. */
-  protected constructor(request: Pick<CredentialsRequest, "package" | "requirements">, unhold: () => void) {
+  protected constructor(request: CredentialsOrigin, unhold: () => void) {
     this.package = request.package;
+    this.delegated = request.delegated ?? false;
     this.#requirements = request.requirements;
     const untrack = track("credentials");
     this.#users = new Users(() => {

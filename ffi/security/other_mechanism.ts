@@ -6,15 +6,37 @@
  */
 
 const NTLM_SIGNATURE = [..."NTLMSSP\0"].map((letter) => letter.charCodeAt(0));
+/** The object identifiers of Kerberos in DER: RFC 4121's, and the one that Windows 2000 wrote by mistake. */
+const KERBEROS_OIDS = [0x86, 0x82].map((arc) => {
+  return [0x06, 0x09, 0x2a, 0x86, 0x48, arc, 0xf7, 0x12, 0x01, 0x02, 0x02];
+});
 
 /** Whether a token is one of NTLM's, or carries one inside of SPNEGO. */
 export function holdsNtlm(token: Uint8Array): boolean {
-  const [first] = NTLM_SIGNATURE;
+  return holds(token, NTLM_SIGNATURE);
+}
+
+/** Whether a token is one of Kerberos', or carries or offers it inside of SPNEGO. */
+export function holdsKerberos(token: Uint8Array): boolean {
+  return KERBEROS_OIDS.some((oid) => holds(token, oid));
+}
+
+function holds(token: Uint8Array, part: readonly number[]): boolean {
+  const [first] = part;
   for (let at = token.indexOf(first); at >= 0; at = token.indexOf(first, at + 1)) {
-    if (NTLM_SIGNATURE.every((byte, index) => token[at + index] === byte)) return true;
+    if (part.every((byte, index) => token[at + index] === byte)) return true;
   }
   return false;
 }
+
+/** How gss-ntlmssp finds who to be. */
+export const NTLM_USER =
+  "Leave credentials out and have NTLM_USER_FILE name the file with the user, or use ntlm()";
+
+/** What to do about a peer that offers Kerberos where it was left out. */
+export const KERBEROS_DENIED =
+  "The peer offers Kerberos, which was left out here on purpose, since a policy denies it: " +
+  "have the policy of both ends deny it, or of neither";
 
 /** What to do about a peer whose token is of a mechanism that does not serve here. */
 export function otherMechanismAdvice(token: Uint8Array): string {

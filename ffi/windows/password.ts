@@ -5,7 +5,7 @@
  */
 
 import { pinned, wideString } from "../memory/memory.ts";
-import { checkWellFormed } from "../memory/well_formed.ts";
+import { checkWellFormed } from "../memory/text.ts";
 
 /** The least code point that a sequence with so many continuation bytes may stand for. */
 const LEAST = [0, 0x80, 0x800, 0x10000];

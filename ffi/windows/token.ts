@@ -28,8 +28,7 @@ import { formatSid, parseSid, sidLength } from "./sid.ts";
 import { Impersonator } from "./impersonation.ts";
 import { nativeError } from "../status.ts";
 import type { NativeSystem } from "../system.ts";
-import { wideText } from "../memory/text.ts";
-import { checkWellFormed } from "../memory/well_formed.ts";
+import { checkWellFormed, wideText } from "../memory/text.ts";
 
 /** An account or a group. */
 export interface Account {

@@ -100,7 +100,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  *   requirements: { mutualAuthentication: false },
  *   system,
  * });
- * console.log(conn.security.secured, conn.security.encrypted);
+ * console.log(conn.security.integrity, conn.security.confidentiality);
  * ```
  * @throws TypeError where an option is unknown, has the wrong type, or weakens without `allowInsecure`.
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions
@@ -120,7 +120,7 @@ export function ipsec(options: IpsecOptions = {}): SocketProvider {
     available,
     // One module for one connection or listener: nothing that one brings about reaches another.
     codec: (): Promise<SocketCodec> =>
-      loadSocketCodec(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }),
+      loadSocketCodec(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }, true),
   });
 }
 

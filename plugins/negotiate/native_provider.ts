@@ -5,11 +5,12 @@
  */
 
 import type { Credentials, MessageCredentials, MessageProvider, Offers } from "../../contract.ts";
-import { SecurityRequirementError } from "../../errors.ts";
-import { checkWellFormed } from "../../ffi/memory/well_formed.ts";
+import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
+import { checkWellFormed } from "../../ffi/memory/text.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { CredentialsBase, type Identity, type SecurityPackage } from "../../ffi/security/credentials_base.ts";
 import { nativeSystem } from "../../ffi/system.ts";
+import { deniedBy } from "../names.ts";
 
 const OFFERS: Offers = Object.freeze({
   integrity: true,
@@ -29,10 +30,11 @@ export interface NativeProviderOptions {
 
 /** A provider over the operating system's security contexts. */
 export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): MessageProvider {
+  const mechanisms = Object.freeze(allowNtlm ? ["kerberos", "ntlm"] : ["kerberos"]);
   return Object.freeze<MessageProvider>({
     layer: "message",
     name,
-    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS }),
+    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS, mechanisms }),
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
       const { denied = [], requirements } = options;
@@ -43,7 +45,12 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
       }
+      const excludeNtlm = requirements.mutualAuthentication || !allowNtlm ||
+        deniedBy(denied, "ntlm") !== null;
+      const excludeKerberos = deniedBy(denied, "kerberos") !== null;
+      if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
       if (given !== undefined && "delegated" in given) {
+        if (excludeKerberos) throw delegatedIsKerberos();
         if (options.role === "server") throw new TypeError("delegated credentials serve a client");
         // They stay the caller's: closing what is returned here leaves them open.
         return delegated(name, given.delegated).lend(requirements);
@@ -52,11 +59,29 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
         package: name,
         role: options.role,
         requirements,
-        excludeNtlm: requirements.mutualAuthentication || !allowNtlm || denied.includes("ntlm"),
+        excludeNtlm,
+        ...(excludeKerberos ? { excludeKerberos } : {}),
         ...(given === undefined ? {} : { identity: checkIdentity(given) }),
       }, options.signal);
     },
   });
+}
+
+function delegatedIsKerberos(): AuthenticationError {
+  return new AuthenticationError(
+    "mechanism",
+    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Take it out of the " +
+      "policy's deny, or connect without them",
+  );
+}
+
+/** A registry selects no such provider; whoever acquires without one is refused here. */
+function nothingLeft(name: SecurityPackage): AuthenticationError {
+  return new AuthenticationError(
+    "mechanism",
+    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism may serve. Take it out ` +
+      "of the policy's deny, or use another provider",
+  );
 }
 
 /** Refused before the first token, which would tell who the client is. */
@@ -71,7 +96,10 @@ function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
 
 /** @throws TypeError unless they came from `takeDelegated()` of a context of the same provider. */
 function delegated(name: SecurityPackage, credentials: MessageCredentials): CredentialsBase {
-  if (credentials instanceof CredentialsBase && credentials.package === name) return credentials;
+  // Not any credentials: others were acquired for what their own policy and requirements let in, NTLM perhaps.
+  if (credentials instanceof CredentialsBase && credentials.delegated && credentials.package === name) {
+    return credentials;
+  }
   throw new TypeError(
     "credentials.delegated must come from takeDelegated() of a connection of the same provider",
   );

@@ -15,7 +15,7 @@ import type {
   ProviderDescription,
 } from "../../contract.ts";
 import { type Limits, resolveLimits } from "../sandbox/limits.ts";
-import { loadProvider } from "../sandbox/load_provider.ts";
+import { loadBuiltIn } from "../sandbox/load_provider.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 
 export { ntHash } from "./nt_hash.ts";
@@ -85,7 +85,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  *   accounts: ({ domain, username }) =>
  *     hashes.get(`${domain.toUpperCase()}\\${username.toLowerCase()}`) ?? null,
  * });
- * console.log(provider.description.offers.mutualAuthentication); // false
+ * console.log(provider.description.offers.mutualAuthentication); // => false
  * ```
  *
  * @throws TypeError where an option is unknown or has the wrong type; RangeError where a name is too long.
@@ -94,7 +94,7 @@ export function ntlm(options: NtlmOptions = {}): MessageProvider {
   checkOptions(options);
   const { accounts, spnego, workstation, computerName, domainName, limits } = options;
   const load = (): Promise<MessageProvider> =>
-    loadProvider(guestModule(), {
+    loadBuiltIn(guestModule(), {
       sha256: GUEST_SHA256,
       name: "ntlm",
       imports: { random: true, clock: true },

@@ -5,6 +5,7 @@
  */
 
 import type { ContextAttributes } from "../../contract.ts";
+import { builtInName } from "../names.ts";
 import { IMPERSONATION } from "./abi.ts";
 import type { ModuleDescription } from "./description.ts";
 import { breach } from "./wire.ts";
@@ -36,11 +37,11 @@ export function holdsPlainText(record: Uint8Array, plain: Uint8Array): boolean {
  *
  * @throws ProviderTrapError naming the claim.
  */
-export function refuseMoreThanOffered(claimed: ContextAttributes, { name, offers }: ModuleDescription): void {
+export function refuseMoreThanOffered(claimed: ContextAttributes, { offers }: ModuleDescription): void {
   const claims = {
     integrity: claimed.integrity,
     confidentiality: claimed.confidentiality,
-    mutualAuthentication: claimed.mutual,
+    mutualAuthentication: claimed.mutualAuthentication,
     delegation: claimed.delegation,
   };
   for (const key of Object.keys(claims) as (keyof typeof claims)[]) {
@@ -49,7 +50,19 @@ export function refuseMoreThanOffered(claimed: ContextAttributes, { name, offers
   if (IMPERSONATION.indexOf(claimed.impersonation) > IMPERSONATION.indexOf(offers.impersonation)) {
     throw breach(`it claims the level ${claimed.impersonation}, it offers ${offers.impersonation}`);
   }
-  if (claimed.mechanism !== name && !name.startsWith(`${claimed.mechanism}-`)) {
-    throw breach(`it claims the mechanism ${claimed.mechanism}, its name is ${name}`);
+}
+
+/**
+ * The mechanism's name as it is shown: the module's own name, then what it claims beyond that. So a module speaks for
+ * itself alone, and a policy that denies a built-in mechanism neither meets it nor is passed by.
+ *
+ * @throws ProviderTrapError where it claims a built-in provider's mechanism and is none.
+ */
+export function shownMechanism(claimed: string, name: string, builtIn: boolean): string {
+  if (claimed === name) return name;
+  const owner = builtInName(claimed);
+  if (builtIn || owner !== null) {
+    throw breach(`it claims the mechanism ${claimed}, which is ${owner ? `${owner}'s` : "not its own"}`);
   }
+  return `${name}/${claimed}`;
 }

@@ -36,9 +36,12 @@ const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "
  *
  * @example
  * ```ts
- * import { loadProvider } from "@winsock/secure-sockets/plugins";
+ * import { loadProvider } from "@winsock/secure-sockets";
  *
- * const provider = await loadProvider(wasm, { sha256: "…", imports: { random: true } });
+ * const provider = await loadProvider(new URL("https://example.test/provider.wasm"), {
+ *   sha256: "52162a888f7afae048b4cb3d6ca78360420bdd85456f86b3b012eca68f91c0be",
+ *   imports: { random: true },
+ * });
  * ```
  *
  * @throws TypeError or RangeError where the manifest, its options, limits or answers are wrong.
@@ -49,15 +52,43 @@ export async function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O>,
 ): Promise<MessageProvider> {
-  const loaded = await loadModule(wasm, manifest);
+  return await present(wasm, manifest, false);
+}
+
+/** Loads a provider that is a part of this package: it alone may have a built-in provider's name. */
+export async function loadBuiltIn(
+  wasm: Uint8Array,
+  manifest: Manifest<object> & { readonly name: string },
+): Promise<MessageProvider> {
+  return await present(wasm, manifest, true);
+}
+
+async function present(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<object>,
+  builtIn: boolean,
+): Promise<MessageProvider> {
+  const loaded = await loadModule(wasm, manifest, builtIn);
   if (loaded.description.layer !== "message") {
-    reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadSocketCodec`);
+    reject(
+      "layer",
+      -1,
+      `its layer is ${loaded.description.layer}; loadProvider takes modules of layer "message" only`,
+    );
   }
   return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
 }
 
-/** Loads a module of either layer: pin, guard, compile, description, manifest, options. */
-export async function loadModule(wasm: URL | Uint8Array, manifest: Manifest<object>): Promise<LoadedModule> {
+/**
+ * Loads a module of either layer: pin, guard, compile, description, manifest, options.
+ *
+ * @param builtIn whether it is a part of this package.
+ */
+export async function loadModule(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<object>,
+  builtIn = false,
+): Promise<LoadedModule> {
   checkManifest(manifest);
   const limits = resolveLimits(manifest.limits);
   const { log, ...silent } = manifest.imports ?? {};
@@ -75,13 +106,14 @@ export async function loadModule(wasm: URL | Uint8Array, manifest: Manifest<obje
   const module = await compile(guarded);
   const unnamed: CompiledModule = { name: manifest.name ?? "the provider", module, guarded, limits, grants };
   const description = describe(unnamed);
-  holdAgainstManifest(description, guarded, manifest);
+  holdAgainstManifest(description, guarded, manifest, builtIn);
   checkAnswers(description.name, description.questions, answers);
   return {
     compiled: { ...unnamed, name: description.name },
     description,
     options: resolveOptions(description.name, description.options, manifest.options),
     answers,
+    builtIn,
   };
 }
 

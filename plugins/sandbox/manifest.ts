@@ -5,6 +5,7 @@
  * @module
  */
 
+import { builtInName } from "../names.ts";
 import { reject } from "./bytes.ts";
 import type { ModuleDescription } from "./description.ts";
 import type { GuardedModule } from "./guard.ts";
@@ -31,8 +32,6 @@ export interface Manifest<O extends object = Record<string, unknown>> {
 }
 
 const KEYS: readonly string[] = ["sha256", "name", "version", "imports", "limits", "options", "answers"];
-// Native providers' names: a policy that names one of them does not mean a module that calls itself so.
-const NATIVE_NAMES: readonly string[] = ["negotiate", "kerberos", "ipsec"];
 
 /**
  * Checks the form of a manifest. Its limits, options and answers are checked where they are used.
@@ -71,12 +70,15 @@ export function grantedSignatures(imports: ImportGrants): Map<string, string> {
 /**
  * Holds what a module says about itself against the manifest and against what the guard found.
  *
+ * @param builtIn whether the host loads it as a part of this package: a policy that names a built-in provider does not
+ * mean a module that calls itself so.
  * @throws ProviderRejectedError naming the difference.
  */
 export function holdAgainstManifest(
   description: ModuleDescription,
   guarded: GuardedModule,
   manifest: Manifest<object>,
+  builtIn: boolean,
 ): void {
   for (const key of ["name", "version"] as const) {
     const wanted = manifest[key];
@@ -88,8 +90,14 @@ export function holdAgainstManifest(
       );
     }
   }
-  if (NATIVE_NAMES.includes(description.name)) {
-    reject("name", -1, `it calls itself ${description.name}, which is a native provider's name; rename it`);
+  const owner = builtIn ? null : builtInName(description.name);
+  if (owner !== null) {
+    reject(
+      "name",
+      -1,
+      `it calls itself ${description.name}, and names that hold ${owner}, or look like it, are those of built-in ` +
+        "providers; rename it",
+    );
   }
   const described = [...description.imports].sort().join(), actual = [...guarded.imports].sort().join();
   if (described !== actual) {

@@ -15,7 +15,7 @@ import type {
 import { verifyAttributes } from "../requirements.ts";
 import { FieldLimit, Query } from "./abi.ts";
 import type { ModuleDescription, Role } from "./description.ts";
-import { holdsPlainText, refuseMoreThanOffered } from "./claims.ts";
+import { holdsPlainText, refuseMoreThanOffered, shownMechanism } from "./claims.ts";
 import { type CompiledModule, GuestInstance } from "./instance.ts";
 import {
   type AcquireRequest,
@@ -44,6 +44,8 @@ export interface LoadedModule {
   readonly options: readonly OptionValue[];
   /** The application's answers. */
   readonly answers: Answers;
+  /** Whether it is a part of this package, which alone may bear a built-in name: the host's word, not the module's. */
+  readonly builtIn: boolean;
 }
 
 /** Who a context is, and what it must become. */
@@ -234,9 +236,12 @@ export class SandboxedContext implements MessageContext {
       word(Query.attributes),
       (answer) => readAttributes(answer, this.#name),
     );
-    refuseMoreThanOffered(attributes.agreed, this.#loaded.description);
-    verifyAttributes(attributes.agreed, this.#purpose.requirements, this.#purpose.role, this.#channelBound);
-    return attributes;
+    const { description, builtIn } = this.#loaded;
+    const mechanism = shownMechanism(attributes.agreed.mechanism, description.name, builtIn);
+    const agreed = Object.freeze({ ...attributes.agreed, mechanism });
+    refuseMoreThanOffered(agreed, description);
+    verifyAttributes(agreed, this.#purpose.requirements, this.#purpose.role, this.#channelBound);
+    return { ...attributes, agreed };
   }
 
   #established(): Attributes {

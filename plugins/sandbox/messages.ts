@@ -143,7 +143,7 @@ export function readAttributes(input: Reader, provider: string): Attributes {
   input.end();
   const agreed = Object.freeze<ContextAttributes>({
     mechanism,
-    mutual: has("mutual"),
+    mutualAuthentication: has("mutual"),
     integrity: has("integrity"),
     confidentiality: has("confidentiality"),
     replayDetection: has("replayDetection"),

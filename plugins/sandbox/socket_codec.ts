@@ -33,14 +33,16 @@ export interface LoadedSocketCodec extends SocketCodec {
 /**
  * Loads a codec of layer `socket`. `wasm` and `manifest` are as for `loadProvider`; a codec imports nothing.
  *
+ * @param builtIn whether it is a part of this package, which alone may have a built-in name.
  * @throws TypeError or RangeError where the manifest is wrong.
  * @throws ProviderRejectedError where the module is not what the manifest says, or breaks a rule of the sandbox.
  */
 export async function loadSocketCodec<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O>,
+  builtIn = false,
 ): Promise<LoadedSocketCodec> {
-  const loaded = await loadModule(wasm, manifest);
+  const loaded = await loadModule(wasm, manifest, builtIn);
   if (loaded.description.layer !== "socket") {
     reject("layer", -1, `its layer is ${loaded.description.layer}; load it with loadProvider`);
   }

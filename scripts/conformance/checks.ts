@@ -6,7 +6,7 @@
 
 import { ProtocolError, StateError } from "../../errors.ts";
 import type { Attributes } from "../../plugins/sandbox/messages.ts";
-import { refuseMoreThanOffered } from "../../plugins/sandbox/claims.ts";
+import { refuseMoreThanOffered, shownMechanism } from "../../plugins/sandbox/claims.ts";
 import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
 import { type FuelUse, type Identity, Peer } from "./peer.ts";
@@ -167,7 +167,11 @@ export const CHECKS: readonly Check[] = [
     name: "comes to an agreement with itself, and claims no more than it offers",
     run: onPair(({ client, server }, subject) => {
       const found: Attributes[] = [client.attributes(), server.attributes()];
-      for (const { agreed } of found) refuseMoreThanOffered(agreed, subject.client!.description);
+      const { description, builtIn } = subject.client!;
+      for (const { agreed } of found) {
+        refuseMoreThanOffered(agreed, description);
+        shownMechanism(agreed.mechanism, description.name, builtIn);
+      }
       for (const key of ["mechanism", "integrity", "confidentiality", "channelBound"] as const) {
         const [a, b] = found.map(({ agreed }) => agreed[key]);
         if (a !== b) fail(`the client says ${key} is ${a}, the server ${b}`);

@@ -6,6 +6,8 @@
 
 import type { ResolvedRequirements } from "../../contract.ts";
 import type { ModuleDescription, Role } from "../../plugins/sandbox/description.ts";
+import { GUEST_SHA256 as IPSEC_SHA256 } from "../../plugins/ipsec/guest_wasm.ts";
+import { GUEST_SHA256 as NTLM_SHA256 } from "../../plugins/ntlm/guest_wasm.ts";
 import { GuestInstance } from "../../plugins/sandbox/instance.ts";
 import type { GuardedModule } from "../../plugins/sandbox/guard.ts";
 import type { Limits } from "../../plugins/sandbox/limits.ts";
@@ -30,6 +32,9 @@ export interface Setup {
   /** Limits other than the defaults. */
   readonly limits?: Limits;
 }
+
+/** The modules of this package, which alone may have built-in names. */
+const BUILT_IN: readonly string[] = [IPSEC_SHA256, NTLM_SHA256];
 
 /** All that was found. */
 export interface Report {
@@ -64,7 +69,7 @@ export async function checkModule(module: Uint8Array<ArrayBuffer>, setup: Setup 
       limits: setup.limits,
       options: setup.options?.[role],
       answers: answersOf(setup),
-    });
+    }, BUILT_IN.includes(sha256));
   const client = await load("client"), server = await load("server");
   const { description, compiled } = client;
   const fuel: FuelUse = new Map();

@@ -66,9 +66,9 @@ async function open(stage: Stage): Promise<Ends & AsyncDisposable> {
 /** What each end has verified, beside each other. */
 function showSecurity(client: SecurityInfo, server: SecurityInfo): void {
   const facts: [string, (info: SecurityInfo) => unknown][] = [
-    ["provider", ({ provider, details }) => `${provider} (${details.mechanism})`],
-    ["mutual", ({ mutual }) => mutual],
-    ["encrypted", ({ encrypted }) => encrypted],
+    ["provider", ({ provider, mechanism }) => `${provider} (${mechanism})`],
+    ["mutual", ({ mutualAuthentication: mutual }) => mutual],
+    ["encrypted", ({ confidentiality: encrypted }) => encrypted],
     ["no replay", ({ details }) => details.replayDetection],
     ["in order", ({ details }) => details.sequenceDetection],
     ["impersonation", ({ impersonation }) => impersonation],
@@ -79,7 +79,7 @@ function showSecurity(client: SecurityInfo, server: SecurityInfo): void {
     cells.map((cell, index) => String(cell).padEnd(index === 0 ? 16 : 25)).join("").trimEnd();
   show(paint("dim", line("", "the client has proof of", "the server has proof of")));
   // The name that a client asked for is no proof where the server did not prove to bear it.
-  show(line("peer", client.mutual === true ? client.peer : "nobody", server.peer));
+  show(line("peer", client.mutualAuthentication === true ? client.peer : "nobody", server.peer));
   for (const [name, fact] of facts) show(line(name, fact(client), fact(server)));
 }
 

@@ -114,18 +114,19 @@ export async function showSimulatedIpsec(): Promise<void> {
   const plain = await attempt({ requirements: WITHOUT_MUTUAL });
   report(
     "two sockets that ask for IPsec are connected, and encrypted",
-    plain.security?.encrypted === true && plain.security.simulated && plain.traffic.encrypted === 8,
+    plain.security?.confidentiality === true && plain.security.simulated && plain.traffic.encrypted === 8,
     plain,
-    `mutual ${plain.security?.mutual}`,
+    `mutual ${plain.security?.mutualAuthentication}`,
   );
 
   const hosts = { client: { administrator: true }, server: { administrator: true } };
   const proved = await attempt({ hosts, policy: true });
   report(
     "a policy by Kerberos proves each computer to the other",
-    proved.security?.mutual === true && proved.security.simulated && proved.security.peer === "host/server",
+    proved.security?.mutualAuthentication === true && proved.security.simulated &&
+      proved.security.peer === "host/server",
     proved,
-    `mutual ${proved.security?.mutual}, peer ${proved.security?.peer}`,
+    `mutual ${proved.security?.mutualAuthentication}, peer ${proved.security?.peer}`,
   );
 
   const unknown = await attempt({});

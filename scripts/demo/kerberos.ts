@@ -36,7 +36,7 @@ export async function showKerberos(realm: Realm, madeMs: number): Promise<void> 
   await converse(stage, {
     what: "Each end knows who the other is, by proof",
     holds: (client, server) =>
-      client.mutual === true && server.mutual === true &&
+      client.mutualAuthentication === true && server.mutualAuthentication === true &&
       client.peer === TARGET && server.peer === "alice@MIT.TEST",
     remark: "checked before the first byte of the application, and with each record",
   });

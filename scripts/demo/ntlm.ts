@@ -27,8 +27,8 @@ const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
 const PROOF: Proof = {
   what: "The server has proof of the client, and the client is told it has none",
   holds: (client, server) =>
-    client.mutual === false && server.mutual === false &&
-    client.encrypted && server.encrypted && server.peer === "EXAMPLE\\alice",
+    client.mutualAuthentication === false && server.mutualAuthentication === false &&
+    client.confidentiality && server.confidentiality && server.peer === "EXAMPLE\\alice",
   remark: "NTLM never proves the server, and never serves where that is required",
 };
 

@@ -7,16 +7,15 @@
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import { nativeSystem } from "../../ffi/system.ts";
-import { Users } from "../../ffi/reference_count.ts";
+import { Users } from "../../ffi/handles.ts";
 import { winsockOf } from "../../ffi/winsock/winsock.ts";
 import type { Chosen } from "../establish.ts";
 import { type Accepted, type Acceptor, Listener } from "../listener.ts";
-import { quietly } from "../quietly.ts";
+import { type NetAddress, quietly } from "../transport.ts";
 import type { ListenSettings } from "../read_options.ts";
 import type { SecureListener } from "../secure_listener.ts";
 import { applySettings, refuseForSocket, socketProvider } from "./terms.ts";
 import { securedConnection, toNetAddress } from "./transport.ts";
-import type { NetAddress } from "../transport.ts";
 import type { Watch } from "../deadline.ts";
 
 /** Connections the system may have ready before they are accepted. */

@@ -21,10 +21,10 @@ import {
   checkKeys,
   checkSignal,
   isIpAddress,
-} from "../check.ts";
+} from "../../contexts/check.ts";
 import { choose, type Chosen } from "../establish.ts";
 import { DATAGRAMS, FailureLog } from "../failure_log.ts";
-import { quietly } from "../quietly.ts";
+import { quietly } from "../transport.ts";
 import { type ListenSettings, readListenOptions } from "../read_options.ts";
 import type {
   DatagramAddress,

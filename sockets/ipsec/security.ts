@@ -14,8 +14,8 @@ import type { JsonValue, SecurityInfo } from "../../contract.ts";
 import { associationDetails, unprotectedBy } from "./association_details.ts";
 import { AssociationWatch } from "./watch.ts";
 import type { ConnectionSecurity } from "../connection_security.ts";
-import { type Chosen, originOf } from "../establish.ts";
-import { runAsClient } from "../impersonation.ts";
+import type { Chosen } from "../establish.ts";
+import { runAsClient } from "../../contexts/impersonation.ts";
 import type { PeerTokens } from "../secure_conn.ts";
 import { type QueryMeans, SocketQuery } from "./query.ts";
 import { isActing } from "./settings_bounds.ts";
@@ -77,7 +77,7 @@ export class SocketSecurity implements ConnectionSecurity {
     const { info, answer: before } = this.#latest!;
     const same = answer.mainModeSa === before.mainModeSa && answer.quickModeSa === before.quickModeSa &&
       answer.impersonated === before.impersonated;
-    if (!same || answer.secured !== info.secured || answer.encrypted !== info.encrypted) {
+    if (!same || answer.secured !== info.integrity || answer.encrypted !== info.confidentiality) {
       return this.#check(answer);
     }
     return info;
@@ -90,7 +90,7 @@ export class SocketSecurity implements ConnectionSecurity {
 
   #describe(answer: SecurityAnswer): SecurityInfo {
     const { secured, encrypted } = answer;
-    const { provider, simulated, machinePolicy } = originOf(this.#chosen);
+    const { provider: { name: provider }, simulated, machinePolicy } = this.#chosen.origin;
     const read = secured ? readAssociation(this.#filtering, answer) : null;
     const association = typeof read === "string" ? null : read;
     const hole = unprotectedBy(read);
@@ -104,10 +104,12 @@ export class SocketSecurity implements ConnectionSecurity {
     } as { [key: string]: JsonValue });
     return Object.freeze({
       provider,
-      secured: secured && hole === null,
-      encrypted: secured && encrypted && hole === null,
-      // The query tells of packets, not of people: only the association's credentials prove an identity.
-      mutual: association === null ? "unknown" : association.mutual,
+      mechanism: "ipsec",
+      integrity: secured && hole === null,
+      confidentiality: secured && encrypted && hole === null,
+      // The query reports packets, not people: only the association's credentials prove an identity.
+      mutualAuthentication: association === null ? "unknown" : association.mutual,
+      channelBindings: "none",
       peer: association?.mutual ? association.peer : "",
       impersonation: this.#impersonationOf(answer, association),
       simulated,

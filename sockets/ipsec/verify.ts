@@ -41,7 +41,7 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       { cause },
     );
   };
-  if (!info.secured && !terms.mayBeClear) {
+  if (!info.integrity && !terms.mayBeClear) {
     if (typeof hole === "string") {
       refuse(
         "integrity",
@@ -55,13 +55,13 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       `Give both computers credentials, and have both ends use "${terms.provider}".`,
     );
   }
-  if (requirements.confidentiality && !info.encrypted) {
+  if (requirements.confidentiality && !info.confidentiality) {
     refuse("confidentiality", "none", "Have the policy of both ends offer encryption.");
   }
-  if (requirements.mutualAuthentication && info.mutual !== true) {
+  if (requirements.mutualAuthentication && info.mutualAuthentication !== true) {
     refuse(
       "mutualAuthentication",
-      String(info.mutual),
+      String(info.mutualAuthentication),
       "The system tells it only of associations whose credentials may be read: use a main-mode policy by " +
         "Kerberos or certificates, and an account that is an administrator or a Network Configuration Operator. " +
         "Where the policy of the domain ensures it, say mutualAuthentication: false",
@@ -84,7 +84,7 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       "Use an extended-mode policy that lets the server impersonate, on both ends.",
     );
   }
-  if (!acting && info.mutual !== true && !terms.identified()) {
+  if (!acting && info.mutualAuthentication !== true && !terms.identified()) {
     refuse(
       "impersonation",
       info.impersonation,

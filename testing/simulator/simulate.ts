@@ -78,7 +78,7 @@ const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\Sy
  * const network = simulate();
  * using client = network.host("client");
  * using server = network.host("server");
- * console.log(client.capabilities().simulated, server.capabilities().ipsec.available); // true true
+ * console.log(client.capabilities().simulated, server.capabilities().ipsec.available); // => true true
  * ```
  * @throws TypeError where an option is wrong.
  */

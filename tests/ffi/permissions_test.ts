@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
+import process from "node:process";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import {
   candidatePaths,
@@ -60,6 +61,24 @@ test("Grants are a list of known words, each once", () => {
   assertThrows(() => checkGrants(["ssp1"]), TypeError, '"ssp1" is no grant');
   assertThrows(() => checkGrants([null]), TypeError, "null is no grant");
   assertThrows(() => (checkGrants(["sspi"]) as string[]).push("ipsec"), TypeError);
+});
+
+test("A Node whose --permission covers the network is told its flag where a grant connects, and no other Node", () => {
+  const nodeFlags = (grant: Grant, place: Place, limitsNet: boolean) =>
+    requiredPermissions([grant], place, limitsNet).node;
+  const addons = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
+  assertEquals(nodeFlags("sspi", LINUX, true), `${addons} --allow-net`);
+  assertEquals(nodeFlags("sspi", LINUX, false), addons);
+  assertEquals([true, false].map((net) => nodeFlags("sockets", LINUX, net)), ["--allow-net", ""]);
+  // These reach the network by system calls of their own, or not at all.
+  for (const grant of ["ipsec", "ipsec.policy", "impersonation"] as const) {
+    assertEquals(nodeFlags(grant, WINDOWS, true), addons);
+  }
+  assertEquals(requiredPermissions([], LINUX, true), { files: [], deno: "", node: "" });
+  // Left out, it is what this runtime knows: a Node that does not would not start with the flag.
+  const node = "Deno" in globalThis ? [] : [...process.allowedNodeEnvironmentFlags];
+  const { node: here } = requiredPermissions(["sspi"], LINUX);
+  assertEquals(here.endsWith("--allow-net"), node.includes("--allow-net"));
 });
 
 test("Each refusal names what to add", () => {

@@ -23,6 +23,7 @@ import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
 import { candidatePaths, type Grant, type Place, type RequiredPermissions } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
+import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { childOutcome, children } from "../support/child.ts";
@@ -45,9 +46,24 @@ function report(): Report {
   return { available: false, cause: { name, code, grant, flag, message }, live };
 }
 
+/** Opens both ends of a connection on this machine; or tells what it lacks. */
+async function connects(): Promise<{ connected: boolean } | { grant: string; flag: string }> {
+  try {
+    const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+    const client = await connectTcp({ hostname: "127.0.0.1", port: listener.addr.port });
+    client.close();
+    listener.close();
+    return { connected: true };
+  } catch (error) {
+    const { grant, flag } = error as PermissionError;
+    return { grant, flag };
+  }
+}
+
 await children({
   permissions: () => openSystem({ grants: ["sspi"] }).permissions,
   report,
+  connects,
   imports: async () => {
     const modules = [
       await import("../../mod.ts"),
@@ -123,6 +139,25 @@ test("On Node exactly the flags a system prints let it work", async () => {
     live: { library: 1 },
   });
 }, { skip: onNode });
+
+test(
+  "On Node the flags that are printed let it connect, and --allow-net is among them where Node asks for it",
+  async () => {
+    const { program, packages } = readable();
+    for (const grant of ["sockets", "sspi"] as const) {
+      const printed = openSystem({ grants: [grant] }).permissions.node.replace(/<.*?>/, packages).split(" ");
+      const flags = ["--permission", ...program, ...printed.filter((flag) => flag !== "")];
+      assertEquals(await childOutcome(self, "connects", { flags }), { connected: true });
+      const without = flags.filter((flag) => flag !== "--allow-net");
+      if (without.length === flags.length) continue;
+      assertEquals(await childOutcome(self, "connects", { flags: without }), {
+        grant: "sockets",
+        flag: "--allow-net",
+      });
+    }
+  },
+  { skip: onNode },
+);
 
 test("On Node a system without its flags is refused by a PermissionError that prints them", async () => {
   const { program, packages } = readable();
@@ -238,6 +273,13 @@ test("A grant that was not given is a PermissionError that says how to give it",
     requirements: resolveRequirements(),
   } as const;
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
+  for (const name of ["kerberos", "negotiate"] as const) {
+    await assertRejects(
+      () => acquireCredentials(system, { ...request, package: name, excludeKerberos: true }),
+      TypeError,
+      "excludeKerberos leaves no mechanism",
+    );
+  }
 });
 
 test("Wrong arguments of openSystem are TypeErrors", () => {

@@ -1,4 +1,4 @@
-/** Who the peer is in an Active Directory domain: SIDs and groups of real tickets, as the controller itself tells them. */
+/** Who the peer is in an Active Directory domain: SIDs and groups of real tickets, as the controller itself has them. */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -46,7 +46,7 @@ const sorted = (values: readonly string[]): string[] => [...values].sort();
 
 for (const name of NAMES) {
   test(
-    `${name}: SID and groups of each account are those that the controller tells`,
+    `${name}: SID and groups of each account are those that the controller has`,
     () =>
       inDomain(async (dc, system) => {
         const accounts = [

@@ -12,7 +12,7 @@ import { inRealm, noRealm } from "../support/kerberos.ts";
 const skip = noRealm;
 const FULL = {
   mechanism: "kerberos",
-  mutual: true,
+  mutualAuthentication: true,
   integrity: true,
   confidentiality: true,
   replayDetection: true,
@@ -34,7 +34,10 @@ for (const name of NAMES) {
           for (const [end, role] of [[client, "client"], [server, "server"]] as const) {
             assertEquals(end.attributes, FULL);
             verifyAttributes(end.attributes, resolveRequirements(), role, false);
-            assertThrows(() => ((end.attributes as { mutual: boolean }).mutual = false), TypeError);
+            assertThrows(
+              () => ((end.attributes as { mutualAuthentication: boolean }).mutualAuthentication = false),
+              TypeError,
+            );
             const hours = (end.expiresAt!.getTime() - Date.now()) / 3_600_000;
             assert(hours > 9.9 && hours < 10.2, `${hours} h`);
           }
@@ -156,7 +159,7 @@ for (const name of NAMES) {
           system,
           { provider, requirements: { mutualAuthentication: false } },
           ({ client }, tokens) => {
-            assertEquals(client.attributes.mutual, false);
+            assertEquals(client.attributes.mutualAuthentication, false);
             assert(name === "negotiate" || tokens.length === 1);
             assertThrows(() => verifyAttributes(client.attributes, resolveRequirements(), "client", false));
           },

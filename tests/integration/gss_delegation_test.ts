@@ -50,7 +50,7 @@ for (const name of NAMES) {
             };
             await withContexts(system, ends, (onward, tokens) => {
               assertEquals(onward.server.peerName, "alice@MIT.TEST");
-              assertEquals(onward.client.attributes.mutual, true);
+              assertEquals(onward.client.attributes.mutualAuthentication, true);
               assert(!includes(tokens[0], OIDS.ntlmssp));
             });
           });

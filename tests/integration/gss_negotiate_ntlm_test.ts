@@ -2,9 +2,14 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
+import {
+  AuthenticationError,
+  ProtocolError,
+  ProviderNotFoundError,
+  SecurityRequirementError,
+} from "../../errors.ts";
 import { OIDS } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -16,8 +21,10 @@ import { withEnv } from "../support/env.ts";
 import {
   acquire,
   bytes,
+  exchange,
   includes,
   inRealmWith,
+  makeEnds,
   PROVIDERS,
   TARGET,
   unwrap,
@@ -103,6 +110,132 @@ test(
 );
 
 test(
+  "Where a policy denies Kerberos it is in no token, with a ticket at hand and over either end",
+  () =>
+    onMachine(true, async (system) => {
+      const denied = ["kerberos"];
+      using ends = await makeEnds(system, { ...ALLOWED, denied });
+      const [first, ...others] = await exchange(ends);
+      for (const token of [first, ...others]) assert(!includes(token, OIDS.kerberos));
+      assert(includes(first, OIDS.ntlmssp) && includes(first, bytes("NTLMSSP\0")));
+      const mechanisms = [ends.client, ends.server].map(({ attributes }) => attributes.mechanism);
+      assertEquals(mechanisms, ["ntlm", "ntlm"]);
+      assertEquals(unwrap(ends.server, wrap(ends.client, PLAIN)), PLAIN);
+    }),
+  { skip },
+);
+
+test(
+  "A server whose policy denies Kerberos refuses its token, wrapped and bare, and says why",
+  () =>
+    onMachine(true, async (system) => {
+      for (const provider of Object.values(PROVIDERS)) {
+        using clients = await acquire(system, "client", { provider });
+        using client = clients.client({ target: TARGET });
+        const { token } = await client.step(null);
+        using servers = await acquire(system, "server", { ...ALLOWED, denied: ["kerberos"] });
+        using server = servers.server({});
+        const error = await assertRejects(() => server.step(token), AuthenticationError);
+        assertEquals([error.reason, server.done], ["mechanism", false]);
+        assertMatch(
+          error.message,
+          /offers Kerberos, which was left out here on purpose, since a policy denies it/,
+        );
+      }
+    }),
+  { skip },
+);
+
+test(
+  "Over a stream a denied Kerberos is used by neither end, and alone it leaves nothing that serves",
+  () =>
+    onMachine(true, async (system) => {
+      const policy = { version: 1, deny: ["kerberos"] } as const;
+      const common = { system, requirements: UNKNOWN } as const;
+      const denying = createRegistry([ALLOWED.provider], policy);
+      const [a, b] = MemoryTransport.pair();
+      const [client, server] = await Promise.all([
+        secure(a, { role: "client", target: TARGET, registry: denying, ...common }),
+        secure(b, { role: "server", registry: denying, ...common }),
+      ]);
+      assertEquals([client, server].map(({ security }) => security.mechanism), ["ntlm", "ntlm"]);
+      await Promise.all([client.close(), server.close()]);
+      for (const [provider, requirements] of [[negotiate(), UNKNOWN], [ALLOWED.provider, {}]] as const) {
+        const [near] = MemoryTransport.pair();
+        const registry = createRegistry([provider], policy);
+        await assertRejects(
+          () => secure(near, { role: "client", target: TARGET, registry, system, requirements }),
+          ProviderNotFoundError,
+          "no mechanism is left that it could negotiate: kerberos (the application's policy denies it)",
+        );
+        assertEquals(near.sent.length, 0);
+        await assertRejects(
+          () => acquire(system, "client", { provider, requirements, denied: ["kerberos"] }),
+          AuthenticationError,
+          "a policy denies kerberos, and no other mechanism may serve",
+        );
+      }
+    }),
+  { skip },
+);
+
+test(
+  "Where a policy denies Kerberos no credentials reach its server, and NTLM's missing user is named",
+  () =>
+    inRealmWith({}, async (realm, system) => {
+      const requests = () => readFileSync(join(realm.dir, "kdc.log"), "utf8").match(/_REQ/g)?.length;
+      const none = { NTLM_USER_FILE: join(realm.dir, "none"), KRB5_CLIENT_KTNAME: join(realm.dir, "none") };
+      await realm.kinit("alice");
+      const before = requests();
+      assert(before! > 0);
+      await withEnv(none, async () => {
+        const end = { ...ALLOWED, denied: ["kerberos"] };
+        for (
+          const credentials of [
+            { username: "alice", password: "Alice1234!" },
+            { keytab: realm.env.KRB5_CLIENT_KTNAME, principal: "alice" },
+            { cache: realm.env.KRB5CCNAME },
+          ]
+        ) {
+          const error = await assertRejects(
+            () => acquire(system, "client", { ...end, credentials }),
+            AuthenticationError,
+            "NTLM_USER_FILE",
+          );
+          assertEquals(error.reason, "mechanism");
+        }
+        using credentials = await acquire(system, "client", end);
+        using client = credentials.client({ target: TARGET });
+        const error = await assertRejects(() => client.step(null), AuthenticationError, "NTLM has no user");
+        assertEquals(error.reason, "no-credentials");
+      });
+      assertEquals(requests(), before);
+    }),
+  { skip },
+);
+
+test(
+  "Delegated tickets serve no client whose policy denies Kerberos",
+  () =>
+    onMachine(true, async (system) => {
+      const provider = ALLOWED.provider, requirements = UNKNOWN;
+      using tickets = await acquire(system, "client");
+      await assertRejects(
+        () =>
+          acquire(system, "client", {
+            provider,
+            requirements,
+            denied: ["kerberos"],
+            credentials: { delegated: tickets },
+          }),
+        AuthenticationError,
+        "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos",
+      );
+    }),
+  { skip },
+);
+
+test(
   "A server that left NTLM out says so and on purpose, and never to install it",
   () =>
     onMachine(false, async (system) => {
@@ -155,7 +288,7 @@ test(
     onMachine(false, (system) =>
       withContexts(system, ALLOWED, ({ client, server }) => {
         for (const [end, role] of [[client, "client"], [server, "server"]] as const) {
-          const { mechanism, mutual, integrity, confidentiality } = end.attributes;
+          const { mechanism, mutualAuthentication: mutual, integrity, confidentiality } = end.attributes;
           assertEquals([mechanism, mutual, integrity, confidentiality], ["ntlm", false, true, true]);
           verifyAttributes(end.attributes, resolveRequirements(UNKNOWN), role, false);
           const refusal = assertThrows(

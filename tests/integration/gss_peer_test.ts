@@ -32,7 +32,7 @@ const ALICE = { name: "alice@MIT.TEST", user: "alice", realm: "MIT.TEST", kind: 
 
 for (const name of NAMES) {
   test(
-    `${name}: a ticket without groups leaves them out, which is no account without groups`,
+    `${name}: a ticket without groups leaves them undefined, not empty`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  "NTLM tells the account and its domain; its server is nobody to the client",
+  "NTLM authenticates the account and its domain; its server is nobody to the client",
   () =>
     inRealmWith({}, (realm, system) => {
       const users = join(realm.dir, "ntlm-users");

@@ -103,7 +103,11 @@ for (const spnego of [false, true]) {
   test(`connect and listen carry NTLM over TCP, ${how}, and say that it is not mutual`, async () => {
     const { accepted, failures } = await serve({ registry: registry(spnego) }, async (port) => {
       const security = await roundTrip({ hostname: "127.0.0.1", port, registry: registry(spnego) }, 60_000);
-      assertEquals([security.provider, security.encrypted, security.mutual], ["ntlm", true, false]);
+      assertEquals([security.provider, security.confidentiality, security.mutualAuthentication], [
+        "ntlm",
+        true,
+        false,
+      ]);
     });
     assertEquals([accepted.map(({ peer }) => peer), failures], [["EXAMPLE\\alice"], []]);
   });
@@ -182,7 +186,7 @@ test(
         assertEquals(echoes, sizes.map((size) => ({ event: "echoed", size, same: true })));
       });
       assertEquals(accepted.map(({ peer }) => peer), ["EXAMPLE\\alice"]);
-      assertEquals(accepted[0].details.requestedTarget, TARGET);
+      assertEquals(accepted[0].requestedTarget, TARGET);
       assertEquals(failures, []);
     }),
   { skip: noDotnet },

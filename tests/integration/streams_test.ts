@@ -89,19 +89,27 @@ for (const registry of [undefined, createRegistry([kerberos()])]) {
           system,
           async ({ client, server }) => {
             assertEquals(client.security.provider, name.toLowerCase());
-            assertEquals([client.security.mutual, client.security.encrypted, client.security.secured], [
+            assertEquals([
+              client.security.mutualAuthentication,
+              client.security.confidentiality,
+              client.security.integrity,
+            ], [
               true,
               true,
               true,
             ]);
-            assertEquals([server.security.mutual, server.security.encrypted, server.security.secured], [
+            assertEquals([
+              server.security.mutualAuthentication,
+              server.security.confidentiality,
+              server.security.integrity,
+            ], [
               true,
               true,
               true,
             ]);
             assertEquals(client.security.peer, TARGET);
             assertEquals(server.security.peer, "alice@MIT.TEST");
-            assertEquals(client.security.details.mechanism, "kerberos");
+            assertEquals(client.security.mechanism, "kerberos");
             assertEquals(client.security.simulated, false);
             assert(client.security.expiresAt! > new Date());
             await client.write(encode("from the client"));
@@ -143,8 +151,8 @@ test(
       return overTcp(
         system,
         async ({ client, server }) => {
-          assertEquals(client.security.encrypted, false);
-          assertEquals(client.security.secured, true);
+          assertEquals(client.security.confidentiality, false);
+          assertEquals(client.security.integrity, true);
           await client.write(encode("signed"));
           assertEquals(await readText(server), "signed");
         },
@@ -264,9 +272,9 @@ test(
       return overTcp(
         system,
         ({ client, server }) => {
-          assertEquals([client.security.details.channelBound, server.security.details.channelBound], [
-            true,
-            true,
+          assertEquals([client.security.channelBindings, server.security.channelBindings], [
+            "sent",
+            "verified",
           ]);
           return Promise.resolve();
         },

@@ -80,6 +80,39 @@ test("Another version, a value of the wrong type and a name in capitals are refu
   assertThrows(() => parsePolicy(null, "the file"), TypeError, "the file must be an object, not null");
 });
 
+test("A key that is there twice in the text is refused, however it is spelt: the first would be void", () => {
+  const twice = [
+    '{"version":1,"deny":["ntlm"],"deny":[]}',
+    '{"version":1,"deny":["ntlm"],"\\u0064eny" : []}',
+    '{"version":1,"floor":{"integrity":true,"integrity":true}}',
+    '{"version":1,"version":1}',
+  ];
+  for (const text of twice) assertThrows(() => parsePolicy(text), TypeError, "stands there twice");
+  // The same word in another object, or as a value, is no such key.
+  const fine = '{"version":1,"floor":{"integrity":true},"deny":["floor","deny","version"],"order":["a"]}';
+  assertEquals(parsePolicy(fine).deny, ["floor", "deny", "version"]);
+});
+
+test("Names with blanks, in capitals or with look-alikes of other alphabets are no names", () => {
+  for (
+    const name of [
+      " ntlm",
+      "ntlm ",
+      "ntlm\n",
+      "Kerberos",
+      "KERBEROS",
+      "k\u0435rberos",
+      "",
+      "*",
+      "ntlm,kerberos",
+    ]
+  ) {
+    for (const list of ["deny", "order"]) {
+      assertThrows(() => parsePolicy({ version: 1, [list]: [name] }), TypeError, "is not a provider's name");
+    }
+  }
+});
+
 test("Two policies together deny what either denies, allow what both list and require what either requires", () => {
   fc.assert(fc.property(policies, policies, (application, machine) => {
     const both = tighten(application, machine);

@@ -11,7 +11,7 @@ import type {
   Provider,
   Requirements,
 } from "../../contract.ts";
-import { createRegistry, type Registry } from "../../plugins/registry.ts";
+import { createRegistry, machinePolicyFindings, type Registry } from "../../plugins/registry.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 
 const STRONG: Offers = {
@@ -22,11 +22,22 @@ const STRONG: Offers = {
   delegation: true,
 };
 
-function fake(name: string, offers: Partial<Offers> = {}, available?: () => Availability): Provider {
+function fake(
+  name: string,
+  offers: Partial<Offers> = {},
+  available?: () => Availability,
+  mechanisms?: readonly string[],
+): Provider {
   return {
     layer: "message",
     name,
-    description: { name, layer: "message", isolation: "native", offers: { ...STRONG, ...offers } },
+    description: {
+      name,
+      layer: "message",
+      isolation: "native",
+      offers: { ...STRONG, ...offers },
+      ...(mechanisms ? { mechanisms } : {}),
+    },
     available: available ?? (() => ({ available: true })),
     acquire: () => Promise.reject(new Error("not used here")),
   };
@@ -132,10 +143,138 @@ test("The machine's policy is applied, and the refusal says where it stands", ()
 });
 
 test("What either policy denies is told to the provider, which might negotiate it", () => {
-  const registry = createRegistry([fake("negotiate")], { version: 1, deny: ["other"] });
+  const registry = createRegistry([fake("negotiate"), fake("other")], { version: 1, deny: ["other"] });
   assertEquals(registry.select({}, capabilities()).denied, ["other"]);
   assertEquals(registry.select({}, machine({ version: 1, deny: ["ntlm"] })).denied, ["other", "ntlm"]);
   assertEquals(createRegistry([fake("negotiate")]).select({}, capabilities()).denied, []);
+});
+
+/** A provider that negotiates, as `negotiate()` does. */
+const negotiating = (...mechanisms: string[]): Provider => fake("negotiate", {}, undefined, mechanisms);
+const ONE_SIDED: Requirements = { mutualAuthentication: false };
+
+test("A provider whose every mechanism is denied does not serve, and each mechanism has its reason", () => {
+  const denies = (deny: string[]) => ({ version: 1, deny }) as const;
+  const reasonOf = (registry: Registry, wish: Requirements, where = capabilities()): string => {
+    const error = assertThrows(() => registry.select(wish, where), ProviderNotFoundError);
+    return error.rejected.map(({ reason }) => reason).join("; ");
+  };
+  const left = "no mechanism is left that it could negotiate: ";
+  const application = "kerberos (the application's policy denies it)";
+  const ntlm = "ntlm (it cannot authenticate the server, and mutualAuthentication is required)";
+  const own = createRegistry([negotiating("kerberos")], denies(["kerberos"]));
+  for (const wish of [{}, ONE_SIDED]) assertEquals(reasonOf(own, wish), left + application);
+  const both = createRegistry([negotiating("kerberos", "ntlm")], denies(["kerberos"]));
+  assertEquals(reasonOf(both, {}), `${left}${application}, ${ntlm}`);
+  assertEquals(both.select(ONE_SIDED, capabilities()).denied, ["kerberos"]);
+  assertEquals(
+    reasonOf(both, ONE_SIDED, machine(denies(["ntlm"]))),
+    `${left}${application}, ntlm (the machine's policy (/etc/policy.json) denies it)`,
+  );
+  // What a floor raises counts, not what was asked for.
+  assertEquals(
+    reasonOf(both, ONE_SIDED, machine({ version: 1, floor: { mutualAuthentication: true } })),
+    `${left}${application}, ${ntlm}`,
+  );
+});
+
+test("A mechanism that is denied leaves the others, and says nothing of providers that negotiate none", () => {
+  const policy = { version: 1, deny: ["ntlm"] } as const;
+  const registry = createRegistry([negotiating("kerberos", "ntlm"), fake("other")], policy);
+  assertEquals(registry.select({}, capabilities()).provider.name, "negotiate");
+  const denied = createRegistry([negotiating("kerberos"), fake("other")], { version: 1, deny: ["kerberos"] });
+  assertEquals(denied.select({}, capabilities()).provider.name, "other");
+});
+
+test("A provider that bears a denied built-in name with more around it is denied as well", () => {
+  const registry = createRegistry([fake("ntlm-x"), fake("krb5")], { version: 1, deny: ["ntlm", "kerberos"] });
+  const error = assertThrows(() => registry.select(ONE_SIDED, capabilities()), ProviderNotFoundError);
+  assertEquals(error.rejected.map(({ reason }) => reason), [
+    'the application\'s policy denies "ntlm"',
+    'the application\'s policy denies "kerberos"',
+  ]);
+});
+
+test("A name of the application's policy that nothing is called by is an error, in deny and in order", () => {
+  const providers = [negotiating("kerberos", "fast"), fake("acme")];
+  for (const list of ["deny", "order"] as const) {
+    for (const name of ["ntml", "spnego", "krb5", "acme-2"]) {
+      assertThrows(
+        () => createRegistry(providers, { version: 1, [list]: ["acme", name] }),
+        TypeError,
+        `policy: ${list}: "${name}" is the name of no provider`,
+      );
+    }
+    createRegistry(providers, { version: 1, [list]: ["negotiate", "kerberos", "ntlm", "ipsec", "acme"] });
+  }
+  createRegistry(providers, { version: 1, deny: ["fast"] });
+  // A mechanism is no provider that could be tried in order.
+  assertThrows(() => createRegistry(providers, { version: 1, order: ["fast"] }), TypeError, '"fast"');
+  assertThrows(
+    () => createRegistry([fake("acme")], '{"version":1,"deny":["emca","ntml"]}'),
+    TypeError,
+    'deny: "emca", "ntml" is the name of no provider or mechanism that this registry knows ("negotiate", ' +
+      '"kerberos", "ntlm", "ipsec", "acme"). Correct it, take it out, or add its provider to the registry',
+  );
+});
+
+/** What is written by `console.warn()` while `body` runs. */
+function warnings(body: () => void): string[] {
+  const { warn } = console, lines: string[] = [];
+  console.warn = (...words: unknown[]) => void lines.push(words.join(" "));
+  try {
+    body();
+  } finally {
+    console.warn = warn;
+  }
+  return lines;
+}
+
+test("A name of the machine's policy that nothing is called by is told once, and in every selection", () => {
+  const registry = createRegistry([fake("negotiate"), fake("acme")]);
+  const policy = machine({ version: 1, deny: ["acne", "ntlm"], order: ["negotiate", "acne"] });
+  const known = ["negotiate", "kerberos", "ntlm", "ipsec", "acme"];
+  const expected = [
+    { list: "order", names: ["acne"], known },
+    { list: "deny", names: ["acne"], known },
+  ] as const;
+  const told = warnings(() => {
+    for (let again = 0; again < 3; again++) {
+      const { provider, unknownNames } = registry.select({}, policy);
+      assertEquals(provider.name, "negotiate");
+      assertEquals(unknownNames, expected);
+    }
+  });
+  assertEquals(told, [
+    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in order, and nothing known here is ' +
+    `called so (known: ${
+      known.map((name) => `"${name}"`).join(", ")
+    }): it has no effect on this program. Correct it if it is misspelt`,
+    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in deny, and nothing known here is ' +
+    `called so (known: ${
+      known.map((name) => `"${name}"`).join(", ")
+    }): it has no effect on this program. Correct it if it is misspelt`,
+  ]);
+  const fine = warnings(() => {
+    assertEquals(registry.select({}, machine({ version: 1, deny: ["ipsec"] })).unknownNames, []);
+    assertEquals(registry.select({}, capabilities()).unknownNames, []);
+  });
+  assertEquals(fine, []);
+});
+
+test("What was reported as a finding is not warned of again, and a policy that cannot be used is an error", () => {
+  const providers = [fake("negotiate")];
+  const policy = machine({ version: 1, deny: ["foo-bar"] }).machinePolicy;
+  const told = warnings(() => {
+    const findings = machinePolicyFindings(policy, providers);
+    assertEquals(findings.length, 1);
+    assertStringIncludes(findings[0], '/etc/policy.json has "foo-bar" in deny');
+    createRegistry(providers).select({}, capabilities(policy));
+  });
+  assertEquals(told, []);
+  assertEquals(machinePolicyFindings({ state: "absent", path: "/etc/policy.json" }, providers), []);
+  const broken = { state: "present", path: "/etc/policy.json", text: "{" } as const;
+  assertThrows(() => machinePolicyFindings(broken, providers), TypeError, "not JSON");
 });
 
 test("A floor raises what the connection must be, for whoever checks it afterwards", () => {
@@ -246,6 +385,13 @@ test("Two providers of one name, and things that are no providers, are refused w
     "lacks available() or codec()",
   );
   assertThrows(() => createRegistry([fake("a")], "{}"), TypeError, "version");
+  for (const mechanisms of ["kerberos", ["Kerberos"], [1], []] as unknown as string[][]) {
+    assertThrows(
+      () => createRegistry([fake("a", {}, undefined, mechanisms)]),
+      TypeError,
+      "must list the mechanisms it negotiates",
+    );
+  }
 });
 
 /** Every subset of a list. */

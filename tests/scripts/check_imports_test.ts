@@ -205,6 +205,12 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
     "mod.ts:1: asks for the permission env (HOME) when imported",
   ],
   [
+    "importing works without any permission",
+    "sockets/connect.ts",
+    'Deno.env.get("HOME");',
+    "mod.ts:1: cannot be imported without permissions: error: Uncaught (in promise) NotCapable",
+  ],
+  [
     "importing may not open a library",
     "sockets/connect.ts",
     'try { (globalThis as any).Deno.dlopen("libc.so.6", {}); } catch { /* hidden */ }',

@@ -82,7 +82,7 @@ test("Without a target the client asks for host/ and the hostname as it was type
     one.dial({ hostname: "LocalHost", target: undefined }),
     one.listener.accept(),
   ]);
-  assertEquals(server.security.details.requestedTarget, "host/LocalHost");
+  assertEquals(server.security.requestedTarget, "host/LocalHost");
   await Promise.all([client.close(), server.close()]);
   await assertClosed(one);
 });

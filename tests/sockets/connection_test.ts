@@ -197,7 +197,13 @@ test("What is told of the connection's security is what was proved, and can be a
   const expiresAt = new Date(Date.now() + 3_600_000);
   const { client, server, close } = await secured({ faults: { expiresAt } });
   for (const conn of [client, server]) {
-    const { provider, secured, encrypted, mutual, simulated } = conn.security;
+    const {
+      provider,
+      integrity: secured,
+      confidentiality: encrypted,
+      mutualAuthentication: mutual,
+      simulated,
+    } = conn.security;
     assertEquals({ provider, secured, encrypted, mutual, simulated }, {
       provider: "toy",
       secured: true,
@@ -212,7 +218,7 @@ test("What is told of the connection's security is what was proved, and can be a
   }
   assertEquals(client.security.peer, "server@TOY");
   assertNotEquals(client.localAddr, null);
-  assertEquals(server.security.details.requestedTarget, "host/server.test");
+  assertEquals(server.security.requestedTarget, "host/server.test");
   await close();
 });
 

@@ -55,7 +55,7 @@ test("An exchange that never ends is given up after a bounded number of tokens",
 
 const WEAK: Requirements = { integrity: false, confidentiality: false, mutualAuthentication: false };
 const SHORTFALLS: [string, Partial<ContextAttributes>][] = [
-  ["mutualAuthentication", { mutual: false }],
+  ["mutualAuthentication", { mutualAuthentication: false }],
   ["mutualAuthentication", { mechanism: "ntlm" }],
   ["integrity", { integrity: false }],
   ["sequenceDetection", { replayDetection: false }],
@@ -87,6 +87,65 @@ for (const [required, attributes] of SHORTFALLS) {
     await assertClean(started);
   });
 }
+
+/** Both ends with a provider that says it negotiates, one of them with a registry whose policy denies. */
+function denying(role: "client" | "server", mechanism: string, deny: readonly string[]): Attempt {
+  const toy = toyProvider({ attributes: { mechanism } });
+  const description = { ...toy.description, mechanisms: ["kerberos", "ntlm", "toy"] };
+  const registry = createRegistry([{ ...toy, description }], { version: 1, deny });
+  return attempt({ [role]: { registry } });
+}
+
+for (
+  const [mechanism, deny, why] of [
+    ["kerberos", ["kerberos"], "a policy denies kerberos"],
+    ["krb5", ["kerberos"], "a policy denies kerberos"],
+    ["ntlm", ["ntlm"], "a policy denies ntlm"],
+    ["unknown", ["ntlm"], "toy does not say that it negotiates it"],
+    ["oid-2b060105", ["kerberos"], "toy does not say that it negotiates it"],
+  ] as const
+) {
+  test(`A server whose context says ${mechanism} where ${deny} is denied refuses before it says done`, async () => {
+    const started = denying("server", mechanism, deny);
+    const error = await assertRejects(() => started.server, AuthenticationError, why);
+    assertEquals(error.reason, "mechanism");
+    assertEquals(spellRecords(started.b.sent).map((record) => record.split(":")[0]), ["error"]);
+    await assertRejects(() => started.client, AuthenticationError);
+    for (const transport of [started.a, started.b]) assertEquals(transport.closes, 1);
+  });
+
+  test(`A client whose context says ${mechanism} where ${deny} is denied refuses before any data`, async () => {
+    const started = denying("client", mechanism, deny);
+    const error = await assertRejects(() => started.client, AuthenticationError, why);
+    assertEquals(error.reason, "mechanism");
+    assertEquals(spellRecords(started.a.sent).map((record) => record.split(":")[0]), [
+      "in-progress",
+      "error",
+    ]);
+    (await started.server).close();
+  });
+}
+
+test("Whoever asks a connection again is told of no mechanism that is denied, whatever its context says by then", async () => {
+  const attributes = { mechanism: "kerberos" };
+  const toy = toyProvider({ attributes });
+  const registry = createRegistry([toy], { version: 1, deny: ["ntlm"] });
+  const started = attempt({ client: { registry } });
+  const [client, server] = await Promise.all([started.client, started.server]);
+  assertEquals((await client.querySecurity()).mechanism, "kerberos");
+  attributes.mechanism = "ntlm-2";
+  await assertRejects(() => client.querySecurity(), AuthenticationError, "a policy denies ntlm");
+  await Promise.allSettled([client.close(), server.close()]);
+});
+
+test("What is denied leaves every other mechanism alone", async () => {
+  for (const [mechanism, deny] of [["kerberos", ["ntlm", "ipsec"]], ["unknown", []]] as const) {
+    const started = denying("server", mechanism, deny);
+    const [client, server] = await Promise.all([started.client, started.server]);
+    assertEquals(server.security.mechanism, mechanism);
+    await Promise.all([client.close(), server.close()]);
+  }
+});
 
 test("A client that encrypts nothing is refused by a server that requires encryption, and tells 1790", async () => {
   const started = attempt({ client: { requirements: { confidentiality: false } } });
@@ -150,7 +209,7 @@ for (const kind of [Uint8Array, Buffer]) {
     });
     bindings.fill(0);
     const [client, server] = await Promise.all([started.client, started.server]);
-    assertEquals(client.security.details.channelBound, true);
+    assertEquals(client.security.channelBindings, "sent");
     await Promise.all([client.close(), server.close()]);
   });
 }
@@ -187,7 +246,7 @@ test("A server with acceptedTargets refuses where the mechanism does not tell th
     server: { acceptedTargets: ["host/server.test"] },
     serverFaults: { tellsTarget: false },
   });
-  const error = await assertRejects(() => started.server, AuthenticationError, "does not tell which name");
+  const error = await assertRejects(() => started.server, AuthenticationError, "does not report which name");
   assertEquals(error.reason, "target-not-accepted");
   await assertClean(started);
 });
@@ -242,7 +301,7 @@ test("Where nothing protects records and that was allowed, bytes pass as they ar
   const p = new Uint8Array(9);
   assertEquals(await server.read(p), 3);
   assertEquals(a.sent.slice(before), [1, 2, 3]);
-  assertEquals([server.security.secured, server.security.encrypted], [false, false]);
+  assertEquals([server.security.integrity, server.security.confidentiality], [false, false]);
   await close();
 });
 

@@ -5,7 +5,7 @@ import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
 import type { ConnectOptions, ListenOptions, SecureOptions } from "../../sockets/options.ts";
 import { secure } from "../../sockets/secure.ts";
-import { acceptsTarget } from "../../sockets/target.ts";
+import { acceptsTarget } from "../../contexts/verify.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";
 import { toyProvider, toySystem } from "../support/toy_provider.ts";
 

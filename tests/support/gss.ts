@@ -32,6 +32,8 @@ export interface EndOptions {
   credentials?: Credentials;
   /** Its channel bindings. */
   channelBindings?: Uint8Array;
+  /** What a policy denies. */
+  denied?: readonly string[];
 }
 
 /** What both ends are made from. */
@@ -42,6 +44,8 @@ export interface EndsOptions {
   requirements?: Requirements;
   /** The name the client asks for. */
   target?: string;
+  /** What a policy of both denies. */
+  denied?: readonly string[];
   /** The client. */
   client?: EndOptions;
   /** The server. */
@@ -66,12 +70,13 @@ export function acquire(
   role: "client" | "server",
   options: EndOptions & { signal?: AbortSignal } = {},
 ): Promise<MessageCredentials> {
-  const { provider = PROVIDERS.negotiate, requirements, credentials, signal } = options;
+  const { provider = PROVIDERS.negotiate, requirements, credentials, denied, signal } = options;
   return provider.acquire({
     role,
     system,
     requirements: resolveRequirements(requirements),
     ...(credentials === undefined ? {} : { credentials }),
+    ...(denied === undefined ? {} : { denied }),
     ...(signal === undefined ? {} : { signal }),
   });
 }

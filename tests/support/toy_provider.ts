@@ -224,7 +224,7 @@ class ToyContext implements MessageContext {
     const { requirements } = this.#acquired;
     return {
       mechanism: "toy",
-      mutual: true,
+      mutualAuthentication: true,
       integrity: true,
       confidentiality: requirements.confidentiality && this.#peer.confidential !== false,
       replayDetection: true,

@@ -87,7 +87,7 @@ await userTest(
 
 await userTest("the current user: NTLM never passes for mutual authentication", ({ client }) => {
   if (client.attributes.mechanism !== "ntlm") return;
-  assertEquals(client.attributes.mutual, false);
+  assertEquals(client.attributes.mutualAuthentication, false);
   assertThrows(
     () => verifyAttributes(client.attributes, resolveRequirements(), "client", false),
     SecurityRequirementError,

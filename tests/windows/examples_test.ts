@@ -79,7 +79,7 @@ await windowsTest(
     const { code, output } = await example("query_tcp_socket_security.ts");
     assertEquals(code, 0, output);
     const security = JSON.parse(output.slice(output.indexOf("{")));
-    assertEquals([security.provider, security.secured, security.encrypted, security.simulated], [
+    assertEquals([security.provider, security.integrity, security.confidentiality, security.simulated], [
       "ipsec",
       true,
       true,

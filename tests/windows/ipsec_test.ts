@@ -66,7 +66,7 @@ async function attempt(requirements: Requirements) {
 test("ipsec() echoes over real sockets, and says what the system said of them", async () => {
   const { text, security } = await attempt(WITHOUT_MUTUAL);
   assertEquals(text, "hello");
-  assertEquals([security.secured, security.encrypted, security.simulated], [true, true, false]);
+  assertEquals([security.integrity, security.confidentiality, security.simulated], [true, true, false]);
   assertEquals(await settled(), {});
 }, { skip });
 
@@ -197,7 +197,7 @@ test(
   () =>
     withEnds({}, () => fixture("associations", 70n), async (client, server) => {
       for (const { security } of [client, server]) {
-        assertEquals([security.mutual, security.peer], [true, "host/fixture.example.test"]);
+        assertEquals([security.mutualAuthentication, security.peer], [true, "host/fixture.example.test"]);
         assertEquals(security.details.association, {
           authentication: ["kerberos"],
           mainModeCipher: "aes-256",
@@ -252,7 +252,7 @@ test("datagrams go over real sockets, each peer named and asked about by its add
     await using here = await openDatagrams({ ...options, hostname: "127.0.0.1" });
     await using there = await openDatagrams({ ...options, hostname: "127.0.0.1" });
     const peer = { hostname: "127.0.0.1", port: there.addr.port, computer: "host/server.example.test" };
-    assertEquals((await here.send(new TextEncoder().encode("ping"), peer)).encrypted, true);
+    assertEquals((await here.send(new TextEncoder().encode("ping"), peer)).confidentiality, true);
     const p = new Uint8Array(64);
     const { length, from } = await there.receive(p);
     assertEquals([new TextDecoder().decode(p.subarray(0, length)), from.port], ["ping", here.addr.port]);

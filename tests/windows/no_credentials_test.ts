@@ -70,7 +70,7 @@ for (const provider of [kerberos(), negotiate()]) {
         const password = encoded ? new TextEncoder().encode(USERS.bob) : USERS.bob;
         const credentials = { username: "bob", domain: REALM, password };
         using both = await authenticated(system, provider, { credentials });
-        assertEquals(both.client.attributes.mutual, true);
+        assertEquals(both.client.attributes.mutualAuthentication, true);
         assertEquals(both.server.unwrap(seal(both.client, bytes(10))).slice(), bytes(10));
         if (encoded) {
           assertEquals(password, new TextEncoder().encode(USERS.bob), "the caller's bytes are the caller's");

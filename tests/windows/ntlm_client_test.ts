@@ -52,7 +52,7 @@ await windowsTest("NTLM: Samba takes the client's answer, and both hold the same
   const { verdict, ends } = await exchange(USER.password);
   assert(verdict.ok, verdict.error);
   assertEquals(ends!.key, fromBase64(verdict.sessionKey!));
-  assertEquals([ends!.attributes.mechanism, ends!.attributes.mutual], ["ntlm", false]);
+  assertEquals([ends!.attributes.mechanism, ends!.attributes.mutualAuthentication], ["ntlm", false]);
   assertEquals(liveHandles(), {});
 }, { skip: noAgent });
 
@@ -65,7 +65,7 @@ await windowsTest("NTLM never passes for mutual authentication", async () => {
   const { ends } = await exchange(USER.password);
   const strict = resolveRequirements();
   const refusal = assertThrows(
-    () => verifyAttributes({ ...ends!.attributes, mutual: true }, strict, "client", false),
+    () => verifyAttributes({ ...ends!.attributes, mutualAuthentication: true }, strict, "client", false),
     SecurityRequirementError,
   );
   assertEquals(refusal.required, "mutualAuthentication");

@@ -27,7 +27,7 @@ await windowsTest(
     const system = testSystem(GRANTS);
     system.capabilities();
     using both = await authenticated(system, kerberos());
-    assertEquals(both.client.attributes.mutual, true);
+    assertEquals(both.client.attributes.mutualAuthentication, true);
     both[Symbol.dispose]();
     system.close();
     assertEquals(process.env.PLANTED, undefined);

@@ -62,8 +62,14 @@ await sspiTest(
   async (system, provider) => {
     using both = await authenticated(system, provider);
     for (const end of [both.client, both.server]) {
-      const { mechanism, mutual, integrity, confidentiality, replayDetection, sequenceDetection } =
-        end.attributes;
+      const {
+        mechanism,
+        mutualAuthentication: mutual,
+        integrity,
+        confidentiality,
+        replayDetection,
+        sequenceDetection,
+      } = end.attributes;
       assertEquals(
         { mechanism, mutual, integrity, confidentiality, replayDetection, sequenceDetection },
         {

@@ -91,7 +91,11 @@ for (const provider of PROVIDERS) {
     await using client = await connect({ hostname: "127.0.0.1", port, target: TARGET, system, registry });
     await using peer = await accepted;
     for (const { security } of [client, peer]) {
-      assertEquals([security.mutual, security.encrypted, security.simulated], [true, true, false]);
+      assertEquals([security.mutualAuthentication, security.confidentiality, security.simulated], [
+        true,
+        true,
+        false,
+      ]);
     }
     const echo = readAll(peer).then((data) => writeAll(peer, data));
     const [got] = await Promise.all([readAll(client), writeAll(client, SENT), echo]);
@@ -145,7 +149,7 @@ for (const provider of PROVIDERS) {
       .catch(async (error) => {
         throw new Error(`${error.message}; the server says: ${(await answers.next()).error}`);
       });
-    assertEquals([conn.security.mutual, conn.security.encrypted], [true, true]);
+    assertEquals([conn.security.mutualAuthentication, conn.security.confidentiality], [true, true]);
     const [got] = await Promise.all([readAll(conn), writeAll(conn, SENT)]);
     assertEquals(got, SENT);
     await conn.close();

@@ -21,14 +21,11 @@ export class BufferSealing extends Sealing {
   override readonly maxOverhead: number;
 
   constructor(gss: Gss, context: bigint, encrypts: boolean) {
-    super(gss, context, encrypts);
-    const room = this.#slots.slice(0, 4);
-    const major = gss.call.gss_wrap_size_limit(this.minor, context, encrypts ? 1 : 0, 0, LARGE, room);
-    if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap_size_limit", major);
-    this.maxOverhead = LARGE - this.#slots.u32[0];
+    super(gss, context);
+    this.maxOverhead = LARGE - this.sizeLimit(LARGE, encrypts);
   }
 
-  override seal(plain: Uint8Array, out: Uint8Array): Uint8Array {
+  override seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
     if (plain.length === 0) throw new RangeError("plain is empty, and this mechanism seals no empty records");
     const { call, build } = this.gss;
     const copy = pinned(plain.length);
@@ -38,7 +35,7 @@ export class BufferSealing extends Sealing {
     const major = call.gss_wrap(
       this.minor,
       this.context,
-      this.encrypts ? 1 : 0,
+      encrypt ? 1 : 0,
       0,
       build.buffer(copy),
       this.confidential,
@@ -46,7 +43,7 @@ export class BufferSealing extends Sealing {
     );
     const record = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap", major);
-    if (record.length > out.length || (this.encrypts && !this.encrypted)) throw brokenPromise("gss_wrap");
+    if (record.length > out.length || (encrypt && !this.encrypted)) throw brokenPromise("gss_wrap");
     out.set(record);
     return out.subarray(0, record.length);
   }

@@ -6,7 +6,13 @@
 
 import type { MessageCredentials, PeerIdentity, StepResult } from "../../../contract.ts";
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
-import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
+import {
+  holdsKerberos,
+  holdsNtlm,
+  KERBEROS_DENIED,
+  NTLM_USER,
+  otherMechanismAdvice,
+} from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
@@ -29,6 +35,8 @@ export interface GssContextOptions {
   readonly mechanism: "kerberos" | "spnego";
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** True where Kerberos was left out when the credentials were acquired. */
+  readonly excludeKerberos: boolean;
   /** Makes an owner of a delegated credential's handle. */
   readonly adopt: (handle: bigint) => MessageCredentials;
   /** Called once when the context no longer uses the credentials. */
@@ -110,12 +118,20 @@ export class GssContext extends ContextBase {
     const { cause } = failure;
     const { codeName, message } = cause as NativeError;
     const server = this.#options.role === "server";
+    if (this.#options.excludeKerberos && token === null) {
+      return new AuthenticationError(
+        "no-credentials",
+        `Cannot ${this.#doing()}: ${message}. A policy denies kerberos, and NTLM has no user. ${NTLM_USER}`,
+        { cause },
+      );
+    }
     const other = codeName === "GSS_S_BAD_MECH" || (server && codeName === "GSS_S_NO_CRED");
     // NTLM that was let in and does not serve all the same is not installed.
     if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
+    const denied = this.#options.excludeKerberos && holdsKerberos(token);
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: ${message}. ${otherMechanismAdvice(token)}`,
+      `Cannot ${this.#doing()}: ${message}. ${denied ? KERBEROS_DENIED : otherMechanismAdvice(token)}`,
       { cause },
     );
   }
@@ -185,7 +201,8 @@ export class GssContext extends ContextBase {
     const server = this.#options.role === "server";
     const has = (flag: number): boolean => (flags & flag) !== 0;
     const mechanism = this.#gss.mechanism(this.#slots.u64[AT.mechanism / 8]);
-    if (server && this.#bindings !== null && !has(GSS_C.CHANNEL_BOUND_FLAG)) {
+    const optional = this.#options.request.allowMissingBindings ?? false;
+    if (server && this.#bindings !== null && !optional && !has(GSS_C.CHANNEL_BOUND_FLAG)) {
       throw new AuthenticationError(
         "channel-bindings",
         "The client gave no channel bindings that match this connection's; it was refused. Give the same ones there",
@@ -213,13 +230,13 @@ export class GssContext extends ContextBase {
     this.establish({
       mechanism,
       // NTLM authenticates nobody but the client, whatever its flags say.
-      mutual: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
+      mutualAuthentication: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
       integrity: has(GSS_C.INTEG_FLAG),
       confidentiality: has(GSS_C.CONF_FLAG),
       replayDetection: ordered,
       sequenceDetection: ordered,
       delegation,
-      channelBound: this.#bindings !== null,
+      channelBound: this.#bindings !== null && !(server && optional && !has(GSS_C.CHANNEL_BOUND_FLAG)),
       impersonation: has(GSS_C.ANON_FLAG) ? "anonymous" : impersonation,
     }, records);
   }
@@ -238,10 +255,10 @@ export class GssContext extends ContextBase {
   }
 
   protected override nativePeer(): PeerIdentity | undefined {
-    const { mechanism, mutual, impersonation } = this.attributes;
+    const { mechanism, mutualAuthentication, impersonation } = this.attributes;
     const of = (name: bigint): PeerIdentity | undefined =>
       name === 0n ? undefined : gssPeer(this.#gss, name, mechanism, this.#options.role);
-    if (this.#options.role === "client") return mutual ? this.#withServerName(of) : undefined;
+    if (this.#options.role === "client") return mutualAuthentication ? this.#withServerName(of) : undefined;
     return impersonation === "anonymous" ? undefined : of(this.#slots.u64[AT.source / 8]);
   }
 

@@ -5,13 +5,14 @@
  * @module
  */
 
-import type { ResolvedRequirements } from "../../../contract.ts";
+import { AuthenticationError } from "../../../errors.ts";
 import {
   CredentialsBase,
+  type CredentialsOrigin,
   type CredentialsRequest,
   type Identity,
-  type SecurityPackage,
 } from "../credentials_base.ts";
+import { NTLM_USER } from "../other_mechanism.ts";
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import type { ContextRequest } from "../context.ts";
 import { GssContext } from "./context.ts";
@@ -31,15 +32,13 @@ import {
 import { TargetNames } from "./target_names.ts";
 
 /** A handle and what belongs to it. */
-interface Holding {
+interface Holding extends CredentialsOrigin {
   /** The handle. */
   readonly handle: bigint;
-  /** The package it was acquired for. */
-  readonly package: SecurityPackage;
-  /** What its contexts must be. */
-  readonly requirements: ResolvedRequirements;
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** True where Kerberos was left out. */
+  readonly excludeKerberos?: boolean;
   /** The cache that goes with it. */
   readonly cache: MemoryCache | null;
 }
@@ -64,7 +63,7 @@ export class GssCredentials extends CredentialsBase {
     request: ContextRequest,
     release: () => void,
   ): GssContext {
-    const { handle, kerberosOnly } = this.#holding;
+    const { handle, kerberosOnly, excludeKerberos = false } = this.#holding;
     return new GssContext(this.#gss, {
       role,
       request,
@@ -72,6 +71,7 @@ export class GssCredentials extends CredentialsBase {
       names: this.#names,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
+      excludeKerberos,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding),
       release,
     });
@@ -87,8 +87,8 @@ export class GssCredentials extends CredentialsBase {
 /**
  * Acquires credentials; on another thread, for this may reach a Kerberos server.
  *
- * @throws AuthenticationError where there are none, they are wrong or have expired; TypeError where a server is
- * given a password or a cache.
+ * @throws AuthenticationError where there are none, they are wrong or have expired, or would go to Kerberos, which was
+ * left out; TypeError where a server is given a password or a cache.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
   const { role, identity } = request;
@@ -100,12 +100,19 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
   if (identity !== undefined && "password" in identity && identity.password.length === 0) {
     throw new TypeError("credentials.password is empty, which Kerberos on this system does not take");
   }
+  if (identity !== undefined && request.excludeKerberos) {
+    throw new AuthenticationError(
+      "mechanism",
+      `Cannot acquire credentials as ${describe(request)}: a policy denies kerberos, and on this system ` +
+        `credentials that are given go to Kerberos before NTLM. ${NTLM_USER}`,
+    );
+  }
   const unhold = gss.hold();
   const cache = needsCache(request) ? new MemoryCache(gss) : null;
   try {
     const handle = await acquire(gss, request, cache);
     const kerberosOnly = request.package === "kerberos" || request.excludeNtlm;
-    return new GssCredentials(gss, { ...request, handle, kerberosOnly, cache });
+    return new GssCredentials(gss, { ...request, delegated: false, handle, kerberosOnly, cache });
   } catch (error) {
     cache?.destroy();
     throw error;
@@ -135,7 +142,8 @@ async function acquire(gss: Gss, request: CredentialsRequest, cache: MemoryCache
       return prepareHandle(gss, handle, initiates, [OIDS.kerberos]);
     }
     const handle = await acquireOne(gss, request, { ...wanted, mechanism: "spnego" });
-    return prepareHandle(gss, handle, initiates, [OIDS.kerberos, OIDS.ntlmssp]);
+    const mechanisms = request.excludeKerberos ? [OIDS.ntlmssp] : [OIDS.kerberos, OIDS.ntlmssp];
+    return prepareHandle(gss, handle, initiates, mechanisms);
   } finally {
     gss.releaseName(name);
   }
@@ -183,7 +191,7 @@ function adopt(
   handle: bigint,
   { package: securityPackage, requirements }: Pick<Holding, "package" | "requirements">,
 ): GssCredentials {
-  const same = { package: securityPackage, requirements, kerberosOnly: true };
+  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true };
   if (securityPackage === "kerberos") {
     const own = prepareHandle(gss, handle, true, null);
     return new GssCredentials(gss, { ...same, handle: own, cache: null });
@@ -245,7 +253,8 @@ function describe({ identity, role }: CredentialsRequest): string {
 }
 
 /** What to do where there are none. */
-function missing({ identity, role }: CredentialsRequest): string {
+function missing({ identity, role, excludeKerberos }: CredentialsRequest): string {
+  if (excludeKerberos) return `A policy denies kerberos, and NTLM has no user. ${NTLM_USER}.`;
   if (role === "server" || (identity !== undefined && "keytab" in identity)) {
     return "The key table must be there, be readable for this account, and hold the principal: see klist -k.";
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ProtocolError } from "../../../errors.ts";
+import { ProtocolError, StateError } from "../../../errors.ts";
 import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK, IOV_TYPE } from "../../raw/gssapi.ts";
 import { dataView, type Gss } from "./gss.ts";
@@ -25,22 +25,29 @@ export class IovSealing extends Sealing {
   readonly #layout: Layouts["iov"];
   readonly #iov: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
-  /** `null`: they depend on the message and are asked for each time. */
-  readonly #fixed: Sizes | null;
+  /** Of signed and of encrypted records; `null`: they depend on the message and are asked for each time. */
+  readonly #fixed: [signed?: Sizes | null, encrypted?: Sizes | null] = [];
   override readonly maxOverhead: number;
 
   constructor(gss: Gss, context: bigint, encrypts: boolean) {
-    super(gss, context, encrypts);
+    super(gss, context);
     this.#layout = gss.build.layouts.iov;
     this.#iov = pinned(this.#layout.size * 4);
     this.#view = dataView(this.#iov);
-    const odd = this.#sizes(1);
-    const even = this.#sizes(4096);
-    const fixed = odd.padding === 0 && even.padding === 0 && odd.header === even.header &&
-      odd.trailer === even.trailer;
-    this.#fixed = fixed ? even : null;
+    const fixed = this.#fixedSizes(encrypts);
+    const { header, trailer } = fixed ?? this.#sizes(4096, encrypts);
     // Block ciphers pad by one block at most; no mechanism has one of over 64 bytes.
-    this.maxOverhead = even.header + even.trailer + (fixed ? 0 : 64);
+    this.maxOverhead = header + trailer + (fixed ? 0 : 64);
+  }
+
+  #fixedSizes(encrypt: boolean): Sizes | null {
+    const known = this.#fixed[encrypt ? 1 : 0];
+    if (known !== undefined) return known;
+    const odd = this.#sizes(1, encrypt);
+    const even = this.#sizes(4096, encrypt);
+    const same = odd.padding === 0 && even.padding === 0 && odd.header === even.header &&
+      odd.trailer === even.trailer;
+    return this.#fixed[encrypt ? 1 : 0] = same ? even : null;
   }
 
   /** Written by hand: this is the one place where the general writer's cost would show. */
@@ -59,7 +66,8 @@ export class IovSealing extends Sealing {
     return this.#view.getBigUint64(index * this.#layout.size + this.#layout.offsets.value, true);
   }
 
-  #sizes(length: number): Sizes {
+  /** What the mechanism adds to a message; detached, its trailer is part of the header. */
+  #sizes(length: number, encrypt: boolean, entries: 3 | 4 = 4): Sizes {
     this.#entry(IOV.header, IOV_TYPE.HEADER, 0, 0n);
     this.#entry(IOV.data, IOV_TYPE.DATA, length, 0n);
     this.#entry(IOV.padding, IOV_TYPE.PADDING, 0, 0n);
@@ -67,11 +75,11 @@ export class IovSealing extends Sealing {
     const major = this.gss.call.gss_wrap_iov_length(
       this.minor,
       this.context,
-      this.encrypts ? 1 : 0,
+      encrypt ? 1 : 0,
       0,
       this.confidential,
       this.#iov,
-      4,
+      entries,
     );
     if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap_iov_length", major);
     return {
@@ -81,8 +89,8 @@ export class IovSealing extends Sealing {
     };
   }
 
-  override seal(plain: Uint8Array, out: Uint8Array): Uint8Array {
-    const sizes = this.#fixed ?? this.#sizes(plain.length);
+  override seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
+    const sizes = this.#fixedSizes(encrypt) ?? this.#sizes(plain.length, encrypt);
     const start = this.gss.memory.addressOf(out);
     const dataAt = sizes.header;
     const paddingAt = dataAt + plain.length;
@@ -94,22 +102,53 @@ export class IovSealing extends Sealing {
     this.#entry(IOV.data, IOV_TYPE.DATA, plain.length, start + BigInt(dataAt));
     this.#entry(IOV.padding, IOV_TYPE.PADDING, sizes.padding, start + BigInt(paddingAt));
     this.#entry(IOV.trailer, IOV_TYPE.TRAILER, sizes.trailer, start + BigInt(trailerAt));
+    this.#wrapIov(sizes, encrypt, 4);
+    return out.subarray(0, end);
+  }
+
+  #wrapIov(sizes: Sizes, encrypt: boolean, entries: 3 | 4): void {
     this.clearEncrypted();
     const major = this.gss.call.gss_wrap_iov(
       this.minor,
       this.context,
-      this.encrypts ? 1 : 0,
+      encrypt ? 1 : 0,
       0,
       this.confidential,
       this.#iov,
-      4,
+      entries,
     );
     if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap_iov", major);
     const moved = this.#entryLength(IOV.header) !== sizes.header ||
-      this.#entryLength(IOV.trailer) !== sizes.trailer ||
-      this.#entryLength(IOV.padding) !== sizes.padding;
-    if (moved || (this.encrypts && !this.encrypted)) throw brokenPromise("gss_wrap_iov");
-    return out.subarray(0, end);
+      this.#entryLength(IOV.padding) !== sizes.padding ||
+      (entries === 4 && this.#entryLength(IOV.trailer) !== sizes.trailer);
+    if (moved || (encrypt && !this.encrypted)) throw brokenPromise("gss_wrap_iov");
+  }
+
+  override sealDetached(data: Uint8Array, encrypt: boolean): Uint8Array {
+    const sizes = this.#sizes(data.length, encrypt, 3);
+    if (sizes.padding > 0) {
+      throw new StateError("This context pads its records, so that no data can be wrapped in place");
+    }
+    const header = pinned(sizes.header);
+    this.#entry(IOV.header, IOV_TYPE.HEADER, header.length, this.gss.memory.addressOf(header));
+    this.#entry(IOV.data, IOV_TYPE.DATA, data.length, this.gss.memory.addressOf(data));
+    this.#entry(IOV.padding, IOV_TYPE.PADDING, 0, 0n);
+    this.#wrapIov(sizes, encrypt, 3);
+    return header;
+  }
+
+  override openDetached(header: Uint8Array, data: Uint8Array): Opened {
+    // A copy: opening turns the header over, and it is the caller's.
+    const own = pinned(header.length);
+    own.set(header);
+    this.#entry(IOV.header, IOV_TYPE.HEADER, own.length, this.gss.memory.addressOf(own));
+    this.#entry(IOV.data, IOV_TYPE.DATA, data.length, this.gss.memory.addressOf(data));
+    this.#entry(IOV.padding, IOV_TYPE.PADDING, 0, 0n);
+    this.clearEncrypted();
+    const { call } = this.gss;
+    const major = call.gss_unwrap_iov(this.minor, this.context, this.confidential, null, this.#iov, 3);
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.openFailure("gss_unwrap_iov", major);
+    return { major, encrypted: this.encrypted, plain: data };
   }
 
   override open(record: Uint8Array): Opened {

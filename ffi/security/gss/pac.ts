@@ -3,7 +3,7 @@
  * (2.5), which is NDR ([MS-RPCE] 2.2.6, type serialization version 1), and UPN_DNS_INFO (2.10).
  *
  * A PAC is signed by the client's realm, and a foreign realm's KDC is a stranger: every count, offset and length is
- * held against what is there before it is used, and one thing wrong is an end of it all.
+ * compared with what is there before it is used, and one contradiction makes the whole PAC invalid.
  *
  * @module
  */

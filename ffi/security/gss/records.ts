@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Unwrapped } from "../../../contract.ts";
 import { ProtocolError, StateError } from "../../../errors.ts";
 import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
@@ -13,7 +14,7 @@ import { BufferSealing } from "./buffer_sealing.ts";
 import { type Gss, Slots } from "./gss.ts";
 import { IovSealing } from "./iov_sealing.ts";
 import { hasWideSequence, KerberosOrder, receiveSequence } from "./order.ts";
-import { refusal, type Sealing } from "./sealing.ts";
+import { type Opened, refusal, type Sealing } from "./sealing.ts";
 
 /** What records must be. */
 export interface RecordRules extends EncryptionRules {
@@ -65,23 +66,57 @@ export class GssRecords {
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
     requireEncryption(this.#rules);
     this.#sent.take();
-    return this.#sealing.seal(plain, out);
+    return this.#sealing.seal(plain, out, this.#rules.encrypts);
+  }
+
+  /** As {@linkcode GssRecords.wrap}, signed and not encrypted. */
+  wrapUnencrypted(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    this.#sent.take();
+    return this.#sealing.seal(plain, out, false);
+  }
+
+  /** Seals `data` in place; returns the header that travels apart from it. */
+  wrapDetached(data: Uint8Array): Uint8Array {
+    requireEncryption(this.#rules);
+    this.#sent.take();
+    return this.#sealing.sealDetached(data, this.#rules.encrypts);
+  }
+
+  /** The most bytes of data whose record has at most `recordBytes` bytes. */
+  wrapSizeLimit(recordBytes: number, encrypt: boolean): number {
+    return this.#sealing.sizeLimit(recordBytes, encrypt);
   }
 
   /** Checks and opens `record` in place. */
   unwrap(record: Uint8Array): Uint8Array {
-    this.#received.take();
+    return this.#encrypted(this.unwrapAny(record));
+  }
+
+  /** Checks and opens `record` in place, encrypted or only signed. */
+  unwrapAny(record: Uint8Array): Unwrapped {
     // The header is read first: opening turns it over.
-    const sequence = this.#order?.read(record);
-    const { major, encrypted, plain } = this.#sealing.open(record);
+    return this.#open(record, () => this.#sealing.open(record));
+  }
+
+  /** Checks and opens `data` in place, whose header came apart from it. */
+  unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array {
+    return this.#encrypted(this.#open(header, () => this.#sealing.openDetached(header, data)));
+  }
+
+  #open(header: Uint8Array, open: () => Opened): Unwrapped {
+    this.#received.take();
+    const sequence = this.#order?.read(header);
+    const { major, encrypted, plain } = open();
     this.#accept(major, sequence);
-    if (this.#rules.mustBeEncrypted && !encrypted) {
-      throw new ProtocolError(
-        "not-encrypted",
-        "The peer sent a record that is signed but not encrypted; it was refused",
-      );
-    }
-    return plain;
+    return { data: plain, encrypted };
+  }
+
+  #encrypted({ data, encrypted }: Unwrapped): Uint8Array {
+    if (!this.#rules.mustBeEncrypted || encrypted) return data;
+    throw new ProtocolError(
+      "not-encrypted",
+      "The peer sent a record that is signed but not encrypted; it was refused",
+    );
   }
 
   #accept(major: number, sequence: bigint | undefined): void {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { AuthenticationError, type NativeError, ProtocolError } from "../../../errors.ts";
+import { AuthenticationError, type NativeError, ProtocolError, StateError } from "../../../errors.ts";
+import { GSS_ERROR_MASK } from "../../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
 
 /** A record that the library opened; whether it may be used is the caller's to say. */
@@ -21,23 +22,40 @@ export interface Opened {
 export abstract class Sealing {
   protected readonly gss: Gss;
   protected readonly context: bigint;
-  protected readonly encrypts: boolean;
-  readonly #slots = new Slots(8);
+  readonly #slots = new Slots(16);
   protected readonly minor: Uint8Array = this.#slots.slice(0, 4);
   protected readonly confidential: Uint8Array = this.#slots.slice(4, 4);
 
-  constructor(gss: Gss, context: bigint, encrypts: boolean) {
+  constructor(gss: Gss, context: bigint) {
     this.gss = gss;
     this.context = context;
-    this.encrypts = encrypts;
   }
 
   /** The most bytes that {@linkcode Sealing.seal} adds. */
   abstract readonly maxOverhead: number;
-  /** Copies `plain` into `out` and seals it there; returns the record. */
-  abstract seal(plain: Uint8Array, out: Uint8Array): Uint8Array;
+  /** Copies `plain` into `out` and seals it there, encrypted or only signed; returns the record. */
+  abstract seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array;
   /** Opens `record` in place. */
   abstract open(record: Uint8Array): Opened;
+
+  /** Seals `data` in place; returns the header that travels apart from it. */
+  sealDetached(_data: Uint8Array, _encrypt: boolean): Uint8Array {
+    throw new StateError("This mechanism cannot wrap data in place, apart from its header");
+  }
+
+  /** Opens `data` in place, whose header came apart from it. */
+  openDetached(_header: Uint8Array, _data: Uint8Array): Opened {
+    throw new StateError("This mechanism cannot unwrap data apart from its header");
+  }
+
+  /** The most bytes of data whose record has at most `recordBytes` bytes. */
+  sizeLimit(recordBytes: number, encrypt: boolean): number {
+    const { call } = this.gss;
+    const max = this.#slots.slice(8, 4);
+    const major = call.gss_wrap_size_limit(this.minor, this.context, encrypt ? 1 : 0, 0, recordBytes, max);
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap_size_limit", major);
+    return this.#slots.u32[2];
+  }
 
   /** Call it before whatever says in the end whether it encrypted. */
   protected clearEncrypted(): void {

@@ -9,7 +9,7 @@ import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError
 import type { PooledBuffer } from "../../winsock/buffers.ts";
 import { pinned, wideString } from "../../memory/memory.ts";
 import { MemoryBlock } from "../../memory/block.ts";
-import { holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
+import { holdsKerberos, holdsNtlm, otherMechanismAdvice } from "../other_mechanism.ts";
 import {
   ASC,
   ISC,
@@ -42,6 +42,8 @@ export interface SspiContextOptions {
   readonly maxToken: number;
   /** Whether NTLM was left out when the credentials were acquired. */
   readonly excludeNtlm: boolean;
+  /** Whether Kerberos was. */
+  readonly excludeKerberos: boolean;
   /** What the grant `impersonation` lets be done with clients; `null` without it. */
   readonly clients: Clients | null;
   /** Called once when the context no longer uses the credentials. */
@@ -113,6 +115,7 @@ export class SspiContext extends ContextBase {
     room.used = output.length(0);
     const made = room.bytes.slice(0, room.used);
     if (this.#options.excludeNtlm && holdsNtlm(made)) throw this.#ntlm();
+    if (this.#options.excludeKerberos && holdsKerberos(made)) throw this.#kerberos();
     const done = status === SEC_I.OK || status === SEC_I.COMPLETE_NEEDED;
     if (done) this.#finish();
     return { token: made.length === 0 ? null : made, done };
@@ -127,6 +130,14 @@ export class SspiContext extends ContextBase {
       "mechanism",
       `Cannot ${this.#doing()}: only NTLM would serve, which cannot authenticate the server; nothing was sent. ` +
         "Check that the target is registered in the directory and that there are Kerberos credentials",
+    );
+  }
+
+  #kerberos(): AuthenticationError {
+    return new AuthenticationError(
+      "mechanism",
+      `Cannot ${this.#doing()}: the system would use Kerberos, which a policy denies; nothing was sent. Take ` +
+        "kerberos out of the policy's deny, or use ntlm()",
     );
   }
 
@@ -182,8 +193,8 @@ export class SspiContext extends ContextBase {
       this.#options.credentials,
       this.#held ? this.#handle : null,
       input?.desc ?? null,
-      // ASC_REQ_ALLOW_MISSING_BINDINGS is never among these: bindings that were given must be there.
-      this.#requestFlags(ASC),
+      // Bindings that were given must be there, unless the application says otherwise by name.
+      this.#requestFlags(ASC) | (this.#options.request.allowMissingBindings ? ASC.ALLOW_MISSING_BINDINGS : 0),
       SECURITY_NATIVE_DREP,
       this.#handle,
       output.desc,
@@ -234,13 +245,14 @@ export class SspiContext extends ContextBase {
     this.establish({
       mechanism,
       // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
-      mutual: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
+      mutualAuthentication: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
       integrity: has(bits.INTEGRITY),
       confidentiality: has(bits.CONFIDENTIALITY),
       replayDetection: ordered,
       sequenceDetection: ordered,
       delegation,
-      channelBound: this.#bindings !== null,
+      // Nothing reports whether bindings that may be missing were there.
+      channelBound: this.#bindings !== null && !this.#options.request.allowMissingBindings,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
     }, records);
   }
@@ -267,9 +279,9 @@ export class SspiContext extends ContextBase {
   }
 
   protected override nativePeer(): PeerIdentity | undefined {
-    const { mechanism, mutual, impersonation } = this.attributes;
+    const { mechanism, mutualAuthentication, impersonation } = this.attributes;
     if (this.#options.role === "client") {
-      return mutual ? sspiPeer(this.#nativeName(), mechanism, { kind: "service" }) : undefined;
+      return mutualAuthentication ? sspiPeer(this.#nativeName(), mechanism, { kind: "service" }) : undefined;
     }
     if (impersonation === "anonymous") return undefined;
     const known = readToken(this.#sspi, this.#handle, this.#options.clients);

@@ -31,6 +31,8 @@ export interface SspiCredentialsOptions extends Pick<CredentialsRequest, "packag
   readonly maxToken: number;
   /** Whether NTLM was left out when they were acquired. */
   readonly excludeNtlm: boolean;
+  /** Whether Kerberos was. */
+  readonly excludeKerberos: boolean;
   /** What the grant `impersonation` lets be done with clients; `null` without it. */
   readonly clients: Clients | null;
 }
@@ -102,7 +104,9 @@ async function acquireHandle(
   const name = PACKAGES[request.package];
   const maxToken = sspi.package(name).maxToken;
   const handle = pinned(SecHandle.size);
-  const auth = authIdentity(sspi, identity, request.package === "negotiate" && request.excludeNtlm);
+  const { excludeNtlm, excludeKerberos = false } = request;
+  const excluded = [...(excludeNtlm ? ["!ntlm"] : []), ...(excludeKerberos ? ["!kerberos"] : [])];
+  const auth = authIdentity(sspi, identity, request.package === "negotiate" ? excluded.join() : "");
   try {
     const status = await sspi.threaded.AcquireCredentialsHandleW(
       null,
@@ -122,7 +126,7 @@ async function acquireHandle(
   } finally {
     auth?.password.fill(0);
   }
-  return new SspiCredentials(sspi, handle, { ...request, maxToken, clients });
+  return new SspiCredentials(sspi, handle, { ...request, excludeKerberos, maxToken, clients });
 }
 
 interface AuthIdentity {
@@ -133,21 +137,21 @@ interface AuthIdentity {
 }
 
 /**
- * The identity to acquire with. NTLM is left out here, by the package list, before any token: a refusal at the end
- * would come after its response had reached a possible relay. With no user named the struct means whoever runs
- * the process.
+ * The identity to acquire with. What must not serve is left out here, by the package list, before any token: a refusal
+ * at the end would come after NTLM's response had reached a possible relay. With no user named the struct means
+ * whoever runs the process.
  */
 function authIdentity(
   sspi: Sspi,
   identity: PasswordIdentity | undefined,
-  excludeNtlm: boolean,
+  packages: string,
 ): AuthIdentity | null {
-  if (identity === undefined && !excludeNtlm) return null;
+  if (identity === undefined && packages === "") return null;
   const user = wideString(identity?.username ?? "");
   const domain = wideString(identity?.domain ?? "");
   const given = identity?.password ?? "";
   const password = passwordUnits(given);
-  const list = wideString("!ntlm");
+  const list = wideString(packages);
   const units = (text: Uint8Array): number => text.length / 2 - 1;
   const address = (text: Uint8Array): bigint => units(text) === 0 ? 0n : sspi.memory.addressOf(text);
   const bytes = pinned(SEC_WINNT_AUTH_IDENTITY_EXW.size);
@@ -162,8 +166,8 @@ function authIdentity(
     Password: identity === undefined ? 0n : sspi.memory.addressOf(password),
     PasswordLength: units(password),
     Flags: SEC_WINNT_AUTH_IDENTITY_UNICODE,
-    PackageList: excludeNtlm ? sspi.memory.addressOf(list) : 0n,
-    PackageListLength: excludeNtlm ? units(list) : 0,
+    PackageList: address(list),
+    PackageListLength: units(list),
   });
   return { bytes, password, holds: [user, domain, list] };
 }

@@ -33,7 +33,7 @@ export class Clients {
 /** What is known of a peer besides its name. */
 type Known = Pick<PeerIdentity, "kind" | "sid" | "groups" | "incomplete">;
 
-/** Who a name is; `undefined` where the package tells none, or the name is nobody's in particular. */
+/** Who a name is; `undefined` where the package reports none, or the name is nobody's in particular. */
 export function sspiPeer(name: string, mechanism: string, known: Known): PeerIdentity | undefined {
   if (name === "" || isAnonymous(name)) return undefined;
   const principal = mechanism === "kerberos" ? kerberosPeer(name) : null;

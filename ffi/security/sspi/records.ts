@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Unwrapped } from "../../../contract.ts";
 import { ProtocolError, StateError } from "../../../errors.ts";
 import { type Memory, pinned } from "../../memory/memory.ts";
 import { MemoryBlock } from "../../memory/block.ts";
@@ -77,8 +78,22 @@ export class SspiRecords {
   /** Copies `plain` into `out` and seals it there; returns the record. */
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
     requireEncryption(this.#rules);
+    return this.#wrap(plain, out, this.#rules.encrypts);
+  }
+
+  /** As {@linkcode SspiRecords.wrap}, signed and not encrypted. */
+  wrapUnencrypted(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    return this.#wrap(plain, out, false);
+  }
+
+  /** The most bytes of data whose record has at most `recordBytes` bytes; of either kind, the sizes being one. */
+  wrapSizeLimit(recordBytes: number): number {
+    return Math.max(0, recordBytes - this.maxOverhead);
+  }
+
+  #wrap(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
     this.#sent.take();
-    const { call, memory } = this.#sspi;
+    const { memory } = this.#sspi;
     const room = this.#tokenRoom;
     const start = memory.addressOf(out);
     const dataEnd = room + plain.length;
@@ -86,14 +101,7 @@ export class SspiRecords {
     this.#seal.set(0, SECBUFFER.TOKEN, room, start);
     this.#seal.set(1, SECBUFFER.DATA, plain.length, start + BigInt(room));
     this.#seal.set(2, SECBUFFER.PADDING, this.#padding, start + BigInt(dataEnd));
-    const { encrypts } = this.#rules;
-    const status = call.EncryptMessage(
-      this.#context,
-      encrypts ? 0 : SECQOP_WRAP_NO_ENCRYPT,
-      this.#seal.desc,
-      0,
-    );
-    if (status !== 0) throw this.#sspi.recordFailure("EncryptMessage", status, "protect a record");
+    this.#encrypt(encrypt);
     const token = this.#seal.length(0);
     const padding = this.#seal.length(2);
     if (token > room || padding > this.#padding || this.#seal.length(1) !== plain.length) {
@@ -107,8 +115,60 @@ export class SspiRecords {
     return out.subarray(room - token, dataEnd + padding);
   }
 
+  #encrypt(encrypt: boolean): void {
+    const quality = encrypt ? 0 : SECQOP_WRAP_NO_ENCRYPT;
+    const status = this.#sspi.call.EncryptMessage(this.#context, quality, this.#seal.desc, 0);
+    if (status !== 0) throw this.#sspi.recordFailure("EncryptMessage", status, "protect a record");
+  }
+
+  /** Seals `data` in place; returns the header that travels apart from it. */
+  wrapDetached(data: Uint8Array): Uint8Array {
+    requireEncryption(this.#rules);
+    this.#sent.take();
+    const { memory } = this.#sspi;
+    const header = pinned(this.#tokenRoom);
+    const padding = pinned(Math.max(1, this.#padding));
+    this.#seal.set(0, SECBUFFER.TOKEN, header.length, memory.addressOf(header));
+    this.#seal.set(1, SECBUFFER.DATA, data.length, memory.addressOf(data));
+    this.#seal.set(2, SECBUFFER.PADDING, this.#padding, memory.addressOf(padding));
+    this.#encrypt(this.#rules.encrypts);
+    const token = this.#seal.length(0);
+    if (token > header.length || this.#seal.length(1) !== data.length || this.#seal.length(2) !== 0) {
+      throw new ProtocolError(
+        "not-encrypted",
+        "EncryptMessage pads this record, so that it cannot be detached",
+      );
+    }
+    return header.slice(0, token);
+  }
+
+  /** Checks and opens `data` in place, whose header came apart from it. */
+  unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array {
+    const record = pinned(header.length + data.length);
+    record.set(header);
+    record.set(data, header.length);
+    try {
+      const plain = this.unwrap(record);
+      data.set(plain);
+      data.fill(0, plain.length);
+      return data.subarray(0, plain.length);
+    } finally {
+      record.fill(0);
+    }
+  }
+
   /** Checks and opens `record` in place. */
   unwrap(record: Uint8Array): Uint8Array {
+    const { data, encrypted } = this.unwrapAny(record);
+    if (!this.#rules.mustBeEncrypted || encrypted) return data;
+    throw new ProtocolError(
+      "not-encrypted",
+      "The peer sent a record that is signed but not encrypted; it was refused",
+    );
+  }
+
+  /** Checks and opens `record` in place, encrypted or only signed. */
+  unwrapAny(record: Uint8Array): Unwrapped {
     this.#received.take();
     const { call, memory } = this.#sspi;
     const start = memory.addressOf(record);
@@ -118,20 +178,14 @@ export class SspiRecords {
     this.#qopView.setUint32(0, SECQOP_WRAP_NO_ENCRYPT, true);
     const status = call.DecryptMessage(this.#context, this.#open.desc, 0, this.#qop);
     if (status !== 0) throw this.#sspi.recordFailure("DecryptMessage", status, "open a record");
-    const qop = this.#qopView.getUint32(0, true);
-    if (this.#rules.mustBeEncrypted && qop !== 0) {
-      throw new ProtocolError(
-        "not-encrypted",
-        "The peer sent a record that is signed but not encrypted; it was refused",
-      );
-    }
+    const encrypted = this.#qopView.getUint32(0, true) === 0;
     const length = this.#open.length(1);
-    if (length === 0) return record.subarray(0, 0);
+    if (length === 0) return { data: record.subarray(0, 0), encrypted };
     const at = Number(this.#open.address(1) - start);
     if (at < 0 || at + length > record.length) {
       throw new ProtocolError("malformed", "DecryptMessage left the plain text outside of the record");
     }
-    return record.subarray(at, at + length);
+    return { data: record.subarray(at, at + length), encrypted };
   }
 
   /** A signature over `message`. */

@@ -8,7 +8,7 @@ import { UnsupportedPlatformError } from "../../../errors.ts";
 import type { Library, LibrarySpec } from "../../../ffi/abi.ts";
 import { poolGate, poolThreads } from "../../../ffi/backends/thread_pool.ts";
 import { memoryOf, pinned } from "../../../ffi/memory/memory.ts";
-import { MEMORY_FNS } from "../../../ffi/memory/functions.ts";
+import { MEMORY_FNS } from "../../../ffi/memory/memory.ts";
 import { StructBuilder } from "../../../ffi/security/gss/structs.ts";
 import { childOutcome, children } from "../../support/child.ts";
 import { compile, noCompiler, runtimeBackend } from "../../support/native.ts";

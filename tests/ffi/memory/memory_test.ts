@@ -3,8 +3,14 @@ import { test } from "@test";
 import fc from "fast-check";
 import process from "node:process";
 import type { Calls, LibrarySpec } from "../../../ffi/abi.ts";
-import { cString, type Memory, memoryOf, pinned, wideString } from "../../../ffi/memory/memory.ts";
-import { MEMORY_FNS } from "../../../ffi/memory/functions.ts";
+import {
+  cString,
+  type Memory,
+  MEMORY_FNS,
+  memoryOf,
+  pinned,
+  wideString,
+} from "../../../ffi/memory/memory.ts";
 import { childOutcome, children } from "../../support/child.ts";
 import { compile, noCompiler, runtimeBackend } from "../../support/native.ts";
 

@@ -17,7 +17,7 @@ const loaded = await loadModule(guestModule(), {
   sha256: GUEST_SHA256,
   imports: { random: true, clock: true },
   answers: { account: () => null },
-});
+}, true);
 
 /** How the verdict on an answer made with `HASH` is told, and the fuel it took, given the account's hash. */
 function verdict(account: Uint8Array | null): { message: string; fuel: number } {

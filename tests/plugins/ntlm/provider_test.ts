@@ -3,7 +3,7 @@ import { test } from "@test";
 import { AuthenticationError, SecurityRequirementError } from "../../../errors.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
 import { ntHash, ntlm } from "../../../plugins/ntlm/mod.ts";
-import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
+import { loadBuiltIn } from "../../../plugins/sandbox/load_provider.ts";
 import { accounts, client, pair, PASSWORD, server, shake, TARGET, wrap } from "./pair.ts";
 import { bytes } from "./vectors.ts";
 
@@ -71,7 +71,10 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
     "identify",
   ]);
   using both = await pair();
-  assertEquals([both.client.attributes.mutual, both.server.attributes.mutual], [false, false]);
+  assertEquals([both.client.attributes.mutualAuthentication, both.server.attributes.mutualAuthentication], [
+    false,
+    false,
+  ]);
   for (const make of [client, server]) {
     const error = await assertRejects(() => make({ requirements: {} }), SecurityRequirementError);
     assertEquals(error.required, "mutualAuthentication");
@@ -79,8 +82,9 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
 });
 
 test("the description is what the module says of itself", async () => {
-  const loaded = await loadProvider(guestModule(), {
+  const loaded = await loadBuiltIn(guestModule(), {
     sha256: GUEST_SHA256,
+    name: "ntlm",
     imports: { random: true, clock: true },
   });
   const { imports: own, ...rest } = ntlm().description, { imports: its, ...loadedRest } = loaded.description;

@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { ProviderRejectedError } from "../../../errors.ts";
-import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
+import { ProviderRejectedError, ProviderTrapError } from "../../../errors.ts";
+import { shownMechanism } from "../../../plugins/sandbox/claims.ts";
+import { loadBuiltIn, loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import type { Manifest } from "../../../plugins/sandbox/manifest.ts";
 import { loadSocketCodec } from "../../../plugins/sandbox/socket_codec.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
@@ -52,6 +53,32 @@ test("the hash is compared first: a module that does not match is not even looke
   );
   assertEquals(rule, "sha256");
   assert(message.includes(await sha256(rubbish)) && message.includes(GUEST_SHA256), message);
+});
+
+test("a built-in module is one by the host's word alone: by its own, or its manifest's, it is not let in", async () => {
+  const { GUEST_SHA256: hash, guestModule: ntlm } = await import("../../../plugins/ntlm/guest_wasm.ts");
+  const wasm = Uint8Array.from(ntlm()), imports = { random: true, clock: true } as const;
+  for (const name of [{}, { name: "ntlm" }]) {
+    const { rule, message } = await rejected(wasm, { sha256: hash, imports, ...name });
+    assertEquals(rule, "name");
+    assert(/calls itself ntlm.*hold ntlm.*rename it/.test(message), message);
+  }
+  const codec = await import("../../../plugins/ipsec/guest_wasm.ts");
+  const error = await assertRejects(
+    () => loadSocketCodec(codec.guestModule(), { sha256: codec.GUEST_SHA256, name: "ipsec-codec" }),
+    ProviderRejectedError,
+  );
+  assertEquals(error.rule, "name");
+  await refuse({ sha256: GUEST_SHA256, builtIn: true }, TypeError, "builtIn is not known in a manifest");
+  const manifest = { sha256: hash, imports, name: "ntlm" };
+  assertEquals((await loadBuiltIn(wasm, manifest)).name, "ntlm");
+});
+
+test("a built-in module says its mechanism by its own name and by no other", () => {
+  assertEquals(shownMechanism("ntlm", "ntlm", true), "ntlm");
+  for (const claimed of ["kerberos", "fast", "ntlm-x"]) {
+    assertThrows(() => shownMechanism(claimed, "ntlm", true), ProviderTrapError, claimed);
+  }
 });
 
 test("a hash in capitals is the same hash", async () => {
@@ -130,7 +157,7 @@ test("a grant the module does not use is not shown as one it has", async () => {
 test("each layer has its own way to be loaded, and the error names it", async () => {
   const codec = await tiny("tiny_codec.wat");
   const wrong = await rejected(codec, {});
-  assert(wrong.rule === "layer" && wrong.message.includes("loadSocketCodec"), wrong.message);
+  assert(wrong.rule === "layer" && wrong.message.includes('modules of layer "message" only'), wrong.message);
   const other = await assertRejects(
     () => loadSocketCodec(module, { sha256: GUEST_SHA256 }),
     ProviderRejectedError,

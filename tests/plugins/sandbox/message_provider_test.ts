@@ -145,7 +145,7 @@ test("credentials serve the end they were acquired for, and a client names its s
 
 test("a finished context tells what was agreed on, and works until it is closed", async () => {
   const context = await finished();
-  const { mechanism, integrity, confidentiality, mutual } = context.attributes;
+  const { mechanism, integrity, confidentiality, mutualAuthentication: mutual } = context.attributes;
   assertEquals([mechanism, integrity, confidentiality, mutual], ["canned", true, true, false]);
   assertEquals([context.peerName, context.requestedTarget, context.expiresAt], [
     "peer",
@@ -166,6 +166,34 @@ test("a finished context tells what was agreed on, and works until it is closed"
   context.close();
   for (const use of [() => context.sign(PLAIN), () => context.attributes, () => context.sessionKey()]) {
     assertThrows(use, StateError, "the context is closed");
+  }
+});
+
+/** What the canned provider tells of a finished context, with another mechanism. */
+function claiming(mechanism: string): string {
+  const word = (value: number) => `\\${value.toString(16).padStart(2, "0")}\\00\\00\\00`;
+  const end = '"\\00" "\\00\\00\\00\\00\\00\\00\\00\\00" "\\10\\00\\00\\00"';
+  return `(data (i32.const 0x3000) "${word(34 + mechanism.length)}" "${word(0)}" "${word(0x1e)}" "\\01"
+    "${word(mechanism.length)}${mechanism}" "${word(4)}peer" ${end})`;
+}
+
+test("a mechanism is shown as the provider's own, whatever the module calls it", async () => {
+  for (
+    const [claimed, shown] of [["canned", "canned"], ["fast", "canned/fast"], ["canned-2", "canned/canned-2"]]
+  ) {
+    const context = (await acquire(await load(cannedWith(claiming(claimed))))).client(TARGET);
+    await context.step(null);
+    assertEquals(context.attributes.mechanism, shown);
+    context.close();
+  }
+});
+
+test("a module that claims a built-in mechanism is stopped, in whatever form it claims it", async () => {
+  for (
+    const claimed of ["kerberos", "ntlm", "negotiate", "ipsec", "krb5", "my kerberos", "n.t.l.m", "spneg0"]
+  ) {
+    const context = (await acquire(await load(cannedWith(claiming(claimed))))).client(TARGET);
+    await assertRejects(() => context.step(null), ProviderTrapError, `it claims the mechanism ${claimed}`);
   }
 });
 

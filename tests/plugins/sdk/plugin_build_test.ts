@@ -54,6 +54,7 @@ test("a name that is none, or is taken, makes no new provider", async () => {
     await assertRejects(() => newPlugin(folder, "../escape"), TypeError, "no provider's name");
     await assertRejects(() => newPlugin(folder, ""), TypeError, "no provider's name");
     await assertRejects(() => newPlugin(folder, "sdk"), Error, "is there already");
+    await assertRejects(() => newPlugin(folder, "my-kerberos"), TypeError, "is a built-in name");
   });
 });
 

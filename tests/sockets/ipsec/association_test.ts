@@ -166,6 +166,6 @@ test("an association that leaves packets in clear behind the first is not believ
   );
   assertEquals([error.required, error.got], ["integrity", "esp-auth-fw"]);
   await withPair({ ...terms, requirements: NOTHING, ipsec: { allowInsecure: true } }, ({ client }) => {
-    assertEquals([client.security.secured, client.security.details.unprotectedBy], [false, "esp-auth-fw"]);
+    assertEquals([client.security.integrity, client.security.details.unprotectedBy], [false, "esp-auth-fw"]);
   });
 });

@@ -76,11 +76,11 @@ const PEER = { hostname: "server", port: 9 };
 test("datagrams between secured ends arrive whole, and both ends know that they are encrypted", () =>
   withPair({}, async (a, b, _dropped, { traffic }) => {
     const sent = await a.send(encode("ping"), PEER);
-    assertEquals([sent.secured, sent.encrypted, sent.simulated], [true, true, true]);
+    assertEquals([sent.integrity, sent.confidentiality, sent.simulated], [true, true, true]);
     const p = new Uint8Array(64);
     const got = await b.receive(p);
     assertEquals(new TextDecoder().decode(p.subarray(0, got.length)), "ping");
-    assertEquals([got.from.port, got.security.encrypted], [a.addr.port, true]);
+    assertEquals([got.from.port, got.security.confidentiality], [a.addr.port, true]);
     await a.send(encode("again"), PEER);
     assertEquals((await b.receive(p)).length, 5);
     await a.deletePeerTarget(PEER);
@@ -95,7 +95,7 @@ test("a datagram to a peer that cannot be secured does not leave, and the sender
 
 test("one end's guarantee of encryption is both ends', for datagrams too", () =>
   withPair({ senderRequirements: NOTHING, sender: { allowInsecure: true } }, async (a, b, dropped) => {
-    assertEquals((await a.send(encode("fine"), PEER)).encrypted, true);
+    assertEquals((await a.send(encode("fine"), PEER)).confidentiality, true);
     assertEquals((await b.receive(new Uint8Array(8))).length, 4);
     assertEquals(dropped, []);
   }));
@@ -135,7 +135,7 @@ test("without filters of the socket's own the first datagram would leave before 
   await withPair(
     { requirements: NOTHING, sender: careless, receiver: careless },
     async (a, _b, _d, network) => {
-      assertEquals((await a.send(encode("x"), PEER)).secured, false);
+      assertEquals((await a.send(encode("x"), PEER)).integrity, false);
       assertEquals(network.traffic, { clear: 1, secured: 0, encrypted: 0 });
     },
   );
@@ -212,7 +212,10 @@ test("a peer whose association has changed is asked about in full: it may be ano
     assertEquals(await a.send(encode("4"), PEER), then, "nothing has changed, so nothing is read anew");
     network.rekey("client", "server", "quick");
     const refused = await a.send(encode("5"), PEER);
-    assertEquals([refused.mutual, String(refused.details.association).slice(0, 5)], ["unknown", "needs"]);
+    assertEquals([refused.mutualAuthentication, String(refused.details.association).slice(0, 5)], [
+      "unknown",
+      "needs",
+    ]);
     const p = new Uint8Array(1);
     for (let count = 0; count < 5; count++) await b.receive(p);
   }));

@@ -39,7 +39,13 @@ test("ipsec(): ten lines carry bytes that the system encrypts, and say that it i
   const { text, security, traffic } = await echo({}, WITHOUT_MUTUAL);
   assertEquals(text, "over IPsec");
   assertEquals(
-    [security.provider, security.secured, security.encrypted, security.mutual, security.simulated],
+    [
+      security.provider,
+      security.integrity,
+      security.confidentiality,
+      security.mutualAuthentication,
+      security.simulated,
+    ],
     ["ipsec", true, true, "unknown", true],
   );
   assertEquals(traffic, { clear: 0, secured: 0, encrypted: 20 });
@@ -47,7 +53,7 @@ test("ipsec(): ten lines carry bytes that the system encrypts, and say that it i
 
 test("ipsec(): integrity alone is what it says", async () => {
   const { security, traffic } = await echo({}, { confidentiality: false, ...WITHOUT_MUTUAL });
-  assertEquals([security.secured, security.encrypted], [true, false]);
+  assertEquals([security.integrity, security.confidentiality], [true, false]);
   assertEquals(traffic, { clear: 0, secured: 20, encrypted: 0 });
 });
 
@@ -57,7 +63,7 @@ test("ipsec(): an IP address and the computer's name are enough: no service is n
     requirements: WITHOUT_MUTUAL,
     client: { hostname: "10.0.0.77", computer: "host/server" },
   }, ({ client }) =>
-    assertEquals([client.remoteAddr!.hostname, client.security.encrypted], ["10.0.0.77", true])));
+    assertEquals([client.remoteAddr!.hostname, client.security.confidentiality], ["10.0.0.77", true])));
 
 test("ipsec(): an IP address with the name of another computer does not connect", async () => {
   const terms = {

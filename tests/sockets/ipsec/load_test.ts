@@ -53,7 +53,7 @@ async function life(system: System, registry: Registry): Promise<string> {
   let conn: SecureConn | null = null;
   try {
     conn = await connect({ hostname: "server", port: PORT, registry, requirements, system });
-    assertEquals([conn.security.secured, conn.security.encrypted], [true, true]);
+    assertEquals([conn.security.integrity, conn.security.confidentiality], [true, true]);
     await conn.write(SENT);
     const p = new Uint8Array(8);
     const read = await conn.read(p);

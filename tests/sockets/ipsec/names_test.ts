@@ -64,7 +64,7 @@ test("a datagram whose peer's name nobody answers is given up by its signal, and
     await givenUp((signal) => udp.send(data, { hostname: SILENT, port: 9 }, signal));
     const port = udp.addr.port;
     const sent = await udp.send(data, { hostname: "localhost", port, computer: "host/client" });
-    assertEquals(sent.encrypted, true);
+    assertEquals(sent.confidentiality, true);
     await assertRejects(
       () => udp.send(data, { hostname: "localhost", port }, "no signal" as never),
       TypeError,

@@ -186,8 +186,8 @@ async function attempt(
     assertEquals(error.required, clientRefuses, what);
   } else {
     if (conn === null) throw error;
-    assertEquals([conn.security.secured, conn.security.encrypted], SAYS[result], what);
-    assertEquals(conn.security.mutual, mutualOf(result, world), what);
+    assertEquals([conn.security.integrity, conn.security.confidentiality], SAYS[result], what);
+    assertEquals(conn.security.mutualAuthentication, mutualOf(result, world), what);
     assertEquals(conn.security.impersonation, levelOf(client, result, world), what);
     await conn.write(Uint8Array.of(1)).catch(() => {});
   }
@@ -199,7 +199,7 @@ async function attempt(
       assertEquals(there.required, serverRefuses, what);
     } else {
       if (there instanceof Error) throw there;
-      assertEquals([there.security.secured, there.security.encrypted], SAYS[result], what);
+      assertEquals([there.security.integrity, there.security.confidentiality], SAYS[result], what);
       assertEquals(
         there.security.impersonation,
         result === "clear" || !proves(world) ? "anonymous" : "impersonate",

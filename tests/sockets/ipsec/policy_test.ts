@@ -85,8 +85,8 @@ async function withEnds(
 
 test("a main-mode policy by Kerberos proves both computers, and only then is mutual authentication met", () =>
   withEnds({ policy: KERBEROS }, ({ client, server }) => {
-    assertEquals([client.security.mutual, client.security.peer], [true, "host/server"]);
-    assertEquals([server.security.mutual, server.security.peer], [true, "host/client"]);
+    assertEquals([client.security.mutualAuthentication, client.security.peer], [true, "host/server"]);
+    assertEquals([server.security.mutualAuthentication, server.security.peer], [true, "host/client"]);
     assertEquals((client.security.details.association as { authentication: string[] }).authentication, [
       "kerberos",
     ]);
@@ -94,12 +94,12 @@ test("a main-mode policy by Kerberos proves both computers, and only then is mut
 
 test("the system's own policy proves nobody, and whoever may read the association is told so", () =>
   withEnds({ requirements: WITHOUT_MUTUAL }, ({ client }) => {
-    assertEquals([client.security.mutual, client.security.peer], [false, ""]);
+    assertEquals([client.security.mutualAuthentication, client.security.peer], [false, ""]);
   }));
 
 test("whoever may not read the association is told what that needs, and mutual stays unknown", () =>
   withEnds({ requirements: WITHOUT_MUTUAL, hosts: {} }, ({ client }) => {
-    assertEquals(client.security.mutual, "unknown");
+    assertEquals(client.security.mutualAuthentication, "unknown");
     assertStringIncludes(String(client.security.details.association), "needs membership in Administrators");
   }));
 

@@ -87,9 +87,9 @@ async function attempt(given: Case): Promise<Result> {
       await conn.closeWrite();
       assertEquals(await conn.read(p), null);
       await conn.close();
-      const { secured, encrypted, simulated } = conn.security;
+      const { integrity: secured, confidentiality: encrypted, simulated } = conn.security;
       assertEquals(simulated, true);
-      assertEquals([(await serving).secured, (await serving).encrypted], [secured, encrypted]);
+      assertEquals([(await serving).integrity, (await serving).confidentiality], [secured, encrypted]);
       result = { flags: [secured, encrypted] };
     } catch (error) {
       result = { error: error as Error };

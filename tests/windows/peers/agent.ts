@@ -66,8 +66,8 @@ function common({ provider, requirements = {} }: Terms) {
 }
 
 function told({ security }: SecureConn): Outcome["security"] {
-  const { mutual, encrypted, peer, details } = security;
-  return { mutual, encrypted, peer, mechanism: details.mechanism };
+  const { mutualAuthentication: mutual, confidentiality: encrypted, peer, mechanism } = security;
+  return { mutual, encrypted, peer, mechanism };
 }
 
 function failed(error: unknown): Outcome {

@@ -149,7 +149,7 @@ for (
         for (let round = 0; round < 3; round++) {
           const [client, server] = await shake(clients, servers);
           assertEquals(client.attributes.mechanism, "kerberos");
-          assertEquals(client.attributes.mutual, true);
+          assertEquals(client.attributes.mutualAuthentication, true);
           assertEquals(server.requestedTarget, "HTTP/localhost@MIT.TEST");
           assertEquals(client.peerName, TARGET);
           client.close();

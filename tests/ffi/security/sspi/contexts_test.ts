@@ -42,7 +42,7 @@ async function exchange(fake: FakeSecur32): Promise<void> {
   const first = await client.step(null);
   const answer = await server.step(first.token);
   await client.step(answer.token);
-  assertEquals([client.attributes.mechanism, server.attributes.mutual], ["kerberos", true]);
+  assertEquals([client.attributes.mechanism, server.attributes.mutualAuthentication], ["kerberos", true]);
   assert(client.maxOverhead >= 128);
 }
 
@@ -148,6 +148,51 @@ test("Without NTLM to leave out there is no package list, and no structure where
   // An empty password is a password: its address is none that means "whoever runs the process".
   assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
   assertEquals(named!.PackageListLength, 0);
+});
+
+test("Kerberos is left out by the package list too, with NTLM's place unchanged", async () => {
+  const identity = { username: "bob", password: "p" };
+  const request = {
+    package: "negotiate",
+    excludeNtlm: false,
+    excludeKerberos: true,
+    requirements: resolveRequirements(),
+  } as const;
+  assertEquals((await acquiredAs(request))!.texts.PackageList, "!kerberos");
+  const named = await acquiredAs({ ...request, identity });
+  assertEquals([named!.texts.User, named!.texts.PackageList], ["bob", "!kerberos"]);
+  assertEquals(named!.PackageListLength, 9);
+});
+
+/** The object identifiers of Kerberos in a token, RFC 4121's and Windows 2000's. */
+const KERBEROS_TOKENS = [0x86, 0x82].map((arc) =>
+  Uint8Array.of(0x60, 0x30, 0x06, 0x09, 0x2a, 0x86, 0x48, arc, 0xf7, 0x12, 0x01, 0x02, 0x02, 1, 0)
+);
+
+test("A package that offers Kerberos although it was told to leave Kerberos out sends nothing", async () => {
+  for (const token of KERBEROS_TOKENS) {
+    const fake = kerberos();
+    fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
+    const requirements = resolveRequirements();
+    const request = { package: "negotiate", role: "both", excludeNtlm: false, requirements } as const;
+    {
+      using credentials = await acquireSspiCredentials(
+        fake.sspi,
+        { ...request, excludeKerberos: true },
+        null,
+      );
+      using client = credentials.client({ target: TARGET });
+      const error = await assertRejects(() => client.step(null), AuthenticationError, "a policy denies");
+      assertEquals(error.reason, "mechanism");
+      using server = credentials.server({});
+      await assertRejects(() => server.step(bytes("?")), AuthenticationError, "nothing was sent");
+      // Without the rule the same token goes out.
+      using allowing = await acquireSspiCredentials(fake.sspi, request, null);
+      using other = allowing.client({ target: TARGET });
+      assertEquals((await other.step(null)).token, token);
+    }
+    assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+  }
 });
 
 const HOUR_MS = 3_600_000;

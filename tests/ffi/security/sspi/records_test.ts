@@ -161,3 +161,37 @@ test("a record that is signed but not encrypted is refused where encryption is r
   const lax = { encrypts: false, mustBeEncrypted: false };
   assertEquals([...records({ decrypt }, lax).unwrap(new Uint8Array(100))], [...plain]);
 });
+
+test("wrapUnencrypted() asks for signing alone, although encryption was agreed on", () => {
+  const qualities: number[] = [];
+  const encrypt: Handler = (parts, memory, qop) => {
+    qualities.push(qop.value);
+    return windowsEncrypt(44, 0)(parts, memory, qop);
+  };
+  const made = records({ encrypt });
+  made.wrapUnencrypted(plain, new Uint8Array(plain.length + made.maxOverhead));
+  made.wrap(plain, new Uint8Array(plain.length + made.maxOverhead));
+  assertEquals(qualities, [SECQOP_WRAP_NO_ENCRYPT, 0]);
+});
+
+test("wrapSizeLimit() leaves room for all that a record may take, and is never negative", () => {
+  const made = records({});
+  assertEquals(made.wrapSizeLimit(1000), 1000 - made.maxOverhead);
+  assertEquals(made.wrapSizeLimit(made.maxOverhead - 1), 0);
+});
+
+test("wrapDetached() returns the token alone and leaves the data where it is", () => {
+  const data = plain.slice();
+  const header = records({ encrypt: windowsEncrypt(44, 0) }).wrapDetached(data);
+  assertEquals(header.length, 44);
+  assertEquals(data, plain.map((byte) => byte ^ 0xff));
+  const lies: Handler[] = [
+    (parts) => (parts[0].set(44), parts[2].set(1), 0),
+    (parts) => (parts[0].set(500), parts[2].set(0), 0),
+    (parts) => (parts[1].set(plain.length - 1), parts[2].set(0), 0),
+    () => 0x80090301,
+  ];
+  for (const encrypt of lies) {
+    assertThrows(() => records({ encrypt }).wrapDetached(plain.slice()), ProtocolError);
+  }
+});

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
-import { Users } from "../../ffi/reference_count.ts";
+import { Users } from "../../ffi/handles.ts";
 
 test("What is used by several ends once, when it is closed and the last of them has gone", () => {
   let ends = 0;

@@ -5,7 +5,7 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import { finished } from "../ffi/windows/synchronous.ts";
+import { finished } from "../ffi/windows/impersonation.ts";
 import type { MessageContext } from "../contract.ts";
 
 /** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */
@@ -26,7 +26,7 @@ export function runAsClient<T>(
   }
   if (!context.impersonate) {
     throw new UnsupportedPlatformError("This provider cannot impersonate its client here", {
-      instead: "Act as the server's own account and check what the client may do by conn.security.peer",
+      instead: "Act as the server's own account and check what the client may do by conn.peer",
     });
   }
   // Leaving the inner one would leave the outer one too, and the rest of its function would run as the server.

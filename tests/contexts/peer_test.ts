@@ -1,14 +1,14 @@
-/** Who a connection's peer is where its provider tells a name alone, and membership by SID. */
+/** Who a connection's peer is where its provider reports a name alone, and membership by SID. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import type { ContextAttributes, MessageContext, PeerIdentity } from "../../contract.ts";
 import { AuthenticationError } from "../../errors.ts";
-import { isMember, peerOf } from "../../sockets/peer.ts";
+import { isMember, peerOf } from "../../contexts/peer.ts";
 
 const ATTRIBUTES: ContextAttributes = {
   mechanism: "third",
-  mutual: true,
+  mutualAuthentication: true,
   integrity: true,
   confidentiality: true,
   replayDetection: true,
@@ -50,13 +50,13 @@ test("Who did not prove to be anybody is nobody", () => {
   const name = "alice@EXAMPLE.TEST";
   assertEquals(peerOf(context("", {}), "server"), undefined);
   assertEquals(peerOf(context(name, { impersonation: "anonymous" }), "server"), undefined);
-  assertEquals(peerOf(context(name, { mutual: false }), "client"), undefined);
+  assertEquals(peerOf(context(name, { mutualAuthentication: false }), "client"), undefined);
   assertEquals(peerOf(context(name, { mechanism: "ntlm" }), "client"), undefined);
   assertEquals(peerOf(context(name, {}), "client")?.kind, "service");
-  assertEquals(peerOf(context(name, { mutual: false }), "server")?.name, name);
+  assertEquals(peerOf(context(name, { mutualAuthentication: false }), "server")?.name, name);
 });
 
-test("What a provider tells of the peer is told as it is, also that it knows nobody", () => {
+test("The identity that a provider reports is reported unchanged, also that there is none", () => {
   const named = context("somebody", {});
   assertEquals(peerOf({ ...named, peerIdentity: ALICE }, "server"), ALICE);
   assertEquals(peerOf({ ...named, peerIdentity: undefined }, "server"), undefined);
@@ -74,7 +74,7 @@ test("A peer is a member of its groups, and of itself, however the SID is spelt"
   assertEquals(isMember({ ...ALICE, groups: [] }, SIDS[1]), false);
 });
 
-test("What is no SID is refused, for a name would never match", () => {
+test("Text that is not a SID is refused: a name would never match", () => {
   // deno-lint-ignore no-explicit-any
   for (const sid of ["EXAMPLE\\Operators", "", "S-1-", "S-2-5-32-544", undefined, null, 5] as any[]) {
     assertThrows(() => isMember(ALICE, sid), TypeError, "sid must be a security identifier");
@@ -87,7 +87,7 @@ test("Membership is neither true nor false where groups are not known, and the m
   const incomplete = "the peer's PAC ends inside of its data";
   for (
     const [peer, why] of [
-      [undefined, "did not prove who it is"],
+      [undefined, "did not prove its identity"],
       [unknown, "no PAC"],
       [nameless, "no PAC"],
       [{ ...unknown, incomplete }, incomplete],

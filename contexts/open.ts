@@ -1,0 +1,366 @@
+/**
+ * `openInitiator()` and `openAcceptor()`: credentials, acquired once and kept for many verified contexts.
+ *
+ * @module
+ */
+
+import type {
+  AcceptOptions,
+  Acceptor,
+  ChannelBindingPolicy,
+  Credentials,
+  InitiateOptions,
+  Initiator,
+  MessageCredentials,
+  ProviderSystem,
+  Requirements,
+  ResolvedRequirements,
+  SecurityContext,
+} from "../contract.ts";
+import { AuthenticationError, ProviderNotFoundError, StateError } from "../errors.ts";
+import { resolveRequirements } from "../plugins/requirements.ts";
+import { Spn } from "../spn.ts";
+import { checkBindings } from "./channel_bindings.ts";
+import { tokenKind } from "./first_token.ts";
+import {
+  type AcceptorOptions,
+  defaultRegistry,
+  defaultSystem,
+  type OpenOptions,
+  type SelectedProvider,
+  type SelectionTerms,
+  selectProvider,
+} from "./options.ts";
+import { checkCredentials, checkKeys, checkMethod, checkSignal, checkTarget, checkTargets } from "./check.ts";
+import { type Served, VerifiedContext } from "./verified_context.ts";
+
+const OPEN = ["registry", "credentials", "requirements", "system", "signal"];
+
+/** What credentials are acquired by. */
+interface Terms extends SelectionTerms {
+  readonly credentials?: Credentials;
+}
+
+/**
+ * Acquires a client's credentials for many contexts, and again by itself when they have run out.
+ *
+ * @throws TypeError where an option is wrong; nothing was opened.
+ * @throws ProviderNotFoundError or PermissionError where no provider can serve.
+ * @throws AuthenticationError where there are no credentials, or they are wrong.
+ *
+ * @example
+ * ```ts
+ * import { openInitiator } from "@winsock/secure-sockets";
+ *
+ * using initiator = await openInitiator();
+ * using context = initiator.initiate({ target: "HTTP/web.example.test" });
+ * const { token } = await context.step(); // goes into "Authorization: Negotiate ..."
+ * console.log(token?.length);
+ * ```
+ */
+export async function openInitiator(options: OpenOptions = {}): Promise<Initiator> {
+  const { terms, signal } = readOptions(options, OPEN);
+  signal?.throwIfAborted();
+  const selected = selectProvider(terms);
+  return new OpenInitiator(terms, selected, await acquire("client", terms, selected, signal));
+}
+
+/**
+ * Acquires a server's credentials for many contexts.
+ *
+ * A client may begin with SPNEGO or with a bare Kerberos or NTLM token: its first token decides which of the providers
+ * of the registry serves it.
+ *
+ * @throws as {@linkcode openInitiator}.
+ *
+ * @example
+ * ```ts
+ * import { openAcceptor } from "@winsock/secure-sockets";
+ *
+ * using acceptor = await openAcceptor({ acceptedTargets: ["HTTP/web.example.test"] });
+ * async function signOn(token: Uint8Array): Promise<string> {
+ *   using context = acceptor.accept();
+ *   const { done } = await context.step(token);
+ *   return done && context.peer ? context.peer.name : "";
+ * }
+ * console.log(typeof signOn);
+ * ```
+ */
+export async function openAcceptor(options: AcceptorOptions = {}): Promise<Acceptor> {
+  const { terms, signal } = readOptions(options, [...OPEN, "acceptedTargets"]);
+  const acceptedTargets = options.acceptedTargets === undefined
+    ? undefined
+    : checkTargets(options.acceptedTargets, "options.acceptedTargets");
+  signal?.throwIfAborted();
+  const selected = selectProvider(terms);
+  const credentials = await acquire("server", terms, selected, signal);
+  return new OpenAcceptor(terms, acceptedTargets, selected, credentials);
+}
+
+function readOptions(
+  options: OpenOptions,
+  known: readonly string[],
+): { readonly terms: Terms; readonly signal?: AbortSignal } {
+  checkKeys(options, known, "options");
+  const { registry = defaultRegistry(), credentials, system = defaultSystem() } = options;
+  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
+  checkMethod(registry, "options.registry", "select");
+  checkMethod(system, "options.system", "capabilities");
+  return {
+    terms: {
+      registry,
+      system,
+      requirements: bareRequirements(options.requirements),
+      ...(credentials === undefined ? {} : { credentials }),
+    },
+    signal: checkSignal(options.signal, "options.signal"),
+  };
+}
+
+/** What a bare context must be where nothing is said of records: many protocols use none. */
+export function bareRequirements(given: Requirements = {}): ResolvedRequirements {
+  const confidentiality = given?.confidentiality ?? false;
+  return resolveRequirements({ ...given, confidentiality, integrity: given?.integrity ?? confidentiality });
+}
+
+function acquire(
+  role: "client" | "server",
+  { system, credentials }: { readonly system: ProviderSystem; readonly credentials?: Credentials },
+  { provider, requirements, origin }: SelectedProvider,
+  signal?: AbortSignal,
+): Promise<MessageCredentials> {
+  const { denied } = origin;
+  return provider.acquire({ role, system, requirements, denied, credentials, signal });
+}
+
+/** Credentials in use, and what must be closed with them. */
+class Holding {
+  readonly #credentials = new Set<MessageCredentials>();
+  #closed = false;
+
+  /** Makes them its own; those that come after it was closed are closed at once. */
+  add<T extends MessageCredentials>(credentials: T): T {
+    if (this.#closed) credentials.close();
+    else this.#credentials.add(credentials);
+    return credentials;
+  }
+
+  drop(credentials: MessageCredentials): void {
+    if (this.#credentials.delete(credentials)) credentials.close();
+  }
+
+  requireOpen(what: string): void {
+    if (this.#closed) throw new StateError(`The ${what} is closed; open another`);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const credentials of this.#credentials) credentials.close();
+    this.#credentials.clear();
+  }
+}
+
+class OpenInitiator implements Initiator {
+  readonly #terms: Terms;
+  readonly #selected: SelectedProvider;
+  readonly #holding = new Holding();
+  #credentials: Promise<MessageCredentials>;
+  #renewing: Promise<MessageCredentials> | null = null;
+
+  constructor(terms: Terms, selected: SelectedProvider, credentials: MessageCredentials | null) {
+    this.#terms = terms;
+    this.#selected = selected;
+    this.#credentials = credentials ? Promise.resolve(this.#holding.add(credentials)) : this.#acquire();
+  }
+
+  /** Credentials that a client delegated, which become its own. */
+  static delegated(delegated: MessageCredentials, { origin }: Served, terms: Terms): Initiator {
+    const requirements = bareRequirements();
+    const { provider } = terms.registry.providers
+      .map((provider) => ({ provider }))
+      .find(({ provider }) => provider.name === origin.provider.name && provider.layer === "message")!;
+    const selected = { provider, requirements, origin } as SelectedProvider;
+    const initiator = new OpenInitiator(
+      { ...terms, credentials: { delegated }, requirements },
+      selected,
+      null,
+    );
+    initiator.#holding.add(delegated);
+    return initiator;
+  }
+
+  async #acquire(): Promise<MessageCredentials> {
+    const acquiring = acquire("client", this.#terms, this.#selected);
+    // Nobody may ask for it before it fails.
+    acquiring.catch(() => {});
+    return this.#holding.add(await acquiring);
+  }
+
+  initiate(options: InitiateOptions): SecurityContext {
+    this.#holding.requireOpen("initiator");
+    checkKeys(options, ["target", "channelBindings", "signal"], "options");
+    const target = checkTarget(options.target, "options.target");
+    const signal = checkSignal(options.signal, "options.signal");
+    const bindings = options.channelBindings === undefined
+      ? undefined
+      : checkBindings(options.channelBindings, "options.channelBindings");
+    return new VerifiedContext({
+      role: "client",
+      target: Spn.parse(target).toString(),
+      channelBindings: bindings === undefined ? "none" : "required",
+      bindings,
+      signal,
+      serve: () => this.#serve(),
+      renew: (failed, error) => this.#renew(failed, error),
+    });
+  }
+
+  async #serve(): Promise<Served> {
+    this.#holding.requireOpen("initiator");
+    return { ...this.#selected, credentials: await this.#credentials };
+  }
+
+  /** Acquires anew where what failed had run out: a fresh ticket may have come since. Many may wait for one. */
+  async #renew({ credentials }: Served, error: unknown): Promise<Served | null> {
+    if (!ranOut(error) || "delegated" in (this.#terms.credentials ?? {})) return null;
+    this.#holding.requireOpen("initiator");
+    if (await this.#credentials === credentials) {
+      this.#renewing ??= this.#replace(credentials).finally(() => this.#renewing = null);
+      await this.#renewing;
+    }
+    return this.#serve();
+  }
+
+  async #replace(old: MessageCredentials): Promise<MessageCredentials> {
+    const fresh = await this.#acquire();
+    this.#credentials = Promise.resolve(fresh);
+    this.#holding.drop(old);
+    return fresh;
+  }
+
+  close(): void {
+    this.#holding.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Whether an error says that credentials were good and are so no longer. */
+function ranOut(error: unknown): boolean {
+  const reason = (error as Partial<AuthenticationError> | null)?.reason;
+  return reason === "credentials-expired" || reason === "no-credentials";
+}
+
+const POLICIES: readonly ChannelBindingPolicy[] = ["never", "whenSupported", "always"];
+/** The built-in providers that take a token of each kind, the first that serves. */
+const TAKERS = {
+  spnego: ["negotiate", "ntlm"],
+  kerberos: ["kerberos", "negotiate"],
+  ntlm: ["ntlm", "negotiate"],
+} as const;
+
+class OpenAcceptor implements Acceptor {
+  readonly #terms: Terms;
+  readonly #acceptedTargets: readonly string[] | undefined;
+  readonly #selected: SelectedProvider;
+  readonly #holding = new Holding();
+  readonly #served = new Map<string, Promise<Served>>();
+
+  constructor(
+    terms: Terms,
+    acceptedTargets: readonly string[] | undefined,
+    selected: SelectedProvider,
+    credentials: MessageCredentials,
+  ) {
+    this.#terms = terms;
+    this.#acceptedTargets = acceptedTargets;
+    this.#selected = selected;
+    this.#served.set(
+      selected.provider.name,
+      Promise.resolve({ ...selected, credentials: this.#holding.add(credentials) }),
+    );
+  }
+
+  accept(options: AcceptOptions = {}): SecurityContext {
+    this.#holding.requireOpen("acceptor");
+    checkKeys(options, ["channelBindings", "channelBindingPolicy", "signal"], "options");
+    const { channelBindings, channelBindingPolicy } = options;
+    const signal = checkSignal(options.signal, "options.signal");
+    const bindings = channelBindings === undefined
+      ? undefined
+      : checkBindings(channelBindings, "options.channelBindings");
+    const policy = channelBindingPolicy ?? (bindings === undefined ? "never" : "always");
+    if (!POLICIES.includes(policy)) {
+      throw new TypeError(`options.channelBindingPolicy must be one of ${POLICIES.join(", ")}`);
+    }
+    if (policy !== "never" && bindings === undefined) {
+      throw new TypeError(
+        `options.channelBindingPolicy is "${policy}": give options.channelBindings to compare with`,
+      );
+    }
+    return new VerifiedContext({
+      role: "server",
+      acceptedTargets: this.#acceptedTargets,
+      channelBindings: policy === "always" ? "required" : policy === "never" ? "none" : "optional",
+      ...(policy === "never" ? {} : { bindings }),
+      signal,
+      serve: (first) => this.#serve(first!),
+      delegate: (credentials, served) => OpenInitiator.delegated(credentials, served, this.#terms),
+    });
+  }
+
+  /** What serves a client by its first token: the first provider of the registry that takes one of its kind. */
+  async #serve(first: Uint8Array): Promise<Served> {
+    this.#holding.requireOpen("acceptor");
+    const kind = tokenKind(first);
+    const { provider } = this.#selected;
+    const takers: readonly string[] = kind === "other" ? [] : TAKERS[kind];
+    if (takers.length === 0 || !isBuiltIn(provider.name)) return await this.#of(provider.name);
+    const listed = this.#terms.registry.providers.map(({ name }) => name);
+    for (const name of takers.filter((taker) => listed.includes(taker))) {
+      try {
+        return await this.#of(name);
+      } catch (error) {
+        // Not allowed, or not strong enough: another may be. Whatever else failed, failed.
+        if (!(error instanceof ProviderNotFoundError)) throw error;
+      }
+    }
+    throw new AuthenticationError(
+      "mechanism",
+      `The client begins with ${
+        NAMES[kind as keyof typeof NAMES]
+      }, and no provider of the registry that may serve ` +
+        `takes it (${listed.join(", ")}). List ${takers.map((name) => `${name}()`).join(" or ")} if it may`,
+    );
+  }
+
+  #of(name: string): Promise<Served> {
+    const known = this.#served.get(name);
+    if (known) return known;
+    const serving = this.#open(name);
+    this.#served.set(name, serving);
+    serving.catch(() => this.#served.delete(name));
+    return serving;
+  }
+
+  async #open(name: string): Promise<Served> {
+    const selected = selectProvider(this.#terms, name);
+    return { ...selected, credentials: this.#holding.add(await acquire("server", this.#terms, selected)) };
+  }
+
+  close(): void {
+    this.#holding.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+const NAMES = { spnego: "SPNEGO", kerberos: "a bare Kerberos token", ntlm: "a bare NTLM token" } as const;
+
+function isBuiltIn(name: string): boolean {
+  return Object.values(TAKERS).some((takers) => (takers as readonly string[]).includes(name));
+}

@@ -1,0 +1,100 @@
+/** The command line, run as a program. */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { test } from "@test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { run, type RunResult } from "../scripts/process.ts";
+
+const onDeno = process.versions.deno ? null : "on Node the tests have a bundle, and no cli.ts beside them";
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
+const DENO = ["run", "-A", "--quiet", "--no-prompt", "--no-config", CLI];
+
+/** Why no program can be given a file system of its own here; null where it can. */
+async function noNamespace(): Promise<string | null> {
+  if (onDeno) return onDeno;
+  if (process.platform !== "linux") return "the policy's folder is stood in for on Linux";
+  const { code, stderr } = await run("unshare", ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).catch((
+    error,
+  ) => ({
+    code: 1,
+    stderr: String(error),
+  }));
+  return code === 0 ? null : `unshare cannot mount here: ${stderr.trim()}`;
+}
+
+/** Runs a command where `/etc` holds the policy and nothing else. */
+async function withPolicy(policy: string | null, ...args: string[]): Promise<RunResult> {
+  const etc = mkdtempSync(join(tmpdir(), "secure-sockets-etc-"));
+  try {
+    mkdirSync(join(etc, "secure-sockets"));
+    if (policy !== null) writeFileSync(join(etc, "secure-sockets/policy.json"), policy);
+    const script = 'mount --bind "$0" /etc && exec "$@"';
+    return await run("unshare", ["-rm", "sh", "-c", script, etc, process.execPath, ...DENO, ...args]);
+  } finally {
+    rmSync(etc, { recursive: true });
+  }
+}
+
+const skip = await noNamespace();
+
+test(
+  "doctor finds names in the machine's policy that nothing is called by, once, and says that it is not well",
+  async () => {
+    const { code, stdout, stderr } = await withPolicy(
+      '{"version":1,"deny":["ntml","ntlm"],"order":["negociate"]}',
+      "doctor",
+    );
+    assertEquals([code, stderr], [1, ""]);
+    assertEquals(
+      stdout.match(/finding: The machine's policy \/etc\/secure-sockets\/policy.json has/g)?.length,
+      2,
+    );
+    assertStringIncludes(stdout, 'has "negociate" in order');
+    assertStringIncludes(stdout, 'has "ntml" in deny, and nothing known here is called so');
+    assertMatch(stdout, /negotiate +cannot serve: .*\n.*does not list it in its order/);
+  },
+  { skip },
+);
+
+test("A finding alone is not well either", async () => {
+  const { code, stdout } = await withPolicy('{"version":1,"deny":["ntml"]}', "doctor");
+  assertEquals([code, /finding/.test(stdout)], [1, true]);
+}, { skip });
+
+test("doctor has no finding in a policy of known names, nor where there is none", async () => {
+  for (const policy of ['{"version":1,"deny":["ntlm","ipsec"]}', null]) {
+    const { code, stdout, stderr } = await withPolicy(policy, "doctor");
+    // It is well where GSS-API is installed, and says itself where that is missing.
+    assertEquals(code, /cannot serve/.test(stdout) ? 1 : 0);
+    assert(!/finding/.test(stdout) && stderr === "", stdout + stderr);
+    assertStringIncludes(stdout, `machine policy    ${policy === null ? "absent" : "present"}`);
+  }
+}, { skip });
+
+test(
+  "doctor tells of a denied Kerberos that negotiate has nothing left, and of a broken policy what is wrong",
+  async () => {
+    const denied = await withPolicy('{"version":1,"deny":["kerberos"]}', "doctor");
+    assertEquals(denied.code, 1);
+    assertMatch(
+      denied.stdout,
+      /negotiate +cannot serve: .*\n.*no mechanism is left that it could negotiate: kerberos/,
+    );
+    const broken = await withPolicy('{"version":1,"deny":["ntlm"],"deny":[]}', "doctor");
+    assertEquals(broken.code, 1);
+    assertMatch(broken.stdout, /negotiate +cannot serve: the machine's policy .* "deny" stands there twice/);
+  },
+  { skip },
+);
+
+test("permissions prints for Node what it needs before version 25, and from then on", async () => {
+  const { code, stdout } = await run(process.execPath, [...DENO, "permissions", "sspi"]);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "(only with --permission; from Node 25 on --allow-net too)");
+  const none = await run(process.execPath, [...DENO, "permissions", "impersonation"]);
+  assert(!none.stdout.includes("--allow-net"), none.stdout);
+}, { skip: onDeno });
