@@ -292,6 +292,23 @@ test(
   { skip },
 );
 
+test(
+  "a context has a peer where it proved its identity, and none else",
+  () =>
+    inRealm(async (realm, system) => {
+      for (const mutualAuthentication of [true, false]) {
+        const requirements = { mutualAuthentication };
+        using initiator = await openInitiator({ system, requirements });
+        using acceptor = await openAcceptor({ system, acceptedTargets: [TARGET], requirements });
+        await between(initiator, acceptor, (client, server) => {
+          assertEquals(client.peer?.name, mutualAuthentication ? `${TARGET}@${realm.realm}` : undefined);
+          assertEquals(server.peer?.user, "alice");
+        });
+      }
+    }),
+  { skip },
+);
+
 test("wrong options are refused by name before anything is opened", async () => {
   const wrong: [Record<string, unknown>, string][] = [
     [{ registry: {} }, "options.registry"],

@@ -46,11 +46,13 @@ const PROGRAMS = ["samba", "samba-tool", "ldbmodify", "ldbsearch", "kinit", "sh"
 const FILES = [
   ["samba-ad-provision", () => existsSync("/usr/share/samba/setup/ad-schema")],
   ["samba-dsdb-modules", () => inLibraries("samba/ldb/samba_dsdb.so")],
-  ["samba-vfs-modules", () => inLibraries("samba/vfs/acl_xattr.so")],
+  ["samba-vfs-modules", () => inLibraries("samba/vfs/xattr_tdb.so")],
 ] as const;
 /** What a domain controller listens on and clients know by heart. */
 const [KDC_PORT, LDAP_PORT] = [88, 389];
 const READY_MS = 30_000;
+/** What a domain is kept in. */
+const SNAPSHOT = "domain.tar.gz";
 
 // The shell holds Samba as its child and ends it at the end of its own input, which comes even when whoever holds the
 // other end of the pipe was killed outright. Killed, not asked: there is nothing to be saved.
@@ -170,12 +172,14 @@ export async function startAdDc(options: AdDcOptions = {}): Promise<AdDc> {
   const reason = await adDcUnavailable();
   if (reason !== null) throw new Error(`Cannot start a domain: ${reason}`);
   const { stdout } = await mustRun(findProgram("samba")!, ["--version"]);
-  const key = createHash("sha256").update(stdout).update(KEEPER).update(seed()).update(smbConf(PATTERN));
+  const key = createHash("sha256").update(stdout).update(SNAPSHOT).update(KEEPER).update(seed()).update(
+    smbConf(PATTERN),
+  );
   const snapshot = cached(`ad-dc-${key.digest("hex").slice(0, 16)}`);
   await once(snapshot, makeDomain);
   const dc = new SambaDc((await freeAddress())!, options);
   try {
-    await mustRun("tar", ["-C", dc.dir, "--no-same-owner", "-xf", join(snapshot, "domain.tar")]);
+    await mustRun("tar", ["-C", dc.dir, "--no-same-owner", "-xzf", join(snapshot, SNAPSHOT)]);
     dc.configure();
     await dc.start();
   } catch (error) {
@@ -198,7 +202,7 @@ async function makeDomain(folder: string): Promise<void> {
     await dc.end();
     const without = ["log", "run", "ncalrpc"].map((name) => `--exclude=./${name}`);
     // Sockets cannot be kept, and tar says so.
-    await run("tar", ["-C", dc.dir, ...without, "-cf", join(folder, "domain.tar"), "."]);
+    await run("tar", ["-C", dc.dir, ...without, "-czf", join(folder, SNAPSHOT), "."]);
   } finally {
     await dc.stop();
   }

@@ -122,6 +122,9 @@ export function smbConf(
     interfaces: `${address}/8`,
     "bind interfaces only": "yes",
     ...Object.fromEntries(Object.entries(folders).map(([name, path]) => [name, `${dir}/${path}`])),
+    // Extended attributes in a file of its own: the real ones take CAP_SYS_ADMIN, which containers have not.
+    "vfs objects": "dfs_samba4 acl_xattr xattr_tdb",
+    "xattr_tdb:file": `${dir}/state/xattr.tdb`,
     "ldap server require strong auth": strongAuthentication ? "yes" : "no",
     "disable spoolss": "yes",
     "load printers": "no",
