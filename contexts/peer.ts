@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageContext, PeerIdentity } from "../contract.ts";
+import type { PeerIdentity, ProviderContext } from "../contract.ts";
 import { AuthenticationError } from "../errors.ts";
 import { downLevelPeer, kerberosPeer } from "../ffi/security/peer_name.ts";
 import { formatSid, parseSid } from "../ffi/windows/sid.ts";
@@ -16,7 +16,7 @@ import { provesServer } from "../plugins/requirements.ts";
  * The name of a provider that reports nothing else is split as its mechanism writes names; a name of a mechanism that
  * is not known here stays whole.
  */
-export function peerOf(context: MessageContext, role: "client" | "server"): PeerIdentity | undefined {
+export function peerOf(context: ProviderContext, role: "client" | "server"): PeerIdentity | undefined {
   if ("peerIdentity" in context) return context.peerIdentity;
   const { attributes, peerName: name } = context;
   const proved = role === "client" ? provesServer(attributes) : attributes.impersonation !== "anonymous";

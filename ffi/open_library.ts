@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageCredentials } from "../contract.ts";
+import type { ProviderCredentials } from "../contract.ts";
 import type { Library, LibrarySpec } from "./abi.ts";
 import { acquireCredentials as acquire } from "./security/credentials.ts";
 import type { Grant } from "./permissions.ts";
@@ -40,6 +40,6 @@ export function acquireCredentials(
   system: System,
   request: CredentialsRequest,
   signal?: AbortSignal,
-): Promise<MessageCredentials> {
+): Promise<ProviderCredentials> {
   return acquire(nativeSystem(system), request, signal);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Credentials, MessageCredentials, MessageProvider, Offers } from "../../contract.ts";
+import type { ContextProvider, Credentials, Offers, ProviderCredentials } from "../../contract.ts";
 import { readUser } from "../../credentials.ts";
 import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
 import { checkWellFormed } from "../../ffi/memory/text.ts";
@@ -30,12 +30,12 @@ export interface NativeProviderOptions {
 }
 
 /** A provider over the operating system's security contexts. */
-export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): MessageProvider {
+export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): ContextProvider {
   const mechanisms = Object.freeze(allowNtlm ? ["kerberos", "ntlm"] : ["kerberos"]);
-  return Object.freeze<MessageProvider>({
-    layer: "message",
+  return Object.freeze<ContextProvider>({
+    layer: "context",
     name,
-    description: Object.freeze({ name, layer: "message", isolation: "native", offers: OFFERS, mechanisms }),
+    description: Object.freeze({ name, layer: "context", isolation: "native", offers: OFFERS, mechanisms }),
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
       const { denied = [], requirements } = options;
@@ -97,7 +97,7 @@ function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
 }
 
 /** @throws TypeError unless they came from `takeDelegated()` of a context of the same provider. */
-function delegated(name: SecurityPackage, credentials: MessageCredentials): CredentialsBase {
+function delegated(name: SecurityPackage, credentials: ProviderCredentials): CredentialsBase {
   // Not any credentials: others were acquired for what their own policy and requirements let in, NTLM perhaps.
   if (credentials instanceof CredentialsBase && credentials.delegated && credentials.package === name) {
     return credentials;

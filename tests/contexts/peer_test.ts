@@ -2,7 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
-import type { ContextAttributes, MessageContext, PeerIdentity } from "../../contract.ts";
+import type { ContextAttributes, PeerIdentity, ProviderContext } from "../../contract.ts";
 import { AuthenticationError } from "../../errors.ts";
 import { isMember, peerOf } from "../../contexts/peer.ts";
 
@@ -18,8 +18,8 @@ const ATTRIBUTES: ContextAttributes = {
   impersonation: "identify",
 };
 
-function context(peerName: string, attributes: Partial<ContextAttributes>): MessageContext {
-  return { peerName, attributes: { ...ATTRIBUTES, ...attributes } } as MessageContext;
+function context(peerName: string, attributes: Partial<ContextAttributes>): ProviderContext {
+  return { peerName, attributes: { ...ATTRIBUTES, ...attributes } } as ProviderContext;
 }
 
 const SIDS = ["S-1-5-21-1-2-3-1104", "S-1-5-21-1-2-3-513", "S-1-18-1"];

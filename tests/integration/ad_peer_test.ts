@@ -5,7 +5,7 @@ import { test } from "@test";
 import type { Backend, LibrarySpec } from "../../ffi/abi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { AuthenticationError, connect, isMember, listen, type PeerIdentity } from "../../mod.ts";
-import type { MessageProvider } from "../../contract.ts";
+import type { ContextProvider } from "../../contract.ts";
 import type { AdDc } from "../rig/ad_dc.ts";
 import { inDomain, noAdDc } from "../support/ad.ts";
 import { Faults, Injected } from "../support/faults.ts";
@@ -18,7 +18,7 @@ const TARGET = "HTTP/web.example.test";
 /** Who a server sees where whoever has the ticket connects. */
 async function seen(
   system: NativeSystem,
-  provider: MessageProvider = PROVIDERS.negotiate,
+  provider: ContextProvider = PROVIDERS.negotiate,
 ): Promise<PeerIdentity> {
   using ends = await makeEnds(system, { provider, target: TARGET });
   await exchange(ends);

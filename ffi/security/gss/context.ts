@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageCredentials, PeerIdentity, StepResult } from "../../../contract.ts";
+import type { PeerIdentity, ProviderCredentials, StepResult } from "../../../contract.ts";
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
 import {
   holdsKerberos,
@@ -46,7 +46,7 @@ export interface GssContextOptions {
   /** True where Kerberos was left out when the credentials were acquired. */
   readonly excludeKerberos: boolean;
   /** Makes an owner of a delegated credential's handle. */
-  readonly adopt: (handle: bigint) => MessageCredentials;
+  readonly adopt: (handle: bigint) => ProviderCredentials;
   /** Called once when the context no longer uses the credentials. */
   readonly release: () => void;
 }
@@ -285,7 +285,7 @@ export class GssContext extends ContextBase {
     return impersonation === "anonymous" ? undefined : of(this.#slots.u64[AT.source / 8]);
   }
 
-  takeDelegated(): MessageCredentials | null {
+  takeDelegated(): ProviderCredentials | null {
     this.requireDone("takeDelegated");
     const handle = this.#slots.u64[AT.delegated / 8];
     this.#slots.u64[AT.delegated / 8] = 0n;

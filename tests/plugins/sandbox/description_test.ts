@@ -22,7 +22,7 @@ const FULL = {
   abi: 1,
   name: "example",
   version: "1.0.0",
-  layer: "message",
+  layer: "context",
   offers: OFFERS,
   imports: ["random"],
   options: OPTIONS,
@@ -54,7 +54,7 @@ test("the example of the document is understood, defaults filled in", () => {
     ["mode", false],
   ]);
   assertEquals(questions[0].answers, [{ name: "ntHash", type: "bytes", length: 16 }]);
-  assertEquals([credentials, imports, layer], [FULL.credentials, ["random"], "message"]);
+  assertEquals([credentials, imports, layer], [FULL.credentials, ["random"], "context"]);
 });
 
 test("what may be left out may be left out", () => {
