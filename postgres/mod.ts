@@ -14,9 +14,9 @@
  */
 
 import type { Credentials, ProviderSystem, SecurityInfo } from "../contract.ts";
+import { checkCredentials } from "../credentials.ts";
 import { SecurityRequirementError } from "../errors.ts";
 import {
-  checkCredentials,
   checkHostname,
   checkKeys,
   checkMethod,
@@ -50,12 +50,12 @@ export interface PostgresStreamOptions {
   /**
    * GSS encryption, in the words of libpq's `gssencmode`. `require` (the default): the connection is encrypted, or not
    * made. `disable`: only authentication by GSS; nothing protects what is sent after it. `prefer`: as `require` where
-   * the server offers it, else as `disable`: anybody who controls the network can choose.
+   * the server offers it, else as `disable`: an attacker on the network can choose.
    */
   readonly encryption?: "require" | "prefer" | "disable";
   /** The providers to choose from; left out: `[kerberos()]`, since PostgreSQL's tokens are Kerberos'. */
   readonly registry?: Registry;
-  /** Who to be; left out: the user of the process. Acquired anew for each connection. */
+  /** Who to be; left out: the user of the process. Acquired anew for each connection, so a password stays in use. */
   readonly credentials?: Credentials;
   /** The system to work on; left out: one for the whole process. */
   readonly system?: ProviderSystem;
@@ -99,7 +99,7 @@ export function postgresStream(
   options: PostgresStreamOptions = {},
 ): (config?: DriverConfig) => PostgresStream {
   checkKeys(options, ["target", "encryption", "registry", "credentials", "system", "signal"], "options");
-  const { encryption = "require", credentials, system } = options;
+  const { encryption = "require", system } = options;
   const providers = options.registry ?? (registry ??= createRegistry([kerberos()]));
   const target = options.target === undefined ? undefined : checkTarget(options.target, "options.target");
   if (!ENCRYPTION.includes(encryption)) {
@@ -107,7 +107,9 @@ export function postgresStream(
       `options.encryption must be one of ${ENCRYPTION.join(", ")}, not ${describe(encryption)}`,
     );
   }
-  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
+  const credentials = options.credentials === undefined
+    ? undefined
+    : checkCredentials(options.credentials, "options.credentials");
   checkMethod(providers, "options.registry", "select");
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
   const signal = checkSignal(options.signal, "options.signal");

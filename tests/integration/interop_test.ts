@@ -96,6 +96,7 @@ com.sun.security.jgss.accept {
   const flags = Object.entries(properties).map(([name, value]) => `-D${name}=${value}`);
   return new LinePeer(findProgram("java")!, [
     "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
     ...flags,
     `${FIXTURES}JgssPeer.java`,
   ]);
