@@ -22,7 +22,7 @@ const READ: [username: string, domain: string | undefined, user: User][] = [
   ["Jörg Groß", undefined, { username: "Jörg Groß" }],
 ];
 
-test("readUser reads a user's name as Windows does, in every form", () => {
+test("a user's name is read as Windows does, in every form", () => {
   for (const [username, domain, user] of READ) assertEquals(read(username, domain), user);
 });
 
@@ -55,7 +55,7 @@ test("a name that could be another user's is a TypeError that names the argument
   assert(!error.message.includes("s3cret"));
 });
 
-test("any name keeps every character in its position, or is refused with the argument's name", () => {
+test("any name gives back every character in its place, or is refused by the argument's name", () => {
   let taken = 0;
   fc.assert(
     fc.property(names, fc.option(names, { nil: undefined }), (username, domain) => {

@@ -24,7 +24,7 @@ function partsOf(spn: Spn): SpnParts {
   ) as unknown as SpnParts;
 }
 
-test("Spn made from parts is parsed back to the same parts", () => {
+test("A name made from parts is read back as the same parts", () => {
   fc.assert(fc.property(parts, (given) => {
     const made = Spn.make(given);
     const read = Spn.parse(made.toString());
@@ -34,7 +34,7 @@ test("Spn made from parts is parsed back to the same parts", () => {
   }));
 });
 
-test("Spn.parse either refuses a text with a TypeError or returns a name that is written and parsed to an equal one", () => {
+test("Whatever text is read is either refused with a TypeError or written back as a name that reads the same", () => {
   const tricky = fc.string({ unit: fc.constantFrom(...'ab/:@\\ .1\u0000\n"*é'), maxLength: 12 });
   fc.assert(
     fc.property(fc.oneof(tricky, fc.string()), (text) => {
@@ -51,7 +51,7 @@ test("Spn.parse either refuses a text with a TypeError or returns a name that is
   );
 });
 
-test("Spn.equals ignores the case of A to Z, and compares realms only where both have one", () => {
+test("Comparison does not see the case of A to Z, and a realm only where both have one", () => {
   fc.assert(fc.property(parts, word, (given, realm) => {
     const name = Spn.make(given);
     const bare = Spn.make({ ...given, realm: undefined });
@@ -70,7 +70,7 @@ test("Spn.equals ignores the case of A to Z, and compares realms only where both
   assert(Spn.parse("ldap/dc/dc").equals(Spn.parse("ldap/dc")));
 });
 
-test("Spn.parse reads a name in each of its forms", () => {
+test("A name is read in each of its forms", () => {
   assertEquals(partsOf(Spn.parse("host/web.example.test")), {
     serviceClass: "host",
     instanceName: "web.example.test",
@@ -87,7 +87,7 @@ test("Spn.parse reads a name in each of its forms", () => {
   });
 });
 
-test("Spn.parse reads the names that Windows' own services register: with spaces, GUIDs and distinguished names", () => {
+test("Names that Windows' own services register are read, spaces, GUIDs and distinguished names with them", () => {
   const registered: { readonly [text: string]: Partial<SpnParts> } = {
     "Microsoft Virtual Console Service/hv1.example.test": {
       serviceClass: "Microsoft Virtual Console Service",
@@ -146,13 +146,13 @@ const MALFORMED: { readonly [text: string]: string } = {
 };
 
 for (const [text, reason] of Object.entries(MALFORMED)) {
-  test(`Spn.parse refuses ${JSON.stringify(text)}, and the error has the reason and the valid forms`, () => {
+  test(`${JSON.stringify(text)} is no name, and the error says why and shows the forms there are`, () => {
     const error = assertThrows(() => Spn.parse(text), TypeError, reason);
     assert(error.message.includes(JSON.stringify(text)) && error.message.includes("class/host:port"));
   });
 }
 
-test("Spn refuses parts that are missing, unknown or of another type, with their names", () => {
+test("Parts that are missing, unknown or of another type are refused by their names", () => {
   const make = (given: unknown) => () => Spn.make(given as SpnParts);
   assertThrows(make(undefined), TypeError, "object of parts");
   assertThrows(make({ instanceName: "web" }), TypeError, "serviceClass");
@@ -169,11 +169,11 @@ test("Spn refuses parts that are missing, unknown or of another type, with their
   assertThrows(() => Spn.parse(undefined as unknown as string), TypeError, "string");
 });
 
-test("Spn accepts a whole surrogate pair", () => {
+test("A whole surrogate pair is a letter like others", () => {
   assertEquals(Spn.parse("host/\ud83d\ude00").instanceName, "\ud83d\ude00");
 });
 
-test("Spn is immutable", () => {
+test("A name cannot be changed", () => {
   const name = Spn.parse("host/web");
   assertThrows(() => ((name as { instanceName: string }).instanceName = "other"), TypeError);
 });

@@ -1,5 +1,5 @@
 /**
- * A throw-away MIT Kerberos realm on loopback, for tests, the demo and the bench. Works on Deno and on Node,
+ * A temporary MIT Kerberos realm on loopback, for tests, the demo and the bench. Works on Deno and on Node,
  * needs no root, and ends with the process that started it, however that ended.
  *
  * ```ts
