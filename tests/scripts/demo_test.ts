@@ -90,7 +90,7 @@ test("without a KDC the demo shows all of NTLM, succeeds, and prints what to ins
   assertSaysSimulated(stdout);
   assertStringIncludes(stdout, "chosen     ntlm");
   assert(
-    /^ {3}ntlm +message +sandboxed +integrity, encryption\n +sha256 [0-9a-f]{64}\n +may call clock, random$/m
+    /^ {3}ntlm +context +sandboxed +integrity, encryption\n +sha256 [0-9a-f]{64}\n +may call clock, random$/m
       .test(stdout),
   );
   assert(/^ {3}peer +nobody +EXAMPLE\\alice$/m.test(stdout));
