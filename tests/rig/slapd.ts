@@ -4,13 +4,10 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import { findProgram, mustRun } from "../../scripts/process.ts";
-import { untilAnswers } from "./daemon.ts";
+import { mustRun } from "../../scripts/process.ts";
+import { type Daemon, daemonFolder, findDaemon, startDaemon } from "./daemon.ts";
 import { freePort, type Realm } from "./realm.ts";
 
 /** Debian packages with slapd, its SASL plugin and its client. */
@@ -21,15 +18,9 @@ const MODULES = "/usr/lib/ldap";
 /** Where everything lies. */
 export const LDAP_BASE = "dc=mit,dc=test";
 
-/** A running slapd. */
-export interface Slapd extends AsyncDisposable {
-  /** Its port on 127.0.0.1. */
-  readonly port: number;
-}
-
 /** Why slapd cannot run here, as a sentence that says what to install; null where it can. */
 export function slapdUnavailable(): string | null {
-  const missing = ["slapd", "slapadd", "ldapsearch"].filter((name) => slapdProgram(name) === null);
+  const missing = ["slapd", "slapadd", "ldapsearch"].filter((name) => findDaemon(name) === null);
   const plugin = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
     .some((folder) => existsSync(join(folder, "sasl2/libgssapiv2.so")));
   if (!plugin) missing.push("Cyrus SASL's GSSAPI plugin");
@@ -37,40 +28,19 @@ export function slapdUnavailable(): string | null {
   return `an LDAP server needs ${missing.join(", ")}: install ${SLAPD_PACKAGES.join(" ")}`;
 }
 
-function slapdProgram(name: string): string | null {
-  // Debian keeps daemons out of users' PATH.
-  return findProgram(name) ?? ["/usr/sbin", "/usr/libexec"].map((folder) => join(folder, name)).find(existsSync) ??
-    null;
-}
-
 /** Starts slapd for `realm`, whose key table must hold `ldap/localhost`. */
-export async function startSlapd(realm: Realm, entries = ""): Promise<Slapd> {
-  const dir = mkdtempSync(join(tmpdir(), "secure-sockets-slapd-"));
+export async function startSlapd(realm: Realm, entries = ""): Promise<Daemon> {
+  const dir = daemonFolder("slapd");
   const port = await freePort();
   mkdirSync(join(dir, "db"));
   const config = join(dir, "slapd.conf");
   writeFileSync(config, configuration(dir, realm.realm));
   writeFileSync(join(dir, "init.ldif"), LDIF + entries);
-  const env = { ...process.env, ...realm.env };
-  await mustRun(slapdProgram("slapadd")!, ["-q", "-f", config, "-l", join(dir, "init.ldif")], { env });
-  // -d keeps it in the foreground: it ends with its owner's signal, and with its owner's folder it has nothing.
-  const child = spawn(slapdProgram("slapd")!, ["-d", "0", "-f", config, "-h", `ldap://127.0.0.1:${port}`], {
-    env,
-    stdio: "ignore",
+  await mustRun(findDaemon("slapadd")!, ["-q", "-f", config, "-l", join(dir, "init.ldif")], {
+    env: realm.env,
   });
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const stop = async (): Promise<void> => {
-    child.kill("SIGKILL");
-    await ended;
-    rmSync(dir, { recursive: true, force: true });
-  };
-  try {
-    await untilAnswers(port, "slapd");
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { port, [Symbol.asyncDispose]: stop };
+  const command = [findDaemon("slapd")!, "-d", "0", "-f", config, "-h", `ldap://127.0.0.1:${port}`];
+  return await startDaemon({ dir, port, command, env: realm.env });
 }
 
 function configuration(dir: string, realm: string): string {
