@@ -23,7 +23,9 @@ export function gssapi(options: Partial<Omit<SaslClientOptions, "mechanism">> = 
       const given = { target: `kafka/${host}`, layers: ["none"] as const, ...options };
       using sasl = await saslClient({ ...given, mechanism: "GSSAPI" });
       const send = async (token: Uint8Array): Promise<Uint8Array> =>
-        withoutLength(await saslAuthenticate({ request: framed(token), response: AS_IT_IS }) ?? new Uint8Array());
+        withoutLength(
+          await saslAuthenticate({ request: framed(token), response: AS_IT_IS }) ?? new Uint8Array(),
+        );
       let challenge = await send(await sasl.start());
       while (!sasl.done) challenge = await send(await sasl.next(challenge));
       await sasl.finish(challenge); // throws unless the broker has proved who it is

@@ -20,7 +20,7 @@ import { type SaslClient, saslClient } from "@winsock/secure-sockets/sasl";
 const [SEQUENCE, INTEGER, OCTET_STRING] = [0x30, 0x02, 0x04];
 const [BIND_REQUEST, SASL, SERVER_CREDENTIALS] = [0x60, 0xa3, 0x87];
 const [SUCCESS, SASL_BIND_IN_PROGRESS] = [0, 14];
-const MAX_ANSWER = 1 << 20;
+const MAX_MESSAGE = 1 << 20;
 
 /** Binds by SASL on a fresh connection (RFC 4511, 4.2) and gives the stream to go on with. */
 export async function saslBind(socket: Socket, sasl: SaslClient): Promise<Duplex> {
@@ -32,7 +32,9 @@ export async function saslBind(socket: Socket, sasl: SaslClient): Promise<Duplex
       await sasl.finish(serverCredentials);
       return sasl.protect(socket);
     }
-    if (code !== SASL_BIND_IN_PROGRESS) throw new Error(`The server refuses the bind (${code}): ${diagnostics}`);
+    if (code !== SASL_BIND_IN_PROGRESS) {
+      throw new Error(`The server refuses the bind (${code}): ${diagnostics}`);
+    }
     credentials = await sasl.next(serverCredentials ?? new Uint8Array());
   }
 }
@@ -42,10 +44,33 @@ export function ldapClient(stream: Duplex, hostname: string): Client {
   return new Client({ url: `ldap://${hostname}`, createConnection: () => stream as Socket });
 }
 
-function element(tag: number, ...content: Uint8Array[]): Uint8Array {
+/** A BER element of LDAP. */
+export interface Element {
+  /** Its tag. */
+  readonly tag: number;
+  /** What is in it. */
+  readonly content: Uint8Array;
+  /** Where the next element begins. */
+  readonly end: number;
+}
+
+/** Writes an element. */
+export function element(tag: number, ...content: Uint8Array[]): Uint8Array {
   const body = Buffer.concat(content);
   const length = [body.length >> 16, body.length >> 8 & 0xff, body.length & 0xff];
   return Buffer.concat([Uint8Array.of(tag, 0x83, ...length), body]);
+}
+
+/** The elements that `bytes` consist of. */
+export function elements(bytes: Uint8Array): Element[] {
+  const found: Element[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const next = elementAt(bytes, at);
+    if (next === null) throw new Error("The message is not LDAP");
+    found.push(next);
+    at = next.end;
+  }
+  return found;
 }
 
 function bindRequest(id: number, mechanism: string, credentials: Uint8Array): Uint8Array {
@@ -60,34 +85,24 @@ function bindRequest(id: number, mechanism: string, credentials: Uint8Array): Ui
 }
 
 /** The element at `at`; `null` where the bytes end before it does. */
-function elementAt(bytes: Uint8Array, at: number): { tag: number; content: Uint8Array; end: number } | null {
+function elementAt(bytes: Uint8Array, at: number): Element | null {
   let length = bytes[at + 1];
   let start = at + 2;
   if (length > 0x80) {
     const count = length - 0x80;
-    if (count > 4) throw new Error("The server's answer is not LDAP");
+    if (count > 4) throw new Error("The message is not LDAP");
     length = 0;
     for (let index = 0; index < count; index++) length = length * 256 + bytes[start + index];
     start += count;
   }
-  if (length > MAX_ANSWER) throw new Error("The server's answer is too long");
+  if (length > MAX_MESSAGE) throw new Error("The message is too long");
   const end = start + length;
   return end <= bytes.length ? { tag: bytes[at], content: bytes.subarray(start, end), end } : null;
 }
 
 function bindResponse(message: Uint8Array) {
-  const fields = (bytes: Uint8Array) => {
-    const found = [];
-    for (let at = 0; at < bytes.length;) {
-      const field = elementAt(bytes, at);
-      if (field === null) throw new Error("The server's answer is not LDAP");
-      found.push(field);
-      at = field.end;
-    }
-    return found;
-  };
-  const [, response] = fields(fields(message)[0].content);
-  const [code, , diagnostics, ...more] = fields(response.content);
+  const [, response] = elements(elements(message)[0].content);
+  const [code, , diagnostics, ...more] = elements(response.content);
   return {
     code: code.content[0],
     diagnostics: new TextDecoder().decode(diagnostics.content),
@@ -95,22 +110,29 @@ function bindResponse(message: Uint8Array) {
   };
 }
 
-/** Reads one message; what came after it goes back into the socket. */
-async function readMessage(socket: Socket): Promise<Uint8Array> {
+/** Reads one message; what came after it goes back into the stream. */
+export async function readMessage(stream: Duplex): Promise<Uint8Array> {
   let bytes = new Uint8Array();
   for (;;) {
-    const chunk: Uint8Array | null = socket.read();
+    const chunk: Uint8Array | null = stream.read();
     if (chunk === null) {
-      if (socket.readableEnded || socket.destroyed) throw new Error("The server ended the connection");
-      await Promise.race([once(socket, "readable"), once(socket, "end"), once(socket, "close")]);
+      await readable(stream);
       continue;
     }
     bytes = new Uint8Array(Buffer.concat([bytes, chunk]));
     const message = elementAt(bytes, 0);
     if (message === null) continue;
-    if (message.end < bytes.length) socket.unshift(bytes.subarray(message.end));
+    if (message.end < bytes.length) stream.unshift(bytes.subarray(message.end));
     return bytes.subarray(0, message.end);
   }
+}
+
+async function readable(stream: Duplex): Promise<void> {
+  if (stream.readableEnded || stream.destroyed) throw new Error("The peer ended the connection");
+  const others = new AbortController();
+  const { signal } = others;
+  await Promise.race(["readable", "end", "close"].map((event) => once(stream, event, { signal })));
+  others.abort();
 }
 
 if (import.meta.main) {

@@ -40,13 +40,15 @@ export function transport(
   options: Omit<SaslClientOptions, "mechanism">,
   tls: { ignoreTLS?: boolean } = {},
 ) {
-  return nodemailer.createTransport({
-    host: hostname,
-    port,
-    ...tls,
-    auth: { type: "custom", method: "GSSAPI", user: "" },
-    customAuth: { GSSAPI: gssapi(options) },
-  } as Parameters<typeof nodemailer.createTransport>[0]);
+  return nodemailer.createTransport(
+    {
+      host: hostname,
+      port,
+      ...tls,
+      auth: { type: "custom", method: "GSSAPI", user: "" },
+      customAuth: { GSSAPI: gssapi(options) },
+    } as Parameters<typeof nodemailer.createTransport>[0],
+  );
 }
 
 if (import.meta.main) {

@@ -61,7 +61,9 @@ class Client extends Exchange implements SaslClient {
 
   start(): Promise<Uint8Array> {
     return this.turn("start", async () => {
-      if (this.#stage !== "start") throw new StateError("start() has been called; next() takes the challenges");
+      if (this.#stage !== "start") {
+        throw new StateError("start() has been called; next() takes the challenges");
+      }
       const { token, done } = await this.context.step();
       this.checkKind(token, "This client");
       this.#stepped(done);
@@ -104,7 +106,9 @@ class Client extends Exchange implements SaslClient {
     if (layer === undefined) {
       throw new AuthenticationError(
         "mechanism",
-        `The server offers the security layers ${offer.layers.join(", ") || "of no known kind"}, and options.layers ` +
+        `The server offers the security layers ${
+          offer.layers.join(", ") || "of no known kind"
+        }, and options.layers ` +
           `accepts ${layers.join(", ")}; the exchange was ended. Accept another, or change the server`,
       );
     }
@@ -146,7 +150,9 @@ function early(): ProtocolError {
 }
 
 function checkBytes(value: unknown, name: string): void {
-  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array, empty where there is none`);
+  if (!(value instanceof Uint8Array)) {
+    throw new TypeError(`${name} must be a Uint8Array, empty where there is none`);
+  }
 }
 
 /**
@@ -175,7 +181,12 @@ export async function saslClient(options: SaslClientOptions): Promise<SaslClient
   const initiator = await openInitiator(terms.open);
   try {
     const { signal } = terms.open;
-    return new Client(authorizationId, terms, initiator, initiator.initiate({ target, channelBindings, signal }));
+    return new Client(
+      authorizationId,
+      terms,
+      initiator,
+      initiator.initiate({ target, channelBindings, signal }),
+    );
   } catch (error) {
     initiator.close();
     throw error;

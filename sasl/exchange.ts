@@ -155,7 +155,9 @@ export abstract class Exchange implements SaslExchange {
   protect(socket: Duplex): Duplex {
     const { layer, maxSend } = this.#requireComplete("protect()");
     if (this.#state === "protected") throw new StateError("protect() has been called; there is one stream");
-    if (typeof (socket as Partial<Duplex> | null)?.pipe !== "function" || typeof socket.write !== "function") {
+    if (
+      typeof (socket as Partial<Duplex> | null)?.pipe !== "function" || typeof socket.write !== "function"
+    ) {
       throw new TypeError("socket must be a Duplex of node:stream, such as a Socket of node:net");
     }
     if (layer === "none") return socket;

@@ -102,6 +102,7 @@ export interface Terms {
 const MECHANISMS: readonly SaslMechanism[] = ["GSSAPI", "GSS-SPNEGO"];
 const COMMON = ["mechanism", "layers", "channelBindings", "maxReceive"];
 const OPEN = ["registry", "credentials", "requirements", "system", "signal"];
+const POLICIES: readonly ChannelBindingPolicy[] = ["never", "whenSupported", "always"];
 const MIN_RECEIVE = 1024;
 const DEFAULT_RECEIVE = { "GSSAPI": 65_536, "GSS-SPNEGO": MAX_BUFFER } as const;
 
@@ -127,7 +128,17 @@ export function readServerOptions(options: SaslServerOptions): Terms {
   }
   checkTargets(options.acceptedTargets, "options.acceptedTargets");
   checkFunction(options.authorize, "options.authorize");
+  checkPolicy(options);
   return terms;
+}
+
+function checkPolicy({ channelBindingPolicy = "never", channelBindings }: SaslServerOptions): void {
+  if (!POLICIES.includes(channelBindingPolicy)) {
+    throw new TypeError(`options.channelBindingPolicy must be one of ${POLICIES.join(", ")}`);
+  }
+  if (channelBindingPolicy !== "never" && channelBindings === undefined) {
+    throw new TypeError("options.channelBindingPolicy needs options.channelBindings to compare with");
+  }
 }
 
 function readOptions(options: SaslOptions, role: "client" | "server"): Terms {
@@ -135,7 +146,9 @@ function readOptions(options: SaslOptions, role: "client" | "server"): Terms {
   if (!MECHANISMS.includes(mechanism)) {
     throw new TypeError(`options.mechanism must be one of ${MECHANISMS.join(", ")}`);
   }
-  if (options.channelBindings !== undefined) checkBindings(options.channelBindings, "options.channelBindings");
+  if (options.channelBindings !== undefined) {
+    checkBindings(options.channelBindings, "options.channelBindings");
+  }
   if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
   if (registry !== undefined) checkMethod(registry, "options.registry", "select");
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
@@ -171,8 +184,11 @@ function readRequirements(
   layers: readonly SecurityLayer[],
   role: "client" | "server",
 ): Requirements {
+  if (typeof given !== "object" || given === null) {
+    throw new TypeError("options.requirements must be an object");
+  }
   for (const key of ["integrity", "confidentiality"]) {
-    if (Object.hasOwn(Object(given), key)) {
+    if (Object.hasOwn(given, key)) {
       throw new TypeError(`options.requirements.${key} is decided by options.layers; leave it out`);
     }
   }
@@ -196,7 +212,9 @@ function readRequirements(
 
 function checkAuthorizationId(value: unknown, mechanism: SaslMechanism): void {
   if (typeof value !== "string" || value === "" || value.includes("\0")) {
-    throw new TypeError("options.authorizationId must be a string without NUL; leave it out to act as yourself");
+    throw new TypeError(
+      "options.authorizationId must be a string without NUL; leave it out to act as yourself",
+    );
   }
   checkWellFormed(value, "options.authorizationId");
   if (mechanism === "GSS-SPNEGO") {

@@ -47,8 +47,10 @@ export class ProtectedStream extends Duplex {
 
   /** The socket and the context become its own. */
   constructor(socket: Duplex, protection: Protection) {
-    super({ allowHalfOpen: true, emitClose: true });
+    super({ allowHalfOpen: socket.allowHalfOpen });
     this.#socket = socket;
+    // What is still to be read, and answered, is in this stream: it decides when the connection ends.
+    socket.allowHalfOpen = true;
     this.#protection = protection;
     this.#frames = new FrameReader(protection.maxReceive);
     socket.on("data", this.#onData);

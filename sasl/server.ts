@@ -108,7 +108,9 @@ class Server extends Exchange implements SaslServer {
     throw new SecurityRequirementError(
       "layers",
       layer,
-      `The client asks for the security layer ${layer}, and options.layers accepts ${this.terms.layers.join(", ")}; ` +
+      `The client asks for the security layer ${layer}, and options.layers accepts ${
+        this.terms.layers.join(", ")
+      }; ` +
         "it was refused. Accept it, or have the client ask for another",
     );
   }
@@ -133,7 +135,9 @@ class Server extends Exchange implements SaslServer {
     if (authorizationId !== "" && !await this.#mayActAs(authorizationId)) {
       throw new AuthenticationError(
         "other",
-        `${JSON.stringify(this.context.peer.name)} asks to act as ${JSON.stringify(authorizationId)}, and may not; ` +
+        `${JSON.stringify(this.context.peer.name)} asks to act as ${
+          JSON.stringify(authorizationId)
+        }, and may not; ` +
           "it was refused. options.authorize can allow it",
       );
     }

@@ -11,46 +11,54 @@ const TARGET = "kafka/localhost";
 /** kafkajs' level for nothing. */
 const NOTHING = 0;
 
-test("saslClient(): kafkajs connects by GSSAPI, and authenticates again when its session runs out", () =>
-  inRealm(async (realm, system) => {
-    await realm.addPrincipal(TARGET);
-    await using broker = await startBroker(
-      { mechanism: "GSSAPI", acceptedTargets: [TARGET], layers: ["none"], system },
-      1_000,
-    );
-    const admin = kafka({
-      brokers: [broker.address],
-      logLevel: NOTHING,
-      retry: { retries: 0 },
-      sasl: gssapi({ system }),
-      // So long before its end is a session of one second renewed: at once.
-      reauthenticationThreshold: 10_000,
-    }).admin();
-    await admin.connect();
-    const before = broker.peers.length;
-    const { brokers } = await admin.describeCluster();
-    await admin.disconnect();
-    assertEquals(brokers.map(({ host }) => host), ["localhost"]);
-    assertEquals(broker.errors, []);
-    assertEquals([before >= 1, broker.peers.length > before], [true, true]);
-    assertEquals(new Set(broker.peers), new Set([`alice@${realm.realm}`]));
-  }), { skip });
+test(
+  "saslClient(): kafkajs connects by GSSAPI, and authenticates again when its session runs out",
+  () =>
+    inRealm(async (realm, system) => {
+      await realm.addPrincipal(TARGET);
+      await using broker = await startBroker(
+        { mechanism: "GSSAPI", acceptedTargets: [TARGET], layers: ["none"], system },
+        1_000,
+      );
+      const admin = kafka({
+        brokers: [broker.address],
+        logLevel: NOTHING,
+        retry: { retries: 0 },
+        sasl: gssapi({ system }),
+        // So long before its end is a session of one second renewed: at once.
+        reauthenticationThreshold: 10_000,
+      }).admin();
+      await admin.connect();
+      const before = broker.peers.length;
+      const { brokers } = await admin.describeCluster();
+      await admin.disconnect();
+      assertEquals(brokers.map(({ host }) => host), ["localhost"]);
+      assertEquals(broker.errors, []);
+      assertEquals([before >= 1, broker.peers.length > before], [true, true]);
+      assertEquals(new Set(broker.peers), new Set([`alice@${realm.realm}`]));
+    }),
+  { skip },
+);
 
-test("saslServer(): a broker refuses kafkajs where the client asked for another name", () =>
-  inRealm(async (realm, system) => {
-    await realm.addPrincipal(TARGET);
-    await using broker = await startBroker(
-      { mechanism: "GSSAPI", acceptedTargets: [TARGET], layers: ["none"], system },
-    );
-    const admin = kafka({
-      brokers: [broker.address],
-      logLevel: NOTHING,
-      retry: { retries: 0 },
-      sasl: gssapi({ system, target: "HTTP/localhost" }),
-    }).admin();
-    await assertRejects(() => admin.connect(), Error, "refused");
-    assertEquals(broker.peers, []);
-    assertEquals(broker.errors.map(({ name, message }) => [name, /acceptedTargets/.test(message)]), [
-      ["AuthenticationError", true],
-    ]);
-  }), { skip });
+test(
+  "saslServer(): a broker refuses kafkajs where the client asked for another name",
+  () =>
+    inRealm(async (realm, system) => {
+      await realm.addPrincipal(TARGET);
+      await using broker = await startBroker(
+        { mechanism: "GSSAPI", acceptedTargets: [TARGET], layers: ["none"], system },
+      );
+      const admin = kafka({
+        brokers: [broker.address],
+        logLevel: NOTHING,
+        retry: { retries: 0 },
+        sasl: gssapi({ system, target: "HTTP/localhost" }),
+      }).admin();
+      await assertRejects(() => admin.connect(), Error, "refused");
+      assertEquals(broker.peers, []);
+      assertEquals(broker.errors.map(({ name, message }) => [name, /acceptedTargets/.test(message)]), [
+        ["AuthenticationError", true],
+      ]);
+    }),
+  { skip },
+);

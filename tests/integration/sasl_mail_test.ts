@@ -31,7 +31,12 @@ test(
     const line = async (): Promise<string> => (await lines.next()).value ?? "";
     const say = (bytes: Uint8Array) => socket.write(`${Buffer.from(bytes).toString("base64")}\r\n`);
     assertStringIncludes(await line(), "AUTH=GSSAPI");
-    using sasl = await saslClient({ mechanism: "GSSAPI", target: "imap/localhost", layers: ["none"], system });
+    using sasl = await saslClient({
+      mechanism: "GSSAPI",
+      target: "imap/localhost",
+      layers: ["none"],
+      system,
+    });
     socket.write("a1 AUTHENTICATE GSSAPI\r\n");
     assertEquals((await line()).trim(), "+");
     say(await sasl.start());

@@ -51,7 +51,8 @@ export function daemonFolder(name: string): string {
 
 /** The path of a program that may lie where Debian keeps daemons out of users' PATH. */
 export function findDaemon(name: string): string | null {
-  return findProgram(name) ?? ["/usr/sbin", "/usr/bin"].map((dir) => join(dir, name)).find(existsSync) ?? null;
+  return findProgram(name) ?? ["/usr/sbin", "/usr/bin"].map((dir) => join(dir, name)).find(existsSync) ??
+    null;
 }
 
 /** Whether this process can give a file to another account, as daemons do that change theirs. */
@@ -88,7 +89,9 @@ export async function startDaemon({ dir, port, command, env }: DaemonOptions): P
     if (await answers(port)) return { port, [Symbol.asyncDispose]: stop };
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const said = existsSync(join(dir, "daemon.out")) ? readFileSync(join(dir, "daemon.out"), "utf8").trim() : "";
+  const said = existsSync(join(dir, "daemon.out"))
+    ? readFileSync(join(dir, "daemon.out"), "utf8").trim()
+    : "";
   await stop();
   throw new Error(`${command[0]} did not answer on port ${port} within ${READY_MS / 1000} s: ${said}`);
 }

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { createServer, type Socket } from "node:net";
-import { saslServer, type SaslServer, type SaslServerOptions } from "../../sasl/mod.ts";
+import { type SaslServer, saslServer, type SaslServerOptions } from "../../sasl/mod.ts";
 
 /** A running broker. */
 export interface Broker extends AsyncDisposable {
@@ -61,13 +61,22 @@ export async function startBroker(options: SaslServerOptions, lifetimeMs = 0): P
         errors.push(error as Error);
         sasl?.close();
         sasl = null;
-        return Buffer.concat([i16(SASL_AUTHENTICATION_FAILED), text("refused"), bytes(new Uint8Array()), i64(0)]);
+        return Buffer.concat([
+          i16(SASL_AUTHENTICATION_FAILED),
+          text("refused"),
+          bytes(new Uint8Array()),
+          i64(0),
+        ]);
       }
     };
     const { port } = server.address() as { port: number };
     const answer = async (key: number, body: Buffer): Promise<Buffer | null> => {
       if (key === API_VERSIONS) {
-        const versions = [[API_VERSIONS, 0, 0], [SASL_HANDSHAKE, 0, 1], [SASL_AUTHENTICATE, 0, 1], [METADATA, 0, 1]];
+        const versions = [[API_VERSIONS, 0, 0], [SASL_HANDSHAKE, 0, 1], [SASL_AUTHENTICATE, 0, 1], [
+          METADATA,
+          0,
+          1,
+        ]];
         return Buffer.concat([i16(0), i32(versions.length), ...versions.flat().map(i16)]);
       }
       if (key === SASL_HANDSHAKE) return Buffer.concat([i16(0), i32(1), text("GSSAPI")]);
