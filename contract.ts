@@ -5,7 +5,7 @@
  * the library carries the tokens and records over any byte stream with the framing of [MS-NNS].
  *
  * A provider of layer `socket` has the operating system secure the socket itself: it turns requirements into the
- * bytes of the system's calls, and the system's answer into what is known of the connection.
+ * bytes of the system's calls, which the library reads before it makes them.
  *
  * @module
  */
@@ -138,14 +138,17 @@ export interface ProviderDescription {
  */
 export type Credentials =
   | {
+    /** `user`, `DOMAIN\user` or a UPN (`user@suffix`); `docs/credentials.md` has what each mechanism makes of it. */
     readonly username: string;
+    /** The domain, or outside Windows the realm; the same as in the name where that says one. */
     readonly domain?: string;
+    /** The password; outside Windows neither empty nor with a NUL in it. */
     readonly password: string | Uint8Array;
   }
   | {
     /** A key table, for instance `FILE:/etc/krb5.keytab`. Not on Windows. */
     readonly keytab: string;
-    /** The principal to be; left out: on a server any of the key table, on a client its first. */
+    /** The principal to be, as `klist -k` prints it; left out: on a server any of the key table, on a client its first. */
     readonly principal?: string;
   }
   | {
@@ -292,7 +295,14 @@ export interface MessageContext extends Disposable {
    * client. A provider without the member tells `peerName` alone.
    */
   readonly peerIdentity?: PeerIdentity;
-  /** On a server: the name the client asked for, where the mechanism tells. */
+  /**
+   * On a server: the name the client asked for; left out where the mechanism does not tell it, or what it tells cannot be
+   * relied on. Never another name.
+   *
+   * How far it can be relied on differs. SSPI's Kerberos, and NTLM with a message integrity code, have it from a part of
+   * the client's message that is protected. GSS-API's Kerberos has it from the ticket in clear, held against the key that
+   * opened the ticket: where one key serves several names, somebody between the two ends can write one for another.
+   */
   readonly requestedTarget?: string;
   /** When the context stops working; left out where the mechanism sets no end. */
   readonly expiresAt?: Date;
@@ -363,68 +373,65 @@ export interface SettingsIdentity {
   readonly passwordBytes: number;
 }
 
-/** What a codec reads from the system's answer. The library holds it against the answer itself. */
-export interface SocketAnswer {
-  /** Every byte is at least protected against change. */
-  readonly secured: boolean;
-  /** Every byte is encrypted. */
-  readonly encrypted: boolean;
-  /** Each end has proved its identity to the other. */
-  readonly mutual: boolean | "unknown";
-}
-
 /** An identifier of a connection's security association: what main mode, or quick mode, agreed on. */
 export type AssociationField = "mainModeSa" | "quickModeSa";
 
-/** Between requirements and the bytes of the system's socket security calls; pure. All results are copies. */
+/**
+ * Writes the bytes of the system's socket security calls; pure. The library reads them before the system gets them, and
+ * refuses what is weaker than granted, or other. What the system answers, the library reads by itself.
+ */
 export interface SocketCodec extends Disposable {
-  /** The settings structure, complete but for the password at its end. */
+  /** A `SOCKET_SECURITY_SETTINGS_IPSEC`, complete but for the password, which the library appends. */
   settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array;
-  /** The structure that names the peer; `peerAddress` is the system's address structure, or empty. */
+  /** A `SOCKET_PEER_TARGET_NAME`; `peerAddress` is the system's address structure, or empty. */
   target(peerAddress: Uint8Array, target: string): Uint8Array;
-  /** The template of a query; with `watched`, of one that has the system abort the connection when these change. */
+  /**
+   * A `SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2`; with `watched`, one by which the system aborts the connection when these
+   * change.
+   */
   queryTemplate(
     peerAddress: Uint8Array,
     accessMask: number,
     watched?: readonly AssociationField[],
   ): Uint8Array;
-  /** Reads what the system answered to a query. */
-  queryAnswer(answer: Uint8Array): SocketAnswer;
   /** Drops it; closing twice is harmless. */
   close(): void;
 }
 
 /**
- * What an application told a provider of the socket layer besides its requirements. A codec's settings must say just
- * this: the library compares them, byte by byte.
+ * What an application grants a provider of the socket layer besides its requirements. The library reads what a codec
+ * writes, and refuses settings without a flag that is granted here, with one that is not, or with another policy.
  */
-export interface SocketTerms {
-  /** True where the application allowed clear text: only then may a socket be opened that could send it. */
-  readonly allowInsecure: boolean;
-  /** The key (a GUID) of a main-mode policy. Left out: the system's. */
-  readonly mainModePolicy?: string;
-  /** The key (a GUID) of a quick-mode policy. Left out: the system's. */
-  readonly quickModePolicy?: string;
+export interface SocketGrants {
+  /** Clear text is allowed where nothing at all is required. Default `false`. */
+  readonly allowInsecure?: boolean;
+  /**
+   * The keys (GUIDs) of main-mode policies, of which the settings must have one. A key of zeros stands for the system's
+   * own policy. Left out: only that.
+   */
+  readonly mainModePolicies?: readonly string[];
+  /** The keys (GUIDs) of quick-mode policies, likewise. */
+  readonly quickModePolicies?: readonly string[];
   /** Accepts a peer that does not prove to be the computer that was named. Default `false`. */
   readonly optionalPeerName?: boolean;
   /** The computer's name is not a service principal name. Default `false`. */
   readonly rawPeerName?: boolean;
   /** Makes no filters for the socket. Default `false`. */
   readonly skipFilters?: boolean;
-  /** Accepts a peer's first packet in clear text, where nothing is required. Default `false`. */
+  /** Accepts a peer's first packet in clear text, where `allowInsecure` has an effect. Default `false`. */
   readonly firstPacketInClear?: boolean;
+  /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
+  readonly abortOnAssociationChange?: readonly AssociationField[];
 }
 
 /** A provider that has the operating system secure the socket itself. */
-export interface SocketProvider extends SocketTerms {
+export interface SocketProvider extends SocketGrants {
   /** Always `"socket"`. */
   readonly layer: "socket";
   /** The provider's name, as policies and requirements spell it. */
   readonly name: string;
   /** How it presents itself. */
   readonly description: ProviderDescription;
-  /** What must stay as it was when the connection was made: where it changes, the connection is aborted. */
-  readonly abortOnAssociationChange?: readonly AssociationField[];
   /** Whether it can work here; never throws, never prompts. */
   available(capabilities: Capabilities): Availability;
   /** A codec for one connection, or for one listener and all it accepts; the caller closes it. */

@@ -56,6 +56,12 @@ export type AuthenticationReason =
   | "no-credentials"
   | "bad-credentials"
   | "credentials-expired"
+  | "password-expired"
+  | "account-expired"
+  | "account-locked"
+  | "preauthentication"
+  | "configuration"
+  | "unknown-realm"
   | "unknown-target"
   | "wrong-target"
   | "target-not-accepted"
@@ -329,5 +335,20 @@ export class StateError extends SecureSocketError {
   /** Builds the error; the message says which state and what to do. */
   constructor(message: string, options?: ErrorCause) {
     super(message, options);
+  }
+}
+
+/** The oldest Node with all that the library uses; its errors elsewhere would name functions, and not the cause. */
+const OLDEST_NODE = [22, 3] as const;
+
+const { Deno, process } = globalThis as { Deno?: unknown; process?: { versions?: { node?: string } } };
+const node = Deno === undefined ? process?.versions?.node : undefined;
+if (node !== undefined) {
+  const [major, minor] = node.split(".").map(Number);
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+    throw new UnsupportedPlatformError(
+      `Cannot run on Node ${node}: @winsock/secure-sockets needs Node ${OLDEST_NODE.join(".")} or later`,
+      { instead: "Update Node" },
+    );
   }
 }

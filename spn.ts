@@ -2,27 +2,28 @@
  * Service principal names: `class/host`, `class/host:port`, `class/instance[:port]/service`, each with an
  * optional `@REALM`.
  *
+ * @see https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/cd328386-4d97-4666-be33-056545c1cad2
  * @see https://learn.microsoft.com/windows/win32/ad/name-formats-for-unique-spns
  * @module
  */
 
 /** The parts of a service principal name. */
 export interface SpnParts {
-  /** The kind of service: `HTTP`, `host`, `MSSQLSvc`. */
+  /** The kind of service: `HTTP`, `host`, `MSSQLSvc`, `Hyper-V Replica Service`. */
   serviceClass: string;
-  /** The host that runs it: a DNS name as the service registered it, or an IPv4 address. */
+  /** The host that runs it: a DNS name as the service registered it, without a dot at its end, or an IPv4 address. */
   instanceName: string;
   /** The port it listens on (1 to 65535), or the label SQL Server writes in its place. */
   port?: number | string;
-  /** The name of a replicated service, where it is not the host's own. */
+  /** The name of a replicated service, where it is not the host's own: a DNS name or a distinguished name. */
   serviceName?: string;
   /** The Kerberos realm; left out: the default realm decides. */
   realm?: string;
 }
 
-/** Characters that end a part, or that a principal name would have to escape. */
+/** Characters that end a part, that a principal name would have to escape, and controls. */
 // deno-lint-ignore no-control-regex
-const FORBIDDEN = /[\u0000-\u0020\u007f/\\@"<>|*?,;=+]/;
+const FORBIDDEN = /[\u0000-\u001f\u007f/\\@]/;
 const PARTS = ["serviceClass", "instanceName", "port", "serviceName", "realm"];
 
 /** A service principal name: immutable, compared without regard to the case of A to Z. */
@@ -67,8 +68,12 @@ export class Spn {
     }
     checkPart("serviceClass", parts.serviceClass, ":");
     checkPart("instanceName", parts.instanceName, ":");
+    checkRelative("instanceName", parts.instanceName);
     checkPort(parts.port);
-    if (parts.serviceName !== undefined) checkPart("serviceName", parts.serviceName, "");
+    if (parts.serviceName !== undefined) {
+      checkPart("serviceName", parts.serviceName, "");
+      checkRelative("serviceName", parts.serviceName);
+    }
     if (parts.realm !== undefined) checkPart("realm", parts.realm, ":");
     return new Spn(parts);
   }
@@ -122,6 +127,12 @@ function split(text: string): SpnParts {
   const at = text.lastIndexOf("@");
   const realm = at < 0 ? undefined : text.slice(at + 1);
   const [serviceClass, instance, serviceName, ...rest] = (at < 0 ? text : text.slice(0, at)).split("/");
+  if (instance === undefined && /[@\\]/.test(text)) {
+    throw new TypeError(
+      "it names an account, which is reached by an SPN that is registered for it, and by no other name: register " +
+        "one (on Windows: setspn -S class/host account) and give that",
+    );
+  }
   if (instance === undefined || rest.length > 0) throw new TypeError("it has not two or three parts");
   const [instanceName, port, ...colons] = instance.split(":");
   if (colons.length > 0) throw new TypeError("the host holds two colons (use a name, not an IPv6 address)");
@@ -143,6 +154,13 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   }
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
   if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
+  if (value !== value.trim()) throw new TypeError(`${name} must not begin or end with a space`);
+}
+
+/** The dot at the end of an absolute DNS name is for resolvers: no service is registered with it. */
+function checkRelative(name: string, value: string): void {
+  if (!value.endsWith(".")) return;
+  throw new TypeError(`${name} must not end with a dot: write it as the service is registered`);
 }
 
 function checkPort(port: unknown): void {

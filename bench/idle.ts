@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { connect, listen, openSystem, type SecureConn } from "../mod.ts";
 import { startRealm } from "../tests/rig/realm.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
 
 const HELP = `Usage: deno task bench:idle [--connections N] [--help]
 
@@ -118,7 +119,8 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function measure(count: number): Promise<void> {
-  await using realm = await startRealm();
+  await using folder = await temporaryFolder("bench");
+  await using realm = await startRealm({ dir: folder.path });
   const restore = realm.applyEnv();
   await realm.kinit("alice");
   const child = spawn(process.execPath, [
@@ -159,4 +161,7 @@ async function measure(count: number): Promise<void> {
   restore();
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  process.exitCode = await main(process.argv.slice(2));
+}

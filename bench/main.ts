@@ -9,6 +9,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { ensurePackages } from "../scripts/install.ts";
 import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
 import { type Options, runBench } from "./command_line.ts";
 import { COLUMNS, MEASURES } from "./measures.ts";
 import { BUILD_PACKAGES, buildPeers, Peer, versions } from "./peers.ts";
@@ -74,13 +75,13 @@ async function bench(options: Options): Promise<number> {
     return 1;
   }
   const load = loadavg()[0].toFixed(2);
-  const folder = await Deno.makeTempDir({ prefix: "secure-sockets-bench-" });
+  await using folder = await temporaryFolder("bench");
   const peers: Peer[] = [];
   try {
-    await using realm = await startRealm();
+    await using realm = await startRealm({ dir: `${folder.path}/realm` });
     await realm.kinit("alice");
     Object.assign(process.env, realm.env, { BENCH_CLOCK: clockOf(options.flags) });
-    for (const program of await buildPeers(folder)) {
+    for (const program of await buildPeers(folder.path)) {
       if ("reason" in program) console.log(`Without ${program.name}: ${program.reason}`);
       else peers.push(new Peer(program, options.core));
     }
@@ -97,11 +98,11 @@ async function bench(options: Options): Promise<number> {
     return 0;
   } finally {
     await Promise.all(peers.map((peer) => peer.close()));
-    await Deno.remove(folder, { recursive: true });
   }
 }
 
 if (import.meta.main) {
+  cleanUpWhenInterrupted();
   const flags = ["wall", "no-install"];
   Deno.exit(await runBench({ args: Deno.args, help: HELP, measures: MEASURES, flags }, bench));
 }

@@ -12,7 +12,7 @@ import { createInterface, type Interface } from "node:readline";
 import { buildNpm } from "../scripts/build_npm.ts";
 import { cached, once } from "../scripts/cache.ts";
 import { ensureNode } from "../scripts/node.ts";
-import { findProgram, mustRun, run } from "../scripts/process.ts";
+import { mustRun, npm, run } from "../scripts/process.ts";
 import { ROOT } from "../scripts/root.ts";
 import type { PeerName } from "./measures.ts";
 
@@ -77,7 +77,7 @@ async function buildForNode(folder: string): Promise<Omit<Program, "name">> {
   const tarball = await buildNpm();
   mkdirSync(folder);
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
-  await mustRun("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], { cwd: folder });
+  await npm(["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], { cwd: folder });
   for (const file of ["ours.ts", "contexts.ts", "peer.ts"]) {
     copyFileSync(join(HERE, file), join(folder, file));
   }
@@ -97,8 +97,6 @@ async function buildNpmKerberos(): Promise<Omit<Program, "name">> {
 
 /** The folder an npm package is installed in, built from its sources where it has any to build. */
 async function installed(spec: string): Promise<string> {
-  const npm = findProgram("npm");
-  if (npm === null) throw new Error(`npm is needed to install ${spec}: install Node`);
   const folder = cached(`bench-${spec.replace("@", "-")}`);
   const env = {
     npm_config_build_from_source: "true",
@@ -106,7 +104,7 @@ async function installed(spec: string): Promise<string> {
     ...(existsSync("/usr/include/node/node_api.h") ? { npm_config_nodedir: "/usr" } : {}),
   };
   const args = ["install", "--no-audit", "--no-fund", "--prefix"];
-  await once(folder, async (draft) => void await mustRun(npm, [...args, draft, spec], { env }));
+  await once(folder, async (draft) => void await npm([...args, draft, spec], { env }));
   return folder;
 }
 

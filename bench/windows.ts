@@ -9,7 +9,8 @@ import { cpus, loadavg, release, type } from "node:os";
 import { fileURLToPath } from "node:url";
 import { run } from "../scripts/process.ts";
 import { ROOT } from "../scripts/root.ts";
-import { exists, removeTree } from "../tests/rig/windows/cache.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
+import { exists } from "../tests/rig/windows/cache.ts";
 import { progress } from "../tests/rig/windows/progress.ts";
 import { interruption, manifestOf, runInRig } from "../tests/rig/windows/rig.ts";
 import { type Options, runBench } from "./command_line.ts";
@@ -81,27 +82,24 @@ function onWine(measuring: Measuring, core: number): Promise<Outcome> {
 }
 
 async function onWindows(measuring: Measuring): Promise<Outcome> {
-  const folder = await Deno.makeTempDir({ prefix: "secure-sockets-bench-" });
-  try {
-    const rows = `${folder}\\${ROWS}`;
-    const subject: Subject = { ...measuring, wine: false, library: null, rows };
-    const left = WINDOWS_MEASURES.filter((each) => measuring.names.includes(each.name) && needsRealm(each));
-    if (left.length > 0) {
-      console.log(
-        `Left out, for there is no Kerberos realm here: ${left.map(({ name }) => name).join(", ")}`,
-      );
-    }
-    const script = fileURLToPath(new URL("windows/subject.ts", import.meta.url));
-    const args = ["run", "--allow-all", "--no-check", "--no-lock", script, JSON.stringify(subject)];
-    const { code } = await run(Deno.execPath(), args, {
-      cwd: ROOT,
-      env: { BENCH_CLOCK: "wall" },
-      show: true,
-    });
-    return { rows: await rowsIn(rows, code), versions: `Deno ${Deno.version.deno}` };
-  } finally {
-    await removeTree(folder);
+  cleanUpWhenInterrupted();
+  await using folder = await temporaryFolder("bench");
+  const rows = `${folder.path}\\${ROWS}`;
+  const subject: Subject = { ...measuring, wine: false, library: null, rows };
+  const left = WINDOWS_MEASURES.filter((each) => measuring.names.includes(each.name) && needsRealm(each));
+  if (left.length > 0) {
+    console.log(
+      `Left out, for there is no Kerberos realm here: ${left.map(({ name }) => name).join(", ")}`,
+    );
   }
+  const script = fileURLToPath(new URL("windows/subject.ts", import.meta.url));
+  const args = ["run", "--allow-all", "--no-check", "--no-lock", script, JSON.stringify(subject)];
+  const { code } = await run(Deno.execPath(), args, {
+    cwd: ROOT,
+    env: { BENCH_CLOCK: "wall" },
+    show: true,
+  });
+  return { rows: await rowsIn(rows, code), versions: `Deno ${Deno.version.deno}` };
 }
 
 async function rowsIn(path: string, code: number): Promise<Row[] | null> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readUser } from "../credentials.ts";
 import type { Credentials } from "../contract.ts";
 import { checkWellFormed } from "../ffi/memory/text.ts";
 import { Spn } from "../spn.ts";
@@ -11,7 +12,7 @@ import { Spn } from "../spn.ts";
 /** The longest time that timers of both runtimes can count. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Refuses what is no object, and keys that are not known. */
+/** Refuses what is not an object, and keys that are not known. */
 export function checkKeys(options: unknown, known: readonly string[], what: string): void {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`${what} must be an object with ${known.join(", ")}`);
@@ -41,7 +42,7 @@ export function checkTimeout(value: unknown, name: string, fallback: number): nu
 export function checkHostname(value: unknown, name: string): string {
   if (typeof value !== "string") throw new TypeError(`${name} must be a string, not ${describe(value)}`);
   checkWellFormed(value, name);
-  if (!/^[^\s/@\\[\]\p{Cc}]+$/u.test(value)) {
+  if (!/^[^\s/@\\[\]\p{Cc}]+$/u.test(value) || /(^|\.)\.$/.test(value)) {
     throw new TypeError(
       `${name} must be a host's name or IP address, without brackets, not ${describe(value)}`,
     );
@@ -52,6 +53,11 @@ export function checkHostname(value: unknown, name: string): string {
 /** Whether a checked hostname is an IP address, in any form that systems take for one. */
 export function isIpAddress(hostname: string): boolean {
   return hostname.includes(":") || /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(hostname);
+}
+
+/** The principal of the host itself, by a checked hostname: `host/` and the name, without the dot of an absolute one. */
+export function hostPrincipal(hostname: string): string {
+  return `host/${hostname.replace(/\.$/, "")}`;
 }
 
 /** The principal of a peer's computer, which need not be a service principal name. */
@@ -78,7 +84,11 @@ export function checkTargets(value: unknown, name: string): readonly string[] {
   if (!Array.isArray(value) || value.length === 0) {
     throw new TypeError(`${name} must be a list of at least one name; leave it out to accept every name`);
   }
-  return Object.freeze(value.map((target, index) => checkTarget(target, `${name}[${index}]`)));
+  return Object.freeze(value.map((target, index) => {
+    const checked = checkTarget(target, `${name}[${index}]`);
+    if (!checked.includes("*")) return checked;
+    throw new TypeError(`${name}[${index}] holds "*", which stands for nothing but itself: list each name`);
+  }));
 }
 
 /** An abort signal, or nothing. */
@@ -141,4 +151,5 @@ export function checkCredentials(credentials: Credentials, name: string): void {
   if (kind.required === "username" && !given.includes("password")) {
     throw new TypeError(`${name}.password must be given with the username`);
   }
+  if ("username" in credentials) readUser(credentials, name);
 }

@@ -21,7 +21,7 @@ import type { Origin } from "./verify.ts";
 export interface OpenOptions {
   /** The providers to choose from; left out: `[negotiate()]`. */
   readonly registry?: Registry;
-  /** Who to be; left out: whoever runs the process. A password of type `Uint8Array` is the caller's to zero. */
+  /** Who to be; left out: the user that runs the process. A password of type `Uint8Array` is the caller's to zero. */
   readonly credentials?: Credentials;
   /**
    * What every context must be. Left out: mutual authentication, and nothing of records, since many protocols use

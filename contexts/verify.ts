@@ -91,7 +91,7 @@ export function describeSecurity(context: MessageContext, terms: ContextTerms, o
   });
 }
 
-/** A client's are in its token, and nothing tells it that the server looked; a server has compared them. */
+/** A client's are in its token, and nothing reports to it that the server looked; a server has compared them. */
 function bindings({ role, channelBindings }: ContextTerms, bound: boolean): SecurityInfo["channelBindings"] {
   if (channelBindings === "none" || !bound) return "none";
   return role === "client" ? "sent" : "verified";

@@ -55,6 +55,43 @@ export async function placeOf(args: readonly string[]): Promise<Place> {
   };
 }
 
+/** As {@linkcode placeOf}, where both computers belong to a domain, and this account may add policies and read associations. */
+export async function policedPlaceOf(args: readonly string[]): Promise<Place> {
+  if (!args.includes("--simulate")) {
+    const [hostname, port] = args.length === 2 ? args : usage("HOSTNAME PORT");
+    const system = openSystem({ grants: ["ipsec", "ipsec.policy"] });
+    return { system, hostname, port: Number(port), [Symbol.dispose]: () => system.close() };
+  }
+  const network = simulate({ hosts: { client: { administrator: true }, server: { administrator: true } } });
+  const [system, other] = [network.host("client"), network.host("server")];
+  const policy = restrictedPolicy(other);
+  const { mainModePolicy, quickModePolicy } = policy;
+  const registry = createRegistry([ipsec({ mainModePolicy, quickModePolicy })]);
+  const listener = await listen({ port: 7, registry, system: other });
+  listener.accept().then((conn) => conn.readable.pipeTo(conn.writable)).catch(() => {});
+  console.log("simulated: nothing here is really secured");
+  return {
+    system,
+    hostname: "server",
+    port: 7,
+    [Symbol.dispose]() {
+      listener.close();
+      policy.close();
+      system.close();
+      other.close();
+    },
+  };
+}
+
+/** The policy of restricted data: computers prove themselves by Kerberos, and data is encrypted by AES-256-GCM. */
+export function restrictedPolicy(system: System): ReturnType<typeof ipsecPolicy> {
+  return ipsecPolicy({
+    system,
+    mainMode: { authentication: ["kerberos"] },
+    quickMode: { ciphers: ["aes-256-gcm"] },
+  });
+}
+
 /** Two simulated computers whose policy lets the server act as its client's user, as an administrator's would. */
 export function actingPlaces(): { readonly client: System; readonly server: System } & Disposable {
   const alice = { domain: "SIM", name: "alice", sid: "S-1-5-21-1-2-3-1104" };

@@ -125,7 +125,12 @@ export function verifyAttributes(
     refuse("confidentiality", "signed only", "Ask for encryption on the other end too.");
   }
   if (role === "client" && required.delegation && !attributes.delegation) {
-    refuse("delegation", "not delegated", "Allow delegation to this server and use forwardable credentials.");
+    refuse(
+      "delegation",
+      "not delegated",
+      'A ticket that was got elsewhere must be forwardable: log in with kinit -f, or write "forwardable = true" ' +
+        "under [libdefaults] in krb5.conf and log in again. The account must be allowed to delegate, too.",
+    );
   }
   if (channelBindings && !attributes.channelBound) {
     refuse("channelBindings", "not proved", "Give the same channel bindings on both ends.");

@@ -12,6 +12,7 @@ import { jsrReachable } from "./import_map.ts";
 import { DOCUMENTS, ENTRIES, OLDEST_NODE, packageJson } from "./npm_package.ts";
 import { mustRun, npm } from "./process.ts";
 import { ROOT } from "./root.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno task npm [--pack | --dnt]
 
@@ -30,6 +31,10 @@ export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
   if (chosen === "dnt") {
     await mustRun(Deno.execPath(), ["run", "-A", "scripts/build_npm_dnt.ts"], { cwd: ROOT });
   } else await pack();
+  for (const file of (await listFiles(OUT)).filter((file) => file.endsWith(".d.ts"))) {
+    const text = await Deno.readTextFile(`${OUT}/${file}`);
+    await Deno.writeTextFile(`${OUT}/${file}`, forOlderTypeScript(text));
+  }
   const description = packageJson(chosen === "dnt" ? "./esm" : ".");
   await Deno.writeTextFile(`${OUT}/package.json`, `${JSON.stringify(description, null, 2)}\n`);
   for (const program of Object.values(description.bin)) await nodeProgram(`${OUT}/${program}`);
@@ -42,16 +47,12 @@ export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
 
 /** Without JSR: what `deno pack` makes, brought down to the oldest supported Node. */
 async function pack(): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const args = ["pack", "--allow-dirty", "--no-source-maps", "-o", `${folder}/packed.tgz`];
-    await mustRun(Deno.execPath(), args, { cwd: ROOT });
-    // From within the folder: GNU's tar takes C: for the name of a host.
-    await mustRun("tar", ["-xzf", "packed.tgz"], { cwd: folder });
-    await lower(`${folder}/package`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await using folder = await temporaryFolder("npm");
+  const args = ["pack", "--allow-dirty", "--no-source-maps", "-o", `${folder.path}/packed.tgz`];
+  await mustRun(Deno.execPath(), args, { cwd: ROOT });
+  // From within the folder: GNU's tar takes C: for the name of a host.
+  await mustRun("tar", ["-xzf", "packed.tgz"], { cwd: folder.path });
+  await lower(`${folder.path}/package`);
 }
 
 /** Copies what belongs in the package from `packed` to npm/, in a syntax that the oldest supported Node has. */
@@ -91,6 +92,11 @@ export function declarations(text: string): string {
   return `${mended}\nexport {};\n`;
 }
 
+/** The same types for TypeScript before 5.7, in whose library `Uint8Array` has no type parameter. */
+export function forOlderTypeScript(text: string): string {
+  return text.replace(/\bUint8Array<ArrayBuffer>/g, 'ReturnType<Uint8Array["slice"]>');
+}
+
 /** Makes the command line a program that Node runs. */
 async function nodeProgram(path: string): Promise<void> {
   const text = (await Deno.readTextFile(path)).replace(/^#!.*\n/, "");
@@ -100,6 +106,7 @@ async function nodeProgram(path: string): Promise<void> {
 }
 
 if (import.meta.main) {
+  cleanUpWhenInterrupted();
   if (Deno.args.includes("--help")) console.log(HELP);
   else {
     const way = Deno.args.includes("--dnt") ? "dnt" : Deno.args.includes("--pack") ? "pack" : undefined;

@@ -27,7 +27,9 @@ export const FOREIGN: Readonly<Record<string, string>> = {
   "--no-test": "deno task ok",
   "--permission": "Node's permission model",
   "--simulate": "the examples",
+  exit: "the runtimes, process.exit and Deno.exit",
   macOS: "the operating system",
+  terminate: "the runtimes, Worker.terminate",
   warn: "the console, console.warn",
   toWeb: "node:stream, Duplex.toWeb",
 };

@@ -17,7 +17,7 @@ import { GUESTS, matches, OUTSIDE } from "./import_rules.ts";
 import { run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import type { Violation } from "./source_rules.ts";
-import { removeTree } from "../tests/rig/windows/cache.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno run -A scripts/check_docs.ts [--root FOLDER]
 
@@ -86,18 +86,15 @@ export async function checkDocs(root: string): Promise<{ examples: Example[]; fo
   const examples: Example[] = [];
   for (const file of documented) examples.push(...examplesOf(file, await Deno.readTextFile(root + file)));
   if (examples.length === 0) return { examples, found: [] };
-  const folder = await Deno.makeTempDir();
-  try {
-    const config = await writeConfig(root, folder);
-    for (const example of examples) await writeExample(folder, example);
-    const found = await checkTypes(config, folder, examples);
-    if (found.length === 0) {
-      for (const example of examples.filter(isRun)) found.push(...await runExample(config, folder, example));
-    }
-    return { examples, found };
-  } finally {
-    await removeTree(folder);
+  await using temporary = await temporaryFolder("docs");
+  const folder = temporary.path;
+  const config = await writeConfig(root, folder);
+  for (const example of examples) await writeExample(folder, example);
+  const found = await checkTypes(config, folder, examples);
+  if (found.length === 0) {
+    for (const example of examples.filter(isRun)) found.push(...await runExample(config, folder, example));
   }
+  return { examples, found };
 }
 
 function isLibrary(path: string): boolean {
@@ -198,4 +195,7 @@ async function main(args: string[]): Promise<number> {
   return found.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  Deno.exit(await main(Deno.args));
+}

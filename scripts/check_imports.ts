@@ -12,7 +12,7 @@ import { GUESTS, type Layer, LAYERS, matches, OUTSIDE } from "./import_rules.ts"
 import { mustRun, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { checkSource, type Violation } from "./source_rules.ts";
-import { removeTree } from "../tests/rig/windows/cache.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
 
@@ -51,22 +51,19 @@ async function libraryFiles(root: string): Promise<string[]> {
 
 async function graphOf(root: string, files: readonly string[]): Promise<Graph> {
   // deno info takes one file: one that imports all.
-  const all = await Deno.makeTempFile({ suffix: ".ts" });
-  try {
-    const url = (file: string): string => JSON.stringify(new URL(file, pathToFileURL(root)).href);
-    await Deno.writeTextFile(all, files.map((file) => `import ${url(file)};`).join("\n"));
-    // Its address: deno info takes the drive of a path on Windows for a URL's scheme.
-    const address = pathToFileURL(all).href;
-    const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", address];
-    const { stdout } = await mustRun(Deno.execPath(), args, { cwd: root });
-    const modules = (JSON.parse(stdout) as Graph).modules.filter(({ specifier }) => specifier !== address);
-    const told = new Set(modules.map(({ specifier }) => specifier));
-    const missing = files.filter((file) => !told.has(new URL(file, pathToFileURL(root)).href));
-    if (missing.length > 0) throw new Error(`deno info says nothing of ${missing.join(", ")}`);
-    return { modules };
-  } finally {
-    await Deno.remove(all);
-  }
+  await using folder = await temporaryFolder("imports");
+  const all = `${folder.path}/all.ts`;
+  const url = (file: string): string => JSON.stringify(new URL(file, pathToFileURL(root)).href);
+  await Deno.writeTextFile(all, files.map((file) => `import ${url(file)};`).join("\n"));
+  // Its address: deno info takes the drive of a path on Windows for a URL's scheme.
+  const address = pathToFileURL(all).href;
+  const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", address];
+  const { stdout } = await mustRun(Deno.execPath(), args, { cwd: root });
+  const modules = (JSON.parse(stdout) as Graph).modules.filter(({ specifier }) => specifier !== address);
+  const told = new Set(modules.map(({ specifier }) => specifier));
+  const missing = files.filter((file) => !told.has(new URL(file, pathToFileURL(root)).href));
+  if (missing.length > 0) throw new Error(`deno info says nothing of ${missing.join(", ")}`);
+  return { modules };
 }
 
 function checkGraph(root: string, files: readonly string[], graph: Graph): Violation[] {
@@ -129,37 +126,33 @@ async function checkQuiet(root: string, entry: string): Promise<Violation[]> {
   const violation = (message: string): Violation[] => [{ file: entry, line: 1, message }];
   const exists = await Deno.stat(root + entry).then(() => true, () => false);
   if (!exists) return violation("is an entry point in deno.json, but there is no such file");
-  const folder = await Deno.makeTempDir();
-  try {
-    const audit = `${folder}/audit.jsonl`;
-    // One flag of permissions, whichever: without any, node:child_process of Deno starts a Deno with all of them.
-    const args = [
-      "run",
-      "--deny-run",
-      "--no-prompt",
-      "--no-remote",
-      "--no-npm",
-      "--no-lock",
-      "--no-check",
-      entry,
-    ];
-    const { code, stdout, stderr } = await run(Deno.execPath(), args, {
-      cwd: root,
-      env: { DENO_DIR: `${folder}/cache`, DENO_AUDIT_PERMISSIONS: audit, NO_COLOR: "1" },
-      timeoutMs: 60_000,
-    });
-    if (code !== 0) {
-      return violation(`cannot be imported without permissions: ${stderr.trim().split("\n")[0]}`);
-    }
-    if (stdout !== "") return violation(`says something when imported: ${stdout.trim()}`);
-    const asked = await Deno.readTextFile(audit).catch(() => "");
-    return asked.trim().split("\n").filter(Boolean).flatMap((line) => {
-      const { permission, value } = JSON.parse(line);
-      return violation(`asks for the permission ${permission} (${value ?? "all"}) when imported`);
-    });
-  } finally {
-    await removeTree(folder);
+  await using folder = await temporaryFolder("imports");
+  const audit = `${folder.path}/audit.jsonl`;
+  // One flag of permissions, whichever: without any, node:child_process of Deno starts a Deno with all of them.
+  const args = [
+    "run",
+    "--deny-run",
+    "--no-prompt",
+    "--no-remote",
+    "--no-npm",
+    "--no-lock",
+    "--no-check",
+    entry,
+  ];
+  const { code, stdout, stderr } = await run(Deno.execPath(), args, {
+    cwd: root,
+    env: { DENO_DIR: `${folder.path}/cache`, DENO_AUDIT_PERMISSIONS: audit, NO_COLOR: "1" },
+    timeoutMs: 60_000,
+  });
+  if (code !== 0) {
+    return violation(`cannot be imported without permissions: ${stderr.trim().split("\n")[0]}`);
   }
+  if (stdout !== "") return violation(`says something when imported: ${stdout.trim()}`);
+  const asked = await Deno.readTextFile(audit).catch(() => "");
+  return asked.trim().split("\n").filter(Boolean).flatMap((line) => {
+    const { permission, value } = JSON.parse(line);
+    return violation(`asks for the permission ${permission} (${value ?? "all"}) when imported`);
+  });
 }
 
 async function main(args: string[]): Promise<number> {
@@ -176,4 +169,7 @@ async function main(args: string[]): Promise<number> {
   return found.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  Deno.exit(await main(Deno.args));
+}

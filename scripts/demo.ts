@@ -10,6 +10,7 @@ import { showNtlm, showNtlmBriefly } from "./demo/ntlm.ts";
 import { allFine, paint, say, section } from "./demo/screen.ts";
 import { ensurePackages } from "./install.ts";
 import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno task demo [--no-install] [--help]
 
@@ -29,7 +30,8 @@ const PACKAGES = ["krb5-kdc", "krb5-admin-server", "krb5-user"];
 /** Runs the parts, and returns how long they took, in milliseconds; setting up the realm does not count. */
 async function withRealm(): Promise<number> {
   const began = performance.now();
-  await using realm = await startRealm();
+  await using folder = await temporaryFolder("demo");
+  await using realm = await startRealm({ dir: folder.path });
   const restore = realm.applyEnv();
   try {
     await realm.kinit("alice");
@@ -68,4 +70,7 @@ export async function main(args: string[]): Promise<number> {
   return allFine() ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  Deno.exitCode = await main(Deno.args);
+}

@@ -18,6 +18,7 @@ import * as wfp from "../ffi/raw/wfp.ts";
 import * as winsockStatus from "../ffi/raw/winsock_status.ts";
 import * as ws2_32 from "../ffi/raw/ws2_32.ts";
 import { mustRun } from "./process.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 import { isStruct, type Layout, layout, type RawTables, rawTables } from "../tests/rig/windows/raw_tables.ts";
 import { ROOT } from "./root.ts";
 
@@ -76,36 +77,33 @@ function questions({ structs, constants }: RawTables): string[] {
 
 /** What the compiler says of the same names. */
 async function compilersTables(ours: RawTables): Promise<RawTables> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const source = `#define WIN32_LEAN_AND_MEAN\n#include <stddef.h>\n${
-      HEADERS.map((header) => `#include <${header}>`).join("\n")
-    }\n#include "sdk_gaps.h"
+  await using temporary = await temporaryFolder("golden");
+  const folder = temporary.path;
+  const source = `#define WIN32_LEAN_AND_MEAN\n#include <stddef.h>\n${
+    HEADERS.map((header) => `#include <${header}>`).join("\n")
+  }\n#include "sdk_gaps.h"
 __attribute__((section(".golden"), used)) const unsigned long long golden[] = {
 ${questions(ours).map((question) => `  (unsigned long long)(${question}),`).join("\n")}
 };\n`;
-    await Deno.writeTextFile(`${folder}/golden.c`, source);
-    const flags = ["-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000000", `-I${GOLDEN}`];
-    await mustRun("x86_64-w64-mingw32-gcc", [
-      ...flags,
-      "-c",
-      `${folder}/golden.c`,
-      "-o",
-      `${folder}/golden.o`,
-    ]);
-    const bin = `${folder}/golden.bin`;
-    await mustRun("x86_64-w64-mingw32-objcopy", [
-      "-O",
-      "binary",
-      "-j",
-      ".golden",
-      `${folder}/golden.o`,
-      bin,
-    ]);
-    return answers(ours, new DataView((await Deno.readFile(bin)).buffer));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await Deno.writeTextFile(`${folder}/golden.c`, source);
+  const flags = ["-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000000", `-I${GOLDEN}`];
+  await mustRun("x86_64-w64-mingw32-gcc", [
+    ...flags,
+    "-c",
+    `${folder}/golden.c`,
+    "-o",
+    `${folder}/golden.o`,
+  ]);
+  const bin = `${folder}/golden.bin`;
+  await mustRun("x86_64-w64-mingw32-objcopy", [
+    "-O",
+    "binary",
+    "-j",
+    ".golden",
+    `${folder}/golden.o`,
+    bin,
+  ]);
+  return answers(ours, new DataView((await Deno.readFile(bin)).buffer));
 }
 
 function answers(ours: RawTables, view: DataView): RawTables {
@@ -147,6 +145,7 @@ export function renew(kept: RawTables, compiled: RawTables, ours: RawTables): Re
 }
 
 if (import.meta.main) {
+  cleanUpWhenInterrupted();
   const path = `${GOLDEN}win64.json`;
   const compiled = await compilersTables(ourTables());
   const kept: RawTables = JSON.parse(await Deno.readTextFile(path));

@@ -8,6 +8,7 @@
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { startRealm } from "../tests/rig/realm.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno run -A scripts/in_realm.ts [program [argument...]]
 
@@ -22,7 +23,8 @@ async function main([program = process.env.SHELL ?? "sh", ...args]: string[]): P
     console.log(HELP);
     return 0;
   }
-  await using realm = await startRealm();
+  await using folder = await temporaryFolder("realm");
+  await using realm = await startRealm({ dir: folder.path });
   await realm.kinit("alice");
   const child = spawn(program, args, { env: { ...process.env, ...realm.env }, stdio: "inherit" });
   const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -31,4 +33,7 @@ async function main([program = process.env.SHELL ?? "sh", ...args]: string[]): P
   return await promise;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  process.exitCode = await main(process.argv.slice(2));
+}

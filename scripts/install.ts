@@ -42,8 +42,7 @@ export async function ensurePackages(
   if (options.install === false) return `nothing is to be installed by itself; ${wish}`;
   if (!isDebian()) return `this is not Debian; ${wish}`;
   if (process.getuid?.() !== 0) return `only root can install packages; ${wish}`;
-  (options.say ?? console.log)(`Installing with apt-get: ${missing.join(" ")}`);
-  const failure = await install(missing);
+  const failure = await install(missing, options.say ?? console.log);
   if (failure !== null) return `apt-get could not install ${missing.join(" ")}: ${failure}`;
   const still = await missingPackages(missing);
   return still.length === 0 ? null : `apt-get ended well, but ${still.join(" ")} is not installed`;
@@ -61,25 +60,37 @@ function isDebian(): boolean {
   return findProgram("apt-get") !== null && existsSync("/etc/debian_version");
 }
 
-async function install(names: readonly string[]): Promise<string | null> {
-  const env = { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
-  const wait = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2"];
-  const update = () => run("apt-get", [...wait, "update"], { env });
-  const get = () => run("apt-get", [...wait, "install", "-y", "--no-install-recommends", ...names], { env });
+async function install(names: readonly string[], say: (sentence: string) => void): Promise<string | null> {
+  const apt = (...args: string[]) =>
+    run("apt-get", ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2", ...args], {
+      env: { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" },
+    });
+  const get = (...more: string[]) => apt("install", "-y", "--no-install-recommends", ...more, ...names);
   const fresh = listsAreFresh();
   // What update says is not looked at: a source that is not needed may be the one that fails.
-  if (!fresh) await update();
+  if (!fresh) await apt("update");
+  const sizes = aptSizes((await get("--print-uris")).stdout);
+  say(`Installing with apt-get: ${names.join(" ")}${sizes === null ? "" : ` (${sizes})`}`);
   const release = keepDaemonsDown();
   try {
     let result = await get();
     if (result.code !== 0 && fresh) {
-      await update();
+      await apt("update");
       result = await get();
     }
     return result.code === 0 ? null : result.stderr.trim().split("\n").slice(-3).join(" ");
   } finally {
     release();
   }
+}
+
+/** What apt-get says before it installs, in short; null where it says something else. */
+export function aptSizes(output: string): string | null {
+  const [, count] = /(\d+) newly installed/.exec(output) ?? [];
+  const [, download] = /^Need to get (.+?) of archives/m.exec(output) ?? [];
+  const [, disk] = /^After this operation, (.+?) of additional disk space/m.exec(output) ?? [];
+  if (count === undefined || download === undefined || disk === undefined) return null;
+  return `with what they need ${count} packages, ${download} to download, ${disk} on disk`;
 }
 
 function listsAreFresh(): boolean {

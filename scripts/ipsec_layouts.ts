@@ -1,17 +1,15 @@
 /**
- * `deno run -A scripts/ipsec_layouts.ts`: writes the numbers of the secure socket structures that the ipsec guest
- * needs, from the layouts in `ffi/raw`, into `plugins/ipsec/guest/layouts.ts`.
+ * `deno run -A scripts/ipsec_layouts.ts`: writes the numbers of the secure socket structures that the SDK writes, from
+ * the layouts in `ffi/raw`, into `plugins/sdk/assembly/socket_layouts.ts`.
  *
  * @module
  */
 
 import {
-  SOCKET_INFO_CONNECTION,
   SOCKET_PEER_TARGET_NAME,
   SOCKET_QUERY_IPSEC2,
   SOCKET_QUERY_IPSEC2_FIELD_MASK,
   SOCKET_SECURITY_PROTOCOL,
-  SOCKET_SECURITY_QUERY_INFO,
   SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2,
   SOCKET_SECURITY_SETTINGS_IPSEC,
   SOCKET_SETTINGS,
@@ -21,13 +19,12 @@ import { SOCKADDR_STORAGE } from "../ffi/raw/ws2_32.ts";
 import type { Struct } from "../ffi/memory/struct.ts";
 
 /** Where the numbers are written. */
-export const LAYOUTS = "plugins/ipsec/guest/layouts.ts";
+export const LAYOUTS = "plugins/sdk/assembly/socket_layouts.ts";
 
 const STRUCTS: readonly (readonly [prefix: string, layout: Struct])[] = [
   ["Settings", SOCKET_SECURITY_SETTINGS_IPSEC as unknown as Struct],
   ["Target", SOCKET_PEER_TARGET_NAME as unknown as Struct],
   ["Template", SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2 as unknown as Struct],
-  ["Info", SOCKET_SECURITY_QUERY_INFO as unknown as Struct],
 ];
 const CONSTANTS: { readonly [name: string]: { readonly [key: string]: number } } = {
   Protocol: SOCKET_SECURITY_PROTOCOL,
@@ -35,7 +32,6 @@ const CONSTANTS: { readonly [name: string]: { readonly [key: string]: number } }
   IpsecFlag: SOCKET_SETTINGS_IPSEC,
   QueryFlag: SOCKET_QUERY_IPSEC2,
   FieldMask: SOCKET_QUERY_IPSEC2_FIELD_MASK,
-  InfoFlag: SOCKET_INFO_CONNECTION,
 };
 
 /** The file's text. */

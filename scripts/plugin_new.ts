@@ -19,7 +19,7 @@ function adapt(text: string, name: string): string {
   return text
     .replaceAll('"../../assembly/index"', '"../../sdk/assembly/index"')
     .replaceAll('"../../sandbox/', '"../sandbox/')
-    .replaceAll('"../../provider.ts"', '"../provider.ts"')
+    .replaceAll('"../../../contract.ts"', '"../../contract.ts"')
     .replaceAll('"template"', JSON.stringify(name))
     .replaceAll("Template", pascal)
     .replace(/\btemplate\b(?=[({}])/g, camel);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
@@ -21,8 +21,8 @@ export interface RunOptions {
   clearEnv?: boolean;
   /** What the program reads on its standard input. */
   input?: string;
-  /** Shows the output as it comes, as well as collecting it. */
-  show?: boolean;
+  /** Shows the output as it comes, as well as collecting it; a function: only the lines it is true for. */
+  show?: boolean | ((line: string) => boolean);
   /** Kills the program after so long, in milliseconds; left out: never. */
   timeoutMs?: number;
   /** Kills the program, and rejects. */
@@ -39,9 +39,17 @@ export interface RunResult {
   stderr: string;
 }
 
+/** What {@linkcode run} has started and has not ended. */
+const running = new Set<ChildProcess>();
+/** True from {@linkcode endRunning} on. */
+let ending = false;
+/** How long a program that is told to end may take, with what it has to remove. */
+const END_MS = 10_000;
+
 /** Runs `command` and resolves once it has ended, whatever its exit code; rejects where it cannot be started. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
+  if (ending) return promise;
   const child = spawn(command, [...args], {
     cwd: options.cwd,
     env: options.clearEnv ? { ...options.env } : { ...process.env, ...options.env },
@@ -50,21 +58,54 @@ export function run(command: string, args: readonly string[], options: RunOption
     signal: options.signal,
     killSignal: "SIGKILL",
   });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   const result: RunResult = { code: 0, stdout: "", stderr: "" };
-  child.stdout!.setEncoding("utf8").on("data", (text: string) => {
-    result.stdout += text;
-    if (options.show) process.stdout.write(text);
-  });
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-    result.stderr += text;
-    if (options.show) process.stderr.write(text);
-  });
+  for (const name of ["stdout", "stderr"] as const) {
+    const show = shower(process[name], options.show ?? false);
+    child[name]!.setEncoding("utf8").on("data", (text: string) => {
+      result[name] += text;
+      show(text);
+    }).on("end", () => show("", true));
+  }
   child.on("error", reject);
-  child.on("close", (code) => resolve({ ...result, code: code ?? 128 }));
+  child.on("close", (code) => ending || resolve({ ...result, code: code ?? 128 }));
   // A program may end without reading its input; its exit code tells more than EPIPE does.
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input);
   return promise;
+}
+
+/** What writes to `output` the parts of a text that are to be shown; the last part is said to be so. */
+function shower(
+  output: NodeJS.WritableStream,
+  show: boolean | ((line: string) => boolean),
+): (text: string, last?: boolean) => void {
+  if (typeof show === "boolean") return (text) => void (show && output.write(text));
+  let rest = "";
+  return (text, last = false) => {
+    const lines = (rest + text).split(/(?<=\n)/);
+    rest = last || lines.at(-1)!.endsWith("\n") ? "" : lines.pop()!;
+    output.write(lines.filter((line) => show(line.trimEnd())).join(""));
+  };
+}
+
+/**
+ * For a process that is about to end: ends every program that {@linkcode run} has started, and resolves once they have
+ * ended. Nobody who waits for one of them goes on, and no other is started.
+ */
+export async function endRunning(): Promise<void> {
+  ending = true;
+  await Promise.all([...running].map((child) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
+      child.once("exit", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      child.kill();
+    })
+  ));
 }
 
 /** Like {@linkcode run}, but an exit code other than 0 is an error that holds what the program wrote. */
@@ -83,11 +124,16 @@ export async function mustRun(
 
 /** Runs npm, which on Windows is a script that only a shell starts: there its own JavaScript is run with its Node. */
 export async function npm(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  if (!WINDOWS) return await mustRun("npm", args, options);
+  // Else it fills a folder beside the temporary files, and leaves it.
+  const quiet = { ...options, env: { ...options.env, NODE_DISABLE_COMPILE_CACHE: "1" } };
+  if (!WINDOWS) {
+    if (findProgram("npm") === null) throw new Error("npm is needed: install Node");
+    return await mustRun("npm", args, quiet);
+  }
   const node = findProgram("node");
   const script = node && join(dirname(node), "node_modules", "npm", "bin", "npm-cli.js");
   if (!node || !script || !existsSync(script)) throw new Error("npm is needed beside node.exe: install Node");
-  return await mustRun(node, [script, ...args], options);
+  return await mustRun(node, [script, ...args], quiet);
 }
 
 /** The path of the program `name`, looked for in PATH and where system daemons stand; null where there is none. */

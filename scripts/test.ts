@@ -4,17 +4,19 @@
  * @module
  */
 
-import { ensureDotnet } from "../tests/rig/dotnet.ts";
+import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
 import { closing, readJUnit, skipReason, type Tally } from "./junit.ts";
 import { run } from "./process.ts";
 import { ROOT } from "./root.ts";
+import { cleanUpWhenInterrupted, type TemporaryFolder, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno task test [--no-install] [arguments of deno test]
 
 Runs tests/ on Deno, apart from tests/windows and tests/npm, which have tasks of their own.
 Every argument but these two goes to deno test: files, folders, --filter, --fail-fast ...
+Without a file or folder all run, and tests that pass are not shown one by one.
 
   --no-install  install no Debian packages, fetch no .NET; tests that need them are skipped
   --help        show this
@@ -24,7 +26,7 @@ Examples:
   deno task test tests/ffi --filter struct
 
 Tests that cannot run here are listed at the end, each with its reason. The exit code is 0 where at least one
-test ran and none failed.`;
+test ran and none failed, and none left a temporary file.`;
 
 /** Debian packages with the real peers, and with what compiles test fixtures. */
 export const PACKAGES: readonly string[] = [
@@ -44,21 +46,67 @@ export const PACKAGES: readonly string[] = [
   "libkrb5-dev",
 ];
 const OWN_TASKS = ["tests/windows", "tests/npm"];
-const REPORT = `${ROOT}.cache/junit.xml`;
 
-/** Makes ready what the tests talk to, and says what could not be. */
-export async function preparePeers(install: boolean): Promise<void> {
+/**
+ * Makes ready what the tests talk to, and says what could not be. Before it begins it says how much it installs and
+ * fetches, and how long the tests take (`duration`; null where only some of them run).
+ */
+export async function preparePeers(install: boolean, duration: string | null): Promise<void> {
+  if (duration !== null) console.log(`All tests take about ${duration} on two cores`);
+  const fetched = install ? dotnetToFetch() : null;
+  if (fetched !== null) console.log(fetched);
   const missing = await ensurePackages(PACKAGES, { install });
   if (missing !== null) console.log(`Peers: some tests will be skipped: ${missing}`);
   const dotnet = await ensureDotnet({ install });
   if ("reason" in dotnet) console.log(`Peers: .NET tests will be skipped: ${dotnet.reason}`);
 }
 
+/** The folder for what tests write; they become other users, who open files below it. */
+export function testFolder(): Promise<TemporaryFolder> {
+  return temporaryFolder("tests", 0o711);
+}
+
+/** Runs tests on Deno in a temporary folder of their own, and shows what {@linkcode isWorthShowing}. */
+export async function runOnDeno(
+  args: readonly string[],
+  env: Record<string, string>,
+  all: boolean,
+): Promise<[Tally, string]> {
+  await using folder = await testFolder();
+  const color = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR") ? { FORCE_COLOR: "1" } : {};
+  const report = `${folder.path}/junit.xml`;
+  const fixed = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${report}`];
+  const { code, stdout } = await run(Deno.execPath(), [...fixed, ...args], {
+    cwd: ROOT,
+    show: (line) => isWorthShowing(line, all),
+    env: { ...color, ...env, ...folder.env },
+  });
+  const tally = denoTally(await Deno.readTextFile(report).catch(() => ""), stdout, code);
+  await Deno.remove(report).catch(() => {});
+  tally.failed.push(...await leftBehind(folder));
+  return [tally, stdout];
+}
+
+/** Whether a line of `deno test` says more than that a test passed or was skipped; of chosen tests that is shown too. */
+export function isWorthShowing(line: string, all: boolean): boolean {
+  const plain = withoutColor(line);
+  return !/^Check /.test(plain) && !(all && / \.\.\. (ok|ignored) \(/.test(plain));
+}
+
+/** What tests left in the folder that was theirs, as failures. */
+export async function leftBehind(folder: TemporaryFolder): Promise<string[]> {
+  return (await folder.list()).map((name) => `a test left ${name} behind among the temporary files`);
+}
+
+function withoutColor(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/\x1b\[[0-9;]*m/g, "");
+}
+
 /** The tally of a run on Deno, set right where its report is not: modules that could not be run, filtered tests. */
 export function denoTally(xml: string, output: string, code: number): Tally {
   const tally = readJUnit(xml);
-  // deno-lint-ignore no-control-regex
-  const plain = output.replace(/\x1b\[[0-9;]*m/g, "");
+  const plain = withoutColor(output);
   for (const [, file] of plain.matchAll(/^Uncaught error from (\S+) FAILED$/gm)) tally.failed.push(file);
   if (/ filtered out /.test(plain)) {
     tally.skipped = tally.skipped.filter((name) => skipReason(name, plain) !== null);
@@ -73,20 +121,17 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   console.log(await writeImportMap());
-  await preparePeers(!args.includes("--no-install"));
   const rest = args.filter((arg) => arg !== "--no-install");
   const paths = await Promise.all(rest.map((arg) => Deno.stat(arg).then(() => true, () => false)));
+  const all = !paths.includes(true) && !rest.some((arg) => arg.startsWith("--filter"));
   if (!paths.includes(true)) rest.unshift("tests", `--ignore=${OWN_TASKS.join(",")}`);
-  await Deno.remove(REPORT).catch(() => {});
-  const fixed = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${REPORT}`];
-  const { code, stdout } = await run(Deno.execPath(), [...fixed, ...rest], {
-    show: true,
-    env: Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR") ? { FORCE_COLOR: "1" } : {},
-  });
-  const xml = await Deno.readTextFile(REPORT).catch(() => "");
-  const tally = denoTally(xml, stdout, code);
-  console.log(closing(tally, stdout));
+  await preparePeers(!args.includes("--no-install"), all ? "7 minutes" : null);
+  const [tally, output] = await runOnDeno(rest, {}, all);
+  console.log(closing(tally, output));
   return tally.failed.length === 0 && tally.passed > 0 ? 0 : 1;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  Deno.exit(await main(Deno.args));
+}

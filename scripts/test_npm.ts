@@ -7,7 +7,7 @@
 
 import { buildNpm } from "./build_npm.ts";
 import { sourceFiles } from "./check.ts";
-import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
+import { writeImportMap } from "./import_map.ts";
 import { closing, readJUnit, type Tally } from "./junit.ts";
 import { ensureNode } from "./node.ts";
 import { type Bundles, bundleTests } from "./node_bundle.ts";
@@ -15,18 +15,13 @@ import { packageJson } from "./npm_package.ts";
 import { HELP, type Selection, selectTests } from "./npm_selection.ts";
 import { mustRun, npm, run } from "./process.ts";
 import { ROOT } from "./root.ts";
-import { denoTally, preparePeers } from "./test.ts";
+import { cleanUpWhenInterrupted } from "./temporary.ts";
+import { leftBehind, preparePeers, runOnDeno, testFolder } from "./test.ts";
 
 /** The tests of what only a user of the package sees. */
 async function onPackage(tarball: string, files: readonly string[]): Promise<[Tally, string]> {
   console.log("\nThe package, as its users see it");
-  const report = `${ROOT}.cache/junit-npm.xml`;
-  await Deno.remove(report).catch(() => {});
-  const args = ["test", "-A", "--import-map", IMPORT_MAP, `--junit-path=${report}`, ...files];
-  const env = { SECURE_SOCKETS_TARBALL: tarball };
-  const { code, stdout } = await run(Deno.execPath(), args, { cwd: ROOT, env, show: true });
-  const xml = await Deno.readTextFile(report).catch(() => "");
-  return [denoTally(xml, stdout, code), stdout];
+  return await runOnDeno(files, { SECURE_SOCKETS_TARBALL: tarball }, false);
 }
 
 /** A project that has installed the package, and the tests beside it. */
@@ -62,17 +57,18 @@ async function runOnNode(
   // One file after another: they set the environment that native code reads, and there is one real time to measure.
   const args = ["--test", "--test-concurrency=1", "--test-timeout=600000", ...reporters, ...bundles];
   // From the root, as on Deno: there are the fixtures that tests read.
-  const { code, stdout } = await run(node, args, { cwd: ROOT, show: true });
+  await using temporary = await testFolder();
+  const { code, stdout } = await run(node, args, { cwd: ROOT, env: temporary.env, show: true });
   const tally = readJUnit(await Deno.readTextFile(report).catch(() => ""));
   const name = (test: string): string => `${test} (Node ${major})`;
-  const failed = tally.failed.map(name);
+  const failed = [...tally.failed, ...await leftBehind(temporary)].map(name);
   if (code !== 0 && failed.length === 0) failed.push(name(`node --test ended with ${code}`));
   return [{ ...tally, failed }, stdout];
 }
 
-async function main({ install, versions, acceptance, onNode }: Selection): Promise<number> {
+async function main({ all, install, versions, acceptance, onNode }: Selection): Promise<number> {
   console.log(await writeImportMap());
-  await preparePeers(install);
+  await preparePeers(install, all ? "12 minutes" : null);
   const tarball = await buildNpm();
   const total: Tally = { passed: 0, failed: [], skipped: [] };
   let output = "";
@@ -95,6 +91,7 @@ async function main({ install, versions, acceptance, onNode }: Selection): Promi
 }
 
 if (import.meta.main) {
+  cleanUpWhenInterrupted();
   let selection: Selection | null;
   try {
     selection = selectTests(Deno.args, await sourceFiles());

@@ -16,11 +16,12 @@ import { Watch } from "./deadline.ts";
 /**
  * Connects over TCP and authenticates both ends.
  *
- * The server is known by `target`, by default `host/` and the hostname as typed; DNS is never asked for another
+ * The server is known by `target`, by default `host/` and the hostname as typed, without
+ * the dot at the end of an absolute one; DNS is never asked for another
  * name. Credentials are acquired first, so that nothing is sent where there are none.
  *
  * A provider of the socket layer has the system secure the socket itself: the peer is then known by `computer`, by
- * default `host/` and the hostname as typed, and the connection is handed out only after the system has told that it
+ * default the same name, and the connection is handed out only after the system has told that it
  * is secured as required.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.

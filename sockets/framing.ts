@@ -53,12 +53,41 @@ export function encodeHandshake(kind: HandshakeKind, token: Uint8Array): Uint8Ar
 export function decodeHandshakeHeader(bytes: Uint8Array): HandshakeHeader {
   const kind = KINDS.get(bytes[0]);
   if (!kind) {
+    const start = String.fromCharCode(...bytes.subarray(0, HANDSHAKE_HEADER_SIZE));
+    if (HTTP.test(start)) throw speaksOther("HTTP", "check the port");
     throw new ProtocolError(
       "malformed",
       `The peer sent no handshake record (first byte 0x${hex(bytes[0])}); is it a NegotiateStream peer?`,
     );
   }
   return { kind, size: bytes[3] << 8 | bytes[4] };
+}
+
+/** How requests and responses of HTTP begin, that of HTTP/2 too. */
+const HTTP = /^(GET |HEAD |POST |PUT |PATCH|DELET|OPTIO|TRACE|CONNE|PRI \*|HTTP\/)/;
+const TLS_MAJOR_VERSION = 3;
+const TLS_HELLOS = [1, 2];
+
+/**
+ * Refuses a record of TLS, whose header reads as one of ours: the ids are the same. A record of ours has another version,
+ * and its token never begins as a hello of TLS does; what ends a handshake of TLS is 2 bytes long, and ours 8.
+ *
+ * @throws ProtocolError where it is one.
+ */
+export function refuseTls(header: Uint8Array, token: Uint8Array): void {
+  if (header[1] !== TLS_MAJOR_VERSION) return;
+  const hello = header[0] === IDS["in-progress"] && TLS_HELLOS.includes(token[0]);
+  const alert = header[0] === IDS.error && token.length === 2;
+  if (hello || alert) {
+    throw speaksOther("TLS", "connect without TLS, or run secure() inside of TLS on both ends");
+  }
+}
+
+function speaksOther(protocol: string, fix: string): ProtocolError {
+  return new ProtocolError(
+    "malformed",
+    `The peer speaks ${protocol}, and this end the protocol of NegotiateStream: ${fix}`,
+  );
 }
 
 /** Makes the payload of an error record: the code in 8 bytes, big-endian. */

@@ -5,15 +5,16 @@
  */
 
 import type { VerifiedContext } from "../contexts/verified_context.ts";
-import { AuthenticationError, ProtocolError } from "../errors.ts";
+import { ProtocolError } from "../errors.ts";
 import {
   decodeHandshakeHeader,
   encodeErrorCode,
   encodeHandshake,
   HANDSHAKE_HEADER_SIZE,
   type HandshakeKind,
+  refuseTls,
 } from "./framing.ts";
-import { codeOfFailure, refusedByPeer } from "./handshake_error.ts";
+import { closedByPeer, codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import type { Wire } from "./transport.ts";
 import type { Watch } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
@@ -116,22 +117,21 @@ export class Handshake {
   async #receive(): Promise<HandshakeRecord> {
     const { reader } = this.#means;
     await this.#fill(HANDSHAKE_HEADER_SIZE);
-    const { kind, size } = decodeHandshakeHeader(reader.take(HANDSHAKE_HEADER_SIZE));
+    const header = reader.take(HANDSHAKE_HEADER_SIZE).slice();
+    const { kind, size } = decodeHandshakeHeader(header);
     await this.#fill(size);
     // A copy: the provider may still read it when the buffer is wiped after an abort.
     const token = reader.take(size).slice();
+    refuseTls(header, token);
     if (kind !== "error") return { kind, token };
     this.#peerListens = false;
-    throw refusedByPeer(token);
+    throw refusedByPeer(token, this.#means.role);
   }
 
   async #fill(size: number): Promise<void> {
     if (await this.#wait(this.#means.reader.fill(size))) return;
     this.#peerListens = false;
-    throw new AuthenticationError(
-      "peer-closed",
-      "The peer closed the connection during the handshake. If it is a server, its log tells why it refused",
-    );
+    throw closedByPeer(this.#means.role);
   }
 
   #send(kind: HandshakeKind, token: Uint8Array): Promise<void> {
@@ -153,7 +153,7 @@ export class Handshake {
 
   async #sendError(error: unknown): Promise<void> {
     try {
-      await this.#send("error", encodeErrorCode(codeOfFailure(error)));
+      await this.#send("error", encodeErrorCode(codeOfFailure(error, this.#means.role)));
     } catch {
       // The failure that is to be told matters more than that the peer could not be.
     }

@@ -13,6 +13,10 @@ const SEC_E_INVALID_TOKEN = 0x80090308;
 const SEC_E_LOGON_DENIED = 0x8009030c;
 const SEC_E_BAD_BINDINGS = 0x80090346;
 const SEC_E_INTERNAL_ERROR = 0x80090304;
+const SEC_E_UNSUPPORTED_FUNCTION = 0x80090302;
+
+const SEC_E_TARGET_UNKNOWN = 0x80090303;
+const SEC_E_TIME_SKEW = 0x80090324;
 
 const MEANINGS = new Map([
   [NOT_AS_REQUIRED, "it requires another protection or impersonation level, or another target name"],
@@ -20,34 +24,52 @@ const MEANINGS = new Map([
   [SEC_E_LOGON_DENIED, "SEC_E_LOGON_DENIED: it refused the credentials"],
   [SEC_E_BAD_BINDINGS, "SEC_E_BAD_BINDINGS: its channel bindings differ"],
   [SEC_E_INTERNAL_ERROR, "SEC_E_INTERNAL_ERROR: it failed on its own side"],
+  [
+    SEC_E_UNSUPPORTED_FUNCTION,
+    "SEC_E_UNSUPPORTED_FUNCTION: the mechanism does not serve there; use the same provider on both ends: " +
+    "kerberos() and negotiate() do not meet, and NTLM is left out by default",
+  ],
   [0x80090322, "SEC_E_WRONG_PRINCIPAL: the target name is not this server's"],
-  [0x80090303, "SEC_E_TARGET_UNKNOWN: the target name is not known"],
-  [0x80090324, "SEC_E_TIME_SKEW: the clocks differ too much"],
+  [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: the target name is not known"],
+  [SEC_E_TIME_SKEW, "SEC_E_TIME_SKEW: the clocks differ too much"],
+]);
+/** What a code means that a client gives up with: it judges no credentials but its own. */
+const OF_CLIENT = new Map([
+  [SEC_E_LOGON_DENIED, "SEC_E_LOGON_DENIED: it could not go on"],
+  [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: it found no such target name"],
 ]);
 
-/** The code to send for a failure on this side; it tells no more than .NET would. */
-export function codeOfFailure(error: unknown): number {
+/** The code to send for a failure on this side, which is `role`; a server's tells no more than .NET's would. */
+export function codeOfFailure(error: unknown, role: "client" | "server"): number {
   // Compared by name: the error may come from another copy of this package.
   const { name, reason } = (error ?? {}) as { name?: unknown; reason?: unknown };
   if (name === "SecurityRequirementError" || reason === "target-not-accepted") return NOT_AS_REQUIRED;
   if (name === "ProtocolError" || reason === "bad-token") return SEC_E_INVALID_TOKEN;
   if (name !== "AuthenticationError") return SEC_E_INTERNAL_ERROR;
+  if (reason === "mechanism") return SEC_E_UNSUPPORTED_FUNCTION;
+  if (role === "client" && reason === "unknown-target") return SEC_E_TARGET_UNKNOWN;
+  if (role === "client" && reason === "clock-skew") return SEC_E_TIME_SKEW;
   return reason === "channel-bindings" ? SEC_E_BAD_BINDINGS : SEC_E_LOGON_DENIED;
 }
 
-/** The error for a handshake that the peer gave up, from the payload with which it did. */
-export function refusedByPeer(payload: Uint8Array): AuthenticationError {
+/** The error for a handshake that the peer of this side, which is `role`, gave up; from the payload with which it did. */
+export function refusedByPeer(payload: Uint8Array, role: "client" | "server"): AuthenticationError {
+  const [gaveUp, log] = role === "client"
+    ? ["The server refused the handshake", "The server's log has the reason"]
+    : ["The client gave up the handshake", "The client's own error has the reason"];
   const code = decodeErrorCode(payload);
-  if (code === null) {
-    return new AuthenticationError(
-      "peer-refused",
-      "The peer refused the handshake without a reason; see its log",
-    );
-  }
+  if (code === null) return new AuthenticationError("peer-refused", `${gaveUp} without a code. ${log}`);
   const spelled = code > 0xffff ? `0x${code.toString(16).padStart(8, "0")}` : String(code);
-  const meaning = MEANINGS.get(code) ?? "see its log";
-  return new AuthenticationError(
-    "peer-refused",
-    `The peer refused the handshake with ${spelled} (${meaning})`,
-  );
+  const meaning = (role === "server" ? OF_CLIENT.get(code) : undefined) ?? MEANINGS.get(code);
+  const known = meaning === undefined ? "" : ` (${meaning})`;
+  return new AuthenticationError("peer-refused", `${gaveUp} with ${spelled}${known}. ${log}`);
+}
+
+/** The error for a handshake that the peer of this side, which is `role`, ended without a word. */
+export function closedByPeer(role: "client" | "server"): AuthenticationError {
+  const [peer, log] = role === "client"
+    ? ["server", "The server's log"]
+    : ["client", "The client's own error"];
+  const message = `The ${peer} closed the connection during the handshake. ${log} has the reason`;
+  return new AuthenticationError("peer-closed", message);
 }

@@ -5,10 +5,19 @@
  * @module
  */
 
-import { AuthenticationError, StateError } from "../errors.ts";
+import { AuthenticationError, StateError, TransportError } from "../errors.ts";
 
 /** How many connections may be held that wait to begin, for each place. */
 export const CONNECTIONS_PER_PLACE = 16;
+/**
+ * How many times as many are held at the most where the runtime takes connections from the system by itself; how many
+ * there are beyond the limit is else bounded by how many come in {@linkcode GRACE_TURNS} turns.
+ */
+export const OVERFLOW = 4;
+/** How many fewer wait, at the most, after the system could take no more: a handshake opens files of its own. */
+export const SPARE = 8;
+/** How many connections must have come for one more to be allowed to wait, after the system could take no more. */
+export const REGROWTH = 16;
 /** How many turns somebody must have waited for its peer before it is dropped for another. */
 export const GRACE_TURNS = 25;
 /** How long a turn takes at the least, in milliseconds. */
@@ -58,6 +67,9 @@ export function goneWhileWaiting(): never {
   );
 }
 
+const SILENT = "The peer had not sent its first token";
+const DROPPED = "and was dropped for a newer one";
+
 interface Member {
   stage: "silent" | "queued" | "placed" | "dropped";
   /** The turn since which it waits for its peer, where it does. */
@@ -82,6 +94,8 @@ export class Places {
   readonly #stuck = new Set<Member>();
   /** How many may wait to begin: fewer for a while where the system could hold no more. */
   #limit: number;
+  /** How many have come since the limit last grew. */
+  #entered = 0;
   #turns = 0;
   #cancelTurn: (() => void) | null = null;
   #wakeNewcomer: (() => void) | null = null;
@@ -103,16 +117,41 @@ export class Places {
     }
   }
 
+  /**
+   * Whether one more may be held that cannot be left in the system's queue; an error is why not. Its coming drops nobody
+   * before the grace is over, except where `scarce`, for hardly a file descriptor is left, or where
+   * {@linkcode OVERFLOW} times the limit wait: then the one that has been silent longest goes at once.
+   */
+  admit(scarce: boolean): Error | null {
+    const most = OVERFLOW * this.#most;
+    if (!scarce && this.#waiting < most) return null;
+    const why = scarce ? "this process had hardly a file descriptor left" : `${most} connections waited`;
+    if (this.#dropFirst(this.#silent, `${SILENT} while ${why}, ${DROPPED}`, 0)) return null;
+    return scarce
+      ? new TransportError(
+        "EMFILE",
+        "Cannot accept a connection: this process has hardly a file descriptor left, and no connection is silent. " +
+          "Raise the limit (ulimit -n), or close what is not needed.",
+      )
+      : new StateError(
+        `The connection was dropped: ${most} others wait for one of ${this.#options.places} places ` +
+          "(maxHandshakes), and none of them is silent",
+      );
+  }
+
   /** To be called when the system could take no more: those that wait to begin are then too many already. */
   shrink(): void {
-    this.#limit = Math.max(this.#options.places, Math.min(this.#limit, this.#waiting));
+    const held = Math.min(this.#limit, this.#waiting);
+    this.#limit = Math.max(1, held - Math.min(SPARE, held >> 3));
+    this.#entered = 0;
   }
 
   /** Takes one in; `drop` is called, at most once, where it must go. */
   enter(drop: (reason: StateError) => void): Guest {
     const member: Member = { stage: "silent", since: this.#turns, drop, seat: () => {} };
     this.#silent.add(member);
-    this.#limit = Math.min(this.#limit + 1, this.#most);
+    this.#grow();
+    this.settle();
     return {
       begin: () => this.#begin(member),
       onWaiting: (waiting) => {
@@ -139,10 +178,10 @@ export class Places {
       member.stage = "placed";
       member.seat();
     }
-    while (this.#wakeNewcomer && this.#isFull && this.#dropSilent());
+    while (this.#isCrowded && this.#dropSilent());
     if (this.#wakeNewcomer && !this.#isFull) this.#letNewcomerGo();
     while (this.#lacking > 0 && this.#dropPlaced());
-    const impatient = (this.#wakeNewcomer && this.#silent.size > 0) ||
+    const impatient = (this.#isCrowded && this.#silent.size > 0) ||
       (this.#lacking > 0 && this.#stuck.size > 0);
     if (impatient) this.#countTurn();
     else this.#stopCounting();
@@ -180,6 +219,19 @@ export class Places {
     return this.#waiting >= this.#limit;
   }
 
+  /** Whether more wait, the newcomer included, than may. */
+  get #isCrowded(): boolean {
+    return !this.#closed && this.#waiting + (this.#wakeNewcomer ? 1 : 0) > this.#limit;
+  }
+
+  /** Lets more wait: at once up to one for each place, then slowly, for each failed accept drops somebody. */
+  #grow(): void {
+    if (this.#limit >= this.#most) return;
+    if (this.#limit >= this.#options.places && ++this.#entered < REGROWTH) return;
+    this.#entered = 0;
+    this.#limit++;
+  }
+
   get #free(): number {
     return this.#closed ? 0 : this.#options.places - this.#placed.size - this.#options.unfetched();
   }
@@ -193,8 +245,8 @@ export class Places {
   #dropSilent(): boolean {
     return this.#dropFirst(
       this.#silent,
-      `The peer had not sent its first token while ${this.#limit} connections waited, as many as may before ` +
-        `${this.#options.places} places (maxHandshakes), and was dropped for a newer one`,
+      `${SILENT} while ${this.#limit} connections waited, as many as may before ` +
+        `${this.#options.places} places (maxHandshakes), ${DROPPED}`,
     );
   }
 
@@ -206,10 +258,10 @@ export class Places {
     );
   }
 
-  /** Drops the first of a group if its patience is over. */
-  #dropFirst(group: Set<Member>, why: string): boolean {
+  /** Drops the first of a group if it has waited for that many turns. */
+  #dropFirst(group: Set<Member>, why: string, grace = GRACE_TURNS): boolean {
     const [first] = group;
-    if (first === undefined || this.#turns - first.since < GRACE_TURNS) return false;
+    if (first === undefined || this.#turns - first.since < grace) return false;
     group.delete(first);
     first.stage = "dropped";
     first.drop(new StateError(why));

@@ -24,7 +24,9 @@ import { Watch } from "./deadline.ts";
  * nothing. At most 16 connections for each place wait to begin, each peer has `handshakeTimeoutMs` while it is its
  * turn, and where somebody else could use its room the one that has kept everybody waiting longest is dropped. Who
  * waits for a place, its token read, has no limit of time but is let go where its peer has gone, and holds the token and
- * no other memory but what Node itself reads ahead. While `maxHandshakes` connections wait to be accepted, the system's own queue holds the rest.
+ * no other memory but what Node itself reads ahead. While `maxHandshakes` connections wait to be accepted, the system's
+ * own queue holds the rest. Node has no such queue: there they are held in the process, and where hardly a file
+ * descriptor is left the one that has been silent longest is dropped at once, or the newcomer where none is silent.
  *
  * @throws TypeError or RangeError where an option is wrong; nothing was opened.
  * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.

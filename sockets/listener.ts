@@ -31,6 +31,11 @@ export interface Acceptor<T extends Accepted> {
   readonly addr: NetAddress;
   /** The next one. A rejection does not end the listening unless it was closed. */
   accept(): Promise<T>;
+  /**
+   * Given where the runtime takes connections from the system's queue by itself, accepted or not: whether the last one
+   * left hardly a file descriptor. Left out where the system's queue holds them until they are accepted.
+   */
+  readonly scarce?: boolean;
   /** Stops; a waiting accept is rejected. */
   close(): unknown;
 }
@@ -126,7 +131,9 @@ export class Listener<T extends Accepted> implements SecureListener {
   async #acceptAll(): Promise<void> {
     let backoff = BACKOFF_MS.first;
     while (!this.#over) {
-      if (this.#ready.length >= this.#settings.maxHandshakes) {
+      // To leave connections unaccepted spares nothing where they are in this process already.
+      const waits = this.#acceptor.scarce === undefined;
+      if (waits && this.#ready.length >= this.#settings.maxHandshakes) {
         await this.#sleep();
         continue;
       }
@@ -146,8 +153,12 @@ export class Listener<T extends Accepted> implements SecureListener {
         backoff = Math.min(2 * backoff, BACKOFF_MS.most);
         continue;
       }
-      await this.#places.room();
-      if (this.#over) return void quietly(() => accepted.close());
+      const refusal = waits ? await this.#places.room() : this.#places.admit(this.#acceptor.scarce!);
+      if (this.#over || refusal) {
+        if (!this.#over) this.#report(refusal, { remoteAddr: accepted.remoteAddr });
+        await quietly(() => accepted.close());
+        continue;
+      }
       this.#track(this.#attempt(accepted));
     }
   }

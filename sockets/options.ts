@@ -42,6 +42,10 @@ export interface ServerOptions extends CommonOptions {
   /**
    * The names a client may have asked for, `class/host`, compared without regard to case; one without `@REALM`
    * holds in any realm. Left out: every name the credentials hold.
+   *
+   * Outside Windows nothing protects the name in a Kerberos ticket, which is held against the key that opened it. Where
+   * one key serves several names this stops mistakes and plain relays, not an attacker who rewrites the name: an account
+   * for each service does, or `channelBindings`.
    */
   readonly acceptedTargets?: readonly string[];
   /** Milliseconds a peer has for its whole handshake; waiting for a place does not count. Default 10,000. */
@@ -51,8 +55,8 @@ export interface ServerOptions extends CommonOptions {
 /** The options of `connect`. */
 export interface ConnectOptions extends ClientOptions {
   /**
-   * The server's name, or its IP address. After a name `target` and `computer` are `host/` and the name as typed;
-   * with an address one must be given: `computer` for providers of the socket layer, else `target`.
+   * The server's name, or its IP address. After a name `target` and `computer` are `host/` and the name as typed,
+   * without the dot at the end of an absolute one; with an address one must be given: `computer` for providers of the socket layer, else `target`.
    */
   readonly hostname: string;
   /** The server's port, 1 to 65535. */

@@ -19,6 +19,7 @@ import {
   checkTarget,
   checkTargets,
   checkTimeout,
+  hostPrincipal,
   isIpAddress,
 } from "../contexts/check.ts";
 import { defaultRegistry, defaultSystem } from "../contexts/options.ts";
@@ -120,7 +121,7 @@ export function readConnectOptions(options: ConnectOptions): ConnectSettings {
     return { ...readClient(options), hostname, port };
   }
   return {
-    ...readClient(options, checkTarget(target ?? `host/${hostname}`, "options.target")),
+    ...readClient(options, checkTarget(target ?? hostPrincipal(hostname), "options.target")),
     hostname,
     port,
   };

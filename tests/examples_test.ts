@@ -8,6 +8,7 @@ const EXAMPLES: { readonly [file: string]: string } = {
   secure_tcp_connect: "Received 8 bytes of data from the server",
   query_tcp_socket_security: '"simulated": true',
   impersonating_server: "this was done as the client",
+  department_policies: '"cipher": "aes-256-gcm"',
 };
 
 interface Command {

@@ -6,6 +6,8 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
+import { EXIT_FNS } from "../raw/signal.ts";
+import { type ExitFunctions, limitExit } from "./exit_limit.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
 import { holding, poolGate } from "./thread_pool.ts";
 
@@ -21,15 +23,23 @@ interface KoffiLibrary {
 
 /** The part of koffi used here. */
 interface Koffi {
-  load(path: string): KoffiLibrary;
+  load(path: string | null): KoffiLibrary;
   config(): { async_stack_size: number };
   config(changes: { async_stack_size: number }): unknown;
 }
 
+interface NodeModules {
+  readonly "node:module": { createRequire(from: string): Require };
+  readonly "node:worker_threads": { readonly isMainThread: boolean };
+}
+
 /** The part of Node's `process` used here. */
 interface NodeProcess {
-  getBuiltinModule(name: "node:module"): { createRequire(from: string): (name: string) => unknown };
+  getBuiltinModule<N extends keyof NodeModules>(name: N): NodeModules[N];
   permission?: { has(scope: string): boolean };
+  readonly platform: string;
+  readonly arch: string;
+  on(event: "exit", listener: (code: number) => void): unknown;
 }
 
 const NAMES: { readonly [T in AbiType]: string } = {
@@ -68,30 +78,97 @@ function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => 
   return (...args) => holding(args, () => poolGate().run(() => start(args)));
 }
 
-/** koffi, with room enough on the stacks of its threads unless the application uses it already. */
+let exitLimited = false;
+
+/** Node's `require`, of a module or made by `createRequire`. */
+interface Require {
+  (name: string): unknown;
+  resolve?: unknown;
+}
+
+/** What `require` throws. */
+interface LoadError extends Error {
+  code?: string;
+  requireStack?: string[];
+}
+
+/** The `require` of a CommonJS module, which this is in some bundles. */
+declare const require: Require | undefined;
+
+/** koffi, with room enough on the stacks of its threads unless the application uses it already, and a limit for the exit. */
 function loadKoffi(process: NodeProcess): Koffi {
-  // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
-  const { createRequire } = process.getBuiltinModule("node:module");
   let koffi: Koffi;
   try {
-    koffi = createRequire(import.meta.url)("koffi") as Koffi;
+    // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
+    koffi = requireFromHere(process)("koffi") as Koffi;
   } catch (error) {
-    if ((error as { code?: string }).code !== "MODULE_NOT_FOUND") throw error;
-    throw new UnsupportedPlatformError(
-      "The npm package koffi, through which Node calls libraries, is missing",
-      {
-        dll: "koffi",
-        instead: "Install it: npm install koffi",
-      },
-      { cause: error },
-    );
+    throw koffiNotLoaded(process, error as LoadError);
   }
   try {
     if (koffi.config().async_stack_size < STACK_BYTES) koffi.config({ async_stack_size: STACK_BYTES });
   } catch {
     // The application has opened a library with koffi before; its settings stand.
   }
+  const isMainThread = process.getBuiltinModule("node:worker_threads").isMainThread;
+  if (process.platform === "linux" && isMainThread && !exitLimited) {
+    exitLimited = true;
+    limitExit(process, () => exitFunctions(koffi));
+  }
   return koffi;
+}
+
+/** What ends a process, as the process itself has it. */
+function exitFunctions(koffi: Koffi): ExitFunctions {
+  const spec = { name: "libc", instead: "", files: {}, fns: EXIT_FNS };
+  const own = koffi.load(null);
+  const bound = Object.entries(EXIT_FNS).map(([name, fn]) => [name, bind(own, spec, name, fn)]);
+  return Object.fromEntries(bound) as ExitFunctions;
+}
+
+/**
+ * A `require` that looks for packages from this file, or from the bundle that this file is part of: never from the
+ * path it had on the machine that made the bundle, where anybody may have put a koffi of their own.
+ */
+function requireFromHere(process: NodeProcess): Require {
+  const { createRequire } = process.getBuiltinModule("node:module");
+  // A module. webpack writes the path it had into `import.meta.url`, but not into `import.meta.filename`; Bun leaves
+  // the latter in CommonJS, where it is a syntax error, unless the condition is as simple as this.
+  if (typeof require !== "function") return createRequire(import.meta.filename ?? import.meta.url);
+  // A bundle of CommonJS, where `import.meta.url` is undefined (esbuild) or that path (webpack, Bun).
+  const isOwn = typeof require.resolve === "function" &&
+    require !== (globalThis as { require?: unknown }).require;
+  // Else a module: beside it stands the global `require` of `node --eval`, or esbuild's, which only throws.
+  return isOwn ? require : createRequire(import.meta.url);
+}
+
+/** The error for koffi that is missing or broken; a refusal of Node's permissions is returned as it is. */
+function koffiNotLoaded(process: NodeProcess, error: LoadError): Error {
+  if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes(error.code ?? "")) return error;
+  const [problem] = error.message.split("\n");
+  const [from] = error.requireStack ?? [];
+  const isMissing = error.code === "MODULE_NOT_FOUND" && problem.includes("'koffi'");
+  return isMissing
+    ? new UnsupportedPlatformError(
+      `The npm package koffi, through which Node calls libraries, is missing${
+        from ? `, seen from ${from}` : ""
+      }`,
+      {
+        dll: "koffi",
+        instead:
+          "Install it: npm install koffi. A bundle needs node_modules/koffi beside it or in a folder above",
+      },
+      { cause: error },
+    )
+    : new UnsupportedPlatformError(
+      `The npm package koffi, through which Node calls libraries, cannot be loaded on ${process.platform} ` +
+        `${process.arch} (${problem})`,
+      {
+        dll: "koffi",
+        instead:
+          "Install it on this system, with its optional dependencies: npm install --include=optional koffi",
+      },
+      { cause: error },
+    );
 }
 
 /** The backend over koffi, which is loaded by the first library opened. */

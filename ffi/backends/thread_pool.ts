@@ -21,6 +21,11 @@ export async function holding<T>(args: readonly unknown[], call: () => T | Promi
   }
 }
 
+/** How many calls on other threads have not ended. */
+export function callsUnderWay(): number {
+  return underWay.size;
+}
+
 /** koffi takes 256 calls on other threads at a time and refuses the next; half of them are the application's own. */
 const MOST_THREADS = 128;
 

@@ -5,7 +5,8 @@
  * @module
  */
 
-const BOUNDED = new Set<string>();
+/** From the beginning the key that names none: the system's own policy, by which no server acts as its client. */
+const BOUNDED = new Set<string>(["00000000-0000-0000-0000-000000000000"]);
 
 /** Keeps in mind that the policies of these keys let nobody impersonate; gives what forgets them. */
 export function rememberBounded(keys: readonly string[]): () => void {

@@ -1,6 +1,5 @@
 /**
- * What WSAQuerySocketSecurity answered, read by the library itself: handles that must be closed, and flags that a
- * codec's reading is held against.
+ * What WSAQuerySocketSecurity answered: what is secured, and handles that must be closed. No codec reads it.
  *
  * @module
  */
@@ -15,7 +14,7 @@ import {
 export interface SecurityAnswer {
   /** The packets are protected against change. */
   readonly secured: boolean;
-  /** The packets are encrypted. */
+  /** The packets are encrypted, and protected against change: without that, encryption is none. */
   readonly encrypted: boolean;
   /** The server may act as the client's user: by the flag's name, which the header declares and no page describes. */
   readonly impersonated: boolean;
@@ -42,9 +41,10 @@ export function readAnswer(bytes: Uint8Array): SecurityAnswer {
   const more = bytes.length >= SOCKET_SECURITY_QUERY_INFO_IPSEC2.size
     ? SOCKET_SECURITY_QUERY_INFO_IPSEC2.read(view)
     : null;
+  const secured = (basic.Flags & SOCKET_INFO_CONNECTION.SECURED) !== 0;
   return {
-    secured: (basic.Flags & SOCKET_INFO_CONNECTION.SECURED) !== 0,
-    encrypted: (basic.Flags & SOCKET_INFO_CONNECTION.ENCRYPTED) !== 0,
+    secured,
+    encrypted: secured && (basic.Flags & SOCKET_INFO_CONNECTION.ENCRYPTED) !== 0,
     impersonated: (basic.Flags & SOCKET_INFO_CONNECTION.IMPERSONATED) !== 0,
     userToken: basic.PeerApplicationAccessTokenHandle,
     machineToken: basic.PeerMachineAccessTokenHandle,

@@ -15,6 +15,12 @@ export interface StatusEntry {
   readonly reason: AuthenticationReason;
   /** What to do, as a sentence. */
   readonly advice: string;
+  /** What holds instead where the library's own text has these words: one status may have several causes. */
+  readonly variants?: readonly {
+    readonly words: string;
+    readonly reason?: AuthenticationReason;
+    readonly advice: string;
+  }[];
 }
 
 /** Routine errors, by the upper half of the major status. */
@@ -64,6 +70,16 @@ export const KRB5_BASE = 0x96c73a00;
 
 /** Kerberos codes, by their distance from {@linkcode KRB5_BASE}. */
 export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
+  1: {
+    name: "KRB5KDC_ERR_NAME_EXP",
+    reason: "account-expired",
+    advice: "The account has expired; have the administrator extend it (kadmin: modprinc -expire).",
+  },
+  2: {
+    name: "KRB5KDC_ERR_SERVICE_EXP",
+    reason: "unknown-target",
+    advice: "The service's account has expired; have the administrator extend it (kadmin: modprinc -expire).",
+  },
   6: {
     name: "KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN",
     reason: "bad-credentials",
@@ -72,7 +88,8 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   7: {
     name: "KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN",
     reason: "unknown-target",
-    advice: "The SPN is not registered; check the target, or register it (setspn on Windows).",
+    advice:
+      "The SPN is not registered; check the target, or register it (kadmin addprinc; setspn on Windows).",
   },
   8: {
     name: "KRB5KDC_ERR_PRINCIPAL_NOT_UNIQUE",
@@ -84,17 +101,54 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     reason: "mechanism",
     advice: "Client, server and Kerberos server share no encryption type.",
   },
+  9: {
+    name: "KRB5KDC_ERR_NULL_KEY",
+    reason: "bad-credentials",
+    advice: "The account has no key; have the administrator set a password.",
+  },
+  12: {
+    name: "KRB5KDC_ERR_POLICY",
+    reason: "other",
+    advice: "A policy of the Kerberos server forbids it; its log says which.",
+  },
+  13: {
+    name: "KRB5KDC_ERR_BADOPTION",
+    reason: "other",
+    advice: "The Kerberos server does not do what was asked for with this ticket; its log says more.",
+  },
+  16: {
+    name: "KRB5KDC_ERR_PADATA_TYPE_NOSUPP",
+    reason: "preauthentication",
+    advice: "The Kerberos server does not take this kind of proof; log in with kinit.",
+  },
+  21: {
+    name: "KRB5KDC_ERR_CLIENT_NOTYET",
+    reason: "clock-skew",
+    advice: "The account is not valid yet; set the clocks, or wait.",
+  },
   18: {
     name: "KRB5KDC_ERR_CLIENT_REVOKED",
-    reason: "bad-credentials",
-    advice: "The account is locked or disabled.",
+    reason: "account-locked",
+    advice:
+      "The account is locked or disabled; have the administrator unlock it (kadmin: modprinc -unlock, +allow_tix).",
   },
   23: {
     name: "KRB5KDC_ERR_KEY_EXP",
-    reason: "credentials-expired",
-    advice: "The password has expired; change it.",
+    reason: "password-expired",
+    advice: "The password has expired; change it with kpasswd.",
   },
   24: { name: "KRB5KDC_ERR_PREAUTH_FAILED", reason: "bad-credentials", advice: "The password is wrong." },
+  25: {
+    name: "KRB5KDC_ERR_PREAUTH_REQUIRED",
+    reason: "preauthentication",
+    advice:
+      "The Kerberos server wants another proof than a password, such as a smart card; log in with kinit.",
+  },
+  29: {
+    name: "KRB5KDC_ERR_SVC_UNAVAILABLE",
+    reason: "authority-unreachable",
+    advice: "The Kerberos server cannot serve now; see its log.",
+  },
   31: {
     name: "KRB5KRB_AP_ERR_BAD_INTEGRITY",
     reason: "wrong-target",
@@ -116,7 +170,17 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     reason: "bad-token",
     advice: "The first token had been used before: a replay.",
   },
-  35: { name: "KRB5KRB_AP_ERR_NOT_US", reason: "wrong-target", advice: "The ticket is for another service." },
+  35: {
+    name: "KRB5KRB_AP_ERR_NOT_US",
+    reason: "wrong-target",
+    advice: "The ticket is for another service.",
+    variants: [{
+      words: "using keytab key for",
+      advice:
+        "The server's credentials are one principal, and the client asked for another: have it use that one, or " +
+        "leave credentials.principal out.",
+    }],
+  },
   36: {
     name: "KRB5KRB_AP_ERR_BADMATCH",
     reason: "wrong-target",
@@ -131,6 +195,15 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5KRB_AP_ERR_BADKEYVER",
     reason: "wrong-target",
     advice: "The key table holds an older key than the ticket; export it again.",
+    variants: [{
+      words: "ticket is likely out of date",
+      advice:
+        "The client's ticket is for an older key than the key table holds: have the client get a new ticket " +
+        "(kinit), or keep the older key in the key table until such tickets have expired.",
+    }, {
+      words: "but not with enctype",
+      advice: "The key table lacks the key of the ticket's encryption type; export it again.",
+    }],
   },
   45: {
     name: "KRB5KRB_AP_ERR_NOKEY",
@@ -143,20 +216,56 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     advice: "The server did not prove its identity.",
   },
   60: { name: "KRB5KRB_ERR_GENERIC", reason: "other", advice: "The Kerberos server's log says more." },
+  68: {
+    name: "KRB5KDC_ERR_WRONG_REALM",
+    reason: "unknown-realm",
+    advice: "The user is in another realm; give that one as the domain.",
+  },
+  90: {
+    name: "KRB5KDC_ERR_PREAUTH_EXPIRED",
+    reason: "preauthentication",
+    advice: "The proof came too late; try again.",
+  },
+  130: {
+    name: "KRB5_LIBOS_CANTREADPWD",
+    reason: "preauthentication",
+    advice:
+      "The Kerberos server asks for more than the password, which nobody is here to answer; log in with kinit.",
+  },
+  134: {
+    name: "KRB5_PARSE_MALFORMED",
+    reason: "bad-credentials",
+    advice: "It is no principal; write it as klist prints it.",
+  },
   135: {
     name: "KRB5_CONFIG_CANTOPEN",
-    reason: "other",
+    reason: "configuration",
     advice: "This account cannot open krb5.conf; see KRB5_CONFIG.",
   },
   136: {
     name: "KRB5_CONFIG_BADFORMAT",
-    reason: "other",
+    reason: "configuration",
     advice: "krb5.conf is no Kerberos configuration; correct it, or set KRB5_CONFIG to another.",
+  },
+  139: {
+    name: "KRB5_CC_BADNAME",
+    reason: "no-credentials",
+    advice: "The credential cache's name is not one; write TYPE:name, as klist prints it.",
+  },
+  140: {
+    name: "KRB5_CC_UNKNOWN_TYPE",
+    reason: "no-credentials",
+    advice: "The library has no credential caches of that type; see klist -A.",
   },
   144: {
     name: "KRB5KRB_AP_WRONG_PRINC",
     reason: "wrong-target",
     advice: "The key table has no key for the service the client asked for.",
+  },
+  148: {
+    name: "KRB5_KDCREP_SKEW",
+    reason: "clock-skew",
+    advice: "This machine's clock and the Kerberos server's differ too much; set them.",
   },
   156: {
     name: "KRB5_KDC_UNREACH",
@@ -173,10 +282,29 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     reason: "authority-unreachable",
     advice: "The Kerberos server's name cannot be resolved; check krb5.conf and DNS.",
   },
+  221: {
+    name: "KRB5_TKT_NOT_FORWARDABLE",
+    reason: "other",
+    advice:
+      'The ticket cannot be forwarded: log in with kinit -f, or write "forwardable = true" under [libdefaults] ' +
+      "in krb5.conf and log in again.",
+  },
   224: {
     name: "KRB5_CONFIG_NODEFREALM",
+    reason: "configuration",
+    advice:
+      'No default realm: write "default_realm = REALM" under [libdefaults] in krb5.conf, or give the realm as the ' +
+      "domain; a target then needs its @REALM too.",
+  },
+  179: {
+    name: "KRB5_KT_BADNAME",
     reason: "no-credentials",
-    advice: "krb5.conf names no default realm; set one, or write the target with its @REALM.",
+    advice: "The key table's name is not one; write FILE:/path, as klist -k prints it.",
+  },
+  180: {
+    name: "KRB5_KT_UNKNOWN_TYPE",
+    reason: "no-credentials",
+    advice: "The library has no key tables of that type; write FILE:/path.",
   },
   181: {
     name: "KRB5_KT_NOTFOUND",
@@ -184,19 +312,57 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     advice:
       "There is no such key table, or it does not hold the principal; check its path and what klist -k lists.",
   },
+  182: {
+    name: "KRB5_KT_END",
+    reason: "no-credentials",
+    advice: "The key table is empty; see klist -k.",
+  },
+  193: {
+    name: "KRB5_CC_IO",
+    reason: "no-credentials",
+    advice: "The credential cache cannot be read; see klist.",
+  },
+  194: {
+    name: "KRB5_FCC_PERM",
+    reason: "no-credentials",
+    advice: "This account may not read the credential cache.",
+  },
   195: {
     name: "KRB5_FCC_NOFILE",
     reason: "no-credentials",
     advice: "There is no credential cache; log in with kinit.",
   },
+  199: {
+    name: "KRB5_CC_FORMAT",
+    reason: "no-credentials",
+    advice: "The credential cache is damaged; log in with kinit.",
+  },
+  210: {
+    name: "KRB5_PREAUTH_FAILED",
+    reason: "preauthentication",
+    advice:
+      "The Kerberos server wants another proof than a password, such as a smart card; log in with kinit.",
+  },
+  212: {
+    name: "KRB5_CCACHE_BADVNO",
+    reason: "no-credentials",
+    advice: "The credential cache is of no version that the library knows; log in with kinit.",
+  },
+  213: {
+    name: "KRB5_KEYTAB_BADVNO",
+    reason: "no-credentials",
+    advice: "The key table is none, or of no version that the library knows; see klist -k.",
+  },
   154: {
     name: "KRB5_REALM_UNKNOWN",
-    reason: "authority-unreachable",
-    advice: "krb5.conf names no Kerberos server for the realm.",
+    reason: "unknown-realm",
+    advice:
+      "No Kerberos server is known for the realm, neither from krb5.conf nor from DNS: check how the realm is " +
+      'written (most are in capital letters), or name its server with "kdc = HOST" under [realms].',
   },
   155: {
     name: "KRB5_SERVICE_UNKNOWN",
-    reason: "authority-unreachable",
+    reason: "unknown-realm",
     advice: "No Kerberos server is known for the realm.",
   },
 };

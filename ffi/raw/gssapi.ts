@@ -286,7 +286,105 @@ export const GSSAPI = {
     krb5_init_context: { params: [["context", "buf"]], result: "i32" },
     krb5_free_context: { params: [["context", "usize"]], result: "void" },
     krb5_cc_resolve: { params: [["context", "usize"], ["name", "buf"], ["cache", "buf"]], result: "i32" },
+    krb5_kt_default: { params: [["context", "usize"], ["id", "buf"]], result: "i32" },
+    krb5_kt_resolve: { params: [["context", "usize"], ["name", "buf"], ["ktid", "buf"]], result: "i32" },
+    krb5_kt_close: { params: [["context", "usize"], ["keytab", "usize"]], result: "i32" },
+    krb5_kt_start_seq_get: {
+      params: [["context", "usize"], ["keytab", "usize"], ["cursor", "buf"]],
+      result: "i32",
+    },
+    krb5_kt_next_entry: {
+      params: [["context", "usize"], ["keytab", "usize"], ["entry", "buf"], ["cursor", "buf"]],
+      result: "i32",
+    },
+    krb5_kt_end_seq_get: {
+      params: [["context", "usize"], ["keytab", "usize"], ["cursor", "buf"]],
+      result: "i32",
+    },
+    krb5_free_keytab_entry_contents: { params: [["context", "usize"], ["entry", "buf"]], result: "i32" },
+    krb5_unparse_name: {
+      params: [["context", "usize"], ["principal", "usize"], ["name", "buf"]],
+      result: "i32",
+    },
+    krb5_free_unparsed_name: { params: [["context", "usize"], ["name", "usize"]], result: "void" },
     krb5_cc_destroy: { params: [["context", "usize"], ["cache", "usize"]], result: "i32" },
+    krb5_cc_close: { params: [["context", "usize"], ["cache", "usize"]], result: "i32" },
+    krb5_cc_default_name: { params: [["context", "usize"]], result: "usize" },
+    krb5_cc_get_principal: {
+      params: [["context", "usize"], ["cache", "usize"], ["principal", "buf"]],
+      result: "i32",
+    },
+    krb5_cc_initialize: {
+      params: [["context", "usize"], ["cache", "usize"], ["principal", "usize"]],
+      result: "i32",
+    },
+    krb5_cc_copy_creds: {
+      params: [["context", "usize"], ["incc", "usize"], ["outcc", "usize"]],
+      result: "i32",
+    },
+    krb5_kt_default_name: {
+      params: [["context", "usize"], ["name", "buf"], ["name_size", "i32"]],
+      result: "i32",
+    },
+    krb5_kt_client_default: { params: [["context", "usize"], ["keytab_out", "buf"]], result: "i32" },
+    krb5_kt_get_name: {
+      params: [["context", "usize"], ["keytab", "usize"], ["name", "buf"], ["namelen", "u32"]],
+      result: "i32",
+    },
+    krb5_parse_name_flags: {
+      params: [["context", "usize"], ["name", "buf"], ["flags", "i32"], ["principal_out", "buf"]],
+      result: "i32",
+    },
+    krb5_copy_principal: {
+      params: [["context", "usize"], ["inprinc", "usize"], ["outprinc", "buf"]],
+      result: "i32",
+    },
+    krb5_free_principal: { params: [["context", "usize"], ["val", "usize"]], result: "void" },
+    krb5_get_init_creds_opt_alloc: { params: [["context", "usize"], ["opt", "buf"]], result: "i32" },
+    krb5_get_init_creds_opt_free: { params: [["context", "usize"], ["opt", "usize"]], result: "void" },
+    krb5_get_init_creds_opt_set_forwardable: {
+      params: [["opt", "usize"], ["forwardable", "i32"]],
+      result: "void",
+    },
+    krb5_get_init_creds_opt_set_out_ccache: {
+      params: [["context", "usize"], ["opt", "usize"], ["ccache", "usize"]],
+      result: "i32",
+    },
+    krb5_get_init_creds_password: {
+      params: [
+        ["context", "usize"],
+        ["creds", "buf"],
+        ["client", "usize"],
+        ["password", "buf"],
+        ["prompter", "usize"],
+        ["data", "usize"],
+        ["start_time", "i32"],
+        ["in_tkt_service", "buf"],
+        ["k5_gic_options", "usize"],
+      ],
+      result: "i32",
+      threaded: true,
+    },
+    krb5_get_init_creds_keytab: {
+      params: [
+        ["context", "usize"],
+        ["creds", "buf"],
+        ["client", "usize"],
+        ["arg_keytab", "usize"],
+        ["start_time", "i32"],
+        ["in_tkt_service", "buf"],
+        ["k5_gic_options", "usize"],
+      ],
+      result: "i32",
+      threaded: true,
+    },
+    krb5_free_cred_contents: { params: [["context", "usize"], ["val", "buf"]], result: "void" },
+    krb5_get_error_message: { params: [["ctx", "usize"], ["code", "i32"]], result: "usize" },
+    krb5_free_error_message: { params: [["ctx", "usize"], ["msg", "usize"]], result: "void" },
+    krb5_get_default_realm: { params: [["context", "usize"], ["lrealm", "buf"]], result: "i32" },
+    krb5_free_default_realm: { params: [["context", "usize"], ["lrealm", "usize"]], result: "void" },
+    krb5_get_default_config_files: { params: [["filenames", "buf"]], result: "i32" },
+    krb5_free_config_files: { params: [["filenames", "usize"]], result: "void" },
   },
 } as const satisfies LibrarySpec;
 
@@ -309,6 +407,8 @@ export const OIDS = {
   sessionKey: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x05],
   /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; asking for it leaves the context as it is. */
   lucidV1: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x06, 0x01],
+  /** GSS_KRB5_EXTRACT_AUTHZ_DATA_FROM_SEC_CONTEXT_OID, for AD-IF-RELEVANT: authorization data of type 1. */
+  ifRelevant: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x0a, 0x01],
 } as const;
 
 /** `gss_OID_desc`. MIT packs its structs to 2 bytes on Intel Macs. */
@@ -346,6 +446,18 @@ export const LUCID_V1_FIELDS = {
   protocol: "u32",
 } as const;
 
+/** `krb5_keytab_entry`, with its key laid flat. */
+export const KEYTAB_ENTRY_FIELDS = {
+  magic: "i32",
+  principal: "ptr",
+  timestamp: "i32",
+  vno: "u32",
+  key_magic: "i32",
+  key_enctype: "i32",
+  key_length: "u32",
+  key_contents: "ptr",
+} as const;
+
 /** Context flags: RFC 2744, RFC 4757 (the Windows ones) and gssapi_ext.h. */
 export const GSS_C = {
   DELEG_FLAG: 1,
@@ -375,6 +487,12 @@ export const GSS_S = {
   GAP_TOKEN: 16,
   UNAVAILABLE: 0x100000,
 } as const;
+
+/** Flags of `krb5_parse_name_flags`. */
+export const KRB5_PRINCIPAL_PARSE = { ENTERPRISE: 4 } as const;
+
+/** Bytes that hold a `krb5_creds` (120) or a `krb5_keytab_entry` (48) of 64-bit systems, which the library fills. */
+export const KRB5_STRUCT_BYTES = 256;
 
 /** The bits of a major status that make it an error. */
 export const GSS_ERROR_MASK = 0xffff0000;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readUser } from "../../credentials.ts";
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
 import { checkWellFormed } from "../memory/text.ts";
@@ -22,7 +23,7 @@ const natives = new WeakMap<NativeSystem, Native>();
  * Acquires credentials without blocking the event loop.
  *
  * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
- * @throws TypeError where the identity's text holds half of a surrogate pair, or every mechanism is excluded.
+ * @throws TypeError where the identity's text is no name, or could be read as another's, or every mechanism is excluded.
  * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
  * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
  */
@@ -31,7 +32,7 @@ export async function acquireCredentials(
   request: CredentialsRequest,
   signal?: AbortSignal,
 ): Promise<CredentialsBase> {
-  if (request.identity !== undefined) checkIdentity(request.identity);
+  if (request.identity !== undefined) request = { ...request, identity: readIdentity(request.identity) };
   if (request.excludeKerberos && (request.excludeNtlm || request.package === "kerberos")) {
     throw new TypeError(
       'excludeKerberos leaves no mechanism: it needs package: "negotiate" and no excludeNtlm',
@@ -80,13 +81,15 @@ async function abandonable<T extends { close(): void }>(
 }
 
 /**
- * Checks the text of an identity; nothing is asked yet.
+ * Checks the text of an identity and reads its user's name; nothing is asked yet.
  *
  * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
  * account.
  */
-function checkIdentity(identity: Identity): void {
+export function readIdentity(identity: Identity): Identity {
   for (const [key, value] of Object.entries(identity)) {
     if (typeof value === "string") checkWellFormed(value, `identity.${key}`);
   }
+  if (!("password" in identity)) return identity;
+  return { ...readUser(identity, "identity"), password: identity.password };
 }

@@ -10,8 +10,8 @@ import { closedFailure, socketFailure } from "./failure.ts";
 import { NodeTransport } from "./node_transport.ts";
 import type { ConnectTcpOptions, ListenTcpOptions, NetAddress, TcpListener, TcpTransport } from "./types.ts";
 
-/** Connections that Node has taken and nobody has accepted: Node cannot leave them to the system's queue. */
-const MAX_UNACCEPTED = 128;
+/** How many file descriptors are left, at the most, for what handshakes and the application open. */
+const SPARE_DESCRIPTORS = 32;
 
 type Net = typeof import("node:net");
 
@@ -19,6 +19,34 @@ interface NodeProcess {
   getBuiltinModule?(name: string): unknown;
   permission?: { has(scope: string): boolean };
   allowedNodeEnvironmentFlags?: ReadonlySet<string>;
+  platform?: string;
+  report?: { excludeNetwork?: boolean; getReport(): unknown };
+}
+
+let mostDescriptors: number | undefined;
+
+/** How many descriptors may be in use before they are scarce; Infinity where the limit is not known. */
+function plenty(): number {
+  mostDescriptors ??= descriptorLimit((globalThis as { process?: NodeProcess }).process ?? {});
+  return mostDescriptors - Math.min(SPARE_DESCRIPTORS, mostDescriptors / 8);
+}
+
+function descriptorLimit({ getBuiltinModule, platform, report }: NodeProcess): number {
+  try {
+    const fs = getBuiltinModule!("node:fs") as { readFileSync(path: string, encoding: "latin1"): string };
+    const limit = /^Max open files +(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "latin1"))?.[1];
+    if (limit !== undefined) return Number(limit);
+  } catch {
+    // Not Linux, or not permitted. A report waits for each worker that is in a native call, so it comes second.
+  }
+  if (!report || platform === "win32") return Infinity;
+  const network = report.excludeNetwork;
+  // It would look up the name of each peer.
+  report.excludeNetwork = true;
+  const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } };
+  report.excludeNetwork = network;
+  const soft = userLimits?.open_files?.soft;
+  return typeof soft === "number" && soft > 0 ? soft : Infinity;
 }
 
 /** `node:net`, unless this process may not use it, or has none. */
@@ -83,7 +111,30 @@ export async function listenTcp({ hostname, port }: ListenTcpOptions): Promise<T
     throw socketFailure(cause, `listen on ${address}`, address);
   }
   server.removeAllListeners("error");
-  return new NodeListener(server, address);
+  return new NodeListener(server, address, plenty());
+}
+
+/** What is used of a socket's inner handle. */
+interface Handled {
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
+const descriptorOf = (socket: Socket): number => (socket as Handled)._handle?.fd ?? -1;
+
+/** The sockets that listeners of this process have taken. */
+const taken = new Set<Socket>();
+
+/**
+ * Whether so many descriptors are in use, once this one is open. At the limit libuv closes each new connection, and
+ * nobody is told. A new descriptor has the lowest number that is free: all below are in use, and so are those of the
+ * sockets above.
+ */
+function isScarce(socket: Socket, plenty: number): boolean {
+  let used = descriptorOf(socket) + 1;
+  if (used + taken.size < plenty) return false;
+  const own = used - 1;
+  for (const other of taken) if (descriptorOf(other) > own) used++;
+  return used >= plenty;
 }
 
 interface Waiter {
@@ -93,23 +144,26 @@ interface Waiter {
 
 class NodeListener implements TcpListener {
   readonly addr: NetAddress;
+  scarce = false;
   readonly #server: Server;
   readonly #arrived: (TcpTransport | Error)[] = [];
   readonly #waiters: Waiter[] = [];
   #closed = false;
 
-  constructor(server: Server, address: string) {
+  constructor(server: Server, address: string, plenty: number) {
     this.#server = server;
     const { address: hostname, port } = server.address() as AddressInfo;
     this.addr = { transport: "tcp", hostname, port };
     server.on("connection", (socket: Socket) => {
-      if (this.#arrived.length >= MAX_UNACCEPTED) socket.destroy();
-      else this.#arrive(new NodeTransport(socket));
+      this.scarce = isScarce(socket, plenty);
+      taken.add(socket);
+      socket.once("close", () => taken.delete(socket));
+      this.#arrive(new NodeTransport(socket));
     });
     server.on("error", (cause) => {
-      if (this.#arrived.length < MAX_UNACCEPTED) {
-        this.#arrive(socketFailure(cause, `accept on ${address}`, address));
-      }
+      // As long as one has not been told the next says nothing new.
+      if (this.#arrived.some((one) => one instanceof Error)) return;
+      this.#arrive(socketFailure(cause, `accept on ${address}`, address));
     });
   }
 

@@ -34,6 +34,11 @@ export interface TcpTransport {
 export interface TcpListener {
   /** The next connection. A rejection does not end the listening unless it was closed. */
   accept(): Promise<TcpTransport>;
+  /**
+   * Given where the runtime takes connections from the system's queue by itself, accepted or not: whether the last one
+   * left hardly a file descriptor. Left out where the system's queue holds them until they are accepted.
+   */
+  readonly scarce?: boolean;
   /** Where it listens; with the real port where 0 was asked for. */
   readonly addr: NetAddress;
   /** Stops listening; a waiting accept is rejected. Calling it again does nothing. */

@@ -1,22 +1,23 @@
 /**
- * IPsec at the socket, through the Winsock secure socket extensions. The codec that knows the system's structures is
- * a sandboxed module that is part of this package; the calls themselves are the library's.
+ * IPsec at the socket, through the Winsock secure socket extensions. The codec that writes the system's structures is a
+ * sandboxed module that is part of this package; the library reads what it wrote and makes the calls.
  *
  * It serves on Windows, or on a simulated host, and only where it is listed. Read `docs/ipsec.md` before using it.
  *
  * @module
  */
 
-import { UnsupportedPlatformError } from "../../errors.ts";
 import type {
   AssociationField,
-  Availability,
-  Capabilities,
   ProviderDescription,
   SocketCodec,
+  SocketGrants,
   SocketProvider,
 } from "../../contract.ts";
-import { loadSocketCodec } from "../sandbox/socket_codec.ts";
+import { loadModule } from "../sandbox/load_provider.ts";
+import type { LoadedModule } from "../sandbox/message_context.ts";
+import { checkSocketGrants, isPolicyKey } from "../sandbox/socket_grants.ts";
+import { SandboxedCodec, socketSecurityAvailable } from "../sandbox/socket_provider.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 
 /** Options of {@linkcode ipsec}. */
@@ -54,17 +55,16 @@ export interface IpsecOptions {
   readonly abortOnAssociationChange?: readonly AssociationField[];
 }
 
-const FLAGS = [
+const OPTIONS: readonly string[] = [
   "allowInsecure",
+  "mainModePolicy",
+  "quickModePolicy",
   "optionalPeerName",
   "rawPeerName",
   "skipFilters",
   "firstPacketInClear",
-] as const;
-const POLICIES = ["mainModePolicy", "quickModePolicy"] as const;
-const FIELDS: readonly AssociationField[] = ["mainModeSa", "quickModeSa"];
-const KEYS: readonly string[] = [...FLAGS, ...POLICIES, "abortOnAssociationChange"];
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+  "abortOnAssociationChange",
+];
 
 const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
   name: "ipsec",
@@ -106,75 +106,46 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions
  */
 export function ipsec(options: IpsecOptions = {}): SocketProvider {
-  checkOptions(options);
-  const { abortOnAssociationChange, ...given } = options;
+  const grants = grantsOf(options);
+  const { abortOnAssociationChange: _, ...given } = options;
+  let loaded: Promise<LoadedModule> | null = null;
+  const load = (): Promise<LoadedModule> => {
+    loaded ??= loadModule(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }, true);
+    loaded.catch(() => loaded = null);
+    return loaded;
+  };
   return Object.freeze<SocketProvider>({
+    ...grants,
     layer: "socket",
     name: "ipsec",
     description: DESCRIPTION,
-    ...given,
-    allowInsecure: given.allowInsecure ?? false,
-    ...(abortOnAssociationChange === undefined
-      ? {}
-      : { abortOnAssociationChange: Object.freeze([...abortOnAssociationChange]) }),
-    available,
-    // One module for one connection or listener: nothing that one brings about reaches another.
-    codec: (): Promise<SocketCodec> =>
-      loadSocketCodec(guestModule(), { sha256: GUEST_SHA256, name: "ipsec-codec", options: given }, true),
+    available: socketSecurityAvailable,
+    // One instance for one connection or listener, of a module that is compiled once.
+    codec: async (): Promise<SocketCodec> => new SandboxedCodec(await load()),
   });
 }
 
-function available({ ipsec, os }: Capabilities): Availability {
-  if (ipsec.available || os === "windows") return ipsec;
-  const cause = new UnsupportedPlatformError(`IPsec at the socket is part of Windows, and this is ${os}`, {
-    dll: "fwpuclnt.dll",
-    instead: "Use negotiate() here; to try a program out, use simulate() of ./testing",
-  });
-  return { available: false, reason: cause.message, cause };
-}
-
-function checkOptions(options: IpsecOptions): void {
+/** The grants that the options come to. */
+function grantsOf(options: IpsecOptions): SocketGrants {
   if (typeof options !== "object" || options === null) {
     throw new TypeError("ipsec()'s options must be an object");
   }
   for (const key of Object.keys(options)) {
-    if (!KEYS.includes(key)) throw new TypeError(`ipsec() has no option ${key}; it has ${KEYS.join(", ")}`);
-  }
-  for (const key of FLAGS) {
-    const value: unknown = options[key];
-    if (value !== undefined && typeof value !== "boolean") {
-      throw new TypeError(`ipsec()'s ${key} must be true or false`);
+    if (!OPTIONS.includes(key)) {
+      throw new TypeError(`ipsec() has no option ${key}; it has ${OPTIONS.join(", ")}`);
     }
   }
-  for (const key of POLICIES) {
-    const value: unknown = options[key];
-    if (value !== undefined && (typeof value !== "string" || !GUID.test(value))) {
+  const { mainModePolicy, quickModePolicy, ...grants } = options;
+  for (const [name, key] of Object.entries({ mainModePolicy, quickModePolicy })) {
+    if (key !== undefined && !isPolicyKey(key)) {
       throw new TypeError(
-        `ipsec()'s ${key} must be a policy's key, such as 00000000-0000-0000-0000-000000000000`,
+        `ipsec()'s ${name} must be a policy's key, such as 00000000-0000-0000-0000-000000000000`,
       );
     }
   }
-  if (options.abortOnAssociationChange !== undefined) checkWatched(options.abortOnAssociationChange, options);
-  if (options.firstPacketInClear && !options.allowInsecure) {
-    throw new TypeError(
-      "ipsec()'s firstPacketInClear weakens the connection: it goes with allowInsecure: true",
-    );
-  }
-}
-
-function checkWatched(fields: unknown, { allowInsecure }: IpsecOptions): void {
-  const name = "ipsec()'s abortOnAssociationChange";
-  if (
-    !Array.isArray(fields) || fields.length === 0 || fields.some((field) => !FIELDS.includes(field)) ||
-    new Set(fields).size !== fields.length
-  ) {
-    throw new TypeError(
-      `${name} must be a list of ${FIELDS.join(" and ")}, each once; to watch nothing leave it out`,
-    );
-  }
-  if (allowInsecure) {
-    throw new TypeError(
-      `${name} watches an association, and by allowInsecure: true there may be none: leave one of the two out`,
-    );
-  }
+  return checkSocketGrants({
+    ...grants,
+    ...(mainModePolicy === undefined ? {} : { mainModePolicies: [mainModePolicy] }),
+    ...(quickModePolicy === undefined ? {} : { quickModePolicies: [quickModePolicy] }),
+  }, "ipsec()'s ");
 }

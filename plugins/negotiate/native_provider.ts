@@ -5,6 +5,7 @@
  */
 
 import type { Credentials, MessageCredentials, MessageProvider, Offers } from "../../contract.ts";
+import { readUser } from "../../credentials.ts";
 import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
 import { checkWellFormed } from "../../ffi/memory/text.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
@@ -45,7 +46,8 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Mess
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
       }
-      const excludeNtlm = requirements.mutualAuthentication || !allowNtlm ||
+      // NTLM cannot delegate either.
+      const excludeNtlm = requirements.mutualAuthentication || requirements.delegation || !allowNtlm ||
         deniedBy(denied, "ntlm") !== null;
       const excludeKerberos = deniedBy(denied, "kerberos") !== null;
       if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
@@ -113,13 +115,12 @@ function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Ide
     checkWellFormed(value, `credentials.${name}`);
   };
   if ("password" in given) {
-    text("username", given.username);
-    if (given.domain !== undefined) text("domain", given.domain);
+    const user = readUser(given, "credentials");
     if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {
       throw new TypeError("credentials.password must be a string or a Uint8Array of UTF-8");
     }
     if (typeof given.password === "string") checkWellFormed(given.password, "credentials.password");
-    return given;
+    return { ...user, password: given.password };
   }
   if ("keytab" in given) {
     text("keytab", given.keytab);

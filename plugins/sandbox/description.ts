@@ -105,7 +105,7 @@ export function parseDescription(text: string): ModuleDescription {
   return description;
 }
 
-function checkLayer({ layer, imports, credentials, questions }: ModuleDescription): void {
+function checkLayer({ layer, imports, credentials, questions, offers }: ModuleDescription): void {
   if (layer === "message") {
     if (Object.keys(credentials).length === 0) {
       refuse("credentials", "names no role; a message provider plays one");
@@ -113,6 +113,9 @@ function checkLayer({ layer, imports, credentials, questions }: ModuleDescriptio
     return;
   }
   if (imports.length > 0) refuse("imports", "must be empty: a socket codec is pure");
+  if (offers.delegation || offers.impersonation === "delegate") {
+    refuse("offers", "must not delegate: no socket hands credentials on");
+  }
   if (Object.keys(credentials).length > 0) refuse("credentials", "must be left out of a socket codec");
   if (questions.length > 0) refuse("questions", "must be left out of a socket codec");
 }

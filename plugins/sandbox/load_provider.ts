@@ -5,7 +5,7 @@
  */
 
 import { ProviderRejectedError } from "../../errors.ts";
-import type { MessageProvider } from "../../contract.ts";
+import type { MessageProvider, Provider, SocketGrants, SocketProvider } from "../../contract.ts";
 import { FieldLimit, IMPORT_MODULE, Status } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { type ModuleDescription, parseDescription } from "./description.ts";
@@ -19,6 +19,8 @@ import { SandboxedProvider } from "./message_provider.ts";
 import { resolveOptions } from "./options.ts";
 import { checkAnswers } from "./questions.ts";
 import { readModule } from "./read_module.ts";
+import { checkSocketGrants } from "./socket_grants.ts";
+import { sandboxedSocketProvider } from "./socket_provider.ts";
 
 /** The functions every guest exports, with their types. */
 const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
@@ -29,7 +31,8 @@ const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
 const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "->"]]);
 
 /**
- * Loads a provider of layer `message`.
+ * Loads a provider. A module of layer `message` becomes one that exchanges tokens. A module of layer `socket` needs
+ * `manifest.socket`, which says how far its settings may go; what it writes is read before the system gets it.
  *
  * `wasm` is copied. Nothing of it runs before its hash was compared, and it can do nothing but what
  * `manifest.imports` grants. Bytes load without any permission; a URL is read with those of the process.
@@ -48,11 +51,42 @@ const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "
  * @throws ProviderRejectedError where the module is not what the manifest says, or breaks a rule of the sandbox.
  * @throws ProviderTrapError or ProviderLimitError where it fails on being asked what it is.
  */
-export async function loadProvider<O extends object = Record<string, unknown>>(
+export function loadProvider<O extends object = Record<string, unknown>>(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<O> & { readonly socket: SocketGrants },
+): Promise<SocketProvider>;
+/** Loads a provider of layer `message`. */
+export function loadProvider<O extends object = Record<string, unknown>>(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<O> & { readonly socket?: undefined },
+): Promise<MessageProvider>;
+/** Loads a provider of either layer. */
+export function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O>,
-): Promise<MessageProvider> {
-  return await present(wasm, manifest, false);
+): Promise<Provider>;
+export async function loadProvider(
+  wasm: URL | Uint8Array,
+  manifest: Manifest<object>,
+): Promise<Provider> {
+  checkManifest(manifest);
+  const sha256 = manifest.sha256.toLowerCase();
+  const grants = manifest.socket && checkSocketGrants(manifest.socket, "socket.");
+  const loaded = await loadModule(wasm, manifest);
+  if (loaded.description.layer === "message") {
+    if (grants) {
+      reject("layer", -1, "its layer is message, and socket is for modules of layer socket; leave it out");
+    }
+    return new SandboxedProvider(loaded, sha256);
+  }
+  if (!grants) {
+    reject(
+      "layer",
+      -1,
+      "its layer is socket: give socket, the grants that its settings may use, or {} for none",
+    );
+  }
+  return sandboxedSocketProvider(loaded, sha256, grants);
 }
 
 /** Loads a provider that is a part of this package: it alone may have a built-in provider's name. */
@@ -60,21 +94,9 @@ export async function loadBuiltIn(
   wasm: Uint8Array,
   manifest: Manifest<object> & { readonly name: string },
 ): Promise<MessageProvider> {
-  return await present(wasm, manifest, true);
-}
-
-async function present(
-  wasm: URL | Uint8Array,
-  manifest: Manifest<object>,
-  builtIn: boolean,
-): Promise<MessageProvider> {
-  const loaded = await loadModule(wasm, manifest, builtIn);
+  const loaded = await loadModule(wasm, manifest, true);
   if (loaded.description.layer !== "message") {
-    reject(
-      "layer",
-      -1,
-      `its layer is ${loaded.description.layer}; loadProvider takes modules of layer "message" only`,
-    );
+    reject("layer", -1, `its layer is ${loaded.description.layer}; a codec is made by its own provider`);
   }
   return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
 }

@@ -7,11 +7,13 @@
 
 import { builtInName } from "../names.ts";
 import { reject } from "./bytes.ts";
+import type { SocketGrants } from "../../contract.ts";
 import type { ModuleDescription } from "./description.ts";
 import type { GuardedModule } from "./guard.ts";
 import { IMPORT_SIGNATURES, type ImportGrants, type ImportName } from "./host_functions.ts";
 import type { Limits } from "./limits.ts";
 import type { Answers } from "./questions.ts";
+import { checkSocketGrants } from "./socket_grants.ts";
 
 /** What the application says about a module, and gives it. `O` is the type of its options. */
 export interface Manifest<O extends object = Record<string, unknown>> {
@@ -29,9 +31,23 @@ export interface Manifest<O extends object = Record<string, unknown>> {
   readonly options?: O;
   /** The application's answers to its questions. */
   readonly answers?: Answers;
+  /**
+   * For a module of layer `socket`, and for no other: what its settings may say. `{}`: the system's own policy, nothing
+   * in clear text, and no flag.
+   */
+  readonly socket?: SocketGrants;
 }
 
-const KEYS: readonly string[] = ["sha256", "name", "version", "imports", "limits", "options", "answers"];
+const KEYS: readonly string[] = [
+  "sha256",
+  "name",
+  "version",
+  "imports",
+  "limits",
+  "options",
+  "answers",
+  "socket",
+];
 
 /**
  * Checks the form of a manifest. Its limits, options and answers are checked where they are used.
@@ -45,10 +61,11 @@ export function checkManifest(manifest: Manifest<object>): void {
   for (const key of Object.keys(manifest)) {
     if (!KEYS.includes(key)) throw new TypeError(`${key} is not known in a manifest; use ${KEYS.join(", ")}`);
   }
-  const { sha256, imports = {} } = manifest;
+  const { sha256, imports = {}, socket } = manifest;
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) {
     throw new TypeError("sha256 must be the module's hash in 64 hexadecimal digits; plugin:check prints it");
   }
+  if (socket !== undefined) checkSocketGrants(socket, "socket.");
   if (typeof imports !== "object" || imports === null) throw new TypeError("imports must be an object");
   for (const [name, grant] of Object.entries(imports)) {
     if (!Object.hasOwn(IMPORT_SIGNATURES, name)) {

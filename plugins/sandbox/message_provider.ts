@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readUser } from "../../credentials.ts";
 import { SecurityRequirementError, StateError } from "../../errors.ts";
 import type {
   AcquireOptions,
@@ -156,16 +157,11 @@ function copyCredentials(
   if (!kinds.includes("password")) {
     throw new TypeError(`credentials must be left out: the provider ${name} takes none as a ${role}`);
   }
-  const { username, domain = "", password } = given;
-  if (typeof username !== "string" || username === "") {
-    throw new TypeError("credentials.username must be a name");
-  }
-  if (typeof domain !== "string") throw new TypeError("credentials.domain must be text, or left out");
+  const { password } = given;
+  const { username, domain = "" } = readUser(given, "credentials");
   if (typeof password !== "string" && !(password instanceof Uint8Array)) {
     throw new TypeError("credentials.password must be text or UTF-8 bytes");
   }
-  refuseHalfPairs("credentials.username", username);
-  refuseHalfPairs("credentials.domain", domain);
   if (typeof password === "string") refuseHalfPairs("credentials.password", password);
   const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);
   return { username, domain, password: copy };

@@ -190,18 +190,6 @@ export function readEmpty(input: Reader, provider: string): void {
   input.end();
 }
 
-/** Reads the answer to `query` of the socket layer. */
-export function readSocketAnswer(
-  input: Reader,
-  provider: string,
-): { secured: boolean; encrypted: boolean; mutual: boolean | "unknown" } {
-  expectOk(input, provider);
-  const secured = input.flag(), encrypted = input.flag();
-  const mutual = ([false, true, "unknown"] as const)[input.index(input.u8(), 3, "mutual")];
-  input.end();
-  return { secured, encrypted, mutual };
-}
-
 function plainName(input: Reader): string {
   const name = input.text(FieldLimit.name);
   if (printable(name) !== name) input.refuse("a name holds control characters");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResolvedRequirements } from "../../contract.ts";
+import type { ResolvedRequirements, SocketGrants } from "../../contract.ts";
 import type { ModuleDescription, Role } from "../../plugins/sandbox/description.ts";
 import { GUEST_SHA256 as IPSEC_SHA256 } from "../../plugins/ipsec/guest_wasm.ts";
 import { GUEST_SHA256 as NTLM_SHA256 } from "../../plugins/ntlm/guest_wasm.ts";
@@ -14,6 +14,7 @@ import type { Limits } from "../../plugins/sandbox/limits.ts";
 import { loadModule } from "../../plugins/sandbox/load_provider.ts";
 import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
+import { checkSocketGrants } from "../../plugins/sandbox/socket_grants.ts";
 import { CHECKS, type Subject } from "./checks.ts";
 import type { FuelUse } from "./peer.ts";
 import type { Outcome } from "./outcome.ts";
@@ -29,6 +30,8 @@ export interface Setup {
   readonly options?: { readonly client?: object; readonly server?: object };
   /** For each question, the answer: text, or bytes in hexadecimal. */
   readonly answers?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** For a module of layer `socket`: what is granted to it, as in the manifest. */
+  readonly socket?: SocketGrants;
   /** Limits other than the defaults. */
   readonly limits?: Limits;
 }
@@ -74,7 +77,11 @@ export async function checkModule(module: Uint8Array<ArrayBuffer>, setup: Setup 
   const { description, compiled } = client;
   const fuel: FuelUse = new Map();
   const outcomes = description.layer === "socket"
-    ? await checkSocketCodec(client, fuel)
+    ? await checkSocketCodec({
+      loaded: client,
+      grants: checkSocketGrants(setup.socket ?? {}, "socket."),
+      fuel,
+    })
     : await checkMessages({ ...subjectOf(client, server, setup), fuel });
   const pages = new GuestInstance(compiled).memoryPages;
   return { description, guarded: compiled.guarded, sha256, size: module.length, fuel, pages, outcomes };

@@ -17,11 +17,12 @@ export function paint(color: keyof typeof CODES, text: string): string {
   return colored ? `\x1b[${CODES[color]}m${text}\x1b[0m` : text;
 }
 
-/** Breaks a text at spaces into lines of at most `width` characters. */
+/** Breaks a text at spaces into lines of at most `width` characters; a word that is longer, wherever it has to. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(/\s+/)) {
+  const words = text.split(/\s+/).flatMap((word) => word.match(new RegExp(`.{1,${width}}`, "g")) ?? [word]);
+  for (const word of words) {
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = "";

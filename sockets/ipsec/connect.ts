@@ -5,14 +5,14 @@
  */
 
 import { type SecureSocketError, TransportError } from "../../errors.ts";
-import { checkTarget } from "../../ffi/ipsec/codec_checks.ts";
+import { readTarget } from "../../ffi/ipsec/codec_reader.ts";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import type { SocketCodec } from "../../contract.ts";
-import { isIpAddress } from "../../contexts/check.ts";
+import { hostPrincipal, isIpAddress } from "../../contexts/check.ts";
 import type { Chosen } from "../establish.ts";
 import { quietly } from "../transport.ts";
 import type { ConnectSettings } from "../read_options.ts";
@@ -54,7 +54,7 @@ export async function connectSecured(
 
 function peerComputer({ hostname, side }: ConnectSettings): string {
   if (side.role === "client" && side.computer !== undefined) return side.computer;
-  if (!isIpAddress(hostname)) return `host/${hostname}`;
+  if (!isIpAddress(hostname)) return hostPrincipal(hostname);
   throw new TypeError(
     `options.hostname is the IP address ${hostname}, after which no computer is named: give options.computer too, ` +
       'for instance "host/server.example.test"',
@@ -93,7 +93,7 @@ async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn>
   const socket = new TcpSocket(winsock, address.version);
   try {
     applySettings(chosen, codec, secure, socket);
-    secure.setPeerTarget(socket, checkTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
+    secure.setPeerTarget(socket, readTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
     await socket.connect(address, watch.signal);
     return securedConnection(chosen, socket, {
       system,

@@ -5,7 +5,7 @@
  */
 
 import { StateError, TransportError } from "../../errors.ts";
-import { checkTarget } from "../../ffi/ipsec/codec_checks.ts";
+import { readTarget } from "../../ffi/ipsec/codec_reader.ts";
 import { type ArrivedDatagram, isReset, UdpSocket } from "../../ffi/winsock/udp.ts";
 import { describe } from "../../ffi/winsock/overlapped.ts";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
@@ -20,6 +20,7 @@ import {
   checkInteger,
   checkKeys,
   checkSignal,
+  hostPrincipal,
   isIpAddress,
 } from "../../contexts/check.ts";
 import { choose, type Chosen } from "../establish.ts";
@@ -148,7 +149,7 @@ class Datagrams implements SecureDatagrams {
     const computer = computerOf(peer);
     if (this.#named.get(keyOf(address))?.computer !== computer) {
       const { bytes } = address;
-      secure.setPeerTarget(socket, checkTarget(codec.target(bytes, computer), bytes, computer));
+      secure.setPeerTarget(socket, readTarget(codec.target(bytes, computer), bytes, computer));
       this.#peers.delete(keyOf(address));
       const gone = this.#named.set(keyOf(address), { computer, address });
       if (gone !== undefined) this.#forget(gone.address);
@@ -269,7 +270,7 @@ function tooLong(length: number, room: number, from: SocketAddress): TransportEr
 
 function computerOf({ hostname, computer }: DatagramPeer): string {
   if (computer !== undefined) return checkComputer(computer, "peer.computer");
-  if (!isIpAddress(hostname)) return `host/${hostname}`;
+  if (!isIpAddress(hostname)) return hostPrincipal(hostname);
   throw new TypeError(
     `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,
   );

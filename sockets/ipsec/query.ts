@@ -1,11 +1,11 @@
 /**
- * Questions to the system about the security of one connection, by a codec that is not trusted.
+ * Questions to the system about the security of one connection. A codec that is not trusted writes them; the library
+ * reads the answers.
  *
  * @module
  */
 
-import { ProviderTrapError } from "../../errors.ts";
-import { checkTemplate } from "../../ffi/ipsec/codec_checks.ts";
+import { readTemplate } from "../../ffi/ipsec/codec_reader.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { readAnswer, type SecurityAnswer } from "../../ffi/ipsec/query.ts";
@@ -21,7 +21,7 @@ export interface QueryMeans {
   readonly socket: OverlappedSocket;
   /** The peer of datagrams, as the system's structure; left out: the one a socket is connected to. */
   readonly peer?: Uint8Array;
-  /** Writes questions and reads answers. */
+  /** Writes the questions. */
   readonly codec: SocketCodec;
 }
 
@@ -33,27 +33,19 @@ export class SocketQuery {
     this.#means = means;
   }
 
-  /** What the codec and the library read of an answer: at most what the system told. */
+  /** Asks without access to tokens, and has the system watch the fields from then on. */
   ask(watched: readonly AssociationField[] = []): SecurityAnswer {
-    const bytes = this.#ask(0, watched);
-    const answer = readAnswer(bytes);
-    const read = this.#means.codec.queryAnswer(bytes.slice());
-    if (read.secured && !answer.secured || read.encrypted && !answer.encrypted) {
-      throw new ProviderTrapError(
-        "The provider says more of the connection than the system told it; the connection was closed",
-      );
-    }
-    return { ...answer, secured: read.secured, encrypted: read.encrypted };
+    return this.#ask(0, watched);
   }
 
   /** Asks with access to tokens; those in the answer are the caller's to close. */
   tokens(access: number): SecurityAnswer {
-    return readAnswer(this.#ask(access, []));
+    return this.#ask(access, []);
   }
 
-  #ask(access: number, watched: readonly AssociationField[]): Uint8Array {
+  #ask(access: number, watched: readonly AssociationField[]): SecurityAnswer {
     const { secure, socket, codec, peer = NO_ADDRESS } = this.#means;
     const template = codec.queryTemplate(peer, access, watched);
-    return secure.query(socket, checkTemplate(template, { peer, access, watched }));
+    return readAnswer(secure.query(socket, readTemplate(template, peer, access, watched)));
   }
 }

@@ -106,7 +106,7 @@ export class SocketSecurity implements ConnectionSecurity {
       provider,
       mechanism: "ipsec",
       integrity: secured && hole === null,
-      confidentiality: secured && encrypted && hole === null,
+      confidentiality: encrypted && hole === null,
       // The query reports packets, not people: only the association's credentials prove an identity.
       mutualAuthentication: association === null ? "unknown" : association.mutual,
       channelBindings: "none",
@@ -145,7 +145,7 @@ export class SocketSecurity implements ConnectionSecurity {
     if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.act, "user") : answer.impersonated) {
       return "impersonate";
     }
-    // A codec may say less than the system told; an association is one all the same.
+    // An association is one even where the packets do not count as secured.
     if (!answer.secured && answer.mainModeSa === 0n) return "anonymous";
     // A client that allows it cannot know what its policy comes to.
     if (association === null || (acting && this.#bounds())) return "unknown";

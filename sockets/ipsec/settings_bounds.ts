@@ -5,8 +5,8 @@
  */
 
 import { SecurityRequirementError } from "../../errors.ts";
-import { readPeerTerms } from "../../ffi/ipsec/peer_terms.ts";
-import type { ResolvedRequirements } from "../../contract.ts";
+import { mayLetImpersonate } from "../../ffi/ipsec/known_policies.ts";
+import type { ResolvedRequirements, SocketGrants } from "../../contract.ts";
 
 /** Whether a level lets a server act as its client. */
 export function isActing({ impersonation }: Pick<ResolvedRequirements, "impersonation">): boolean {
@@ -32,12 +32,15 @@ export function refuseAnonymous({ impersonation }: ResolvedRequirements, provide
  * Refuses settings of an end that names its peer, a client or datagrams, where the peer could then do more in this
  * end's name, or be another, than the requirements allow.
  *
- * @param settings of any length, as a codec made them.
+ * @param policies the keys of the policies that the settings name.
  * @throws SecurityRequirementError
  */
-export function refuseBeyond(settings: Uint8Array, requirements: ResolvedRequirements): void {
-  const peer = readPeerTerms(settings);
-  if (requirements.mutualAuthentication && peer.optionalPeerName) {
+export function refuseBeyond(
+  grants: SocketGrants,
+  policies: readonly string[],
+  requirements: ResolvedRequirements,
+): void {
+  if (requirements.mutualAuthentication && grants.optionalPeerName) {
     throw new SecurityRequirementError(
       "mutualAuthentication",
       "of any computer",
@@ -46,7 +49,7 @@ export function refuseBeyond(settings: Uint8Array, requirements: ResolvedRequire
         "mutualAuthentication: false",
     );
   }
-  if (isActing(requirements) || !peer.impersonation) return;
+  if (isActing(requirements) || !policies.some(mayLetImpersonate)) return;
   throw new SecurityRequirementError(
     "impersonation",
     "impersonate",

@@ -4,13 +4,21 @@
  * @module
  */
 
+import { readUser } from "../../credentials.ts";
 import { SecurityRequirementError } from "../../errors.ts";
+import { readSettings, type SettingsGrant } from "../../ffi/ipsec/codec_reader.ts";
 import { UdpSocket } from "../../ffi/winsock/udp.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
-import { withSettings } from "../../ffi/ipsec/settings.ts";
-import type { Credentials, SocketCodec, SocketProvider } from "../../contract.ts";
+import type {
+  Credentials,
+  ResolvedRequirements,
+  SettingsIdentity,
+  SocketCodec,
+  SocketGrants,
+  SocketProvider,
+} from "../../contract.ts";
 import type { Chosen } from "../establish.ts";
 import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
@@ -26,10 +34,33 @@ export function socketProvider({ selection }: Chosen): SocketProvider {
 
 /** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
 export function mayBeClear(chosen: Chosen): boolean {
-  const { requirements } = chosen.selection;
+  return isClearGranted(socketProvider(chosen), chosen.selection.requirements);
+}
+
+function isClearGranted({ allowInsecure }: SocketGrants, requirements: ResolvedRequirements): boolean {
   const { integrity, confidentiality, mutualAuthentication } = requirements;
   const required = integrity || confidentiality || mutualAuthentication || isActing(requirements);
-  return socketProvider(chosen).allowInsecure && !required;
+  return allowInsecure === true && !required;
+}
+
+/** What the settings may say for a provider with these grants: those that weaken count only where nothing is required. */
+export function settingsGrant(
+  grants: SocketGrants,
+  requirements: ResolvedRequirements,
+  identity: SettingsIdentity,
+): SettingsGrant {
+  const allowInsecure = isClearGranted(grants, requirements);
+  return {
+    ...identity,
+    encryption: requirements.confidentiality,
+    allowInsecure,
+    firstPacketInClear: allowInsecure && grants.firstPacketInClear === true,
+    optionalPeerName: grants.optionalPeerName === true,
+    rawPeerName: grants.rawPeerName === true,
+    skipFilters: grants.skipFilters === true,
+    mainModePolicies: grants.mainModePolicies ?? [],
+    quickModePolicies: grants.quickModePolicies ?? [],
+  };
 }
 
 /** Refuses, before anything is opened, what no socket can be given. */
@@ -49,7 +80,15 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
       `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
     );
   }
-  if (settings.side.role === "client") refuseAnonymous(selection.requirements, name);
+  const { requirements } = selection;
+  if (requirements.delegation || requirements.impersonation === "delegate") {
+    throw new SecurityRequirementError(
+      "delegation",
+      "not offered",
+      `"${name}" secures packets and hands no credentials on: leave delegation out, or use negotiate()`,
+    );
+  }
+  if (settings.side.role === "client") refuseAnonymous(requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
@@ -80,7 +119,7 @@ export function refuseForDatagrams(chosen: Chosen): void {
   }
 }
 
-/** Sets a socket's security, before it is bound or connected. */
+/** Sets a socket's security, before it is bound or connected: what the codec wrote, and the password behind it. */
 export function applySettings(
   chosen: Chosen,
   codec: SocketCodec,
@@ -88,27 +127,36 @@ export function applySettings(
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const datagrams = socket instanceof UdpSocket;
-  const given = socketProvider(chosen);
-  const identity = passwordIdentity(chosen.settings.credentials);
-  const units = passwordUnits(identity?.password ?? "");
+  const provider = socketProvider(chosen);
+  const credentials = passwordIdentity(chosen.settings.credentials);
+  const units = passwordUnits(credentials?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const names = { username: identity?.username ?? "", domain: identity?.domain ?? "" };
-    const settings = codec.settings(requirements, { ...names, passwordBytes: password.length });
-    const terms = {
-      encryption: requirements.confidentiality,
-      allowInsecure: mayBeClear(chosen),
-      ...names,
-      given,
-    };
-    const bounds = datagrams || chosen.settings.side.role === "client";
-    withSettings(settings, password, terms, (whole) => {
-      if (bounds) refuseBeyond(settings, requirements);
-      secure.setSecurity(socket, whole);
-    });
+    const { username, domain = "" } = credentials === null
+      ? { username: "" }
+      : readUser(credentials, "credentials");
+    const identity = { username, domain, passwordBytes: password.length };
+    const grant = settingsGrant(provider, requirements, identity);
+    const { bytes, keys } = readSettings(codec.settings(requirements, identity), grant);
+    if (socket instanceof UdpSocket || chosen.settings.side.role === "client") {
+      refuseBeyond(provider, keys, requirements);
+    }
+    withPassword(bytes, password, (settings) => secure.setSecurity(socket, settings));
   } finally {
     units.fill(0);
+  }
+}
+
+/** Hands the settings and the password behind them to `apply`, and overwrites both when that has returned. */
+function withPassword(bytes: Uint8Array, password: Uint8Array, apply: (settings: Uint8Array) => void): void {
+  // The system takes no less than the structure with its padding; the lengths inside say what counts.
+  const settings = new Uint8Array(Math.ceil((bytes.length + password.length) / 8) * 8);
+  try {
+    settings.set(bytes);
+    settings.set(password, bytes.length);
+    apply(settings);
+  } finally {
+    settings.fill(0);
   }
 }
 

@@ -76,8 +76,10 @@ export class Network {
   resolve(from: Host, name: string): Uint8Array[] {
     const numeric = parseIp(name);
     if (numeric) return [numeric];
-    if (name.toLowerCase() === "localhost") return [Uint8Array.of(127, 0, 0, 1)];
-    const host = name === "" ? from : this.#hosts.get(name.toLowerCase());
+    // As an absolute name has it.
+    const relative = name.toLowerCase().replace(/\.$/, "");
+    if (relative === "localhost") return [Uint8Array.of(127, 0, 0, 1)];
+    const host = name === "" ? from : this.#hosts.get(relative);
     return host ? [host.v4, host.v6] : [];
   }
 

@@ -89,7 +89,7 @@ test(
   { skip: noOpenssl },
 );
 
-test("bytes that are no certificate are a TypeError", async () => {
+test("bytes that are not a certificate are a TypeError", async () => {
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (certificate) => {
     await assertRejects(() => bindingBytes({ type: "tls-server-end-point", certificate }), TypeError);
   }));

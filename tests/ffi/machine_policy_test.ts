@@ -15,7 +15,7 @@ import type { Grant } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem, openSystem } from "../../ffi/system.ts";
 import { childOutcome, children } from "../support/child.ts";
-import { runtimeBackend } from "../support/native.ts";
+import { cannotChangeUser, runtimeBackend } from "../support/native.ts";
 
 const USER = {
   name: "libc",
@@ -46,7 +46,7 @@ await children({ look });
 
 const { securityContexts } = openSystem({ grants: ["sspi"] }).capabilities();
 const skip = securityContexts.available ? null : securityContexts.reason;
-const root = process.getuid?.() === 0 ? null : "only root can become somebody else";
+const root = cannotChangeUser();
 const deno = process.versions.deno !== undefined;
 
 type Way = "runtime" | "native" | "neither";

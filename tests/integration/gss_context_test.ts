@@ -1,9 +1,16 @@
 /** Contexts of negotiate() and kerberos() on a real Kerberos realm: what is agreed on, and records both ways. */
 
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { ProtocolError } from "../../errors.ts";
+import { AuthenticationError, ProtocolError } from "../../errors.ts";
 import { verifyAttributes } from "../../plugins/requirements.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 import { bytes, includes, NAMES, PROVIDERS, unwrap, withContexts, wrap } from "../support/gss.ts";
@@ -198,8 +205,16 @@ test(
     inRealm(async (_, system) => {
       for (const [one, other] of [["negotiate", "kerberos"], ["kerberos", "negotiate"]] as const) {
         const options = { client: { provider: PROVIDERS[one] }, server: { provider: PROVIDERS[other] } };
-        const error = await assertRejects(() => withContexts(system, options, () => {}));
-        assertEquals(error.name, "AuthenticationError");
+        const error = await assertRejects(() => withContexts(system, options, () => {}), AuthenticationError);
+        assertEquals(error.reason, "mechanism");
+        const said = {
+          negotiate: "SPNEGO, as negotiate()",
+          kerberos: "Kerberos without SPNEGO, as kerberos()",
+        };
+        assertStringIncludes(
+          error.message,
+          `The peer speaks ${said[one]} does; this end speaks ${said[other]}`,
+        );
       }
     }),
   { skip },

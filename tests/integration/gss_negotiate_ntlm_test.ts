@@ -46,7 +46,7 @@ const PLAIN = bytes("attack at dawn");
 function onMachine(ticket: boolean, body: (system: NativeSystem) => Promise<void>): Promise<void> {
   return inRealmWith({}, (realm, system) => {
     const users = join(realm.dir, "ntlm-users");
-    writeFileSync(users, "MIT:alice:Alice1234!\n");
+    writeFileSync(users, "MIT:alice:Alice1234!\nMIT:alice@corp.example:Alice1234!\n");
     const env = { NTLM_USER_FILE: users, KRB5_CLIENT_KTNAME: join(realm.dir, "none") };
     return withEnv(env, async () => {
       if (ticket) await realm.kinit("alice");
@@ -301,6 +301,37 @@ test(
         assert(/alice/i.test(server.peerName), server.peerName);
         assertEquals(client.sessionKey(), server.sessionKey());
       })),
+  { skip },
+);
+
+test(
+  "A user whom Kerberos and NTLM may both serve is one user to both, or is refused by name",
+  () =>
+    onMachine(false, async (system) => {
+      const credentials = { password: "Alice1234!" };
+      const seen = async (username: string, domain?: string): Promise<string> => {
+        let peer = "";
+        const who = { ...credentials, username, ...(domain === undefined ? {} : { domain }) };
+        await withContexts(system, { ...ALLOWED, client: { credentials: who } }, ({ client, server }) => {
+          peer = `${client.attributes.mechanism} ${server.peerName}`;
+        });
+        return peer;
+      };
+      assertEquals(await seen("MIT\\alice"), "ntlm MIT\\alice");
+      assertEquals(await seen("alice", "MIT"), "ntlm MIT\\alice");
+      assertEquals(await seen("alice@corp.example", "MIT"), "ntlm MIT\\alice@corp.example");
+      assertEquals(await seen("MIT.TEST\\alice"), "kerberos alice@MIT.TEST");
+      await assertRejects(
+        () => seen("alice@corp.example"),
+        TypeError,
+        "give credentials.domain too, or leave allowNtlm",
+      );
+      await assertRejects(
+        () => seen("MIT\\alice", "OTHER"),
+        TypeError,
+        "credentials.username says one domain",
+      );
+    }),
   { skip },
 );
 

@@ -1,4 +1,4 @@
-/** gss-ntlmssp through libgssapi_krb5, driven by fixtures/gss_ntlm_peer.c: compiled once, gone with the process. */
+/** gss-ntlmssp through libgssapi_krb5, driven by fixtures/gss_ntlm_peer.c: compiled once, removed at the end of the tests. */
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,7 +26,13 @@ let built: Promise<{ program: string; users: string }> | null = null;
 
 async function build(): Promise<{ program: string; users: string }> {
   const folder = mkdtempSync(`${tmpdir()}/gss_ntlm_peer_`);
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.on("exit", remove);
+  // Deno's tests end without the event of Node.
+  (globalThis as { addEventListener?(name: string, listener: () => void): void }).addEventListener?.(
+    "unload",
+    remove,
+  );
   const program = `${folder}/peer`, users = `${folder}/users`;
   writeFileSync(users, "EXAMPLE:alice:Пароль-1 €\n");
   await mustRun("gcc", ["-Wall", "-Werror", "-O2", "-o", program, SOURCE, "-lgssapi_krb5"]);

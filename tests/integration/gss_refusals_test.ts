@@ -2,9 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { AuthenticationError, type AuthenticationReason, NativeError } from "../../errors.ts";
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
@@ -13,9 +12,18 @@ import type { Credentials, MessageProvider } from "../../contract.ts";
 import { freePort, type Realm, type RealmOptions, startRealm } from "../rig/realm.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
-import { acquire, inRealmWith, makeEnds, NAMES, nobody, PROVIDERS, TARGET } from "../support/gss.ts";
+import {
+  acquire,
+  inRealmWith,
+  makeEnds,
+  NAMES,
+  nobody,
+  PROVIDERS,
+  TARGET,
+  withContexts,
+} from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";
-import { runtimeBackend } from "../support/native.ts";
+import { cannotChangeUser, compile, noCompiler, runtimeBackend } from "../support/native.ts";
 
 const skip = noRealm;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -25,16 +33,17 @@ async function refused(
   reason: AuthenticationReason,
   words: string,
   body: () => Promise<unknown>,
-): Promise<void> {
+): Promise<string> {
   const before = liveHandles();
   const error = await assertRejects(body, AuthenticationError);
   assertEquals([error.reason, error.code], [reason, "AUTHENTICATION"], error.message);
   assertStringIncludes(error.message, words);
-  assert(error.cause instanceof NativeError && error.cause.fn.startsWith("gss_"));
+  assert(error.cause instanceof NativeError && /^(gss|krb5)_/.test(error.cause.fn));
   assert(!/1234!|undefined|\.\./.test(error.message), error.message);
   const { library: _, ...held } = liveHandles();
   const { library: __, ...heldBefore } = before;
   assertEquals(held, heldBefore);
+  return error.message;
 }
 
 /** What one test may use. */
@@ -77,43 +86,183 @@ function refusal(what: string, body: (provider: MessageProvider, given: Case) =>
   }
 }
 
-refusal("a wrong password is bad-credentials", async (_, { first }) => {
-  for (const password of ["wrong", "Alice1234! ", new Uint8Array([0xff])]) {
-    await refused("bad-credentials", "password", () => first({ username: "alice", password }));
-  }
-});
+/** What a Kerberos server, or the library on its way there, says to a user with a password. */
+interface Answer {
+  /** What is done in `kadmin` first. */
+  readonly kadmin?: readonly string[];
+  /** Who asks; left out: bob, with the right password. */
+  readonly as?: {
+    readonly username?: string;
+    readonly domain?: string;
+    readonly password?: string | Uint8Array;
+  };
+  /** The krb5.conf to use, made of the realm's own. */
+  readonly conf?: (realm: Realm) => Promise<string> | string;
+  readonly reason: AuthenticationReason;
+  /** What the message has to hold; `REALM` and `CONF` stand for what is used. */
+  readonly words: readonly string[];
+  /** What the advice comes to in `kadmin`; then it works. */
+  readonly cure?: readonly string[];
+}
 
-refusal("a wrong password is bad-credentials where the realm asks for proof first too", async (_, given) => {
-  await given.realm.addPrincipal("carol", { password: "Carol1234!", flags: "+requires_preauth" });
-  await given.first({ username: "carol", password: "Carol1234!" });
-  await refused("bad-credentials", "wrong", () => given.first({ username: "carol", password: "x" }));
-});
+const edited = (change: (conf: string) => string) => (realm: Realm): string => {
+  const path = join(realm.dir, "edited.conf");
+  writeFileSync(path, change(readFileSync(realm.env.KRB5_CONFIG, "utf8")));
+  return path;
+};
 
-refusal(
-  "a user nobody knows is bad-credentials, and a realm nobody knows unreachable",
-  async (_, { first }) => {
-    const password = "x";
-    await refused(
-      "bad-credentials",
-      "check the name and the realm",
-      () => first({ username: "zed", password }),
-    );
-    const elsewhere = { username: "alice", domain: "NOWHERE.TEST", password };
-    await refused("authority-unreachable", "krb5.conf names no Kerberos server", () => first(elsewhere));
+const ANSWERS: { readonly [what: string]: Answer } = {
+  "a wrong password": {
+    as: { password: "wrong" },
+    reason: "bad-credentials",
+    words: ["password", "realm MIT.TEST", "CONF"],
   },
-);
+  "a right password with a space behind": {
+    as: { password: "Bob1234! " },
+    reason: "bad-credentials",
+    words: ["password"],
+  },
+  "a password that is no text": {
+    as: { password: Uint8Array.of(0xff) },
+    reason: "bad-credentials",
+    words: ["password"],
+  },
+  "a wrong password where proof is asked for first": {
+    kadmin: ["modprinc +requires_preauth bob"],
+    as: { password: "wrong" },
+    reason: "bad-credentials",
+    words: ["The password", "is wrong"],
+  },
+  "a user nobody knows": {
+    as: { username: "zed" },
+    reason: "bad-credentials",
+    words: ["check the name and the realm", "zed@MIT.TEST", "realm MIT.TEST"],
+  },
+  "a locked account": {
+    kadmin: ["modprinc -allow_tix bob"],
+    reason: "account-locked",
+    words: ["locked or disabled", "+allow_tix", "realm MIT.TEST", "CONF"],
+    cure: ["modprinc +allow_tix bob"],
+  },
+  "an account locked after wrong passwords": {
+    kadmin: [
+      "addpol -maxfailure 1 strict",
+      "modprinc -policy strict +requires_preauth bob",
+    ],
+    as: { password: "wrong" },
+    reason: "account-locked",
+    words: ["modprinc -unlock", "realm MIT.TEST"],
+    cure: ["modprinc -unlock bob"],
+  },
+  "an account that has expired": {
+    kadmin: ['modprinc -expire "2020-01-01 00:00:00" bob'],
+    reason: "account-expired",
+    words: ["The account has expired", "modprinc -expire", "realm MIT.TEST", "CONF"],
+    cure: ["modprinc -expire never bob"],
+  },
+  "a password that has expired": {
+    kadmin: ['modprinc -pwexpire "2020-01-01 00:00:00" bob'],
+    reason: "password-expired",
+    words: ["change it with kpasswd", "realm MIT.TEST", "CONF"],
+    cure: ["modprinc -pwexpire never bob"],
+  },
+  "an account that needs a hardware token": {
+    kadmin: ["modprinc +requires_hwauth +requires_preauth bob"],
+    reason: "preauthentication",
+    words: ["another proof than a password", "realm MIT.TEST", "CONF"],
+    cure: ["modprinc -requires_hwauth bob"],
+  },
+  "no encryption type in common": {
+    conf: edited((conf) =>
+      conf.replace("[libdefaults]\n", "[libdefaults]\n\tpermitted_enctypes = camellia256-cts\n")
+    ),
+    reason: "mechanism",
+    words: ["share no encryption type", "CONF"],
+  },
+  "no default realm": {
+    conf: edited((conf) => conf.replace(/^.*default_realm.*$/m, "")),
+    reason: "configuration",
+    words: ["default_realm = REALM", "realm none", "CONF"],
+  },
+  "no krb5.conf": {
+    conf: (realm) => join(realm.dir, "not-there.conf"),
+    reason: "configuration",
+    words: ["default_realm", "krb5.conf none", "not-there.conf"],
+  },
+  "a krb5.conf that is none": {
+    conf: edited(() => "[libdefaults\n}{\n"),
+    reason: "configuration",
+    words: ["is no Kerberos configuration", "CONF"],
+  },
+  "a realm nobody knows": {
+    as: { domain: "NOWHERE.TEST" },
+    reason: "unknown-realm",
+    words: ["Used: realm NOWHERE.TEST", "under [realms]", "CONF"],
+  },
+  "a Kerberos server whose port is closed": {
+    conf: async (realm) => realm.writeConfig({ port: await freePort() }),
+    reason: "authority-unreachable",
+    words: ["No Kerberos server answers", "realm MIT.TEST", "CONF"],
+  },
+  "a Kerberos server whose name is none": {
+    conf: edited((conf) => conf.replace(/\tkdc = .*/, "\tkdc = kdc.invalid")),
+    reason: "authority-unreachable",
+    words: ["check krb5.conf and", "realm MIT.TEST", "CONF"],
+  },
+};
 
-refusal("a locked account is bad-credentials", async (_, { realm, first }) => {
-  await realm.kadmin(["modprinc -allow_tix bob"]);
-  const locked = { username: "bob", password: realm.users.bob };
-  await refused("bad-credentials", "locked or disabled", () => first(locked));
-});
+for (const [what, { kadmin, as, conf, reason, words, cure }] of Object.entries(ANSWERS)) {
+  refusal(`${what} is ${reason}, and the message says what was used`, async (_, { realm, first }) => {
+    if (kadmin) await realm.kadmin(kadmin);
+    const config = await conf?.(realm) ?? realm.env.KRB5_CONFIG;
+    const right = { username: "bob", password: realm.users.bob };
+    await withEnv({ ...nobody(realm), KRB5_CONFIG: config }, async () => {
+      // The server looks at a lock before it looks at a password.
+      if (reason === "account-locked" && as) {
+        await assertRejects(() => first({ ...right, ...as }), AuthenticationError);
+      }
+      const message = await refused(reason, words[0], () => first({ ...right, ...as }));
+      for (const word of words) assertStringIncludes(message, word === "CONF" ? `krb5.conf ${config}` : word);
+    });
+    if (cure) await realm.kadmin(cure);
+    await first(right);
+  });
+}
 
-refusal("a password that has expired is credentials-expired", async (_, { realm, first }) => {
-  await realm.kadmin(['modprinc -pwexpire "2020-01-01 00:00:00" bob']);
-  const old = { username: "bob", password: realm.users.bob };
-  await refused("credentials-expired", "change it", () => first(old));
-});
+/** Puts an hour to the clock of the programs it is loaded into. */
+const LATER = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/time.h>
+#include <time.h>
+int gettimeofday(struct timeval *tv, void *zone) {
+  int (*real)(struct timeval *, void *) = (int (*)(struct timeval *, void *))dlsym(RTLD_NEXT, "gettimeofday");
+  int result = real(tv, zone);
+  tv->tv_sec += 3600;
+  return result;
+}
+time_t time(time_t *out) {
+  struct timeval tv;
+  gettimeofday(&tv, 0);
+  if (out) *out = tv.tv_sec;
+  return tv.tv_sec;
+}`;
+
+test("A Kerberos server whose clock differs by an hour is clock-skew", async () => {
+  using clock = await compile(LATER, ["-shared", "-ldl"]);
+  await withEnv({ LD_PRELOAD: clock.path }, async () => {
+    // Without this the library takes the server's time for its own.
+    await inRealmWith({}, async (realm, system) => {
+      const credentials = { username: "bob", password: realm.users.bob };
+      const message = await refused(
+        "clock-skew",
+        "set them",
+        () => acquire(system, "client", { credentials }),
+      );
+      assertStringIncludes(message, "realm MIT.TEST");
+    }, { libdefaults: { kdc_timesync: "0" } });
+  });
+}, { skip: skip ?? noCompiler() });
 
 refusal("a target nobody registered is unknown-target, and no token is made", async (_, { first }) => {
   for (
@@ -153,14 +302,65 @@ async function refusedStep(
 }
 
 refusal(
-  "a key table with an older key than the ticket is wrong-target",
+  "a key table with an older key than the ticket is wrong-target, until it is exported again",
   async (provider, { realm, system }) => {
-    await realm.kadmin([`ktadd -k "${join(realm.dir, "new.keytab")}" HTTP/localhost`]);
+    const fresh = join(realm.dir, "new.keytab");
+    await realm.kadmin([`ktadd -k "${fresh}" HTTP/localhost`]);
     using ends = await makeEnds(system, { provider });
     const { token } = await ends.client.step(null);
-    await refusedStep("wrong-target", "export it again", ends.server.step(token));
+    await refusedStep(
+      "wrong-target",
+      "holds an older key than the ticket; export it again",
+      ends.server.step(token),
+    );
+    await withContexts(system, { provider, server: { credentials: { keytab: fresh } } }, () => {});
   },
 );
+
+refusal(
+  "a ticket for an older key than the key table's is wrong-target, until the client gets a new one",
+  async (provider, { realm, system }) => {
+    await realm.kinit("alice");
+    const keytab = join(realm.dir, "new.keytab");
+    const rekeyed = { provider, server: { credentials: { keytab } } };
+    await withContexts(system, { provider }, () => {});
+    await realm.kadmin([`ktadd -k "${keytab}" HTTP/localhost`]);
+    {
+      using ends = await makeEnds(system, rekeyed);
+      const { token } = await ends.client.step(null);
+      await refusedStep("wrong-target", "have the client get a new ticket (kinit)", ends.server.step(token));
+    }
+    await realm.kinit("alice");
+    await withContexts(system, rekeyed, () => {});
+  },
+);
+
+refusal(
+  "a key table without the service's key names both, and the command that mends it",
+  async (provider, { realm, system }) => {
+    const keytab = `FILE:${join(realm.dir, "http.keytab")}`;
+    await realm.exportKeytab(keytab, ["HTTP/localhost"]);
+    const options = { provider, target: "host/localhost", server: { credentials: { keytab } } };
+    let command = "";
+    {
+      using ends = await makeEnds(system, options);
+      const { token } = await ends.client.step(null);
+      const error = await assertRejects(() => ends.server.step(token), AuthenticationError);
+      assertStringIncludes(error.message, `The key table ${keytab} has no key for host/localhost@MIT.TEST`);
+      command = /kadmin, (ktadd -k "[^"]+" "[^"]+")/.exec(error.message)![1];
+    }
+    await realm.kadmin([command]);
+    await realm.kinit("alice");
+    await withContexts(system, options, () => {});
+  },
+);
+
+refusal("a service that is not the server's one principal says so", async (provider, { realm, system }) => {
+  const credentials = { keytab: realm.env.KRB5_KTNAME, principal: "HTTP/localhost" };
+  using ends = await makeEnds(system, { provider, target: "host/localhost", server: { credentials } });
+  const { token } = await ends.client.step(null);
+  await refusedStep("wrong-target", "leave credentials.principal out", ends.server.step(token));
+});
 
 refusal("a server that does not hold the service's key is wrong-target", async (provider, given) => {
   const { realm, system } = given;
@@ -212,7 +412,6 @@ const USER = {
   files: {},
   fns: { seteuid: { params: [["user", "u32"]], result: "i32" } },
 } as const satisfies LibrarySpec;
-const notRoot = process.getuid?.() === 0 ? null : "only root can become somebody else";
 
 refusal("tickets and keys that this account may not read are no-credentials", async (_, given) => {
   const { realm, system, first, serve } = given;
@@ -231,14 +430,14 @@ refusal("tickets and keys that this account may not read are no-credentials", as
     libc.call.seteuid(0);
     libc.close();
   }
-}, { skip: notRoot });
+}, { skip: cannotChangeUser() });
 
 refusal("a configuration that is none says so", async (_, { realm, first, serve }) => {
   const path = join(realm.dir, "bad.conf");
   writeFileSync(path, "[libdefaults\n}{\n");
   await withEnv({ KRB5_CONFIG: path }, async () => {
-    await refused("other", "KRB5_CONFIG", () => first());
-    await refused("other", "KRB5_CONFIG", () => serve());
+    await refused("configuration", path, () => first());
+    await refused("configuration", path, () => serve());
   });
 });
 
@@ -264,4 +463,4 @@ refusal("a first token that was used before is bad-token", async (provider, { sy
   await ends.server.step(token);
   const again = ends.serverCredentials.server({});
   await refusedStep("bad-token", "replay", again.step(token));
-}, { realm: { rcache: "dfl:" } });
+}, { realm: { rcache: true } });

@@ -11,6 +11,7 @@ import {
   kerberos,
   listen,
   type ListenOptions,
+  negotiate,
   ProtocolError,
   secure,
   type SecureConn,
@@ -260,6 +261,33 @@ test(
       );
       assertEquals(error.reason, "peer-refused");
       assertEquals((failures[0] as AuthenticationError).reason, "target-not-accepted");
+    }),
+  { skip },
+);
+
+test(
+  "A client of kerberos() and a server of negotiate(), and the other way round, learn that they do not meet",
+  () =>
+    inRealm(async (_realm, system) => {
+      for (const [ours, theirs] of [[kerberos(), negotiate()], [negotiate(), kerberos()]]) {
+        const failures: unknown[] = [];
+        await using listener = await listen({
+          hostname: "127.0.0.1",
+          port: 0,
+          system,
+          registry: createRegistry([theirs]),
+          onHandshakeError: (error) => failures.push(error),
+        });
+        const { port } = listener.addr as { port: number };
+        const registry = createRegistry([ours]);
+        const error = await assertRejects(
+          () => connect({ hostname: "localhost", port, target: TARGET, system, registry }),
+          AuthenticationError,
+          "use the same provider on both ends",
+        );
+        assertEquals(error.reason, "peer-refused");
+        assertEquals((failures[0] as AuthenticationError).reason, "mechanism");
+      }
     }),
   { skip },
 );

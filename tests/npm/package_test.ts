@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { NODE_VERSIONS } from "../../scripts/node.ts";
-import { ENTRIES } from "../../scripts/npm_package.ts";
+import { pathToFileURL } from "node:url";
+import { ensureNode, NODE_VERSIONS, TOO_OLD_NODE } from "../../scripts/node.ts";
+import { ENTRIES, OLDEST_NODE } from "../../scripts/npm_package.ts";
+import { npm, run } from "../../scripts/process.ts";
 import { makeConsumer, PACKAGE, skip, tar } from "./consumer.ts";
 
 const LIBRARY_ENTRIES = Object.keys(ENTRIES).filter((name) => name !== "./cli");
@@ -109,22 +111,100 @@ for (const major of NODE_VERSIONS) {
   }, { skip });
 
   test(
-    `without koffi the package still imports on Node ${major}, and says what is missing when used`,
+    `koffi that is missing or broken is reported as such on Node ${major}, and the advice is the cure`,
     async () => {
       await using consumer = await makeConsumer();
-      await Deno.remove(`${consumer.folder}/node_modules/koffi`, { recursive: true });
       await consumer.write(
         "use.mjs",
         `import { openSystem } from ${JSON.stringify(PACKAGE)};
       const system = openSystem({ grants: ["sspi"] });
-      console.log(JSON.stringify(system.capabilities().securityContexts));`,
+      const { available, reason, cause } = system.capabilities().securityContexts;
+      console.log(JSON.stringify({ available, reason, dll: cause?.dll }));`,
       );
-      const { code, stdout, stderr } = await consumer.node(major, "use.mjs");
-      assertEquals([code, stderr], [0, ""]);
-      const answer = JSON.parse(stdout);
-      assertEquals(answer.available, false);
-      assertStringIncludes(answer.reason, "koffi");
+      const use = async () => {
+        const { code, stdout, stderr } = await consumer.node(major, "use.mjs");
+        assertEquals([code, stderr], [0, ""]);
+        return JSON.parse(stdout);
+      };
+      const whole = await use();
+      for (const gone of ["koffi", "@koromix"]) {
+        await Deno.remove(`${consumer.folder}/node_modules/${gone}`, { recursive: true });
+        const { available, reason, dll } = await use();
+        assertEquals([available, dll], [false, "koffi"]);
+        assertStringIncludes(
+          reason,
+          gone === "koffi" ? "koffi, through which Node calls libraries, is missing" : "cannot be loaded",
+        );
+        const advice = /npm (install [^.]*koffi)/.exec(reason);
+        await npm([...advice![1].split(" "), "--ignore-scripts", "--prefer-offline"], {
+          cwd: consumer.folder,
+        });
+        assertEquals(await use(), whole);
+      }
     },
     { skip },
   );
+}
+
+test(
+  "a koffi of the current directory is not loaded by a program that is given on the command line",
+  async () => {
+    await using consumer = await makeConsumer();
+    const planted = `${consumer.folder}/elsewhere/node_modules/koffi`;
+    await Deno.mkdir(planted, { recursive: true });
+    await Deno.writeTextFile(`${planted}/index.js`, 'throw new Error("the planted koffi ran");');
+    const program = `import(${
+      JSON.stringify(pathToFileURL(`${consumer.installed}/mod.js`).href)
+    }).then(({ openSystem }) => {
+    console.log(openSystem({ grants: ["sspi"] }).capabilities().securityContexts.reason ?? "available");
+  });`;
+    const { stdout, stderr } = await run(await ensureNode(OLDEST_NODE), ["--eval", program], {
+      cwd: `${consumer.folder}/elsewhere`,
+    });
+    assertEquals([/koffi/.test(stdout), stdout === "", stderr], [false, false, ""]);
+  },
+  { skip },
+);
+
+test("Node 22.3 is the oldest that is let in", async () => {
+  await using consumer = await makeConsumer();
+  await consumer.write(
+    "versions.mjs",
+    `globalThis.process = { versions: { node: process.argv[2] }, stdout: process.stdout };
+    const outcome = await import(${JSON.stringify(PACKAGE)}).then(() => "imported", (error) => error.message);
+    console.log(outcome);`,
+  );
+  for (
+    const version of ["18.20.8", "20.20.2", "22.0.0", "22.2.0", "22.3.0", "22.10.0", "23.0.0", "100.0.0"]
+  ) {
+    const { stdout } = await consumer.node(OLDEST_NODE, "versions.mjs", version);
+    const refusal = `Cannot run on Node ${version}: ${PACKAGE} needs Node 22.3 or later. Update Node`;
+    const [major, minor] = version.split(".").map(Number);
+    assertEquals(stdout.trim(), major > 22 || major === 22 && minor >= 3 ? "imported" : refusal);
+  }
+}, { skip });
+
+for (const way of ["imported", "required"]) {
+  test(`${way} on a Node that is too old, every entry point says which one it needs`, async () => {
+    await using consumer = await makeConsumer();
+    const { engines } = JSON.parse(await tar("-xzOf", "package/package.json"));
+    for (const entry of LIBRARY_ENTRIES) {
+      const name = JSON.stringify(PACKAGE + entry.slice(1));
+      const load = way === "imported" ? `await import(${name})` : `require(${name})`;
+      const file = way === "imported" ? "old.mjs" : "old.cjs";
+      await consumer.write(
+        file,
+        `try { ${load}; } catch (error) { console.log(error.code, error.message); }`,
+      );
+      const { stdout } = await consumer.node(TOO_OLD_NODE, "--no-warnings", file);
+      const [, version] = /Node (\S+):/.exec(stdout) ?? [];
+      assertMatch(version, new RegExp(`^${TOO_OLD_NODE}\\.`));
+      assertEquals(
+        stdout.trim(),
+        `UNSUPPORTED_PLATFORM Cannot run on Node ${version}: ${PACKAGE} needs Node ${
+          engines.node.slice(2)
+        } or later. Update Node`,
+      );
+    }
+  }, { skip: skip ?? (Deno.build.os === "linux" ? null : "the old Node is fetched for Linux alone") });
 }

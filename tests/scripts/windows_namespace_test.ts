@@ -2,18 +2,36 @@
  * Nothing the Windows rig mounts or starts outlives it.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { isolate } from "../rig/windows/namespace.ts";
+import { isolate, namespacesUnavailable } from "../rig/windows/namespace.ts";
 
-const skip = "Deno" in globalThis
-  ? process.platform !== "linux" || process.getuid?.() !== 0 ? "namespaces need root on Linux" : null
-  : "the rig runs on Deno";
+const skip = "Deno" in globalThis ? namespacesUnavailable() : "the rig runs on Deno";
+
+test("where unshare is not allowed, or not there, it is said with what it said and what to do", () => {
+  const path = process.env.PATH;
+  const folder = mkdtempSync(join(tmpdir(), "secure-sockets-unshare-"));
+  try {
+    process.env.PATH = folder;
+    const absent = namespacesUnavailable();
+    writeFileSync(join(folder, "unshare"), "#!/bin/sh\necho unshare failed: Not allowed >&2\nexit 1\n", {
+      mode: 0o755,
+    });
+    const refused = namespacesUnavailable();
+    assertMatch(absent!, /^unshare makes no namespaces here \(.+\): run it as root with CAP_SYS_ADMIN$/);
+    assertStringIncludes(refused!, "(unshare failed: Not allowed)");
+    writeFileSync(join(folder, "unshare"), "#!/bin/sh\n");
+    assertEquals(namespacesUnavailable(), null);
+  } finally {
+    process.env.PATH = path;
+    rmSync(folder, { recursive: true });
+  }
+}, { skip: process.platform === "linux" && "Deno" in globalThis ? null : "the rig runs on Deno, on Linux" });
 
 /** Starts an inner script that mounts, starts a process, and says so; resolves once it has. */
 async function start(folder: string, then: string) {

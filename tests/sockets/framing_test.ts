@@ -12,6 +12,7 @@ import {
   type HandshakeKind,
   MAX_RECEIVED_SIZE,
   readDataHeader,
+  refuseTls,
   writeDataHeader,
 } from "../../sockets/framing.ts";
 
@@ -54,6 +55,42 @@ test("Any five bytes are a handshake header with a known id, whatever its versio
       assertEquals(assertThrows(() => decodeHandshakeHeader(header), ProtocolError).reason, "malformed");
     }
   }));
+});
+
+test("HTTP is named by the first five bytes of every method, and of a response", () => {
+  const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+  for (
+    const line of [...methods.map((method) => `${method} / HTTP/1.1`), "PRI * HTTP/2.0", "HTTP/1.1 200 OK"]
+  ) {
+    const start = new TextEncoder().encode(line).subarray(0, 5);
+    assertThrows(() => decodeHandshakeHeader(start), ProtocolError, "The peer speaks HTTP");
+  }
+  const other = assertThrows(() => decodeHandshakeHeader(new TextEncoder().encode("GETS ")), ProtocolError);
+  assert(!other.message.includes("HTTP"));
+});
+
+test("No record of ours is taken for TLS, whatever its version, and TLS' hellos and alerts are", () => {
+  const kinds = fc.constantFrom<HandshakeKind>("done", "error", "in-progress");
+  // What Kerberos, SPNEGO, NTLM and errors begin with.
+  const first = fc.constantFrom(0x60, 0x6e, 0xa0, 0xa1, 0x4e, 0);
+  fc.assert(
+    fc.property(kinds, fc.nat(255), first, fc.integer({ min: 7, max: 400 }), (kind, major, byte, size) => {
+      const token = new Uint8Array(size + 1);
+      token[0] = byte;
+      const record = encodeHandshake(kind, token);
+      record[1] = major;
+      refuseTls(record.subarray(0, 5), token);
+    }),
+  );
+  const named = (header: Uint8Array, token: Uint8Array) =>
+    assertThrows(() => refuseTls(header, token), ProtocolError, "The peer speaks TLS");
+  for (const minor of [1, 3]) {
+    for (const hello of [1, 2]) named(bytes(0x16, 3, minor, 0, 6), bytes(hello, 0, 0, 2, 3, 3));
+    named(bytes(0x15, 3, minor, 0, 2), bytes(2, 40));
+  }
+  // The same tokens in records of ours.
+  refuseTls(bytes(0x16, 1, 0, 0, 6), bytes(1, 0, 0, 2, 3, 3));
+  refuseTls(bytes(0x15, 1, 0, 0, 2), bytes(2, 40));
 });
 
 test("An error code reads back from the big-endian and the little-endian form, extended or not", () => {

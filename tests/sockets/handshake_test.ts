@@ -1,7 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { Buffer } from "node:buffer";
-import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
+import {
+  AuthenticationError,
+  type AuthenticationReason,
+  ProtocolError,
+  SecurityRequirementError,
+} from "../../errors.ts";
 import type { ContextAttributes, Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { secure } from "../../sockets/secure.ts";
@@ -85,6 +90,29 @@ for (const [required, attributes] of SHORTFALLS) {
     const cut = await assertRejects(() => server.read(new Uint8Array(9)), ProtocolError);
     assertEquals(cut.reason, "truncated");
     await assertClean(started);
+  });
+}
+
+const GIVEN_UP: [AuthenticationReason, code: string][] = [
+  ["unknown-target", "0x80090303 (SEC_E_TARGET_UNKNOWN: it found no such target name)"],
+  ["clock-skew", "0x80090324 (SEC_E_TIME_SKEW"],
+  ["authority-unreachable", "0x8009030c (SEC_E_LOGON_DENIED: it could not go on)"],
+];
+
+for (const [reason, code] of GIVEN_UP) {
+  test(`A client that gives up for ${reason} tells its server as much, and a server tells nothing of the kind`, async () => {
+    const failure = new AuthenticationError(reason, "It cannot go on");
+    const onStep = () => {
+      throw failure;
+    };
+    const asClient = attempt({ clientFaults: { onStep } });
+    assertEquals(await asClient.client.catch((error) => error), failure);
+    await assertRejects(() => asClient.server, AuthenticationError, code);
+    await assertClean(asClient);
+    const asServer = attempt({ serverFaults: { onStep } });
+    const told = await assertRejects(() => asServer.client, AuthenticationError, "SEC_E_LOGON_DENIED");
+    assertStringIncludes(told.message, "The server's log has the reason");
+    await assertClean(asServer);
   });
 }
 

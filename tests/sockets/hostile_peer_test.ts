@@ -42,10 +42,16 @@ const CODES: [string, Uint8Array, string][] = [
     "1790 (it requires another protection",
   ],
   ["SEC_E_LOGON_DENIED", encodeErrorCode(0x8009030c), "0x8009030c (SEC_E_LOGON_DENIED"],
-  ["a code nobody knows", encodeErrorCode(0x12345678), "0x12345678 (see its log)"],
-  ["no code", new Uint8Array(), "without a reason"],
-  ["a code cut short", new Uint8Array(7), "without a reason"],
+  ["SEC_E_UNSUPPORTED_FUNCTION", encodeErrorCode(0x80090302), "use the same provider on both ends"],
+  ["a code nobody knows", encodeErrorCode(0x12345678), "with 0x12345678. "],
+  ["no code", new Uint8Array(), "without a code. "],
+  ["a code cut short", new Uint8Array(7), "without a code. "],
 ];
+const REASON_IS_AT = {
+  client: "The server's log has the reason",
+  server: "The client's own error has the reason",
+};
+
 for (const role of ["client", "server"] as const) {
   for (const [what, payload, text] of CODES) {
     test(`A peer's error record with ${what} ends the ${role} with peer-refused and no answer`, async () => {
@@ -55,6 +61,7 @@ for (const role of ["client", "server"] as const) {
       await sendRecord(one.peer, "error", payload);
       const error = await assertRejects(() => one.conn, AuthenticationError, text);
       assertEquals(error.reason, "peer-refused");
+      assertStringIncludes(error.message, REASON_IS_AT[role]);
       assertEquals(one.own.sent.length, before);
       await assertOver(one);
     });
@@ -69,6 +76,7 @@ for (const role of ["client", "server"] as const) {
       await one.peer.closeWrite();
       const error = await assertRejects(() => one.conn, AuthenticationError, "closed the connection during");
       assertEquals(error.reason, "peer-closed");
+      assertStringIncludes(error.message, REASON_IS_AT[role]);
       await assertOver(one);
     }
   });
@@ -76,8 +84,8 @@ for (const role of ["client", "server"] as const) {
   test(`A peer of the ${role} that speaks another protocol is told apart, and gets an error record`, async () => {
     const one = scene(role);
     if (role === "client") await receiveRecord(one.peer);
-    await one.peer.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n"));
-    const error = await assertRejects(() => one.conn, ProtocolError, "first byte 0x48");
+    await one.peer.write(new TextEncoder().encode("SSH-2.0-OpenSSH_9.2\r\n"));
+    const error = await assertRejects(() => one.conn, ProtocolError, "first byte 0x53");
     assertEquals(error.reason, "malformed");
     assertEquals(spellRecords(one.own.sent).at(-1), "error:8");
     await assertOver(one);
@@ -204,4 +212,24 @@ test("What a peer wrote never breaks a line of the message it ends up in", async
   assertStringIncludes(error.message, "host/x\\nALL IS WELL");
   context.close();
   credentials.close();
+});
+
+test("A client that gave up is not said to have refused credentials", async () => {
+  for (
+    const [code, words] of [[0x8009030c, "could not go on"], [
+      0x80090303,
+      "found no such target name",
+    ]] as const
+  ) {
+    const one = scene("server");
+    await sendRecord(one.peer, "error", encodeErrorCode(code));
+    const error = await assertRejects(
+      () => one.conn,
+      AuthenticationError,
+      "The client gave up the handshake",
+    );
+    assertStringIncludes(error.message, words);
+    assert(!error.message.includes("credentials"), error.message);
+    await assertOver(one);
+  }
 });

@@ -2,7 +2,16 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { CONNECTIONS_PER_PLACE, GRACE_TURNS, type Guest, Places } from "../../sockets/limiter.ts";
+import type { TransportError } from "../../errors.ts";
+import {
+  CONNECTIONS_PER_PLACE,
+  GRACE_TURNS,
+  type Guest,
+  OVERFLOW,
+  Places,
+  REGROWTH,
+  SPARE,
+} from "../../sockets/limiter.ts";
 import { settle } from "../support/memory_transport.ts";
 import { Turns } from "../support/turns.ts";
 
@@ -203,16 +212,94 @@ test("Where the system can hold no more, fewer wait to begin, and by and by as m
   turns.pass(GRACE_TURNS);
   await settle();
   assertEquals([asked.given, silent[0].dropped !== null], [true, true]);
-  for (let index = 0; index < CONNECTIONS_PER_PLACE; index++) enter().guest.leave();
+  const grow = (times: number) => {
+    for (let index = 0; index < times; index++) enter().guest.leave();
+  };
+  grow(REGROWTH - 2);
+  const [fifth] = enterMany(1);
+  ask();
+  await settle();
+  assertEquals([silent[1].dropped !== null, fifth.dropped], [true, null], "five wait, and no more may");
+  enter().guest.leave();
+  grow((CONNECTIONS_PER_PLACE - 6) * REGROWTH);
   const more = enterMany(CONNECTIONS_PER_PLACE - 5);
   const roomy = ask();
   await settle();
-  assertEquals([roomy.given, dropped([...silent.slice(1), ...more]).includes(true)], [true, false]);
-  for (const one of [...silent, ...more]) one.guest.leave();
+  assertEquals([roomy.given, dropped([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
+});
+
+test("Where the system can hold no more, an eighth of those that wait make room, for files that handshakes open", async () => {
+  for (const [places, spare] of [[1, CONNECTIONS_PER_PLACE >> 3], [8, SPARE]]) {
+    const { all, turns, enterMany, ask } = stage(places);
+    const silent = enterMany(places * CONNECTIONS_PER_PLACE);
+    all.shrink();
+    ask();
+    turns.pass(GRACE_TURNS);
+    await settle();
+    assertEquals(dropped(silent).filter(Boolean).length, spare + 1, "and the newcomer's own");
+    assertEquals(dropped(silent).indexOf(false), spare + 1);
+  }
+});
+
+test("Where the system can hold fewer than there are places, they grow with each that comes, to as many", async () => {
+  const { all, turns, enter, enterMany, ask } = stage(8);
+  const silent = enterMany(2);
   all.shrink();
-  const again = ask();
+  ask();
+  turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals(again.given, true, "never fewer than there are places");
+  assertEquals(dropped(silent), [true, false]);
+  for (let index = 2; index < 8; index++) enter().guest.leave();
+  const more = enterMany(6);
+  const room = ask();
+  await settle();
+  assertEquals([room.given, dropped([silent[1], ...more]).includes(true)], [true, false]);
+});
+
+test("What cannot be left to the system is held beyond the limit, and the first silent go once their grace is over", async () => {
+  const { all, turns, enterMany, enter } = stage(1);
+  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  assertEquals(turns.counted, false);
+  for (let index = 0; index < 3; index++) assertEquals(all.admit(false), null);
+  const late = enterMany(3);
+  turns.pass(GRACE_TURNS - 1);
+  const honest = enter().begin();
+  await settle();
+  assertEquals([honest.begun, dropped([...silent, ...late]).includes(true)], [true, false]);
+  turns.pass(1);
+  assertEquals(dropped(silent).filter(Boolean).length, 3);
+  assertEquals(dropped(silent).indexOf(false), 3);
+  assertStringIncludes(silent[0].dropped!, "maxHandshakes");
+  assertEquals([dropped(late).includes(true), turns.counted], [false, false]);
+});
+
+test("Where descriptors are scarce the first silent one makes room at once; where none is silent nobody is let in", async () => {
+  const { all, enterMany } = stage(2);
+  const [speaks, first, second] = enterMany(3);
+  speaks.begin();
+  assertEquals(all.admit(true), null);
+  assertEquals(dropped([speaks, first, second]), [false, true, false]);
+  assertStringIncludes(first.dropped!, "hardly a file descriptor left");
+  assertEquals(all.admit(true), null);
+  const refusal = all.admit(true);
+  assertEquals([refusal?.name, (refusal as TransportError).codeName], ["TransportError", "EMFILE"]);
+  await settle();
+  assertEquals([speaks.begun, speaks.dropped], [true, null]);
+});
+
+test("However many come that cannot be left to the system, memory is bounded: the first silent, or the newcomer, goes at once", () => {
+  const { all, enterMany } = stage(1);
+  const most = OVERFLOW * CONNECTIONS_PER_PLACE;
+  const everybody = enterMany(most);
+  assertEquals(dropped(everybody).includes(true), false);
+  assertEquals(all.admit(false), null);
+  assertEquals(dropped(everybody).indexOf(true), 0);
+  assertStringIncludes(everybody[0].dropped!, `${most} connections`);
+  everybody.push(...enterMany(2));
+  for (const one of everybody) one.begin();
+  const refusal = all.admit(false);
+  assertEquals(refusal?.name, "StateError");
+  assertStringIncludes(refusal!.message, `${most} others wait`);
 });
 
 test("A dropped one that begins all the same gets no place", async () => {

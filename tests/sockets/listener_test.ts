@@ -32,7 +32,12 @@ interface Stage {
   honest(): Promise<SecureConn>;
 }
 
-async function stage(options: Partial<ListenOptions> = {}, faults: ToyFaults = {}): Promise<Stage> {
+/** @param scarce Given: the runtime takes every connection from the system by itself. */
+async function stage(
+  options: Partial<ListenOptions> = {},
+  faults: ToyFaults = {},
+  scarce?: boolean,
+): Promise<Stage> {
   const provider = toyProvider(faults);
   const registry = createRegistry([provider]);
   const failures: Stage["failures"] = [];
@@ -55,6 +60,7 @@ async function stage(options: Partial<ListenOptions> = {}, faults: ToyFaults = {
   const watch = new Watch(undefined, "Acquiring");
   const credentials = await acquire(chosen, watch);
   const tcp = new FakeListener();
+  tcp.scarce = scarce;
   const listener = listenOver(tcp, settings, chosen, credentials, turns.turn);
   const honest = () =>
     secure(tcp.arrive()[0], {
@@ -225,12 +231,13 @@ test("While the provider is at work in every place a newcomer waits, and nobody 
 /** A listener whose one place is taken by a provider at work, until `letGo` is called. */
 async function busyStage(
   faults: ToyFaults = {},
+  scarce?: boolean,
 ): Promise<{ one: Stage; first: Promise<SecureConn>; letGo(): void }> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const one: Stage = await stage({ maxHandshakes: 1 }, {
     onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? promise : undefined,
     ...faults,
-  });
+  }, scarce);
   const first = dial(one.tcp.arrive()[0], faults.tokens ?? 2);
   await settle();
   return { one, first, letGo: resolve };
@@ -330,6 +337,65 @@ test("Where the system has no more room for sockets, a silent stranger makes som
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
   assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
   await Promise.all(conns.map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("On a runtime that takes every connection by itself, strangers beyond the limit keep an honest client from nothing", async () => {
+  const one = await stage({ maxHandshakes: 1 }, {}, false);
+  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE + 10 }, () => one.tcp.arrive());
+  await settle();
+  const conns = await Promise.all([one.honest(), one.listener.accept()]);
+  assertEquals([one.failures.length, strangers.some(([, own]) => own.closes > 0)], [0, false]);
+  one.turns.pass(GRACE_TURNS);
+  await one.failed(10);
+  assertEquals(strangers.map(([, own]) => own.closes).indexOf(0), 10);
+  assert(one.failures.every(({ error, origin }) => error instanceof StateError && origin.remoteAddr));
+  await Promise.all(conns.map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("Near the limit of descriptors a newcomer takes the room of the first silent one at once, and it is reported", async () => {
+  const one = await stage({}, {}, false);
+  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  await settle();
+  one.tcp.scarce = true;
+  const conns = await Promise.all([one.honest(), one.listener.accept()]);
+  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  assertEquals(one.failures.map(({ error }) => error.name), ["StateError"]);
+  assertEquals(one.failures[0].origin.remoteAddr, strangers[0][1].remoteAddr);
+  await Promise.all(conns.map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("Near the limit of descriptors, where nobody is silent, a newcomer is refused, closed and reported", async () => {
+  const { one, first, letGo } = await busyStage({}, false);
+  one.tcp.scarce = true;
+  const [, own] = one.tcp.arrive();
+  await one.failed(1);
+  assertEquals([one.failures[0].error.name, own.closes], ["TransportError", 1]);
+  assertStringIncludes(one.failures[0].error.message, "ulimit -n");
+  assertEquals(one.failures[0].origin.remoteAddr, own.remoteAddr);
+  one.tcp.scarce = false;
+  const second = one.honest();
+  letGo();
+  const served = [await one.listener.accept(), await one.listener.accept()];
+  await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
+  await assertClosed(one);
+});
+
+test("Connections nobody accepts do not keep newcomers from the limiter where the runtime takes them all", async () => {
+  const one = await stage({ maxHandshakes: 1 }, {}, false);
+  const clients = [await one.honest()];
+  const rest = Array.from({ length: 5 }, () => one.honest());
+  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE }, () => one.tcp.arrive());
+  await settle();
+  one.turns.pass(GRACE_TURNS);
+  await one.failed(1);
+  assertEquals(strangers[0][1].closes, 1);
+  const served: SecureConn[] = [];
+  while (served.length < 6) served.push(await one.listener.accept());
+  clients.push(...await Promise.all(rest));
+  await Promise.all([...clients, ...served].map((conn) => conn.close()));
   await assertClosed(one);
 });
 

@@ -4,6 +4,7 @@ import { createRegistry } from "../../plugins/registry.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
 import type { ConnectOptions, ListenOptions, SecureOptions } from "../../sockets/options.ts";
+import { readConnectOptions } from "../../sockets/read_options.ts";
 import { secure } from "../../sockets/secure.ts";
 import { acceptsTarget } from "../../contexts/verify.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";
@@ -35,6 +36,11 @@ const COMMON: Wrong[] = [
   [{ credentials: {} }, "TypeError", "must have a username and a password, or a keytab, or a cache"],
   [{ credentials: null }, "TypeError", "must have a username"],
   [{ credentials: { username: "alice" } }, "TypeError", "credentials.password must be given"],
+  [
+    { credentials: { username: "A\\b", domain: "C", password: "x" } },
+    "TypeError",
+    "options.credentials.username says one domain",
+  ],
   [{ credentials: { username: "", password: "x" } }, "TypeError", "credentials.username must not be empty"],
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
@@ -55,7 +61,8 @@ const COMMON: Wrong[] = [
 const CLIENT: Wrong[] = [
   [{ target: "" }, "TypeError", "options.target must be a service principal name"],
   [{ target: "server.test" }, "TypeError", "options.target must be a service principal name"],
-  [{ target: "host/a b" }, "TypeError", "options.target must be a service principal name"],
+  [{ target: "host/a b@" }, "TypeError", "options.target must be a service principal name"],
+  [{ target: "host/server.test." }, "TypeError", "instanceName must not end with a dot"],
   [{ target: 5 }, "TypeError", "options.target must be a service principal name"],
   [{ target: `host/${HALF}` }, "TypeError", "instanceName holds half of a surrogate pair"],
   [{ computer: "" }, "TypeError", "options.computer must be"],
@@ -70,6 +77,8 @@ const SERVER: Wrong[] = [
   [{ acceptedTargets: [] }, "TypeError", "acceptedTargets must be a list of at least one"],
   [{ acceptedTargets: "host/x" }, "TypeError", "acceptedTargets must be a list"],
   [{ acceptedTargets: ["host/x", "x"] }, "TypeError", "options.acceptedTargets[1] must be"],
+  [{ acceptedTargets: ["host/x."] }, "TypeError", "options.acceptedTargets[0] must be"],
+  [{ acceptedTargets: ["host/x", "host/*"] }, "TypeError", 'options.acceptedTargets[1] holds "*"'],
   [{ acceptedTargets: ["host/x", `${HALF}/x`] }, "TypeError", "serviceClass holds half of a surrogate pair"],
   [{ handshakeTimeoutMs: 0.5 }, "RangeError", "options.handshakeTimeoutMs must be"],
   [{ target: "host/x" }, "TypeError", "options.target is not known"],
@@ -105,6 +114,15 @@ for (const role of ["client", "server"] as const) {
   });
 }
 
+test("the dot at the end of an absolute hostname is for the resolver, and no part of the target", () => {
+  const given = { port: 1, ...common } as unknown as ConnectOptions;
+  for (const hostname of ["Server.Test", "Server.Test."]) {
+    const read = readConnectOptions({ ...given, hostname });
+    assertEquals(read.hostname, hostname);
+    assertEquals(read.side.role === "client" && read.side.target, "host/Server.Test");
+  }
+});
+
 test("secure as a client needs a target", async () => {
   const [a] = MemoryTransport.pair();
   const options = { role: "client", ...common } as unknown as SecureOptions;
@@ -122,6 +140,8 @@ test("connect refuses wrong options before it opens anything", async () => {
     [{ hostname: "" }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "a b" }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "http://x/" }, "TypeError", "options.hostname must be a host's name"],
+    [{ hostname: "." }, "TypeError", "options.hostname must be a host's name"],
+    [{ hostname: "a.." }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "[::1]" }, "TypeError", "without brackets"],
     [{ hostname: HALF }, "TypeError", "options.hostname holds half of a surrogate pair"],
     [{ port: undefined }, "TypeError", "options.port must be a number"],

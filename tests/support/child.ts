@@ -45,11 +45,13 @@ export interface ChildOptions extends RunOptions {
   readonly flags?: readonly string[];
   /** Arguments for the function, which finds them at the end of `process.argv`. */
   readonly args?: readonly string[];
+  /** How many file descriptors it may have; not on Windows. */
+  readonly descriptors?: number;
 }
 
 /** Runs the function `name` of the test file at `url` as a program without permissions but those of `flags`. */
 export function runChild(url: string, name: string, options: ChildOptions = {}): Promise<RunResult> {
-  const { flags = [], args = [], ...rest } = options;
+  const { flags = [], args = [], descriptors, ...rest } = options;
   const file = fileURLToPath(url);
   const map = fileURLToPath(new URL("../../.cache/import_map.json", import.meta.url));
   const fixed = process.versions.deno
@@ -57,15 +59,23 @@ export function runChild(url: string, name: string, options: ChildOptions = {}):
     : [];
   const words = [...fixed, ...flags, file, CHILD + name, ...args];
   const limits = { timeoutMs: 300_000, ...rest };
-  return deno ? runDeno(deno, words, limits) : run(process.execPath, words, limits);
+  const path = deno?.execPath() ?? process.execPath;
+  const limited = ["-c", `ulimit -n ${descriptors} && exec "$@"`, "sh", path, ...words];
+  const [program, all] = descriptors === undefined ? [path, words] : ["sh", limited];
+  return deno ? runDeno(deno, program, all, limits) : run(program, all, limits);
 }
 
 /** Deno's node:child_process gives all permissions to every Deno it starts; `Deno.Command` does not. */
-async function runDeno(deno: DenoRun, args: string[], options: RunOptions): Promise<RunResult> {
+async function runDeno(
+  deno: DenoRun,
+  program: string,
+  args: string[],
+  options: RunOptions,
+): Promise<RunResult> {
   const env = Object.entries(options.env ?? {}).filter((entry): entry is [string, string] =>
     entry[1] !== undefined
   );
-  const child = new deno.Command(deno.execPath(), {
+  const child = new deno.Command(program, {
     args,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: Object.fromEntries(env),

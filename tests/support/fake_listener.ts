@@ -7,6 +7,8 @@ import { MemoryTransport } from "./memory_transport.ts";
 export class FakeListener implements TcpListener {
   /** Where it pretends to listen. */
   readonly addr: NetAddress = { transport: "tcp", hostname: "192.0.2.9", port: 9 };
+  /** Given: it is like Node's, which takes connections from the system by itself. */
+  scarce?: boolean;
   /** How often close was called. */
   closes = 0;
   /** How often accept was called. */

@@ -9,7 +9,7 @@ type Calls = Record<string, Call>;
 /** Reading and addressing memory fails with the process only. */
 const MEMORY = ["addressOf", "copyFrom", "copyTo"];
 /** What gives something back; where such a call does not take place, something is left, as there must be. */
-const RELEASES = /release|delete|free|destroy/;
+const RELEASES = /release|delete|free|destroy|close|end_seq/;
 const GSS_S_FAILURE = 13 << 16;
 
 /** Which argument of a function points to what it hands out, by kind. */
@@ -28,6 +28,18 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   gss_inquire_sec_context_by_oid: [["set", 3]],
   krb5_init_context: [["krb5 context", 0]],
   krb5_cc_resolve: [["cache", 2]],
+  krb5_cc_get_principal: [["principal", 2]],
+  krb5_copy_principal: [["principal", 2]],
+  krb5_parse_name_flags: [["principal", 3]],
+  krb5_kt_resolve: [["key table", 2]],
+  krb5_kt_client_default: [["key table", 1]],
+  krb5_kt_start_seq_get: [["cursor", 2]],
+  krb5_get_init_creds_opt_alloc: [["ticket options", 1]],
+  krb5_get_default_realm: [["realm", 1]],
+  krb5_get_default_config_files: [["file names", 0]],
+  krb5_kt_default: [["key table", 1]],
+  krb5_kt_next_entry: [["entry", 2]],
+  krb5_unparse_name: [["text", 2]],
 };
 /** Which argument of a function points to, or is, what it takes back. */
 const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] } = {
@@ -38,14 +50,26 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
   gss_release_buffer_set: ["set", 1],
   krb5_free_context: ["krb5 context", 0],
   krb5_cc_destroy: ["cache", 1],
+  krb5_cc_close: ["cache", 1],
+  krb5_free_principal: ["principal", 1],
+  krb5_kt_close: ["key table", 1],
+  krb5_kt_end_seq_get: ["cursor", 2],
+  krb5_get_init_creds_opt_free: ["ticket options", 1],
+  krb5_free_default_realm: ["realm", 1],
+  krb5_free_config_files: ["file names", 0],
+  krb5_free_keytab_entry_contents: ["entry", 1],
+  krb5_free_unparsed_name: ["text", 1],
 };
 
-/** The address that an argument is, or that stands where it points; buffers hold theirs behind their length. */
+/** Structs whose address lies behind another field. */
+const BEHIND = ["buffer", "entry"];
+
+/** The address that an argument is, or that stands where it points. */
 function addressIn(kind: string, argument: unknown): bigint {
   if (typeof argument === "bigint") return argument;
   if (!(argument instanceof Uint8Array)) return 0n;
   const view = new DataView(argument.buffer, argument.byteOffset, argument.byteLength);
-  return view.getBigUint64(kind === "buffer" ? 8 : 0, true);
+  return view.getBigUint64(BEHIND.includes(kind) ? 8 : 0, true);
 }
 
 /** What a call that is made to throw throws. */

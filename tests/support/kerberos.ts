@@ -1,12 +1,22 @@
 /** What tests against a real Kerberos realm share. */
 
 import { assertEquals } from "@std/assert";
+import { existsSync, readFileSync } from "node:fs";
 import { type Realm, type RealmOptions, realmUnavailable, startRealm } from "../rig/realm.ts";
 import { openSystem, type System } from "../../mod.ts";
 import { liveHandles } from "../../testing/mod.ts";
 
 /** Why the tests of a realm cannot run here; `null` where they can. */
 export const noRealm: string | null = realmUnavailable();
+
+/** Why the tests of KEYRING caches cannot run here; `null` where they can. */
+export const noKeyring: string | null = noRealm ?? whyNoKeyring();
+
+/** A container's runtime may hide the kernel's keys, and then refuses to have them used. */
+function whyNoKeyring(): string | null {
+  const readable = existsSync("/proc/keys") && readFileSync("/proc/keys", "utf8") !== "";
+  return readable ? null : "the kernel's key retention service is not to be used here";
+}
 
 /**
  * Runs `body` in a realm of its own in which alice has a ticket, and holds that nothing native is left behind.

@@ -1,5 +1,6 @@
 /** C in tests: compiled with gcc, run, or opened through the library's own backends. */
 
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +20,13 @@ export function noCompiler(): string | null {
 /** Why nothing can be compiled against Kerberos here; `null` where it can. */
 export function noKerberosHeaders(): string | null {
   return noCompiler() ?? (existsSync("/usr/include/gssapi/gssapi_krb5.h") ? null : "install libkrb5-dev");
+}
+
+/** Why this process cannot run something as another user, who may read less; `null` where it can. */
+export function cannotChangeUser(): string | null {
+  if (process.platform === "win32") return "Windows has no user ids to change to";
+  const { status } = spawnSync("/bin/sh", ["-c", "exit 7"], { uid: 65534 });
+  return status === 7 ? null : "becoming another user needs CAP_SETUID: run it as root";
 }
 
 /** The backend of this runtime. */

@@ -1,7 +1,6 @@
 /** A socket provider in plain TypeScript, over the layouts: what the sandboxed codec must agree with byte for byte. */
 
 import {
-  SOCKET_INFO_CONNECTION,
   SOCKET_SECURITY_PROTOCOL,
   SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2,
   SOCKET_SECURITY_SETTINGS_IPSEC,
@@ -11,11 +10,10 @@ import type {
   AssociationField,
   ResolvedRequirements,
   SettingsIdentity,
-  SocketAnswer,
   SocketCodec,
   SocketProvider,
 } from "../../contract.ts";
-import { answerFlags, ipsecSettings, targetName } from "./ipsec_bytes.ts";
+import { ipsecSettings, targetName } from "./ipsec_bytes.ts";
 
 /** What the codec is told when it is made. */
 export interface ReferenceOptions {
@@ -31,7 +29,6 @@ export interface ReferenceOptions {
 /** What a hostile codec does instead. */
 export interface CodecFaults {
   readonly settings?: (bytes: Uint8Array) => Uint8Array;
-  readonly answer?: (answer: SocketAnswer) => SocketAnswer;
   readonly template?: (bytes: Uint8Array) => Uint8Array;
   readonly target?: (bytes: Uint8Array) => Uint8Array;
 }
@@ -85,17 +82,6 @@ export function referenceTemplate(
   return bytes;
 }
 
-/** What an answer says. */
-export function referenceAnswer(answer: Uint8Array): SocketAnswer {
-  const flags = answerFlags(answer);
-  const secured = (flags & SOCKET_INFO_CONNECTION.SECURED) !== 0;
-  return {
-    secured,
-    encrypted: secured && (flags & SOCKET_INFO_CONNECTION.ENCRYPTED) !== 0,
-    mutual: "unknown",
-  };
-}
-
 /** A provider of layer `socket` that counts its open codecs. */
 export function referenceProvider(
   options: ReferenceOptions = {},
@@ -103,12 +89,14 @@ export function referenceProvider(
 ): SocketProvider & { readonly open: { count: number } } {
   const open = { count: 0 };
   const name = "reference";
+  const { mainModePolicy, quickModePolicy, ...grants } = options;
   return {
-    ...options,
+    ...grants,
+    ...(mainModePolicy === undefined ? {} : { mainModePolicies: [mainModePolicy] }),
+    ...(quickModePolicy === undefined ? {} : { quickModePolicies: [quickModePolicy] }),
     layer: "socket",
     name,
     open,
-    allowInsecure: options.allowInsecure ?? false,
     description: {
       name,
       layer: "socket",
@@ -141,10 +129,6 @@ export function referenceProvider(
         queryTemplate: (peer, access, watched) => {
           const bytes = referenceTemplate(peer, access, watched);
           return faults.template?.(bytes) ?? bytes;
-        },
-        queryAnswer: (answer) => {
-          const read = referenceAnswer(answer);
-          return faults.answer?.(read) ?? read;
         },
         close,
         [Symbol.dispose]: close,

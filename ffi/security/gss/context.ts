@@ -16,9 +16,13 @@ import {
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
+import type { Hints } from "./krb5.ts";
+import type { KeySource } from "./key_table.ts";
 import { GssRecords } from "./records.ts";
+import { requestedTarget } from "./requested_target.ts";
 import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
+import { TicketName } from "./ticket_name.ts";
 
 /** What a context is made from. */
 export interface GssContextOptions {
@@ -34,6 +38,10 @@ export interface GssContextOptions {
   readonly mechanism: "kerberos" | "spnego";
   /** True where nothing but Kerberos can come of it. */
   readonly kerberosOnly: boolean;
+  /** What messages about failed legs say besides. */
+  readonly hints: Hints;
+  /** Where a server's keys are. */
+  readonly keys: KeySource;
   /** True where Kerberos was left out when the credentials were acquired. */
   readonly excludeKerberos: boolean;
   /** Makes an owner of a delegated credential's handle. */
@@ -66,6 +74,9 @@ export class GssContext extends ContextBase {
   readonly #output: Uint8Array;
   readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
+  readonly #ticketName = new TicketName();
+  /** `null` where there is none to report; left out until it is asked for. */
+  #requestedTarget?: string | null;
 
   /** @throws AuthenticationError where the target is no principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
@@ -84,18 +95,22 @@ export class GssContext extends ContextBase {
 
   protected override async nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult> {
     this.#slots.bytes.fill(0, AT.input, AT.output + 16);
+    const client = this.#options.role === "client";
     if (token !== null) {
+      if (!client) this.#ticketName.add(token);
       this.#gss.build.layouts.buffer.write(dataView(this.#input), {
         length: BigInt(token.length),
         value: this.#gss.memory.addressOf(token),
       });
     }
-    const client = this.#options.role === "client";
     const major = await (client ? this.#init(token, first) : this.#accept());
     const output = this.#gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) {
       const fn = client ? "gss_init_sec_context" : "gss_accept_sec_context";
-      throw this.#refusal(this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing()), token);
+      throw this.#refusal(
+        this.#gss.failure(fn, major, this.#slots.u32[0], this.#doing(), this.#options.hints),
+        token,
+      );
     }
     // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
     if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {
@@ -130,7 +145,9 @@ export class GssContext extends ContextBase {
     const denied = this.#options.excludeKerberos && holdsKerberos(token);
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: ${message}. ${denied ? KERBEROS_DENIED : otherMechanismAdvice(token)}`,
+      `Cannot ${this.#doing()}: ${message}. ${
+        denied ? KERBEROS_DENIED : otherMechanismAdvice(token, this.#options.mechanism)
+      }`,
       { cause },
     );
   }
@@ -248,28 +265,13 @@ export class GssContext extends ContextBase {
 
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
-    // gss-ntlmssp 1.2's acceptor crashes when asked, so only Kerberos is.
     if (this.#options.role === "client" || this.attributes.mechanism !== "kerberos") return undefined;
-    const name = this.#slots.slice(AT.scratch, 8);
-    this.#slots.u64[AT.scratch / 8] = 0n;
-    const major = this.#gss.call.gss_inquire_context(
-      this.#slots.slice(AT.minor, 4),
-      this.#slots.u64[AT.context / 8],
-      null,
-      name,
-      null,
-      null,
-      null,
-      null,
-      null,
-    );
-    this.#gss.check("gss_inquire_context", major, this.#slots.u32[0], "read the name the client asked for");
-    const target = this.#slots.u64[AT.scratch / 8];
-    try {
-      return target === 0n ? undefined : this.#gss.displayName(target);
-    } finally {
-      this.#gss.releaseName(target);
+    const { ticket } = this.#ticketName;
+    if (this.#requestedTarget === undefined) {
+      const context = this.#slots.u64[AT.context / 8];
+      this.#requestedTarget = ticket && requestedTarget(this.#gss, context, this.#options.keys, ticket);
     }
+    return this.#requestedTarget ?? undefined;
   }
 
   takeDelegated(): MessageCredentials | null {

@@ -5,30 +5,21 @@
  * @module
  */
 
-import { AuthenticationError } from "../../../errors.ts";
 import {
   CredentialsBase,
   type CredentialsOrigin,
   type CredentialsRequest,
   type Identity,
 } from "../credentials_base.ts";
-import { NTLM_USER } from "../other_mechanism.ts";
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import type { ContextRequest } from "../context.ts";
 import { GssContext } from "./context.ts";
 import type { Gss } from "./gss.ts";
-import {
-  acquireHandle,
-  acquireHandleNow,
-  acquireHandleWithPassword,
-  cacheStore,
-  MemoryCache,
-  prepareHandle,
-  releaseHandle,
-  type Store,
-  storeHandle,
-  type Wanted,
-} from "./handles.ts";
+import { acquire, checkRequest, contextHints, isKerberosOnly, sourceOf } from "./acquire.ts";
+import { acquireHandleNow, prepareHandle, releaseHandle, storeHandle } from "./handles.ts";
+import type { KeySource } from "./key_table.ts";
+import { type Hints, NO_HINTS } from "./krb5.ts";
+import { MemoryCache } from "./tickets.ts";
 import { TargetNames } from "./target_names.ts";
 
 /** A handle and what belongs to it. */
@@ -41,6 +32,10 @@ interface Holding extends CredentialsOrigin {
   readonly excludeKerberos?: boolean;
   /** The cache that goes with it. */
   readonly cache: MemoryCache | null;
+  /** What messages about a context say besides. */
+  readonly hints: (role: "client" | "server") => Hints;
+  /** Where a server's keys are. */
+  readonly keys: KeySource;
 }
 
 /** Credentials held by libgssapi. */
@@ -71,6 +66,8 @@ export class GssCredentials extends CredentialsBase {
       names: this.#names,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
+      hints: this.#holding.hints(role),
+      keys: this.#holding.keys,
       excludeKerberos,
       adopt: (delegated) => adopt(this.#gss, delegated, this.#holding),
       release,
@@ -88,97 +85,36 @@ export class GssCredentials extends CredentialsBase {
  * Acquires credentials; on another thread, for this may reach a Kerberos server.
  *
  * @throws AuthenticationError where there are none, they are wrong or have expired, or would go to Kerberos, which was
- * left out; TypeError where a server is given a password or a cache.
+ * left out; TypeError where a server is given a password or a cache, or a name could be read as another's.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
-  const { role, identity } = request;
-  if (role !== "client" && identity !== undefined && !("keytab" in identity)) {
-    throw new TypeError(
-      "credentials with a password or a cache serve a client only on this system; give a server { keytab }",
-    );
-  }
-  if (identity !== undefined && "password" in identity && identity.password.length === 0) {
-    throw new TypeError("credentials.password is empty, which Kerberos on this system does not take");
-  }
-  if (identity !== undefined && request.excludeKerberos) {
-    throw new AuthenticationError(
-      "mechanism",
-      `Cannot acquire credentials as ${describe(request)}: a policy denies kerberos, and on this system ` +
-        `credentials that are given go to Kerberos before NTLM. ${NTLM_USER}`,
-    );
-  }
+  checkRequest(request);
   const unhold = gss.hold();
-  const cache = needsCache(request) ? new MemoryCache(gss) : null;
+  let cache: MemoryCache | null = null;
   try {
-    const handle = await acquire(gss, request, cache);
-    const kerberosOnly = request.package === "kerberos" || request.excludeNtlm;
-    return new GssCredentials(gss, { ...request, delegated: false, handle, kerberosOnly, cache });
+    const source = sourceOf(gss, request);
+    cache = source.needsCache ? new MemoryCache(gss) : null;
+    const handle = await acquire(gss, request, source, cache);
+    const kerberosOnly = isKerberosOnly(request);
+    const { identity, ...rest } = request;
+    // The password is not kept.
+    const who = identity !== undefined && "password" in identity ? { ...identity, password: "" } : identity;
+    const kept = who === undefined ? rest : { ...rest, identity: who };
+    return new GssCredentials(gss, {
+      ...rest,
+      delegated: false,
+      handle,
+      kerberosOnly,
+      cache,
+      keys: keysOf(identity),
+      hints: (role) => contextHints(gss, role, kept),
+    });
   } catch (error) {
     cache?.destroy();
     throw error;
   } finally {
     unhold();
   }
-}
-
-/** The name is imported first and released at the end, whatever happens between. */
-async function acquire(gss: Gss, request: CredentialsRequest, cache: MemoryCache | null): Promise<bigint> {
-  const name = importIdentity(gss, request.identity);
-  const initiates = request.role !== "server";
-  try {
-    const wanted = {
-      usage: USAGE[request.role],
-      name,
-      store: storeOf(request, cache),
-      doing: `acquire credentials as ${describe(request)}`,
-      missing: missing(request),
-    };
-    if (request.package === "kerberos") {
-      const handle = await acquireOne(gss, request, { ...wanted, mechanism: "kerberos" });
-      return prepareHandle(gss, handle, initiates, null);
-    }
-    if (request.excludeNtlm) {
-      const handle = await acquireNegotiate(gss, request, wanted, cache);
-      return prepareHandle(gss, handle, initiates, [OIDS.kerberos]);
-    }
-    const handle = await acquireOne(gss, request, { ...wanted, mechanism: "spnego" });
-    const mechanisms = request.excludeKerberos ? [OIDS.ntlmssp] : [OIDS.kerberos, OIDS.ntlmssp];
-    return prepareHandle(gss, handle, initiates, mechanisms);
-  } finally {
-    gss.releaseName(name);
-  }
-}
-
-/**
- * Negotiate without NTLM. Kerberos is asked first, by itself: SPNEGO's credentials come about where any mechanism
- * has some, so that a wrong password or a missing key table would show at the first token only, and its statuses
- * are not Kerberos's. NTLM is gone before the first token: a refusal at the end would come after its response had
- * reached a possible relay.
- */
-async function acquireNegotiate(
-  gss: Gss,
-  request: CredentialsRequest,
-  wanted: Omit<Wanted, "mechanism">,
-  cache: MemoryCache | null,
-): Promise<bigint> {
-  const kerberos = await acquireOne(gss, request, { ...wanted, mechanism: "kerberos" });
-  try {
-    const { identity } = request;
-    // Not the password a second time: a wrong one counts towards locking the account.
-    if (identity !== undefined && "password" in identity) {
-      storeHandle(gss, kerberos, cache!);
-      wanted = { ...wanted, store: cache!.store };
-    }
-    return await acquireHandle(gss, { ...wanted, mechanism: "spnego" });
-  } finally {
-    releaseHandle(gss, kerberos);
-  }
-}
-
-function acquireOne(gss: Gss, { identity }: CredentialsRequest, wanted: Wanted): Promise<bigint> {
-  return identity !== undefined && "password" in identity
-    ? acquireHandleWithPassword(gss, identity.password, wanted)
-    : acquireHandle(gss, wanted);
 }
 
 /**
@@ -191,10 +127,11 @@ function adopt(
   handle: bigint,
   { package: securityPackage, requirements }: Pick<Holding, "package" | "requirements">,
 ): GssCredentials {
-  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true };
+  const keys = keysOf(undefined);
+  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true, keys };
   if (securityPackage === "kerberos") {
     const own = prepareHandle(gss, handle, true, null);
-    return new GssCredentials(gss, { ...same, handle: own, cache: null });
+    return new GssCredentials(gss, { ...same, handle: own, cache: null, hints: () => NO_HINTS });
   }
   const cache = new MemoryCache(gss);
   try {
@@ -205,10 +142,10 @@ function adopt(
       name: 0n,
       store: cache.store,
       doing: "use the delegated credentials",
-      missing: "What the client delegated holds no ticket.",
+      hints: { missing: "What the client delegated holds no ticket.", used: () => "" },
     });
     const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
-    return new GssCredentials(gss, { ...same, handle: own, cache });
+    return new GssCredentials(gss, { ...same, handle: own, cache, hints: () => NO_HINTS });
   } catch (error) {
     cache.destroy();
     throw error;
@@ -217,49 +154,7 @@ function adopt(
   }
 }
 
-function importIdentity(gss: Gss, identity: Identity | undefined): bigint {
-  if (identity === undefined || "cache" in identity) return 0n;
-  if ("keytab" in identity) {
-    return identity.principal === undefined ? 0n : gss.importName(identity.principal, "principalName");
-  }
-  const { username, domain } = identity;
-  return gss.importName(domain === undefined ? username : `${username}@${domain}`, "userName");
-}
-
-const USAGE = { client: GSS_C.INITIATE, server: GSS_C.ACCEPT, both: GSS_C.BOTH } as const;
-
-/** Whether tickets are got that must stay apart from the user's own cache. */
-function needsCache({ identity, role, package: securityPackage, excludeNtlm }: CredentialsRequest): boolean {
-  if (identity === undefined || "cache" in identity) return false;
-  if ("keytab" in identity) return role !== "server";
-  return securityPackage === "negotiate" && excludeNtlm;
-}
-
-/** The credential store that says where to look; `null`: where the library looks by itself. */
-function storeOf({ identity, role }: CredentialsRequest, cache: MemoryCache | null): Store | null {
-  if (identity === undefined || "password" in identity) return null;
-  if ("cache" in identity) return cacheStore(identity.cache);
-  const accept = { keytab: identity.keytab };
-  if (role === "server") return accept;
-  const initiate = { client_keytab: identity.keytab, ccache: cache!.name };
-  return role === "both" ? { ...accept, ...initiate } : initiate;
-}
-
-function describe({ identity, role }: CredentialsRequest): string {
-  if (identity === undefined) return role === "server" ? "the host's services" : "the current user";
-  if ("cache" in identity) return `the owner of ${identity.cache}`;
-  if ("keytab" in identity) return `${identity.principal ?? "the principal"} of ${identity.keytab}`;
-  return identity.domain === undefined ? identity.username : `${identity.username}@${identity.domain}`;
-}
-
-/** What to do where there are none. */
-function missing({ identity, role, excludeKerberos }: CredentialsRequest): string {
-  if (excludeKerberos) return `A policy denies kerberos, and NTLM has no user. ${NTLM_USER}.`;
-  if (role === "server" || (identity !== undefined && "keytab" in identity)) {
-    return "The key table must be there, be readable for this account, and hold the principal: see klist -k.";
-  }
-  if (identity !== undefined && "cache" in identity) {
-    return "The cache must be there, be readable for this account, and hold a ticket: log in with kinit -c.";
-  }
-  return "Log in with kinit, or give credentials.";
+function keysOf(identity: Identity | undefined): KeySource {
+  if (identity === undefined || !("keytab" in identity)) return { pinned: false };
+  return { keytab: identity.keytab, pinned: identity.principal !== undefined };
 }

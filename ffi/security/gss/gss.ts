@@ -17,6 +17,7 @@ import {
 } from "../../raw/gss_status.ts";
 import type { NativeSystem } from "../../system.ts";
 import { messageText, nameText } from "../../memory/text.ts";
+import type { Hints } from "./krb5.ts";
 import { StructBuilder } from "./structs.ts";
 
 /** The mechanisms known here, by their OID's bytes in hexadecimal. */
@@ -93,34 +94,51 @@ export class Gss {
    * Throws where `major` is an error.
    *
    * @param doing what was tried, for the message: "Cannot " goes before it.
-   * @param missing what to do where credentials are missing; left out: what the status itself suggests.
+   * @param hints what the message says besides.
    */
-  check(fn: string, major: number, minor: number, doing: string, missing?: string): void {
-    if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing, missing);
+  check(fn: string, major: number, minor: number, doing: string, hints?: Hints): void {
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing, hints);
   }
 
-  /** The error for a failed call. */
-  failure(fn: string, major: number, minor: number, doing: string, missing?: string): AuthenticationError {
-    const routine = GSS_ROUTINE_ERRORS[(major >>> 16) & 0xff];
+  /** The error for a failed call of GSS-API. */
+  failure(fn: string, major: number, minor: number, doing: string, hints?: Hints): AuthenticationError {
     const code = this.#kerberosCode(minor);
-    const meanings = fn.startsWith("gss_acquire_cred") ? KRB5_ACQUIRE_ERRORS : KRB5_ERRORS;
-    const known: StatusEntry | undefined = code === undefined ? routine : meanings[code];
     const text = this.#statusText(major, minor);
-    const name = known?.name ?? `status ${hexStatus(major)}`;
-    const native = new NativeError(fn, code === undefined ? major : (KRB5_BASE + code) | 0, name, text);
-    const reason = known?.reason ?? "other";
-    const what = reason === "no-credentials" && missing !== undefined ? missing : known?.advice;
-    const advice = what ? `. ${what}` : "";
-    return new AuthenticationError(reason, `Cannot ${doing}: ${native.message}${advice}`, { cause: native });
+    if (code !== undefined) return this.#kerberosError(fn, code, text, doing, hints);
+    return failureOf(fn, major, GSS_ROUTINE_ERRORS[(major >>> 16) & 0xff], text, doing, hints);
   }
 
   /**
-   * The distance from {@linkcode KRB5_BASE} of a status that is known here. A status that Kerberos gave to SPNEGO
-   * comes back under a number made up for the process, and keeps its text only.
+   * The error for a failed call of libkrb5.
+   *
+   * @param text the library's own sentence about the status.
+   */
+  kerberosFailure(
+    fn: string,
+    status: number,
+    text: string,
+    doing: string,
+    hints: Hints,
+  ): AuthenticationError {
+    const code = (status >>> 0) - KRB5_BASE;
+    if (isKerberosCode(code)) return this.#kerberosError(fn, code, text, doing, hints);
+    return failureOf(fn, status, undefined, text, doing, hints);
+  }
+
+  #kerberosError(fn: string, code: number, text: string, doing: string, hints?: Hints): AuthenticationError {
+    const acquiring = fn.startsWith("gss_acquire_cred") || fn.startsWith("krb5_");
+    const entry = (acquiring ? KRB5_ACQUIRE_ERRORS : KRB5_ERRORS)[code];
+    const variant = entry?.variants?.find(({ words }) => text.includes(words));
+    return failureOf(fn, (KRB5_BASE + code) | 0, { ...entry, ...variant }, text, doing, hints);
+  }
+
+  /**
+   * The distance from {@linkcode KRB5_BASE} of a Kerberos status. One that Kerberos gave to SPNEGO comes back under a
+   * number made up for the process, and keeps its text only.
    */
   #kerberosCode(minor: number): number | undefined {
     const direct = (minor >>> 0) - KRB5_BASE;
-    if (minor === 0 || KRB5_ERRORS[direct]) return minor === 0 ? undefined : direct;
+    if (minor === 0 || isKerberosCode(direct)) return minor === 0 ? undefined : direct;
     const text = this.#display(minor, GSS_C.MECH_CODE);
     if (text === "") return undefined;
     const same = (code: string): boolean => this.#display(KRB5_BASE + Number(code), GSS_C.MECH_CODE) === text;
@@ -159,14 +177,19 @@ export class Gss {
     }
   }
 
-  /** The first buffer of a `gss_buffer_set_t`, still the library's; `null` where there is none. */
-  firstOfSet(set: bigint): { readonly length: number; readonly value: bigint } | null {
+  /** The buffers of a `gss_buffer_set_t`, still the library's, without those that are empty. */
+  buffersOfSet(set: bigint): { readonly length: number; readonly value: bigint }[] {
     const { bufferSet, buffer } = this.build.layouts;
-    if (set === 0n) return null;
+    if (set === 0n) return [];
     const { count, elements } = bufferSet.read(dataView(this.memory.read(set, bufferSet.size)));
-    if (count === 0n || elements === 0n) return null;
-    const { length, value } = buffer.read(dataView(this.memory.read(elements, buffer.size)));
-    return value === 0n ? null : { length: Number(length), value };
+    if (count === 0n || elements === 0n) return [];
+    const array = this.memory.read(elements, Number(count) * buffer.size);
+    return Array.from({ length: Number(count) }, (_, index) => {
+      const { length, value } = buffer.read(
+        dataView(array.subarray(index * buffer.size, (index + 1) * buffer.size)),
+      );
+      return { length: Number(length), value };
+    }).filter(({ value }) => value !== 0n);
   }
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */
@@ -219,7 +242,8 @@ export class Gss {
     this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
     const bytes = this.takeBuffer(buffer);
     try {
-      return nameText(bytes);
+      // gss-ntlmssp counts the zero at the end in; Kerberos would write one as \\0.
+      return nameText(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
     } catch (cause) {
       throw new AuthenticationError(
         "other",
@@ -256,6 +280,28 @@ export class Gss {
 /** A view over exactly these bytes. */
 export function dataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Whether a number is within the Kerberos error table. */
+function isKerberosCode(code: number): boolean {
+  return code >= 0 && code < 256;
+}
+
+function failureOf(
+  fn: string,
+  status: number,
+  known: Partial<StatusEntry> | undefined,
+  text: string,
+  doing: string,
+  hints?: Hints,
+): AuthenticationError {
+  const native = new NativeError(fn, status, known?.name ?? `status ${hexStatus(status)}`, text);
+  const reason = known?.reason ?? "other";
+  const advised = hints?.advise?.(native.codeName, text);
+  const missing = reason === "no-credentials" ? hints?.missing : undefined;
+  const more = [advised ?? missing ?? known?.advice, hints?.used()].filter((sentence) => sentence);
+  const message = [native.message, ...more].join(". ").replaceAll("..", ".");
+  return new AuthenticationError(reason, `Cannot ${doing}: ${message}`, { cause: native });
 }
 
 function hexStatus(status: number): string {

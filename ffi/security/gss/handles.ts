@@ -1,12 +1,14 @@
 /**
- * Credential handles of libgssapi, and the credential caches in memory that some of them need.
+ * Credential handles of libgssapi.
  *
  * @module
  */
 
-import { cString, pinned } from "../../memory/memory.ts";
+import { pinned } from "../../memory/memory.ts";
 import { GSS_C, GSS_S, OIDS } from "../../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
+import type { Hints } from "./krb5.ts";
+import type { MemoryCache } from "./tickets.ts";
 import { INDEFINITE } from "./structs.ts";
 
 /** A credential store, as `gss_acquire_cred_from` takes it: `ccache`, `keytab`, `client_keytab`. */
@@ -24,57 +26,15 @@ export interface Wanted {
   readonly store: Store | null;
   /** What is being done, for messages: "Cannot " goes before it. */
   readonly doing: string;
-  /** What to do where there are no credentials. */
-  readonly missing: string;
-}
-
-/**
- * A cache in this process's memory. The library keeps such caches, session keys and all, until the process ends, so
- * its owner destroys it.
- */
-export class MemoryCache {
-  readonly #gss: Gss;
-  /** Its name. Random: two copies of this package may meet in one process. */
-  readonly name: string = `MEMORY:secure-sockets-${crypto.randomUUID()}`;
-
-  constructor(gss: Gss) {
-    this.#gss = gss;
-  }
-
-  /** A store that holds this cache and nothing else. */
-  get store(): Store {
-    return cacheStore(this.name);
-  }
-
-  /** Empties and removes it; call it once no handle uses it any more. */
-  destroy(): void {
-    const { call } = this.#gss;
-    const slots = new Slots(16);
-    if (call.krb5_init_context(slots.slice(0, 8)) !== 0) return;
-    const [context] = slots.u64;
-    try {
-      if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
-        call.krb5_cc_destroy(context, slots.u64[1]);
-      }
-    } finally {
-      call.krb5_free_context(context);
-    }
-  }
-}
-
-/**
- * A store with the one cache. The client key table that holds nothing keeps the library from filling the cache from
- * the machine's own client key table, with somebody else's tickets.
- */
-export function cacheStore(ccache: string): Store {
-  return { ccache, client_keytab: "MEMORY:secure-sockets-none" };
+  /** What messages say besides. */
+  readonly hints: Hints;
 }
 
 /** Acquires a handle on another thread, for this may reach a Kerberos server. */
 export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
   const slots = new Slots(16);
   const major = await gss.threaded.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
-  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.hints);
   return slots.u64[1];
 }
 
@@ -82,7 +42,7 @@ export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
 export function acquireHandleNow(gss: Gss, wanted: Wanted): bigint {
   const slots = new Slots(16);
   const major = gss.call.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
-  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.missing);
+  gss.check("gss_acquire_cred_from", major, slots.u32[0], wanted.doing, wanted.hints);
   return slots.u64[1];
 }
 
@@ -127,7 +87,7 @@ export async function acquireHandleWithPassword(
       null,
       null,
     );
-    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing, wanted.missing);
+    gss.check("gss_acquire_cred_with_password", major, slots.u32[0], wanted.doing, wanted.hints);
   } finally {
     secret.fill(0);
   }

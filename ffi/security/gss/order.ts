@@ -39,8 +39,8 @@ function describeContext(gss: Gss, context: bigint): Lucid | null {
   const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.lucidV1, set);
   if ((major & GSS_ERROR_MASK) !== 0) return null;
   try {
-    const pointer = gss.firstOfSet(slots.u64[1]);
-    if (pointer === null) return null;
+    const [pointer] = gss.buffersOfSet(slots.u64[1]);
+    if (pointer === undefined) return null;
     const address = dataView(memory.read(pointer.value, 8)).getBigUint64(0, true);
     try {
       const lucid = build.layouts.lucid.read(dataView(memory.read(address, build.layouts.lucid.size)));

@@ -165,8 +165,8 @@ export class GssRecords {
     const major = call.gss_inquire_sec_context_by_oid(this.#minor, this.#context, oids.sessionKey, set);
     this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the session key");
     try {
-      const first = this.#gss.firstOfSet(this.#slots.u64[AT.set / 8]);
-      if (first === null) throw new StateError("The mechanism does not give its session key");
+      const [first] = this.#gss.buffersOfSet(this.#slots.u64[AT.set / 8]);
+      if (first === undefined) throw new StateError("The mechanism does not give its session key");
       const key = memory.read(first.value, first.length);
       memory.write(first.value, new Uint8Array(first.length));
       return key;

@@ -14,6 +14,7 @@ import {
   IOV_BUFFER_FIELDS,
   KEY_VALUE_ELEMENT_FIELDS,
   KEY_VALUE_SET_FIELDS,
+  KEYTAB_ENTRY_FIELDS,
   LUCID_V1_FIELDS,
   OID_DESC_FIELDS,
   OID_SET_DESC_FIELDS,
@@ -40,6 +41,8 @@ export interface Layouts {
   readonly iov: Struct<typeof IOV_BUFFER_FIELDS>;
   /** The head of `gss_krb5_lucid_context_v1_t` */
   readonly lucid: Struct<typeof LUCID_V1_FIELDS>;
+  /** `krb5_keytab_entry` */
+  readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;
 }
 
 /** The layouts; `pack` is 2 on Intel Macs, as MIT's header says, and natural elsewhere. */
@@ -56,6 +59,7 @@ export function layouts(pack: number | undefined): Layouts {
     bindings: struct("gss_channel_bindings_struct", CHANNEL_BINDINGS_FIELDS, options),
     iov: struct("gss_iov_buffer_desc", IOV_BUFFER_FIELDS, options),
     lucid: struct("gss_krb5_lucid_context_v1_t", LUCID_V1_FIELDS),
+    keytabEntry: struct("krb5_keytab_entry", KEYTAB_ENTRY_FIELDS, options),
   };
 }
 

@@ -147,7 +147,7 @@ export class SspiContext extends ContextBase {
     const { cause } = failure;
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token)}`,
+      `Cannot ${this.#doing()}: ${(cause as Error).message}. ${otherMechanismAdvice(token, "spnego")}`,
       { cause },
     );
   }
@@ -288,6 +288,7 @@ export class SspiContext extends ContextBase {
     return this.#sspi.takeText(names?.sUserName ?? 0n);
   }
 
+  /** From the client's authenticator, which is sealed; no name in clear is read here. */
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
     const target = this.#sspi.attribute(

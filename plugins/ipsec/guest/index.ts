@@ -1,31 +1,60 @@
-/** The module that ships: the codec of the Winsock secure socket extensions, without an import. */
+/** The module that ships: the settings that `ipsec()`'s options and the requirements come to. Without an import. */
 
-import { failArgument, input, Op, output } from "../../sdk/assembly/index";
-import { query, settings, target } from "./codec";
+import {
+  Impersonation,
+  IpsecFlag,
+  option,
+  Requirement,
+  serveSocket,
+  SettingsFlag,
+  SocketGuest,
+  SocketSettings,
+} from "../../sdk/assembly/socket";
 import { DESCRIPTION } from "./description";
 
 export { abi_version, alloc } from "../../sdk/assembly/index";
+export { call } from "../../sdk/assembly/socket";
 
-/** Operations of the socket layer, as plugins/sandbox/abi.md numbers them. */
-enum SocketOp {
-  Settings = 32,
-  Target = 33,
-  Query = 34,
+/** Indices of the options in the description. */
+enum Option {
+  AllowInsecure,
+  MainModePolicy,
+  QuickModePolicy,
+  OptionalPeerName,
+  RawPeerName,
+  SkipFilters,
+  FirstPacketInClear,
 }
 
-/** The export of that name. */
-export function call(ptr: usize, len: u32): u64 {
-  input.begin(ptr, len);
-  output.begin();
-  dispatch(input.word());
-  return output.finish();
+class Ipsec extends SocketGuest {
+  describe(): string {
+    return DESCRIPTION;
+  }
+
+  settings(requirements: u32, level: u32, settings: SocketSettings): void {
+    const clear = mayBeClear(requirements, level);
+    const encrypted = (requirements & Requirement.Confidentiality) != 0;
+    settings.securityFlags = (encrypted ? <u32> SettingsFlag.GUARANTEE_ENCRYPTION : 0) |
+      (clear ? <u32> SettingsFlag.ALLOW_INSECURE : 0);
+    settings.ipsecFlags = bit(Option.SkipFilters, IpsecFlag.SKIP_FILTER_INSTANTIATION) |
+      bit(Option.OptionalPeerName, IpsecFlag.OPTIONAL_PEER_NAME_VERIFICATION) |
+      (clear ? bit(Option.FirstPacketInClear, IpsecFlag.ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED) : 0) |
+      bit(Option.RawPeerName, IpsecFlag.PEER_NAME_IS_RAW_FORMAT);
+    option.text(Option.MainModePolicy, settings.mainModePolicy);
+    option.text(Option.QuickModePolicy, settings.quickModePolicy);
+  }
 }
 
-function dispatch(operation: u32): void {
-  if (operation == Op.Describe) return output.restText(DESCRIPTION);
-  if (operation == Op.Release) return;
-  if (operation == <u32> SocketOp.Settings) return settings();
-  if (operation == <u32> SocketOp.Target) return target();
-  if (operation == <u32> SocketOp.Query) return query();
-  failArgument("this operation is not known");
+/** Clear text is allowed only where nothing at all is required: neither of the bytes, nor of whoever sends them. */
+function mayBeClear(requirements: u32, level: u32): bool {
+  const required = requirements &
+    (Requirement.Confidentiality | Requirement.Integrity | Requirement.MutualAuthentication);
+  return required == 0 && level <= <u32> Impersonation.Identify &&
+    option.boolean(Option.AllowInsecure, false);
 }
+
+function bit(index: Option, flag: IpsecFlag): u32 {
+  return option.boolean(index, false) ? <u32> flag : 0;
+}
+
+serveSocket(new Ipsec());

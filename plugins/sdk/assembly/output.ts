@@ -19,6 +19,11 @@ export function restart(status: Status): void {
   word(status);
 }
 
+/** The status of the response so far. */
+export function status(): u32 {
+  return load<u32>(buffer.ptr);
+}
+
 /** Makes room for `count` more bytes and tells where they go; the caller fills all of them. */
 export function reserve(count: u32): usize {
   buffer.ensure(length + count, length);

@@ -1,16 +1,19 @@
 /** The tables lowered by this runtime's backend, against a library made for it. */
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { UnsupportedPlatformError } from "../../../errors.ts";
 import type { Library, LibrarySpec } from "../../../ffi/abi.ts";
-import { poolGate, poolThreads } from "../../../ffi/backends/thread_pool.ts";
+import { type ExitFunctions, limitExit } from "../../../ffi/backends/exit_limit.ts";
+import { holding, poolGate, poolThreads } from "../../../ffi/backends/thread_pool.ts";
 import { memoryOf, pinned } from "../../../ffi/memory/memory.ts";
 import { MEMORY_FNS } from "../../../ffi/memory/memory.ts";
+import { struct } from "../../../ffi/memory/struct.ts";
+import { SIGEVENT_FIELDS } from "../../../ffi/raw/signal.ts";
 import { StructBuilder } from "../../../ffi/security/gss/structs.ts";
-import { childOutcome, children } from "../../support/child.ts";
+import { childOutcome, children, runChild } from "../../support/child.ts";
 import { compile, noCompiler, runtimeBackend } from "../../support/native.ts";
 
 const SOURCE = `
@@ -157,7 +160,22 @@ async function waitsAndCalls(): Promise<{ calls: string[]; files: number; ended:
   return outcome;
 }
 
-await children({ sumsUnderCollection, callsAtATime, waitsAndCalls });
+/** Ends the process in one of two ways while a call on another thread never ends. */
+async function endsInCall(): Promise<void> {
+  const file = await compile(SOURCE, ["-shared"]);
+  const { call, threaded } = runtimeBackend().open(file.path, SPEC);
+  file[Symbol.dispose]();
+  threaded.sum_later(new StructBuilder(memoryOf(call), undefined).buffer(Uint8Array.of(1, 2)));
+  while (call.count_inside() === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  process.on("exit", (code) => console.log(`exit listener: ${code}`));
+  if (process.argv.at(-1) === "exit") process.exit(7);
+  setTimeout(() => {
+    throw new Error("uncaught on purpose");
+  });
+  await new Promise(() => {});
+}
+
+await children({ sumsUnderCollection, callsAtATime, waitsAndCalls, endsInCall });
 
 const skip = noCompiler();
 const GC_FLAGS = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
@@ -256,6 +274,65 @@ test("Forty waits without end on the pool's own threads keep neither calls nor f
     });
   }
 }, { skip });
+
+test(
+  "A process exits with its own code though a call on another thread never ends, after every exit listener",
+  async () => {
+    // Deno unloads the fixture at an uncaught error, under the call that runs in it.
+    const ways: [string, number][] = process.versions.deno ? [["exit", 7]] : [["exit", 7], ["uncaught", 1]];
+    for (const [how, expected] of ways) {
+      const flags = process.versions.deno ? ["-A"] : [];
+      const options = { flags, args: [how], timeoutMs: 30_000 };
+      const { code, stdout } = await runChild(import.meta.url, "endsInCall", options);
+      assertEquals([code, stdout.trim()], [expected, `exit listener: ${expected}`]);
+    }
+  },
+  {
+    skip: skip ??
+      (process.platform === "darwin" && !process.versions.deno
+        ? "macOS has no timer_create: Node waits"
+        : null),
+  },
+);
+
+test("An exit sets no timer where no call is under way, and none that it cannot set whole", async () => {
+  let exit = (_code: number) => {};
+  const calls: string[] = [];
+  let timer: Uint8Array | null = null;
+  let functions: ExitFunctions = { dlsym: null, timer_create: null, timer_settime: null };
+  const given: ExitFunctions = {
+    dlsym: (_handle, name) => (calls.push(new TextDecoder().decode(name as Uint8Array)), 0x1234),
+    timer_create: (_clock, event) => (timer = event as Uint8Array, calls.push("create"), 0),
+    timer_settime: () => (calls.push("set"), 0),
+  };
+  limitExit({ on: (_event, listener) => exit = listener }, () => functions);
+  functions = given;
+  exit(0);
+  assertEquals(calls, []);
+  await holding([], () => {
+    exit(300);
+    assertEquals(calls.splice(0), ["_exit\0", "create", "set"]);
+    const { sigev_value, sigev_notify, sigev_notify_function } = struct("sigevent", SIGEVENT_FIELDS)
+      .read(new DataView(timer!.buffer));
+    assertEquals([sigev_value, sigev_notify, sigev_notify_function], [300n, 2, 0x1234n]);
+    exit(-1);
+    assertEquals(new DataView(timer!.buffer).getBigInt64(0, true), -1n);
+    calls.length = 0;
+    for (const name of Object.keys(given)) {
+      functions = { ...given, [name]: null };
+      exit(0);
+    }
+    assertEquals(calls, [], "older systems lack them");
+    functions = { ...given, dlsym: () => 0 };
+    exit(0);
+    assertEquals(calls, []);
+    functions = { ...given, timer_create: () => -1 };
+    exit(0);
+    assertEquals(calls.splice(0), ["_exit\0"]);
+    functions = { ...given, dlsym: () => assert(false, "an exit listener that throws changes the code") };
+    exit(0);
+  });
+});
 
 test(
   "A call on another thread has half a megabyte of stack, and gives wide results as bigints",

@@ -1,10 +1,11 @@
-/** Answers of a length that none can have: they may hold handles all the same. */
+/** Answers of the system that are not believed: of a length that none can have, or that contradict themselves. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ProtocolError } from "../../../errors.ts";
 import type { OverlappedSocket } from "../../../ffi/winsock/overlapped.ts";
 import { SOCKET_SECURITY_QUERY_INFO } from "../../../ffi/raw/fwpuclnt.ts";
+import { readAnswer } from "../../../ffi/ipsec/query.ts";
 import { SecureSockets } from "../../../ffi/ipsec/secure_sockets.ts";
 import type { NativeSystem } from "../../../ffi/system.ts";
 
@@ -39,3 +40,24 @@ for (const filled of [SOCKET_SECURITY_QUERY_INFO.size - 4, 65]) {
     assertEquals(closed, [0x1234n, 0x5678n]);
   });
 }
+
+test("readAnswer counts encryption without protection against change as none, whatever else is said", () => {
+  for (let flags = 0; flags < 8; flags++) {
+    const bytes = new Uint8Array(SOCKET_SECURITY_QUERY_INFO.size);
+    SOCKET_SECURITY_QUERY_INFO.write(viewOf(bytes), { Flags: flags });
+    const { secured, encrypted, impersonated } = readAnswer(bytes);
+    assertEquals(
+      [secured, encrypted, impersonated],
+      [
+        [false, false, false],
+        [true, false, false],
+        [false, false, false],
+        [true, true, false],
+        [false, false, true],
+        [true, false, true],
+        [false, false, true],
+        [true, true, true],
+      ][flags],
+    );
+  }
+});

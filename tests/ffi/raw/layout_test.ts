@@ -2,9 +2,25 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
+import process from "node:process";
 import { layouts } from "../../../ffi/security/gss/structs.ts";
-import { GSS_C, GSS_ERROR_MASK, GSS_S, IOV_TYPE, OIDS } from "../../../ffi/raw/gssapi.ts";
+import {
+  GSS_C,
+  GSS_ERROR_MASK,
+  GSS_S,
+  IOV_TYPE,
+  KRB5_PRINCIPAL_PARSE,
+  KRB5_STRUCT_BYTES,
+  OIDS,
+} from "../../../ffi/raw/gssapi.ts";
 import { GSS_ROUTINE_ERRORS, KRB5_BASE, KRB5_ERRORS } from "../../../ffi/raw/gss_status.ts";
+import {
+  CLOCK_MONOTONIC,
+  ITIMERSPEC_FIELDS,
+  SIGEV_THREAD,
+  SIGEVENT_FIELDS,
+} from "../../../ffi/raw/signal.ts";
+import { struct } from "../../../ffi/memory/struct.ts";
 import { mustRun } from "../../../scripts/process.ts";
 import { compile, noKerberosHeaders } from "../../support/native.ts";
 
@@ -14,7 +30,9 @@ const skip = noKerberosHeaders();
 async function runLines(lines: readonly string[]): Promise<string[]> {
   using program = await compile(
     `#include <stddef.h>
+#include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
@@ -43,6 +61,10 @@ const NESTED: { readonly [field: string]: string } = {
   acceptor_address_value: "acceptor_address.value",
   application_data_length: "application_data.length",
   application_data_value: "application_data.value",
+  key_magic: "key.magic",
+  key_enctype: "key.enctype",
+  key_length: "key.length",
+  key_contents: "key.contents",
 };
 const NESTED_IOV = { length: "buffer.length", value: "buffer.value" };
 
@@ -60,11 +82,40 @@ for (const layout of Object.values(layouts(undefined))) {
     ]);
     const expected = names.map((name) => BigInt((layout.offsets as Record<string, number>)[name]));
     assertEquals(offsets, expected);
-    // Of the lucid context the head alone is described; its keys follow.
-    if (layout.name.startsWith("gss_krb5_lucid")) assert(BigInt(layout.size) <= size);
+    // Of these the head alone is described; keys follow.
+    if (/^gss_krb5_lucid|^krb5_keytab_entry/.test(layout.name)) assert(BigInt(layout.size) <= size);
     else assertEquals(BigInt(layout.size), size);
   }, { skip });
 }
+
+test(
+  "What an exit's timer is made of lies in memory as the header says",
+  async () => {
+    const nested: { readonly [field: string]: string } = {
+      interval_sec: "it_interval.tv_sec",
+      interval_nsec: "it_interval.tv_nsec",
+      value_sec: "it_value.tv_sec",
+      value_nsec: "it_value.tv_nsec",
+    };
+    for (const layout of [struct("sigevent", SIGEVENT_FIELDS), struct("itimerspec", ITIMERSPEC_FIELDS)]) {
+      const { reserved: _, ...offsets } = layout.offsets as Record<string, number>;
+      const type = `struct ${layout.name}`;
+      assertEquals(
+        await ask([
+          `sizeof(${type})`,
+          ...Object.keys(offsets).map((name) => `offsetof(${type}, ${nested[name] ?? name})`),
+        ]),
+        [layout.size, ...Object.values(offsets)].map(BigInt),
+      );
+    }
+    assertEquals(await ask(["CLOCK_MONOTONIC", "SIGEV_THREAD", "sizeof(timer_t)"]), [
+      BigInt(CLOCK_MONOTONIC),
+      BigInt(SIGEV_THREAD),
+      8n,
+    ]);
+  },
+  { skip: skip ?? (process.platform === "linux" ? null : "the timer is used on Linux alone") },
+);
 
 const CONSTANTS: { readonly [text: string]: number } = {
   GSS_C_DELEG_FLAG: GSS_C.DELEG_FLAG,
@@ -96,7 +147,13 @@ const CONSTANTS: { readonly [text: string]: number } = {
   GSS_IOV_BUFFER_TYPE_PADDING: IOV_TYPE.PADDING,
   GSS_IOV_BUFFER_TYPE_STREAM: IOV_TYPE.STREAM,
   "(unsigned)ERROR_TABLE_BASE_krb5": KRB5_BASE,
+  KRB5_PRINCIPAL_PARSE_ENTERPRISE: KRB5_PRINCIPAL_PARSE.ENTERPRISE,
 };
+
+test("What libkrb5 fills as a whole has room enough", async () => {
+  const sizes = await ask(["sizeof(krb5_creds)", "sizeof(krb5_keytab_entry)"]);
+  for (const size of sizes) assert(size <= BigInt(KRB5_STRUCT_BYTES));
+}, { skip });
 
 test("Every constant is the header's", async () => {
   const said = await ask(Object.keys(CONSTANTS).map((text) => `(unsigned)(${text})`));

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "@test";
 import { holdsNtlm, otherMechanismAdvice } from "../../../ffi/security/other_mechanism.ts";
+import { apReq, framed, kerberosToken, negTokenInit, OID } from "../../support/kerberos_tokens.ts";
 
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
@@ -13,10 +14,35 @@ test("NTLM is recognised bare and wrapped, and nothing else is taken for it", ()
 });
 
 test("The advice for NTLM says that it was left out on purpose, and that for any other names both ends", () => {
-  assertMatch(otherMechanismAdvice(bytes("NTLMSSP\0")), /NTLM, which was left out here on purpose.*Kerberos/);
-  const other = otherMechanismAdvice(bytes("`\x40"));
-  assertMatch(other, /same provider on both ends/);
-  for (const advice of [other, otherMechanismAdvice(bytes("NTLMSSP\0"))]) {
-    assert(!/install|enable/i.test(advice));
+  const ntlm = otherMechanismAdvice(bytes("NTLMSSP\0"), "spnego");
+  assertMatch(ntlm, /NTLM, which was left out here on purpose.*Kerberos/);
+  const other = otherMechanismAdvice(bytes("`\x40"), "kerberos");
+  assertMatch(
+    other,
+    /^The peer speaks a mechanism that does not serve here\. Use the same provider on both ends$/,
+  );
+  for (const advice of [other, ntlm]) assert(!/install|enable/i.test(advice));
+});
+
+test("A Kerberos end and a Negotiate end are told what each other speaks", () => {
+  const request = apReq(["HTTP", "web"]);
+  const raw = [request, kerberosToken(request), kerberosToken([1])];
+  const wrapped = [negTokenInit([OID.kerberos], kerberosToken(request)), negTokenInit([OID.kerberos])];
+  for (const token of raw) {
+    assertMatch(
+      otherMechanismAdvice(token, "spnego"),
+      /peer speaks Kerberos without SPNEGO.*this end speaks SPNEGO/,
+    );
+    assertMatch(otherMechanismAdvice(token, "kerberos"), /does not serve here/);
+  }
+  for (const token of wrapped) {
+    assertMatch(
+      otherMechanismAdvice(token, "kerberos"),
+      /peer speaks SPNEGO.*this end speaks Kerberos without/,
+    );
+    assertMatch(otherMechanismAdvice(token, "spnego"), /does not serve here/);
+  }
+  for (const token of [framed(OID.iakerb, [1]), framed([]), new Uint8Array(), Uint8Array.of(0x60)]) {
+    assertMatch(otherMechanismAdvice(token, "spnego"), /does not serve here/);
   }
 });

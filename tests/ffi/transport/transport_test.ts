@@ -4,6 +4,8 @@ import { TransportError } from "../../../errors.ts";
 import { socketFailure } from "../../../ffi/transport/failure.ts";
 import { connectTcp, listenTcp, type TcpTransport } from "../../../ffi/transport/mod.ts";
 
+const onDeno = "Deno" in globalThis;
+
 async function pair(): Promise<{ client: TcpTransport; server: TcpTransport; close(): void }> {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const [client, server] = await Promise.all([
@@ -175,6 +177,26 @@ test("An address that is taken is a TransportError", async () => {
   listener.close();
 });
 
+test("However many connect before anybody accepts, each of them is accepted and none is closed", async () => {
+  const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const dial = () => connectTcp({ hostname: "127.0.0.1", port });
+  const clients = await Promise.all(Array.from({ length: 200 }, dial));
+  const reads = clients.map((client) => client.read(new Uint8Array(1)));
+  const closed = Promise.race(reads).then((read): never => {
+    throw new Error(`a connection that was not accepted read ${read}`);
+  });
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
+  const servers: TcpTransport[] = [];
+  while (servers.length < clients.length) {
+    servers.push(await Promise.race([listener.accept(), closed]));
+  }
+  assertEquals(listener.scarce, onDeno ? undefined : false);
+  await Promise.all(servers.map((server) => server.write(Uint8Array.of(1))));
+  assertEquals(new Set(await Promise.all(reads)), new Set([1]));
+  for (const one of [...clients, ...servers, listener]) one.close();
+});
+
 test("Closing a listener rejects a waiting accept and drops connections nobody accepted", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const accepting = assertRejects(() => listener.accept(), TransportError);
@@ -191,8 +213,6 @@ test("Closing a listener rejects a waiting accept and drops connections nobody a
   assert(end === null || end instanceof TransportError);
   client.close();
 });
-
-const onDeno = "Deno" in globalThis;
 
 test("Without --allow-net, connecting and listening are refused with the flag to add", async () => {
   const url = new URL("../../../ffi/transport/mod.ts", import.meta.url).href;

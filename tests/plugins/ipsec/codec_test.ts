@@ -1,15 +1,17 @@
 /** The sandboxed codec against one over the layouts, byte by byte. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { test } from "@test";
 import { SecurityRequirementError } from "../../../errors.ts";
 import { SOCKET_SECURITY_PROTOCOL } from "../../../ffi/raw/fwpuclnt.ts";
+import { guestModule } from "../../../plugins/ipsec/guest_wasm.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
 import type { ResolvedRequirements, SocketCodec } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
+import { checkModule } from "../../../scripts/conformance/run.ts";
 import { targetName } from "../../support/ipsec_bytes.ts";
-import { referenceAnswer, referenceSettings, referenceTemplate } from "../../support/reference_codec.ts";
+import { referenceSettings, referenceTemplate } from "../../support/reference_codec.ts";
 
 async function withCodec(
   options: Parameters<typeof ipsec>[0],
@@ -84,18 +86,6 @@ test("peer names and templates are byte for byte what the layouts give", () =>
     );
   }));
 
-test("answers of any flags and length are read as the layouts say, and short ones refused", () =>
-  withCodec({}, (codec) => {
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 24, maxLength: 200 }), (answer) => {
-        assertEquals(codec.queryAnswer(answer), referenceAnswer(answer));
-      }),
-    );
-    for (let length = 0; length < 24; length++) {
-      assertThrows(() => codec.queryAnswer(new Uint8Array(length)), TypeError, "too short");
-    }
-  }));
-
 test("clear text is allowed by the option and by requirements that ask for nothing, and by neither alone", async () => {
   const ALLOW = 2;
   const nothing = resolveRequirements({
@@ -123,19 +113,52 @@ test("what the codec cannot give is refused by name", () =>
     assertThrows(() => codec.settings(delegation, identity), SecurityRequirementError, "IPsec hands no");
     assertThrows(() => codec.target(new Uint8Array(), ""), TypeError, "1 to 2048");
     assertThrows(() => codec.target(new Uint8Array(129), "host/x"), TypeError, "address");
-    assertThrows(() => codec.queryTemplate(new Uint8Array(), 0, ["x" as never]), TypeError, "no such field");
     const long = { ...identity, username: "x".repeat(2049) };
     assertThrows(() => codec.settings(resolveRequirements(), long), TypeError, "2048");
   }));
 
-test("a thousand queries need no more memory than one", () =>
-  withCodec({}, (codec) => {
-    const answer = new Uint8Array(64);
-    for (let index = 0; index < 1000; index++) {
-      codec.queryTemplate(new Uint8Array(16), 8);
-      codec.queryAnswer(answer);
-    }
-  }));
+test("the module conforms: no call takes memory that another cannot have", async () => {
+  const key = "01234567-89ab-cdef-0123-456789abcdef";
+  const { outcomes } = await checkModule(Uint8Array.from(guestModule()), {
+    options: { client: { quickModePolicy: key, rawPeerName: true } },
+    socket: { quickModePolicies: [key], rawPeerName: true },
+  });
+  assertEquals(outcomes.filter(({ result }) => result !== "ok"), []);
+  assertEquals(outcomes.length, 5);
+});
+
+test("a provider's module is compiled once, for its first codec, and a codec each is asked of an instance each", async () => {
+  const { compile } = WebAssembly;
+  let compiled = 0;
+  WebAssembly.compile = (bytes) => {
+    compiled++;
+    return compile(bytes);
+  };
+  try {
+    const provider = ipsec();
+    assertEquals(compiled, 0);
+    const [a, b] = await Promise.all([provider.codec(), provider.codec()]);
+    a.close();
+    assertEquals(b.queryTemplate(new Uint8Array(), 0).length, 152);
+    b.close();
+    (await provider.codec()).close();
+    assertEquals(compiled, 1);
+  } finally {
+    WebAssembly.compile = compile;
+  }
+});
+
+test("a module that could not be compiled is compiled again for the next codec", async () => {
+  const { compile } = WebAssembly;
+  WebAssembly.compile = () => Promise.reject(new RangeError("out of memory"));
+  const provider = ipsec();
+  try {
+    await assertRejects(() => provider.codec(), Error, "out of memory");
+  } finally {
+    WebAssembly.compile = compile;
+  }
+  (await provider.codec()).close();
+});
 
 test("a closed codec is closed", async () => {
   const codec = await ipsec().codec();

@@ -32,7 +32,7 @@ export interface EndOptions extends ContextOptions {
   requirements?: Requirements;
 }
 
-/** A client; `EXAMPLE\alice` unless told otherwise. */
+/** A client; `EXAMPLE\alice` unless told otherwise; an empty domain is none. */
 export async function client(
   options: EndOptions & { username?: string; domain?: string; password?: string | Uint8Array } = {},
 ): Promise<MessageContext> {
@@ -41,7 +41,7 @@ export async function client(
     role: "client",
     system: SYSTEM,
     requirements: resolveRequirements(options.requirements ?? REQUIREMENTS),
-    credentials: { username, domain, password },
+    credentials: { username, ...(domain === "" ? {} : { domain }), password },
   });
   const { channelBindings } = options;
   return credentials.client({ target, ...(channelBindings ? { channelBindings } : {}) });

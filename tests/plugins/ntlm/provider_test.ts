@@ -1,9 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
+import fc from "fast-check";
+import { readUser, type User } from "../../../credentials.ts";
 import { AuthenticationError, SecurityRequirementError } from "../../../errors.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/ntlm/guest_wasm.ts";
-import { ntHash, ntlm } from "../../../plugins/ntlm/mod.ts";
+import { ntHash, ntlm, type NtlmAccount } from "../../../plugins/ntlm/mod.ts";
+import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { loadBuiltIn } from "../../../plugins/sandbox/load_provider.ts";
+import { names } from "../../support/names.ts";
 import { accounts, client, pair, PASSWORD, server, shake, TARGET, wrap } from "./pair.ts";
 import { bytes } from "./vectors.ts";
 
@@ -62,6 +66,71 @@ for (const spnego of [false, true]) {
     }
   });
 }
+
+/** Whom a server is asked for where a client has these credentials. */
+async function claimed(given: { username: string; domain?: string }): Promise<NtlmAccount> {
+  const asked: NtlmAccount[] = [];
+  const options = {
+    system: { capabilities: () => ({}) as never },
+    requirements: resolveRequirements({ mutualAuthentication: false }),
+  };
+  const knowing = ntlm({ accounts: (account) => (asked.push(account), ntHash(PASSWORD)) });
+  using of = await knowing.acquire({
+    role: "client",
+    ...options,
+    credentials: { ...given, password: PASSWORD },
+  });
+  using by = await knowing.acquire({ role: "server", ...options });
+  using a = of.client({ target: TARGET });
+  using b = by.server({});
+  await shake(a, b);
+  assertEquals(asked.length, 1);
+  return asked[0];
+}
+
+test("DOMAIN\\user is that domain's user, and a UPN stays whole, beside a domain or without", async () => {
+  const cases: [username: string, domain: string | undefined, account: NtlmAccount][] = [
+    ["EXAMPLE\\alice", undefined, { domain: "EXAMPLE", username: "alice" }],
+    ["example\\alice", "EXAMPLE", { domain: "EXAMPLE", username: "alice" }],
+    ["alice", undefined, { domain: "", username: "alice" }],
+    ["alice@corp.example", undefined, { domain: "", username: "alice@corp.example" }],
+    ["alice@corp.example", "EXAMPLE", { domain: "EXAMPLE", username: "alice@corp.example" }],
+  ];
+  for (const [username, domain, account] of cases) {
+    assertEquals(await claimed({ username, ...(domain === undefined ? {} : { domain }) }), account);
+  }
+  for (
+    const credentials of [{ username: "A\\b", domain: "C" }, { username: "A\\b\\c" }, { username: "@x" }]
+  ) {
+    await assertRejects(() => claimed(credentials), TypeError, "credentials.username");
+  }
+});
+
+test("any user's name reaches the server as it is, or is refused by name", async () => {
+  let taken = 0;
+  await fc.assert(
+    fc.asyncProperty(names, fc.option(names, { nil: undefined }), async (username, domain) => {
+      const given = { username, ...(domain === undefined ? {} : { domain }) };
+      let user: User | null = null;
+      try {
+        user = readUser(given, "credentials");
+      } catch {
+        // Refused below.
+      }
+      if (user === null) return void await assertRejects(() => claimed(given), TypeError, "credentials.");
+      const account = await claimed(given).catch((error) => {
+        // A server takes no characters that nobody sees.
+        if (!/not one that can be shown/.test(error.message)) throw error;
+        return null;
+      });
+      if (account === null) return;
+      taken++;
+      assertEquals(account, { domain: user.domain ?? "", username: user.username });
+    }),
+    { numRuns: 150 },
+  );
+  assert(taken > 10, String(taken));
+});
 
 test("NTLM proves the client only: it is never mutual, and says so before anything else", async () => {
   const { offers } = ntlm().description;

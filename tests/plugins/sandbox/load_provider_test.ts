@@ -4,10 +4,8 @@ import { ProviderRejectedError, ProviderTrapError } from "../../../errors.ts";
 import { shownMechanism } from "../../../plugins/sandbox/claims.ts";
 import { loadBuiltIn, loadProvider } from "../../../plugins/sandbox/load_provider.ts";
 import type { Manifest } from "../../../plugins/sandbox/manifest.ts";
-import { loadSocketCodec } from "../../../plugins/sandbox/socket_codec.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
 import { canned, sha256 } from "../../support/hostile.ts";
-import { tiny } from "../../support/tiny.ts";
 import { compileWat } from "../../support/wat.ts";
 
 const module = Uint8Array.from(guestModule());
@@ -65,7 +63,7 @@ test("a built-in module is one by the host's word alone: by its own, or its mani
   }
   const codec = await import("../../../plugins/ipsec/guest_wasm.ts");
   const error = await assertRejects(
-    () => loadSocketCodec(codec.guestModule(), { sha256: codec.GUEST_SHA256, name: "ipsec-codec" }),
+    () => loadProvider(codec.guestModule(), { sha256: codec.GUEST_SHA256, name: "ipsec-codec", socket: {} }),
     ProviderRejectedError,
   );
   assertEquals(error.rule, "name");
@@ -152,17 +150,6 @@ test("a grant the module does not use is not shown as one it has", async () => {
     imports: { random: true, clock: true },
   });
   assertEquals(provider.description.imports, []);
-});
-
-test("each layer has its own way to be loaded, and the error names it", async () => {
-  const codec = await tiny("tiny_codec.wat");
-  const wrong = await rejected(codec, {});
-  assert(wrong.rule === "layer" && wrong.message.includes('modules of layer "message" only'), wrong.message);
-  const other = await assertRejects(
-    () => loadSocketCodec(module, { sha256: GUEST_SHA256 }),
-    ProviderRejectedError,
-  );
-  assert(other.rule === "layer" && other.message.includes("loadProvider"), other.message);
 });
 
 test("a data URL loads, and one that leads nowhere is an argument's error", async () => {

@@ -45,6 +45,10 @@ test("a new provider is built, conforms, and has its own name", async () => {
     assertStringIncludes(embedded, sha256);
     const host = await readFile(new URL("plugins/my-own/mod.ts", folder), "utf8");
     assertStringIncludes(host, "export function myOwn(options: MyOwnOptions");
+    const imported = [...host.matchAll(/from "(\..*?)"/g)].map(([, path]) => path);
+    for (const path of imported.filter((path) => path !== "./guest_wasm.ts")) {
+      await readFile(new URL(path, new URL("plugins/my-own/mod.ts", root)));
+    }
     assert(!/template/i.test(host), host);
   });
 });

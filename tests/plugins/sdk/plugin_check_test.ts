@@ -145,6 +145,100 @@ test("a provider that keeps the password is found out", async () => {
   assertStringIncludes(failures(await checkModule(bytes)).join("\n"), "still holds the password");
 });
 
+const SETTINGS_END = "(call $ok (local.get $length)))\n\n  ;; SOCKET_PEER_TARGET_NAME";
+/** Ways to break the codec, and the check that must notice. */
+const BROKEN_CODECS: [what: string, check: string, change: (text: string) => string][] = [
+  [
+    "allows clear text",
+    "has another SecurityFlags than was granted",
+    (text) =>
+      text.replace(SETTINGS_END, `(i32.store offset=4 (global.get $OUT) (i32.const 3)) ${SETTINGS_END}`),
+  ],
+  [
+    "sets a flag nobody granted",
+    "has another IpsecFlags than was granted",
+    (text) =>
+      text.replace(SETTINGS_END, `(i32.store offset=8 (global.get $OUT) (i32.const 2)) ${SETTINGS_END}`),
+  ],
+  [
+    "writes names of bytes in place of UTF-16",
+    "names the peer that it is given",
+    (text) =>
+      text.replace("(i32.const 0x10000))\n          (then", "(i32.const 0x1000000))\n          (then"),
+  ],
+  [
+    "asks for tokens by itself",
+    "has another PeerTokenAccessMask than was granted",
+    (text) =>
+      text.replace(
+        "(i32.load (local.get $body)))\n    (i32.store offset=144",
+        "(i32.const 8))\n    (i32.store offset=144",
+      ),
+  ],
+  [
+    "watches unasked",
+    "has another Flags than was granted",
+    (text) =>
+      text.replace(
+        "(i32.store offset=144 (global.get $OUT) (i32.const 3))",
+        "(i32.store offset=144 (global.get $OUT) (i32.const 3)) (i32.store offset=140 (global.get $OUT) (i32.const 1))",
+      ),
+  ],
+  [
+    "answers another time with other bytes",
+    "two answers to query template differ",
+    (text) =>
+      text.replace(
+        "(i32.store offset=144 (global.get $OUT) (i32.const 3))",
+        "(i32.store offset=144 (global.get $OUT) (i32.load (i32.const 0x800)))" +
+          "(i32.store (i32.const 0x800) (i32.add (i32.load (i32.const 0x800)) (i32.const 1)))",
+      ),
+  ],
+  [
+    "writes no settings at all",
+    "it writes no settings at all",
+    (text) =>
+      text.replace(
+        "(i32.store (global.get $OUT) (i32.const 1)) ;; SOCKET_SECURITY_PROTOCOL_IPSEC",
+        "(i32.store (i32.const 0x1000) (i32.const 1)) (i64.store (i32.const 0x1004) (i64.const 5))" +
+          "(return (i64.const 0x10000000000b))",
+      ),
+  ],
+  [
+    "takes memory at each call",
+    "memory grew from 3 to",
+    (text) =>
+      text.replace(
+        "(i32.store offset=144 (global.get $OUT) (i32.const 3))",
+        "(i32.store offset=144 (global.get $OUT) (i32.const 3))" +
+          "(i32.store (i32.const 0x800) (i32.add (i32.load (i32.const 0x800)) (i32.const 1)))" +
+          "(if (i32.eqz (i32.and (i32.load (i32.const 0x800)) (i32.const 0xfff)))" +
+          "(then (drop (memory.grow (i32.const 1)))))",
+      ),
+  ],
+];
+
+for (const [what, problem, change] of BROKEN_CODECS) {
+  test(`a socket codec that ${what} is found out`, async () => {
+    const found = failures(await checkModule(await tiny("tiny_codec.wat", change))).join("\n");
+    assertStringIncludes(found, problem);
+  });
+}
+
+test("a socket codec that does not use what it was granted is found out", async () => {
+  const key = crypto.randomUUID();
+  for (
+    const [socket, field] of [
+      [{ rawPeerName: true }, "IpsecFlags"],
+      [{ mainModePolicies: [key] }, "AuthipMMPolicyKey"],
+      [{ quickModePolicies: [key] }, "AuthipQMPolicyKey"],
+    ] as const
+  ) {
+    const found = failures(await checkModule(await tiny("tiny_codec.wat"), { socket }));
+    assertStringIncludes(found.join("\n"), `has another ${field} than was granted`);
+  }
+});
+
 test("a module the sandbox does not load is refused with the sandbox's reason", async () => {
   const bytes = await tiny(
     "tiny.wat",

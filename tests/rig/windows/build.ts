@@ -4,7 +4,7 @@
  * @module
  */
 
-import { mustRun } from "../../../scripts/process.ts";
+import { mustRun, npm } from "../../../scripts/process.ts";
 import { endWithParent } from "./namespace.ts";
 import { progress, runWatched } from "./progress.ts";
 import { DEBIAN_MIRROR, DEBIAN_PACKAGES, DEBIAN_SUITE, NPM_PINS, type NpmPin } from "./versions.ts";
@@ -37,7 +37,7 @@ async function slim(root: string): Promise<void> {
 async function fetchPin(root: string, pin: NpmPin, folder: string): Promise<void> {
   const { name, version, integrity } = pin;
   progress(`npm: ${name} ${version}`);
-  const { stdout } = await mustRun("npm", [
+  const { stdout } = await npm([
     "pack",
     "--silent",
     "--pack-destination",

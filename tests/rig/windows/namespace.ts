@@ -5,8 +5,24 @@
  * @module
  */
 
+import { spawnSync } from "node:child_process";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { startedMs } from "./progress.ts";
+
+/** What `unshare` is asked for; beside them, where wanted, `--net`. */
+const NAMESPACES = ["--mount", "--pid", "--mount-proc", "--ipc", "--fork"];
+
+/** Why {@linkcode isolate} cannot work here, as a sentence that says what to do; null where it can. */
+export function namespacesUnavailable(): string | null {
+  if (process.platform !== "linux") return "namespaces are of Linux";
+  const { status, error, stderr } = spawnSync("unshare", [...NAMESPACES, "--net", "--", "true"], {
+    encoding: "utf8",
+  });
+  if (status === 0) return null;
+  const said = error?.message ?? stderr.trim().split("\n")[0];
+  return `unshare makes no namespaces here (${said}): run it as root with CAP_SYS_ADMIN`;
+}
 
 /** What the inner script is given. */
 export interface IsolateOptions {
@@ -24,19 +40,15 @@ export interface Isolated {
 
 /**
  * Starts `deno run -A <script> <args>` as the first process of new mount, process and (if asked) network
- * namespaces. Needs root.
+ * namespaces. Needs what {@linkcode namespacesUnavailable} looks for.
  *
  * The script must call {@linkcode endWithParent}, so that it ends where this process is killed outright.
  */
 export function isolate(script: URL, args: readonly string[], options: IsolateOptions): Isolated {
   const child = new Deno.Command("unshare", {
     args: [
-      "--mount",
-      "--pid",
-      "--mount-proc",
-      "--ipc",
+      ...NAMESPACES,
       ...(options.network === "own" ? ["--net"] : []),
-      "--fork",
       "--kill-child=KILL",
       "--",
       Deno.execPath(),

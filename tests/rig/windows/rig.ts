@@ -7,7 +7,7 @@
 import { ensurePackages } from "../../../scripts/install.ts";
 import { ROOT } from "../../../scripts/root.ts";
 import { cacheFolder, removeTree } from "./cache.ts";
-import { isolate } from "./namespace.ts";
+import { isolate, namespacesUnavailable } from "./namespace.ts";
 import { progress } from "./progress.ts";
 import { ensureRootFs } from "./rootfs.ts";
 import type { SystemParts } from "./system.ts";
@@ -38,6 +38,8 @@ export async function runInRig<T>({ script, rebuild, signal, prepare, collect }:
         '(sudo --preserve-env=PATH,HOME "$(command -v deno)" task …)',
     );
   }
+  const unavailable = namespacesUnavailable();
+  if (unavailable !== null) throw new Error(`the rig cannot run: ${unavailable}`);
   const lacking = await ensurePackages(PACKAGES, { say: progress });
   if (lacking !== null) throw new Error(`the rig has no Kerberos realm: ${lacking}`);
   using rootfs = await ensureRootFs({ rebuild, signal });

@@ -15,6 +15,8 @@ import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
 import { negotiate } from "../../../plugins/negotiate/mod.ts";
 import type { Requirements } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
+import { connect } from "../../../sockets/connect.ts";
+import { listen } from "../../../sockets/listen.ts";
 import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";
 import type { SecureDatagrams } from "../../../sockets/ipsec/datagrams.ts";
 import { referenceProvider } from "../../support/reference_codec.ts";
@@ -169,6 +171,25 @@ test("nothing of a datagram is seen before its sender is known to be secured", (
     assertEquals([dropped.length, ...p], [1, 0, 0, 0, 0, 0, 0, 0, 0]);
   }));
 
+test("the dot at the end of an absolute name is no part of the peer's principal", async () => {
+  const network = simulate();
+  const common = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
+  {
+    using client = network.host("client");
+    using peer = network.host("peer");
+    await using a = await openDatagrams({ ...common, system: client });
+    await using b = await openDatagrams({ ...common, port: 9, system: peer });
+    await a.send(encode("x"), { hostname: "peer.", port: 9 });
+    await b.receive(new Uint8Array(1));
+    await using listener = await listen({ ...common, port: 10, system: peer });
+    const accepted = listener.accept();
+    const conn = await connect({ ...common, hostname: "peer.", port: 10, system: client });
+    await conn.close();
+    await (await accepted).close();
+  }
+  assertEquals(await settled(), {});
+});
+
 test("each peer has its own name, by its address, and one that is forgotten is named anew", async () => {
   const network = simulate();
   const registry = createRegistry([ipsec()]);
@@ -302,13 +323,41 @@ test("a codec's settings that allow clear text, where integrity is required, sen
     await assertRejects(
       () => openDatagrams({ registry, requirements, system: here }),
       ProviderTrapError,
-      "allow clear text",
+      "another SecurityFlags than was granted",
     );
     assertEquals(provider.open.count, 0);
   }
   assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 });
+
+for (
+  const [what, faults, field] of [
+    ["another computer", { target: (bytes: Uint8Array) => (bytes[140] ^= 1, bytes) }, "AllStrings"],
+    ["another peer", { target: (bytes: Uint8Array) => (bytes[12] ^= 1, bytes) }, "PeerAddress"],
+    ["the peer without its address", {
+      target: (bytes: Uint8Array) => (bytes.fill(0, 8, 136), bytes),
+    }, "PeerAddress"],
+  ] as const
+) {
+  test(`a codec that names ${what} for a datagram is refused before it is sent`, async () => {
+    const network = simulate();
+    {
+      using here = network.host("client");
+      const provider = referenceProvider({}, faults);
+      const options = { registry: createRegistry([provider]), requirements: WITHOUT_MUTUAL, system: here };
+      await using udp = await openDatagrams(options);
+      const peer = { hostname: "localhost", port: udp.addr.port, computer: "host/client" };
+      await assertRejects(
+        () => udp.send(new Uint8Array(3), peer),
+        ProviderTrapError,
+        `another ${field} than was granted`,
+      );
+    }
+    assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
+    assertEquals(network.held(), { handles: 0, allocations: 0 });
+  });
+}
 
 test("a stranger's datagram of any length ends nobody's receiving: it is dropped, and the next one received", () =>
   withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {

@@ -55,7 +55,6 @@ function noting(provider: SocketProvider, masks: number[]): SocketProvider {
           masks.push(access);
           return codec.queryTemplate(peer, access, watched);
         },
-        queryAnswer: (answer) => codec.queryAnswer(answer),
         close: () => codec.close(),
         [Symbol.dispose]: () => codec.close(),
       };

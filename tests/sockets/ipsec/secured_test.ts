@@ -179,15 +179,20 @@ test("a server that cannot prove what it requires hands nothing out, and tells i
   assertEquals(error instanceof Error, true);
 });
 
-test("a codec that says more than the system told is not believed", async () => {
-  const { error, network } = await attempt({
+test("a codec has no say in what the system answers: only the system's own flags count", async () => {
+  const claims = Object.assign(Object.create(referenceProvider({ allowInsecure: true })), {
+    codec: async () => ({
+      ...await referenceProvider({ allowInsecure: true }).codec(),
+      queryAnswer: () => ({ secured: true, encrypted: true, mutual: true }),
+    }),
+  });
+  const { flags } = await attempt({
     requirements: NOTHING,
     options: { allowInsecure: true },
     hosts: { server: { credentials: false } },
-    faults: { answer: (answer) => ({ ...answer, secured: true, encrypted: true }) },
+    client: { registry: createRegistry([claims]) },
   });
-  assertEquals(error instanceof ProviderTrapError, true, error?.message);
-  assertEquals(network.traffic.clear, 0);
+  assertEquals(flags, [false, false]);
 });
 
 const INTEGRITY = { confidentiality: false, ...WITHOUT_MUTUAL } as const;
@@ -213,6 +218,10 @@ for (
       allowInsecure: true,
     }],
     ["allows a first packet in clear, likewise", FIRST_PACKET, INTEGRITY, { allowInsecure: true }],
+    ["allows a first packet in clear that both options allow", FIRST_PACKET, INTEGRITY, {
+      allowInsecure: true,
+      firstPacketInClear: true,
+    }],
     ["allows a first packet in clear", FIRST_PACKET, NOTHING],
     ["allows clear text", (bytes: Uint8Array) => (bytes[4] |= 2, bytes), WITHOUT_MUTUAL],
     ["forgets to guarantee encryption", (bytes: Uint8Array) => (bytes[4] = 0, bytes), WITHOUT_MUTUAL],
@@ -260,12 +269,12 @@ test("a codec may guarantee encryption unasked, and leave clear text out", async
   assertEquals(flags, [true, true], error?.message);
 });
 
-test("a codec may give the short form where nothing but the system's defaults is meant, and only there", async () => {
-  const faults = { settings: () => Uint8Array.of(0, 0, 0, 0, 1, 0, 0, 0) };
-  const { flags, error } = await attempt({ requirements: WITHOUT_MUTUAL, faults });
-  assertEquals(flags, [true, true], error?.message);
-  const more = { requirements: WITHOUT_MUTUAL, faults, options: { optionalPeerName: true } };
-  assertEquals((await attempt(more)).error instanceof ProviderTrapError, true);
+test("a codec has one form for the settings: the short one is refused, whatever it says", async () => {
+  for (const protocol of [0, 1]) {
+    const faults = { settings: () => Uint8Array.of(protocol, 0, 0, 0, 1, 0, 0, 0) };
+    const { error } = await attempt({ requirements: WITHOUT_MUTUAL, faults });
+    assertEquals(error instanceof ProviderTrapError, true, error?.message);
+  }
 });
 
 /** A template's bytes with a word of it replaced. */
@@ -295,6 +304,14 @@ for (
     ["names the computer at another address", { target: word(8, 2) }, {}],
     ["names the computer by an unknown protocol", { target: word(0, 3) }, {}],
     ["names nobody", { target: () => new Uint8Array() }, {}],
+    ["counts the computer's name in characters", { target: word(136, 11) }, {}],
+    ["names the computer for another protocol", { target: word(0, 0) }, {}],
+    ["asks by a protocol without associations", {
+      template: (bytes) => word(0, 1)(bytes).slice(0, 144),
+    }, {}],
+    ["asks about associations it leaves out", { template: word(144, 1) }, {}],
+    ["uses what is between the fields", { template: word(4, 1) }, {}],
+    ["uses what is between the fields of a name", { target: word(4, 1) }, {}],
   ] as readonly (readonly [string, CodecFaults, ReferenceOptions])[]
 ) {
   test(`a codec whose names and questions are not what was asked for is refused: it ${name}`, async () => {

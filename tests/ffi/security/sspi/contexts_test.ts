@@ -5,6 +5,7 @@ import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
 import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../../../ffi/raw/secur32.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
+import { readIdentity } from "../../../../ffi/security/credentials.ts";
 import { resolveRequirements } from "../../../../plugins/requirements.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../../../ffi/security/sspi/credentials.ts";
 import { liveHandles } from "../../../../testing/mod.ts";
@@ -148,6 +149,35 @@ test("Without NTLM to leave out there is no package list, and no structure where
   // An empty password is a password: its address is none that means "whoever runs the process".
   assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
   assertEquals(named!.PackageListLength, 0);
+});
+
+test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows takes them", async () => {
+  const named = async (given: { username: string; domain?: string }) => {
+    const identity = readIdentity({ ...given, password: "x" });
+    return (await acquiredAs({
+      package: "kerberos",
+      excludeNtlm: true,
+      requirements: resolveRequirements(),
+      identity,
+    }))!.texts;
+  };
+  const texts = { Password: "x", PackageList: null };
+  assertEquals(await named({ username: "EXAMPLE\\bob" }), { User: "bob", Domain: "EXAMPLE", ...texts });
+  assertEquals(await named({ username: "bob@corp.example" }), {
+    User: "bob@corp.example",
+    Domain: null,
+    ...texts,
+  });
+  assertEquals(await named({ username: "bob@corp.example", domain: "EXAMPLE" }), {
+    User: "bob@corp.example",
+    Domain: "EXAMPLE",
+    ...texts,
+  });
+  assertThrows(
+    () => readIdentity({ username: "A\\b", domain: "C", password: "x" }),
+    TypeError,
+    "identity.username",
+  );
 });
 
 test("Kerberos is left out by the package list too, with NTLM's place unchanged", async () => {

@@ -35,15 +35,6 @@ export enum Template {
   size = 152,
 }
 
-/** Where the fields of SOCKET_SECURITY_QUERY_INFO stand, and its size. */
-export enum Info {
-  SecurityProtocol = 0,
-  Flags = 4,
-  PeerApplicationAccessTokenHandle = 8,
-  PeerMachineAccessTokenHandle = 16,
-  size = 24,
-}
-
 export enum Protocol {
   DEFAULT = 0,
   IPSEC = 1,
@@ -70,12 +61,6 @@ export enum QueryFlag {
 export enum FieldMask {
   MM_SA_ID = 1,
   QM_SA_ID = 2,
-}
-
-export enum InfoFlag {
-  SECURED = 1,
-  ENCRYPTED = 2,
-  IMPERSONATED = 4,
 }
 
 /** Bytes of a SOCKADDR_STORAGE. */

@@ -1,6 +1,6 @@
 /** GUIDs: text to the bytes of the system's structure. */
 
-import { Slice } from "../../sdk/assembly/index";
+import { Slice } from "./memory";
 
 const TEXT: u32 = 36;
 

@@ -1,0 +1,60 @@
+/**
+ * Which of its names a client of Kerberos asked a server for: the name in the client's ticket, where neither the key
+ * that opened the ticket nor the client's authenticator says otherwise.
+ *
+ * @module
+ */
+
+import { Spn } from "../../../spn.ts";
+import { type Gss, Slots } from "./gss.ts";
+import { keyBelongsTo, type KeySource } from "./key_table.ts";
+import { clientTargets, type Ticket } from "./ticket_name.ts";
+
+/**
+ * The name in a ticket that the library has opened; `null` where the name is another's, or cannot be shown not to be.
+ *
+ * @param context a server's, established by Kerberos. (gss-ntlmssp 1.2's crashes when asked for its name.)
+ */
+export function requestedTarget(gss: Gss, context: bigint, keys: KeySource, ticket: Ticket): string | null {
+  if (!keyBelongsTo(gss, keys, ticket, openedBy(gss, context))) return null;
+  return clientAgrees(gss, context, ticket.name) ? ticket.name : null;
+}
+
+/** The entry of the key table that opened the ticket. */
+function openedBy(gss: Gss, context: bigint): string {
+  const slots = new Slots(16);
+  const [minor, out] = [slots.slice(0, 4), slots.slice(8, 8)];
+  const major = gss.call.gss_inquire_context(minor, context, null, out, null, null, null, null, null);
+  gss.check("gss_inquire_context", major, slots.u32[0], "read the name of the key that was used");
+  const name = slots.u64[1];
+  try {
+    return name === 0n ? "" : gss.displayName(name);
+  } finally {
+    gss.releaseName(name);
+  }
+}
+
+/** Whether the client's authenticator has the name that its ticket has in clear, or none at all. */
+function clientAgrees(gss: Gss, context: bigint, name: string): boolean {
+  const { call, memory, oids } = gss;
+  const slots = new Slots(16);
+  const [minor, set] = [slots.slice(0, 4), slots.slice(8, 8)];
+  // The ticket's authorization data and the authenticator's, together.
+  const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.ifRelevant, set);
+  gss.check("gss_inquire_sec_context_by_oid", major, slots.u32[0], "read the client's authorization data");
+  try {
+    return gss.buffersOfSet(slots.u64[1]).every(({ value, length }) =>
+      clientTargets(memory.read(value, length))?.every((target) => isSame(target, name)) ?? false
+    );
+  } finally {
+    call.gss_release_buffer_set(minor, set);
+  }
+}
+
+function isSame(one: string, other: string): boolean {
+  try {
+    return Spn.parse(one).equals(Spn.parse(other));
+  } catch {
+    return one === other;
+  }
+}

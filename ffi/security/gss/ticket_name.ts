@@ -1,0 +1,231 @@
+/**
+ * The name that a Kerberos client asked for, read from its tokens: the ticket of an AP-REQ has realm and service name in
+ * clear. libgssapi itself names the key table's entry that decrypted the ticket, which is another name wherever one key
+ * serves several, as that of every Active Directory account does.
+ *
+ * Nothing in a ticket protects this name: a client that holds a ticket for one name of an account can write any other of
+ * its names there. Windows clients repeat the name inside of the authenticator, which is protected
+ * ({@linkcode clientTargets}).
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc4120#section-5.3 Ticket; 5.5.1 AP-REQ
+ * @see https://www.rfc-editor.org/rfc/rfc4178#section-4.2 NegTokenInit and NegTokenResp
+ * @module
+ */
+
+import { nameText } from "../../memory/text.ts";
+
+/** A name longer than this, in bytes, is not read: providers may report no longer one. */
+const MAX_NAME_BYTES = 1024;
+
+const SEQUENCE = 0x30;
+const INTEGER = 0x02;
+const OCTET_STRING = 0x04;
+const OID = 0x06;
+const GENERAL_STRING = 0x1b;
+/** `[n]`, constructed. */
+const FIELD = 0xa0;
+const TICKET = 0x61;
+const AP_REQ = 0x6e;
+const FRAMED = 0x60;
+const NEG_TOKEN_RESP = 0xa1;
+const TOK_AP_REQ = 0x0100;
+const AD_IF_RELEVANT = 1;
+const AD_TARGET_PRINCIPAL = 144;
+
+const SPNEGO = "2b0601050502";
+/** What MIT's acceptor takes for Kerberos: RFC 4121's, Microsoft's, the one before RFC 1964, and IAKERB's. */
+const KERBEROS = ["2a864886f712010202", "2a864882f712010202", "2b05010502", "2b0601050205"];
+
+/** The bytes are no DER, or not what was to stand there. */
+class Malformed extends Error {}
+
+/** What a ticket has in clear; nobody vouches for it. */
+export interface Ticket {
+  /** The service it is for, as libkrb5 writes a principal. */
+  readonly name: string;
+  /** The encryption type of the key it is sealed with. */
+  readonly enctype: number;
+}
+
+/** The name that one client's tokens ask for. */
+export class TicketName {
+  #ticket: Ticket | null = null;
+  #readable = true;
+
+  /** Reads a client's token; to be called with each before the library gets it. Never throws. */
+  add(token: Uint8Array): void {
+    try {
+      const ticket = ticketIn(token);
+      if (ticket === null) return;
+      const { name, enctype } = this.#ticket ??= ticket;
+      // Which of two the library goes by is not known here.
+      if (name !== ticket.name || enctype !== ticket.enctype) this.#readable = false;
+    } catch {
+      this.#readable = false;
+    }
+  }
+
+  /** What stands in the ticket; `null` where no token had one, any could not be read, or two differ. */
+  get ticket(): Ticket | null {
+    return this.#readable ? this.#ticket : null;
+  }
+}
+
+/**
+ * The targets that a Windows client wrote into its authenticator (authorization data of type 144), from the contents of an
+ * AD-IF-RELEVANT; `null` where they cannot be read.
+ */
+export function clientTargets(ifRelevant: Uint8Array): string[] | null {
+  try {
+    return targetsIn(ifRelevant, 0);
+  } catch {
+    return null;
+  }
+}
+
+function targetsIn(authorizationData: Uint8Array, depth: number): string[] {
+  if (depth > 4) throw new Malformed();
+  return elements(only(authorizationData, SEQUENCE)).flatMap(({ tag, contents }) => {
+    if (tag !== SEQUENCE) throw new Malformed();
+    const entry = fields(contents);
+    const type = integer(field(entry, 0));
+    const data = only(field(entry, 1), OCTET_STRING);
+    if (type === AD_IF_RELEVANT) return targetsIn(data, depth + 1);
+    return type === AD_TARGET_PRINCIPAL ? [utf16(data)] : [];
+  });
+}
+
+function utf16(bytes: Uint8Array): string {
+  return new TextDecoder("utf-16le", { fatal: true, ignoreBOM: true }).decode(bytes);
+}
+
+/** The ticket in a token; `null` where it has none; throws where what it has cannot be read. */
+function ticketIn(token: Uint8Array): Ticket | null {
+  if (token[0] !== FRAMED) {
+    return token[0] === NEG_TOKEN_RESP
+      ? inNegotiation(fieldsOf(only(token, NEG_TOKEN_RESP)))
+      : inMechanism(token);
+  }
+  const { oid, inner } = unframe(token);
+  if (oid !== SPNEGO) return inMechanism(token);
+  return inNegotiation(fieldsOf(only(inner, FIELD)));
+}
+
+/** The mechanism's token is field 2 of a NegTokenInit (mechToken) and of a NegTokenResp (responseToken) alike. */
+function inNegotiation(message: Map<number, Uint8Array>): Ticket | null {
+  const token = message.get(2);
+  return token === undefined ? null : inMechanism(only(token, OCTET_STRING));
+}
+
+function inMechanism(token: Uint8Array): Ticket | null {
+  if (token[0] === AP_REQ) return inApReq(token);
+  // Of a mechanism whose tokens are no ASN.1, as NTLM's are: Kerberos takes none but these two.
+  if (token[0] !== FRAMED) return null;
+  const { oid, inner } = unframe(token);
+  if (!KERBEROS.includes(oid)) return null;
+  if (inner.length < 2 || (inner[0] << 8 | inner[1]) !== TOK_AP_REQ) throw new Malformed();
+  return inApReq(inner.subarray(2));
+}
+
+function inApReq(bytes: Uint8Array): Ticket {
+  const request = fieldsOf(only(bytes, AP_REQ));
+  if (integer(field(request, 0)) !== 5 || integer(field(request, 1)) !== 14) throw new Malformed();
+  const ticket = fieldsOf(only(field(request, 3), TICKET));
+  if (integer(field(ticket, 0)) !== 5) throw new Malformed();
+  const realm = only(field(ticket, 1), GENERAL_STRING);
+  const name = fieldsOf(field(ticket, 2));
+  const parts = elements(only(field(name, 1), SEQUENCE));
+  const size = parts.reduce((sum, { contents }) => sum + contents.length + 1, realm.length);
+  if (parts.length === 0 || realm.length === 0 || size > MAX_NAME_BYTES) throw new Malformed();
+  const texts = parts.map(({ tag, contents }) => {
+    if (tag !== GENERAL_STRING) throw new Malformed();
+    return escaped(contents);
+  });
+  const enctype = integer(field(fieldsOf(field(ticket, 3)), 0));
+  return { name: `${texts.join("/")}@${escaped(realm)}`, enctype };
+}
+
+const ESCAPES: { readonly [character: string]: string } = {
+  "\n": "\\n",
+  "\t": "\\t",
+  "\b": "\\b",
+  "\0": "\\0",
+};
+
+/** A part of a principal's name as libkrb5 writes it: `/`, `@` and `\` in it are not those between the parts. */
+function escaped(part: Uint8Array): string {
+  return nameText(part).replace(/[/@\\\n\t\b\0]/g, (character) => ESCAPES[character] ?? `\\${character}`);
+}
+
+interface Element {
+  readonly tag: number;
+  readonly contents: Uint8Array;
+}
+
+/** The elements that these bytes are, to the last byte: DER, with tags of one byte. */
+function elements(bytes: Uint8Array): Element[] {
+  const found: Element[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const tag = bytes[at++];
+    let length = bytes[at++];
+    if ((tag & 0x1f) === 0x1f || length === undefined) throw new Malformed();
+    if (length >= 0x80) {
+      const size = length & 0x7f;
+      // A token has 65,535 bytes at most.
+      if (size < 1 || size > 2 || at + size > bytes.length) throw new Malformed();
+      length = size === 1 ? bytes[at] : bytes[at] << 8 | bytes[at + 1];
+      if (length < (size === 1 ? 0x80 : 0x100)) throw new Malformed();
+      at += size;
+    }
+    if (length > bytes.length - at) throw new Malformed();
+    found.push({ tag, contents: bytes.subarray(at, at += length) });
+  }
+  return found;
+}
+
+/** The contents of the one element that these bytes are. */
+function only(bytes: Uint8Array, tag: number): Uint8Array {
+  const [element, ...rest] = elements(bytes);
+  if (element?.tag !== tag || rest.length > 0) throw new Malformed();
+  return element.contents;
+}
+
+/** The fields `[n]` of a SEQUENCE's contents, which stand in order, each once. */
+function fields(contents: Uint8Array): Map<number, Uint8Array> {
+  const found = new Map<number, Uint8Array>();
+  let last = -1;
+  for (const { tag, contents: value } of elements(contents)) {
+    const number = tag - FIELD;
+    if (number <= last || number > 0x1e) throw new Malformed();
+    found.set(last = number, value);
+  }
+  return found;
+}
+
+function fieldsOf(bytes: Uint8Array): Map<number, Uint8Array> {
+  return fields(only(bytes, SEQUENCE));
+}
+
+function field(found: Map<number, Uint8Array>, number: number): Uint8Array {
+  const value = found.get(number);
+  if (value === undefined) throw new Malformed();
+  return value;
+}
+
+/** An INTEGER of at most four bytes. */
+function integer(bytes: Uint8Array): number {
+  const contents = only(bytes, INTEGER);
+  if (contents.length === 0 || contents.length > 4) throw new Malformed();
+  return contents.reduce((value, byte) => value << 8 | byte, contents[0] & 0x80 ? -1 : 0);
+}
+
+/** RFC 2743, 3.1: a mechanism's OID in hexadecimal, and what follows it. */
+function unframe(token: Uint8Array): { readonly oid: string; readonly inner: Uint8Array } {
+  const contents = only(token, FRAMED);
+  const length = contents[1];
+  if (contents[0] !== OID || length === undefined || length >= 0x80 || 2 + length > contents.length) {
+    throw new Malformed();
+  }
+  const oid = Array.from(contents.subarray(2, 2 + length), (byte) => byte.toString(16).padStart(2, "0"));
+  return { oid: oid.join(""), inner: contents.subarray(2 + length) };
+}

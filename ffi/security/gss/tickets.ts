@@ -1,0 +1,183 @@
+/**
+ * Initial tickets, and the credential caches in this process's memory that hold them.
+ *
+ * @module
+ */
+
+import { cString, pinned } from "../../memory/memory.ts";
+import { KRB5_PRINCIPAL_PARSE, KRB5_STRUCT_BYTES } from "../../raw/gssapi.ts";
+import { dataView, type Gss, Slots } from "./gss.ts";
+import { type Hints, Krb5 } from "./krb5.ts";
+import type { Principal } from "./principal.ts";
+
+/**
+ * A cache in this process's memory. The library keeps such caches, session keys and all, until the process ends, so
+ * its owner destroys it.
+ */
+export class MemoryCache {
+  readonly #gss: Gss;
+  /** Its name. Random: two copies of this package may meet in one process. */
+  readonly name: string = `MEMORY:secure-sockets-${crypto.randomUUID()}`;
+
+  constructor(gss: Gss) {
+    this.#gss = gss;
+  }
+
+  /** A store that holds this cache and nothing else. */
+  get store(): { readonly [key: string]: string } {
+    return cacheStore(this.name);
+  }
+
+  /**
+   * Fills it with the tickets of another cache, on this thread: a KEYRING belongs to the thread that opened it, and
+   * what runs on other threads cannot read it.
+   *
+   * @throws AuthenticationError where that cache is not there or cannot be read.
+   */
+  copyFrom(name: string, doing: string, hints: Hints): void {
+    const { call } = this.#gss;
+    using krb5 = new Krb5(this.#gss, doing, hints);
+    const { context } = krb5;
+    const from = openCache(this.#gss, krb5, name), to = openCache(this.#gss, krb5, this.name);
+    const owner = krb5.must(
+      "krb5_cc_get_principal",
+      (out) => call.krb5_cc_get_principal(context, from, out),
+      (principal) => call.krb5_free_principal(context, principal),
+    );
+    krb5.check("krb5_cc_initialize", call.krb5_cc_initialize(context, to, owner));
+    krb5.check("krb5_cc_copy_creds", call.krb5_cc_copy_creds(context, from, to));
+  }
+
+  /** Empties and removes it; call it once no handle uses it any more. */
+  destroy(): void {
+    const { call } = this.#gss;
+    const slots = new Slots(16);
+    if (call.krb5_init_context(slots.slice(0, 8)) !== 0) return;
+    const [context] = slots.u64;
+    try {
+      if (call.krb5_cc_resolve(context, cString(this.name), slots.slice(8, 8)) === 0) {
+        call.krb5_cc_destroy(context, slots.u64[1]);
+      }
+    } finally {
+      call.krb5_free_context(context);
+    }
+  }
+}
+
+function openCache({ call }: Gss, krb5: Krb5, name: string): bigint {
+  return krb5.must(
+    "krb5_cc_resolve",
+    (out) => call.krb5_cc_resolve(krb5.context, cString(name), out),
+    (opened) => call.krb5_cc_close(krb5.context, opened),
+  );
+}
+
+/**
+ * A store with the one cache. The client key table that holds nothing keeps the library from filling the cache from
+ * the machine's own client key table, with somebody else's tickets.
+ */
+export function cacheStore(ccache: string): { readonly [key: string]: string } {
+  return { ccache, client_keytab: "MEMORY:secure-sockets-none" };
+}
+
+/** Whose ticket is got, and how. */
+export interface TicketRequest {
+  /** The user; left out: the first principal of the key table. */
+  readonly principal?: Principal;
+  /** What the user is known by: a password, as bytes that are not kept, or a key table. */
+  readonly proof: { readonly password: string | Uint8Array } | { readonly keytab: string };
+  /** Ask for a ticket that can be delegated, whatever krb5.conf says; left out: as krb5.conf says. */
+  readonly forwardable: boolean;
+  /** What is being done, for messages: "Cannot " goes before it. */
+  readonly doing: string;
+  /** What messages say besides. */
+  readonly hints: Hints;
+}
+
+/**
+ * Gets an initial ticket into a cache, on another thread. By libkrb5's own function: GSS-API's takes names as one
+ * text only, gives no ticket that krb5.conf does not make forwardable, and leaves what went wrong to the thread.
+ *
+ * @throws AuthenticationError with the Kerberos server's or the library's reason.
+ */
+export async function initialTicket(gss: Gss, cache: MemoryCache, request: TicketRequest): Promise<void> {
+  const { call } = gss;
+  const { proof, doing, hints } = request;
+  using krb5 = new Krb5(gss, doing, hints);
+  const { context } = krb5;
+  const to = openCache(gss, krb5, cache.name);
+  const keytab = "keytab" in proof
+    ? krb5.must(
+      "krb5_kt_resolve",
+      (out) => call.krb5_kt_resolve(context, cString(proof.keytab), out),
+      (opened) => call.krb5_kt_close(context, opened),
+    )
+    : 0n;
+  const { principal } = request;
+  const client = krb5.must(
+    principal === undefined ? "krb5_kt_next_entry" : "krb5_parse_name_flags",
+    (out) =>
+      principal === undefined ? firstPrincipal(gss, context, keytab, out) : call.krb5_parse_name_flags(
+        context,
+        cString(principal.text),
+        principal.enterprise ? KRB5_PRINCIPAL_PARSE.ENTERPRISE : 0,
+        out,
+      ),
+    (parsed) => call.krb5_free_principal(context, parsed),
+  );
+  const options = krb5.must(
+    "krb5_get_init_creds_opt_alloc",
+    (out) => call.krb5_get_init_creds_opt_alloc(context, out),
+    (made) => call.krb5_get_init_creds_opt_free(context, made),
+  );
+  if (request.forwardable) call.krb5_get_init_creds_opt_set_forwardable(options, 1);
+  krb5.check(
+    "krb5_get_init_creds_opt_set_out_ccache",
+    call.krb5_get_init_creds_opt_set_out_ccache(context, options, to),
+  );
+  const credentials = pinned(KRB5_STRUCT_BYTES);
+  if ("password" in proof) {
+    const secret = secretText(proof.password);
+    try {
+      const status = await gss.threaded
+        .krb5_get_init_creds_password(context, credentials, client, secret, 0n, 0n, 0, null, options);
+      krb5.check("krb5_get_init_creds_password", status);
+    } finally {
+      secret.fill(0);
+    }
+  } else {
+    const status = await gss.threaded
+      .krb5_get_init_creds_keytab(context, credentials, client, keytab, 0, null, options);
+    krb5.check("krb5_get_init_creds_keytab", status);
+  }
+  // The cache holds a copy of its own.
+  call.krb5_free_cred_contents(context, credentials);
+}
+
+/** A password as a C string, which the caller zeroes. */
+function secretText(password: string | Uint8Array): Uint8Array {
+  const encoded = typeof password === "string" ? new TextEncoder().encode(password) : password;
+  const secret = pinned(encoded.length + 1);
+  secret.set(encoded);
+  if (typeof password === "string") encoded.fill(0);
+  return secret;
+}
+
+/** Writes a copy of the principal of a key table's first entry to `out`. */
+function firstPrincipal({ call, build }: Gss, context: bigint, keytab: bigint, out: Uint8Array): number {
+  const cursor = pinned(8), entry = pinned(KRB5_STRUCT_BYTES);
+  const started = call.krb5_kt_start_seq_get(context, keytab, cursor);
+  if (started !== 0) return started;
+  try {
+    const status = call.krb5_kt_next_entry(context, keytab, entry, cursor);
+    if (status !== 0) return status;
+    try {
+      const { principal } = build.layouts.keytabEntry.read(dataView(entry));
+      return call.krb5_copy_principal(context, principal, out);
+    } finally {
+      call.krb5_free_keytab_entry_contents(context, entry);
+    }
+  } finally {
+    call.krb5_kt_end_seq_get(context, keytab, cursor);
+  }
+}

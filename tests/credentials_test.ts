@@ -1,0 +1,85 @@
+/** Names of users: read in one way, or refused by the argument's name; nothing is dropped, escaped or guessed. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { readUser, type User } from "../credentials.ts";
+import { names } from "./support/names.ts";
+
+const read = (username: unknown, domain?: unknown): User => readUser({ username, domain }, "credentials");
+
+const READ: [username: string, domain: string | undefined, user: User][] = [
+  ["alice", undefined, { username: "alice" }],
+  ["alice", "EXAMPLE", { username: "alice", domain: "EXAMPLE" }],
+  ["EXAMPLE\\alice", undefined, { username: "alice", domain: "EXAMPLE" }],
+  ["EXAMPLE\\alice", "EXAMPLE", { username: "alice", domain: "EXAMPLE" }],
+  ["example\\alice", "EXAMPLE", { username: "alice", domain: "EXAMPLE" }],
+  [".\\alice", undefined, { username: "alice", domain: "." }],
+  ["alice@corp.example", undefined, { username: "alice@corp.example" }],
+  ["alice@corp.example", "EXAMPLE", { username: "alice@corp.example", domain: "EXAMPLE" }],
+  ["EXAMPLE\\alice@corp.example", undefined, { username: "alice@corp.example", domain: "EXAMPLE" }],
+  ["alice/admin", "EXAMPLE", { username: "alice/admin", domain: "EXAMPLE" }],
+  ["Jörg Groß", undefined, { username: "Jörg Groß" }],
+];
+
+test("a user's name is read as Windows does, in every form", () => {
+  for (const [username, domain, user] of READ) assertEquals(read(username, domain), user);
+});
+
+const REFUSED: [username: unknown, domain: unknown, message: string][] = [
+  ["", undefined, "credentials.username must be a string that is not empty"],
+  [7, undefined, "credentials.username must be a string"],
+  ["alice", "", "credentials.domain must be a string that is not empty"],
+  ["alice", 7, "credentials.domain must be a string"],
+  ["\\alice", undefined, "credentials.username has a backslash"],
+  ["EXAMPLE\\", undefined, "credentials.username has a backslash"],
+  ["EXAMPLE\\sub\\alice", undefined, "credentials.username has a backslash"],
+  ["EXAMPLE\\alice", "OTHER", "credentials.username says one domain before its backslash"],
+  ["@corp.example", undefined, "credentials.username has an @"],
+  ["alice@", "EXAMPLE", "credentials.username has an @"],
+  ["alice@a@b", undefined, "credentials.username has an @"],
+  ["a@b\\alice", undefined, "credentials.username has a backslash or an @ in the domain"],
+  ["alice", "a\\b", "credentials.domain has a backslash"],
+  ["alice", "a@b", "credentials.domain has a backslash or an @"],
+  ["al\u0000ice", undefined, "credentials.username holds a control character"],
+  ["alice\n", undefined, "credentials.username holds a control character"],
+  ["alice", "EXA\u007fMPLE", "credentials.domain holds a control character"],
+  ["al\ud83d", undefined, "credentials.username holds half of a surrogate pair"],
+];
+
+test("a name that could be another user's is a TypeError that names the argument and not its value", () => {
+  for (const [username, domain, message] of REFUSED) {
+    assertThrows(() => read(username, domain), TypeError, message);
+  }
+  const error = assertThrows(() => read("s3cret\\x\\y"), TypeError);
+  assert(!error.message.includes("s3cret"));
+});
+
+test("any name gives back every character in its place, or is refused by the argument's name", () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(names, fc.option(names, { nil: undefined }), (username, domain) => {
+      let user: User;
+      try {
+        user = read(username, domain);
+      } catch (error) {
+        assert(
+          error instanceof TypeError && /^credentials\.(username|domain) /.test(error.message),
+          String(error),
+        );
+        return;
+      }
+      taken++;
+      assert(!user.username.includes("\\"));
+      if (username.includes("\\")) {
+        const [before, after] = username.split("\\");
+        assertEquals(user.username, after);
+        assertEquals(user.domain, domain ?? before);
+        assertEquals(user.domain!.toLowerCase(), before.toLowerCase());
+      } else assertEquals(user, domain === undefined ? { username } : { username, domain });
+      assertEquals(read(user.username, user.domain), user);
+    }),
+    { numRuns: 2000 },
+  );
+  assert(taken > 100, String(taken));
+});
