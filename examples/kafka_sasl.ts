@@ -55,7 +55,9 @@ function withoutLength(bytes: Uint8Array): Uint8Array {
 }
 
 if (import.meta.main) {
-  const admin = kafka({ brokers: process.argv.slice(2), sasl: gssapi(), ssl: true }).admin();
+  const [first, ...rest] = process.argv.slice(2);
+  const ssl = first !== "--without-tls";
+  const admin = kafka({ brokers: ssl ? [first, ...rest] : rest, sasl: gssapi(), ssl }).admin();
   await admin.connect();
   for (const { host, port } of (await admin.describeCluster()).brokers) console.log(`${host}:${port}`);
   await admin.disconnect();

@@ -39,9 +39,15 @@ export async function saslBind(socket: Socket, sasl: SaslClient): Promise<Duplex
   }
 }
 
-/** A client of ldapts over a stream that is bound already. */
+/** A client of ldapts over a stream that is bound already. It does not connect again: that would be without the bind. */
 export function ldapClient(stream: Duplex, hostname: string): Client {
-  return new Client({ url: `ldap://${hostname}`, createConnection: () => stream as Socket });
+  return new Client({
+    url: `ldap://${hostname}`,
+    createConnection: () => {
+      if (stream.destroyed) throw new Error("The connection has ended; bind anew");
+      return stream as Socket;
+    },
+  });
 }
 
 /** A BER element of LDAP. */

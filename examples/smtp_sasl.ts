@@ -52,11 +52,13 @@ export function transport(
 }
 
 if (import.meta.main) {
-  const [hostname = "localhost", port = "587", to = "", flag] = process.argv.slice(2);
-  // The mail itself is protected by TLS, so SASL puts no layer around it.
+  const [first, ...rest] = process.argv.slice(2);
+  const ignoreTLS = first === "--without-tls";
+  const [hostname = "localhost", port = "587", to] = ignoreTLS ? rest : [first, ...rest];
+  // TLS protects the mail itself, so SASL puts no layer around it.
   const options = { target: `smtp/${hostname}`, layers: ["none"] } as const;
-  const smtp = transport(hostname, Number(port), options, { ignoreTLS: flag === "--without-tls" });
-  if (to === "") console.log(`Authenticated: ${await smtp.verify()}`);
+  const smtp = transport(hostname, Number(port), options, { ignoreTLS });
+  if (to === undefined) console.log(`Authenticated: ${await smtp.verify()}`);
   else console.log((await smtp.sendMail({ to, from: to, subject: "hello", text: "hello" })).response);
   smtp.close();
 }

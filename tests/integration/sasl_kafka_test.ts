@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import { gssapi, kafka } from "../../examples/kafka_sasl.ts";
+import { noExamples, runExample } from "../support/example.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 import { startBroker } from "../support/kafka_broker.ts";
 
@@ -62,3 +63,13 @@ test(
     }),
   { skip },
 );
+
+test("examples/kafka_sasl.ts prints the brokers that it finds", () =>
+  inRealm(async (realm, system) => {
+    await realm.addPrincipal(TARGET);
+    await using broker = await startBroker(
+      { mechanism: "GSSAPI", acceptedTargets: [TARGET], layers: ["none"], system },
+    );
+    const { code, stdout } = await runExample("kafka_sasl", ["--without-tls", broker.address]);
+    assertEquals([code, stdout, broker.errors], [0, `${broker.address}\n`, []]);
+  }), { skip: skip ?? noExamples });

@@ -10,6 +10,7 @@ import { transport } from "../../examples/smtp_sasl.ts";
 import { saslClient } from "../../sasl/mod.ts";
 import { type Dovecot, dovecotUnavailable, startDovecot } from "../rig/dovecot.ts";
 import type { System } from "../../mod.ts";
+import { noExamples, runExample } from "../support/example.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 
 const skip = noRealm ?? dovecotUnavailable();
@@ -19,6 +20,7 @@ const withDovecot = (body: (dovecot: Dovecot, system: System) => Promise<void>) 
     await realm.addPrincipal("imap/localhost");
     await realm.addPrincipal("smtp/localhost");
     await using dovecot = await startDovecot(realm);
+    assertEquals(system.capabilities().securityContexts.available, true);
     await body(dovecot, system);
   });
 
@@ -82,4 +84,14 @@ test(
     wrong.close();
   }),
   { skip },
+);
+
+test(
+  "examples/smtp_sasl.ts authenticates at Dovecot's submission",
+  withDovecot(async (dovecot) => {
+    const args = ["--without-tls", "localhost", `${dovecot.submissionPort}`];
+    const { code, stdout, stderr } = await runExample("smtp_sasl", args);
+    assertEquals([code, stdout, stderr], [0, "Authenticated: true\n", ""]);
+  }),
+  { skip: skip ?? noExamples },
 );
