@@ -1,7 +1,7 @@
 /**
  * The contract between the library and a security provider, as plain data and small interfaces.
  *
- * A provider of layer `message` exchanges tokens until both ends are authenticated and then wraps each record;
+ * A provider of layer `context` exchanges tokens until both ends are authenticated and then wraps each record;
  * the library carries the tokens and records over any byte stream with the framing of [MS-NNS].
  *
  * A provider of layer `socket` has the operating system secure the socket itself: it turns requirements into the
@@ -113,8 +113,8 @@ export interface ProviderSystem {
 export interface ProviderDescription {
   /** The provider's name. */
   readonly name: string;
-  /** `message`: tokens, then wrapped records. `socket`: the operating system secures the socket itself. */
-  readonly layer: "message" | "socket";
+  /** `context`: tokens, then wrapped records. `socket`: the operating system secures the socket itself. */
+  readonly layer: "context" | "socket";
   /** `native`: this process calls system libraries. `sandboxed`: WebAssembly without access to anything. */
   readonly isolation: "native" | "sandboxed";
   /** SHA-256 of a sandboxed provider's module, in lower-case hexadecimal. */
@@ -157,7 +157,7 @@ export type Credentials =
   }
   | {
     /** What a client delegated to this server: from its context's `takeDelegated()`. */
-    readonly delegated: MessageCredentials;
+    readonly delegated: ProviderCredentials;
   };
 
 /** What a provider is told when credentials are acquired. */
@@ -263,11 +263,11 @@ export interface PeerIdentity {
 }
 
 /** Credentials held by a provider, and the source of its contexts. One owner; closing twice is harmless. */
-export interface MessageCredentials extends Disposable {
+export interface ProviderCredentials extends Disposable {
   /** A context for the end that speaks first. */
-  client(options: ContextOptions & { readonly target: string }): MessageContext;
+  client(options: ContextOptions & { readonly target: string }): ProviderContext;
   /** A context for the end that answers. */
-  server(options: ContextOptions): MessageContext;
+  server(options: ContextOptions): ProviderContext;
   /** Releases the credentials; contexts made from them stay usable. */
   close(): void;
 }
@@ -277,7 +277,7 @@ export interface MessageCredentials extends Disposable {
  *
  * Only `step` and `close` may be called before `done`; a call out of turn is a `StateError`.
  */
-export interface MessageContext extends Disposable {
+export interface ProviderContext extends Disposable {
   /**
    * Consumes the peer's token (`null` on a client's first leg) and produces the next.
    *
@@ -306,7 +306,7 @@ export interface MessageContext extends Disposable {
   readonly requestedTarget?: string;
   /** When the context stops working; left out where the mechanism sets no end. */
   readonly expiresAt?: Date;
-  /** The most bytes that {@linkcode MessageContext.wrap} adds to a message. */
+  /** The most bytes that {@linkcode ProviderContext.wrap} adds to a message. */
   readonly maxOverhead: number;
   /** The session key: a copy, the caller's to zero. */
   sessionKey(): Uint8Array;
@@ -319,11 +319,11 @@ export interface MessageContext extends Disposable {
   /** Checks and opens one record in place; the result is a part of `record`. */
   unwrap(record: Uint8Array): Uint8Array;
   /**
-   * As {@linkcode MessageContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
+   * As {@linkcode ProviderContext.wrap}, signed and not encrypted, although confidentiality was agreed on: RFC 4752 and
    * RFC 1961 negotiate in such messages. Only where the provider can.
    */
   wrapUnencrypted?(plain: Uint8Array, out: Uint8Array): Uint8Array;
-  /** As {@linkcode MessageContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
+  /** As {@linkcode ProviderContext.unwrap}, for records that need not be encrypted. Only where the provider can. */
   unwrapAny?(record: Uint8Array): Unwrapped;
   /**
    * The most bytes of data whose record has at most `recordBytes` bytes (`gss_wrap_size_limit`); 0: no record is that
@@ -337,12 +337,12 @@ export interface MessageContext extends Disposable {
   wrapDetached?(data: Uint8Array): Uint8Array;
   /** Checks and opens `data`, whose header came apart from it, in place. On failure `data` is zeroed. */
   unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** A signature over `message`, which travels apart from it. */
+  /** A signature over `context`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
+  /** Throws a `ProtocolError` unless `signature` is the peer's over `context`. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** On a server: the credentials the client delegated, once, the caller's to close; `null`: none. */
-  takeDelegated?(): MessageCredentials | null;
+  takeDelegated?(): ProviderCredentials | null;
   /** Runs `fn`, which must be synchronous, as the client. Only where the provider and platform can. */
   impersonate?<T>(fn: () => T): T;
   /** Ends the context and forgets its keys. */
@@ -350,9 +350,9 @@ export interface MessageContext extends Disposable {
 }
 
 /** A provider that authenticates by tokens and protects by records. */
-export interface MessageProvider {
-  /** Always `"message"`. */
-  readonly layer: "message";
+export interface ContextProvider {
+  /** Always `"context"`. */
+  readonly layer: "context";
   /** The provider's name, as policies and requirements spell it. */
   readonly name: string;
   /** How it presents itself. */
@@ -360,7 +360,7 @@ export interface MessageProvider {
   /** Whether it can work here; never throws, never prompts. */
   available(capabilities: Capabilities): Availability;
   /** Acquires credentials; may take as long as a directory server takes. */
-  acquire(options: AcquireOptions): Promise<MessageCredentials>;
+  acquire(options: AcquireOptions): Promise<ProviderCredentials>;
 }
 
 /** Who a socket's settings are for. The password itself is appended by the library: no password enters a codec. */
@@ -439,7 +439,7 @@ export interface SocketProvider extends SocketGrants {
 }
 
 /** A provider of any layer. */
-export type Provider = MessageProvider | SocketProvider;
+export type Provider = ContextProvider | SocketProvider;
 
 /** What is known of a connection's security, verified. */
 export interface SecurityInfo {
@@ -566,9 +566,9 @@ export interface SecurityContext extends Disposable {
   wrapDetached(data: Uint8Array): Uint8Array;
   /** Checks and opens `data` in place, whose header came apart from it. */
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** A signature over `message`, which travels apart from it. */
+  /** A signature over `context`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Checks a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
+  /** Checks a signature over `context`. @throws ProtocolError unless `signature` is the peer's. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** The session key: a copy, the caller's to zero. */
   sessionKey(): Uint8Array;

@@ -40,10 +40,35 @@ export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
 export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
 export { openAcceptor, openInitiator } from "./contexts/open.ts";
 export type { AcceptorOptions, OpenOptions } from "./contexts/options.ts";
-export type * from "./contract.ts";
+export type {
+  AcceptOptions,
+  Acceptor,
+  Availability,
+  Capabilities,
+  ChannelBindingPolicy,
+  ChannelBindings,
+  Credentials,
+  ImpersonationLevel,
+  InitiateOptions,
+  Initiator,
+  JsonValue,
+  MachinePolicy,
+  PeerIdentity,
+  Policy,
+  Provider,
+  ProviderCredentials,
+  ProviderSystem,
+  Requirements,
+  SecurityContext,
+  SecurityInfo,
+  StepResult,
+  UnwrapOptions,
+  Unwrapped,
+  WrapOptions,
+} from "./contract.ts";
 export type { UnknownNames } from "./plugins/names.ts";
 export { createRegistry } from "./plugins/registry.ts";
-export type { Registry, Selection } from "./plugins/registry.ts";
+export type { Registry } from "./plugins/registry.ts";
 export type { Limits } from "./plugins/sandbox/limits.ts";
 export { loadProvider } from "./plugins/sandbox/load_provider.ts";
 export type { Manifest } from "./plugins/sandbox/manifest.ts";

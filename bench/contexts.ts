@@ -4,13 +4,8 @@
  * @module
  */
 
-import type {
-  Credentials,
-  MessageContext,
-  MessageCredentials,
-  MessageProvider,
-  System,
-} from "@winsock/secure-sockets";
+import type { Credentials, ProviderCredentials, System } from "@winsock/secure-sockets";
+import type { ContextProvider, ProviderContext } from "@winsock/secure-sockets/plugins";
 import { resolveRequirements } from "@winsock/secure-sockets/plugins";
 import { used } from "./peer.ts";
 
@@ -27,10 +22,10 @@ export interface Ends<T> {
 
 /** Acquires credentials of both ends. */
 export async function acquire(
-  provider: MessageProvider,
+  provider: ContextProvider,
   system: System,
   credentials?: Credentials,
-): Promise<Ends<MessageCredentials>> {
+): Promise<Ends<ProviderCredentials>> {
   return {
     client: await provider.acquire({ role: "client", system, requirements, credentials }),
     server: await provider.acquire({ role: "server", system, requirements }),
@@ -45,10 +40,10 @@ export function close(ends: Ends<{ close(): void }>): void {
 
 /** One handshake, as far as asking the client's name, which has to be one where `named` says so. */
 export async function shake(
-  credentials: Ends<MessageCredentials>,
+  credentials: Ends<ProviderCredentials>,
   target: string,
   named = true,
-): Promise<Ends<MessageContext>> {
+): Promise<Ends<ProviderContext>> {
   const client = credentials.client.client({ target });
   const server = credentials.server.server({});
   let { token } = await client.step(null);
@@ -61,7 +56,7 @@ export async function shake(
 }
 
 /** MiB/s of wrap and of unwrap; batches as the programs in C make them. */
-export function sealAndOpen({ client, server }: Ends<MessageContext>, size: number, ms: number): number[] {
+export function sealAndOpen({ client, server }: Ends<ProviderContext>, size: number, ms: number): number[] {
   const plain = new Uint8Array(size).fill(0x78);
   const buffers = Array.from(
     { length: size >= 8192 ? 8 : 256 },

@@ -7,7 +7,7 @@
 
 import { ntHash, ntlm } from "../plugins/ntlm/mod.ts";
 import { GUEST_SHA256, guestModule } from "../plugins/ntlm/guest_wasm.ts";
-import type { MessageContext } from "../contract.ts";
+import type { ProviderContext } from "../contract.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import { loadBuiltIn } from "../plugins/sandbox/load_provider.ts";
 import { helpOnly } from "./command_line.ts";
@@ -60,7 +60,7 @@ async function medianOf(work: () => Promise<void>, times: number): Promise<numbe
 }
 
 /** Makes pairs of contexts that have authenticated. */
-async function pairs(): Promise<() => Promise<[MessageContext, MessageContext]>> {
+async function pairs(): Promise<() => Promise<[ProviderContext, ProviderContext]>> {
   const hash = ntHash("a password"), provider = ntlm({ accounts: () => hash });
   const shared = {
     system: { capabilities: () => ({} as never) },

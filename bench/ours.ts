@@ -11,21 +11,21 @@ import {
   createRegistry,
   kerberos,
   listen,
-  type MessageCredentials,
-  type MessageProvider,
   negotiate,
   openSystem,
+  type ProviderCredentials,
   type SecureConn,
 } from "@winsock/secure-sockets";
+import type { ContextProvider } from "@winsock/secure-sockets/plugins";
 import { acquire, close, type Ends, sealAndOpen, shake } from "./contexts.ts";
 import { rate, serve, used } from "./peer.ts";
 
 const TARGET = "HTTP/localhost";
 const MIB = 1 << 20;
 const system = openSystem({ grants: ["sspi"] });
-const providers: { [name: string]: MessageProvider } = { kerberos: kerberos(), negotiate: negotiate() };
+const providers: { [name: string]: ContextProvider } = { kerberos: kerberos(), negotiate: negotiate() };
 
-function credentialsOf(provider: MessageProvider, cache: string): Promise<Ends<MessageCredentials>> {
+function credentialsOf(provider: ContextProvider, cache: string): Promise<Ends<ProviderCredentials>> {
   return acquire(
     provider,
     system,

@@ -6,14 +6,14 @@
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import { finished } from "../ffi/windows/impersonation.ts";
-import type { MessageContext } from "../contract.ts";
+import type { ProviderContext } from "../contract.ts";
 
 /** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */
 let acting = false;
 
 /** Runs `fn` as the client of `context`; see `SecureConn.impersonate`. */
 export function runAsClient<T>(
-  context: Pick<MessageContext, "impersonate">,
+  context: Pick<ProviderContext, "impersonate">,
   role: "client" | "server",
   fn: () => T,
 ): T {

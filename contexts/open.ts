@@ -11,7 +11,7 @@ import type {
   Credentials,
   InitiateOptions,
   Initiator,
-  MessageCredentials,
+  ProviderCredentials,
   ProviderSystem,
   Requirements,
   ResolvedRequirements,
@@ -27,11 +27,12 @@ import {
   defaultRegistry,
   defaultSystem,
   type OpenOptions,
-  type SelectedProvider,
+  selectContexts,
+  type SelectedContexts,
   type SelectionTerms,
-  selectProvider,
 } from "./options.ts";
-import { checkCredentials, checkKeys, checkMethod, checkSignal, checkTarget, checkTargets } from "./check.ts";
+import { checkCredentials } from "../credentials.ts";
+import { checkKeys, checkMethod, checkSignal, checkTarget, checkTargets } from "./check.ts";
 import { type Served, VerifiedContext } from "./verified_context.ts";
 
 const OPEN = ["registry", "credentials", "requirements", "system", "signal"];
@@ -61,7 +62,7 @@ interface Terms extends SelectionTerms {
 export async function openInitiator(options: OpenOptions = {}): Promise<Initiator> {
   const { terms, signal } = readOptions(options, OPEN);
   signal?.throwIfAborted();
-  const selected = selectProvider(terms);
+  const selected = selectContexts(terms);
   return new OpenInitiator(terms, selected, await acquire("client", terms, selected, signal));
 }
 
@@ -92,7 +93,7 @@ export async function openAcceptor(options: AcceptorOptions = {}): Promise<Accep
     ? undefined
     : checkTargets(options.acceptedTargets, "options.acceptedTargets");
   signal?.throwIfAborted();
-  const selected = selectProvider(terms);
+  const selected = selectContexts(terms);
   const credentials = await acquire("server", terms, selected, signal);
   return new OpenAcceptor(terms, acceptedTargets, selected, credentials);
 }
@@ -103,7 +104,6 @@ function readOptions(
 ): { readonly terms: Terms; readonly signal?: AbortSignal } {
   checkKeys(options, known, "options");
   const { registry = defaultRegistry(), credentials, system = defaultSystem() } = options;
-  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
   checkMethod(registry, "options.registry", "select");
   checkMethod(system, "options.system", "capabilities");
   return {
@@ -111,7 +111,9 @@ function readOptions(
       registry,
       system,
       requirements: bareRequirements(options.requirements),
-      ...(credentials === undefined ? {} : { credentials }),
+      ...(credentials === undefined
+        ? {}
+        : { credentials: checkCredentials(credentials, "options.credentials") }),
     },
     signal: checkSignal(options.signal, "options.signal"),
   };
@@ -126,26 +128,29 @@ export function bareRequirements(given: Requirements = {}): ResolvedRequirements
 function acquire(
   role: "client" | "server",
   { system, credentials }: { readonly system: ProviderSystem; readonly credentials?: Credentials },
-  { provider, requirements, origin }: SelectedProvider,
+  { selection: { provider, requirements, denied } }: SelectedContexts,
   signal?: AbortSignal,
-): Promise<MessageCredentials> {
-  const { denied } = origin;
+): Promise<ProviderCredentials> {
   return provider.acquire({ role, system, requirements, denied, credentials, signal });
+}
+
+function served({ selection, origin }: SelectedContexts, credentials: ProviderCredentials): Served {
+  return { credentials, requirements: selection.requirements, origin };
 }
 
 /** Credentials in use, and what must be closed with them. */
 class Holding {
-  readonly #credentials = new Set<MessageCredentials>();
+  readonly #credentials = new Set<ProviderCredentials>();
   #closed = false;
 
   /** Makes them its own; those that come after it was closed are closed at once. */
-  add<T extends MessageCredentials>(credentials: T): T {
+  add<T extends ProviderCredentials>(credentials: T): T {
     if (this.#closed) credentials.close();
     else this.#credentials.add(credentials);
     return credentials;
   }
 
-  drop(credentials: MessageCredentials): void {
+  drop(credentials: ProviderCredentials): void {
     if (this.#credentials.delete(credentials)) credentials.close();
   }
 
@@ -162,34 +167,26 @@ class Holding {
 
 class OpenInitiator implements Initiator {
   readonly #terms: Terms;
-  readonly #selected: SelectedProvider;
+  readonly #selected: SelectedContexts;
   readonly #holding = new Holding();
-  #credentials: Promise<MessageCredentials>;
-  #renewing: Promise<MessageCredentials> | null = null;
+  #credentials: Promise<ProviderCredentials>;
+  #renewing: Promise<ProviderCredentials> | null = null;
 
-  constructor(terms: Terms, selected: SelectedProvider, credentials: MessageCredentials | null) {
+  constructor(terms: Terms, selected: SelectedContexts, credentials: ProviderCredentials | null) {
     this.#terms = terms;
     this.#selected = selected;
     this.#credentials = credentials ? Promise.resolve(this.#holding.add(credentials)) : this.#acquire();
   }
 
   /** Credentials that a client delegated, which become its own. */
-  static delegated(delegated: MessageCredentials, { origin }: Served, terms: Terms): Initiator {
-    const requirements = bareRequirements();
-    const { provider } = terms.registry.providers
-      .map((provider) => ({ provider }))
-      .find(({ provider }) => provider.name === origin.provider.name && provider.layer === "message")!;
-    const selected = { provider, requirements, origin } as SelectedProvider;
-    const initiator = new OpenInitiator(
-      { ...terms, credentials: { delegated }, requirements },
-      selected,
-      null,
-    );
+  static delegated(delegated: ProviderCredentials, { origin }: Served, terms: Terms): Initiator {
+    const own = { ...terms, credentials: { delegated }, requirements: bareRequirements() };
+    const initiator = new OpenInitiator(own, selectContexts(own, origin.provider.name), null);
     initiator.#holding.add(delegated);
     return initiator;
   }
 
-  async #acquire(): Promise<MessageCredentials> {
+  async #acquire(): Promise<ProviderCredentials> {
     const acquiring = acquire("client", this.#terms, this.#selected);
     // Nobody may ask for it before it fails.
     acquiring.catch(() => {});
@@ -217,7 +214,7 @@ class OpenInitiator implements Initiator {
 
   async #serve(): Promise<Served> {
     this.#holding.requireOpen("initiator");
-    return { ...this.#selected, credentials: await this.#credentials };
+    return served(this.#selected, await this.#credentials);
   }
 
   /** Acquires anew where what failed had run out: a fresh ticket may have come since. Many may wait for one. */
@@ -231,7 +228,7 @@ class OpenInitiator implements Initiator {
     return this.#serve();
   }
 
-  async #replace(old: MessageCredentials): Promise<MessageCredentials> {
+  async #replace(old: ProviderCredentials): Promise<ProviderCredentials> {
     const fresh = await this.#acquire();
     this.#credentials = Promise.resolve(fresh);
     this.#holding.drop(old);
@@ -264,22 +261,22 @@ const TAKERS = {
 class OpenAcceptor implements Acceptor {
   readonly #terms: Terms;
   readonly #acceptedTargets: readonly string[] | undefined;
-  readonly #selected: SelectedProvider;
+  readonly #selected: SelectedContexts;
   readonly #holding = new Holding();
   readonly #served = new Map<string, Promise<Served>>();
 
   constructor(
     terms: Terms,
     acceptedTargets: readonly string[] | undefined,
-    selected: SelectedProvider,
-    credentials: MessageCredentials,
+    selected: SelectedContexts,
+    credentials: ProviderCredentials,
   ) {
     this.#terms = terms;
     this.#acceptedTargets = acceptedTargets;
     this.#selected = selected;
     this.#served.set(
-      selected.provider.name,
-      Promise.resolve({ ...selected, credentials: this.#holding.add(credentials) }),
+      selected.selection.provider.name,
+      Promise.resolve(served(selected, this.#holding.add(credentials))),
     );
   }
 
@@ -315,7 +312,7 @@ class OpenAcceptor implements Acceptor {
   async #serve(first: Uint8Array): Promise<Served> {
     this.#holding.requireOpen("acceptor");
     const kind = tokenKind(first);
-    const { provider } = this.#selected;
+    const { provider } = this.#selected.selection;
     const takers: readonly string[] = kind === "other" ? [] : TAKERS[kind];
     if (takers.length === 0 || !isBuiltIn(provider.name)) return await this.#of(provider.name);
     const listed = this.#terms.registry.providers.map(({ name }) => name);
@@ -346,8 +343,8 @@ class OpenAcceptor implements Acceptor {
   }
 
   async #open(name: string): Promise<Served> {
-    const selected = selectProvider(this.#terms, name);
-    return { ...selected, credentials: this.#holding.add(await acquire("server", this.#terms, selected)) };
+    const selected = selectContexts(this.#terms, name);
+    return served(selected, this.#holding.add(await acquire("server", this.#terms, selected)));
   }
 
   close(): void {

@@ -7,14 +7,13 @@
 import type {
   Capabilities,
   Credentials,
-  MessageProvider,
   ProviderSystem,
   Requirements,
   ResolvedRequirements,
 } from "../contract.ts";
 import { openSystem } from "../ffi/system.ts";
 import { negotiate } from "../plugins/negotiate/mod.ts";
-import { createRegistry, type Registry, type Selection } from "../plugins/registry.ts";
+import { type ContextSelection, createRegistry, type Registry, type Selection } from "../plugins/registry.ts";
 import type { Origin } from "./verify.ts";
 
 /** Options of {@linkcode openInitiator} and {@linkcode openAcceptor}. */
@@ -69,38 +68,30 @@ export interface SelectionTerms {
   readonly requirements: ResolvedRequirements;
 }
 
-/** A provider that makes contexts, and what it must give. */
-export interface SelectedProvider {
-  /** The provider. */
-  readonly provider: MessageProvider;
-  /** What was asked for, raised by the floor of each policy. */
-  readonly requirements: ResolvedRequirements;
+const OWN_SOCKETS = "it secures sockets that the library opens itself: use connect() or listen()";
+
+/** A provider that makes contexts, what it must give, and who serves on what ground. */
+export interface SelectedContexts {
+  /** The provider, and what it must give. */
+  readonly selection: ContextSelection;
   /** Who serves, and on what ground. */
   readonly origin: Origin;
 }
 
-const OWN_SOCKETS = "it secures sockets that the library opens itself: use connect() or listen()";
-
-/** Capabilities where there is no socket to secure, but a stream or messages of the application's. */
-export function withoutSockets(capabilities: Capabilities): Capabilities {
-  return { ...capabilities, ipsec: { available: false, reason: OWN_SOCKETS } };
-}
-
 /**
- * Chooses a provider that makes contexts.
+ * Chooses a provider that makes contexts, for a stream or messages of the application's own.
  *
  * @param name the only one to consider.
  * @throws ProviderNotFoundError or PermissionError where none can serve.
  */
-export function selectProvider(terms: SelectionTerms, name?: string): SelectedProvider {
-  const capabilities = withoutSockets(terms.system.capabilities());
+export function selectContexts(terms: SelectionTerms, name?: string): SelectedContexts {
+  const found = terms.system.capabilities();
+  const capabilities: Capabilities = { ...found, ipsec: { available: false, reason: OWN_SOCKETS } };
   const asked = name === undefined ? terms.requirements : { ...terms.requirements, provider: name };
   const selection = terms.registry.select(asked, capabilities);
-  const { provider, requirements } = selection;
-  if (provider.layer !== "message") {
-    throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}: ${OWN_SOCKETS}`);
-  }
-  return { provider, requirements, origin: originOf(selection, capabilities.simulated) };
+  if (selection.layer === "context") return { selection, origin: originOf(selection, found.simulated) };
+  // A third party's provider of the socket layer may report that it is available although no socket is.
+  throw new TypeError(`the provider "${selection.provider.name}" cannot serve here: ${OWN_SOCKETS}`);
 }
 
 /** Who serves what was selected, and on what ground. */

@@ -7,9 +7,9 @@
 import type {
   ChannelBindings,
   Initiator,
-  MessageContext,
-  MessageCredentials,
   PeerIdentity,
+  ProviderContext,
+  ProviderCredentials,
   ResolvedRequirements,
   SecurityContext,
   SecurityInfo,
@@ -36,7 +36,7 @@ const MAX_LEGS = 16;
 /** What serves a context. */
 export interface Served {
   /** What the context is made from; its owner keeps it open until the context is closed. */
-  readonly credentials: MessageCredentials;
+  readonly credentials: ProviderCredentials;
   /** What was asked for, raised by the floor of each policy. */
   readonly requirements: ResolvedRequirements;
   /** Who serves, and on what ground. */
@@ -56,7 +56,7 @@ export interface VerifiedContextOptions extends Omit<ContextTerms, "requirements
   /** What serves after a client's first leg has failed; `null`: nothing else does. Called once. */
   readonly renew?: (failed: Served, error: unknown) => Promise<Served | null>;
   /** Makes an initiator of credentials that a client delegated, which become its own. */
-  readonly delegate?: (credentials: MessageCredentials, served: Served) => Initiator;
+  readonly delegate?: (credentials: ProviderCredentials, served: Served) => Initiator;
 }
 
 /** One end of one conversation. One owner; closing twice is harmless. */
@@ -69,7 +69,7 @@ export class VerifiedContext implements SecurityContext {
   #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
   #legs = 0;
   #served: Served | null = null;
-  #inner: MessageContext | null = null;
+  #inner: ProviderContext | null = null;
   #security: SecurityInfo | null = null;
   /** A client that is done before its peer's last token takes that, once, and believes nothing of it. */
   #tookLast = false;
@@ -218,7 +218,7 @@ export class VerifiedContext implements SecurityContext {
   }
 
   /** The provider's own context, for what carries many records. @throws StateError before it is established. */
-  inner(member: string): MessageContext {
+  inner(member: string): ProviderContext {
     if (this.#state === "done") return this.#inner!;
     this.#requireOpen(member);
     throw new StateError(`${member} may be used once step() has returned done`);
@@ -308,7 +308,7 @@ export class VerifiedContext implements SecurityContext {
   }
 
   /** The provider's own form of what the client delegated, once; the caller's to close. */
-  takeDelegatedCredentials(): MessageCredentials | null {
+  takeDelegatedCredentials(): ProviderCredentials | null {
     return this.inner("takeDelegated").takeDelegated?.() ?? null;
   }
 

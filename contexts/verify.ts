@@ -7,8 +7,8 @@
 
 import type {
   JsonValue,
-  MessageContext,
   PeerIdentity,
+  ProviderContext,
   ProviderDescription,
   ResolvedRequirements,
   SecurityInfo,
@@ -47,7 +47,7 @@ export interface ContextTerms {
  * @throws AuthenticationError where the client asked for a name that is not accepted, or the mechanism is denied;
  * SecurityRequirementError where a requirement is not met.
  */
-export function verifyContext(context: MessageContext, terms: ContextTerms, origin: Origin): void {
+export function verifyContext(context: ProviderContext, terms: ContextTerms, origin: Origin): void {
   const { attributes } = context;
   if (terms.role === "server" && terms.acceptedTargets) {
     checkTarget(terms.acceptedTargets, context.requestedTarget);
@@ -57,7 +57,7 @@ export function verifyContext(context: MessageContext, terms: ContextTerms, orig
 }
 
 /** @throws AuthenticationError where the context has expired. */
-export function refuseExpired({ expiresAt }: Pick<MessageContext, "expiresAt">): void {
+export function refuseExpired({ expiresAt }: Pick<ProviderContext, "expiresAt">): void {
   if (expiresAt === undefined || expiresAt.getTime() > Date.now()) return;
   throw new AuthenticationError(
     "context-expired",
@@ -66,7 +66,11 @@ export function refuseExpired({ expiresAt }: Pick<MessageContext, "expiresAt">):
 }
 
 /** Describes a context that is established and has been verified. */
-export function describeSecurity(context: MessageContext, terms: ContextTerms, origin: Origin): SecurityInfo {
+export function describeSecurity(
+  context: ProviderContext,
+  terms: ContextTerms,
+  origin: Origin,
+): SecurityInfo {
   const { attributes, expiresAt, requestedTarget } = context;
   const { mechanism, integrity, confidentiality, impersonation } = attributes;
   const details: { readonly [key: string]: JsonValue } = Object.freeze({
@@ -98,7 +102,7 @@ function bindings({ role, channelBindings }: ContextTerms, bound: boolean): Secu
 }
 
 /** Who the peer of an established context is. */
-export function peerOf(context: MessageContext): PeerIdentity {
+export function peerOf(context: ProviderContext): PeerIdentity {
   return context.peerIdentity ??
     { name: context.peerName, user: context.peerName, realm: "", kind: "unknown" };
 }

@@ -25,7 +25,7 @@ export interface FnSpec {
   readonly optional?: true;
   /**
    * True where it may wait for a network: it can then also be called on another thread, in its turn. `"endless"` where
-   * it may wait for ever: whoever calls it waits for a turn himself, by `Gate.wait`.
+   * it may wait for ever: whoever calls it waits for a turn himself, by `Semaphore.wait`.
    */
   readonly threaded?: true | "endless";
 }

@@ -27,7 +27,7 @@ export function liveHandles(): { [kind: string]: number } {
 }
 
 /** Counts the users of one thing. */
-export class Users {
+export class ReferenceCount {
   readonly #end: () => void;
   #count = 0;
   #closed = false;

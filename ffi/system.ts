@@ -10,7 +10,7 @@ import type { Availability, Capabilities } from "../contract.ts";
 import type { Backend, Library, LibrarySpec } from "./abi.ts";
 import { denoBackend } from "./backends/deno.ts";
 import { koffiBackend } from "./backends/koffi.ts";
-import { track, Users } from "./handles.ts";
+import { ReferenceCount, track } from "./handles.ts";
 import { type FileCalls, MACHINE_POLICY_PATHS, readMachinePolicy } from "./machine_policy.ts";
 import { type Memory, type MEMORY_FNS, memoryOf } from "./memory/memory.ts";
 import {
@@ -77,7 +77,7 @@ export class NativeSystem implements System {
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
   readonly #beforeClose: (() => void)[] = [];
-  readonly #users = new Users(() => this.#closeLibraries());
+  readonly #references = new ReferenceCount(() => this.#closeLibraries());
 
   constructor(options: SystemOptions, seams: SystemSeams = {}) {
     this.grants = checkGrants(options?.grants);
@@ -162,7 +162,9 @@ export class NativeSystem implements System {
 
   /** Throws a StateError where it is closed. */
   requireOpen(): void {
-    if (this.#users.closed) throw new StateError("This system is closed; open another with openSystem()");
+    if (this.#references.closed) {
+      throw new StateError("This system is closed; open another with openSystem()");
+    }
   }
 
   /**
@@ -171,11 +173,11 @@ export class NativeSystem implements System {
    * afterwards, ends the process.
    */
   hold(): () => void {
-    return this.#users.hold();
+    return this.#references.hold();
   }
 
   close(): void {
-    this.#users.close();
+    this.#references.close();
   }
 
   /** Has `release` called once, just before the libraries are closed. */

@@ -10,6 +10,7 @@ export { ipsec, type IpsecOptions } from "./ipsec/mod.ts";
 export { parsePolicy } from "./policy.ts";
 export type * from "../contract.ts";
 export type { UnknownNames } from "./names.ts";
-export { createRegistry, type Registry, type Selection } from "./registry.ts";
+export { createRegistry } from "./registry.ts";
+export type { ContextSelection, Registry, Selection, SelectionDetails, SocketSelection } from "./registry.ts";
 export { resolveRequirements, verifyAttributes, verifyMechanism } from "./requirements.ts";
 export type { Limits } from "./sandbox/limits.ts";

@@ -10,19 +10,19 @@ import { parsePolicy, raise, tighten } from "./policy.ts";
 import type {
   Availability,
   Capabilities,
+  ContextProvider,
   MachinePolicy,
   Offers,
   Policy,
   Provider,
   Requirements,
   ResolvedRequirements,
+  SocketProvider,
 } from "../contract.ts";
 import { IMPERSONATION_LEVELS, resolveRequirements } from "./requirements.ts";
 
-/** Which provider serves, and why no other does. */
-export interface Selection {
-  /** The provider that serves. */
-  readonly provider: Provider;
+/** What is known beside the provider that serves. */
+export interface SelectionDetails {
   /** Every provider that was passed over, with the reason; one that was never reached is not among them. */
   readonly rejected: readonly RejectedProvider[];
   /** What the connection must be: what was asked for, raised by the floor of each policy. */
@@ -34,6 +34,25 @@ export interface Selection {
   /** The machine's policy as it was found: where its `state` is `"unread"`, it had no say. */
   readonly machinePolicy: MachinePolicy;
 }
+
+/** A provider that makes security contexts serves. */
+export interface ContextSelection extends SelectionDetails {
+  /** Always `"context"`. */
+  readonly layer: "context";
+  /** The provider that serves. */
+  readonly provider: ContextProvider;
+}
+
+/** A provider that has the operating system secure the socket serves. */
+export interface SocketSelection extends SelectionDetails {
+  /** Always `"socket"`. */
+  readonly layer: "socket";
+  /** The provider that serves. */
+  readonly provider: SocketProvider;
+}
+
+/** Which provider serves, and why no other does. */
+export type Selection = ContextSelection | SocketSelection;
 
 /** Chooses a provider for each connection. */
 export interface Registry {
@@ -93,10 +112,10 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
     const { name } = provider;
     if (!isProviderName(name)) throw new TypeError(`${at}.name must be ${NAME_RULE}`);
     const { layer } = provider;
-    if (layer !== "message" && layer !== "socket") {
+    if (layer !== "context" && layer !== "socket") {
       throw new TypeError(`${at} ("${name}") has an unknown layer, ${JSON.stringify(layer)}`);
     }
-    const method = layer === "message" ? "acquire" : "codec";
+    const method = layer === "context" ? "acquire" : "codec";
     const { [method]: open } = provider as unknown as Record<string, unknown>;
     if (typeof provider.available !== "function" || typeof open !== "function") {
       throw new TypeError(`${at} ("${name}") lacks available() or ${method}()`);
@@ -145,14 +164,18 @@ function select(
   for (const provider of inOrder(allowed, policy.order)) {
     const problem = check(provider, requirements, capabilities);
     if (!problem) {
-      return Object.freeze({
-        provider,
+      const details: SelectionDetails = {
         rejected: Object.freeze(rejected),
         requirements,
         denied: Object.freeze([...policy.deny ?? []]),
         unknownNames: Object.freeze(unknown),
         machinePolicy,
-      });
+      };
+      return Object.freeze(
+        provider.layer === "context"
+          ? { layer: provider.layer, provider, ...details }
+          : { layer: provider.layer, provider, ...details },
+      );
     }
     rejected.push({ provider: provider.name, ...problem });
   }

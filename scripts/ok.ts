@@ -23,7 +23,11 @@ const CHECKS: readonly [name: string, args: readonly string[]][] = [
   ["formatting", ["fmt", "--check"]],
   ["lint", ["lint", "--quiet"]],
   ["types", ["run", "-A", "scripts/check.ts"]],
-  ...ENTRIES.map((entry): [string, string[]] => [`documentation of ${entry}`, ["doc", "--lint", entry]]),
+  // What the other entries name and do not export is public in ./plugins, where providers are written.
+  ...ENTRIES.map((entry): [string, string[]] => [
+    `documentation of ${entry}`,
+    ["doc", "--lint", ...new Set([entry, denoJson.exports["./plugins"]])],
+  ]),
   ["examples and names in the documentation", ["run", "-A", "scripts/check_docs.ts"]],
   ["what JSR accepts", ["publish", "--dry-run", "--allow-dirty", "--no-check", "--quiet"]],
   ["import rules", ["run", "-A", "scripts/check_imports.ts"]],

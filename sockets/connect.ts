@@ -6,12 +6,12 @@
 
 import { connectTcp, type TcpTransport } from "../ffi/transport/mod.ts";
 import { connectSecured } from "./ipsec/connect.ts";
-import { acquire, choose, establish } from "./establish.ts";
+import { acquire, choose, establish, isSocketChosen } from "./establish.ts";
 import type { ConnectOptions } from "./options.ts";
 import { openWire, quietly } from "./transport.ts";
 import { readConnectOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
-import { Watch } from "./deadline.ts";
+import { Deadline } from "./deadline.ts";
 
 /**
  * Connects over TCP and authenticates both ends.
@@ -42,24 +42,24 @@ import { Watch } from "./deadline.ts";
  */
 export async function connect(options: ConnectOptions): Promise<SecureConn> {
   const settings = readConnectOptions(options);
-  const watch = new Watch(settings.signal, "Connecting", settings.timeoutMs);
+  const deadline = new Deadline(settings.signal, "Connecting", settings.timeoutMs);
   try {
     // Before the choice: that opens the system's libraries.
-    watch.signal.throwIfAborted();
+    deadline.signal.throwIfAborted();
     const chosen = choose(settings);
-    if (chosen.selection.provider.layer === "socket") return await connectSecured(settings, chosen, watch);
-    const credentials = await acquire(chosen, watch);
+    if (isSocketChosen(chosen)) return await connectSecured(settings, chosen, deadline);
+    const credentials = await acquire(chosen, deadline);
     const release = () => credentials.close();
     const { hostname, port } = settings;
     let tcp: TcpTransport;
     try {
-      tcp = await connectTcp({ hostname, port, signal: watch.signal });
+      tcp = await connectTcp({ hostname, port, signal: deadline.signal });
     } catch (error) {
       await quietly(release);
       throw error;
     }
-    return await establish(chosen, { wire: openWire(tcp), watch, credentials, release });
+    return await establish(chosen, { wire: openWire(tcp), deadline, credentials, release });
   } finally {
-    watch.end();
+    deadline.end();
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import type { MessageCredentials, SecurityInfo } from "../contract.ts";
+import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
 import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";
@@ -176,7 +176,7 @@ export class Connection implements SecureConn {
     }
   }
 
-  takeDelegated(): MessageCredentials | null {
+  takeDelegated(): ProviderCredentials | null {
     this.#rejectIfOver();
     return this.#parts.security.takeDelegated();
   }

@@ -6,7 +6,7 @@
  */
 
 import type { VerifiedContext } from "../contexts/verified_context.ts";
-import type { MessageCredentials, SecurityInfo } from "../contract.ts";
+import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
 import { UnsupportedPlatformError } from "../errors.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 
@@ -21,13 +21,13 @@ export interface ConnectionSecurity {
   /** Runs `fn` as the client. */
   impersonate<T>(fn: () => T): T;
   /** The credentials the client delegated, once; `null`: none. */
-  takeDelegated(): MessageCredentials | null;
+  takeDelegated(): ProviderCredentials | null;
   /** Forgets keys and closes handles; once. It may throw, or reject. */
   release(): unknown;
 }
 
 /** The security that a verified context gives. */
-export class MessageSecurity implements ConnectionSecurity {
+export class VerifiedSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly #context: VerifiedContext;
 
@@ -54,7 +54,7 @@ export class MessageSecurity implements ConnectionSecurity {
     return this.#context.impersonate(fn);
   }
 
-  takeDelegated(): MessageCredentials | null {
+  takeDelegated(): ProviderCredentials | null {
     return this.#context.takeDelegatedCredentials();
   }
 

@@ -7,9 +7,9 @@
 import { TimeoutError } from "../errors.ts";
 import { quietly } from "./transport.ts";
 
-/** Ends when its owner calls {@linkcode Watch.end}; until then it can abort whatever is raced against it. */
-export class Watch {
-  /** Aborts when the watch does, for those who can stop by themselves. */
+/** Ends when its owner calls {@linkcode Deadline.end}; until then it can abort whatever is raced against it. */
+export class Deadline {
+  /** Aborts when the deadline does, for those who can stop by themselves. */
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #aborted: Promise<never>;
@@ -43,7 +43,7 @@ export class Watch {
     this.#timer = setTimeout(this.#expire, leftMs);
   }
 
-  /** Stops the clock until what it returns is called, or for good where the watch ends before. */
+  /** Stops the clock until what it returns is called, or for good where the deadline ends before. */
   pause(): () => void {
     if (this.#timer === undefined) return () => {};
     clearTimeout(this.#timer);
@@ -52,7 +52,7 @@ export class Watch {
     return () => this.#count(leftMs);
   }
 
-  /** Aborts everything that is raced against the watch. */
+  /** Aborts everything that is raced against the deadline. */
   abort(reason: unknown): void {
     this.#controller.abort(reason);
   }

@@ -16,7 +16,7 @@ import {
 } from "./framing.ts";
 import { closedByPeer, codeOfFailure, refusedByPeer } from "./handshake_error.ts";
 import type { Wire } from "./transport.ts";
-import type { Watch } from "./deadline.ts";
+import type { Deadline } from "./deadline.ts";
 import type { WireReader } from "./wire_reader.ts";
 
 const NO_TOKEN = new Uint8Array();
@@ -30,7 +30,7 @@ export interface HandshakeMeans {
   /** The end this is. */
   readonly role: "client" | "server";
   /** The limit over every wait. */
-  readonly watch: Watch;
+  readonly deadline: Deadline;
   /** Told whenever the handshake begins, and stops, waiting for its peer. */
   readonly onWaiting?: (waiting: boolean) => void;
   /**
@@ -67,13 +67,13 @@ export class Handshake {
     try {
       await this.#exchange();
     } catch (error) {
-      if (this.#peerListens && !this.#means.watch.signal.aborted) await this.#sendError(error);
+      if (this.#peerListens && !this.#means.deadline.signal.aborted) await this.#sendError(error);
       throw error;
     }
   }
 
   async #exchange(): Promise<void> {
-    const { role, watch } = this.#means;
+    const { role, deadline } = this.#means;
     let incoming: Uint8Array | null = null;
     let peerDone = false;
     for (let leg = 0;; leg++) {
@@ -94,7 +94,7 @@ export class Handshake {
           throw error;
         });
       }
-      const { token, done } = await watch.race(this.#context.step(incoming));
+      const { token, done } = await deadline.race(this.#context.step(incoming));
       const outgoing = token && token.length > 0 ? token : null;
       if (!done) {
         if (peerDone) throw unexpected("The peer says it is done while another token is due");
@@ -139,10 +139,10 @@ export class Handshake {
   }
 
   async #wait<T>(peer: Promise<T>): Promise<T> {
-    const { onWaiting, watch } = this.#means;
+    const { onWaiting, deadline } = this.#means;
     onWaiting?.(true);
     try {
-      return await watch.race(peer);
+      return await deadline.race(peer);
     } catch (error) {
       this.#peerListens = false;
       throw error;

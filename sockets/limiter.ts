@@ -36,7 +36,7 @@ const turnOfLoop: Turn = (then) => {
   return () => clearTimeout(timer);
 };
 
-/** What {@linkcode Places} are made from. */
+/** What {@linkcode Limiter} are made from. */
 export interface PlacesOptions {
   /** How many handshakes may run at once. */
   readonly places: number;
@@ -81,7 +81,7 @@ interface Member {
 }
 
 /** The places of one listener, and the room before them. */
-export class Places {
+export class Limiter {
   readonly #options: PlacesOptions;
   readonly #turn: Turn;
   /** Those whose first token has not come whole, in the order in which they came. */

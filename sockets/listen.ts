@@ -5,8 +5,9 @@
  */
 
 import { listenTcp, type TcpListener, type TcpTransport } from "../ffi/transport/mod.ts";
-import type { MessageCredentials } from "../contract.ts";
-import { acquire, choose, type Chosen, establish } from "./establish.ts";
+import type { ProviderCredentials } from "../contract.ts";
+import type { ContextSelection } from "../plugins/registry.ts";
+import { acquire, choose, type Chosen, establish, isSocketChosen } from "./establish.ts";
 import { listenSecured } from "./ipsec/listen.ts";
 import { Listener } from "./listener.ts";
 import type { ListenOptions } from "./options.ts";
@@ -14,7 +15,7 @@ import type { Turn } from "./limiter.ts";
 import { openWire, quietly } from "./transport.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
 import type { SecureListener } from "./secure_listener.ts";
-import { Watch } from "./deadline.ts";
+import { Deadline } from "./deadline.ts";
 
 /**
  * Listens on TCP for clients to authenticate.
@@ -46,22 +47,22 @@ import { Watch } from "./deadline.ts";
  */
 export async function listen(options: ListenOptions): Promise<SecureListener> {
   const settings = readListenOptions(options);
-  const watch = new Watch(settings.signal, "Listening");
+  const deadline = new Deadline(settings.signal, "Listening");
   try {
     // Before the choice: that opens the system's libraries.
-    watch.signal.throwIfAborted();
+    deadline.signal.throwIfAborted();
     const chosen = choose(settings);
-    if (chosen.selection.provider.layer === "socket") return await listenSecured(settings, chosen, watch);
-    const credentials = await acquire(chosen, watch);
+    if (isSocketChosen(chosen)) return await listenSecured(settings, chosen, deadline);
+    const credentials = await acquire(chosen, deadline);
     try {
-      const tcp = await watch.race(listenTcp(settings), (late) => late.close());
+      const tcp = await deadline.race(listenTcp(settings), (late) => late.close());
       return listenOver(tcp, settings, chosen, credentials);
     } catch (error) {
       await quietly(() => credentials.close());
       throw error;
     }
   } finally {
-    watch.end();
+    deadline.end();
   }
 }
 
@@ -73,8 +74,8 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
 export function listenOver(
   tcp: TcpListener,
   settings: ListenSettings,
-  chosen: Chosen,
-  credentials: MessageCredentials,
+  chosen: Chosen<ContextSelection>,
+  credentials: ProviderCredentials,
   turn?: Turn,
 ): Listener<TcpTransport> {
   return new Listener(tcp, {

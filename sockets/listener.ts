@@ -7,12 +7,12 @@
 import { StateError } from "../errors.ts";
 import { FailureLog, HANDSHAKES } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
-import { goneWhileWaiting, Places, type Turn } from "./limiter.ts";
+import { goneWhileWaiting, Limiter, type Turn } from "./limiter.ts";
 import { type NetAddress, quietly } from "./transport.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import type { SecureListener } from "./secure_listener.ts";
-import { Watch } from "./deadline.ts";
+import { Deadline } from "./deadline.ts";
 
 /** How long to wait after the first failed accept, and at most; doubled between. */
 const BACKOFF_MS = { first: 5, most: 1000 };
@@ -43,7 +43,7 @@ export interface Acceptor<T extends Accepted> {
 /** What one handshake may use and must tell. */
 export interface AttemptMeans {
   /** The limit over every wait. */
-  readonly watch: Watch;
+  readonly deadline: Deadline;
   /** To be called once nothing that the listener lent is in use any more. */
   readonly release: () => void;
   /**
@@ -77,8 +77,8 @@ export class Listener<T extends Accepted> implements SecureListener {
   readonly #acceptor: Acceptor<T>;
   readonly #settings: ListenerSettings<T>;
   readonly #log = new FailureLog(HANDSHAKES);
-  readonly #places: Places;
-  readonly #watches = new Set<Watch>();
+  readonly #places: Limiter;
+  readonly #deadlines = new Set<Deadline>();
   readonly #busy = new Set<Promise<void>>();
   readonly #ready: SecureConn[] = [];
   readonly #waiters: Waiter[] = [];
@@ -92,7 +92,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     this.#acceptor = acceptor;
     this.#settings = settings;
     const { maxHandshakes, turn } = settings;
-    this.#places = new Places({ places: maxHandshakes, unfetched: () => this.#ready.length, turn });
+    this.#places = new Limiter({ places: maxHandshakes, unfetched: () => this.#ready.length, turn });
     this.#track(this.#acceptAll());
     if (settings.signal?.aborted) this.#onAbort();
     else settings.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -166,29 +166,29 @@ export class Listener<T extends Accepted> implements SecureListener {
   async #attempt(accepted: T): Promise<void> {
     const { secure, timeoutMs } = this.#settings;
     const { remoteAddr } = accepted;
-    const watch = new Watch(undefined, "The handshake", timeoutMs);
-    this.#watches.add(watch);
-    const guest = this.#places.enter((reason) => watch.abort(reason));
+    const deadline = new Deadline(undefined, "The handshake", timeoutMs);
+    this.#deadlines.add(deadline);
+    const guest = this.#places.enter((reason) => deadline.abort(reason));
     const begin = async (peerEnded: () => Promise<void>) => {
       const place = guest.begin();
       if (place === null) return;
       // The time it takes the others is not the peer's.
-      const resume = watch.pause();
-      await watch.race(Promise.race([place, peerEnded().then(goneWhileWaiting)]));
+      const resume = deadline.pause();
+      await deadline.race(Promise.race([place, peerEnded().then(goneWhileWaiting)]));
       resume();
     };
     let release!: () => void;
     const released = new Promise<void>((resolve) => release = resolve);
     try {
-      this.#deliver(await secure(accepted, { watch, release, begin, onWaiting: guest.onWaiting }));
+      this.#deliver(await secure(accepted, { deadline, release, begin, onWaiting: guest.onWaiting }));
     } catch (error) {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
-      watch.end();
+      deadline.end();
     }
     // A call into the provider that outlives an abort keeps its place, and the credentials that all share.
     await released;
-    this.#watches.delete(watch);
+    this.#deadlines.delete(deadline);
     guest.leave();
   }
 
@@ -240,7 +240,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     this.#wake();
     this.#places.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    for (const watch of this.#watches) watch.abort(error);
+    for (const deadline of this.#deadlines) deadline.abort(error);
     await Promise.all(this.#ready.splice(0).map((conn) => quietly(() => conn.close())));
     await Promise.all(this.#busy);
     this.#log.flush();

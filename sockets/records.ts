@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from "../errors.ts";
-import type { MessageContext } from "../contract.ts";
+import type { ProviderContext } from "../contract.ts";
 import { DATA_HEADER_SIZE, MAX_SENT_SIZE, readDataHeader, writeDataHeader } from "./framing.ts";
 import { borrowBuffer, giveBackBuffer } from "./spare_buffers.ts";
 import type { Wire } from "./transport.ts";
@@ -28,7 +28,7 @@ export interface Records {
 }
 
 /** The records of an authenticated connection. */
-export function openRecords(context: MessageContext, wire: Wire, reader: WireReader): Records {
+export function openRecords(context: ProviderContext, wire: Wire, reader: WireReader): Records {
   const { integrity, confidentiality } = context.attributes;
   reader.readAhead();
   // The same test as .NET's: both ends frame, or neither does.
@@ -45,13 +45,13 @@ export function openBytes(wire: Wire, reader: WireReader): Records {
 
 class SealedRecords implements Records {
   failure: unknown;
-  readonly #context: MessageContext;
+  readonly #context: ProviderContext;
   readonly #wire: Wire;
   readonly #reader: WireReader;
   readonly #overhead: number;
   #plain: Uint8Array = new Uint8Array();
 
-  constructor(context: MessageContext, wire: Wire, reader: WireReader) {
+  constructor(context: ProviderContext, wire: Wire, reader: WireReader) {
     this.#context = context;
     this.#wire = wire;
     this.#reader = reader;

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { acquire, choose, establish } from "./establish.ts";
+import { acquire, chooseForTransport, establish } from "./establish.ts";
 import type { SecureOptions } from "./options.ts";
 import { readSecureOptions } from "./read_options.ts";
 import type { SecureConn } from "./secure_conn.ts";
 import { openWire, type Transport } from "./transport.ts";
-import { Watch } from "./deadline.ts";
+import { Deadline } from "./deadline.ts";
 
 /**
  * Authenticates both ends of `transport` and protects what is sent over it.
@@ -39,17 +39,17 @@ import { Watch } from "./deadline.ts";
 export async function secure(transport: Transport, options: SecureOptions): Promise<SecureConn> {
   const settings = readSecureOptions(options);
   const wire = openWire(transport);
-  const watch = new Watch(settings.signal, "The handshake", settings.timeoutMs);
+  const deadline = new Deadline(settings.signal, "The handshake", settings.timeoutMs);
   try {
     // Before the choice: that opens the system's libraries.
-    watch.signal.throwIfAborted();
-    const chosen = choose(settings, "given");
-    const credentials = await acquire(chosen, watch);
-    return await establish(chosen, { wire, watch, credentials, release: () => credentials.close() });
+    deadline.signal.throwIfAborted();
+    const chosen = chooseForTransport(settings);
+    const credentials = await acquire(chosen, deadline);
+    return await establish(chosen, { wire, deadline, credentials, release: () => credentials.close() });
   } catch (error) {
     wire.close();
     throw error;
   } finally {
-    watch.end();
+    deadline.end();
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageCredentials, SecurityInfo } from "../contract.ts";
+import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
 import type { NetAddress } from "./transport.ts";
 
 /** Options of {@linkcode SecureConn.querySecurity}. */
@@ -129,7 +129,7 @@ export interface SecureConn extends AsyncDisposable, Disposable {
    * `connect({ credentials: { delegated } })`. The caller's to close; `null` where there are none, and from the
    * second call on.
    */
-  takeDelegated(): MessageCredentials | null;
+  takeDelegated(): ProviderCredentials | null;
   /**
    * Runs `fn` as the client, on a server, and returns what it returns.
    *

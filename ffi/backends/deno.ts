@@ -6,7 +6,7 @@
 
 import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { holding, poolGate } from "./thread_pool.ts";
+import { holding, poolSemaphore } from "./thread_pool.ts";
 
 interface DenoLibrary {
   symbols: Record<string, ((...args: unknown[]) => unknown) | null>;
@@ -86,7 +86,7 @@ export function denoBackend(): Backend {
         const endless = fn.threaded === "endless";
         threaded[name] = found
           ? (...args: unknown[]) =>
-            holding(args, () => endless ? twin(...args) : poolGate().run(() => twin(...args)))
+            holding(args, () => endless ? twin(...args) : poolSemaphore().run(() => twin(...args)))
           : missingFunction(spec, name);
       }
       return {

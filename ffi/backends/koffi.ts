@@ -9,7 +9,7 @@ import { UnsupportedPlatformError } from "../../errors.ts";
 import { EXIT_FNS } from "../raw/signal.ts";
 import { type ExitFunctions, limitExit } from "./exit_limit.ts";
 import { missingFunction, missingSymbol } from "./missing.ts";
-import { holding, poolGate } from "./thread_pool.ts";
+import { holding, poolSemaphore } from "./thread_pool.ts";
 
 interface KoffiFunction {
   (...args: unknown[]): unknown;
@@ -75,7 +75,7 @@ function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => 
       });
     });
   if (spec.threaded === "endless") return (...args) => holding(args, () => start(args));
-  return (...args) => holding(args, () => poolGate().run(() => start(args)));
+  return (...args) => holding(args, () => poolSemaphore().run(() => start(args)));
 }
 
 let exitLimited = false;

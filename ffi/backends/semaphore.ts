@@ -24,12 +24,12 @@ export interface EndlessWait<T> {
  * answer would else stop the application's files and DNS too. Where the pool has but one, calls use it, and waits do
  * without.
  */
-export function gateOfPool(threads: number): Gate {
-  return new Gate(Math.max(1, threads - 1), threads > 1);
+export function gateOfPool(threads: number): Semaphore {
+  return new Semaphore(Math.max(1, threads - 1), threads > 1);
 }
 
 /** Lets a number of calls through at a time; the others wait in the order they came. */
-export class Gate {
+export class Semaphore {
   #free: number;
   readonly #mayBlock: boolean;
   readonly #queue: (() => void)[] = [];

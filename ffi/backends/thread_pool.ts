@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Gate, gateOfPool } from "./semaphore.ts";
+import { gateOfPool, type Semaphore } from "./semaphore.ts";
 
 const underWay = new Set<readonly unknown[]>();
 
@@ -53,9 +53,9 @@ function threadsOfRuntime(): number {
   return Deno.build.os === "windows" ? 4 * (navigator?.hardwareConcurrency ?? 1) : 32;
 }
 
-let gate: Gate | undefined;
+let gate: Semaphore | undefined;
 
 /** The gate of the runtime's pool: one for all libraries and systems. */
-export function poolGate(): Gate {
+export function poolSemaphore(): Semaphore {
   return gate ??= gateOfPool(threadsOfRuntime());
 }

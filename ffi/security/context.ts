@@ -8,7 +8,7 @@
 import type {
   ContextAttributes,
   ContextOptions,
-  MessageContext,
+  ProviderContext,
   ResolvedRequirements,
   StepResult,
   Unwrapped,
@@ -74,15 +74,15 @@ const MAX_RECORD_BYTES = 0xffffffff;
 /** The longest token either end accepts: what [MS-NNS] can carry. */
 const MAX_TOKEN_BYTES = 0xffff;
 
-/** What seals and opens the records of a context that is done; see {@linkcode MessageContext} for each member. */
+/** What seals and opens the records of a context that is done; see {@linkcode ProviderContext} for each member. */
 export type NativeRecords =
   & Pick<
-    MessageContext,
+    ProviderContext,
     "maxOverhead" | "sessionKey" | "wrap" | "unwrap" | "sign" | "verify"
   >
   & Required<
     Pick<
-      MessageContext,
+      ProviderContext,
       "wrapUnencrypted" | "unwrapAny" | "wrapSizeLimit" | "wrapDetached" | "unwrapDetached"
     >
   >;
@@ -92,7 +92,7 @@ function checkBytes(name: string, value: unknown): void {
 }
 
 /** Keeps the rules that do not depend on the operating system; `native` members do the work. */
-export abstract class ContextBase implements MessageContext {
+export abstract class ContextBase implements ProviderContext {
   readonly #role: "client" | "server";
   readonly #untrack = track("context");
   #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";

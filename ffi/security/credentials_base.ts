@@ -7,13 +7,13 @@
 
 import type {
   ContextOptions,
-  Credentials,
-  MessageContext,
-  MessageCredentials,
+  ProviderContext,
+  ProviderCredentials,
   ResolvedRequirements,
 } from "../../contract.ts";
+import type { CheckedIdentity } from "../../credentials.ts";
 import { StateError } from "../../errors.ts";
-import { track, Users } from "../handles.ts";
+import { ReferenceCount, track } from "../handles.ts";
 import { checkContextOptions, type ContextRequest } from "./context.ts";
 
 /** The package (SSPI) or mechanism (GSS-API) to use. */
@@ -36,7 +36,7 @@ export interface CredentialsRequest {
 }
 
 /** Who to be. Keytab and cache have no meaning on Windows. */
-export type Identity = Exclude<Credentials, { readonly delegated: unknown }>;
+export type Identity = CheckedIdentity;
 
 /** What credentials came from. */
 export interface CredentialsOrigin extends Pick<CredentialsRequest, "package" | "requirements"> {
@@ -45,13 +45,13 @@ export interface CredentialsOrigin extends Pick<CredentialsRequest, "package" | 
 }
 
 /** Keeps the rules; `native` members do the work. */
-export abstract class CredentialsBase implements MessageCredentials {
+export abstract class CredentialsBase implements ProviderCredentials {
   /** The package they were acquired for. */
   readonly package: SecurityPackage;
   /** Whether a client delegated them: they are Kerberos tickets, whatever was left out when others were acquired. */
   readonly delegated: boolean;
   readonly #requirements: ResolvedRequirements;
-  readonly #users: Users;
+  readonly #references: ReferenceCount;
 
   /** @param unhold Lets go of the library that the credentials are held by. */
   protected constructor(request: CredentialsOrigin, unhold: () => void) {
@@ -59,7 +59,7 @@ export abstract class CredentialsBase implements MessageCredentials {
     this.delegated = request.delegated ?? false;
     this.#requirements = request.requirements;
     const untrack = track("credentials");
-    this.#users = new Users(() => {
+    this.#references = new ReferenceCount(() => {
       try {
         this.nativeRelease();
       } finally {
@@ -74,15 +74,15 @@ export abstract class CredentialsBase implements MessageCredentials {
     role: "client" | "server",
     request: ContextRequest,
     release: () => void,
-  ): MessageContext;
+  ): ProviderContext;
   /** Releases everything; called once, when no context uses it. */
   protected abstract nativeRelease(): void;
 
-  client(options: ContextOptions & { readonly target: string }): MessageContext {
+  client(options: ContextOptions & { readonly target: string }): ProviderContext {
     return this.#context("client", options, this.#requirements);
   }
 
-  server(options: ContextOptions): MessageContext {
+  server(options: ContextOptions): ProviderContext {
     return this.#context("server", options, this.#requirements);
   }
 
@@ -90,9 +90,9 @@ export abstract class CredentialsBase implements MessageCredentials {
    * The same credentials for other requirements. They stay their owner's: closing what is returned closes nothing, and
    * it makes contexts for as long as these are open.
    */
-  lend(requirements: ResolvedRequirements): MessageCredentials {
+  lend(requirements: ResolvedRequirements): ProviderCredentials {
     let closed = false;
-    const context = (role: "client" | "server", options: ContextOptions): MessageContext => {
+    const context = (role: "client" | "server", options: ContextOptions): ProviderContext => {
       if (closed) throw closedCredentials();
       return this.#context(role, options, requirements);
     };
@@ -109,10 +109,10 @@ export abstract class CredentialsBase implements MessageCredentials {
     role: "client" | "server",
     options: ContextOptions,
     requirements: ResolvedRequirements,
-  ): MessageContext {
-    if (this.#users.closed) throw closedCredentials();
+  ): ProviderContext {
+    if (this.#references.closed) throw closedCredentials();
     const checked = checkContextOptions(role, options);
-    const release = this.#users.hold();
+    const release = this.#references.hold();
     try {
       return this.nativeContext(role, { ...requirements, ...checked }, release);
     } catch (error) {
@@ -122,7 +122,7 @@ export abstract class CredentialsBase implements MessageCredentials {
   }
 
   close(): void {
-    this.#users.close();
+    this.#references.close();
   }
 
   [Symbol.dispose](): void {

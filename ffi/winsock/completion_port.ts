@@ -8,7 +8,7 @@
 import { StateError } from "../../errors.ts";
 import type { Library } from "../abi.ts";
 import type { EndlessWait } from "../backends/semaphore.ts";
-import { poolGate } from "../backends/thread_pool.ts";
+import { poolSemaphore } from "../backends/thread_pool.ts";
 import { track } from "../handles.ts";
 import { type Memory, pinned } from "../memory/memory.ts";
 import {
@@ -271,7 +271,7 @@ export class CompletionPort {
         if (this.#inARow++ < IN_A_ROW) ok = this.#fetch(call.GetQueuedCompletionStatusEx, 0) as number;
         if (ok === 0) {
           this.#inARow = 0;
-          ok = await poolGate().wait(this.#wait);
+          ok = await poolSemaphore().wait(this.#wait);
         }
         if (ok === 0) throw socketError("GetQueuedCompletionStatusEx", 0, "wait for the sockets");
         this.#dispatch(new DataView(this.#removed.buffer).getUint32(0, true));

@@ -6,7 +6,7 @@
  */
 
 import type { Library } from "../abi.ts";
-import { poolGate } from "../backends/thread_pool.ts";
+import { poolSemaphore } from "../backends/thread_pool.ts";
 import { track } from "../handles.ts";
 import { pinned } from "../memory/memory.ts";
 import {
@@ -162,7 +162,7 @@ class WaitingThread {
     );
     const { call, threaded } = this.#kernel;
     const count = 1 + round.length;
-    const result = await poolGate().wait({
+    const result = await poolSemaphore().wait({
       block: () => threaded.WaitForMultipleObjects(count, handles, 0, INFINITE),
       wake: () => this.#wakeUp(),
       poll: () => {

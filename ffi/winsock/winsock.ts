@@ -85,7 +85,7 @@ export class Winsock {
   readonly #ntdll: Library<typeof NTDLL>;
   readonly #events: Events;
   #session: Session | null = null;
-  #users = 0;
+  #references = 0;
   #connectEx: bigint | null = null;
 
   constructor(system: NativeSystem, grant: Grant) {
@@ -106,13 +106,13 @@ export class Winsock {
    */
   use(): () => void {
     this.#session ??= this.#start();
-    this.#users++;
+    this.#references++;
     let used = true;
     return () => {
       if (!used) return;
       used = false;
-      this.#users--;
-      if (this.#users > 0) return;
+      this.#references--;
+      if (this.#references > 0) return;
       this.#session?.end();
       this.#session = null;
     };

@@ -15,7 +15,7 @@ import type {
   SocketProvider,
 } from "../../contract.ts";
 import { loadModule } from "../sandbox/load_provider.ts";
-import type { LoadedModule } from "../sandbox/message_context.ts";
+import type { LoadedModule } from "../sandbox/context.ts";
 import { checkSocketGrants, isPolicyKey } from "../sandbox/socket_grants.ts";
 import { SandboxedCodec, socketSecurityAvailable } from "../sandbox/socket_provider.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";

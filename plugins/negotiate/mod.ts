@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageProvider } from "../../contract.ts";
+import type { ContextProvider } from "../../contract.ts";
 import { nativeProvider } from "./native_provider.ts";
 
 /** Options of {@linkcode negotiate}. */
@@ -22,7 +22,7 @@ export interface NegotiateOptions {
  *
  * @throws TypeError where an option is unknown or has the wrong type.
  */
-export function negotiate(options: NegotiateOptions = {}): MessageProvider {
+export function negotiate(options: NegotiateOptions = {}): ContextProvider {
   for (const key of Object.keys(options)) {
     if (key !== "allowNtlm") throw new TypeError(`negotiate() has no option ${key}; it has allowNtlm`);
   }
@@ -32,6 +32,6 @@ export function negotiate(options: NegotiateOptions = {}): MessageProvider {
 }
 
 /** Kerberos alone, without SPNEGO around it; both ends must list it. */
-export function kerberos(): MessageProvider {
+export function kerberos(): ContextProvider {
   return nativeProvider({ name: "kerberos", allowNtlm: false });
 }

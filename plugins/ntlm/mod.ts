@@ -10,8 +10,8 @@
 import type {
   AcquireOptions,
   Availability,
-  MessageCredentials,
-  MessageProvider,
+  ContextProvider,
+  ProviderCredentials,
   ProviderDescription,
 } from "../../contract.ts";
 import { type Limits, resolveLimits } from "../sandbox/limits.ts";
@@ -57,7 +57,7 @@ const KEYS: readonly string[] = ["accounts", "spnego", "limits", ...TEXTS];
 
 const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
   name: "ntlm",
-  layer: "message",
+  layer: "context",
   isolation: "sandboxed",
   sha256: GUEST_SHA256,
   imports: Object.freeze(["clock", "random"]),
@@ -90,10 +90,10 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  *
  * @throws TypeError where an option is unknown or has the wrong type; RangeError where a name is too long.
  */
-export function ntlm(options: NtlmOptions = {}): MessageProvider {
+export function ntlm(options: NtlmOptions = {}): ContextProvider {
   checkOptions(options);
   const { accounts, spnego, workstation, computerName, domainName, limits } = options;
-  const load = (): Promise<MessageProvider> =>
+  const load = (): Promise<ContextProvider> =>
     loadBuiltIn(guestModule(), {
       sha256: GUEST_SHA256,
       name: "ntlm",
@@ -106,15 +106,15 @@ export function ntlm(options: NtlmOptions = {}): MessageProvider {
 }
 
 /** Loads its module when it is first needed, so that making the provider costs nothing and can be synchronous. */
-class NtlmProvider implements MessageProvider {
-  readonly layer = "message";
+class NtlmProvider implements ContextProvider {
+  readonly layer = "context";
   readonly name = "ntlm";
   readonly description = DESCRIPTION;
-  readonly #load: () => Promise<MessageProvider>;
+  readonly #load: () => Promise<ContextProvider>;
   readonly #serves: boolean;
-  #loaded: Promise<MessageProvider> | null = null;
+  #loaded: Promise<ContextProvider> | null = null;
 
-  constructor(load: () => Promise<MessageProvider>, serves: boolean) {
+  constructor(load: () => Promise<ContextProvider>, serves: boolean) {
     this.#load = load;
     this.#serves = serves;
   }
@@ -123,7 +123,7 @@ class NtlmProvider implements MessageProvider {
     return { available: true };
   }
 
-  async acquire(options: AcquireOptions): Promise<MessageCredentials> {
+  async acquire(options: AcquireOptions): Promise<ProviderCredentials> {
     if (options.role === "server" && !this.#serves) {
       throw new TypeError(
         "ntlm() needs accounts on a server: a function that finds an account's NT hash, or null where there is none",

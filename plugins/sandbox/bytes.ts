@@ -9,7 +9,7 @@ import { ProviderRejectedError } from "../../errors.ts";
 // ignoreBOM keeps a leading U+FEFF: without it two different export names would look the same.
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Refuses the module. `message` says what to change. */
+/** Refuses the module. `context` says what to change. */
 export function reject(rule: string, offset: number, message: string): never {
   const place = offset < 0 ? "" : ` at byte ${offset}`;
   throw new ProviderRejectedError(

@@ -55,7 +55,7 @@ export interface ModuleDescription {
   /** Its version. */
   readonly version: string;
   /** Its layer. */
-  readonly layer: "message" | "socket";
+  readonly layer: "context" | "socket";
   /** The most it can give. */
   readonly offers: Offers;
   /** The host functions it imports. */
@@ -88,7 +88,7 @@ export function parseDescription(text: string): ModuleDescription {
   if (abi !== ABI_VERSION) {
     reject("abi-version", -1, `its description says ABI ${abi}, this host speaks ${ABI_VERSION}`);
   }
-  const layer = root.get("layer").choice(["message", "socket"] as const);
+  const layer = root.get("layer").choice(["context", "socket"] as const);
   const description: ModuleDescription = {
     name: root.get("name").match(NAME),
     version: root.get("version").match(/^[\x21-\x7e]{1,32}$/),
@@ -106,7 +106,7 @@ export function parseDescription(text: string): ModuleDescription {
 }
 
 function checkLayer({ layer, imports, credentials, questions, offers }: ModuleDescription): void {
-  if (layer === "message") {
+  if (layer === "context") {
     if (Object.keys(credentials).length === 0) {
       refuse("credentials", "names no role; a message provider plays one");
     }

@@ -5,7 +5,7 @@
  */
 
 import { ProviderRejectedError } from "../../errors.ts";
-import type { MessageProvider, Provider, SocketGrants, SocketProvider } from "../../contract.ts";
+import type { ContextProvider, Provider, SocketGrants, SocketProvider } from "../../contract.ts";
 import { FieldLimit, IMPORT_MODULE, Status } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { type ModuleDescription, parseDescription } from "./description.ts";
@@ -14,8 +14,8 @@ import { limitLines } from "./host_functions.ts";
 import { type CompiledModule, GuestInstance } from "./instance.ts";
 import { resolveLimits } from "./limits.ts";
 import { checkManifest, grantedSignatures, holdAgainstManifest, type Manifest } from "./manifest.ts";
-import type { LoadedModule } from "./message_context.ts";
-import { SandboxedProvider } from "./message_provider.ts";
+import type { LoadedModule } from "./context.ts";
+import { SandboxedProvider } from "./context_provider.ts";
 import { resolveOptions } from "./options.ts";
 import { checkAnswers } from "./questions.ts";
 import { readModule } from "./read_module.ts";
@@ -31,7 +31,7 @@ const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
 const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "->"]]);
 
 /**
- * Loads a provider. A module of layer `message` becomes one that exchanges tokens. A module of layer `socket` needs
+ * Loads a provider. A module of layer `context` becomes one that exchanges tokens. A module of layer `socket` needs
  * `manifest.socket`, which says how far its settings may go; what it writes is read before the system gets it.
  *
  * `wasm` is copied. Nothing of it runs before its hash was compared, and it can do nothing but what
@@ -55,11 +55,11 @@ export function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O> & { readonly socket: SocketGrants },
 ): Promise<SocketProvider>;
-/** Loads a provider of layer `message`. */
+/** Loads a provider of layer `context`. */
 export function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
   manifest: Manifest<O> & { readonly socket?: undefined },
-): Promise<MessageProvider>;
+): Promise<ContextProvider>;
 /** Loads a provider of either layer. */
 export function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
@@ -73,9 +73,9 @@ export async function loadProvider(
   const sha256 = manifest.sha256.toLowerCase();
   const grants = manifest.socket && checkSocketGrants(manifest.socket, "socket.");
   const loaded = await loadModule(wasm, manifest);
-  if (loaded.description.layer === "message") {
+  if (loaded.description.layer === "context") {
     if (grants) {
-      reject("layer", -1, "its layer is message, and socket is for modules of layer socket; leave it out");
+      reject("layer", -1, "its layer is context, and socket is for modules of layer socket; leave it out");
     }
     return new SandboxedProvider(loaded, sha256);
   }
@@ -93,9 +93,9 @@ export async function loadProvider(
 export async function loadBuiltIn(
   wasm: Uint8Array,
   manifest: Manifest<object> & { readonly name: string },
-): Promise<MessageProvider> {
+): Promise<ContextProvider> {
   const loaded = await loadModule(wasm, manifest, true);
-  if (loaded.description.layer !== "message") {
+  if (loaded.description.layer !== "context") {
     reject("layer", -1, `its layer is ${loaded.description.layer}; a codec is made by its own provider`);
   }
   return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());

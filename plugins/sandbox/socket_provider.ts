@@ -18,7 +18,7 @@ import type {
 } from "../../contract.ts";
 import type { OperationName } from "./abi.ts";
 import { GuestInstance } from "./instance.ts";
-import type { LoadedModule } from "./message_context.ts";
+import type { LoadedModule } from "./context.ts";
 import { readRest, writeOptions, writeRequirements } from "./messages.ts";
 import { refuseHalfPairs, Writer } from "./wire.ts";
 

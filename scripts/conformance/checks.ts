@@ -1,5 +1,5 @@
 /**
- * What every guest of layer `message` must do, as checks with a sentence each.
+ * What every guest of layer `context` must do, as checks with a sentence each.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { ProtocolError, StateError } from "../../errors.ts";
 import type { Attributes } from "../../plugins/sandbox/messages.ts";
 import { refuseMoreThanOffered, shownMechanism } from "../../plugins/sandbox/claims.ts";
-import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
+import type { LoadedModule } from "../../plugins/sandbox/context.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
 import { type FuelUse, type Identity, Peer } from "./peer.ts";
 

@@ -8,7 +8,7 @@
 import { type OperationName, Query, Status } from "../../plugins/sandbox/abi.ts";
 import type { Role } from "../../plugins/sandbox/description.ts";
 import { GuestInstance } from "../../plugins/sandbox/instance.ts";
-import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
+import type { LoadedModule } from "../../plugins/sandbox/context.ts";
 import {
   type Attributes,
   type LegAnswer,

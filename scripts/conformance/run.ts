@@ -12,7 +12,7 @@ import { GuestInstance } from "../../plugins/sandbox/instance.ts";
 import type { GuardedModule } from "../../plugins/sandbox/guard.ts";
 import type { Limits } from "../../plugins/sandbox/limits.ts";
 import { loadModule } from "../../plugins/sandbox/load_provider.ts";
-import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
+import type { LoadedModule } from "../../plugins/sandbox/context.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
 import { checkSocketGrants } from "../../plugins/sandbox/socket_grants.ts";
 import { CHECKS, type Subject } from "./checks.ts";

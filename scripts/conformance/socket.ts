@@ -10,7 +10,7 @@ import type { SettingsIdentity, SocketCodec, SocketGrants } from "../../contract
 import { resolveRequirements } from "../../plugins/requirements.ts";
 import type { OperationName } from "../../plugins/sandbox/abi.ts";
 import { GuestInstance } from "../../plugins/sandbox/instance.ts";
-import type { LoadedModule } from "../../plugins/sandbox/message_context.ts";
+import type { LoadedModule } from "../../plugins/sandbox/context.ts";
 import { readRest, writeOptions, writeRequirements } from "../../plugins/sandbox/messages.ts";
 import { SandboxedCodec } from "../../plugins/sandbox/socket_provider.ts";
 import { Writer } from "../../plugins/sandbox/wire.ts";

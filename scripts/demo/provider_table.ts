@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Offers, Provider, Selection } from "../../mod.ts";
+import type { Provider } from "../../mod.ts";
+import type { Offers, Selection } from "../../plugins/mod.ts";
 import { paint, say, show } from "./screen.ts";
 
 const COLUMNS = [11, 9, 11] as const;

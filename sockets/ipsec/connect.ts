@@ -13,21 +13,21 @@ import { type NativeSystem, nativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";
 import type { SocketCodec } from "../../contract.ts";
 import { hostPrincipal, isIpAddress } from "../../contexts/check.ts";
-import type { Chosen } from "../establish.ts";
+import type { SocketChosen } from "../establish.ts";
 import { quietly } from "../transport.ts";
 import type { ConnectSettings } from "../read_options.ts";
 import type { SecureConn } from "../secure_conn.ts";
-import { applySettings, refuseForSocket, socketProvider } from "./terms.ts";
+import { applySettings, refuseForSocket } from "./terms.ts";
 import { securedConnection } from "./transport.ts";
-import type { Watch } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 
 const NO_ADDRESS = new Uint8Array();
 
 /** See `connect`. Settings, the peer's name, and only then the connection; the query before the first byte. */
 export async function connectSecured(
   settings: ConnectSettings,
-  chosen: Chosen,
-  watch: Watch,
+  chosen: SocketChosen,
+  deadline: Deadline,
 ): Promise<SecureConn> {
   refuseForSocket(chosen);
   const computer = peerComputer(settings);
@@ -35,13 +35,13 @@ export async function connectSecured(
   const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
   const release = winsock.use();
   try {
-    const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
+    const codec = await deadline.race(chosen.selection.provider.codec(), (late) => late.close());
     try {
       const { hostname, port } = settings;
-      const addresses = await winsock.resolve(hostname, port, "stream", "connect", watch.signal);
+      const addresses = await winsock.resolve(hostname, port, "stream", "connect", deadline.signal);
       return await firstOf(
         addresses,
-        (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, watch }),
+        (address) => tryAddress(chosen, { system, winsock, secure, codec, computer, address, deadline }),
       );
     } catch (error) {
       await quietly(() => codec.close());
@@ -85,16 +85,16 @@ interface Attempt {
   readonly codec: SocketCodec;
   readonly computer: string;
   readonly address: SocketAddress;
-  readonly watch: Watch;
+  readonly deadline: Deadline;
 }
 
-async function tryAddress(chosen: Chosen, attempt: Attempt): Promise<SecureConn> {
-  const { system, winsock, secure, codec, computer, address, watch } = attempt;
+async function tryAddress(chosen: SocketChosen, attempt: Attempt): Promise<SecureConn> {
+  const { system, winsock, secure, codec, computer, address, deadline } = attempt;
   const socket = new TcpSocket(winsock, address.version);
   try {
     applySettings(chosen, codec, secure, socket);
     secure.setPeerTarget(socket, readTarget(codec.target(NO_ADDRESS, computer), NO_ADDRESS, computer));
-    await socket.connect(address, watch.signal);
+    await socket.connect(address, deadline.signal);
     return securedConnection(chosen, socket, {
       system,
       secure,

@@ -7,16 +7,16 @@
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { TcpSocket } from "../../ffi/winsock/tcp.ts";
 import { nativeSystem } from "../../ffi/system.ts";
-import { Users } from "../../ffi/handles.ts";
+import { ReferenceCount } from "../../ffi/handles.ts";
 import { winsockOf } from "../../ffi/winsock/winsock.ts";
-import type { Chosen } from "../establish.ts";
+import type { SocketChosen } from "../establish.ts";
 import { type Accepted, type Acceptor, Listener } from "../listener.ts";
 import { type NetAddress, quietly } from "../transport.ts";
 import type { ListenSettings } from "../read_options.ts";
 import type { SecureListener } from "../secure_listener.ts";
-import { applySettings, refuseForSocket, socketProvider } from "./terms.ts";
+import { applySettings, refuseForSocket } from "./terms.ts";
 import { securedConnection, toNetAddress } from "./transport.ts";
-import type { Watch } from "../deadline.ts";
+import type { Deadline } from "../deadline.ts";
 
 /** Connections the system may have ready before they are accepted. */
 const BACKLOG = 200;
@@ -24,18 +24,18 @@ const BACKLOG = 200;
 /** See `listen`. Settings before the socket is bound; each connection is queried before it is handed out. */
 export async function listenSecured(
   settings: ListenSettings,
-  chosen: Chosen,
-  watch: Watch,
+  chosen: SocketChosen,
+  deadline: Deadline,
 ): Promise<SecureListener> {
   refuseForSocket(chosen);
   const system = nativeSystem(settings.system);
   const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
-  const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
+  const codec = await deadline.race(chosen.selection.provider.codec(), (late) => late.close());
   try {
     const { hostname, port } = settings;
-    const [address] = await winsock.resolve(hostname, port, "stream", "listen", watch.signal);
+    const [address] = await winsock.resolve(hostname, port, "stream", "listen", deadline.signal);
     const socket = new TcpSocket(winsock, address.version);
-    const shared = new Users(() => codec.close());
+    const shared = new ReferenceCount(() => codec.close());
     try {
       applySettings(chosen, codec, secure, socket);
       socket.bind(address.bytes);

@@ -23,7 +23,7 @@ import {
   hostPrincipal,
   isIpAddress,
 } from "../../contexts/check.ts";
-import { choose, type Chosen } from "../establish.ts";
+import { choose, isSocketChosen, type SocketChosen } from "../establish.ts";
 import { DATAGRAMS, FailureLog } from "../failure_log.ts";
 import { quietly } from "../transport.ts";
 import { type ListenSettings, readListenOptions } from "../read_options.ts";
@@ -36,8 +36,8 @@ import type {
 } from "./datagrams.ts";
 import { Recent } from "../bounded_map.ts";
 import { SocketSecurity } from "./security.ts";
-import { applySettings, refuseForDatagrams, refuseForSocket, socketProvider } from "./terms.ts";
-import { Watch } from "../deadline.ts";
+import { applySettings, refuseForDatagrams, refuseForSocket } from "./terms.ts";
+import { Deadline } from "../deadline.ts";
 
 /** The most peers that are remembered: the one that was met first is named, and asked about, anew. */
 const MAX_PEERS = 4096;
@@ -76,30 +76,36 @@ export async function openDatagrams(options: DatagramOptions): Promise<SecureDat
   const { onDropped, port = 0, ...rest } = options;
   checkFunction(onDropped, "options.onDropped");
   const settings = readListenOptions({ ...rest, port });
-  const watch = new Watch(settings.signal, "Opening");
+  const deadline = new Deadline(settings.signal, "Opening");
   try {
     // Before the choice: that opens the system's libraries.
-    watch.signal.throwIfAborted();
-    return await open(settings, onDropped, watch);
+    deadline.signal.throwIfAborted();
+    return await open(settings, onDropped, deadline);
   } finally {
-    watch.end();
+    deadline.end();
   }
 }
 
 async function open(
   settings: ListenSettings,
   onDropped: DatagramOptions["onDropped"],
-  watch: Watch,
+  deadline: Deadline,
 ): Promise<SecureDatagrams> {
   const chosen = choose(settings);
+  if (!isSocketChosen(chosen)) {
+    const { provider: { name, layer } } = chosen.selection;
+    throw new TypeError(
+      `the provider "${name}" is of layer ${layer}, which secures no datagrams: use ipsec()`,
+    );
+  }
   refuseForSocket(chosen);
   refuseForDatagrams(chosen);
   const system = nativeSystem(settings.system);
   const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
-  const codec = await watch.race(socketProvider(chosen).codec(), (late) => late.close());
+  const codec = await deadline.race(chosen.selection.provider.codec(), (late) => late.close());
   try {
     const { hostname, port } = settings;
-    const [address] = await winsock.resolve(hostname, port, "datagram", "listen", watch.signal);
+    const [address] = await winsock.resolve(hostname, port, "datagram", "listen", deadline.signal);
     const socket = new UdpSocket(winsock, address.version);
     try {
       applySettings(chosen, codec, secure, socket);
@@ -126,16 +132,16 @@ interface Parts {
 
 class Datagrams implements SecureDatagrams {
   readonly addr: DatagramAddress;
-  readonly #chosen: Chosen;
+  readonly #chosen: SocketChosen;
   readonly #parts: Parts;
   readonly #named = new Recent<{ readonly computer: string; readonly address: SocketAddress }>(MAX_PEERS);
   readonly #peers = new Recent<SocketSecurity>(MAX_PEERS);
   /** The look-ups of peers' names, which closing ends. */
-  readonly #lookUps = new Set<Watch>();
+  readonly #lookUps = new Set<Deadline>();
   readonly #log = new FailureLog(DATAGRAMS);
   #closing: Promise<void> | null = null;
 
-  constructor(chosen: Chosen, parts: Parts) {
+  constructor(chosen: SocketChosen, parts: Parts) {
     this.#chosen = chosen;
     this.#parts = parts;
     this.addr = toAddress(parts.socket.localAddress);
@@ -214,7 +220,7 @@ class Datagrams implements SecureDatagrams {
 
   close(): Promise<void> {
     const reason = new StateError("Cannot find the peer's address: the socket was closed");
-    for (const watch of this.#lookUps) watch.abort(reason);
+    for (const deadline of this.#lookUps) deadline.abort(reason);
     return this.#closing ??= this.#parts.socket.close().then(() => {
       this.#log.flush();
       this.#parts.codec.close();
@@ -242,14 +248,14 @@ class Datagrams implements SecureDatagrams {
     const hostname = checkHostname(peer.hostname, "peer.hostname");
     const port = checkInteger(peer.port, "peer.port", 1, 65_535);
     const { socket, winsock } = this.#parts;
-    const watch = new Watch(signal, "Finding the peer's address");
-    this.#lookUps.add(watch);
+    const deadline = new Deadline(signal, "Finding the peer's address");
+    this.#lookUps.add(deadline);
     let found: SocketAddress[];
     try {
-      found = await winsock.resolve(hostname, port, "datagram", "connect", watch.signal);
+      found = await winsock.resolve(hostname, port, "datagram", "connect", deadline.signal);
     } finally {
-      this.#lookUps.delete(watch);
-      watch.end();
+      this.#lookUps.delete(deadline);
+      deadline.end();
     }
     const address = found.find(({ version }) => version === socket.version);
     if (address) return address;

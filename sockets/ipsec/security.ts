@@ -14,12 +14,12 @@ import type { JsonValue, SecurityInfo } from "../../contract.ts";
 import { associationDetails, unprotectedBy } from "./association_details.ts";
 import { AssociationWatch } from "./watch.ts";
 import type { ConnectionSecurity } from "../connection_security.ts";
-import type { Chosen } from "../establish.ts";
+import type { SocketChosen } from "../establish.ts";
 import { runAsClient } from "../../contexts/impersonation.ts";
 import type { PeerTokens } from "../secure_conn.ts";
 import { type QueryMeans, SocketQuery } from "./query.ts";
 import { isActing } from "./settings_bounds.ts";
-import { mayBeClear, socketProvider } from "./terms.ts";
+import { mayBeClear } from "./terms.ts";
 import { type InfoTerms, verifyInfo } from "./verify.ts";
 
 /** What the security of a socket is asked with; it stays the caller's. */
@@ -33,7 +33,7 @@ export interface SocketSecurityMeans extends QueryMeans {
 /** Security that the system gives a socket towards one peer. */
 export class SocketSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
-  readonly #chosen: Chosen;
+  readonly #chosen: SocketChosen;
   readonly #means: SocketSecurityMeans;
   readonly #query: SocketQuery;
   readonly #watch: AssociationWatch;
@@ -43,11 +43,11 @@ export class SocketSecurity implements ConnectionSecurity {
   #latest: { readonly info: SecurityInfo; readonly answer: SecurityAnswer } | null = null;
 
   /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
-  constructor(chosen: Chosen, means: SocketSecurityMeans) {
+  constructor(chosen: SocketChosen, means: SocketSecurityMeans) {
     this.#chosen = chosen;
     this.#means = means;
     this.#query = new SocketQuery(means);
-    this.#watch = new AssociationWatch(socketProvider(chosen).abortOnAssociationChange ?? [], this.#query);
+    this.#watch = new AssociationWatch(chosen.selection.provider.abortOnAssociationChange ?? [], this.#query);
     this.#filtering = new Filtering(means.system, "ipsec");
     this.info = this.check();
   }
@@ -120,7 +120,7 @@ export class SocketSecurity implements ConnectionSecurity {
   /** What the connection is held to, and what its failing then means for the bytes. */
   #terms(): InfoTerms {
     return {
-      provider: socketProvider(this.#chosen).name,
+      provider: this.#chosen.selection.provider.name,
       requirements: this.#chosen.selection.requirements,
       mayBeClear: mayBeClear(this.#chosen),
       bounds: this.#bounds(),

@@ -4,37 +4,23 @@
  * @module
  */
 
-import { readUser } from "../../credentials.ts";
+import type { CheckedCredentials, CheckedPassword } from "../../credentials.ts";
 import { SecurityRequirementError } from "../../errors.ts";
 import { readSettings, type SettingsGrant } from "../../ffi/ipsec/codec_reader.ts";
 import { UdpSocket } from "../../ffi/winsock/udp.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
-import type {
-  Credentials,
-  ResolvedRequirements,
-  SettingsIdentity,
-  SocketCodec,
-  SocketGrants,
-  SocketProvider,
-} from "../../contract.ts";
-import type { Chosen } from "../establish.ts";
+import type { ResolvedRequirements, SettingsIdentity, SocketCodec, SocketGrants } from "../../contract.ts";
+import type { SocketChosen } from "../establish.ts";
 import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
 /** A zero in UTF-16, which the settings do without. */
 const TERMINATOR = 2;
 
-/** The provider of what was chosen. @throws TypeError where it is of another layer. */
-export function socketProvider({ selection }: Chosen): SocketProvider {
-  const { provider } = selection;
-  if (provider.layer === "socket") return provider;
-  throw new TypeError(`the provider "${provider.name}" is of layer ${provider.layer}`);
-}
-
 /** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
-export function mayBeClear(chosen: Chosen): boolean {
-  return isClearGranted(socketProvider(chosen), chosen.selection.requirements);
+export function mayBeClear(chosen: SocketChosen): boolean {
+  return isClearGranted(chosen.selection.provider, chosen.selection.requirements);
 }
 
 function isClearGranted({ allowInsecure }: SocketGrants, requirements: ResolvedRequirements): boolean {
@@ -64,7 +50,7 @@ export function settingsGrant(
 }
 
 /** Refuses, before anything is opened, what no socket can be given. */
-export function refuseForSocket({ settings, selection }: Chosen): void {
+export function refuseForSocket({ settings, selection }: SocketChosen): void {
   const { name } = selection.provider;
   if (settings.channelBindings !== undefined) {
     throw new SecurityRequirementError(
@@ -99,8 +85,8 @@ export function refuseForSocket({ settings, selection }: Chosen): void {
 }
 
 /** Refuses, before anything is opened, what datagrams cannot be given. */
-export function refuseForDatagrams(chosen: Chosen): void {
-  const { name, abortOnAssociationChange, skipFilters } = socketProvider(chosen);
+export function refuseForDatagrams(chosen: SocketChosen): void {
+  const { name, abortOnAssociationChange, skipFilters } = chosen.selection.provider;
   refuseAnonymous(chosen.selection.requirements, name);
   if (abortOnAssociationChange !== undefined) {
     throw new SecurityRequirementError(
@@ -121,20 +107,18 @@ export function refuseForDatagrams(chosen: Chosen): void {
 
 /** Sets a socket's security, before it is bound or connected: what the codec wrote, and the password behind it. */
 export function applySettings(
-  chosen: Chosen,
+  chosen: SocketChosen,
   codec: SocketCodec,
   secure: SecureSockets,
   socket: OverlappedSocket,
 ): void {
   const { requirements } = chosen.selection;
-  const provider = socketProvider(chosen);
+  const provider = chosen.selection.provider;
   const credentials = passwordIdentity(chosen.settings.credentials);
   const units = passwordUnits(credentials?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const { username, domain = "" } = credentials === null
-      ? { username: "" }
-      : readUser(credentials, "credentials");
+    const { username = "", domain = "" } = credentials ?? {};
     const identity = { username, domain, passwordBytes: password.length };
     const grant = settingsGrant(provider, requirements, identity);
     const { bytes, keys } = readSettings(codec.settings(requirements, identity), grant);
@@ -161,7 +145,7 @@ function withPassword(bytes: Uint8Array, password: Uint8Array, apply: (settings:
 }
 
 function passwordIdentity(
-  credentials: Credentials | undefined,
-): Extract<Credentials, { password: unknown }> | null {
+  credentials: CheckedCredentials | undefined,
+): CheckedPassword | null {
   return credentials !== undefined && "password" in credentials ? credentials : null;
 }

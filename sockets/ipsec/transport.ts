@@ -10,7 +10,7 @@ import type { SocketAddress } from "../../ffi/winsock/address.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import type { SocketCodec } from "../../contract.ts";
 import { Connection } from "../connection.ts";
-import type { Chosen } from "../establish.ts";
+import type { SocketChosen } from "../establish.ts";
 import { openBytes } from "../records.ts";
 import type { SecureConn } from "../secure_conn.ts";
 import { SocketSecurity } from "./security.ts";
@@ -82,7 +82,7 @@ export interface SecuredMeans {
  * Makes a connection of a connected socket, which becomes its own, once the system has told that it is secured as
  * required. Where it throws, the socket is the caller's.
  */
-export function securedConnection(chosen: Chosen, socket: TcpSocket, means: SecuredMeans): SecureConn {
+export function securedConnection(chosen: SocketChosen, socket: TcpSocket, means: SecuredMeans): SecureConn {
   const security = new SocketSecurity(chosen, { ...means, socket });
   socket.setNoDelay();
   const wire = openWire(new SocketTransport(socket, (error) => security.explain(error)));

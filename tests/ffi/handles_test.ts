@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
-import { Users } from "../../ffi/handles.ts";
+import { ReferenceCount } from "../../ffi/handles.ts";
 
 test("What is used by several ends once, when it is closed and the last of them has gone", () => {
   let ends = 0;
-  const users = new Users(() => ends++);
+  const users = new ReferenceCount(() => ends++);
   const [one, two] = [users.hold(), users.hold()];
   one();
   one();
@@ -21,7 +21,7 @@ test("What is used by several ends once, when it is closed and the last of them 
 
 test("What nobody uses ends when it is closed, and not before", () => {
   let ends = 0;
-  const users = new Users(() => ends++);
+  const users = new ReferenceCount(() => ends++);
   users.hold()();
   assertEquals(ends, 0);
   users.close();

@@ -20,7 +20,7 @@
 
 ;; 0 describe
 (data (i32.const 0x1000) "\87\01\00\00" "\00\00\00\00"
-  "{\"abi\":1,\"name\":\"canned\",\"version\":\"1.0.0\",\"layer\":\"message\",\"imports\":[],"
+  "{\"abi\":1,\"name\":\"canned\",\"version\":\"1.0.0\",\"layer\":\"context\",\"imports\":[],"
   "\"offers\":{\"integrity\":true,\"confidentiality\":true,\"mutualAuthentication\":false,"
   "\"impersonation\":\"identify\",\"delegation\":false},"
   "\"credentials\":{\"client\":[\"password\"]},"

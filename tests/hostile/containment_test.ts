@@ -5,14 +5,14 @@ import { ProviderLimitError, type ProviderRejectedError } from "../../errors.ts"
 import { ByteWriter } from "../../plugins/sandbox/bytes.ts";
 import type { LogLine } from "../../plugins/sandbox/host_functions.ts";
 import { loadProvider } from "../../plugins/sandbox/load_provider.ts";
-import type { MessageContext, MessageProvider } from "../../contract.ts";
+import type { ContextProvider, ProviderContext } from "../../contract.ts";
 import { canned, drive, hostileModules, load, REQUIREMENTS, sha256, SYSTEM } from "../support/hostile.ts";
 import { compileWat } from "../support/wat.ts";
 
 const healthy = compileWat("canned.wat", `(module ${await canned()})`);
 const corpus = new Map((await hostileModules()).map(({ file, bytes }) => [file, bytes]));
 
-async function open(provider: MessageProvider, password: string): Promise<MessageContext> {
+async function open(provider: ContextProvider, password: string): Promise<ProviderContext> {
   using credentials = await provider.acquire({
     role: "client",
     system: SYSTEM,
@@ -63,7 +63,7 @@ test("a custom section that makes the module too large is refused before the mod
 test("a guest that floods the log is heard sixty-four times a second, and never while it runs", async () => {
   const bytes = corpus.get("import_log_flood.wat")!;
   const lines: LogLine[] = [];
-  let provider: MessageProvider | null = null, running = false, heardWhileRunning = false;
+  let provider: ContextProvider | null = null, running = false, heardWhileRunning = false;
   const log = (line: LogLine): void => {
     heardWhileRunning ||= running;
     lines.push(line);
@@ -86,7 +86,7 @@ test("a guest that floods the log is heard sixty-four times a second, and never 
 
 test("a log function that calls back into the provider finds it at rest", async () => {
   const bytes = corpus.get("import_log_reentrant.wat")!;
-  let context: MessageContext | null = null;
+  let context: ProviderContext | null = null;
   const signatures: Uint8Array[] = [];
   const provider = await loadProvider(bytes, {
     sha256: await sha256(bytes),

@@ -5,7 +5,7 @@ import { test } from "@test";
 import { join } from "node:path";
 import { StateError } from "../../errors.ts";
 import { OIDS } from "../../ffi/raw/gssapi.ts";
-import type { MessageContext, MessageCredentials } from "../../contract.ts";
+import type { ProviderContext, ProviderCredentials } from "../../contract.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
 import {
@@ -64,8 +64,8 @@ for (const name of NAMES) {
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
-        let context!: MessageContext;
-        let delegated!: MessageCredentials;
+        let context!: ProviderContext;
+        let delegated!: ProviderCredentials;
         await withContexts(system, { provider, requirements: { delegation: true } }, ({ server }) => {
           delegated = server.takeDelegated!()!;
           context = server;

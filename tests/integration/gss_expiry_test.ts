@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { join } from "node:path";
 import { AuthenticationError } from "../../errors.ts";
-import type { MessageContext } from "../../contract.ts";
+import type { ProviderContext } from "../../contract.ts";
 import { withEnv } from "../support/env.ts";
 import { bytes, inRealmWith, NAMES, PROVIDERS, unwrap, withContexts, wrap } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";
@@ -13,7 +13,7 @@ const skip = noRealm;
 const PLAIN = bytes("x");
 
 /** Waits until a context has run out. */
-async function expired(context: MessageContext): Promise<void> {
+async function expired(context: ProviderContext): Promise<void> {
   const left = context.expiresAt!.getTime() - Date.now();
   assert(left > 0 && left < 20_000, `${left} ms are left`);
   while (Date.now() < context.expiresAt!.getTime()) await new Promise((resolve) => setTimeout(resolve, 20));

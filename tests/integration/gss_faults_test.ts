@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { SecureSocketError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { MessageProvider } from "../../contract.ts";
+import type { ContextProvider } from "../../contract.ts";
 import type { Realm } from "../rig/realm.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { Faults, Injected, isRelease } from "../support/faults.ts";
@@ -22,7 +22,7 @@ const PLAIN = bytes("attack at dawn");
 async function connection(
   realm: Realm,
   system: NativeSystem,
-  provider: MessageProvider,
+  provider: ContextProvider,
   outs: Uint8Array[],
 ): Promise<void> {
   const credentials = { username: "alice", password: realm.users.alice };
@@ -58,7 +58,7 @@ async function connection(
 }
 
 /** Credentials from a key table, and a refusal whose text is asked for. */
-async function refusal(realm: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+async function refusal(realm: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const credentials = { keytab: `FILE:${realm.dir}/user.keytab` };
   using held = await acquire(system, "client", { provider, credentials });
   const context = held.client({ target: "HTTP/nowhere" });
@@ -72,7 +72,7 @@ async function refusal(realm: Realm, system: NativeSystem, provider: MessageProv
 }
 
 /** Tickets that can be delegated, by the first principal of a key table. */
-async function ticket(realm: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+async function ticket(realm: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const credentials = { keytab: `FILE:${realm.dir}/user.keytab` };
   const options = { provider, requirements: { delegation: true }, credentials };
   using held = await acquire(system, "client", options);
@@ -80,7 +80,7 @@ async function ticket(realm: Realm, system: NativeSystem, provider: MessageProvi
 }
 
 /** Tickets that are copied from a KEYRING. */
-async function keyring(realm: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+async function keyring(realm: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const credentials = { cache: keyringOf(realm) };
   using held = await acquire(system, "client", { provider, credentials });
   held.client({ target: TARGET }).close();
@@ -89,7 +89,7 @@ async function keyring(realm: Realm, system: NativeSystem, provider: MessageProv
 const keyringOf = ({ dir }: Realm): string => `KEYRING:user:${dir.replace(/.*\//, "")}`;
 
 /** A client without sequence detection, as .NET's, whose records are held to their order by their numbers. */
-async function unordered(_: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+async function unordered(_: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const mechanism = provider.name === "kerberos" ? "kerberos" : "spnego";
   const flags = GSS_C.MUTUAL_FLAG | GSS_C.INTEG_FLAG | GSS_C.CONF_FLAG;
   using held = await acquire(system, "server", { provider });
@@ -106,7 +106,7 @@ async function unordered(_: Realm, system: NativeSystem, provider: MessageProvid
 }
 
 /** Servers that have to look into their key tables for the name that a client asked for: one key, and two. */
-async function keyTable(realm: Realm, system: NativeSystem, provider: MessageProvider): Promise<void> {
+async function keyTable(realm: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const [one, same, other] = ["HTTP/one.mit.test", "IMAP/one.mit.test", "LDAP/one.mit.test"];
   const [shared, apart] = ["shared", "apart"].map((name) => `${realm.dir}/${name}.keytab`);
   if (!existsSync(apart)) {

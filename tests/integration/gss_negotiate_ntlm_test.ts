@@ -13,7 +13,7 @@ import {
 import { OIDS } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageContext, Requirements } from "../../contract.ts";
+import type { ProviderContext, Requirements } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
 import { secure } from "../../sockets/mod.ts";
@@ -354,7 +354,7 @@ test(
 );
 
 const TAMPERING: {
-  readonly [what: string]: (seal: () => Uint8Array, server: MessageContext) => Uint8Array;
+  readonly [what: string]: (seal: () => Uint8Array, server: ProviderContext) => Uint8Array;
 } = {
   changed: (seal) => seal().map((byte, index) => index === 20 ? byte ^ 1 : byte),
   repeated: (seal, server) => {

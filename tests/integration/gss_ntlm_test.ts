@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, ProtocolError } from "../../errors.ts";
-import type { MessageContext } from "../../contract.ts";
+import type { ProviderContext } from "../../contract.ts";
 import { realmUnavailable, startRealm } from "../rig/realm.ts";
 import { client, server, wrap } from "../plugins/ntlm/pair.ts";
 import { GSS, GssFailure, GssNtlmPeer, noGssNtlm } from "./gss_ntlm.ts";
@@ -11,7 +11,7 @@ const bindings = new TextEncoder().encode("tls-server-end-point:0123456789abcdef
 const FLAGS = GSS.replay | GSS.sequence | GSS.integrity;
 
 /** Carries tokens between a context of ours and the peer's until both are done; `ours` speaks first or answers. */
-async function shake(ours: MessageContext, peer: GssNtlmPeer, oursFirst: boolean): Promise<void> {
+async function shake(ours: ProviderContext, peer: GssNtlmPeer, oursFirst: boolean): Promise<void> {
   let token: Uint8Array | null = null, turn = oursFirst;
   do {
     token = (await (turn ? ours : peer).step(token)).token;
@@ -20,7 +20,7 @@ async function shake(ours: MessageContext, peer: GssNtlmPeer, oursFirst: boolean
   assert(ours.done);
 }
 
-async function traffic(ours: MessageContext, peer: GssNtlmPeer): Promise<void> {
+async function traffic(ours: ProviderContext, peer: GssNtlmPeer): Promise<void> {
   for (const size of [1, 2, 63, 64, 65, 1000, 65_000]) {
     const data = crypto.getRandomValues(new Uint8Array(size));
     assertEquals(await peer.unwrap(wrap(ours, data)), data);
@@ -158,7 +158,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
         const data = new TextEncoder().encode("record");
         const attempts: Record<
           string,
-          (ours: MessageContext, first: Uint8Array, second: Uint8Array) => void
+          (ours: ProviderContext, first: Uint8Array, second: Uint8Array) => void
         > = {
           altered: (ours, first) => ours.unwrap(first.map((byte, at) => at === 20 ? byte ^ 1 : byte)),
           gap: (ours, _, second) => ours.unwrap(second),

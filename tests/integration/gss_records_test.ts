@@ -5,7 +5,7 @@ import { test } from "@test";
 import { ProtocolError, type ProtocolReason, SecurityRequirementError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { MessageContext, Requirements } from "../../contract.ts";
+import type { ProviderContext, Requirements } from "../../contract.ts";
 import {
   acquire,
   bytes,
@@ -24,14 +24,14 @@ import { RawClient } from "../support/raw_gss.ts";
 const skip = noRealm;
 const PLAIN = bytes("attack at dawn");
 
-function refused(context: MessageContext, record: Uint8Array): ProtocolError {
+function refused(context: ProviderContext, record: Uint8Array): ProtocolError {
   const copy = record.slice();
   const error = assertThrows(() => context.unwrap(copy), ProtocolError);
   assert(copy.every((byte) => byte === 0), "what was refused can still be read");
   return error;
 }
 
-function reasonOf(context: MessageContext, record: Uint8Array): ProtocolReason {
+function reasonOf(context: ProviderContext, record: Uint8Array): ProtocolReason {
   return refused(context, record).reason;
 }
 
@@ -112,7 +112,7 @@ async function withRawClient(
   system: NativeSystem,
   mechanism: "kerberos" | "spnego",
   flags: number,
-  body: (client: RawClient, server: MessageContext) => unknown,
+  body: (client: RawClient, server: ProviderContext) => unknown,
   requirements: Requirements = {},
 ): Promise<void> {
   const provider = mechanism === "kerberos" ? PROVIDERS.kerberos : PROVIDERS.negotiate;
@@ -134,7 +134,7 @@ for (const mechanism of ["kerberos", "spnego"] as const) {
       () =>
         inRealmWith({}, async (realm, system) => {
           await realm.kinit("alice");
-          const fresh = (body: (seal: () => Uint8Array, server: MessageContext) => void): Promise<void> =>
+          const fresh = (body: (seal: () => Uint8Array, server: ProviderContext) => void): Promise<void> =>
             withRawClient(system, mechanism, DOTNET | flags, (client, server) => {
               assertEquals([server.attributes.sequenceDetection, server.attributes.replayDetection], [
                 true,

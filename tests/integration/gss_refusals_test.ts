@@ -8,7 +8,7 @@ import { AuthenticationError, type AuthenticationReason, NativeError } from "../
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { Credentials, MessageProvider } from "../../contract.ts";
+import type { ContextProvider, Credentials } from "../../contract.ts";
 import { freePort, type Realm, type RealmOptions, startRealm } from "../rig/realm.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
@@ -56,7 +56,7 @@ interface Case {
   serve(credentials?: Credentials): Promise<void>;
 }
 
-function refusal(what: string, body: (provider: MessageProvider, given: Case) => Promise<void>, options?: {
+function refusal(what: string, body: (provider: ContextProvider, given: Case) => Promise<void>, options?: {
   realm?: RealmOptions;
   skip?: string | null;
 }): void {

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts";
 import { NativeSystem } from "../../ffi/system.ts";
-import type { MessageContext } from "../../contract.ts";
+import type { ProviderContext } from "../../contract.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import {
   acquire,
@@ -26,7 +26,7 @@ import { inRealm, noRealm } from "../support/kerberos.ts";
 const skip = noRealm;
 
 /** Everything that may be used only once the exchange is complete. */
-const USES: { readonly [member: string]: (context: MessageContext) => unknown } = {
+const USES: { readonly [member: string]: (context: ProviderContext) => unknown } = {
   attributes: (context) => context.attributes,
   peerName: (context) => context.peerName,
   requestedTarget: (context) => context.requestedTarget,
@@ -40,7 +40,7 @@ const USES: { readonly [member: string]: (context: MessageContext) => unknown } 
   takeDelegated: (context) => context.takeDelegated!(),
 };
 
-function allRefuse(context: MessageContext, words: string): void {
+function allRefuse(context: ProviderContext, words: string): void {
   for (const [member, use] of Object.entries(USES)) {
     const error = assertThrows(() => use(context), StateError, words);
     assert(error.message.includes(member), error.message);

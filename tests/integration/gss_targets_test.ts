@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { AuthenticationError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
-import type { MessageContext, MessageProvider, ProviderSystem } from "../../contract.ts";
+import type { ContextProvider, ProviderContext, ProviderSystem } from "../../contract.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import { run } from "../../scripts/process.ts";
 import type { Realm } from "../rig/realm.ts";
@@ -54,7 +54,7 @@ function inSharedRealm(
 /** The target that a server reports of a client that asks for `target`. */
 async function reported(
   system: ProviderSystem,
-  provider: MessageProvider,
+  provider: ContextProvider,
   target: string,
   credentials: { keytab: string; principal?: string },
   alter?: (token: Uint8Array) => Uint8Array,
@@ -251,9 +251,9 @@ for (const name of NAMES) {
 /** A server's context that is given tokens one by one. */
 async function serving(
   system: ProviderSystem,
-  provider: MessageProvider,
+  provider: ContextProvider,
   keytab: string,
-  body: (context: MessageContext) => Promise<void>,
+  body: (context: ProviderContext) => Promise<void>,
 ): Promise<string | undefined> {
   using credentials = await acquire(system, "server", { provider, credentials: { keytab } });
   const context = credentials.server({});
@@ -270,7 +270,7 @@ async function serving(
 async function withRequest<T>(
   system: ProviderSystem,
   target: string,
-  body: (request: Uint8Array, client: MessageContext) => Promise<T>,
+  body: (request: Uint8Array, client: ProviderContext) => Promise<T>,
 ): Promise<T> {
   using credentials = await acquire(system, "client", { provider: PROVIDERS.kerberos });
   const client = credentials.client({ target });
@@ -287,7 +287,7 @@ test(
   () =>
     inSharedRealm(async (_, system, keytab) => {
       const { kerberos, negotiate } = PROVIDERS;
-      const forms: [string, MessageProvider, (request: Uint8Array) => Uint8Array[]][] = [
+      const forms: [string, ContextProvider, (request: Uint8Array) => Uint8Array[]][] = [
         ["RFC 4121", kerberos, (one) => [kerberosToken(one)]],
         ["RFC 4178", negotiate, (one) => [negTokenInit([OID.kerberos], kerberosToken(one))]],
         ["Windows", negotiate, (one) => [

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
-import type { MessageContext } from "../../contract.ts";
+import type { ProviderContext } from "../../contract.ts";
 import { ProtocolError } from "../../errors.ts";
 import { bytes, includes, NAMES, PROVIDERS, withContexts, wrap } from "../support/gss.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
@@ -10,7 +10,7 @@ import { inRealm, noRealm } from "../support/kerberos.ts";
 const skip = noRealm;
 const PLAIN = bytes("attack at dawn");
 
-function signed(context: MessageContext, plain: Uint8Array): Uint8Array {
+function signed(context: ProviderContext, plain: Uint8Array): Uint8Array {
   return context.wrapUnencrypted!(plain, new Uint8Array(plain.length + context.maxOverhead));
 }
 

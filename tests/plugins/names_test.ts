@@ -92,13 +92,13 @@ test("Names are known that are built in, or of a provider, or in deny of a mecha
   } as const;
   const description = {
     name: "acme",
-    layer: "message",
+    layer: "context",
     isolation: "native",
     offers,
     mechanisms: ["fast"],
   } as const;
   const provider = {
-    layer: "message",
+    layer: "context",
     name: "acme",
     description,
     available: () => ({ available: true }) as const,

@@ -4,8 +4,8 @@ import { PermissionError, ProviderNotFoundError } from "../../errors.ts";
 import type {
   Availability,
   Capabilities,
+  ContextProvider,
   MachinePolicy,
-  MessageProvider,
   Offers,
   Policy,
   Provider,
@@ -29,11 +29,11 @@ function fake(
   mechanisms?: readonly string[],
 ): Provider {
   return {
-    layer: "message",
+    layer: "context",
     name,
     description: {
       name,
-      layer: "message",
+      layer: "context",
       isolation: "native",
       offers: { ...STRONG, ...offers },
       ...(mechanisms ? { mechanisms } : {}),
@@ -376,7 +376,7 @@ test("Two providers of one name, and things that are no providers, are refused w
     "providers[0] is not a provider",
   );
   assertThrows(() => createRegistry({} as unknown as Provider[]), TypeError, "list of providers");
-  const { acquire: _, ...rest } = fake("a") as MessageProvider;
+  const { acquire: _, ...rest } = fake("a") as ContextProvider;
   assertThrows(() => createRegistry([rest as Provider]), TypeError, "lacks available() or acquire()");
   assertThrows(() => createRegistry([{ ...fake("a"), name: "b" }]), TypeError, "same name");
   assertThrows(

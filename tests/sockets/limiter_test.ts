@@ -7,8 +7,8 @@ import {
   CONNECTIONS_PER_PLACE,
   GRACE_TURNS,
   type Guest,
+  Limiter,
   OVERFLOW,
-  Places,
   REGROWTH,
   SPARE,
 } from "../../sockets/limiter.ts";
@@ -27,7 +27,7 @@ interface Seen {
 function stage(places: number) {
   const turns = new Turns();
   const state = { unfetched: 0 };
-  const all = new Places({ places, unfetched: () => state.unfetched, turn: turns.turn });
+  const all = new Limiter({ places, unfetched: () => state.unfetched, turn: turns.turn });
   const enter = (): Seen => {
     const seen: Seen = {
       guest: all.enter((reason) => seen.dropped = reason.message),

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIn
 import { test } from "@test";
 import { AuthenticationError, StateError, TimeoutError, TransportError } from "../../errors.ts";
 import { createRegistry } from "../../plugins/registry.ts";
-import { acquire, choose } from "../../sockets/establish.ts";
+import { acquire, chooseForTransport } from "../../sockets/establish.ts";
 import { encodeHandshake } from "../../sockets/framing.ts";
 import { listenOver } from "../../sockets/listen.ts";
 import type { SecureListener } from "../../sockets/secure_listener.ts";
@@ -10,7 +10,7 @@ import type { HandshakeOrigin, ListenOptions } from "../../sockets/options.ts";
 import { readListenOptions } from "../../sockets/read_options.ts";
 import { secure } from "../../sockets/secure.ts";
 import type { SecureConn } from "../../sockets/secure_conn.ts";
-import { Watch } from "../../sockets/deadline.ts";
+import { Deadline } from "../../sockets/deadline.ts";
 import { CONNECTIONS_PER_PLACE, GRACE_TURNS } from "../../sockets/limiter.ts";
 import { FakeListener } from "../support/fake_listener.ts";
 import { type MemoryTransport, settle } from "../support/memory_transport.ts";
@@ -56,9 +56,9 @@ async function stage(
     },
     ...options,
   });
-  const chosen = choose(settings);
-  const watch = new Watch(undefined, "Acquiring");
-  const credentials = await acquire(chosen, watch);
+  const chosen = chooseForTransport(settings);
+  const deadline = new Deadline(undefined, "Acquiring");
+  const credentials = await acquire(chosen, deadline);
   const tcp = new FakeListener();
   tcp.scarce = scarce;
   const listener = listenOver(tcp, settings, chosen, credentials, turns.turn);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import { test } from "@test";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, type ProtocolReason } from "../../errors.ts";
-import type { MessageContext } from "../../contract.ts";
+import type { ProviderContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
 import { openWire } from "../../sockets/transport.ts";
 import { WireReader } from "../../sockets/wire_reader.ts";
@@ -123,7 +123,7 @@ test("A record that holds no data is skipped, and a read waits for the next", as
     attributes: { integrity: true },
     maxOverhead: 1,
     unwrap: (record: Uint8Array) => record.subarray(1),
-  } as unknown as MessageContext;
+  } as unknown as ProviderContext;
   const wire = openWire(b);
   const records = openRecords(context, wire, new WireReader(wire));
   await a.write(Uint8Array.of(1, 0, 0, 0, 9, 1, 0, 0, 0, 9));
@@ -158,7 +158,7 @@ test("The buffer that a failed wrap left plain text in is zeroed", async () => {
       into.set(plain);
       throw new Error("made to fail");
     },
-  } as unknown as MessageContext;
+  } as unknown as ProviderContext;
   const wire = openWire(b);
   const records = openRecords(context, wire, new WireReader(wire));
   await assertRejects(() => records.write(pattern(1000)), Error, "made to fail");
@@ -175,7 +175,7 @@ test("A provider that does not wrap into the buffer it was given is refused befo
   ];
   for (const wrap of wraps) {
     const [, b] = MemoryTransport.pair();
-    const context = { attributes: { integrity: true }, maxOverhead: 8, wrap } as unknown as MessageContext;
+    const context = { attributes: { integrity: true }, maxOverhead: 8, wrap } as unknown as ProviderContext;
     const wire = openWire(b);
     const records = openRecords(context, wire, new WireReader(wire));
     assertEquals((await assertRejects(() => records.write(pattern(9)), ProtocolError)).reason, "malformed");
@@ -198,7 +198,7 @@ test("All records of a long transfer are made in one buffer and opened in anothe
       unwraps.add(record.buffer);
       return record.subarray(1);
     },
-  } as unknown as MessageContext;
+  } as unknown as ProviderContext;
   const [from, to] = [openWire(a), openWire(b)];
   const writer = openRecords(context, from, new WireReader(from));
   const reader = openRecords(context, to, new WireReader(to));
@@ -215,7 +215,7 @@ test("All records of a long transfer are made in one buffer and opened in anothe
 test("A provider that adds more to a record than fits is refused", () => {
   for (const maxOverhead of [0xfc30, 1e9, -1, NaN]) {
     const wire = openWire(MemoryTransport.pair()[0]);
-    const context = { attributes: { integrity: true }, maxOverhead } as unknown as MessageContext;
+    const context = { attributes: { integrity: true }, maxOverhead } as unknown as ProviderContext;
     let error: unknown;
     try {
       openRecords(context, wire, new WireReader(wire));

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
-import type { MessageContext } from "../../contract.ts";
+import type { ProviderContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
 import { borrowBuffer, giveBackBuffer } from "../../sockets/spare_buffers.ts";
 import { openWire, type Wire } from "../../sockets/transport.ts";
@@ -110,7 +110,7 @@ test("What a failed write was sealing is overwritten, and is lent to nobody", as
       out.set(plain, 16);
       return out.subarray(0, 16 + plain.length);
     },
-  } as unknown as MessageContext;
+  } as unknown as ProviderContext;
   let sent: Uint8Array = new Uint8Array();
   const { promise, reject } = Promise.withResolvers<void>();
   const wire = {

@@ -4,10 +4,10 @@ import { assertEquals } from "@std/assert";
 import { NativeSystem, type SystemSeams } from "../../ffi/system.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
 import type {
+  ContextProvider,
   Credentials,
-  MessageContext,
-  MessageCredentials,
-  MessageProvider,
+  ProviderContext,
+  ProviderCredentials,
   ProviderSystem,
   Requirements,
 } from "../../contract.ts";
@@ -25,7 +25,7 @@ export const TARGET = "HTTP/localhost";
 /** What one end is made from. */
 export interface EndOptions {
   /** Its provider, where it differs from the other's. */
-  provider?: MessageProvider;
+  provider?: ContextProvider;
   /** What it requires, where it differs from the other's. */
   requirements?: Requirements;
   /** Who it is. */
@@ -39,7 +39,7 @@ export interface EndOptions {
 /** What both ends are made from. */
 export interface EndsOptions {
   /** The provider of both. */
-  provider?: MessageProvider;
+  provider?: ContextProvider;
   /** What both require. */
   requirements?: Requirements;
   /** The name the client asks for. */
@@ -55,13 +55,13 @@ export interface EndsOptions {
 /** Both ends and their credentials. */
 export interface Ends extends Disposable {
   /** The client's context. */
-  readonly client: MessageContext;
+  readonly client: ProviderContext;
   /** The server's context. */
-  readonly server: MessageContext;
+  readonly server: ProviderContext;
   /** The client's credentials. */
-  readonly clientCredentials: MessageCredentials;
+  readonly clientCredentials: ProviderCredentials;
   /** The server's credentials. */
-  readonly serverCredentials: MessageCredentials;
+  readonly serverCredentials: ProviderCredentials;
 }
 
 /** Acquires credentials as a connection would. */
@@ -69,7 +69,7 @@ export function acquire(
   system: ProviderSystem,
   role: "client" | "server",
   options: EndOptions & { signal?: AbortSignal } = {},
-): Promise<MessageCredentials> {
+): Promise<ProviderCredentials> {
   const { provider = PROVIDERS.negotiate, requirements, credentials, denied, signal } = options;
   return provider.acquire({
     role,
@@ -108,7 +108,7 @@ export async function makeEnds(system: ProviderSystem, options: EndsOptions = {}
 }
 
 /** A context as far as exchanging tokens goes. */
-export type Stepping = Pick<MessageContext, "step" | "done">;
+export type Stepping = Pick<ProviderContext, "step" | "done">;
 
 /**
  * Exchanges tokens until both ends are satisfied, and resolves to the tokens in order.
@@ -144,7 +144,7 @@ export async function withContexts(
 /** Who a server with credentials `server` sees where a client with credentials `client` connects. */
 export async function seenAs(
   system: ProviderSystem,
-  provider: MessageProvider,
+  provider: ContextProvider,
   client?: Credentials,
   server?: Credentials,
 ): Promise<string> {
@@ -166,12 +166,12 @@ export function nobody(realm: Realm): Record<string, string> {
 }
 
 /** Seals a message into a buffer of its own. */
-export function wrap(context: MessageContext, plain: Uint8Array): Uint8Array {
+export function wrap(context: ProviderContext, plain: Uint8Array): Uint8Array {
   return context.wrap(plain, new Uint8Array(plain.length + context.maxOverhead));
 }
 
 /** Opens a copy of a record, which stays as it is. */
-export function unwrap(context: MessageContext, record: Uint8Array): Uint8Array {
+export function unwrap(context: ProviderContext, record: Uint8Array): Uint8Array {
   return context.unwrap(record.slice());
 }
 

@@ -5,7 +5,7 @@ import process from "node:process";
 import { loadProvider } from "../../plugins/sandbox/load_provider.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
 import type { ImportGrants } from "../../plugins/sandbox/host_functions.ts";
-import type { MessageContext, MessageProvider, ProviderSystem } from "../../contract.ts";
+import type { ContextProvider, ProviderContext, ProviderSystem } from "../../contract.ts";
 import { resolveRequirements } from "../../plugins/requirements.ts";
 import { compileWat, repeat } from "./wat.ts";
 
@@ -92,7 +92,7 @@ export async function load(
   bytes: Uint8Array<ArrayBuffer>,
   grants: readonly string[] = [],
   answers: Answers = { colour: () => ({ is: new Uint8Array(1) }) },
-): Promise<MessageProvider> {
+): Promise<ContextProvider> {
   const imports: ImportGrants = {};
   if (grants.includes("random")) imports.random = true;
   if (grants.includes("clock")) imports.clock = true;
@@ -119,7 +119,7 @@ export async function drive(
   answers?: Answers,
 ): Promise<Outcome> {
   let at = "load";
-  let context: MessageContext | null = null;
+  let context: ProviderContext | null = null;
   try {
     const provider = await load(bytes, grants, answers);
     at = "acquire";

@@ -11,10 +11,10 @@ import type {
   Capabilities,
   ContextAttributes,
   ContextOptions,
-  MessageContext,
-  MessageCredentials,
-  MessageProvider,
+  ContextProvider,
   Offers,
+  ProviderContext,
+  ProviderCredentials,
   ProviderSystem,
   StepResult,
 } from "../../contract.ts";
@@ -74,16 +74,16 @@ export class Ledger {
 }
 
 /** A toy provider and what became of everything it gave out. */
-export function toyProvider(faults: ToyFaults = {}): MessageProvider & { readonly ledger: Ledger } {
+export function toyProvider(faults: ToyFaults = {}): ContextProvider & { readonly ledger: Ledger } {
   const name = faults.name ?? "toy";
   const ledger = new Ledger();
   return {
     ledger,
-    layer: "message",
+    layer: "context",
     name,
     description: {
       name,
-      layer: "message",
+      layer: "context",
       isolation: "native",
       offers: {
         integrity: true,
@@ -95,7 +95,7 @@ export function toyProvider(faults: ToyFaults = {}): MessageProvider & { readonl
       },
     },
     available: () => ({ available: true }),
-    async acquire(options): Promise<MessageCredentials> {
+    async acquire(options): Promise<ProviderCredentials> {
       await faults.onAcquire?.(options);
       ledger.credentials++;
       let open = true;
@@ -137,7 +137,7 @@ export function toySystem(changes: Partial<Capabilities> = {}): ProviderSystem {
 const MAC_SIZE = 16;
 const HEADER_SIZE = 4 + 1 + MAC_SIZE;
 
-class ToyContext implements MessageContext {
+class ToyContext implements ProviderContext {
   done = false;
   readonly maxOverhead: number;
   readonly impersonate?: <T>(fn: () => T) => T;

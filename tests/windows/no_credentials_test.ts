@@ -7,7 +7,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { AuthenticationError } from "../../errors.ts";
 import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageProvider } from "../../contract.ts";
+import type { ContextProvider } from "../../contract.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest, type WindowsTestOptions } from "./support/on_windows.ts";
 import { authenticated, bytes, noRealm, pair, seal, testSystem } from "./support/sspi.ts";
@@ -34,7 +34,7 @@ async function credentialsTest(
 }
 
 /** The error of a client that must not get as far as a token. */
-async function refusal(system: NativeSystem, provider: MessageProvider, credentials?: object) {
+async function refusal(system: NativeSystem, provider: ContextProvider, credentials?: object) {
   return await assertRejects(async () => {
     using both = await pair(system, provider, credentials ? { credentials: credentials as never } : {});
     await both.client.step(null);

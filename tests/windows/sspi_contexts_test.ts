@@ -8,7 +8,7 @@ import { AuthenticationError, ProtocolError, SecurityRequirementError } from "..
 import type { SspiContext } from "../../ffi/security/sspi/context.ts";
 import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
-import type { MessageContext, MessageProvider } from "../../contract.ts";
+import type { ContextProvider, ProviderContext } from "../../contract.ts";
 import { resolveRequirements, verifyAttributes } from "../../plugins/requirements.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { machine } from "./support/machine.ts";
@@ -25,7 +25,7 @@ import {
   testSystem,
 } from "./support/sspi.ts";
 
-const PROVIDERS: readonly MessageProvider[] = [kerberos(), negotiate()];
+const PROVIDERS: readonly ContextProvider[] = [kerberos(), negotiate()];
 const REALM = machine.realm?.name ?? "";
 
 /** Ten hours of the realm's tickets, and the five minutes by which clocks may differ. */
@@ -34,15 +34,15 @@ const LONGEST_MS = 10 * 3_600_000 + 5 * 60_000;
 /** Wine's Kerberos is MIT's, which asks for confidentiality whatever was asked of it. */
 const UNASKED = "the context came back with confidentiality, which nobody asked for";
 
-function notConfidential(end: MessageContext): void {
+function notConfidential(end: ProviderContext): void {
   if (end.attributes.confidentiality) throw new Error(UNASKED);
 }
 
 async function sspiTest(
   name: string,
-  body: (system: NativeSystem, provider: MessageProvider) => Promise<void>,
+  body: (system: NativeSystem, provider: ContextProvider) => Promise<void>,
   options: WindowsTestOptions = {},
-  providers: readonly MessageProvider[] = PROVIDERS,
+  providers: readonly ContextProvider[] = PROVIDERS,
 ): Promise<void> {
   for (const provider of providers) {
     await windowsTest(`${provider.name}: ${name}`, async () => {

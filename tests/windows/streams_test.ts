@@ -10,11 +10,11 @@ import {
   kerberos,
   listen,
   type ListenOptions,
-  type MessageProvider,
   negotiate,
   type SecureConn,
   type System,
 } from "../../mod.ts";
+import type { ContextProvider } from "../../plugins/mod.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import type { Terms } from "./peers/agent.ts";
 import { ask, noAgent } from "./support/agent.ts";
@@ -22,7 +22,7 @@ import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest, type WindowsTestOptions } from "./support/on_windows.ts";
 import { answerOf, bytes, noRealm, testSystem } from "./support/sspi.ts";
 
-const PROVIDERS: readonly MessageProvider[] = [kerberos(), negotiate()];
+const PROVIDERS: readonly ContextProvider[] = [kerberos(), negotiate()];
 const TARGET = "HTTP/localhost";
 /** What Linux says of Wine's Negotiate, which speaks Kerberos without SPNEGO around it. */
 const NO_SPNEGO = "GSS_S_NO_CRED";
@@ -67,7 +67,7 @@ async function writeAll(conn: SecureConn, data: Uint8Array): Promise<void> {
   await conn.closeWrite();
 }
 
-async function server(system: System, provider: MessageProvider, options: Partial<ListenOptions> = {}) {
+async function server(system: System, provider: ContextProvider, options: Partial<ListenOptions> = {}) {
   const failures: Error[] = [];
   const listener = await listen({
     hostname: "127.0.0.1",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MessageCredentials, StepResult } from "../../../contract.ts";
+import type { ProviderCredentials, StepResult } from "../../../contract.ts";
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
 import {
   holdsKerberos,
@@ -45,7 +45,7 @@ export interface GssContextOptions {
   /** True where Kerberos was left out when the credentials were acquired. */
   readonly excludeKerberos: boolean;
   /** Makes an owner of a delegated credential's handle. */
-  readonly adopt: (handle: bigint) => MessageCredentials;
+  readonly adopt: (handle: bigint) => ProviderCredentials;
   /** Called once when the context no longer uses the credentials. */
   readonly release: () => void;
 }
@@ -274,7 +274,7 @@ export class GssContext extends ContextBase {
     return this.#requestedTarget ?? undefined;
   }
 
-  takeDelegated(): MessageCredentials | null {
+  takeDelegated(): ProviderCredentials | null {
     this.requireDone("takeDelegated");
     const handle = this.#slots.u64[AT.delegated / 8];
     this.#slots.u64[AT.delegated / 8] = 0n;

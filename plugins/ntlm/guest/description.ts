@@ -3,7 +3,7 @@ export const DESCRIPTION = `{
   "abi": 1,
   "name": "ntlm",
   "version": "1.0.0",
-  "layer": "message",
+  "layer":"context",
   "offers": {
     "integrity": true,
     "confidentiality": true,

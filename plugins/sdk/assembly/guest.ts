@@ -1,5 +1,5 @@
 /**
- * What every guest of layer `message` has in common: the exports, the dispatch, the order of calls.
+ * What every guest of layer `context` has in common: the exports, the dispatch, the order of calls.
  *
  * A guest extends `Guest`, calls `serve` once at top level and re-exports `abi_version`, `alloc` and `call`.
  */

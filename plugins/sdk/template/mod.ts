@@ -5,7 +5,7 @@
  */
 
 import { loadProvider } from "../../sandbox/load_provider.ts";
-import type { MessageProvider } from "../../../contract.ts";
+import type { ContextProvider } from "../../../contract.ts";
 import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 
 /** The options of {@linkcode template}. */
@@ -19,6 +19,6 @@ export interface TemplateOptions {
  *
  * @throws TypeError or RangeError where an option is wrong.
  */
-export function template(options: TemplateOptions = {}): Promise<MessageProvider> {
+export function template(options: TemplateOptions = {}): Promise<ContextProvider> {
   return loadProvider(guestModule(), { sha256: GUEST_SHA256, name: "template", options });
 }

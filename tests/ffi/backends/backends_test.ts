@@ -7,7 +7,7 @@ import process from "node:process";
 import { UnsupportedPlatformError } from "../../../errors.ts";
 import type { Library, LibrarySpec } from "../../../ffi/abi.ts";
 import { type ExitFunctions, limitExit } from "../../../ffi/backends/exit_limit.ts";
-import { holding, poolGate, poolThreads } from "../../../ffi/backends/thread_pool.ts";
+import { holding, poolSemaphore, poolThreads } from "../../../ffi/backends/thread_pool.ts";
 import { memoryOf, pinned } from "../../../ffi/memory/memory.ts";
 import { MEMORY_FNS } from "../../../ffi/memory/memory.ts";
 import { struct } from "../../../ffi/memory/struct.ts";
@@ -139,7 +139,7 @@ async function waitsAndCalls(): Promise<{ calls: string[]; files: number; ended:
     const over = new Set<number>();
     const pumps = Array.from({ length: 40 }, async (_, index) => {
       while (!over.has(index)) {
-        await poolGate().wait({
+        await poolSemaphore().wait({
           block: () => threaded.wait_event(index),
           wake: () => (call.set_event(index), true),
           poll: () => call.take_event(index) === 0 ? null : 1,

@@ -3,8 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
-import { type EndlessWait, Gate, gateOfPool } from "../../../ffi/backends/semaphore.ts";
-import { poolGate } from "../../../ffi/backends/thread_pool.ts";
+import { type EndlessWait, gateOfPool, Semaphore } from "../../../ffi/backends/semaphore.ts";
+import { poolSemaphore } from "../../../ffi/backends/thread_pool.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
@@ -36,9 +36,9 @@ async function busySystems(): Promise<unknown> {
     const receiving = udp.map((each) => each.receive(new Uint8Array(1)));
     await turn(20);
     // A call that ends gets its turn, whoever waits.
-    for (let count = 0; count < 3; count++) await poolGate().run(() => called++);
+    for (let count = 0; count < 3; count++) await poolSemaphore().run(() => called++);
     const holding = Array.from({ length: SYSTEMS }, () =>
-      poolGate().run(() => {
+      poolSemaphore().run(() => {
         inside++;
         return hold.promise;
       }));
@@ -65,7 +65,7 @@ async function busySystems(): Promise<unknown> {
 await children({ busySystems });
 
 test("A gate lets its number through at a time, in order, whether the calls end well or not", async () => {
-  const gate = new Gate(2);
+  const gate = new Semaphore(2);
   const started: number[] = [];
   const ends: { end(): void; fail(): void }[] = [];
   const calls = Array.from({ length: 5 }, (_, index) =>
@@ -122,7 +122,7 @@ class FakeWait implements EndlessWait<string> {
   }
 
   /** Waits for as long as it is woken. */
-  async pump(gate: Gate): Promise<string> {
+  async pump(gate: Semaphore): Promise<string> {
     const wait = { block: () => this.block(), wake: () => this.wake(), poll: () => this.poll() };
     for (;;) {
       const result = await gate.wait(wait);
@@ -134,7 +134,7 @@ class FakeWait implements EndlessWait<string> {
 const waits = (count: number) => Array.from({ length: count }, () => new FakeWait());
 
 test("waits without end never keep a call from its turn: one of them gives way, and has its place again after", async () => {
-  const gate = new Gate(3);
+  const gate = new Semaphore(3);
   const all = waits(3);
   const pumps = all.map((each) => each.pump(gate));
   assertEquals(all.map(({ blocked }) => blocked), [1, 1, 1], "where there is room they block at once");
@@ -152,7 +152,7 @@ test("waits without end never keep a call from its turn: one of them gives way, 
 });
 
 test("as many waits give way as calls come, and the calls run in their order", async () => {
-  const gate = new Gate(2);
+  const gate = new Semaphore(2);
   const all = waits(2);
   const pumps = all.map((each) => each.pump(gate));
   const order: number[] = [];
@@ -171,7 +171,7 @@ test("as many waits give way as calls come, and the calls run in their order", a
 });
 
 test("a wait that finds no place looks for itself, without one, until it is over", async () => {
-  const gate = new Gate(1);
+  const gate = new Semaphore(1);
   const [first, second] = waits(2);
   const pumps = [first.pump(gate), second.pump(gate)];
   await turn(40);
@@ -183,7 +183,7 @@ test("a wait that finds no place looks for itself, without one, until it is over
 });
 
 test("a wait whose waking fails is woken again until the call has its turn", async () => {
-  const gate = new Gate(1);
+  const gate = new Semaphore(1);
   const [wait] = waits(1);
   wait.wakes = false;
   const pump = wait.pump(gate);
@@ -199,7 +199,7 @@ test("a wait whose waking fails is woken again until the call has its turn", asy
 });
 
 test("another wait is asked where the first cannot be woken", async () => {
-  const gate = new Gate(2);
+  const gate = new Semaphore(2);
   const all = waits(2);
   all[0].wakes = false;
   const pumps = all.map((each) => each.pump(gate));
@@ -210,7 +210,7 @@ test("another wait is asked where the first cannot be woken", async () => {
 });
 
 test("a wait that fails gives its place back", async () => {
-  const gate = new Gate(1);
+  const gate = new Semaphore(1);
   const failing = { block: () => Promise.reject(new Error("no port")), wake: () => true, poll: () => null };
   await assertRejects(() => gate.wait(failing), Error, "no port");
   assertEquals(await gate.run(() => "ran"), "ran");

@@ -1,7 +1,7 @@
 /** Providers and pairs of contexts for the tests of `ntlm()`. */
 
 import { ntHash, ntlm, type NtlmAccount, type NtlmOptions } from "../../../plugins/ntlm/mod.ts";
-import type { ContextOptions, MessageContext, MessageProvider, Requirements } from "../../../contract.ts";
+import type { ContextOptions, ContextProvider, ProviderContext, Requirements } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 
 export const PASSWORD = "Пароль-1 €";
@@ -20,7 +20,7 @@ export function accounts({ domain, username }: NtlmAccount): Uint8Array | null {
 // Loading the module anew for each of thousands of ends would be most of the tests' time.
 const plain = ntlm({ accounts }), spnego = ntlm({ accounts, spnego: true });
 
-function provider(options: NtlmOptions = {}): MessageProvider {
+function provider(options: NtlmOptions = {}): ContextProvider {
   const { spnego: wrapped, ...rest } = options;
   if (Object.keys(rest).length > 0) return ntlm({ accounts, ...options });
   return wrapped ? spnego : plain;
@@ -35,7 +35,7 @@ export interface EndOptions extends ContextOptions {
 /** A client; `EXAMPLE\alice` unless told otherwise; an empty domain is none. */
 export async function client(
   options: EndOptions & { username?: string; domain?: string; password?: string | Uint8Array } = {},
-): Promise<MessageContext> {
+): Promise<ProviderContext> {
   const { username = "alice", domain = "EXAMPLE", password = PASSWORD, target = TARGET } = options;
   using credentials = await provider(options.ntlm).acquire({
     role: "client",
@@ -48,7 +48,7 @@ export async function client(
 }
 
 /** A server that knows `EXAMPLE\alice`, unless told otherwise. */
-export async function server(options: EndOptions = {}): Promise<MessageContext> {
+export async function server(options: EndOptions = {}): Promise<ProviderContext> {
   using credentials = await provider(options.ntlm).acquire({
     role: "server",
     system: SYSTEM,
@@ -60,8 +60,8 @@ export async function server(options: EndOptions = {}): Promise<MessageContext> 
 
 /** Carries tokens to and fro until both ends are done; `bend` may change each on its way. */
 export async function shake(
-  a: MessageContext,
-  b: MessageContext,
+  a: ProviderContext,
+  b: ProviderContext,
   bend: (token: Uint8Array, index: number) => Uint8Array = (token) => token,
 ): Promise<void> {
   let token: Uint8Array | null = null, turn = a, index = 0;
@@ -75,7 +75,7 @@ export async function shake(
 /** Both ends after their exchange. */
 export async function pair(
   ends: { client?: Parameters<typeof client>[0]; server?: EndOptions } = {},
-): Promise<{ client: MessageContext; server: MessageContext } & Disposable> {
+): Promise<{ client: ProviderContext; server: ProviderContext } & Disposable> {
   const ours = { client: await client(ends.client), server: await server(ends.server) };
   await shake(ours.client, ours.server);
   return {
@@ -88,6 +88,6 @@ export async function pair(
 }
 
 /** A record of `plain`. */
-export function wrap(context: MessageContext, plain: Uint8Array): Uint8Array {
+export function wrap(context: ProviderContext, plain: Uint8Array): Uint8Array {
   return context.wrap(plain, new Uint8Array(plain.length + context.maxOverhead)).slice();
 }

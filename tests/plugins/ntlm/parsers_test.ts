@@ -8,7 +8,7 @@ import { test } from "@test";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../../errors.ts";
 import { ntHash } from "../../../plugins/ntlm/mod.ts";
-import type { MessageContext } from "../../../contract.ts";
+import type { ProviderContext } from "../../../contract.ts";
 import { inside } from "./inside.ts";
 import { client, pair, PASSWORD, server, shake, wrap } from "./pair.ts";
 import * as reference from "./reference.ts";
@@ -45,7 +45,7 @@ function apply(token: Uint8Array, bends: Bend): Uint8Array {
   return Uint8Array.from(out);
 }
 
-async function endsWell(context: MessageContext, token: Uint8Array): Promise<void> {
+async function endsWell(context: ProviderContext, token: Uint8Array): Promise<void> {
   try {
     await context.step(token);
   } catch (error) {
@@ -59,7 +59,7 @@ async function endsWell(context: MessageContext, token: Uint8Array): Promise<voi
 async function expecting(
   index: number,
   spnego: boolean,
-): Promise<{ context: MessageContext; token: Uint8Array }> {
+): Promise<{ context: ProviderContext; token: Uint8Array }> {
   const a = await client({ ntlm: { spnego } }), b = await server({ ntlm: { spnego } });
   let token: Uint8Array | null = null, turn = a, other = b;
   for (let i = 0; i <= index; i++) {

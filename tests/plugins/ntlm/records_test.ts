@@ -1,14 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ProtocolError, StateError } from "../../../errors.ts";
-import type { MessageContext } from "../../../contract.ts";
+import type { ProviderContext } from "../../../contract.ts";
 import { inside } from "./inside.ts";
 import { pair, wrap } from "./pair.ts";
 import { bytes } from "./vectors.ts";
 
 const plain = (text: string) => new TextEncoder().encode(text);
 
-function refused(context: MessageContext, record: Uint8Array, reason: string): void {
+function refused(context: ProviderContext, record: Uint8Array, reason: string): void {
   const error = assertThrows(() => context.unwrap(record), ProtocolError);
   assertEquals(error.reason, reason, error.message);
   assertThrows(() => context.unwrap(record), StateError);

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { ntlm } from "../../../plugins/ntlm/mod.ts";
-import type { MessageCredentials, MessageProvider } from "../../../contract.ts";
+import type { ContextProvider, ProviderCredentials } from "../../../contract.ts";
 import type { QuestionDescription } from "../../../plugins/sandbox/description.ts";
 import { ask } from "../../../plugins/sandbox/questions.ts";
 import { REQUIREMENTS, SYSTEM } from "../../support/hostile.ts";
@@ -13,8 +13,8 @@ const HALF = "zq\ud800zq";
 
 async function acquire(
   credentials: { username?: string; domain?: string; password?: string },
-  provider: MessageProvider = ntlm(),
-): Promise<MessageCredentials> {
+  provider: ContextProvider = ntlm(),
+): Promise<ProviderCredentials> {
   return await provider.acquire({
     role: "client",
     system: SYSTEM,

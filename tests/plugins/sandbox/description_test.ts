@@ -22,7 +22,7 @@ const FULL = {
   abi: 1,
   name: "example",
   version: "1.0.0",
-  layer: "message",
+  layer: "context",
   offers: OFFERS,
   imports: ["random"],
   options: OPTIONS,
@@ -54,7 +54,7 @@ test("the example of the document is understood, defaults filled in", () => {
     ["mode", false],
   ]);
   assertEquals(questions[0].answers, [{ name: "ntHash", type: "bytes", length: 16 }]);
-  assertEquals([credentials, imports, layer], [FULL.credentials, ["random"], "message"]);
+  assertEquals([credentials, imports, layer], [FULL.credentials, ["random"], "context"]);
 });
 
 test("what may be left out may be left out", () => {
@@ -68,7 +68,7 @@ test("a wrong description is refused with the path of what is wrong", () => {
   refused({ name: "x".repeat(33) }, "(name) must match");
   refused({ name: undefined }, "lacks the key name");
   refused({ version: "1 0" }, "(version)");
-  refused({ layer: "transport" }, "(layer) must be one of message, socket");
+  refused({ layer: "transport" }, "(layer) must be one of context, socket");
   refused({ trusted: true }, 'unknown key "trusted"');
   refused({ offers: { ...OFFERS, integrity: 1 } }, "(offers.integrity) must be true or false");
   refused({ offers: { ...OFFERS, impersonation: "all" } }, "(offers.impersonation) must be one of anonymous");

@@ -28,7 +28,7 @@ test("an embedded module loads, and presents itself with its hash and what it ma
   const provider = await loadProvider(module, { sha256: GUEST_SHA256, name: "template", version: "0.1.0" });
   assertEquals(provider.description, {
     name: "template",
-    layer: "message",
+    layer: "context",
     isolation: "sandboxed",
     sha256: GUEST_SHA256,
     imports: [],
@@ -40,7 +40,7 @@ test("an embedded module loads, and presents itself with its hash and what it ma
       delegation: false,
     },
   });
-  assertEquals([provider.name, provider.layer], ["template", "message"]);
+  assertEquals([provider.name, provider.layer], ["template", "context"]);
 });
 
 test("the hash is compared first: a module that does not match is not even looked at", async () => {

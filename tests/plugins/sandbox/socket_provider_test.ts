@@ -76,7 +76,7 @@ test("loadProvider wants the grants of a module of layer socket said, and none f
   assertEquals(other.rule, "layer");
   // Their advice, followed.
   assertEquals((await loadProvider(bytes, { ...pin, socket: {} })).layer, "socket");
-  assertEquals((await loadProvider(module, { sha256: GUEST_SHA256 })).layer, "message");
+  assertEquals((await loadProvider(module, { sha256: GUEST_SHA256 })).layer, "context");
 });
 
 test("loadProvider refuses a module of layer socket whose hash is not the pinned one", async () => {

@@ -14,7 +14,7 @@
   (global $sent (mut i32) (i32.const 0))
 
   (data (i32.const 0x100)
-    "{\"abi\":1,\"name\":\"tiny\",\"version\":\"1.0.0\",\"layer\":\"message\",\"imports\":[],"
+    "{\"abi\":1,\"name\":\"tiny\",\"version\":\"1.0.0\",\"layer\":\"context\",\"imports\":[],"
     "\"offers\":{\"integrity\":false,\"confidentiality\":false,\"mutualAuthentication\":false,"
     "\"impersonation\":\"anonymous\",\"delegation\":false},"
     "\"credentials\":{\"client\":[\"none\"],\"server\":[\"none\"]}}")

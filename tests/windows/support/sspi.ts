@@ -8,9 +8,9 @@ import { SECPKG_ATTR, SECUR32 } from "../../../ffi/raw/secur32.ts";
 import { SECURITY_STATUS } from "../../../ffi/raw/sspi_status.ts";
 import { NativeSystem } from "../../../ffi/system.ts";
 import type {
+  ContextProvider,
   Credentials,
-  MessageContext,
-  MessageProvider,
+  ProviderContext,
   Requirements,
   StepResult,
 } from "../../../contract.ts";
@@ -110,15 +110,15 @@ export interface PairOptions {
 /** Two ends of one conversation, before any token. */
 export interface Pair extends Disposable {
   /** The end that speaks first. */
-  readonly client: MessageContext;
+  readonly client: ProviderContext;
   /** The end that answers. */
-  readonly server: MessageContext;
+  readonly server: ProviderContext;
 }
 
 /** Acquires credentials for both ends and makes their contexts. */
 export async function pair(
   system: NativeSystem,
-  provider: MessageProvider,
+  provider: ContextProvider,
   options: PairOptions = {},
 ): Promise<Pair> {
   const { bindings = {} } = options;
@@ -150,7 +150,7 @@ export async function authenticate({ client, server }: Pair): Promise<Uint8Array
   const sent: Uint8Array[] = [];
   let token: Uint8Array | null = null;
   for (let leg = 0; leg < 8; leg++) {
-    const end: MessageContext = leg % 2 === 0 ? client : server;
+    const end: ProviderContext = leg % 2 === 0 ? client : server;
     const made: StepResult = await end.step(token);
     token = made.token;
     if (token !== null) sent.push(token.slice());
@@ -163,7 +163,7 @@ export async function authenticate({ client, server }: Pair): Promise<Uint8Array
 /** A pair that is done. */
 export async function authenticated(
   system: NativeSystem,
-  provider: MessageProvider,
+  provider: ContextProvider,
   options: PairOptions = {},
 ): Promise<Pair> {
   const both = await pair(system, provider, options);
@@ -177,7 +177,7 @@ export async function authenticated(
 }
 
 /** One record with `plain` in it, as it goes over the wire. */
-export function seal(context: MessageContext, plain: Uint8Array): Uint8Array {
+export function seal(context: ProviderContext, plain: Uint8Array): Uint8Array {
   return context.wrap(plain, new Uint8Array(plain.length + context.maxOverhead)).slice();
 }
 

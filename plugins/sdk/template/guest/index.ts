@@ -26,7 +26,7 @@ const DESCRIPTION = `{
   "abi": 1,
   "name": "template",
   "version": "0.1.0",
-  "layer": "message",
+  "layer":"context",
   "offers": {
     "integrity": false,
     "confidentiality": false,

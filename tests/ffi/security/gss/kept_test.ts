@@ -6,7 +6,7 @@ import { copyFileSync } from "node:fs";
 import type { Backend, Library, LibrarySpec } from "../../../../ffi/abi.ts";
 import { acquireCredentials } from "../../../../ffi/security/credentials.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
-import type { MessageContext, MessageCredentials } from "../../../../contract.ts";
+import type { ProviderContext, ProviderCredentials } from "../../../../contract.ts";
 import { resolveRequirements } from "../../../../plugins/requirements.ts";
 import { NativeSystem } from "../../../../ffi/system.ts";
 import { AuthenticationError, StateError } from "../../../../mod.ts";
@@ -103,7 +103,7 @@ async function onWatched(
 async function ends(
   system: NativeSystem,
   wanted: Pick<CredentialsRequest, "package" | "excludeNtlm">,
-): Promise<[MessageCredentials, MessageCredentials]> {
+): Promise<[ProviderCredentials, ProviderCredentials]> {
   return [
     await acquireCredentials(system, { ...wanted, requirements, role: "client" }),
     await acquireCredentials(system, { ...wanted, requirements, role: "server" }),
@@ -111,10 +111,10 @@ async function ends(
 }
 
 async function shake(
-  clients: MessageCredentials,
-  servers: MessageCredentials,
+  clients: ProviderCredentials,
+  servers: ProviderCredentials,
   target = TARGET,
-): Promise<[MessageContext, MessageContext]> {
+): Promise<[ProviderContext, ProviderContext]> {
   const client = clients.client({ target });
   const server = servers.server({});
   try {

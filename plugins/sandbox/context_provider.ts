@@ -1,32 +1,31 @@
 /**
- * A sandboxed module as a {@linkcode MessageProvider}.
+ * A sandboxed module as a {@linkcode ContextProvider}.
  *
  * @module
  */
 
-import { readUser } from "../../credentials.ts";
+import { checkCredentials, type CheckedCredentials } from "../../credentials.ts";
 import { SecurityRequirementError, StateError } from "../../errors.ts";
 import type {
   AcquireOptions,
   Availability,
   ContextOptions,
-  Credentials,
-  MessageContext,
-  MessageCredentials,
-  MessageProvider,
+  ContextProvider,
+  ProviderContext,
+  ProviderCredentials,
   ProviderDescription,
 } from "../../contract.ts";
 import { IMPERSONATION } from "./abi.ts";
 import type { CredentialKind, ModuleDescription, Role } from "./description.ts";
-import { type LoadedModule, type Purpose, SandboxedContext } from "./message_context.ts";
+import { type LoadedModule, type Purpose, SandboxedContext } from "./context.ts";
 import { checkAnswers } from "./questions.ts";
 import { refuseHalfPairs } from "./wire.ts";
 
 const ENCODER = new TextEncoder();
 
-/** Presents a loaded module of layer `message` to registries and sockets. */
-export class SandboxedProvider implements MessageProvider {
-  readonly layer = "message";
+/** Presents a loaded module of layer `context` to registries and sockets. */
+export class SandboxedProvider implements ContextProvider {
+  readonly layer = "context";
   readonly name: string;
   readonly description: ProviderDescription;
   readonly #loaded: LoadedModule;
@@ -37,7 +36,7 @@ export class SandboxedProvider implements MessageProvider {
     this.name = loaded.description.name;
     this.description = Object.freeze({
       name: this.name,
-      layer: "message",
+      layer: "context",
       isolation: "sandboxed",
       sha256,
       imports: loaded.compiled.guarded.imports,
@@ -52,12 +51,13 @@ export class SandboxedProvider implements MessageProvider {
 
   /** Takes a copy of the credentials and has an instance of the module look at them. */
   // deno-lint-ignore require-await -- the contract's promise; what is wrong rejects it
-  async acquire(options: AcquireOptions): Promise<MessageCredentials> {
+  async acquire(options: AcquireOptions): Promise<ProviderCredentials> {
     options.signal?.throwIfAborted();
     const { description, answers } = this.#loaded;
     refuseMoreThanOffered(description, options);
     checkAnswers(this.name, description.questions, answers, options.role);
-    const credentials = copyCredentials(description, options.role, options.credentials);
+    const given = options.credentials && checkCredentials(options.credentials, "credentials");
+    const credentials = copyCredentials(description, options.role, given);
     const purpose: Purpose = { role: options.role, requirements: options.requirements, credentials };
     try {
       new SandboxedContext(this.#loaded, purpose, {}).close();
@@ -70,7 +70,7 @@ export class SandboxedProvider implements MessageProvider {
 }
 
 /** Credentials as this process holds them; each context's instance is given a copy. */
-class SandboxedCredentials implements MessageCredentials {
+class SandboxedCredentials implements ProviderCredentials {
   readonly #loaded: LoadedModule;
   readonly #purpose: Purpose;
   #closed = false;
@@ -80,7 +80,7 @@ class SandboxedCredentials implements MessageCredentials {
     this.#purpose = purpose;
   }
 
-  client(options: ContextOptions & { readonly target: string }): MessageContext {
+  client(options: ContextOptions & { readonly target: string }): ProviderContext {
     if (typeof options.target !== "string" || options.target === "") {
       throw new TypeError('target must be the server\'s principal, for instance "host/server.example.test"');
     }
@@ -88,7 +88,7 @@ class SandboxedCredentials implements MessageCredentials {
     return this.#context("client", options);
   }
 
-  server(options: ContextOptions): MessageContext {
+  server(options: ContextOptions): ProviderContext {
     return this.#context("server", options);
   }
 
@@ -101,7 +101,7 @@ class SandboxedCredentials implements MessageCredentials {
     this.close();
   }
 
-  #context(role: Role, { target, channelBindings }: ContextOptions): MessageContext {
+  #context(role: Role, { target, channelBindings }: ContextOptions): ProviderContext {
     const { name } = this.#loaded.description;
     if (this.#closed) throw new StateError(`${name}: these credentials are closed; acquire them again`);
     if (this.#purpose.role !== role) {
@@ -141,7 +141,7 @@ function refuseMoreThanOffered({ name, offers }: ModuleDescription, options: Acq
 function copyCredentials(
   { name, credentials: accepted }: ModuleDescription,
   role: Role,
-  given: Credentials | undefined,
+  given: CheckedCredentials | undefined,
 ): Purpose["credentials"] {
   const kinds: readonly CredentialKind[] | undefined = accepted[role];
   if (!kinds) throw new TypeError(`role is ${role}, which the provider ${name} cannot be`);
@@ -157,12 +157,7 @@ function copyCredentials(
   if (!kinds.includes("password")) {
     throw new TypeError(`credentials must be left out: the provider ${name} takes none as a ${role}`);
   }
-  const { password } = given;
-  const { username, domain = "" } = readUser(given, "credentials");
-  if (typeof password !== "string" && !(password instanceof Uint8Array)) {
-    throw new TypeError("credentials.password must be text or UTF-8 bytes");
-  }
-  if (typeof password === "string") refuseHalfPairs("credentials.password", password);
+  const { username, domain = "", password } = given;
   const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);
   return { username, domain, password: copy };
 }

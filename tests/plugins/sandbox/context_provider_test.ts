@@ -10,9 +10,9 @@ import {
 } from "../../../errors.ts";
 import type {
   AcquireOptions,
-  MessageContext,
-  MessageCredentials,
-  MessageProvider,
+  ContextProvider,
+  ProviderContext,
+  ProviderCredentials,
 } from "../../../contract.ts";
 import { resolveRequirements } from "../../../plugins/requirements.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
@@ -45,15 +45,15 @@ const ASKING = compileWat(
   pieces,
 );
 
-async function asking(colour: Answer): Promise<MessageContext> {
+async function asking(colour: Answer): Promise<ProviderContext> {
   const provider = await loadProvider(ASKING, { sha256: await sha256(ASKING), answers: { colour } });
   return (await acquire(provider)).client(TARGET);
 }
 
 function acquire(
-  provider: MessageProvider,
+  provider: ContextProvider,
   change: Partial<AcquireOptions> = {},
-): Promise<MessageCredentials> {
+): Promise<ProviderCredentials> {
   return provider.acquire({
     role: "client",
     system: SYSTEM,
@@ -64,7 +64,7 @@ function acquire(
 }
 
 /** A finished context of the canned provider. */
-async function finished(text = ""): Promise<MessageContext> {
+async function finished(text = ""): Promise<ProviderContext> {
   const context = (await acquire(await load(cannedWith(text)))).client(TARGET);
   await context.step(null);
   return context;

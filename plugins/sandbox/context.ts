@@ -1,5 +1,5 @@
 /**
- * A {@linkcode MessageContext} served by one instance of a guest: keeps the order of calls and believes nothing.
+ * A {@linkcode ProviderContext} served by one instance of a guest: keeps the order of calls and believes nothing.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts"
 import type {
   ContextAttributes,
   ContextOptions,
-  MessageContext,
+  ProviderContext,
   ResolvedRequirements,
   StepResult,
 } from "../../contract.ts";
@@ -65,7 +65,7 @@ const HEADER = 4;
 const HEADROOM = 16;
 
 /** One end of one conversation, in an instance of its own. */
-export class SandboxedContext implements MessageContext {
+export class SandboxedContext implements ProviderContext {
   readonly #loaded: LoadedModule;
   readonly #purpose: Purpose;
   readonly #channelBound: boolean;
