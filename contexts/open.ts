@@ -82,7 +82,7 @@ export async function openInitiator(options: OpenOptions = {}): Promise<Initiato
  * async function signOn(token: Uint8Array): Promise<string> {
  *   using context = acceptor.accept();
  *   const { done } = await context.step(token);
- *   return done ? context.peer.name : "";
+ *   return done && context.peer ? context.peer.name : "";
  * }
  * console.log(typeof signOn);
  * ```

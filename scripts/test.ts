@@ -4,6 +4,9 @@
  * @module
  */
 
+import { AD_PACKAGES } from "../tests/rig/ad_dc.ts";
+import { DOVECOT_PACKAGES } from "../tests/rig/dovecot.ts";
+import { SLAPD_PACKAGES } from "../tests/rig/slapd.ts";
 import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
@@ -34,13 +37,9 @@ export const PACKAGES: readonly string[] = [
   "krb5-admin-server",
   "krb5-user",
   "gss-ntlmssp",
-  "winbind",
-  "slapd",
-  "ldap-utils",
-  "libsasl2-modules-gssapi-mit",
-  "dovecot-imapd",
-  "dovecot-gssapi",
-  "dovecot-submissiond",
+  ...AD_PACKAGES,
+  ...SLAPD_PACKAGES,
+  ...DOVECOT_PACKAGES,
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

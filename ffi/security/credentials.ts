@@ -8,12 +8,12 @@ import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
 import type { CredentialsBase, CredentialsRequest } from "./credentials_base.ts";
 import { acquireSspiCredentials } from "./sspi/credentials.ts";
-import { Impersonator } from "../windows/impersonation.ts";
+import { Clients } from "./sspi/peer.ts";
 import { Sspi } from "./sspi/sspi.ts";
 import type { NativeSystem } from "../system.ts";
 
 /** A system's native security library, opened on first use. */
-type Native = { readonly gss: Gss } | { readonly sspi: Sspi; readonly impersonator: Impersonator | null };
+type Native = { readonly gss: Gss } | { readonly sspi: Sspi; readonly clients: Clients | null };
 
 const natives = new WeakMap<NativeSystem, Native>();
 
@@ -41,14 +41,14 @@ function acquireNative(system: NativeSystem, request: CredentialsRequest): Promi
   if (native === undefined) natives.set(system, native = openNative(system));
   return "gss" in native
     ? acquireGssCredentials(native.gss, request)
-    : acquireSspiCredentials(native.sspi, request, native.impersonator);
+    : acquireSspiCredentials(native.sspi, request, native.clients);
 }
 
 function openNative(system: NativeSystem): Native {
   if (system.place.os !== "windows") return { gss: new Gss(system) };
   // Opened here, before anybody is impersonated: a library opened then would be opened as the client.
-  const impersonator = system.grants.includes("impersonation") ? new Impersonator(system) : null;
-  return { sspi: new Sspi(system), impersonator };
+  const clients = system.grants.includes("impersonation") ? new Clients(system) : null;
+  return { sspi: new Sspi(system), clients };
 }
 
 /** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */

@@ -10,8 +10,8 @@ import { mustRun } from "../../scripts/process.ts";
 import { type Daemon, daemonFolder, findDaemon, startDaemon } from "./daemon.ts";
 import { freePort, type Realm } from "./realm.ts";
 
-/** Debian packages with slapd, its SASL plugin and its client. */
-export const SLAPD_PACKAGES: readonly string[] = ["slapd", "ldap-utils", "libsasl2-modules-gssapi-mit"];
+/** Debian packages with slapd and the SASL plugin of it and of its clients, which come with the domain's packages. */
+export const SLAPD_PACKAGES: readonly string[] = ["slapd", "libsasl2-modules-gssapi-mit"];
 const SCHEMAS = "/etc/ldap/schema";
 const MODULES = "/usr/lib/ldap";
 
@@ -25,7 +25,7 @@ export function slapdUnavailable(): string | null {
     .some((folder) => existsSync(join(folder, "sasl2/libgssapiv2.so")));
   if (!plugin) missing.push("Cyrus SASL's GSSAPI plugin");
   if (missing.length === 0) return null;
-  return `an LDAP server needs ${missing.join(", ")}: install ${SLAPD_PACKAGES.join(" ")}`;
+  return `an LDAP server needs ${missing.join(", ")}: install ${SLAPD_PACKAGES.join(" ")} ldap-utils`;
 }
 
 /** Starts slapd for `realm`, whose key table must hold `ldap/localhost`. */
