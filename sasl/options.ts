@@ -4,16 +4,7 @@
  * @module
  */
 
-import {
-  checkCredentials,
-  checkFunction,
-  checkInteger,
-  checkKeys,
-  checkMethod,
-  checkSignal,
-  checkTarget,
-  checkTargets,
-} from "../contexts/check.ts";
+import { checkFunction, checkInteger, checkKeys, checkTarget, checkTargets } from "../contexts/check.ts";
 import { checkBindings } from "../contexts/channel_bindings.ts";
 import type {
   ChannelBindingPolicy,
@@ -26,7 +17,6 @@ import type {
 import { checkWellFormed } from "../ffi/memory/text.ts";
 import { kerberos, negotiate } from "../plugins/negotiate/mod.ts";
 import { createRegistry, type Registry } from "../plugins/registry.ts";
-import { resolveRequirements } from "../plugins/requirements.ts";
 import { LAYERS, MAX_BUFFER, type SecurityLayer, strongest } from "./layers.ts";
 
 /** `GSSAPI`: Kerberos by RFC 4752. `GSS-SPNEGO`: Negotiate, as Active Directory's LDAP has it. */
@@ -89,7 +79,7 @@ export interface Terms {
   readonly layers: readonly SecurityLayer[];
   /** The longest record to take. */
   readonly maxReceive: number;
-  /** What `openInitiator` and `openAcceptor` take. */
+  /** What `openInitiator` and `openAcceptor` take, and check before they open anything. */
   readonly open: {
     readonly registry: Registry;
     readonly requirements: Requirements;
@@ -142,17 +132,13 @@ function checkPolicy({ channelBindingPolicy = "never", channelBindings }: SaslSe
 }
 
 function readOptions(options: SaslOptions, role: "client" | "server"): Terms {
-  const { mechanism, credentials, registry, system } = options;
+  const { mechanism, credentials, registry, system, signal } = options;
   if (!MECHANISMS.includes(mechanism)) {
     throw new TypeError(`options.mechanism must be one of ${MECHANISMS.join(", ")}`);
   }
   if (options.channelBindings !== undefined) {
     checkBindings(options.channelBindings, "options.channelBindings");
   }
-  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
-  if (registry !== undefined) checkMethod(registry, "options.registry", "select");
-  if (system !== undefined) checkMethod(system, "options.system", "capabilities");
-  const signal = checkSignal(options.signal, "options.signal");
   const { maxReceive = DEFAULT_RECEIVE[mechanism] } = options;
   checkInteger(maxReceive, "options.maxReceive", MIN_RECEIVE, MAX_BUFFER);
   const layers = readLayers(options);
@@ -163,9 +149,9 @@ function readOptions(options: SaslOptions, role: "client" | "server"): Terms {
     open: {
       registry: registry ?? createRegistry([mechanism === "GSSAPI" ? kerberos() : negotiate()]),
       requirements: readRequirements(options.requirements, mechanism, layers, role),
-      ...(credentials === undefined ? {} : { credentials }),
-      ...(system === undefined ? {} : { system }),
-      ...(signal === undefined ? {} : { signal }),
+      credentials,
+      system,
+      signal,
     },
   };
 }
@@ -200,7 +186,6 @@ function readRequirements(
     // GSSAPI negotiates even the layer "none" in signed messages.
     integrity: layer !== "none" || (mechanism === "GSSAPI" && role === "client"),
   };
-  resolveRequirements(requirements);
   if (requirements.mutualAuthentication === false && strongest(layers) !== "none") {
     throw new TypeError(
       "options.requirements.mutualAuthentication must not be false where a security layer is accepted (RFC 4752); " +

@@ -43,6 +43,7 @@ class Server extends Exchange implements SaslServer {
   #stage: "start" | "tokens" | "empty" | "choice" | "over" = "start";
   #offered: readonly SecurityLayer[] = [];
   #authorizationId = "";
+  #peer: PeerIdentity | undefined;
 
   constructor(
     authorize: SaslServerOptions["authorize"],
@@ -58,7 +59,7 @@ class Server extends Exchange implements SaslServer {
 
   get peer(): PeerIdentity {
     void this.layer;
-    return this.context.peer;
+    return this.#peer!;
   }
 
   get authorizationId(): string {
@@ -90,6 +91,10 @@ class Server extends Exchange implements SaslServer {
   async #step(response: Uint8Array): Promise<SaslServerStep> {
     const { token, done } = await this.context.step(response);
     if (!done) return { challenge: token, done };
+    this.#peer = this.context.peer;
+    if (this.#peer === undefined) {
+      throw new AuthenticationError("other", "The client is anonymous: it proves no name; it was refused");
+    }
     if (this.mechanism === "GSS-SPNEGO") {
       this.#stage = "over";
       this.agree(this.#spnegoLayer(), this.unannounced);
@@ -135,7 +140,7 @@ class Server extends Exchange implements SaslServer {
     if (authorizationId !== "" && !await this.#mayActAs(authorizationId)) {
       throw new AuthenticationError(
         "other",
-        `${JSON.stringify(this.context.peer.name)} asks to act as ${
+        `${JSON.stringify(this.#peer!.name)} asks to act as ${
           JSON.stringify(authorizationId)
         }, and may not; ` +
           "it was refused. options.authorize can allow it",
@@ -147,7 +152,7 @@ class Server extends Exchange implements SaslServer {
   }
 
   async #mayActAs(authorizationId: string): Promise<boolean> {
-    const { peer } = this.context;
+    const peer = this.#peer!;
     if (this.#authorize === undefined) return authorizationId === peer.name;
     return await this.#authorize(peer, authorizationId) === true;
   }
