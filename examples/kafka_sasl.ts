@@ -1,5 +1,5 @@
 /**
- * Connects npm's kafkajs to a broker as whoever runs it, by SASL GSSAPI, and prints the cluster's brokers. kafkajs calls
+ * Connects npm's kafkajs to a broker as the user who runs it, by SASL GSSAPI, and prints the cluster's brokers. kafkajs calls
  * the provider again when the broker's session runs out (KIP-368).
  *
  * ```sh

@@ -1,5 +1,5 @@
 /**
- * Binds to an LDAP server as whoever runs it, by SASL GSSAPI or GSS-SPNEGO, and searches with npm's ldapts over the
+ * Binds to an LDAP server as the user who runs it, by SASL GSSAPI or GSS-SPNEGO, and searches with npm's ldapts over the
  * encrypted connection. Active Directory accepts it where it demands strong authentication.
  *
  * ```sh

@@ -1,5 +1,5 @@
 /**
- * Sends a mail as whoever runs it, with npm's nodemailer and SASL GSSAPI in place of a password.
+ * Sends a mail as the user who runs it, with npm's nodemailer and SASL GSSAPI in place of a password.
  *
  * ```sh
  * deno run --allow-net --allow-ffi --allow-env --allow-sys examples/smtp_sasl.ts mail.example.test 587 bob@example.test

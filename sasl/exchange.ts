@@ -88,7 +88,7 @@ export abstract class Exchange implements SaslExchange {
     this.#state = "busy";
     try {
       const result = await body();
-      // Closed meanwhile: nothing may be used of what came of it.
+      // Closed meanwhile: the result must not be used.
       if (this.#isClosed()) throw new StateError(`The SASL exchange is closed; ${member}() was abandoned`);
       this.#state = this.#agreed === null ? "ready" : "complete";
       return result;

@@ -40,7 +40,7 @@ export interface SaslOptions {
   readonly maxReceive?: number;
   /** The providers to choose from. Default `[kerberos()]` for GSSAPI, `[negotiate()]` for GSS-SPNEGO. */
   readonly registry?: Registry;
-  /** Who to be; left out: whoever runs the process. */
+  /** Who to be; left out: the account of the process. */
   readonly credentials?: Credentials;
   /** What else the context must be; `layers` decides on integrity and confidentiality. */
   readonly requirements?: Omit<Requirements, "integrity" | "confidentiality">;

@@ -122,7 +122,7 @@ class Server extends Exchange implements SaslServer {
 
   #offer(): SaslServerStep {
     const { integrity, confidentiality, details } = this.context.security;
-    // Records that may come twice or in another order are no layer (RFC 4752 has the client ask for sequence detection).
+    // RFC 4752 has the client ask for sequence detection: without it records could come twice or in another order.
     const ordered = details.sequenceDetection === true;
     const able = { none: true, integrity: integrity && ordered, confidentiality: confidentiality && ordered };
     this.#offered = LAYERS.filter((layer) => able[layer] && this.terms.layers.includes(layer));

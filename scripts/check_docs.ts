@@ -36,6 +36,8 @@ export const NEEDS_MORE: readonly string[] = [
   "openAcceptor",
   "openDatagrams",
   "openInitiator",
+  "saslClient",
+  "saslServer",
   "secure",
 ];
 

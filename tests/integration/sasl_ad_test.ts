@@ -50,11 +50,11 @@ for (const strongAuthentication of [true, false]) {
               const search = bound(dc, system, mechanism, layer, async (client) => {
                 // The SIDs of whoever is bound: alice is in 61 groups.
                 const { searchEntries: [root] } = await client.search("", {
-              scope: "base",
-              attributes: ["tokenGroups"],
-              explicitBufferAttributes: ["tokenGroups"],
-            });
-            assert((root.tokenGroups as unknown[]).length > 60, `${root.tokenGroups}`);
+                  scope: "base",
+                  attributes: ["tokenGroups"],
+                  explicitBufferAttributes: ["tokenGroups"],
+                });
+                assert((root.tokenGroups as unknown[]).length > 60, `${root.tokenGroups}`);
                 const { searchEntries } = await client.search(dc.base, { filter: "(sAMAccountName=alice)" });
                 const groups = searchEntries[0].memberOf as string[];
                 assert(groups.length > 50, `${groups.length}`);

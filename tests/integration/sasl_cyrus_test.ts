@@ -3,7 +3,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { findProgram, run } from "../../scripts/process.ts";
-import { type SaslServerOptions, type SecurityLayer } from "../../sasl/mod.ts";
+import type { SaslServerOptions, SecurityLayer } from "../../sasl/mod.ts";
 import { slapdUnavailable } from "../rig/slapd.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 import { startLdapServer } from "../support/ldap_server.ts";

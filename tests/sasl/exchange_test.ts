@@ -327,7 +327,7 @@ test(
 );
 
 test(
-  "calls out of turn are StateErrors, wrong arguments TypeErrors, and closing ends a call under way",
+  "calls in the wrong state are StateErrors, wrong arguments TypeErrors, and closing ends a call under way",
   () =>
     inRealm(async (_, system) => {
       await withPair("GSSAPI", system, {}, async (client, server) => {

@@ -64,7 +64,7 @@ async function serve(socket: Socket, options: SaslServerOptions, binds: string[]
       continue;
     }
     const choice = elements(request.content).at(-1)!;
-    if (request.tag !== BIND || choice.tag !== SASL) throw new Error("That is no SASL bind");
+    if (request.tag !== BIND || choice.tag !== SASL) throw new Error("That is not a SASL bind");
     const credentials = elements(choice.content)[1]?.content ?? new Uint8Array();
     try {
       const { challenge, done } = await sasl.next(new Uint8Array(credentials));
