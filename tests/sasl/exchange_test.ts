@@ -57,13 +57,25 @@ test(
   "saslServer() of GSS-SPNEGO refuses a client that asks for a layer which it does not accept",
   () =>
     inRealm(async (_, system) => {
-      const options = { client: { layers: ["none"] as const }, server: { layers: ["integrity"] as const } };
-      await withPair("GSS-SPNEGO", system, options, async (client, server) => {
-        const response = await client.start();
-        await assertRejects(() => server.next(response), SecurityRequirementError);
-        assertEquals(server.done, false);
-        assertThrows(() => server.peer, StateError, "failed");
-      });
+      const cases: [SecurityLayer, SecurityLayer[]][] = [
+        ["none", ["integrity"]],
+        ["integrity", ["confidentiality"]],
+        ["confidentiality", ["none"]],
+        ["integrity", ["none", "confidentiality"]],
+      ];
+      for (const [asked, layers] of cases) {
+        await withPair(
+          "GSS-SPNEGO",
+          system,
+          { client: { layers: [asked] }, server: { layers } },
+          async (client, server) => {
+            const response = await client.start();
+            await assertRejects(() => server.next(response), SecurityRequirementError);
+            assertEquals(server.done, false);
+            assertThrows(() => server.peer, StateError, "failed");
+          },
+        );
+      }
     }),
   { skip },
 );
@@ -275,8 +287,9 @@ test(
         await atChoice(system, { layers }, async (server, client, offer) => {
           assertEquals(offer, Uint8Array.of(6, 1, 0, 0));
           const record = client.wrap(Uint8Array.from(choice), { encrypt: false });
+          assertEquals(server.context.done, true);
           await assertRejects(() => server.next(record), ProtocolError, text);
-          assertEquals(server.done, false);
+          assertEquals([server.done, server.context.done], [false, false]);
           await assertRejects(() => server.next(record), StateError, "failed");
         });
       }
@@ -345,6 +358,21 @@ test(
         await assertRejects(() => client.next(challenge!), StateError, "closed");
         assertEquals(client.done, false);
       });
+      const server: { close?: () => void } = {};
+      const authorize = () => {
+        server.close!();
+        return true;
+      };
+      await withPair(
+        "GSSAPI",
+        system,
+        { client: { authorizationId: "bob", layers: ["none"] }, server: { authorize, layers: ["none"] } },
+        async (client, one) => {
+          server.close = () => one.close();
+          await assertRejects(() => converse(client, one), StateError, "abandoned");
+          assertEquals(one.done, false);
+        },
+      );
       using again = await saslClient({ mechanism: "GSSAPI", target: TARGET, system });
       await again.start();
       await assertRejects(() => again.start(), StateError, "has been called");
