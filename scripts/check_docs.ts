@@ -37,6 +37,8 @@ export const NEEDS_MORE: readonly string[] = [
   "openDatagrams",
   "openInitiator",
   "pg",
+  "saslClient",
+  "saslServer",
   "secure",
 ];
 
