@@ -1,5 +1,5 @@
 /**
- * Which runtime, operating system and processor this is, found without any permission.
+ * Detects the runtime, the operating system and the processor, without any permission.
  *
  * @module
  */
@@ -20,12 +20,12 @@ const OS: { readonly [name: string]: Place["os"] } = {
 
 const ARCH: { readonly [name: string]: string } = { x64: "x86_64", arm64: "aarch64" };
 
-/** The runtime this module was loaded into. */
+/** Returns the runtime that loaded this module. */
 export function currentRuntime(): "deno" | "node" {
   return (globalThis as Globals).Deno === undefined ? "node" : "deno";
 }
 
-/** Where libraries are looked for on this machine. */
+/** Returns where libraries are looked for on this machine. */
 export function currentPlace(systemDirectory: string): Place {
   const { Deno, process } = globalThis as Globals;
   const os = Deno?.build.os ?? process?.platform ?? "other";

@@ -1,6 +1,6 @@
 /**
- * `openSystem()`: the one door to native code. What it was not granted it cannot do; what it can do is opened
- * when first used, once, by absolute path.
+ * `openSystem()`: the only access to native code. A system can do only what it was granted. Each library is opened
+ * once, on first use, by its absolute path.
  *
  * @module
  */
@@ -30,45 +30,45 @@ import { UCRTBASE } from "./raw/ucrtbase.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {
-  /** What the system may do; nothing else. */
+  /** What the system may do. It can do nothing else. */
   grants: readonly Grant[];
-  /** Windows' system directory. Never taken from the environment; default `C:\Windows\System32`. */
+  /** Windows' system directory; not read from the environment. Default `C:\Windows\System32`. */
   systemDirectory?: string;
 }
 
-/** A door to native code that opens only what it was granted. One owner; closing twice is harmless. */
+/** Access to native code, limited to its grants. One owner; closing twice is harmless. */
 export interface System extends Disposable {
   /** What it may do. */
   readonly grants: readonly Grant[];
   /** The command-line flags its grants need. */
   readonly permissions: RequiredPermissions;
   /**
-   * What this machine and process can do now; opens the granted libraries on first use, reads the machine's policy
-   * each time, and never prompts.
+   * Returns what this machine and process can do now. Opens the granted libraries on first use, reads the machine's
+   * policy on every call, and never prompts.
    *
    * @throws StateError where it is closed.
    */
   capabilities(): Capabilities;
   /**
-   * Ends it: nothing new can be opened or acquired. What is open goes on; the libraries are closed with the last of
-   * the credentials and contexts that use them.
+   * Closes the system: nothing new can be opened or acquired. What is open stays usable; the libraries are closed
+   * when the last credentials and contexts that use them are closed.
    */
   close(): void;
 }
 
-/** How a system's insides are made; tests put fault injection and other policy paths here. */
+/** Replacements for parts of a system; tests use them for fault injection and other policy paths. */
 export interface SystemSeams {
   /** The backend; default: the runtime's. */
   backend?: Backend;
   /** Where libraries are looked for; default: this machine. */
   place?: Place;
-  /** Where the machine policy stands; default: the operating system's place for it. */
+  /** The path of the machine's policy; default: the operating system's path for it. */
   machinePolicyPath?: string;
-  /** The most records one direction of a context carries; default: as many as its tokens can number. */
+  /** The most records that one direction of a context may carry; default: as many as its sequence numbers allow. */
   maxRecords?: number;
 }
 
-/** The insides of a system, for the owners in `ffi/`. */
+/** The implementation of a system, for the code in `ffi/`. */
 export class NativeSystem implements System {
   readonly grants: readonly Grant[];
   readonly place: Place;
@@ -97,13 +97,13 @@ export class NativeSystem implements System {
   }
 
   /**
-   * A library under a grant, opened on first use.
+   * Returns a library that a grant covers, opened on first use.
    *
    * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
    */
   library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
     this.requireOpen();
-    // First of all: no grant helps where the operating system cannot serve it.
+    // Checked first: a missing grant does not matter where the operating system does not support it.
     const libraries = librariesOf(grant, this.place);
     if (!this.grants.includes(grant)) throw notGranted(grant);
     if (!libraries.includes(spec)) {
@@ -122,13 +122,13 @@ export class NativeSystem implements System {
     return library;
   }
 
-  /** Native memory through a library whose table holds `MEMORY_FNS`. */
+  /** Returns access to native memory through a library whose table contains `MEMORY_FNS`. */
   memory(grant: Grant, spec: LibrarySpec & { readonly fns: typeof MEMORY_FNS }): Memory {
     return memoryOf(this.library(grant, spec).call);
   }
 
   capabilities(): Capabilities {
-    // A closed one has no library to read the policy by; to go on without the policy would be to avoid it.
+    // A closed system has no library to read the policy with, and to continue without the policy would bypass it.
     this.requireOpen();
     return {
       os: this.place.os,
@@ -136,7 +136,7 @@ export class NativeSystem implements System {
       simulated: this.#backend.simulated ?? false,
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
-      // Read each time: what an administrator tightens must hold for the next connection.
+      // Read on every call: what an administrator restricts applies from the next connection on.
       machinePolicy: readMachinePolicy(
         this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
         () => this.#files(),
@@ -168,9 +168,9 @@ export class NativeSystem implements System {
   }
 
   /**
-   * Keeps the libraries open, past `close()` too, until the returned function is called: whoever holds native memory,
-   * or has a call under way on another thread, holds the system. Code that is unloaded while it runs, or called
-   * afterwards, ends the process.
+   * Keeps the libraries open, even after `close()`, until the returned function is called. Owners of native memory,
+   * and calls that run on another thread, must hold the system: unloading code that runs or is called later ends the
+   * process.
    */
   hold(): () => void {
     return this.#references.hold();
@@ -180,7 +180,7 @@ export class NativeSystem implements System {
     this.#references.close();
   }
 
-  /** Has `release` called once, just before the libraries are closed. */
+  /** Registers a function that is called once, just before the libraries are closed. */
   beforeClose(release: () => void): void {
     this.#beforeClose.push(release);
   }
@@ -233,7 +233,7 @@ function openFirst<L extends LibrarySpec>(
 }
 
 /**
- * Opens a system that can do what `grants` say and nothing else. Opens no library yet.
+ * Opens a system that can do what `grants` list and nothing else. Does not open a library yet.
  *
  * @example
  * ```ts
@@ -249,7 +249,7 @@ export function openSystem(options: SystemOptions): System {
 }
 
 /**
- * The insides of a system.
+ * Returns the implementation of a system.
  *
  * @throws TypeError where it was not made by `openSystem`.
  */

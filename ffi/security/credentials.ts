@@ -1,5 +1,5 @@
 /**
- * Credentials of the operating system: SSPI's on Windows, GSS-API's elsewhere, behind one function.
+ * Acquires credentials from the operating system: SSPI on Windows, GSS-API elsewhere.
  *
  * @module
  */
@@ -22,9 +22,9 @@ const natives = new WeakMap<NativeSystem, Native>();
 /**
  * Acquires credentials without blocking the event loop.
  *
- * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
- * @throws TypeError where the identity's text is no name, or could be read as another's, or every mechanism is excluded.
- * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
+ * @param signal ends the wait: the native call runs to its end, and what it acquired is then released.
+ * @throws TypeError where the identity's name is invalid or ambiguous, or every mechanism is excluded.
+ * @throws AuthenticationError where credentials are missing, wrong or expired; PermissionError and
  * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
  */
 export async function acquireCredentials(
@@ -55,12 +55,12 @@ function acquireNative(system: NativeSystem, request: CredentialsRequest): Promi
 
 function openNative(system: NativeSystem): Native {
   if (system.place.os !== "windows") return { gss: new Gss(system) };
-  // Opened here, before anybody is impersonated: a library opened then would be opened as the client.
+  // Opened here, before any impersonation: a library opened during one would be opened as the client.
   const impersonator = system.grants.includes("impersonation") ? new Impersonator(system) : null;
   return { sspi: new Sspi(system), impersonator };
 }
 
-/** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */
+/** Returns the result, or throws the signal's reason as soon as it aborts; a later result is closed. */
 async function abandonable<T extends { close(): void }>(
   pending: Promise<T>,
   signal: AbortSignal,
@@ -81,10 +81,10 @@ async function abandonable<T extends { close(): void }>(
 }
 
 /**
- * Checks the text of an identity and reads its user's name; nothing is asked yet.
+ * Checks the strings of an identity and reads its user's name. Makes no native call.
  *
- * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
- * account.
+ * @throws TypeError where native code would read another user's name or another password: a wrong password counts
+ * towards locking the account.
  */
 export function readIdentity(identity: Identity): Identity {
   for (const [key, value] of Object.entries(identity)) {
