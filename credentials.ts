@@ -28,7 +28,9 @@ function checkName(text: unknown, name: string): asserts text is string {
       `${name} contains a lone surrogate (half of a surrogate pair), which no keyboard types; check where it comes from`,
     );
   }
-  if (CONTROL.test(text)) throw new TypeError(`${name} contains a control character, which a name must not contain`);
+  if (CONTROL.test(text)) {
+    throw new TypeError(`${name} contains a control character, which a name must not contain`);
+  }
 }
 
 /**

@@ -62,7 +62,9 @@ export class Spn {
    * @throws RangeError where the port is not from 1 to 65535.
    */
   static make(parts: SpnParts): Spn {
-    if (typeof parts !== "object" || parts === null) throw new TypeError("Spn.make takes an object of an SPN's parts");
+    if (typeof parts !== "object" || parts === null) {
+      throw new TypeError("Spn.make takes an object of an SPN's parts");
+    }
     for (const key of Object.keys(parts)) {
       if (!PARTS.includes(key)) throw new TypeError(`Unknown part ${key} of an SPN; use ${PARTS.join(", ")}`);
     }
@@ -89,7 +91,9 @@ export class Spn {
       return Spn.make(split(text));
     } catch (error) {
       throw new TypeError(
-        `Invalid SPN ${JSON.stringify(text)}: ${(error as Error).message}; expected class/host, class/host:port or ` +
+        `Invalid SPN ${JSON.stringify(text)}: ${
+          (error as Error).message
+        }; expected class/host, class/host:port or ` +
           "class/instance:port/service",
       );
     }
@@ -129,12 +133,15 @@ function split(text: string): SpnParts {
   const [serviceClass, instance, serviceName, ...rest] = (at < 0 ? text : text.slice(0, at)).split("/");
   if (instance === undefined && /[@\\]/.test(text)) {
     throw new TypeError(
-      "it names an account, and an account is reached by an SPN that is registered for it: register " + "one (on Windows: setspn -S class/host account) and use that",
+      "it names an account, and an account is reached by an SPN that is registered for it: register " +
+        "one (on Windows: setspn -S class/host account) and use that",
     );
   }
   if (instance === undefined || rest.length > 0) throw new TypeError("it does not have two or three parts");
   const [instanceName, port, ...colons] = instance.split(":");
-  if (colons.length > 0) throw new TypeError("the host contains two colons (use a name, not an IPv6 address)");
+  if (colons.length > 0) {
+    throw new TypeError("the host contains two colons (use a name, not an IPv6 address)");
+  }
   return {
     serviceClass,
     instanceName,
@@ -149,7 +156,9 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
     throw new TypeError(`${name} must be a non-empty string`);
   }
   if (!value.isWellFormed()) {
-    throw new TypeError(`${name} contains a lone surrogate (half of a surrogate pair); check where it comes from`);
+    throw new TypeError(
+      `${name} contains a lone surrogate (half of a surrogate pair); check where it comes from`,
+    );
   }
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
   if (bad !== undefined) throw new TypeError(`${name} must not contain ${JSON.stringify(bad)}`);

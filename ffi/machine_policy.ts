@@ -85,7 +85,9 @@ function readNatively(path: string, native: () => FileCalls, wide: boolean): Mac
   const name = text(path);
   if (call.access(name, EXISTS) !== 0) {
     const absent = wide ? call.access(name, EXISTS) === ENOENT : certainlyAbsent(path, call);
-    return absent ? { state: "absent", path } : unreadable(path, "this account is not allowed to look for it");
+    return absent
+      ? { state: "absent", path }
+      : unreadable(path, "this account is not allowed to look for it");
   }
   const stream = call.fopen(name, text("rb"));
   if (stream === 0n) return unreadable(path, "this account is not allowed to read it");

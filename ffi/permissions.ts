@@ -179,7 +179,9 @@ export function notPermitted(
   return new PermissionError(
     grant,
     flag,
-    `The grant "${grant}" opens ${denied.join(" or ")}, for which this process has no permission. Run it with ${flag}`,
+    `The grant "${grant}" opens ${
+      denied.join(" or ")
+    }, for which this process has no permission. Run it with ${flag}`,
     { cause },
   );
 }

@@ -27,9 +27,9 @@ test("a user's name is read as Windows does, in every form", () => {
 });
 
 const REFUSED: [username: unknown, domain: unknown, message: string][] = [
-  ["", undefined, "credentials.username must be a string that is not empty"],
+  ["", undefined, "credentials.username must be a non-empty string"],
   [7, undefined, "credentials.username must be a string"],
-  ["alice", "", "credentials.domain must be a string that is not empty"],
+  ["alice", "", "credentials.domain must be a non-empty string"],
   ["alice", 7, "credentials.domain must be a string"],
   ["\\alice", undefined, "credentials.username has a backslash"],
   ["EXAMPLE\\", undefined, "credentials.username has a backslash"],
@@ -41,10 +41,10 @@ const REFUSED: [username: unknown, domain: unknown, message: string][] = [
   ["a@b\\alice", undefined, "credentials.username has a backslash or an @ in the domain"],
   ["alice", "a\\b", "credentials.domain has a backslash"],
   ["alice", "a@b", "credentials.domain has a backslash or an @"],
-  ["al\u0000ice", undefined, "credentials.username holds a control character"],
-  ["alice\n", undefined, "credentials.username holds a control character"],
-  ["alice", "EXA\u007fMPLE", "credentials.domain holds a control character"],
-  ["al\ud83d", undefined, "credentials.username holds half of a surrogate pair"],
+  ["al\u0000ice", undefined, "credentials.username contains a control character"],
+  ["alice\n", undefined, "credentials.username contains a control character"],
+  ["alice", "EXA\u007fMPLE", "credentials.domain contains a control character"],
+  ["al\ud83d", undefined, "credentials.username contains a lone surrogate"],
 ];
 
 test("a name that could be another user's is a TypeError that names the argument and not its value", () => {

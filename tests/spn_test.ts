@@ -138,11 +138,11 @@ const MALFORMED: { readonly [text: string]: string } = {
   "host/web\\evil": "must not hold",
   "host/web\n": "must not hold",
   "ho:st/web": 'must not hold ":"',
-  "ho\ud83dst/web": "serviceClass holds half of a surrogate pair",
-  "host/\ude00web": "instanceName holds half of a surrogate pair",
-  "host/web:\ude00": "port holds half of a surrogate pair",
-  "host/web/x\ud83d": "serviceName holds half of a surrogate pair",
-  "host/web@R\ud83d": "realm holds half of a surrogate pair",
+  "ho\ud83dst/web": "serviceClass contains a lone surrogate",
+  "host/\ude00web": "instanceName contains a lone surrogate",
+  "host/web:\ude00": "port contains a lone surrogate",
+  "host/web/x\ud83d": "serviceName contains a lone surrogate",
+  "host/web@R\ud83d": "realm contains a lone surrogate",
 };
 
 for (const [text, reason] of Object.entries(MALFORMED)) {

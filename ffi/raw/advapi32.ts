@@ -1,5 +1,5 @@
 /**
- * advapi32.dll: access tokens, and who stands behind them. No logic.
+ * advapi32.dll: access tokens and their accounts. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/api/securitybaseapi/
  * @module
@@ -79,7 +79,7 @@ export const ADVAPI32 = {
 
 /** Fields of {@linkcode SID_AND_ATTRIBUTES}. */
 export const SID_AND_ATTRIBUTES_FIELDS = { Sid: "ptr", Attributes: "u32" } as const;
-/** `SID_AND_ATTRIBUTES`: `TokenUser` answers one, `TokenGroups` a count (8 bytes with padding) and an array. */
+/** `SID_AND_ATTRIBUTES`: `TokenUser` returns one, `TokenGroups` a count (8 bytes with padding) and an array. */
 export const SID_AND_ATTRIBUTES: Struct<typeof SID_AND_ATTRIBUTES_FIELDS> = struct(
   "SID_AND_ATTRIBUTES",
   SID_AND_ATTRIBUTES_FIELDS,

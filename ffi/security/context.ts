@@ -158,7 +158,10 @@ export abstract class ContextBase implements ProviderContext {
       const result = await this.nativeStep(this.#token, first);
       // Without a token to send, both ends would wait for each other.
       if (!result.done && result.token === null) {
-        throw new AuthenticationError("bad-token", "The mechanism expects another token but returned none to send");
+        throw new AuthenticationError(
+          "bad-token",
+          "The mechanism expects another token but returned none to send",
+        );
       }
       this.#state = result.done ? "done" : "ready";
       return result;
@@ -173,7 +176,9 @@ export abstract class ContextBase implements ProviderContext {
   }
 
   #checkStep(token: Uint8Array | null): void {
-    if (this.#state === "stepping") throw new StateError("step() is still running; await it before the next call");
+    if (this.#state === "stepping") {
+      throw new StateError("step() is still running; await it before the next call");
+    }
     if (this.#state === "done") {
       throw new StateError("The exchange is complete; step() accepts no further token");
     }

@@ -35,7 +35,8 @@ export const NTLM_USER =
 
 /** What to do about a peer that offers Kerberos where it is excluded. */
 export const KERBEROS_DENIED =
-  "The peer offers Kerberos, which is excluded here on purpose, because a policy denies it: " + "deny it in the policies of both ends, or of neither";
+  "The peer offers Kerberos, which is excluded here on purpose, because a policy denies it: " +
+  "deny it in the policies of both ends, or of neither";
 
 /** The form of the tokens of this end or of its peer: Kerberos tokens, or SPNEGO around them. */
 export type Wrapping = "kerberos" | "spnego";
@@ -66,7 +67,8 @@ function wrappingOf(token: Uint8Array): Wrapping | null {
  */
 export function otherMechanismAdvice(token: Uint8Array, own: Wrapping): string {
   if (holdsNtlm(token)) {
-    return "The peer offers NTLM, which is excluded here on purpose: it cannot authenticate the server. Use Kerberos on " + "the client: it needs a ticket, and a target that is registered";
+    return "The peer offers NTLM, which is excluded here on purpose: it cannot authenticate the server. Use Kerberos on " +
+      "the client: it needs a ticket, and a target that is registered";
   }
   const peer = wrappingOf(token);
   const what = peer === null || peer === own

@@ -1,5 +1,5 @@
 /**
- * Access tokens of a peer: who it is, what groups it is in, and acting as it.
+ * Access tokens of a peer: its account, its groups, and impersonation.
  *
  * @module
  */
@@ -32,19 +32,19 @@ import { checkWellFormed, wideText } from "../memory/text.ts";
 export interface Account {
   /** The security identifier: `S-1-5-21-…`. */
   readonly sid: string;
-  /** The domain or computer it belongs to; empty where nobody knows the SID. */
+  /** The domain or computer it belongs to; empty where the SID cannot be resolved. */
   readonly domain: string;
-  /** Its name; empty where nobody knows the SID. */
+  /** Its name; empty where the SID cannot be resolved. */
   readonly name: string;
 }
 
-/** What to ask of a token: no more than is used. */
+/** Access rights for a token: no more than is used. */
 export const TOKEN_ACCESS = {
-  /** To know that there is one. */
+  /** To check that there is one. */
   know: TOKEN.QUERY,
-  /** To tell who it is, and what it is a member of: of a primary token only a duplicate tells. */
+  /** To read its account and groups; for a primary token this needs a duplicate. */
   tell: TOKEN.QUERY | TOKEN.DUPLICATE,
-  /** To act as it. */
+  /** To impersonate it. */
   act: TOKEN.QUERY | TOKEN.IMPERSONATE | TOKEN.DUPLICATE,
 } as const;
 
@@ -56,8 +56,8 @@ const MAX_INFORMATION = 1 << 20;
 /**
  * The token of a peer. One owner, usually the connection; closing twice is harmless.
  *
- * What the system does not tell of it is an AuthenticationError, what it made up a ProtocolError, and a token that was
- * closed a StateError.
+ * Members throw an AuthenticationError where the system does not return the information, a ProtocolError where its
+ * answer is invalid, and a StateError after `close()`.
  */
 export class PeerToken implements Disposable {
   readonly #advapi: Calls<typeof ADVAPI32>;
@@ -68,8 +68,9 @@ export class PeerToken implements Disposable {
   #handle: bigint | null;
 
   /**
-   * @param onClose called once, when it was closed: its owner need not keep it any longer.
-   * @throws PermissionError where the system lacks the grant `impersonation`; the handle is then the caller's.
+   * @param onClose called once, after it was closed: its owner then no longer keeps it.
+   * @throws PermissionError where the system does not have the grant `impersonation`; the caller then still owns the
+   * handle.
    */
   constructor(system: NativeSystem, handle: bigint, onClose: () => void = () => {}) {
     this.#advapi = system.library("impersonation", ADVAPI32).call;
@@ -97,10 +98,10 @@ export class PeerToken implements Disposable {
   }
 
   /**
-   * Whether a group counts for it in access checks.
+   * Returns whether the account is a member of a group in access checks.
    *
    * @param group a SID, `S-1-5-32-544`, or a name, `EXAMPLE\Operators`.
-   * @throws TypeError where it is neither; AuthenticationError where the name is not known.
+   * @throws TypeError where it is neither; AuthenticationError where the name cannot be resolved.
    */
   isMember(group: string): boolean {
     if (typeof group !== "string" || group === "") {
@@ -123,11 +124,11 @@ export class PeerToken implements Disposable {
     const member = pinned(4);
     const ok = this.#advapi.CheckTokenMembership(token, sid, member);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("ask for the peer's membership", "CheckTokenMembership", code);
+    if (ok === 0) throw untold("check the peer's membership", "CheckTokenMembership", code);
     return new DataView(member.buffer).getInt32(0, true) !== 0;
   }
 
-  /** A token by which the peer can be identified and not acted as; the caller's to close. */
+  /** Returns a token that identifies the peer and cannot be impersonated further; the caller closes it. */
   #identifying(): bigint {
     const out = pinned(8);
     const ok = this.#advapi.DuplicateTokenEx(
@@ -139,7 +140,7 @@ export class PeerToken implements Disposable {
       out,
     );
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("ask for the peer's membership", "DuplicateTokenEx", code);
+    if (ok === 0) throw untold("check the peer's membership", "DuplicateTokenEx", code);
     return new DataView(out.buffer).getBigUint64(0, true);
   }
 
@@ -171,7 +172,7 @@ export class PeerToken implements Disposable {
     const ok = this.#advapi.GetTokenInformation(this.#live(), kind, bytes, bytes.length, size);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
     if (ok === 0) throw untold("read the peer's token", "GetTokenInformation", code);
-    // Every answer begins with a number or a pointer.
+    // Every valid answer begins with a number or a pointer.
     if (bytes.length < 4) throw malformed(`${bytes.length} bytes`);
     return bytes;
   }
@@ -181,11 +182,11 @@ export class PeerToken implements Disposable {
     if (at + SID_AND_ATTRIBUTES.size > bytes.length) throw malformed(`${bytes.length} bytes`);
     const { Sid } = SID_AND_ATTRIBUTES.read(new DataView(bytes.buffer), at);
     const place = Number(Sid - this.#memory.addressOf(bytes));
-    if (place < 0 || place >= bytes.length) throw malformed("a SID outside of it");
+    if (place < 0 || place >= bytes.length) throw malformed("a SID outside the answer");
     try {
       return bytes.slice(place, place + sidLength(bytes.subarray(place)));
     } catch {
-      throw malformed("a SID that is none");
+      throw malformed("an invalid SID");
     }
   }
 
@@ -220,7 +221,7 @@ function untold(doing: string, fn: string, code: number): AuthenticationError {
 function malformed(what: string): ProtocolError {
   return new ProtocolError(
     "malformed",
-    `What the system tells of the peer's token has ${what}, which none can have`,
+    `The system's answer about the peer's token is invalid: it has ${what}`,
   );
 }
 
@@ -236,12 +237,12 @@ function text(units: Uint8Array): string {
 }
 
 /**
- * Runs `fn` as the owner of a token, on this thread and synchronously; the token stays the caller's.
+ * Runs `fn` as the account of a token, on this thread and synchronously. The caller keeps the ownership of the token.
  *
- * @param level the least level the token must give; read back once it is in force.
- * @throws PermissionError where the system lacks the grant `impersonation`.
- * @throws AuthenticationError where the system does not let this account act as it; StateError where this thread acts
- * as somebody already.
+ * @param level the least impersonation level of the token; verified once the thread has it.
+ * @throws PermissionError where the system does not have the grant `impersonation`.
+ * @throws AuthenticationError where the system does not permit this account to impersonate it; StateError where this
+ * thread is impersonating already.
  */
 export function runAs<T>(system: NativeSystem, token: bigint, level: ImpersonationLevel, fn: () => T): T {
   const advapi = system.library("impersonation", ADVAPI32).call;

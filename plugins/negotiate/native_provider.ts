@@ -41,7 +41,9 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
       const { denied = [], requirements } = options;
       const given = options.credentials;
       if (given !== undefined && (typeof given !== "object" || given === null)) {
-        throw new TypeError("credentials must be an object; leave it out to authenticate as the user that runs the process");
+        throw new TypeError(
+          "credentials must be an object; leave it out to authenticate as the user that runs the process",
+        );
       }
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
@@ -53,7 +55,9 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
       if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
       if (given !== undefined && "delegated" in given) {
         if (excludeKerberos) throw delegatedIsKerberos();
-        if (options.role === "server") throw new TypeError("credentials.delegated can be used on a client only");
+        if (options.role === "server") {
+          throw new TypeError("credentials.delegated can be used on a client only");
+        }
         // The caller stays the owner: closing the returned credentials leaves these open.
         return delegated(name, given.delegated).withRequirements(requirements);
       }
@@ -72,7 +76,8 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
 function delegatedIsKerberos(): AuthenticationError {
   return new AuthenticationError(
     "mechanism",
-    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Remove kerberos from " + "the policy's deny, or connect without them",
+    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Remove kerberos from " +
+      "the policy's deny, or connect without them",
   );
 }
 
@@ -80,7 +85,8 @@ function delegatedIsKerberos(): AuthenticationError {
 function nothingLeft(name: SecurityPackage): AuthenticationError {
   return new AuthenticationError(
     "mechanism",
-    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism is allowed. Remove ` + "kerberos from the policy's deny, or use another provider",
+    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism is allowed. Remove ` +
+      "kerberos from the policy's deny, or use another provider",
   );
 }
 
@@ -89,7 +95,8 @@ function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
   return new SecurityRequirementError(
     "impersonation",
     "identify",
-    `${name} identifies the client to the server, which impersonation: "anonymous" forbids; nothing was sent. ` + 'Use "identify", the default',
+    `${name} identifies the client to the server, which impersonation: "anonymous" forbids; nothing was sent. ` +
+      'Use "identify", the default',
   );
 }
 

@@ -213,7 +213,7 @@ test(
         };
         assertStringIncludes(
           error.message,
-          `The peer speaks ${said[one]} does; this end speaks ${said[other]}`,
+          `The peer uses ${said[one]} does; this end uses ${said[other]}`,
         );
       }
     }),

@@ -139,7 +139,7 @@ test(
         assertEquals([error.reason, server.done], ["mechanism", false]);
         assertMatch(
           error.message,
-          /offers Kerberos, which was left out here on purpose, since a policy denies it/,
+          /offers Kerberos, which is excluded here on purpose, because a policy denies it/,
         );
       }
     }),
@@ -172,7 +172,7 @@ test(
         await assertRejects(
           () => acquire(system, "client", { provider, requirements, denied: ["kerberos"] }),
           AuthenticationError,
-          "a policy denies kerberos, and no other mechanism may serve",
+          "a policy denies kerberos, and no other mechanism is allowed",
         );
       }
     }),
@@ -244,7 +244,7 @@ test(
         using credentials = await acquire(system, "server", options);
         const error = await assertRejects(() => credentials.server({}).step(token), AuthenticationError);
         assertEquals(error.reason, "mechanism");
-        assertMatch(error.message, /NTLM, which was left out here on purpose.*have the client use Kerberos/i);
+        assertMatch(error.message, /NTLM, which is excluded here on purpose.*Use Kerberos on the client/i);
         assert(!/install|enable/i.test(error.message), error.message);
       }
     }),

@@ -169,7 +169,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
   "an account that needs a hardware token": {
     kadmin: ["modprinc +requires_hwauth +requires_preauth bob"],
     reason: "preauthentication",
-    words: ["another proof than a password", "realm MIT.TEST", "CONF"],
+    words: ["another pre-authentication than a password", "realm MIT.TEST", "CONF"],
     cure: ["modprinc -requires_hwauth bob"],
   },
   "no encryption type in common": {
@@ -177,7 +177,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
       conf.replace("[libdefaults]\n", "[libdefaults]\n\tpermitted_enctypes = camellia256-cts\n")
     ),
     reason: "mechanism",
-    words: ["share no encryption type", "CONF"],
+    words: ["have no encryption type in common", "CONF"],
   },
   "no default realm": {
     conf: edited((conf) => conf.replace(/^.*default_realm.*$/m, "")),
@@ -192,7 +192,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
   "a krb5.conf that is none": {
     conf: edited(() => "[libdefaults\n}{\n"),
     reason: "configuration",
-    words: ["is no Kerberos configuration", "CONF"],
+    words: ["is not a Kerberos configuration", "CONF"],
   },
   "a realm nobody knows": {
     as: { domain: "NOWHERE.TEST" },
@@ -202,7 +202,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
   "a Kerberos server whose port is closed": {
     conf: async (realm) => realm.writeConfig({ port: await freePort() }),
     reason: "authority-unreachable",
-    words: ["No Kerberos server answers", "realm MIT.TEST", "CONF"],
+    words: ["No KDC answers", "realm MIT.TEST", "CONF"],
   },
   "a Kerberos server whose name is none": {
     conf: edited((conf) => conf.replace(/\tkdc = .*/, "\tkdc = kdc.invalid")),
@@ -310,7 +310,7 @@ refusal(
     const { token } = await ends.client.step(null);
     await refusedStep(
       "wrong-target",
-      "holds an older key than the ticket; export it again",
+      "has an older key than the ticket; export it again",
       ends.server.step(token),
     );
     await withContexts(system, { provider, server: { credentials: { keytab: fresh } } }, () => {});
@@ -328,7 +328,7 @@ refusal(
     {
       using ends = await makeEnds(system, rekeyed);
       const { token } = await ends.client.step(null);
-      await refusedStep("wrong-target", "have the client get a new ticket (kinit)", ends.server.step(token));
+      await refusedStep("wrong-target", "get a new ticket on the client (kinit)", ends.server.step(token));
     }
     await realm.kinit("alice");
     await withContexts(system, rekeyed, () => {});

@@ -56,7 +56,7 @@ for (const name of NAMES) {
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
         const both = [ends.client, ends.server];
-        for (const end of both) allRefuse(end, "once step() has said done");
+        for (const end of both) allRefuse(end, "after step() has returned done");
         await exchange(ends);
         for (const end of both) {
           end.close();

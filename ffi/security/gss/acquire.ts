@@ -57,7 +57,8 @@ function refuseDenied(request: CredentialsRequest): void {
   if (request.identity === undefined || !request.excludeKerberos) return;
   throw new AuthenticationError(
     "mechanism",
-    `Cannot acquire credentials as ${describe(request)}: a policy denies kerberos, and on this system ` + `Kerberos uses given credentials before NTLM does. ${NTLM_USER}`,
+    `Cannot acquire credentials as ${describe(request)}: a policy denies kerberos, and on this system ` +
+      `Kerberos uses given credentials before NTLM does. ${NTLM_USER}`,
   );
 }
 

@@ -26,7 +26,9 @@ export class BufferSealing extends Sealing {
   }
 
   override seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
-    if (plain.length === 0) throw new RangeError("plain is empty, and this mechanism cannot wrap an empty message");
+    if (plain.length === 0) {
+      throw new RangeError("plain is empty, and this mechanism cannot wrap an empty message");
+    }
     const { call, build } = this.gss;
     const copy = pinned(plain.length);
     copy.set(plain);
@@ -57,7 +59,10 @@ export class BufferSealing extends Sealing {
     const plain = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.openFailure("gss_unwrap", major);
     if (plain.length > record.length) {
-      throw new ProtocolError("malformed", "Cannot open a record: gss_unwrap returned more bytes than the record has");
+      throw new ProtocolError(
+        "malformed",
+        "Cannot open a record: gss_unwrap returned more bytes than the record has",
+      );
     }
     record.set(plain);
     return { major, encrypted: this.encrypted, plain: record.subarray(0, plain.length) };

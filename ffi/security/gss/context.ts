@@ -237,7 +237,8 @@ export class GssContext extends ContextBase {
       throw new SecurityRequirementError(
         "sequenceDetection",
         "none",
-        `The peer did not request sequence detection, and ${mechanism} has no other way to check the order of records; ` + "set the peer to request replay and sequence detection",
+        `The peer did not request sequence detection, and ${mechanism} has no other way to check the order of records; ` +
+          "set the peer to request replay and sequence detection",
       );
     }
     const delegation = has(GSS_C.DELEG_FLAG);

@@ -57,7 +57,8 @@ export function userOfEitherMechanism({ username, domain }: User): string {
   if (!username.includes("@")) return domain === undefined ? username : `${username}@${domain}`;
   if (domain === undefined) {
     throw new TypeError(
-      "credentials.username is a UPN, whose suffix is a realm in Kerberos and a part of the name in NTLM, and both " + "are allowed here: give credentials.domain too, or leave allowNtlm out",
+      "credentials.username is a UPN, whose suffix is a realm in Kerberos and a part of the name in NTLM, and both " +
+        "are allowed here: give credentials.domain too, or leave allowNtlm out",
     );
   }
   return `${username.replace("@", "\\@")}@${domain}`;
@@ -73,6 +74,7 @@ export function userOfEitherMechanism({ username, domain }: User): string {
 export function checkPrincipal(principal: string, name: string): void {
   if (PRINCIPAL.test(principal)) return;
   throw new TypeError(
-    `${name} is not a principal as klist -k prints it: components with / between them, optionally @REALM, and a ` + "backslash only before a backslash, @ or / that belongs to a component (a user of a domain is user@REALM)",
+    `${name} is not a principal as klist -k prints it: components with / between them, optionally @REALM, and a ` +
+      "backslash only before a backslash, @ or / that belongs to a component (a user of a domain is user@REALM)",
   );
 }

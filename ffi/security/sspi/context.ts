@@ -129,14 +129,16 @@ export class SspiContext extends ContextBase {
   #ntlm(): AuthenticationError {
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: only NTLM is left, which cannot authenticate the server; nothing was sent. ` + "Check that the target is registered in the directory and that there are Kerberos credentials",
+      `Cannot ${this.#doing()}: only NTLM is left, which cannot authenticate the server; nothing was sent. ` +
+        "Check that the target is registered in the directory and that there are Kerberos credentials",
     );
   }
 
   #kerberos(): AuthenticationError {
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: the system would use Kerberos, which a policy denies; nothing was sent. Remove ` + "kerberos from the policy's deny, or use ntlm()",
+      `Cannot ${this.#doing()}: the system would use Kerberos, which a policy denies; nothing was sent. Remove ` +
+        "kerberos from the policy's deny, or use ntlm()",
     );
   }
 
@@ -231,7 +233,8 @@ export class SspiContext extends ContextBase {
       throw new SecurityRequirementError(
         "sequenceDetection",
         "none",
-        "The peer did not request sequence detection, and Windows then does not check the order of records; set the peer " + "to request replay and sequence detection",
+        "The peer did not request sequence detection, and Windows then does not check the order of records; set the peer " +
+          "to request replay and sequence detection",
       );
     }
     const records = new SspiRecords(this.#sspi, this.#handle, {
@@ -301,7 +304,7 @@ export class SspiContext extends ContextBase {
     this.requireDone("impersonate");
     const { impersonator, request } = this.#options;
     if (impersonator === null) {
-      throw new UnsupportedPlatformError("This system was opened without the grant "impersonation"", {
+      throw new UnsupportedPlatformError("This system was opened without the grant impersonation", {
         instead: 'Open it with openSystem({ grants: ["sspi", "impersonation"] })',
       });
     }

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
-import { type EndlessWait, gateOfPool, Semaphore } from "../../../ffi/backends/semaphore.ts";
+import { type EndlessWait, Semaphore, semaphoreOfPool } from "../../../ffi/backends/semaphore.ts";
 import { poolSemaphore } from "../../../ffi/backends/thread_pool.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
@@ -15,7 +15,7 @@ import { childOutcome, children } from "../../support/child.ts";
 import { settled } from "../../support/socket_suite.ts";
 
 const turn = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
-/** More than any gate here has places, but for Windows' machines with many processors. */
+/** More than any semaphore here has places, but for Windows' machines with many processors. */
 const SYSTEMS = process.versions.deno ? 40 : 4;
 
 /**
@@ -64,12 +64,12 @@ async function busySystems(): Promise<unknown> {
 
 await children({ busySystems });
 
-test("A gate lets its number through at a time, in order, whether the calls end well or not", async () => {
-  const gate = new Semaphore(2);
+test("A semaphore lets its number through at a time, in order, whether the calls end well or not", async () => {
+  const semaphore = new Semaphore(2);
   const started: number[] = [];
   const ends: { end(): void; fail(): void }[] = [];
   const calls = Array.from({ length: 5 }, (_, index) =>
-    gate.run(() => {
+    semaphore.run(() => {
       started.push(index);
       return new Promise<number>((resolve, reject) =>
         ends.push({ end: () => resolve(index), fail: () => reject(new Error(`${index}`)) })
@@ -89,7 +89,7 @@ test("A gate lets its number through at a time, in order, whether the calls end 
   ends[3].end();
   ends[4].end();
   assertEquals((await settled).map(({ status }) => status === "fulfilled"), [true, false, true, true, true]);
-  assert(await gate.run(() => Promise.resolve(true)));
+  assert(await semaphore.run(() => Promise.resolve(true)));
 });
 
 /** A wait that a test ends. */
@@ -122,10 +122,10 @@ class FakeWait implements EndlessWait<string> {
   }
 
   /** Waits for as long as it is woken. */
-  async pump(gate: Semaphore): Promise<string> {
+  async pump(semaphore: Semaphore): Promise<string> {
     const wait = { block: () => this.block(), wake: () => this.wake(), poll: () => this.poll() };
     for (;;) {
-      const result = await gate.wait(wait);
+      const result = await semaphore.wait(wait);
       if (result !== "woken") return result;
     }
   }
@@ -134,12 +134,12 @@ class FakeWait implements EndlessWait<string> {
 const waits = (count: number) => Array.from({ length: count }, () => new FakeWait());
 
 test("waits without end never keep a call from its turn: one of them gives way, and has its place again after", async () => {
-  const gate = new Semaphore(3);
+  const semaphore = new Semaphore(3);
   const all = waits(3);
-  const pumps = all.map((each) => each.pump(gate));
+  const pumps = all.map((each) => each.pump(semaphore));
   assertEquals(all.map(({ blocked }) => blocked), [1, 1, 1], "where there is room they block at once");
   const hold = Promise.withResolvers<string>();
-  const call = gate.run(() => hold.promise);
+  const call = semaphore.run(() => hold.promise);
   await turn(40);
   assertEquals(all.map(({ woken }) => woken), [1, 0, 0]);
   assert(all[0].polls > 0, "it looks by itself meanwhile");
@@ -152,12 +152,12 @@ test("waits without end never keep a call from its turn: one of them gives way, 
 });
 
 test("as many waits give way as calls come, and the calls run in their order", async () => {
-  const gate = new Semaphore(2);
+  const semaphore = new Semaphore(2);
   const all = waits(2);
-  const pumps = all.map((each) => each.pump(gate));
+  const pumps = all.map((each) => each.pump(semaphore));
   const order: number[] = [];
   const calls = [0, 1, 2, 3].map((index) =>
-    gate.run(async () => {
+    semaphore.run(async () => {
       order.push(index);
       await turn();
     })
@@ -171,9 +171,9 @@ test("as many waits give way as calls come, and the calls run in their order", a
 });
 
 test("a wait that finds no place looks for itself, without one, until it is over", async () => {
-  const gate = new Semaphore(1);
+  const semaphore = new Semaphore(1);
   const [first, second] = waits(2);
-  const pumps = [first.pump(gate), second.pump(gate)];
+  const pumps = [first.pump(semaphore), second.pump(semaphore)];
   await turn(40);
   assertEquals([second.blocked, first.woken], [0, 0], "waits do not drive each other out");
   second.result = "found";
@@ -183,11 +183,11 @@ test("a wait that finds no place looks for itself, without one, until it is over
 });
 
 test("a wait whose waking fails is woken again until the call has its turn", async () => {
-  const gate = new Semaphore(1);
+  const semaphore = new Semaphore(1);
   const [wait] = waits(1);
   wait.wakes = false;
-  const pump = wait.pump(gate);
-  const call = gate.run(() => "ran");
+  const pump = wait.pump(semaphore);
+  const call = semaphore.run(() => "ran");
   await turn(5);
   assertEquals(wait.woken, 1);
   while (wait.woken < 3) await turn(5);
@@ -199,30 +199,30 @@ test("a wait whose waking fails is woken again until the call has its turn", asy
 });
 
 test("another wait is asked where the first cannot be woken", async () => {
-  const gate = new Semaphore(2);
+  const semaphore = new Semaphore(2);
   const all = waits(2);
   all[0].wakes = false;
-  const pumps = all.map((each) => each.pump(gate));
-  assertEquals(await gate.run(() => "ran"), "ran");
+  const pumps = all.map((each) => each.pump(semaphore));
+  assertEquals(await semaphore.run(() => "ran"), "ran");
   await turn(40);
   for (const each of all) each.end("done");
   assertEquals(await Promise.all(pumps), ["done", "done"]);
 });
 
 test("a wait that fails gives its place back", async () => {
-  const gate = new Semaphore(1);
+  const semaphore = new Semaphore(1);
   const failing = { block: () => Promise.reject(new Error("no port")), wake: () => true, poll: () => null };
-  await assertRejects(() => gate.wait(failing), Error, "no port");
-  assertEquals(await gate.run(() => "ran"), "ran");
+  await assertRejects(() => semaphore.wait(failing), Error, "no port");
+  assertEquals(await semaphore.run(() => "ran"), "ran");
 });
 
 test("in a pool of one thread no wait blocks it, and calls run one by one", async () => {
-  const gate = gateOfPool(1);
+  const semaphore = semaphoreOfPool(1);
   const [wait] = waits(1);
-  const pump = wait.pump(gate);
+  const pump = wait.pump(semaphore);
   await turn(20);
   assertEquals([wait.blocked, wait.polls > 0], [0, true]);
-  assertEquals(await gate.run(() => "ran"), "ran");
+  assertEquals(await semaphore.run(() => "ran"), "ran");
   wait.result = "found";
   assertEquals(await pump, "found");
 });

@@ -237,7 +237,7 @@ test("of several that carry the connection's lookup context, the quick-mode id d
   assertEquals(types(answerOf(one)), ["esp-auth-and-cipher"]);
   assertEquals(types(answerOf(other)), ["ah"]);
   const neither = world.quickMode(answerOf(one, { quickModeSa: 99n }));
-  assertStringIncludes(String(neither), "not told: 2 associations may be the connection's");
+  assertStringIncludes(String(neither), "unavailable: 2 associations may belong to the connection");
 });
 
 test("the only one that carries the lookup context is the connection's, whatever its id: this much is documented", () => {
@@ -256,14 +256,14 @@ test("where the answer has no lookup context, both ids must be the association's
   const { matchedBy } = world.quickMode(answerOf(association, without)) as { matchedBy: string };
   assertEquals(matchedBy, "mmSaId+qmSaId");
   const mixed = answerOf(association, { ...without, quickModeSa: BigInt(other.quickModeSa) });
-  assertEquals(world.quickMode(mixed), "not told: the association is not there any more");
+  assertEquals(world.quickMode(mixed), "unavailable: the association does not exist any more");
   const high = answerOf(association, {
     ...without,
     quickModeSa: BigInt(association.quickModeSa) + (1n << 32n),
   });
   assertEquals(
     world.quickMode(high),
-    "not told: the association is not there any more",
+    "unavailable: the association does not exist any more",
     "no id is cut to 32 bits",
   );
 });
@@ -273,12 +273,12 @@ test("an answer that names no quick mode, or no association, is told as such", (
   const association = world.associate(ESP);
   assertStringIncludes(
     String(world.quickMode(answerOf(association, { quickModeSa: 0n }))),
-    "not told: the system named no quick-mode",
+    "unavailable: the system reported no quick-mode",
   );
   assertEquals(world.read(answerOf(association, { mainModeSa: 0n })), null);
   assertMatch(
     String(world.read(answerOf(association, { mainModeSa: 77n }))),
-    /^not told: .*IkeextSaGetById1 failed with/,
+    /^unavailable: .*IkeextSaGetById1 failed with/,
   );
 });
 
@@ -290,7 +290,7 @@ test("an association that has gone by the time it is looked for is told as gone"
   assertEquals((world.quickMode(answer) as { matchedBy: string }).matchedBy, "saLookupContext");
   assertEquals(
     world.quickMode({ ...answer, lookupContext: NO_GUID }),
-    "not told: the association is not there any more",
+    "unavailable: the association does not exist any more",
   );
 });
 
@@ -306,7 +306,7 @@ for (
     );
     assertMatch(
       String(world.quickMode(answer, () => ({ [fn]: () => 0x8032_0012 }))),
-      new RegExp(`^not told: .*${fn} failed with .*0x80320012`),
+      new RegExp(`^unavailable: .*${fn} failed with .*0x80320012`),
     );
   });
 }
@@ -314,7 +314,7 @@ for (
 const SPOILT: readonly (readonly [string, (parts: Parts) => void, RegExp])[] = [
   ["a context without a direction", ({ context }) => {
     IPSEC_SA_CONTEXT1.write(context, { inboundSa: 0n });
-  }, /not there any more/],
+  }, /does not exist any more/],
   ["no associations in a bundle", (parts) => bundle(parts, { numSAs: 0 }), /a bundle of 0/],
   ["three associations in a bundle", (parts) => bundle(parts, { numSAs: 3 }), /a bundle of 3/],
   [
@@ -347,7 +347,7 @@ for (const [name, spoil, expected] of SPOILT) {
     const world = new World();
     const told = world.quickMode(answerOf(world.associate(ESP)), world.spoilt(spoil));
     assertMatch(String(told), expected);
-    assertMatch(String(told), /^not told: /);
+    assertMatch(String(told), /^unavailable: /);
   });
 }
 
@@ -365,10 +365,10 @@ test("an enumeration is held to what was asked for, and to an end", () => {
   const answer = answerOf(world.associate(ESP));
   const told = (count: number, array = 0n) =>
     String(world.quickMode(answer, () => enumeration(count, array)));
-  assertEquals(told(0), "not told: the association is not there any more");
-  assertMatch(told(65), /^not told: .*65 entries, of 64 asked for/);
-  assertMatch(told(0xffff_ffff), /^not told: .*4294967295 entries/);
-  assertMatch(told(3), /^not told: .*no pointer where there should be 3/);
+  assertEquals(told(0), "unavailable: the association does not exist any more");
+  assertMatch(told(65), /^unavailable: .*65 entries, and 64 were requested/);
+  assertMatch(told(0xffff_ffff), /^unavailable: .*4294967295 entries/);
+  assertMatch(told(3), /^unavailable: .*no pointer where there should be 3/);
 });
 
 test("an enumeration that never ends is given up", () => {
@@ -402,5 +402,5 @@ test("main mode that cannot be is not believed either", () => {
       return 0;
     },
   }));
-  assertMatch(String(told), /^not told: .*no IKEEXT_SA_DETAILS1/);
+  assertMatch(String(told), /^unavailable: .*no IKEEXT_SA_DETAILS1/);
 });

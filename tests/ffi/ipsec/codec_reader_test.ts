@@ -326,7 +326,7 @@ test("a refusal says which field is another, and shows nothing of it", () => {
   ) {
     const bytes = honest(grant);
     bytes[at] ^= 0x10;
-    const expected = at === 60 ? "bytes outside of its fields" : `another ${field} than was granted`;
+    const expected = at === 60 ? "bytes outside its fields" : `a ${field} that was not granted`;
     assertThrows(
       () => readSettings(bytes, grant),
       ProviderTrapError,

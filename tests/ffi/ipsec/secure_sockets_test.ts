@@ -51,7 +51,7 @@ test("settings are refused where the documentation refuses them", () =>
     }
     const socket = new TcpSocket(winsock, 4);
     secure.setSecurity(socket, ipsecSettings({ strings: ["user", "domain", "password"] }));
-    assertThrows(() => secure.setSecurity(socket, on), TransportError, "the socket's first setting");
+    assertThrows(() => secure.setSecurity(socket, on), TransportError, "the socket has no other settings");
     await socket.close();
     const bound = await listening(winsock, "client");
     assertThrows(() => secure.setSecurity(bound, on), TransportError, "before it is bound");

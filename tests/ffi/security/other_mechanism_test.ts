@@ -15,11 +15,11 @@ test("NTLM is recognised bare and wrapped, and nothing else is taken for it", ()
 
 test("The advice for NTLM says that it was left out on purpose, and that for any other names both ends", () => {
   const ntlm = otherMechanismAdvice(bytes("NTLMSSP\0"), "spnego");
-  assertMatch(ntlm, /NTLM, which was left out here on purpose.*Kerberos/);
+  assertMatch(ntlm, /NTLM, which is excluded here on purpose.*Kerberos/);
   const other = otherMechanismAdvice(bytes("`\x40"), "kerberos");
   assertMatch(
     other,
-    /^The peer speaks a mechanism that does not serve here\. Use the same provider on both ends$/,
+    /^The peer uses a mechanism that is not accepted here\. Use the same provider on both ends$/,
   );
   for (const advice of [other, ntlm]) assert(!/install|enable/i.test(advice));
 });
@@ -33,16 +33,16 @@ test("A Kerberos end and a Negotiate end are told what each other speaks", () =>
       otherMechanismAdvice(token, "spnego"),
       /peer speaks Kerberos without SPNEGO.*this end speaks SPNEGO/,
     );
-    assertMatch(otherMechanismAdvice(token, "kerberos"), /does not serve here/);
+    assertMatch(otherMechanismAdvice(token, "kerberos"), /is not accepted here/);
   }
   for (const token of wrapped) {
     assertMatch(
       otherMechanismAdvice(token, "kerberos"),
       /peer speaks SPNEGO.*this end speaks Kerberos without/,
     );
-    assertMatch(otherMechanismAdvice(token, "spnego"), /does not serve here/);
+    assertMatch(otherMechanismAdvice(token, "spnego"), /is not accepted here/);
   }
   for (const token of [framed(OID.iakerb, [1]), framed([]), new Uint8Array(), Uint8Array.of(0x60)]) {
-    assertMatch(otherMechanismAdvice(token, "spnego"), /does not serve here/);
+    assertMatch(otherMechanismAdvice(token, "spnego"), /is not accepted here/);
   }
 });

@@ -235,7 +235,7 @@ test("a socket codec that does not use what it was granted is found out", async 
     ] as const
   ) {
     const found = failures(await checkModule(await tiny("tiny_codec.wat"), { socket }));
-    assertStringIncludes(found.join("\n"), `has another ${field} than was granted`);
+    assertStringIncludes(found.join("\n"), `has a ${field} that was not granted`);
   }
 });
 

@@ -351,7 +351,7 @@ for (
       await assertRejects(
         () => udp.send(new Uint8Array(3), peer),
         ProviderTrapError,
-        `another ${field} than was granted`,
+        `a ${field} that was not granted`,
       );
     }
     assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });

@@ -272,7 +272,7 @@ test("Where NTLM was left out its token is refused with the reason, whatever the
       AuthenticationError,
     );
     assertEquals(refused.reason, "mechanism");
-    assertMatch(refused.message, /left out here on purpose.*use Kerberos/);
+    assertMatch(refused.message, /excluded here on purpose.*Use Kerberos/);
     const other = await assertRejects(
       () => credentials.server({}).step(bytes("?")),
       AuthenticationError,
@@ -294,7 +294,7 @@ test("A package that makes an NTLM token although it was told to leave NTLM out 
   {
     using credentials = await acquire(fake);
     using client = credentials.client({ target: TARGET });
-    const error = await assertRejects(() => client.step(null), AuthenticationError, "only NTLM would serve");
+    const error = await assertRejects(() => client.step(null), AuthenticationError, "only NTLM is left");
     assertEquals(error.reason, "mechanism");
     using server = credentials.server({});
     await assertRejects(() => server.step(bytes("?")), AuthenticationError);
