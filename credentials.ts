@@ -25,7 +25,7 @@ function checkName(text: unknown, name: string): asserts text is string {
   }
   if (!text.isWellFormed()) {
     throw new TypeError(
-      `${name} contains a lone surrogate (half of a surrogate pair), which no keyboard types; check where it comes from`,
+      `${name} contains a lone surrogate, which no keyboard types; check where it comes from`,
     );
   }
   if (CONTROL.test(text)) {

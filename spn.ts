@@ -157,7 +157,7 @@ function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   }
   if (!value.isWellFormed()) {
     throw new TypeError(
-      `${name} contains a lone surrogate (half of a surrogate pair); check where it comes from`,
+      `${name} contains a lone surrogate; check where it comes from`,
     );
   }
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));

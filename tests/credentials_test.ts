@@ -22,7 +22,7 @@ const READ: [username: string, domain: string | undefined, user: User][] = [
   ["Jörg Groß", undefined, { username: "Jörg Groß" }],
 ];
 
-test("a user's name is read as Windows does, in every form", () => {
+test("readUser() reads a user's name as Windows does, in every form", () => {
   for (const [username, domain, user] of READ) assertEquals(read(username, domain), user);
 });
 
@@ -47,7 +47,7 @@ const REFUSED: [username: unknown, domain: unknown, message: string][] = [
   ["al\ud83d", undefined, "credentials.username contains a lone surrogate"],
 ];
 
-test("a name that could be another user's is a TypeError that names the argument and not its value", () => {
+test("readUser() throws a TypeError for an ambiguous name, with the argument's name and not its value", () => {
   for (const [username, domain, message] of REFUSED) {
     assertThrows(() => read(username, domain), TypeError, message);
   }
@@ -55,7 +55,7 @@ test("a name that could be another user's is a TypeError that names the argument
   assert(!error.message.includes("s3cret"));
 });
 
-test("any name gives back every character in its place, or is refused by the argument's name", () => {
+test("readUser() returns every character of a name, or refuses it by the argument's name", () => {
   let taken = 0;
   fc.assert(
     fc.property(names, fc.option(names, { nil: undefined }), (username, domain) => {

@@ -42,6 +42,6 @@ export function wideText(bytes: Uint8Array): string {
 export function checkWellFormed(text: string, name: string): void {
   if (text.isWellFormed()) return;
   throw new TypeError(
-    `${name} contains a lone surrogate (half of a surrogate pair), which no keyboard types; check where it comes from`,
+    `${name} contains a lone surrogate, which no keyboard types; check where it comes from`,
   );
 }

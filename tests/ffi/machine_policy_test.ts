@@ -79,9 +79,9 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C library"]] as const) {
+for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C library"]] as const) {
   test(
-    `${by}, a policy that is there is read as it is`,
+    `readMachinePolicy() ${by} reads an existing policy unchanged`,
     () =>
       inFolder(async (folder) => {
         const path = join(folder, "policy.json");
@@ -93,7 +93,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
   );
 
   test(
-    `${by}, a policy that is not there is absent`,
+    `readMachinePolicy() ${by} reports a missing policy as absent`,
     () =>
       inFolder(async (folder) => {
         writeFileSync(join(folder, "file"), "");
@@ -110,7 +110,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
   );
 
   test(
-    `${by}, what is too long or no text is unreadable`,
+    `readMachinePolicy() ${by} reports a file that is too long or not UTF-8 as unreadable`,
     () =>
       inFolder(async (folder) => {
         const path = join(folder, "policy.json");
@@ -133,7 +133,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
   );
 
   test(
-    `${by}, a policy this account may not read is unreadable`,
+    `readMachinePolicy() ${by} reports a policy that this account cannot read as unreadable`,
     () =>
       inFolder(async (folder) => {
         const closed = join(folder, "closed");
@@ -160,7 +160,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
 }
 
 test(
-  "Where nothing may look, the policy is unread and the reason names the flag",
+  "readMachinePolicy() without permission reports the policy as unread, with the flag to add",
   () =>
     inFolder(async (folder) => {
       const path = join(folder, "policy.json");
@@ -172,7 +172,7 @@ test(
   { skip },
 );
 
-test("A policy that changes while a system is open is found as it is now", () =>
+test("capabilities() reads the current policy on every call", () =>
   inFolder((folder) => {
     const machinePolicyPath = join(folder, "policy.json");
     using system = new NativeSystem({ grants: ["sspi"] }, { machinePolicyPath });

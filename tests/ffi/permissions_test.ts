@@ -17,7 +17,7 @@ import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 const LINUX: Place = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
 const WINDOWS: Place = { ...LINUX, os: "windows", systemDirectory: "D:\\Win\\System32" };
 
-test("On Linux the flag names each place the library may stand at, by absolute path", () => {
+test("requiredPermissions() lists every possible path of a library on Linux, as absolute paths", () => {
   const { files, deno, node } = requiredPermissions(["sspi"], LINUX);
   assertEquals(files, [
     "/usr/lib/x86_64-linux-gnu/libgssapi_krb5.so.2",
@@ -29,16 +29,16 @@ test("On Linux the flag names each place the library may stand at, by absolute p
   assertStringIncludes(candidatePaths(GSSAPI, { ...LINUX, arch: "aarch64" })[0], "/aarch64-linux-gnu/");
 });
 
-test("On Windows the flag names files of the system directory that was given, and no bare name", () => {
+test("requiredPermissions() lists files of the given system directory on Windows, never a bare file name", () => {
   const { files } = requiredPermissions([...GRANTS.filter((grant) => grant === "sspi")], WINDOWS);
   assert(files.length > 0 && files.every((file) => file.startsWith("D:\\Win\\System32\\")));
 });
 
-test("No grant needs no flag", () => {
+test("requiredPermissions() of no grant needs no flag", () => {
   assertEquals(requiredPermissions([], LINUX), { files: [], deno: "", node: "" });
 });
 
-test("A grant that the operating system cannot serve is an UnsupportedPlatformError that says what can", () => {
+test("requiredPermissions() throws an UnsupportedPlatformError with a replacement where the system does not support a grant", () => {
   const other: Place = { ...LINUX, os: "other" };
   const cases: [Grant, Place, string][] = [
     ["ipsec", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
@@ -53,7 +53,7 @@ test("A grant that the operating system cannot serve is an UnsupportedPlatformEr
   }
 });
 
-test("Grants are a list of known words, each once", () => {
+test("checkGrants() accepts a list of known grants, each once", () => {
   assertEquals(checkGrants(["sspi", "sockets", "sspi"]), ["sspi", "sockets"]);
   assertEquals(checkGrants([]), []);
   assertThrows(() => checkGrants("sspi"), TypeError, "array");
@@ -63,7 +63,7 @@ test("Grants are a list of known words, each once", () => {
   assertThrows(() => (checkGrants(["sspi"]) as string[]).push("ipsec"), TypeError);
 });
 
-test("A Node whose --permission covers the network is told its flag where a grant connects, and no other Node", () => {
+test("requiredPermissions() includes --allow-net only for a Node whose --permission covers the network, and a grant that connects", () => {
   const nodeFlags = (grant: Grant, place: Place, limitsNet: boolean) =>
     requiredPermissions([grant], place, limitsNet).node;
   const addons = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
@@ -81,18 +81,18 @@ test("A Node whose --permission covers the network is told its flag where a gran
   assertEquals(here.endsWith("--allow-net"), node.includes("--allow-net"));
 });
 
-test("Each refusal names what to add", () => {
+test("notGranted() and notPermitted() name what to add", () => {
   const system = notGranted("sspi");
   assertEquals([system.grant, system.flag], ["sspi", 'openSystem({ grants: ["sspi"] })']);
   const [first] = requiredPermissions(["sspi"], LINUX).files;
   const deno = notPermitted("sspi", "deno", LINUX, [first, "/c/b.so"]);
-  assertStringIncludes(deno.message, `${first} or /c/b.so, which this process may not`);
+  assertStringIncludes(deno.message, `${first} or /c/b.so, for which this process has no permission`);
   assertStringIncludes(deno.message, deno.flag);
   const node = notPermitted("sspi", "node", LINUX, [first]);
   assertStringIncludes(node.message, "--allow-addons");
 });
 
-test("One flag is enough: it names every file of the grant, whichever of them was refused", () => {
+test("notPermitted() has one sufficient flag, with every file of the grant", () => {
   for (const [grants, place] of [[["sspi"], LINUX], [GRANTS.slice(0, 5), WINDOWS]] as const) {
     for (const grant of grants) {
       const { files, deno, node } = requiredPermissions([grant], place);

@@ -15,7 +15,7 @@ import { childOutcome, children } from "../../support/child.ts";
 import { settled } from "../../support/socket_suite.ts";
 
 const turn = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
-/** More than any semaphore here has places, but for Windows' machines with many processors. */
+/** More than the limit of any semaphore here, except on Windows machines with many processors. */
 const SYSTEMS = process.versions.deno ? 40 : 4;
 
 /**
@@ -35,7 +35,7 @@ async function busySystems(): Promise<unknown> {
     const udp = await Promise.all(systems.map((system) => openDatagrams({ ...given, port: 9, system })));
     const receiving = udp.map((each) => each.receive(new Uint8Array(1)));
     await turn(20);
-    // A call that ends gets its turn, whoever waits.
+    // A call that ends gets a thread, whatever waits.
     for (let count = 0; count < 3; count++) await poolSemaphore().run(() => called++);
     const holding = Array.from({ length: SYSTEMS }, () =>
       poolSemaphore().run(() => {
@@ -64,7 +64,7 @@ async function busySystems(): Promise<unknown> {
 
 await children({ busySystems });
 
-test("A semaphore lets its number through at a time, in order, whether the calls end well or not", async () => {
+test("run() runs the limited number of calls at a time, in order, whether the calls succeed or fail", async () => {
   const semaphore = new Semaphore(2);
   const started: number[] = [];
   const ends: { end(): void; fail(): void }[] = [];
@@ -133,7 +133,7 @@ class FakeWait implements EndlessWait<string> {
 
 const waits = (count: number) => Array.from({ length: count }, () => new FakeWait());
 
-test("waits without end never keep a call from its turn: one of them gives way, and has its place again after", async () => {
+test("wait() releases its thread for a call, and gets it back afterwards", async () => {
   const semaphore = new Semaphore(3);
   const all = waits(3);
   const pumps = all.map((each) => each.pump(semaphore));
@@ -151,7 +151,7 @@ test("waits without end never keep a call from its turn: one of them gives way, 
   assertEquals(await Promise.all(pumps), ["0", "1", "2"]);
 });
 
-test("as many waits give way as calls come, and the calls run in their order", async () => {
+test("wait() releases as many threads as there are calls, and the calls run in order", async () => {
   const semaphore = new Semaphore(2);
   const all = waits(2);
   const pumps = all.map((each) => each.pump(semaphore));
@@ -170,7 +170,7 @@ test("as many waits give way as calls come, and the calls run in their order", a
   assertEquals(await Promise.all(pumps), ["done", "done"]);
 });
 
-test("a wait that finds no place looks for itself, without one, until it is over", async () => {
+test("wait() polls where no thread is free, until it is over", async () => {
   const semaphore = new Semaphore(1);
   const [first, second] = waits(2);
   const pumps = [first.pump(semaphore), second.pump(semaphore)];
@@ -182,7 +182,7 @@ test("a wait that finds no place looks for itself, without one, until it is over
   assertEquals(await pumps[0], "too");
 });
 
-test("a wait whose waking fails is woken again until the call has its turn", async () => {
+test("run() wakes a wait again where the wake-up failed, until the call runs", async () => {
   const semaphore = new Semaphore(1);
   const [wait] = waits(1);
   wait.wakes = false;
@@ -198,7 +198,7 @@ test("a wait whose waking fails is woken again until the call has its turn", asy
   assertEquals(await pump, "done");
 });
 
-test("another wait is asked where the first cannot be woken", async () => {
+test("run() wakes another wait where the first cannot be woken", async () => {
   const semaphore = new Semaphore(2);
   const all = waits(2);
   all[0].wakes = false;
@@ -209,14 +209,14 @@ test("another wait is asked where the first cannot be woken", async () => {
   assertEquals(await Promise.all(pumps), ["done", "done"]);
 });
 
-test("a wait that fails gives its place back", async () => {
+test("wait() releases its thread where it fails", async () => {
   const semaphore = new Semaphore(1);
   const failing = { block: () => Promise.reject(new Error("no port")), wake: () => true, poll: () => null };
   await assertRejects(() => semaphore.wait(failing), Error, "no port");
   assertEquals(await semaphore.run(() => "ran"), "ran");
 });
 
-test("in a pool of one thread no wait blocks it, and calls run one by one", async () => {
+test("semaphoreOfPool(1) lets no wait block the thread, and runs calls one by one", async () => {
   const semaphore = semaphoreOfPool(1);
   const [wait] = waits(1);
   const pump = wait.pump(semaphore);
@@ -229,7 +229,7 @@ test("in a pool of one thread no wait blocks it, and calls run one by one", asyn
 
 for (const size of process.versions.deno ? [undefined] : ["1", "2", "4", undefined]) {
   const pool = size === undefined ? "the runtime's own pool" : `a pool of ${size}`;
-  test(`with ${pool}, ${SYSTEMS} systems that wait to accept let calls run, and go on while calls hang`, async () => {
+  test(`with ${pool}, ${SYSTEMS} systems that wait in accept() do not block calls, and continue while calls hang`, async () => {
     const env = size === undefined ? {} : { UV_THREADPOOL_SIZE: size };
     const flags = process.versions.deno ? ["-A"] : [];
     assertEquals(await childOutcome(import.meta.url, "busySystems", { env, flags }), {

@@ -112,7 +112,7 @@ function answerOf(association: Simulated, changes: Partial<SecurityAnswer> = {})
   };
 }
 
-test("an association tells main mode's and quick mode's algorithms, lifetimes and mode", () => {
+test("readAssociation() reads algorithms, lifetimes and mode of main mode and quick mode", () => {
   const world = new World();
   assertEquals(world.read(answerOf(world.associate(ESP))), {
     mutual: true,
@@ -159,7 +159,7 @@ const TYPES = [[1, "ah"], [2, "esp-auth"], [3, "esp-cipher"], [4, "esp-auth-and-
   string,
 ][];
 
-test("every transform has its name, and pairs that no header defines have none", () => {
+test("readTransform() names every transform, except pairs that the headers do not define", () => {
   const pair = (known: readonly [number, number, string, number?][]) =>
     fc.oneof(
       fc.constantFrom(...known),
@@ -194,7 +194,7 @@ test("every transform has its name, and pairs that no header defines have none",
   ));
 });
 
-test("a tunnel is told as such, and a direction that is protected otherwise beside the other", () => {
+test("readQuickMode() reports a tunnel, and the outbound direction where its protection differs", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const tunnel = world.spoilt(({ inbound }) => {
@@ -216,7 +216,7 @@ test("a tunnel is told as such, and a direction that is protected otherwise besi
   ]);
 });
 
-test("the association is found among two hundred, over several pages", () => {
+test("readQuickMode() finds the association among two hundred, over several pages", () => {
   const world = new World();
   const all = Array.from({ length: 200 }, () => world.associate(ESP));
   for (const index of [0, 63, 64, 150, 199]) {
@@ -228,7 +228,7 @@ test("the association is found among two hundred, over several pages", () => {
 const share = (from: Simulated, to: Simulated) =>
   Object.assign(to, { lookupContext: from.lookupContext, mainModeSa: from.mainModeSa });
 
-test("of several that carry the connection's lookup context, the quick-mode id decides", () => {
+test("readQuickMode() decides by the quick-mode id between associations with the connection's lookup context", () => {
   const world = new World();
   const [one, other] = [world.associate(ESP), world.associate({ type: IPSEC_TRANSFORM.AH, auth: SHA_256 })];
   share(one, other);
@@ -240,7 +240,7 @@ test("of several that carry the connection's lookup context, the quick-mode id d
   assertStringIncludes(String(neither), "unavailable: 2 associations may belong to the connection");
 });
 
-test("the only one that carries the lookup context is the connection's, whatever its id: this much is documented", () => {
+test("readQuickMode() accepts the only association with the lookup context, whatever its id, as documented", () => {
   const world = new World();
   const association = world.associate(ESP);
   world.associate(ESP);
@@ -248,7 +248,7 @@ test("the only one that carries the lookup context is the connection's, whatever
   assertEquals(matchedBy, "saLookupContext");
 });
 
-test("where the answer has no lookup context, both ids must be the association's", () => {
+test("readQuickMode() needs both ids of an answer without lookup context", () => {
   const world = new World();
   const association = world.associate(ESP);
   const other = world.associate(ESP);
@@ -268,7 +268,7 @@ test("where the answer has no lookup context, both ids must be the association's
   );
 });
 
-test("an answer that names no quick mode, or no association, is told as such", () => {
+test("readQuickMode() states that the answer has no quick mode or no association", () => {
   const world = new World();
   const association = world.associate(ESP);
   assertStringIncludes(
@@ -282,7 +282,7 @@ test("an answer that names no quick mode, or no association, is told as such", (
   );
 });
 
-test("an association that has gone by the time it is looked for is told as gone", () => {
+test("readQuickMode() states that an association does not exist any more", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   world.network.associations.renew(world.here, world.network.host("peer0"), "quick");
@@ -297,7 +297,7 @@ test("an association that has gone by the time it is looked for is told as gone"
 for (
   const fn of ["IPsecSaContextCreateEnumHandle0", "IPsecSaContextEnum1"] as const
 ) {
-  test(`${fn} that is refused tells what it needs, or what it answered; main mode stays told`, () => {
+  test(`readAssociation() states why ${fn} is refused, and still reports main mode`, () => {
     const world = new World();
     const answer = answerOf(world.associate(ESP));
     assertEquals(
@@ -343,7 +343,7 @@ function bundle({ inbound }: Parts, changes: { numSAs?: number; saList?: bigint 
 }
 
 for (const [name, spoil, expected] of SPOILT) {
-  test(`an engine's answer that cannot be is not believed, and harms nothing: ${name}`, () => {
+  test(`readAssociation() refuses an invalid answer of the engine: ${name}`, () => {
     const world = new World();
     const told = world.quickMode(answerOf(world.associate(ESP)), world.spoilt(spoil));
     assertMatch(String(told), expected);
@@ -360,7 +360,7 @@ const enumeration = (count: number, array: bigint): Partial<Calls> => ({
   },
 });
 
-test("an enumeration is held to what was asked for, and to an end", () => {
+test("readQuickMode() refuses an enumeration with more entries than requested", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const told = (count: number, array = 0n) =>
@@ -371,7 +371,7 @@ test("an enumeration is held to what was asked for, and to an end", () => {
   assertMatch(told(3), /^unavailable: .*no pointer where there should be 3/);
 });
 
-test("an enumeration that never ends is given up", () => {
+test("readQuickMode() stops an endless enumeration", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const { memory } = world.here.machine;
@@ -393,7 +393,7 @@ test("an enumeration that never ends is given up", () => {
   assertEquals(pages, 256);
 });
 
-test("main mode that cannot be is not believed either", () => {
+test("readAssociation() refuses an invalid main mode", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const told = world.read(answer, () => ({

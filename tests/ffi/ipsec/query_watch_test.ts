@@ -22,7 +22,7 @@ function template(Flags: number, FieldMask: number): Uint8Array {
   return bytes;
 }
 
-test("a template's flags and fields are refused where there are none such, and datagrams are not watched", async () => {
+test("WSAQuerySocketSecurity refuses unknown flags and fields of a template, and does not watch datagrams", async () => {
   {
     using system = simulate().host("client") as NativeSystem;
     const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];

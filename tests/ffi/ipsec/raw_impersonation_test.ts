@@ -123,7 +123,7 @@ async function withAccepted(
   });
 }
 
-test("a thread acts as the user of a connection's peer, until it reverts", () =>
+test("WSAImpersonateSocketPeer makes the thread act as the peer's user, until it reverts", () =>
   withAccepted(ACTING, (server, accepted) => {
     const { impersonate, revert, who } = rawOf(server.system);
     assertEquals(who(), null);
@@ -133,7 +133,7 @@ test("a thread acts as the user of a connection's peer, until it reverts", () =>
     assertEquals([revert(), who()], [0, null], "no action where nothing is impersonated");
   }));
 
-test("where the peer gave no user, the thread acts as its computer", () =>
+test("WSAImpersonateSocketPeer makes the thread act as the peer's computer where the peer gave no user", () =>
   withAccepted(KERBEROS, (server, accepted) => {
     const { impersonate, revert, who } = rawOf(server.system);
     assertEquals([impersonate(accepted), who()], [0, "SIM\\CLIENT$"]);
@@ -142,7 +142,7 @@ test("where the peer gave no user, the thread acts as its computer", () =>
 
 const WSAEINVAL = 10022;
 
-test("where the peer gave neither, or the socket is overlapped, nobody is impersonated", async () => {
+test("WSAImpersonateSocketPeer fails where the peer gave no identity, or the socket is overlapped", async () => {
   await withAccepted(null, (server, accepted) => {
     const { impersonate, who } = rawOf(server.system);
     assertEquals([impersonate(accepted), who()], [WSAEINVAL, null]);
@@ -153,7 +153,7 @@ test("where the peer gave neither, or the socket is overlapped, nobody is impers
   });
 });
 
-test("a datagram's peer is impersonated by its address", () =>
+test("WSAImpersonateSocketPeer finds a datagram's peer by its address", () =>
   withPolicies(ACTING, async (client, server, settings) => {
     const { ws, impersonate, revert, who } = rawOf(server.system);
     const release = server.winsock.use();
@@ -176,7 +176,7 @@ test("a datagram's peer is impersonated by its address", () =>
     release();
   }));
 
-test("WSARevertImpersonation ends nothing that another function began", () =>
+test("WSARevertImpersonation does not end an impersonation of another function", () =>
   withAccepted(ACTING, (server, accepted) => {
     const { ws, advapi, revert, who } = rawOf(server.system);
     const { call } = openLibrary(server.system, "ipsec", FWPUCLNT);

@@ -76,7 +76,7 @@ const TEMPLATE = queryTemplate(PEER, 0, IPSEC);
 const size = (bytes: number) => new Uint8Array(Uint32Array.of(bytes).buffer);
 
 /** Where no page says what brings it about. */
-const UNEXPLAINED = "no page tells a condition";
+const UNEXPLAINED = "no page states a condition";
 type Condition = typeof UNEXPLAINED | ((bench: Bench) => number | Promise<number>);
 
 const set = ({ call }: Bench, s: bigint, bytes = SETTINGS, length = bytes.length) =>
@@ -206,7 +206,7 @@ async function lastError(
   }
 }
 
-test("the documented errors are those of the pages, and each has its row", () => {
+test("the documented errors equal those of the pages, and each has its row", () => {
   for (const [fn, errors] of Object.entries(SECURE_SOCKET_ERRORS) as [Fn, readonly string[]][]) {
     assertEquals([...errors].sort(), [...PAGES[fn]].sort(), `${fn} of winsock_status.ts`);
     assertEquals(Object.keys(CONDITIONS[fn]).sort(), [...PAGES[fn]].sort(), `${fn} of CONDITIONS`);
@@ -219,7 +219,7 @@ test("the documented errors are those of the pages, and each has its row", () =>
 for (const [fn, errors] of Object.entries(CONDITIONS) as [Fn, { [error: string]: Condition }][]) {
   for (const [error, condition] of Object.entries(errors)) {
     const when = condition === UNEXPLAINED ? "" : " where its page says so, and";
-    test(`${fn} answers ${error}${when} by a fault`, async () => {
+    test(`${fn} returns ${error}${when} by a fault`, async () => {
       if (condition !== UNEXPLAINED) {
         await withHosts(simulate(), async (client) => {
           assertEquals(await lastError(client, condition), error);
@@ -236,13 +236,13 @@ for (const [fn, errors] of Object.entries(CONDITIONS) as [Fn, { [error: string]:
 }
 
 for (const [what, fn, error, condition] of FURTHER) {
-  test(`${fn} answers ${error} to ${what}`, () =>
+  test(`${fn} returns ${error} for ${what}`, () =>
     withHosts(simulate(), async (client) => assertEquals(await lastError(client, condition), error)));
 }
 
 for (const fn of Object.keys(WELL) as Fn[]) {
   if (fn === "WSAImpersonateSocketPeer") continue;
-  test(`${fn} has nothing to say where nothing is wrong`, () =>
+  test(`${fn} returns no error for valid arguments`, () =>
     withHosts(simulate(), async (client) => assertEquals(await lastError(client, WELL[fn]), "none")));
 }
 
@@ -287,10 +287,9 @@ const LIBRARY: { readonly [fn: string]: (side: Side) => Promise<void> } = {
 };
 
 for (const [fn, call] of Object.entries(LIBRARY)) {
-  test(`the library's ${fn} works where nothing fails`, () =>
-    withHosts(simulate(), (client) => call(client)));
+  test(`the library's ${fn} succeeds without faults`, () => withHosts(simulate(), (client) => call(client)));
   for (const error of PAGES[fn as Fn]) {
-    test(`the library's ${fn} that fails with ${error} says so, and leaves nothing behind`, async () => {
+    test(`the library's ${fn} reports ${error}, and leaves nothing open`, async () => {
       const network = simulate();
       await withHosts(network, async (client) => {
         network.failNext("client", fn, error);
@@ -302,7 +301,7 @@ for (const [fn, call] of Object.entries(LIBRARY)) {
 }
 
 for (const error of PAGES.WSAQuerySocketSecurity) {
-  test(`the second call of the library's query may fail with ${error} too`, async () => {
+  test(`the library's query reports ${error} of its second call too`, async () => {
     const network = simulate();
     await withHosts(network, async (client) => {
       network.failNext("client", "WSAQuerySocketSecurity", error, 1);
@@ -311,7 +310,7 @@ for (const error of PAGES.WSAQuerySocketSecurity) {
   });
 }
 
-test("a fault of a function or code that is not known is refused", () => {
+test("a fault of an unknown function or code is refused", () => {
   const network = simulate();
   assertThrows(() => network.failNext("client", "WSAConnect", "WSAEINVAL"), TypeError, "WSAConnect");
   assertThrows(() => network.failNext("client", "bind", "WSAENOTHING"), TypeError, "WSAENOTHING");

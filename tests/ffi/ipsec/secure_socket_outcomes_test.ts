@@ -231,7 +231,7 @@ async function walk(world: World): Promise<number> {
   return ENDS.length;
 }
 
-test("the tables keep the sentences they are written from", () => {
+test("the tables of outcomes agree with the documentation they are written from", () => {
   for (const table of Object.values(OUTCOMES)) {
     for (const a of ALL_STANCES) {
       for (const b of ALL_STANCES) {
@@ -272,7 +272,7 @@ for (const protocol of ["TCP", "UDP"] as const) {
 }
 
 for (const sizeProbe of ["WSAEFAULT", "WSAEMSGSIZE"] as const) {
-  test(`a query finds the size of its answer where the probe ends with ${sizeProbe}`, async () => {
+  test(`query() finds the size of its answer where the probe returns ${sizeProbe}`, async () => {
     await withHosts(simulate({ sizeProbe }), async (client, server) => {
       const all = await receivers(server, "TCP");
       const ends = { here: "0", there: "0", naming: "right" } as const;

@@ -79,7 +79,7 @@ await children({ movedArrays });
 
 const skip = noCompiler();
 
-test("Bytes are written to and read from an address as they are", () =>
+test("write() and read() transfer bytes unchanged", () =>
   withPage((memory, page) => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(3700), (bytes, at) => {
       const address = page + BigInt(at);
@@ -92,7 +92,7 @@ test("Bytes are written to and read from an address as they are", () =>
   }), { skip });
 
 test(
-  "A buffer's address leads to its first byte, whatever part of its memory it is",
+  "addressOf() returns the address of a buffer's first byte, also for a view into other memory",
   () =>
     withPage((memory) => {
       const whole = Uint8Array.from({ length: 200 }, (_, index) => index);
@@ -102,13 +102,13 @@ test(
   { skip },
 );
 
-test("A small array stays where it was when its address was asked for", async () => {
+test("addressOf() keeps a small array at its address", async () => {
   const flags = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
   assertEquals(await childOutcome(import.meta.url, "movedArrays", { flags }), { moved: 0, lost: 0 });
 }, { skip });
 
 test(
-  "Address 0 is a RangeError, and nothing at all where there is nothing to copy",
+  "read() and write() throw a RangeError for address 0, except for 0 bytes",
   () =>
     withPage((memory) => {
       assertThrows(() => memory.read(0n, 1), RangeError, "address 0");
@@ -121,7 +121,7 @@ test(
   { skip },
 );
 
-test("Texts are read back as they were written, up to the very end of what may be read", () => {
+test("cString() and wideString() return what was written, up to the last readable byte", () => {
   const text = fc.string({ unit: "binary", maxLength: 200 }).map((value) => value.replaceAll("\0", "\ufeff"));
   return withPage((memory, page) => {
     fc.assert(fc.property(text, fc.nat(3), (value, spare) => {
@@ -136,7 +136,7 @@ test("Texts are read back as they were written, up to the very end of what may b
   });
 }, { skip });
 
-test("A pinned buffer is zeroed and owns its memory", () => {
+test("pinned() returns a zeroed buffer with its own memory", () => {
   const [one, two] = [pinned(8), pinned(8)];
   assertEquals(Array.from(one), Array(8).fill(0));
   assert(one.buffer !== two.buffer && one.buffer.byteLength === 8);

@@ -27,7 +27,7 @@ const identities = (half: string): readonly (readonly [string, Identity])[] => [
 ];
 
 for (const provider of [negotiate(), kerberos()]) {
-  test(`${provider.name} refuses half of a surrogate pair in credentials by its key, and tells none of the text`, async () => {
+  test(`${provider.name}() refuses a lone surrogate in credentials by its key, without the text in the message`, async () => {
     using system = openSystem({ grants: [] });
     const requirements = resolveRequirements();
     for (const [key, credentials] of HALVES.flatMap(identities) as [string, Credentials][]) {
@@ -41,7 +41,7 @@ for (const provider of [negotiate(), kerberos()]) {
   });
 }
 
-test("credentials without a connection refuse it too, before the library is opened", async () => {
+test("acquireCredentials() refuses a lone surrogate, before the library is opened", async () => {
   using system = openSystem({ grants: [] });
   for (const [key, identity] of HALVES.flatMap(identities)) {
     await assertRejects(
@@ -59,7 +59,7 @@ test("credentials without a connection refuse it too, before the library is open
   }
 });
 
-test("a context's target refuses it before the package sees it", async () => {
+test("client() refuses a lone surrogate in the target before the package gets it", async () => {
   const fake = new FakeSecur32();
   const request = {
     package: "negotiate",
@@ -79,14 +79,14 @@ test("a context's target refuses it before the package sees it", async () => {
   assertEquals(fake.calls.length, calls);
 });
 
-test("a password as text is refused as one in bytes that are no UTF-8 is, and pairs are taken", () => {
+test("passwordUnits() refuses a lone surrogate as it refuses bytes that are not UTF-8, and accepts pairs", () => {
   for (const half of HALVES) {
     assertThrows(() => passwordUnits(half), TypeError, "credentials.password contains a lone surrogate");
   }
   assertEquals(passwordUnits("\ud83d\ude00").length, 6);
 });
 
-test("a C string refuses what has no UTF-8; a wide one holds each unit as it is", () => {
+test("cString() refuses a lone surrogate; wideString() keeps every unit", () => {
   for (const half of HALVES) {
     assertThrows(() => cString(half), TypeError, "text contains a lone surrogate");
     const units = new Uint16Array(wideString(half).buffer);

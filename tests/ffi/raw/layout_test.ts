@@ -72,7 +72,7 @@ for (const layout of Object.values(layouts(undefined))) {
   const type = layout.name === "gss_channel_bindings_struct"
     ? "struct gss_channel_bindings_struct"
     : layout.name;
-  test(`${layout.name} lies in memory as the header says`, async () => {
+  test(`${layout.name} has the layout of the header`, async () => {
     const names = Object.keys(layout.offsets);
     const member = (name: string): string =>
       (type === "gss_iov_buffer_desc" ? NESTED_IOV[name as keyof typeof NESTED_IOV] : NESTED[name]) ?? name;
@@ -89,7 +89,7 @@ for (const layout of Object.values(layouts(undefined))) {
 }
 
 test(
-  "What an exit's timer is made of lies in memory as the header says",
+  "the structs of the exit timer have the layout of the header",
   async () => {
     const nested: { readonly [field: string]: string } = {
       interval_sec: "it_interval.tv_sec",
@@ -150,19 +150,19 @@ const CONSTANTS: { readonly [text: string]: number } = {
   KRB5_PRINCIPAL_PARSE_ENTERPRISE: KRB5_PRINCIPAL_PARSE.ENTERPRISE,
 };
 
-test("What libkrb5 fills as a whole has room enough", async () => {
+test("KRB5_STRUCT_BYTES is enough for the structs that libkrb5 fills", async () => {
   const sizes = await ask(["sizeof(krb5_creds)", "sizeof(krb5_keytab_entry)"]);
   for (const size of sizes) assert(size <= BigInt(KRB5_STRUCT_BYTES));
 }, { skip });
 
-test("Every constant is the header's", async () => {
+test("every constant has the header's value", async () => {
   const said = await ask(Object.keys(CONSTANTS).map((text) => `(unsigned)(${text})`));
   assertEquals(Object.fromEntries(Object.keys(CONSTANTS).map((name, index) => [name, Number(said[index])])), {
     ...CONSTANTS,
   });
 }, { skip });
 
-test("Every status has the header's name", async () => {
+test("every status has the header's name", async () => {
   const routine = Object.entries(GSS_ROUTINE_ERRORS);
   const kerberos = Object.entries(KRB5_ERRORS);
   const said = await ask([
@@ -182,7 +182,7 @@ const OID_VARIABLES = {
   sessionKey: "GSS_C_INQ_SSPI_SESSION_KEY",
 } as const;
 
-test("Every object identifier is the library's", async () => {
+test("every object identifier equals the library's", async () => {
   const lines = Object.values(OID_VARIABLES).map((name) =>
     `  { gss_OID o = (gss_OID)${name}; for (unsigned i = 0; i < o->length; i++) printf("%d ", ((unsigned char *)o->elements)[i]); puts(""); }`
   );

@@ -112,7 +112,7 @@ function atOnce(count: number, keep: Kept, direct = true) {
   return { begin, direct, refused, read, keep };
 }
 
-test("an operation that ends at once asks the port for nothing", async () => {
+test("run() does not use the port for an operation that succeeds immediately", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   const keep = kept();
@@ -121,7 +121,7 @@ test("an operation that ends at once asks the port for nothing", async () => {
   port.close();
 });
 
-test("where a handle still sends its completion, it is waited for, however soon the operation ended", async () => {
+test("run() waits for the completion where the handle still sends it, however soon the operation ended", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   const keep = kept();
@@ -134,7 +134,7 @@ test("where a handle still sends its completion, it is waited for, however soon 
   port.close();
 });
 
-test("however many end at once, timers get their turn", async () => {
+test("run() lets timers run, however many operations succeed immediately", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   let fired = false;
@@ -148,7 +148,7 @@ test("however many end at once, timers get their turn", async () => {
   port.close();
 });
 
-test("memory is given back when the system is done with it, and not before", async () => {
+test("run() releases memory when the system no longer uses it, and not before", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   const keep = kept();
@@ -170,7 +170,7 @@ test("memory is given back when the system is done with it, and not before", asy
   port.close();
 });
 
-test("memory of a call that was refused, or never made, is given back at once", async () => {
+test("run() releases the memory of a refused call, or of one that was not made, immediately", async () => {
   const port = new Kernel().port();
   const keep = kept();
   const begin = () => 10054;
@@ -181,7 +181,7 @@ test("memory of a call that was refused, or never made, is given back at once", 
   assertEquals(keep.released, 2);
 });
 
-test("what may have begun keeps its memory until the system says that it is done", async () => {
+test("run() keeps the memory of an operation that may have begun until its completion arrives", async () => {
   // Another call may have left anything in the place of ERROR_IO_PENDING.
   for (const code of [LOST_ERROR, 487, 2]) await keepsWhatMayHaveBegun(code);
 });
@@ -210,7 +210,7 @@ async function keepsWhatMayHaveBegun(code: number): Promise<void> {
   port.close();
 }
 
-test("a port closes although nobody knows whether an operation began, and its memory stays", async () => {
+test("close() succeeds although an operation may have begun, and keeps its memory", async () => {
   const port = new Kernel().port();
   const keep = kept();
   const begin = () => LOST_ERROR;
@@ -220,7 +220,7 @@ test("a port closes although nobody knows whether an operation began, and its me
   assertEquals([keep.released, liveHandles()["operation"]], [0, heldForGood]);
 });
 
-test("where the port fails, memory that the system may still write to is never given back", async () => {
+test("run() never releases memory that the system may still write to, where the port fails", async () => {
   const kernel = new Kernel();
   kernel.broken = true;
   const port = kernel.port();

@@ -58,7 +58,7 @@ class FakeKernel {
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-test("one thread waits for all events, and looks again when another is added", async () => {
+test("wait() uses one thread for all events, and includes an event that is added", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -84,7 +84,7 @@ test("one thread waits for all events, and looks again when another is added", a
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("a thread waits for no more than the system lets it: the next event has another", async () => {
+test("wait() uses another thread for each further 63 events", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const all = Array.from({ length: MAXIMUM_WAIT_OBJECTS }, () => events.open());
@@ -105,7 +105,7 @@ test("a thread waits for no more than the system lets it: the next event has ano
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("an event that is closed without a wait takes its thread with it", () => {
+test("close() of an event that was not waited for ends its thread", () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   events.open().close();
@@ -114,7 +114,7 @@ test("an event that is closed without a wait takes its thread with it", () => {
 });
 
 for (const most of [0, 1]) {
-  test(`where the system gives only ${most} of the two events it takes, opening fails and leaves none`, () => {
+  test(`open() fails and leaves no event open where the system creates only ${most} of two events`, () => {
     const kernel = new FakeKernel();
     kernel.most = most;
     const events = new Events(kernel.library);
@@ -127,7 +127,7 @@ for (const most of [0, 1]) {
   });
 }
 
-test("where the system cannot wait, everybody who waits is told, and the events stay", async () => {
+test("wait() rejects for every event where the system cannot wait, and the events stay open", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -152,7 +152,7 @@ async function until(when: () => boolean): Promise<void> {
   assert(when(), String(when));
 }
 
-test("an event that the thread cannot be told of is looked at until it is set, and nothing else is disturbed", async () => {
+test("wait() polls an event whose thread cannot be woken, until it is set", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -173,7 +173,7 @@ test("an event that the thread cannot be told of is looked at until it is set, a
   assertEquals([kernel.waits.length, kernel.open.size, liveHandles()], [1, 0, {}]);
 });
 
-test("a thread that looks again by itself takes up what it could not be told of", async () => {
+test("wait() includes an event when its thread wakes for another reason", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -198,7 +198,7 @@ test("a thread that looks again by itself takes up what it could not be told of"
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("where the system can neither wake the thread nor look, only the wait that asked is told", async () => {
+test("wait() rejects for one event only, where the system can neither wake the thread nor poll", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -217,7 +217,7 @@ test("where the system can neither wake the thread nor look, only the wait that 
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("an event tells of itself that it is not set, and where the system cannot say that, nothing", () => {
+test("isUnset() is true for an event that is not set, and false where the system cannot report it", () => {
   const kernel = new FakeKernel();
   const event = new Events(kernel.library).open();
   assertEquals(event.isUnset(), true);

@@ -83,14 +83,14 @@ async function thousands(seed: number): Promise<{ readonly outcomes: string[]; r
   return { outcomes, faults: network.faultsInjected };
 }
 
-test("5,000 connections under random faults leave no handle, buffer or promise behind, and send nothing clear", async () => {
+test("5,000 connections under random faults leave no handle, buffer or promise open, and send no clear text", async () => {
   const { outcomes } = await thousands(20261120);
   assertEquals(outcomes.length, 5000);
   const served = outcomes.filter((outcome) => outcome === "served").length;
   assertEquals(served > 2500 && served < 4900, true, `${served} were served`);
 });
 
-test("the same seed gives 5,000 connections the same faults, and another one others", async () => {
+test("the same seed gives 5,000 connections the same faults, and another seed others", async () => {
   const [one, again, other] = [await thousands(7), await thousands(7), await thousands(8)];
   assertEquals(again, one);
   assertNotEquals(other.outcomes, one.outcomes);

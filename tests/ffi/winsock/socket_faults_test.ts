@@ -81,7 +81,7 @@ const CASES: readonly (readonly [fn: string, code: string, use: Use, after?: num
 ];
 
 for (const [fn, code, use, after = 0] of CASES) {
-  test(`${fn} that fails with ${code}${after > 0 ? `, call ${after + 1}` : ""} is told by name, and leaves nothing`, async () => {
+  test(`${fn} that fails with ${code}${after > 0 ? `, call ${after + 1}` : ""} is reported by name, and leaves nothing open`, async () => {
     const network = simulate();
     await withHosts(network, async ({ winsock }) => {
       network.failNext("client", fn, code, after);
@@ -98,7 +98,7 @@ for (const [fn, code, use, after = 0] of CASES) {
   });
 }
 
-test("where the system reports them, a datagram that did not arrive is told to whoever receives next", async () => {
+test("receiveFrom() reports an earlier datagram that did not arrive, where the system reports it", async () => {
   const network = simulate();
   await withHosts(network, async ({ winsock }) => {
     network.failNext("client", "WSAIoctl", "WSAEOPNOTSUPP");
@@ -118,7 +118,7 @@ test("where the system reports them, a datagram that did not arrive is told to w
   });
 });
 
-test("an overlapped call that fails without an error has not ended well", async () => {
+test("begun() does not report success for a call that failed without an error", async () => {
   // deno-lint-ignore require-await -- withHosts() waits for a promise
   await withHosts(simulate(), async ({ winsock }) => {
     assertEquals(winsock.call.WSAGetLastError(), 0);

@@ -268,7 +268,7 @@ test("half of a surrogate pair is refused by the argument's name, and nothing is
       await assertRejects(
         () => openDatagrams({ ...given, credentials }),
         TypeError,
-        `options.credentials.${key} holds half of a surrogate pair`,
+        `options.credentials.${key} contains a lone surrogate`,
       );
     }
     await assertRejects(

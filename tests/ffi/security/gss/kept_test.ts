@@ -141,7 +141,7 @@ for (
   const name = wanted.package + (wanted.excludeNtlm ? "" : " with NTLM allowed");
 
   test(
-    `${name}: the target's name is made once for all handshakes with the same credentials`,
+    `${name}: the target's name is imported once for all handshakes with the same credentials`,
     () =>
       onWatched(async (system, seen) => {
         const [clients, servers] = await ends(system, wanted);
@@ -184,7 +184,7 @@ for (
   );
 
   test(
-    `${name}: a target that is no SPN is refused with nothing held, and the next one is served`,
+    `${name}: a target that is not an SPN is refused and leaves nothing open, and the next one works`,
     () =>
       onWatched(async (system) => {
         const [clients, servers] = await ends(system, wanted);
@@ -201,7 +201,7 @@ for (
 }
 
 test(
-  "of more targets than are kept those in use stay, and the others are made anew",
+  "TargetNames keeps the names in use, and imports others again where there are more than it keeps",
   () =>
     onWatched(async (system, seen) => {
       const [clients, servers] = await ends(system, { package: "negotiate", excludeNtlm: true });
@@ -224,18 +224,22 @@ test(
   { skip },
 );
 
-test("a change of krb5.conf is noticed although it is kept", () =>
-  onWatched(async (system, _seen, realm) => {
-    const [clients, servers] = await ends(system, { package: "kerberos", excludeNtlm: true });
-    const [client, server] = await shake(clients, servers);
-    client.close();
-    server.close();
-    copyFileSync(realm.writeConfig({ port: await freePort() }), realm.env.KRB5_CONFIG);
-    const error = await assertRejects(
-      () => shake(clients, servers, "host/web.mit.test"),
-      AuthenticationError,
-    );
-    assertEquals(error.reason, "authority-unreachable");
-    clients.close();
-    servers.close();
-  }), { skip });
+test(
+  "a change of krb5.conf is noticed although the configuration is kept",
+  () =>
+    onWatched(async (system, _seen, realm) => {
+      const [clients, servers] = await ends(system, { package: "kerberos", excludeNtlm: true });
+      const [client, server] = await shake(clients, servers);
+      client.close();
+      server.close();
+      copyFileSync(realm.writeConfig({ port: await freePort() }), realm.env.KRB5_CONFIG);
+      const error = await assertRejects(
+        () => shake(clients, servers, "host/web.mit.test"),
+        AuthenticationError,
+      );
+      assertEquals(error.reason, "authority-unreachable");
+      clients.close();
+      servers.close();
+    }),
+  { skip },
+);

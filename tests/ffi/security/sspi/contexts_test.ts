@@ -47,7 +47,7 @@ async function exchange(fake: FakeSecur32): Promise<void> {
   assert(client.maxOverhead >= 128);
 }
 
-test("Credentials are released with the last context that was made from them, each handle once", async () => {
+test("close() releases credentials with the last context made from them, each handle once", async () => {
   const fake = kerberos();
   const credentials = await acquire(fake);
   const one = credentials.client({ target: TARGET });
@@ -64,7 +64,7 @@ test("Credentials are released with the last context that was made from them, ea
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
 
-test("A wrong request leaves the credentials as they were", async () => {
+test("client() with wrong options does not change the credentials", async () => {
   const fake = kerberos();
   const credentials = await acquire(fake);
   assertThrows(() => credentials.client({ target: "" }), TypeError, "target");
@@ -74,7 +74,7 @@ test("A wrong request leaves the credentials as they were", async () => {
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
 
-test("Each native call of an exchange made to fail once is a typed error, or not needed, and leaves nothing", async () => {
+test("each failing native call of an exchange is a typed error, or not needed, and leaves nothing open", async () => {
   const whole = kerberos();
   await exchange(whole);
   assert(whole.calls.length >= 8, whole.calls.join());
@@ -89,7 +89,7 @@ test("Each native call of an exchange made to fail once is a typed error, or not
   }
 });
 
-test("Every leg is made on another thread, the one with Kerberos' answer too", async () => {
+test("step() runs every call on another thread, including the one with Kerberos' answer", async () => {
   const fake = kerberos();
   await exchange(fake);
   assertEquals(fake.threaded, [
@@ -108,7 +108,7 @@ async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
   return fake.acquiredAs[0];
 }
 
-test("NTLM is left out by the package list, for the current user as for a named one", async () => {
+test("excludeNtlm is in the package list, for the current user and for a named one", async () => {
   const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
   const current = await acquiredAs({
     requirements: resolveRequirements(),
@@ -130,7 +130,7 @@ test("NTLM is left out by the package list, for the current user as for a named 
   assertEquals(named!.texts, { User: "bob", Domain: "EXAMPLE", Password: "p\u00e4ss", PackageList: "!ntlm" });
 });
 
-test("Without NTLM to leave out there is no package list, and no structure where nobody is named", async () => {
+test("without excludeNtlm there is no package list, and without a user no identity structure", async () => {
   assertEquals(
     await acquiredAs({ requirements: resolveRequirements(), package: "negotiate", excludeNtlm: false }),
     null,
@@ -151,7 +151,7 @@ test("Without NTLM to leave out there is no package list, and no structure where
   assertEquals(named!.PackageListLength, 0);
 });
 
-test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows takes them", async () => {
+test("DOMAIN\\user is passed as two texts and a UPN as one, as Windows takes them", async () => {
   const named = async (given: { username: string; domain?: string }) => {
     const identity = readIdentity({ ...given, password: "x" });
     return (await acquiredAs({
@@ -180,7 +180,7 @@ test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows tak
   );
 });
 
-test("Kerberos is left out by the package list too, with NTLM's place unchanged", async () => {
+test("excludeKerberos is in the package list too, without a change for NTLM", async () => {
   const identity = { username: "bob", password: "p" };
   const request = {
     package: "negotiate",
@@ -199,7 +199,7 @@ const KERBEROS_TOKENS = [0x86, 0x82].map((arc) =>
   Uint8Array.of(0x60, 0x30, 0x06, 0x09, 0x2a, 0x86, 0x48, arc, 0xf7, 0x12, 0x01, 0x02, 0x02, 1, 0)
 );
 
-test("A package that offers Kerberos although it was told to leave Kerberos out sends nothing", async () => {
+test("step() sends nothing where a package offers Kerberos against the package list", async () => {
   for (const token of KERBEROS_TOKENS) {
     const fake = kerberos();
     fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
@@ -239,7 +239,7 @@ async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
   return [client.expiresAt?.getTime(), server.expiresAt?.getTime()];
 }
 
-test("A context ends by the system's clock, whatever the runtime's time zone", async () => {
+test("expiresAt follows the system's clock, whatever the runtime's time zone", async () => {
   // A second that has just begun, for the system tells no less.
   const end = Math.floor(Date.now() / 1000) * 1000 + 10 * HOUR_MS;
   for (const hours of [-12, -9.5, -5, 0, 1, 5.75, 14]) {
@@ -250,7 +250,7 @@ test("A context ends by the system's clock, whatever the runtime's time zone", a
   }
 });
 
-test("Where the system does not tell its time the runtime's time zone counts, and no end is none", async () => {
+test("expiresAt uses the runtime's time zone where the system does not report its time, and is undefined without an end", async () => {
   const end = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
   const fake = kerberos();
   fake.aheadMs = null;
@@ -262,7 +262,7 @@ test("Where the system does not tell its time the runtime's time zone counts, an
   }
 });
 
-test("Where NTLM was left out its token is refused with the reason, whatever the package calls it", async () => {
+test("step() refuses an excluded NTLM token with the reason, whatever status the package returns", async () => {
   for (const status of [0x80090308, 0x8009030c, FAILURE]) {
     const fake = kerberos();
     fake.leg = () => ({ status });
@@ -288,7 +288,7 @@ test("Where NTLM was left out its token is refused with the reason, whatever the
   assertEquals(liveHandles(), {});
 });
 
-test("A package that makes an NTLM token although it was told to leave NTLM out sends none", async () => {
+test("step() sends nothing where a package makes an NTLM token against the package list", async () => {
   const fake = kerberos();
   fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
   {
