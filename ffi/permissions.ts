@@ -29,7 +29,7 @@ export type Grant =
   | "directory.write";
 
 /** Where libraries are looked for. */
-export interface Place {
+export interface Platform {
   /** The operating system. */
   readonly os: "windows" | "linux" | "darwin" | "other";
   /** The processor, as Rust and GNU spell it: `x86_64`, `aarch64`. */
@@ -61,10 +61,10 @@ export const GRANT_LIBRARIES: {
 export const GRANTS: readonly Grant[] = Object.keys(GRANT_LIBRARIES) as Grant[];
 
 /** Returns the absolute paths to try for a library, in order. */
-export function candidatePaths(spec: LibrarySpec, place: Place): string[] {
-  const files = place.os === "other" ? [] : spec.files[place.os] ?? [];
-  if (place.os === "windows") return files.map((file) => `${place.systemDirectory}\\${file}`);
-  const triplet = place.os === "linux" ? `${place.arch}-linux-gnu` : place.arch;
+export function candidatePaths(spec: LibrarySpec, platform: Platform): string[] {
+  const files = platform.os === "other" ? [] : spec.files[platform.os] ?? [];
+  if (platform.os === "windows") return files.map((file) => `${platform.systemDirectory}\\${file}`);
+  const triplet = platform.os === "linux" ? `${platform.arch}-linux-gnu` : platform.arch;
   return files.map((file) => file.replace("{multiarch}", triplet));
 }
 
@@ -82,20 +82,20 @@ export interface RequiredPermissions {
 }
 
 /**
- * Returns the flags that allow what `grants` need on `place`.
+ * Returns the flags that allow what `grants` need on `platform`.
  *
  * @param limitsNet whether this Node's `--permission` covers the network.
  * @throws UnsupportedPlatformError where the operating system does not support a grant.
  */
 export function requiredPermissions(
   grants: readonly Grant[],
-  place: Place,
+  platform: Platform,
   limitsNet: boolean = nodeLimitsNet(),
 ): RequiredPermissions {
   const files = new Set<string>();
   for (const grant of grants) {
-    for (const spec of librariesOf(grant, place)) {
-      for (const path of candidatePaths(spec, place)) files.add(path);
+    for (const spec of librariesOf(grant, platform)) {
+      for (const path of candidatePaths(spec, platform)) files.add(path);
     }
   }
   const list = [...files];
@@ -144,10 +144,10 @@ const INSTEAD: { readonly [grant in Grant]?: string } = {
  *
  * @throws UnsupportedPlatformError where the operating system does not support it.
  */
-export function librariesOf(grant: Grant, place: Place): readonly LibrarySpec[] {
-  const libraries = place.os === "other" ? undefined : GRANT_LIBRARIES[grant][place.os];
+export function librariesOf(grant: Grant, platform: Platform): readonly LibrarySpec[] {
+  const libraries = platform.os === "other" ? undefined : GRANT_LIBRARIES[grant][platform.os];
   if (libraries === undefined) {
-    throw new UnsupportedPlatformError(`The grant "${grant}" is not supported on ${place.os}`, {
+    throw new UnsupportedPlatformError(`The grant "${grant}" is not supported on ${platform.os}`, {
       instead: INSTEAD[grant] ?? "Use Windows",
     });
   }
@@ -171,11 +171,11 @@ export function notGranted(grant: Grant): PermissionError {
 export function notPermitted(
   grant: Grant,
   runtime: "deno" | "node",
-  place: Place,
+  platform: Platform,
   denied: readonly string[],
   cause?: unknown,
 ): PermissionError {
-  const flag = requiredPermissions([grant], place)[runtime];
+  const flag = requiredPermissions([grant], platform)[runtime];
   return new PermissionError(
     grant,
     flag,

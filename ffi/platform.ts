@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Place } from "./permissions.ts";
+import type { Platform } from "./permissions.ts";
 
 interface Globals {
   Deno?: { build: { os: string; arch: string } };
   process?: { platform: string; arch: string };
 }
 
-const OS: { readonly [name: string]: Place["os"] } = {
+const OS: { readonly [name: string]: Platform["os"] } = {
   windows: "windows",
   win32: "windows",
   linux: "linux",
@@ -26,7 +26,7 @@ export function currentRuntime(): "deno" | "node" {
 }
 
 /** Returns where libraries are looked for on this machine. */
-export function currentPlace(systemDirectory: string): Place {
+export function currentPlatform(systemDirectory: string): Platform {
   const { Deno, process } = globalThis as Globals;
   const os = Deno?.build.os ?? process?.platform ?? "other";
   const arch = Deno?.build.arch ?? process?.arch ?? "";

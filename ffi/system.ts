@@ -20,11 +20,11 @@ import {
   librariesOf,
   notGranted,
   notPermitted,
-  type Place,
+  type Platform,
   type RequiredPermissions,
   requiredPermissions,
 } from "./permissions.ts";
-import { currentPlace, currentRuntime } from "./platform.ts";
+import { currentPlatform, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
 
@@ -61,7 +61,7 @@ export interface SystemSeams {
   /** The backend; default: the runtime's. */
   backend?: Backend;
   /** Where libraries are looked for; default: this machine. */
-  place?: Place;
+  platform?: Platform;
   /** The path of the machine's policy; default: the operating system's path for it. */
   machinePolicyPath?: string;
   /** The most records that one direction of a context may carry; default: as many as its sequence numbers allow. */
@@ -71,7 +71,7 @@ export interface SystemSeams {
 /** The implementation of a system, for the code in `ffi/`. */
 export class NativeSystem implements System {
   readonly grants: readonly Grant[];
-  readonly place: Place;
+  readonly platform: Platform;
   readonly #backend: Backend;
   /** See {@linkcode SystemSeams}. */
   readonly seams: SystemSeams;
@@ -87,13 +87,13 @@ export class NativeSystem implements System {
         `systemDirectory must be an absolute path such as C:\\Windows\\System32, not ${directory}`,
       );
     }
-    this.place = seams.place ?? currentPlace(directory);
+    this.platform = seams.platform ?? currentPlatform(directory);
     this.#backend = seams.backend ?? (currentRuntime() === "deno" ? denoBackend() : koffiBackend());
     this.seams = seams;
   }
 
   get permissions(): RequiredPermissions {
-    return requiredPermissions(this.grants, this.place);
+    return requiredPermissions(this.grants, this.platform);
   }
 
   /**
@@ -104,11 +104,11 @@ export class NativeSystem implements System {
   library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
     this.requireOpen();
     // Checked first: a missing grant does not matter where the operating system does not support it.
-    const libraries = librariesOf(grant, this.place);
+    const libraries = librariesOf(grant, this.platform);
     if (!this.grants.includes(grant)) throw notGranted(grant);
     if (!libraries.includes(spec)) {
       throw new UnsupportedPlatformError(
-        `The grant "${grant}" does not open ${spec.name} on ${this.place.os}`,
+        `The grant "${grant}" does not open ${spec.name} on ${this.platform.os}`,
         {
           dll: spec.name,
           instead: spec.instead,
@@ -117,7 +117,7 @@ export class NativeSystem implements System {
     }
     const known = this.#libraries.get(spec);
     if (known) return known.library as Library<L>;
-    const library = openFirst(this.#backend, grant, spec, this.place);
+    const library = openFirst(this.#backend, grant, spec, this.platform);
     this.#libraries.set(spec, { library: library as unknown as Library, untrack: track("library") });
     return library;
   }
@@ -131,27 +131,27 @@ export class NativeSystem implements System {
     // A closed system has no library to read the policy with, and to continue without the policy would bypass it.
     this.requireOpen();
     return {
-      os: this.place.os,
+      os: this.platform.os,
       runtime: this.#backend.runtime,
       simulated: this.#backend.simulated ?? false,
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
       // Read on every call: what an administrator restricts applies from the next connection on.
       machinePolicy: readMachinePolicy(
-        this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
+        this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.platform.os],
         () => this.#files(),
-        this.place.os === "windows",
+        this.platform.os === "windows",
       ),
     };
   }
 
   #files(): FileCalls {
-    return this.library("sspi", this.place.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
+    return this.library("sspi", this.platform.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
   }
 
   #probe(grant: Grant): Availability {
     try {
-      const libraries = librariesOf(grant, this.place);
+      const libraries = librariesOf(grant, this.platform);
       if (!this.grants.includes(grant)) throw notGranted(grant);
       for (const spec of libraries) this.library(grant, spec);
       return { available: true };
@@ -204,9 +204,9 @@ function openFirst<L extends LibrarySpec>(
   backend: Backend,
   grant: Grant,
   spec: L,
-  place: Place,
+  platform: Platform,
 ): Library<L> {
-  const paths = candidatePaths(spec, place);
+  const paths = candidatePaths(spec, platform);
   const denied: string[] = [];
   const failures: Error[] = [];
   for (const path of paths) {
@@ -219,12 +219,12 @@ function openFirst<L extends LibrarySpec>(
     } catch (error) {
       if (error instanceof UnsupportedPlatformError) throw error;
       if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes((error as { code?: string }).code ?? "")) {
-        throw notPermitted(grant, "node", place, [path], error);
+        throw notPermitted(grant, "node", platform, [path], error);
       }
       failures.push(error as Error);
     }
   }
-  if (denied.length > 0) throw notPermitted(grant, backend.runtime, place, denied, failures[0]);
+  if (denied.length > 0) throw notPermitted(grant, backend.runtime, platform, denied, failures[0]);
   const said = failures.map(({ message }, index) => `${paths[index]}: ${message.trim()}`).join("; ");
   throw new UnsupportedPlatformError(`${spec.name} could not be opened (${said})`, {
     dll: spec.name,

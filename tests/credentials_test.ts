@@ -28,9 +28,9 @@ test("readUser() reads a user's name as Windows does, in every form", () => {
 
 const REFUSED: [username: unknown, domain: unknown, message: string][] = [
   ["", undefined, "credentials.username must be a non-empty string"],
-  [7, undefined, "credentials.username must be a string"],
+  [7, undefined, "credentials.username must be a non-empty string"],
   ["alice", "", "credentials.domain must be a non-empty string"],
-  ["alice", 7, "credentials.domain must be a string"],
+  ["alice", 7, "credentials.domain must be a non-empty string"],
   ["\\alice", undefined, "credentials.username has a backslash"],
   ["EXAMPLE\\", undefined, "credentials.username has a backslash"],
   ["EXAMPLE\\sub\\alice", undefined, "credentials.username has a backslash"],

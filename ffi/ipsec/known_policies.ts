@@ -17,6 +17,6 @@ export function rememberBounded(keys: readonly string[]): () => void {
 }
 
 /** Returns whether a policy may allow a server to act as its client; true for unknown policies. */
-export function mayLetImpersonate(key: string): boolean {
+export function mayAllowImpersonation(key: string): boolean {
   return !BOUNDED.has(key.toLowerCase());
 }

@@ -8,7 +8,7 @@
 import { type Memory, pinned } from "./memory.ts";
 
 /** A part of a block. */
-export interface Place {
+export interface Part {
   /** Its bytes, zeroed. They keep the whole block reachable. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Their address. */
@@ -31,7 +31,7 @@ export class MemoryBlock {
   }
 
   /** Returns the next part. @throws RangeError where not enough memory is left. */
-  take(size: number): Place {
+  take(size: number): Part {
     const at = this.#taken;
     if (at + size > this.#bytes.length) {
       throw new RangeError(

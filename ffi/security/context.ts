@@ -97,7 +97,7 @@ export abstract class ContextBase implements ProviderContext {
   readonly #role: "client" | "server";
   readonly #untrack = track("context");
   #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
-  #legs = 0;
+  #steps = 0;
   #closeAfterStep = false;
   /** The peer's token during a step, kept reachable: native code has only its address. */
   #token: Uint8Array | null = null;
@@ -150,7 +150,7 @@ export abstract class ContextBase implements ProviderContext {
   async step(token: Uint8Array | null): Promise<StepResult> {
     this.#checkStep(token);
     this.#state = "stepping";
-    const first = this.#legs++ === 0;
+    const first = this.#steps++ === 0;
     // A copy, but not by slice(): a Buffer's slice shares its memory with the caller.
     this.#token = token === null ? null : pinned(token.length);
     this.#token?.set(token!);
@@ -183,7 +183,7 @@ export abstract class ContextBase implements ProviderContext {
       throw new StateError("The exchange is complete; step() accepts no further token");
     }
     this.#requireOpen("step");
-    const opening = this.#role === "client" && this.#legs === 0;
+    const opening = this.#role === "client" && this.#steps === 0;
     if (opening !== (token === null)) {
       throw new TypeError(
         opening

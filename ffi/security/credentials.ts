@@ -54,7 +54,7 @@ function acquireNative(system: NativeSystem, request: CredentialsRequest): Promi
 }
 
 function openNative(system: NativeSystem): Native {
-  if (system.place.os !== "windows") return { gss: new Gss(system) };
+  if (system.platform.os !== "windows") return { gss: new Gss(system) };
   // Opened here, before any impersonation: a library opened during one would be opened as the client.
   const impersonator = system.grants.includes("impersonation") ? new Impersonator(system) : null;
   return { sspi: new Sspi(system), impersonator };

@@ -55,8 +55,8 @@ export abstract class CredentialsBase implements ProviderCredentials {
   readonly #requirements: ResolvedRequirements;
   readonly #references: ReferenceCount;
 
-  /** @param unhold releases the library that the credentials use. */
-  protected constructor(request: CredentialsOrigin, unhold: () => void) {
+  /** @param releaseLibrary releases the library that the credentials use. */
+  protected constructor(request: CredentialsOrigin, releaseLibrary: () => void) {
     this.package = request.package;
     this.delegated = request.delegated ?? false;
     this.#requirements = request.requirements;
@@ -66,7 +66,7 @@ export abstract class CredentialsBase implements ProviderCredentials {
         this.nativeRelease();
       } finally {
         untrack();
-        unhold();
+        releaseLibrary();
       }
     });
   }

@@ -41,11 +41,11 @@ export interface Account {
 /** Access rights for a token: no more than is used. */
 export const TOKEN_ACCESS = {
   /** To check that there is one. */
-  know: TOKEN.QUERY,
+  query: TOKEN.QUERY,
   /** To read its account and groups; for a primary token this needs a duplicate. */
-  tell: TOKEN.QUERY | TOKEN.DUPLICATE,
+  identify: TOKEN.QUERY | TOKEN.DUPLICATE,
   /** To impersonate it. */
-  act: TOKEN.QUERY | TOKEN.IMPERSONATE | TOKEN.DUPLICATE,
+  impersonate: TOKEN.QUERY | TOKEN.IMPERSONATE | TOKEN.DUPLICATE,
 } as const;
 
 /** A count, padded to the alignment of what follows. */
@@ -124,7 +124,7 @@ export class PeerToken implements Disposable {
     const member = pinned(4);
     const ok = this.#advapi.CheckTokenMembership(token, sid, member);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("check the peer's membership", "CheckTokenMembership", code);
+    if (ok === 0) throw tokenFailure("check the peer's membership", "CheckTokenMembership", code);
     return new DataView(member.buffer).getInt32(0, true) !== 0;
   }
 
@@ -140,7 +140,7 @@ export class PeerToken implements Disposable {
       out,
     );
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("check the peer's membership", "DuplicateTokenEx", code);
+    if (ok === 0) throw tokenFailure("check the peer's membership", "DuplicateTokenEx", code);
     return new DataView(out.buffer).getBigUint64(0, true);
   }
 
@@ -171,7 +171,7 @@ export class PeerToken implements Disposable {
     const bytes = pinned(needed);
     const ok = this.#advapi.GetTokenInformation(this.#live(), kind, bytes, bytes.length, size);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("read the peer's token", "GetTokenInformation", code);
+    if (ok === 0) throw tokenFailure("read the peer's token", "GetTokenInformation", code);
     // Every valid answer begins with a number or a pointer.
     if (bytes.length < 4) throw malformed(`${bytes.length} bytes`);
     return bytes;
@@ -208,12 +208,12 @@ export class PeerToken implements Disposable {
     const { LookupAccountNameW } = this.#advapi;
     const ok = LookupAccountNameW(null, wideString(group), sid, sidSize, domain, domainLength, use);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold(`find the account ${group}`, "LookupAccountNameW", code);
+    if (ok === 0) throw tokenFailure(`find the account ${group}`, "LookupAccountNameW", code);
     return sid;
   }
 }
 
-function untold(doing: string, fn: string, code: number): AuthenticationError {
+function tokenFailure(doing: string, fn: string, code: number): AuthenticationError {
   const cause = nativeError(fn, code);
   return new AuthenticationError("other", `Cannot ${doing}: ${cause.message}`, { cause });
 }
@@ -250,7 +250,7 @@ export function runAs<T>(system: NativeSystem, token: bigint, level: Impersonati
   const enter = (): void => {
     const ok = advapi.ImpersonateLoggedOnUser(token);
     const code = ok === 0 ? kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("act as the client", "ImpersonateLoggedOnUser", code);
+    if (ok === 0) throw tokenFailure("act as the client", "ImpersonateLoggedOnUser", code);
   };
   return new Impersonator(system).run(enter, () => advapi.RevertToSelf() !== 0, level, fn);
 }

@@ -167,7 +167,7 @@ export class CompletionPort {
    *
    * @returns whether the system supports it for this handle.
    */
-  skipAtOnce(handle: bigint): boolean {
+  skipCompletionOnSuccess(handle: bigint): boolean {
     const { call } = this.#libraries.kernel;
     return call.SetFileCompletionNotificationModes(handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) !== 0;
   }

@@ -59,7 +59,7 @@ export abstract class OverlappedSocket {
     this.#untrack = track("socket");
     try {
       winsock.port.associate(this.handle);
-      this.#direct = type === "stream" && winsock.skipAtOnce(this.handle);
+      this.#direct = type === "stream" && winsock.skipCompletionOnSuccess(this.handle);
     } catch (error) {
       // Not close(): the derived class, which may extend it, is not constructed yet.
       this.#closing = this.#release();

@@ -20,8 +20,8 @@ const WSA_IO_PENDING = 997;
 /** The most addresses that are accepted for one name. */
 const MAX_ADDRESSES = 1024;
 
-/** A query. */
-export interface NameQuestion {
+/** The name to resolve, and what for. */
+export interface NameRequest {
   /** A name or a numeric address; empty: this machine. */
   readonly hostname: string;
   /** The port to set in the addresses. */
@@ -32,8 +32,8 @@ export interface NameQuestion {
   readonly purpose: "connect" | "listen";
 }
 
-/** What queries use. */
-export interface NameMeans {
+/** What a query uses. */
+export interface Resolver {
   /** ws2_32.dll */
   readonly call: Calls<typeof WS2_32>;
   /** Addresses and foreign memory. */
@@ -58,12 +58,12 @@ const underWay = new Set<Query>();
  * @throws TransportError where the name has no address.
  */
 export async function resolveName(
-  means: NameMeans,
-  question: NameQuestion,
+  resolver: Resolver,
+  request: NameRequest,
   signal?: AbortSignal,
 ): Promise<SocketAddress[]> {
   signal?.throwIfAborted();
-  const query = new Query(means, question);
+  const query = new Query(resolver, request);
   const answer = query.run();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => {
@@ -83,8 +83,8 @@ export async function resolveName(
 
 /** One query, from the call to the release of all its resources. */
 class Query {
-  readonly #means: NameMeans;
-  readonly #question: NameQuestion;
+  readonly #resolver: Resolver;
+  readonly #request: NameRequest;
   readonly #arena: Arena;
   readonly #event: SystemEvent;
   readonly #overlapped: bigint;
@@ -95,13 +95,13 @@ class Query {
   readonly #untrack: () => void;
   #pending = false;
 
-  constructor(means: NameMeans, question: NameQuestion) {
-    this.#means = means;
-    this.#question = question;
-    this.#arena = new Arena(means.memory);
-    this.#unuse = means.use();
+  constructor(resolver: Resolver, request: NameRequest) {
+    this.#resolver = resolver;
+    this.#request = request;
+    this.#arena = new Arena(resolver.memory);
+    this.#unuse = resolver.use();
     try {
-      this.#event = means.events.open();
+      this.#event = resolver.events.open();
     } catch (error) {
       this.#unuse();
       throw error;
@@ -112,8 +112,8 @@ class Query {
 
   /** Runs the query and returns its result. */
   async run(): Promise<SocketAddress[]> {
-    const { call, memory } = this.#means;
-    const { hostname, port, type, purpose } = this.#question;
+    const { call, memory } = this.#resolver;
+    const { hostname, port, type, purpose } = this.#request;
     const hints = this.#arena.address(ADDRINFOEXW, {
       ai_flags: purpose === "listen" ? AI.PASSIVE : 0,
       ai_family: AF.UNSPEC,
@@ -148,16 +148,16 @@ class Query {
    */
   cancel(): void {
     if (!this.#pending || !this.#event.isUnset()) return;
-    this.#means.call.GetAddrInfoExCancel(this.#means.memory.addressOf(this.#handle));
+    this.#resolver.call.GetAddrInfoExCancel(this.#resolver.memory.addressOf(this.#handle));
   }
 
   #end(error: number): SocketAddress[] {
     const list = new DataView(this.#result.buffer).getBigUint64(0, true);
     try {
       if (error === 0) return this.#read(list);
-      throw socketError("GetAddrInfoExW", error, `find the address of ${this.#question.hostname}`);
+      throw socketError("GetAddrInfoExW", error, `find the address of ${this.#request.hostname}`);
     } finally {
-      if (list !== 0n) this.#means.call.FreeAddrInfoExW(list);
+      if (list !== 0n) this.#resolver.call.FreeAddrInfoExW(list);
       this.#event.close();
       underWay.delete(this);
       this.#untrack();
@@ -166,7 +166,7 @@ class Query {
   }
 
   #read(list: bigint): SocketAddress[] {
-    const { memory } = this.#means;
+    const { memory } = this.#resolver;
     const found: SocketAddress[] = [];
     for (let at = list, count = 0; at !== 0n && count < MAX_ADDRESSES; count++) {
       const bytes = memory.read(at, ADDRINFOEXW.size);

@@ -162,12 +162,12 @@ export class Winsock {
    * @returns whether the setting is in effect.
    * @see https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes
    */
-  skipAtOnce(socket: bigint): boolean {
+  skipCompletionOnSuccess(socket: bigint): boolean {
     const [info, length] = [pinned(WSAPROTOCOL_INFOW.size), pinned(4)];
     new DataView(length.buffer).setInt32(0, info.length, true);
     if (this.call.getsockopt(socket, SOL_SOCKET, SO.PROTOCOL_INFOW, info, length) !== 0) return false;
     const { dwServiceFlags1 } = WSAPROTOCOL_INFOW.read(new DataView(info.buffer));
-    return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipAtOnce(socket);
+    return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipCompletionOnSuccess(socket);
   }
 
   /**

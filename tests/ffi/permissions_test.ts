@@ -9,13 +9,13 @@ import {
   GRANTS,
   notGranted,
   notPermitted,
-  type Place,
+  type Platform,
   requiredPermissions,
 } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 
-const LINUX: Place = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
-const WINDOWS: Place = { ...LINUX, os: "windows", systemDirectory: "D:\\Win\\System32" };
+const LINUX: Platform = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
+const WINDOWS: Platform = { ...LINUX, os: "windows", systemDirectory: "D:\\Win\\System32" };
 
 test("requiredPermissions() lists every possible path of a library on Linux, as absolute paths", () => {
   const { files, deno, node } = requiredPermissions(["sspi"], LINUX);
@@ -39,16 +39,16 @@ test("requiredPermissions() of no grant needs no flag", () => {
 });
 
 test("requiredPermissions() throws an UnsupportedPlatformError with a replacement where the system does not support a grant", () => {
-  const other: Place = { ...LINUX, os: "other" };
-  const cases: [Grant, Place, string][] = [
+  const other: Platform = { ...LINUX, os: "other" };
+  const cases: [Grant, Platform, string][] = [
     ["ipsec", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
     ["ipsec.policy", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
     ["impersonation", { ...LINUX, os: "darwin" }, "Use Windows"],
     ["sspi", other, "Use Windows, Linux or macOS"],
     ["sockets", other, "Use Windows"],
   ];
-  for (const [grant, place, instead] of cases) {
-    const error = assertThrows(() => requiredPermissions([grant], place), UnsupportedPlatformError, grant);
+  for (const [grant, platform, instead] of cases) {
+    const error = assertThrows(() => requiredPermissions([grant], platform), UnsupportedPlatformError, grant);
     assertEquals(error.instead, instead);
   }
 });
@@ -64,8 +64,8 @@ test("checkGrants() accepts a list of known grants, each once", () => {
 });
 
 test("requiredPermissions() includes --allow-net only for a Node whose --permission covers the network, and a grant that connects", () => {
-  const nodeFlags = (grant: Grant, place: Place, limitsNet: boolean) =>
-    requiredPermissions([grant], place, limitsNet).node;
+  const nodeFlags = (grant: Grant, platform: Platform, limitsNet: boolean) =>
+    requiredPermissions([grant], platform, limitsNet).node;
   const addons = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
   assertEquals(nodeFlags("sspi", LINUX, true), `${addons} --allow-net`);
   assertEquals(nodeFlags("sspi", LINUX, false), addons);
@@ -93,12 +93,12 @@ test("notGranted() and notPermitted() name what to add", () => {
 });
 
 test("notPermitted() has one sufficient flag, with every file of the grant", () => {
-  for (const [grants, place] of [[["sspi"], LINUX], [GRANTS.slice(0, 5), WINDOWS]] as const) {
+  for (const [grants, platform] of [[["sspi"], LINUX], [GRANTS.slice(0, 5), WINDOWS]] as const) {
     for (const grant of grants) {
-      const { files, deno, node } = requiredPermissions([grant], place);
+      const { files, deno, node } = requiredPermissions([grant], platform);
       for (const file of files) {
-        assertEquals(notPermitted(grant, "deno", place, [file]).flag, deno);
-        assertEquals(notPermitted(grant, "node", place, [file]).flag, node);
+        assertEquals(notPermitted(grant, "deno", platform, [file]).flag, deno);
+        assertEquals(notPermitted(grant, "node", platform, [file]).flag, node);
       }
     }
   }

@@ -21,7 +21,12 @@ import { PermissionError, StateError, UnsupportedPlatformError } from "../../err
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { openLibrary } from "../../ffi/open_library.ts";
-import { candidatePaths, type Grant, type Place, type RequiredPermissions } from "../../ffi/permissions.ts";
+import {
+  candidatePaths,
+  type Grant,
+  type Platform,
+  type RequiredPermissions,
+} from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
@@ -76,8 +81,8 @@ await children({
 });
 
 const deno = process.versions.deno !== undefined;
-const place = nativeSystem(openSystem({ grants: [] })).place;
-const found = candidatePaths(GSSAPI, place).find((path) => existsSync(path));
+const platform = nativeSystem(openSystem({ grants: [] })).platform;
+const found = candidatePaths(GSSAPI, platform).find((path) => existsSync(path));
 const skip = found === undefined ? `no GSS-API here: ${GSSAPI.instead}` : null;
 const onDeno = deno ? skip : "Deno's flags";
 const onNode = deno ? "Node's flags" : skip;
@@ -231,9 +236,9 @@ test(
         return real.open(path, { ...spec, fns } as L);
       },
     });
-    const paths = candidatePaths(GSSAPI, system.place);
+    const paths = candidatePaths(GSSAPI, system.platform);
     const error = assertThrows(() => {
-      // The first place that exists decides: a library that is too old must not be passed over for another.
+      // The first existing path decides: a library that is too old must not be passed over for another.
       system.library("sspi", GSSAPI);
     }, UnsupportedPlatformError);
     assertEquals([error.dll, error.symbol], ["libgssapi_krb5", "gss_made_up"]);
@@ -245,14 +250,14 @@ test(
 
 test("library() refuses another library at the library's path for its missing functions", () => {
   const real = runtimeBackend();
-  const libc = candidatePaths({ ...GSSAPI, files: { linux: ["/lib/{multiarch}/libc.so.6"] } }, place)[0];
+  const libc = candidatePaths({ ...GSSAPI, files: { linux: ["/lib/{multiarch}/libc.so.6"] } }, platform)[0];
   using system = systemWith({ open: (_, spec) => real.open(libc, spec) });
   const error = assertThrows(() => system.library("sspi", GSSAPI), UnsupportedPlatformError);
   assertMatch(error.symbol!, /^(gss|krb5)_/);
-}, { skip: skip ?? (place.os === "linux" ? null : "libc.so.6 is Linux's") });
+}, { skip: skip ?? (platform.os === "linux" ? null : "libc.so.6 is Linux's") });
 
 test("library() refuses a system with permission for some files of a grant, with the flag for all of them", () => {
-  const place: Place = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
+  const platform: Platform = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
   const opened: string[] = [];
   const backend: Backend = {
     ...runtimeBackend(),
@@ -263,7 +268,7 @@ test("library() refuses a system with permission for some files of a grant, with
       return { path, call: {}, threaded: {}, close() {} } as unknown as Library<typeof spec>;
     },
   };
-  using system = new NativeSystem({ grants: ["ipsec"] }, { backend, place });
+  using system = new NativeSystem({ grants: ["ipsec"] }, { backend, platform });
   const { ipsec } = system.capabilities();
   assert(!ipsec.available);
   const error = ipsec.cause as PermissionError;

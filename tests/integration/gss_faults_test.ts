@@ -117,9 +117,9 @@ async function keyTable(realm: Realm, system: NativeSystem, provider: ContextPro
   }
   for (const [keytab, target, written] of [[shared, same, ""], [apart, one, "LDAP"]]) {
     using ends = await makeEnds(system, { provider, target, server: { credentials: { keytab } } });
-    await exchange(ends, (token, leg) => {
+    await exchange(ends, (token, step) => {
       const at = Buffer.from(token).indexOf("HTTP");
-      if (leg === 0 && written !== "") token.set(bytes(written), at);
+      if (step === 0 && written !== "") token.set(bytes(written), at);
       return token;
     });
     const { requestedTarget } = ends.server;

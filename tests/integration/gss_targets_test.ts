@@ -60,7 +60,7 @@ async function reported(
   alter?: (token: Uint8Array) => Uint8Array,
 ): Promise<string | undefined> {
   using ends = await makeEnds(system, { provider, target, server: { credentials } });
-  await exchange(ends, (token, leg) => leg === 0 && alter ? alter(token) : token);
+  await exchange(ends, (token, step) => step === 0 && alter ? alter(token) : token);
   return ends.server.requestedTarget;
 }
 

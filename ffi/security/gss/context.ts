@@ -83,7 +83,7 @@ export class GssContext extends ContextBase {
     const { channelBindings, target } = options.request;
     const bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
     // Borrowed before anything else is acquired, so that a refusal has nothing to release.
-    const name = options.role === "client" ? options.names.borrow(target!) : 0n;
+    const name = options.role === "client" ? options.names.acquire(target!) : 0n;
     super(options.role);
     this.#gss = gss;
     this.#options = options;
@@ -287,7 +287,7 @@ export class GssContext extends ContextBase {
     if (this.#slots.u64[AT.context / 8] !== 0n) {
       call.gss_delete_sec_context(minor, this.#slots.slice(AT.context, 8), null);
     }
-    if (this.#target !== 0n) this.#options.names.giveBack(this.#options.request.target!);
+    if (this.#target !== 0n) this.#options.names.release(this.#options.request.target!);
     this.#gss.releaseName(this.#slots.u64[AT.source / 8]);
     if (this.#slots.u64[AT.delegated / 8] !== 0n) {
       call.gss_release_cred(minor, this.#slots.slice(AT.delegated, 8));

@@ -89,7 +89,7 @@ export class GssCredentials extends CredentialsBase {
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
   checkRequest(request);
-  const unhold = gss.hold();
+  const releaseLibrary = gss.hold();
   let cache: MemoryCache | null = null;
   try {
     const source = sourceOf(gss, request);
@@ -113,7 +113,7 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
     cache?.destroy();
     throw error;
   } finally {
-    unhold();
+    releaseLibrary();
   }
 }
 

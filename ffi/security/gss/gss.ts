@@ -73,7 +73,7 @@ export class Gss {
     this.call = library.call;
     this.threaded = library.threaded;
     this.memory = system.memory("sspi", GSSAPI);
-    const packed = system.place.os === "darwin" && system.place.arch === "x86_64";
+    const packed = system.platform.os === "darwin" && system.platform.arch === "x86_64";
     this.build = new StructBuilder(this.memory, packed ? 2 : undefined);
     const oids: Record<string, Uint8Array> = {};
     for (const [name, der] of Object.entries(OIDS)) oids[name] = this.build.oid(der);

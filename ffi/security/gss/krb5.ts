@@ -91,7 +91,7 @@ export class Krb5 implements Disposable {
 }
 
 /** The sources that were used; `default`: the library's default. */
-export interface Looked {
+export interface UsedSources {
   /** The realm; left out: the default one. */
   readonly realm?: string;
   /** The credential cache. */
@@ -105,7 +105,7 @@ export interface Looked {
 const DEFAULT = "default";
 
 /** Returns the sources that were used, as a sentence: they depend on environment variables and on krb5.conf. */
-export function describeUsed(gss: Gss, { realm, cache, keytab, clientKeytab }: Looked): string {
+export function describeUsed(gss: Gss, { realm, cache, keytab, clientKeytab }: UsedSources): string {
   const { found, looked } = configurationFiles(gss);
   const files = found.join(" and ") || `none (this process can read no ${looked.join(" and no ")})`;
   const parts = withKrb5(gss, (krb5) => [

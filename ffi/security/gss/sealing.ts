@@ -90,7 +90,7 @@ export function refusal(gss: Gss, fn: string, major: number, minor: number): Err
 }
 
 /** Returns the error for a function whose result differs from what it announced; the result is not sent. */
-export function brokenPromise(fn: string): ProtocolError {
+export function sizeMismatch(fn: string): ProtocolError {
   return new ProtocolError(
     "not-encrypted",
     `Cannot wrap a record: ${fn} returned other sizes than it announced; nothing was sent`,

@@ -18,7 +18,7 @@ export type NameForm = "kerberos" | "spnego-kerberos" | "as-typed";
 
 interface Kept {
   readonly handle: bigint;
-  users: number;
+  references: number;
 }
 
 /** How many unused names are kept. With more servers than this in turn, no conversion is saved. */
@@ -36,24 +36,24 @@ export class TargetNames {
   }
 
   /**
-   * Returns the name's handle. The caller gives it back once and does not release it.
+   * Returns the name's handle. The caller ends its use with `release()` and does not release the handle itself.
    *
    * @throws AuthenticationError where `target` is not a principal name.
    */
-  borrow(target: string): bigint {
+  acquire(target: string): bigint {
     let kept = this.#names.get(target);
     if (kept === undefined) {
-      kept = { handle: importTarget(this.#gss, target, this.#form), users: 0 };
+      kept = { handle: importTarget(this.#gss, target, this.#form), references: 0 };
       this.#names.set(target, kept);
     }
-    kept.users++;
+    kept.references++;
     return kept.handle;
   }
 
   /** Ends one use. */
-  giveBack(target: string): void {
+  release(target: string): void {
     const kept = this.#names.get(target);
-    if (kept === undefined || --kept.users > 0 || this.#names.size <= MAX_IDLE) return;
+    if (kept === undefined || --kept.references > 0 || this.#names.size <= MAX_IDLE) return;
     this.#gss.releaseName(kept.handle);
     this.#names.delete(target);
   }

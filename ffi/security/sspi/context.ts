@@ -95,14 +95,14 @@ export class SspiContext extends ContextBase {
   protected override async nativeStep(token: Uint8Array | null): Promise<StepResult> {
     const room = this.#sspi.buffers.take(this.#options.maxToken);
     try {
-      return await this.#leg(token, room);
+      return await this.#runStep(token, room);
     } finally {
       room.release();
     }
   }
 
   /** Runs one step; its output token is written to `room`. */
-  async #leg(token: Uint8Array | null, room: PooledBuffer): Promise<StepResult> {
+  async #runStep(token: Uint8Array | null, room: PooledBuffer): Promise<StepResult> {
     const client = this.#options.role === "client";
     const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
     const [input, output] = [this.#inputOf(token), this.#output];

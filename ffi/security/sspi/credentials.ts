@@ -87,11 +87,11 @@ export async function acquireSspiCredentials(
       "credentials with a keytab or a cache are not supported on Windows; give username and password",
     );
   }
-  const unhold = sspi.hold();
+  const releaseLibrary = sspi.hold();
   try {
     return await acquireHandle(sspi, request, identity, impersonator);
   } finally {
-    unhold();
+    releaseLibrary();
   }
 }
 

@@ -48,7 +48,7 @@ const READ: { readonly [what: string]: readonly Uint8Array[] } = {
     negTokenResp(TOKEN),
   ],
   "SPNEGO that ends with a signature over its list": [negTokenInit([OID.kerberos], TOKEN), negTokenResp()],
-  "the same name in two legs": [negTokenInit([OID.kerberos], TOKEN), negTokenResp(TOKEN)],
+  "the same name in two steps": [negTokenInit([OID.kerberos], TOKEN), negTokenResp(TOKEN)],
 };
 
 for (const [what, tokens] of Object.entries(READ)) {

@@ -16,10 +16,10 @@ const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
 const FAILURE = 0x80090304;
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
-/** Two legs of the client, one of the server. */
+/** Two steps of the client, one of the server. */
 function kerberos(): FakeSecur32 {
   const fake = new FakeSecur32();
-  fake.leg = (role, token) => {
+  fake.step = (role, token) => {
     if (role === "server") return { status: 0, token: bytes("answer") };
     return token === null ? { status: SEC_I.CONTINUE_NEEDED, token: bytes("ticket") } : { status: 0 };
   };
@@ -202,7 +202,7 @@ const KERBEROS_TOKENS = [0x86, 0x82].map((arc) =>
 test("step() sends nothing where a package offers Kerberos against the package list", async () => {
   for (const token of KERBEROS_TOKENS) {
     const fake = kerberos();
-    fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
+    fake.step = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
     const requirements = resolveRequirements();
     const request = { package: "negotiate", role: "both", excludeNtlm: false, requirements } as const;
     {
@@ -265,7 +265,7 @@ test("expiresAt uses the runtime's time zone where the system does not report it
 test("step() refuses an excluded NTLM token with the reason, whatever status the package returns", async () => {
   for (const status of [0x80090308, 0x8009030c, FAILURE]) {
     const fake = kerberos();
-    fake.leg = () => ({ status });
+    fake.step = () => ({ status });
     using credentials = await acquire(fake);
     const refused = await assertRejects(
       () => credentials.server({}).step(bytes("NTLMSSP\0\x01")),
@@ -290,7 +290,7 @@ test("step() refuses an excluded NTLM token with the reason, whatever status the
 
 test("step() sends nothing where a package makes an NTLM token against the package list", async () => {
   const fake = kerberos();
-  fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
+  fake.step = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
   {
     using credentials = await acquire(fake);
     using client = credentials.client({ target: TARGET });
