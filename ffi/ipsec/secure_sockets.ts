@@ -35,7 +35,7 @@ const ADVICE: { readonly [fn: string]: { readonly [code: number]: string } } = {
   WSAQuerySocketSecurity: { 10054: "The peer reset the connection; its security is not known" },
 };
 
-/** The functions of a system that holds the grant `ipsec`. */
+/** The functions of a system with the grant `ipsec`. */
 export class SecureSockets {
   readonly #call: Calls<typeof FWPUCLNT>;
   readonly #lastError: () => number;

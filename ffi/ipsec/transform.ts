@@ -56,7 +56,7 @@ const CIPHERS: readonly Algorithm[] = [
   }),
 ];
 
-/** Likewise `IPSEC_AUTH_TRANSFORM_ID_*`. */
+/** The same for `IPSEC_AUTH_TRANSFORM_ID_*`. */
 const INTEGRITY: readonly Algorithm[] = [
   { type: IPSEC_AUTH.MD5, config: IPSEC_AUTH_CONFIG.HMAC_MD5_96, name: "hmac-md5-96" },
   { type: IPSEC_AUTH.SHA_1, config: IPSEC_AUTH_CONFIG.HMAC_SHA_1_96, name: "hmac-sha-1-96" },

@@ -66,7 +66,7 @@ const PAGE = 4096n;
 const PART = 256n;
 const MAX_UNITS = 65536;
 
-/** Memory access through a library whose table holds {@linkcode MEMORY_FNS}. */
+/** Memory access through a library whose table contains {@linkcode MEMORY_FNS}. */
 export function memoryOf(call: Calls<MemoryLibrary>): Memory {
   const readInto = (address: bigint, into: Uint8Array): void => {
     if (into.length === 0) return;

@@ -39,7 +39,7 @@ export const VARIANT_FIELDS = {
   wReserved2: "u16",
   wReserved3: "u16",
   llVal: "i64",
-  // The union's longest member holds two pointers.
+  // The union's longest member has two pointers.
   pRecInfo: "ptr",
 } as const;
 /** `VARIANT`. */

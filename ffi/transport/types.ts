@@ -20,7 +20,7 @@ export interface TcpTransport {
   read(p: Uint8Array): Promise<number | null>;
   /** Writes all of `p`, which must not change meanwhile; settles when `p` is no longer needed. */
   write(p: Uint8Array): Promise<number>;
-  /** Sends the end of the stream; reading goes on. */
+  /** Sends the end of the stream; reading stays possible. */
   closeWrite(): Promise<void>;
   /** Closes both directions immediately; pending calls are rejected. Calling it again does nothing. */
   close(): void;

@@ -1,4 +1,7 @@
-/** A machine's policy is found by the runtime or by the C library, and what cannot be read is never absent. */
+/**
+ * The machine's policy is read by the runtime or the C library, and a policy that cannot be read is never reported as
+ * absent.
+ */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -26,14 +29,14 @@ const USER = {
   },
 } as const satisfies LibrarySpec;
 
-/** What a system says of the policy at the path given on the command line, as whoever is given there. */
+/** What a system reports of the policy at the path on the command line, as the user given there. */
 function look(): MachinePolicy {
   const [path, grant, user] = process.argv.slice(-3);
   const system = new NativeSystem({ grants: grant === "none" ? [] : [grant as Grant] }, {
     machinePolicyPath: path,
   });
   if (user !== "self") {
-    // The library is open before its file may no longer be.
+    // The library is opened before its file becomes unreadable.
     const library = runtimeBackend().open(system.library("sspi", GSSAPI).path, USER);
     if (library.call.setresuid(Number(user), Number(user), Number(user)) !== 0) {
       throw new Error("setresuid failed");
@@ -51,7 +54,7 @@ const deno = process.versions.deno !== undefined;
 
 type Way = "runtime" | "native" | "neither";
 
-/** The flags that leave a program this way to look, and no other. */
+/** The flags that allow a program only this way to read. */
 function flagsFor(way: Way): string[] {
   if (deno) {
     const ffi = openSystem({ grants: ["sspi"] }).permissions.deno;
@@ -68,7 +71,7 @@ async function outcome(way: Way, path: string, user = "self"): Promise<MachinePo
   return await childOutcome(import.meta.url, "look", { flags: flagsFor(way), args: [path, grant, user] });
 }
 
-/** Runs `body` with a folder that everybody may search. */
+/** Runs `body` with a folder that every user may search. */
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "secure-sockets-policy-"));
   chmodSync(folder, 0o755);
@@ -101,7 +104,7 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
           const at = join(folder, path);
           assertEquals(await outcome(way, at), { state: "absent", path: at });
         }
-        // The C library of a Unix cannot tell this from a folder that may not be searched.
+        // The C library of a Unix cannot distinguish this from a folder that cannot be searched.
         const { state } = await outcome(way, join(folder, "file/policy.json"));
         const untold = way === "native" && process.platform !== "win32";
         assertEquals(state, untold ? "unreadable" : "absent");
@@ -151,7 +154,7 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
         for (const path of [file, ...inside]) {
           assertEquals((await outcome(way, path, "65534")).state, "unreadable", path);
         }
-        // Where the folder itself may be searched, absence is certain.
+        // Where the folder can be searched, the file is certainly absent.
         const absent = join(folder, "none.json");
         assertEquals(await outcome(way, absent, "65534"), { state: "absent", path: absent });
       }),
@@ -180,7 +183,7 @@ test("capabilities() reads the current policy on every call", () =>
     writeFileSync(machinePolicyPath, "{}");
     assertEquals(system.capabilities().machinePolicy.state, "present");
     system.close();
-    // Its libraries are gone, and with them the way to the policy: it must not pass for unread.
+    // Its libraries are closed, so the policy cannot be read: the result must not be "unread".
     assertThrows(() => system.capabilities(), StateError);
     return Promise.resolve();
   }));

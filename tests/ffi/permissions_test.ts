@@ -70,12 +70,12 @@ test("requiredPermissions() includes --allow-net only for a Node whose --permiss
   assertEquals(nodeFlags("sspi", LINUX, true), `${addons} --allow-net`);
   assertEquals(nodeFlags("sspi", LINUX, false), addons);
   assertEquals([true, false].map((net) => nodeFlags("sockets", LINUX, net)), ["--allow-net", ""]);
-  // These reach the network by system calls of their own, or not at all.
+  // These do not use Node's sockets.
   for (const grant of ["ipsec", "ipsec.policy", "impersonation"] as const) {
     assertEquals(nodeFlags(grant, WINDOWS, true), addons);
   }
   assertEquals(requiredPermissions([], LINUX, true), { files: [], deno: "", node: "" });
-  // Left out, it is what this runtime knows: a Node that does not would not start with the flag.
+  // Left out: what this runtime supports, because a Node does not start with an unknown flag.
   const node = "Deno" in globalThis ? [] : [...process.allowedNodeEnvironmentFlags];
   const { node: here } = requiredPermissions(["sspi"], LINUX);
   assertEquals(here.endsWith("--allow-net"), node.includes("--allow-net"));

@@ -1,4 +1,4 @@
-/** What a system may do: exactly what it was granted, with exactly the flags it prints. */
+/** A system can do exactly what it was granted, with exactly the flags it reports. */
 
 import {
   assert,
@@ -34,7 +34,7 @@ import { liveHandles } from "../../testing/mod.ts";
 import { childOutcome, children } from "../support/child.ts";
 import { runtimeBackend } from "../support/native.ts";
 
-/** What a program says of its system. */
+/** What a program reports of its system. */
 interface Report {
   available: boolean;
   cause?: { name: string; code: string; grant?: string; flag?: string; message: string };
@@ -51,7 +51,7 @@ function report(): Report {
   return { available: false, cause: { name, code, grant, flag, message }, live };
 }
 
-/** Opens both ends of a connection on this machine; or tells what it lacks. */
+/** Opens both ends of a connection on this machine, or returns what is missing. */
 async function connects(): Promise<{ connected: boolean } | { grant: string; flag: string }> {
   try {
     const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
@@ -125,7 +125,7 @@ test(
   { skip: onDeno },
 );
 
-/** What Node must be let read: the test and the library, and beside them the packages installed, koffi among them. */
+/** What Node must be allowed to read: the test, the library, and the installed packages with koffi. */
 function readable(): { program: string[]; packages: string } {
   const { resolve } = createRequire(self);
   const library = dirname(resolve("@winsock/secure-sockets/package.json"));
@@ -167,7 +167,7 @@ test(
 test("openSystem() on Node without its flags ends in a PermissionError with the flags", async () => {
   const { program, packages } = readable();
   const { node } = openSystem({ grants: ["sspi"] }).permissions;
-  // Once addons are not allowed, once koffi may not be read.
+  // First without permission for addons, then without permission to read koffi.
   for (const flag of [`--allow-fs-read=${packages}`, "--allow-addons"]) {
     const { available, cause, live } = await childOutcome<Report>(self, "report", {
       flags: ["--permission", ...program, flag],
@@ -178,7 +178,7 @@ test("openSystem() on Node without its flags ends in a PermissionError with the 
   }
 }, { skip: onNode });
 
-/** A system whose backend opens what `open` makes of each request. */
+/** A system whose backend opens the library that `open` returns. */
 function systemWith(open: Partial<Backend>): NativeSystem {
   return new NativeSystem({ grants: ["sspi"] }, {
     backend: { ...runtimeBackend(), permits: () => true, ...open },

@@ -1,4 +1,4 @@
-/** The tables lowered by this runtime's backend, against a library made for it. */
+/** The backend of this runtime, with a native library compiled for this test. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -93,7 +93,7 @@ async function withFixture(body: (library: Library<typeof SPEC>) => unknown): Pr
   }
 }
 
-/** Sums of buffers that nothing but a struct's address leads to, while the collector is at work. */
+/** Sums of buffers that are reachable only through a struct's address, while the garbage collector runs. */
 async function sumsUnderCollection(): Promise<number[]> {
   const gc = (globalThis as unknown as { gc(): void }).gc;
   const sums: number[] = [];
@@ -115,7 +115,7 @@ async function sumsUnderCollection(): Promise<number[]> {
   return sums;
 }
 
-/** How many calls run at a time where more are asked for than any pool has threads; the others run afterwards. */
+/** How many calls run at a time where there are more calls than threads; the others run afterwards. */
 async function callsAtATime(): Promise<{ first: number; all: number }> {
   const counts = { first: 0, all: 0 };
   await withFixture(async ({ call, threaded }) => {
@@ -132,7 +132,7 @@ async function callsAtATime(): Promise<{ first: number; all: number }> {
   return counts;
 }
 
-/** What calls and files come to while more waits are under way than any pool has threads; then each wait ends. */
+/** The results of calls and file reads while there are more waits than threads; then each wait ends. */
 async function waitsAndCalls(): Promise<{ calls: string[]; files: number; ended: number }> {
   const outcome = { calls: [] as string[], files: 0, ended: 0 };
   await withFixture(async ({ call, threaded }) => {
@@ -243,7 +243,7 @@ test(
   { skip },
 );
 
-/** By UV_THREADPOOL_SIZE where it is Node's pool; Deno's has 32 threads wherever it is not Windows. */
+/** The size of the pool: UV_THREADPOOL_SIZE on Node; 32 threads on Deno, except on Windows. */
 const AT_A_TIME: readonly [env: Record<string, string>, expected: number][] = process.versions.deno
   ? [[{}, 31]]
   : [[{}, 3], [{ UV_THREADPOOL_SIZE: "2" }, 1], [{ UV_THREADPOOL_SIZE: "9" }, 8]];

@@ -1,4 +1,6 @@
-/** Calls that end and waits that may not, on the few threads of a pool: alone, and under systems that wait to accept. */
+/**
+ * Calls, and waits without a time limit, on the few threads of a pool: alone, and with systems that wait in accept().
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
@@ -19,8 +21,8 @@ const turn = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
 const SYSTEMS = process.versions.deno ? 40 : 4;
 
 /**
- * Systems that each wait to accept and to receive, and calls that hold all places until the end: then each of them
- * accepts, is connected to, and looks a name up. Tells how many did, and what is left.
+ * Systems that each wait in accept() and receive(), and calls that use all threads until the end: then each system
+ * accepts a connection and resolves a name. Returns how many did, and what is still open.
  */
 async function busySystems(): Promise<unknown> {
   const network = simulate();
@@ -121,7 +123,7 @@ class FakeWait implements EndlessWait<string> {
     this.#end?.(result);
   }
 
-  /** Waits for as long as it is woken. */
+  /** Waits until it is woken. */
   async pump(semaphore: Semaphore): Promise<string> {
     const wait = { block: () => this.block(), wake: () => this.wake(), poll: () => this.poll() };
     for (;;) {

@@ -1,5 +1,5 @@
 /**
- * Buffers given to a call on another thread live as long as the call.
+ * Buffers passed to a call on another thread are kept until the call ends.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -23,7 +23,7 @@ function spec(symbol: string, params: SleepParams): LibrarySpec {
   };
 }
 
-/** A function of each system that takes a buffer and its time. */
+/** A function of each system that takes a buffer and waits. */
 const SLEEPERS = {
   linux: {
     path: `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/libc.so.6`,

@@ -1,4 +1,4 @@
-/** What is read of security associations, over the bytes that a filtering engine hands out. */
+/** Reads security associations from the bytes that a filtering engine returns. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
@@ -32,12 +32,12 @@ const ESP: TransformId = { type: IPSEC_TRANSFORM.ESP_AUTH_AND_CIPHER, auth: SHA_
 
 type Calls = Filtering["call"];
 
-/** A host with associations, and what reads them. */
+/** A host with associations, and the functions that read them. */
 class World {
   readonly network = new Network({ hosts: { here: { administrator: true } } });
   readonly here: Host = this.network.host("here");
 
-  /** An association with a host of its own, by those transforms. */
+  /** An association with another host, with these transforms. */
   associate(...transforms: TransformId[]): Simulated {
     const quickMode: Proposal = { lifetime: LIFETIME, transforms };
     const peer = this.network.host(`peer${this.network.associations.of(this.here).length}`);
@@ -50,7 +50,9 @@ class World {
     });
   }
 
-  /** Reads an association, some of the engine's functions replaced; checks that nothing of the engine's is kept. */
+  /**
+   * Reads an association with some of the engine's functions replaced; checks that nothing of the engine stays open.
+   */
   read(answer: SecurityAnswer, hostile: (calls: Calls) => Partial<Calls> = () => ({})): unknown {
     const { machine } = this.here;
     const calls = filteringCalls(this.here, this.network.associations) as Calls;
@@ -72,7 +74,7 @@ class World {
     return read.quickMode;
   }
 
-  /** Replaces the enumeration by one whose bytes are spoilt: `spoil` gets the views of the first context's parts. */
+  /** Replaces the enumeration by one with invalid bytes: `spoil` gets the views of the first context's parts. */
   spoilt(spoil: (parts: Parts) => void): (calls: Calls) => Partial<Calls> {
     const { memory } = this.here.machine;
     return (calls) => ({
@@ -135,7 +137,7 @@ test("readAssociation() reads algorithms, lifetimes and mode of main mode and qu
   });
 });
 
-/** The names of the pairs that the headers define, written out. */
+/** The names of the pairs that the headers define. */
 const CIPHERS = [[1, 1, "des-cbc"], [2, 2, "3des-cbc"], [3, 3, "aes-128-cbc", 128], [
   4,
   4,
@@ -286,7 +288,7 @@ test("readQuickMode() states that an association does not exist any more", () =>
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   world.network.associations.renew(world.here, world.network.host("peer0"), "quick");
-  // Its lookup context is still there, so what replaced it is told; without that nothing is.
+  // Its lookup context still exists, so the association that replaced it is reported; without it none is.
   assertEquals((world.quickMode(answer) as { matchedBy: string }).matchedBy, "saLookupContext");
   assertEquals(
     world.quickMode({ ...answer, lookupContext: NO_GUID }),
@@ -351,7 +353,7 @@ for (const [name, spoil, expected] of SPOILT) {
   });
 }
 
-/** An enumeration that says what `count` and `array` are. */
+/** An enumeration that returns this `count` and `array`. */
 const enumeration = (count: number, array: bigint): Partial<Calls> => ({
   IPsecSaContextEnum1(_engine, _enumeration, _requested, entries, returned) {
     new DataView(entries!.buffer).setBigUint64(0, array, true);

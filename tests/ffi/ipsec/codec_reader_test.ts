@@ -1,4 +1,4 @@
-/** What a codec wrote, read by the library: whatever a hostile codec changes, nothing gets weaker. */
+/** Reads what a codec wrote: no change by a hostile codec makes anything weaker. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -51,7 +51,7 @@ const EVERYTHING: SettingsGrant = {
   passwordBytes: 12,
 };
 
-/** What an honest codec writes. */
+/** What a correct codec writes. */
 function honest(grant: SettingsGrant): Uint8Array {
   const requirements = {
     confidentiality: grant.encryption,
@@ -69,7 +69,7 @@ function honest(grant: SettingsGrant): Uint8Array {
   return bytes.slice();
 }
 
-/** What is read; `null`: it is refused. Any other error fails. */
+/** The result of reading; `null`: refused. Any other error fails the test. */
 function outcome<T>(read: () => T): T | null {
   try {
     return read();
@@ -82,7 +82,7 @@ function outcome<T>(read: () => T): T | null {
 const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 const flagsOf = (bytes: Uint8Array) => view(bytes).getUint32(4, true);
 
-/** Nothing but a guarantee added or a permission left out may differ from what an honest codec writes. */
+/** Only an additional guarantee or a missing permission may differ from what a correct codec writes. */
 function assertNoWeaker(grant: SettingsGrant, taken: Uint8Array): void {
   const expected = honest(grant);
   const [is, was] = [flagsOf(taken), flagsOf(expected)];
@@ -130,7 +130,7 @@ test("readSettings() accepts what a correct codec writes, and copies it", () => 
 const LAST_FLAG = 11;
 const EVERY_VALUE = Array.from({ length: 256 }, (_, value) => value);
 
-/** Changes each byte, each of its bits and all at once, and returns the changes that are taken: "offset: value". */
+/** Changes each byte, bit by bit and as a whole, and returns the accepted changes: "offset: value". */
 function taken(written: Uint8Array, read: (bytes: Uint8Array) => unknown): string[] {
   const found: string[] = [];
   for (let at = 0; at < written.length; at++) {
@@ -146,7 +146,9 @@ function taken(written: Uint8Array, read: (bytes: Uint8Array) => unknown): strin
 }
 
 const [GUARANTEE, ALLOW] = ["4: 1", "4: 2"];
-/** Which changes of one byte of honest settings are taken, each a strengthening: offset 4 is that of SecurityFlags. */
+/**
+ * The accepted changes of one byte of correct settings, each of which makes them stronger; offset 4 is SecurityFlags.
+ */
 const STRONGER: readonly (readonly [string, SettingsGrant, readonly string[]])[] = [
   ["nothing is granted, and encryption may be guaranteed unasked", NOTHING, [GUARANTEE]],
   ["encryption is required", { ...NOTHING, encryption: true }, []],
@@ -230,13 +232,13 @@ test("readSettings() refuses any other bytes, unless they make nothing weaker", 
       copy.set(bytes.slice(0, copy.length));
       return copy;
     }),
-    // The lengths of the strings, moved against each other.
+    // The lengths of the strings, with bytes moved between them.
     fc.tuple(fc.nat(40), fc.nat(40), fc.nat(40)).map((lengths) => (written: Uint8Array) => {
       const copy = written.slice();
       lengths.forEach((length, index) => view(copy).setUint32(72 + 4 * index, length, true));
       return copy;
     }),
-    // What one grant allows, under another.
+    // What one grant allows, with another grant.
     grants.map((other) => () => honest(other)),
   );
   fc.assert(

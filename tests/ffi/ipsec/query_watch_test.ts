@@ -1,4 +1,4 @@
-/** What a simulated system takes of a query that watches, asked as the library never asks. */
+/** Queries that watch a connection on a simulated system, with arguments that the library never uses. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -31,7 +31,7 @@ test("WSAQuerySocketSecurity refuses unknown flags and fields of a template, and
       const error = assertThrows(() => secure.query(client, template(flags, fields)), TransportError);
       assertEquals(error.codeName, "WSAEINVAL", `${flags} ${fields}`);
     }
-    // Nothing is secured here, so there is nothing to watch: the answer says so.
+    // Nothing is protected here, so there is nothing to watch, as the answer states.
     assertEquals(readAnswer(secure.query(client, template(1, 3))).quickModeSa, 0n);
     const datagrams = new UdpSocket(winsock, 4);
     assertThrows(() => secure.query(datagrams, template(1, 3)), TransportError, "WSAEINVAL");

@@ -1,6 +1,6 @@
 /**
- * WSAImpersonateSocketPeer and WSARevertImpersonation, which the library leaves to the table of raw functions: on
- * simulated sockets that block, as the page of the first asks.
+ * WSAImpersonateSocketPeer and WSARevertImpersonation, which the library does not call itself: the raw functions, on
+ * simulated blocking sockets, as the documentation of the first requires.
  */
 
 import { assertEquals } from "@std/assert";
@@ -42,13 +42,13 @@ function rawOf(system: NativeSystem) {
   return {
     ws,
     advapi,
-    /** Impersonates; gives the last error. */
+    /** Impersonates; returns the last error. */
     impersonate(socket: bigint, peer: Uint8Array | null = null): number {
       const failed = ipsec.WSAImpersonateSocketPeer(socket, peer, peer?.length ?? 0);
       return failed === 0 ? 0 : ws.WSAGetLastError();
     },
     revert: () => ipsec.WSARevertImpersonation(),
-    /** Whose token the thread carries; `null`: none. */
+    /** The user of the thread's token; `null`: no token. */
     who(): string | null {
       const out = new Uint8Array(8);
       if (advapi.OpenThreadToken(TOKEN.CURRENT_THREAD, TOKEN.QUERY, 1, out) === 0) {
@@ -61,7 +61,7 @@ function rawOf(system: NativeSystem) {
   };
 }
 
-/** Two hosts, each with a policy and the settings that name it. */
+/** Two hosts, each with a policy and settings with the policy's key. */
 async function withPolicies(
   policy: Policy | null,
   fn: (client: Side, server: Side, settings: Uint8Array[]) => Promise<void>,
@@ -79,7 +79,7 @@ async function withPolicies(
   });
 }
 
-/** Connects, and accepts into a socket that blocks; hands `fn` that one and an overlapped one. */
+/** Connects, and accepts into a blocking socket; calls `fn` with it and with an overlapped one. */
 async function withAccepted(
   policy: Policy | null,
   fn: (server: Side, accepted: bigint, overlapped: bigint) => void,

@@ -1,6 +1,6 @@
 /**
- * Every documented error of every one of the six secure socket functions: by the condition its page tells, where it
- * tells one, and by a fault; at the table of raw functions, and for those the library calls through the library.
+ * Every documented error of the six secure socket functions: by its documented condition, where there is one, and by
+ * a fault; with the raw functions, and through the library for the functions that it calls.
  */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -54,15 +54,15 @@ const PAGES: { readonly [fn in Fn]: readonly string[] } = {
   WSARevertImpersonation: ["WSASYSCALLFAILURE"],
 };
 
-/** The functions as they are, with sockets of every kind to try them on. */
+/** The raw functions, with sockets of every kind. */
 interface Bench {
   readonly call: ReturnType<typeof openLibrary<typeof FWPUCLNT>>["call"];
   /** New sockets. */
   tcp(): bigint;
   udp(): bigint;
-  /** Blocking, and of a kind that IPsec has nothing for. */
+  /** Blocking, and of a type that IPsec does not support. */
   raw(): bigint;
-  /** One end of a connection; `reset`: whose peer has reset it. */
+  /** One end of a connection; `reset`: the peer has reset it. */
   connection(how?: "reset"): Promise<bigint>;
 }
 
@@ -75,7 +75,7 @@ const NAME = targetName(PEER, "host/server", DEFAULT);
 const TEMPLATE = queryTemplate(PEER, 0, IPSEC);
 const size = (bytes: number) => new Uint8Array(Uint32Array.of(bytes).buffer);
 
-/** Where no page says what brings it about. */
+/** The documentation states no condition. */
 const UNEXPLAINED = "no page states a condition";
 type Condition = typeof UNEXPLAINED | ((bench: Bench) => number | Promise<number>);
 
@@ -94,7 +94,7 @@ const forget = ({ call }: Bench, s: bigint, peer: Uint8Array | null, length = pe
 const impersonate = ({ call }: Bench, s: bigint, peer: Uint8Array | null, length = peer?.length ?? 0) =>
   call.WSAImpersonateSocketPeer(s, peer, length);
 
-/** What brings each error about, by the words of its page. */
+/** The condition of each error, from its documentation. */
 const CONDITIONS: { readonly [fn in Fn]: { readonly [error: string]: Condition } } = {
   WSASetSocketSecurity: {
     WSAEAFNOSUPPORT: UNEXPLAINED,
@@ -136,7 +136,7 @@ const CONDITIONS: { readonly [fn in Fn]: { readonly [error: string]: Condition }
   WSARevertImpersonation: { WSASYSCALLFAILURE: UNEXPLAINED },
 };
 
-/** Two more of what a page gives one code for. */
+/** Two further conditions for one code. */
 const FURTHER: readonly (readonly [string, Fn, string, Exclude<Condition, string>])[] = [
   [
     "flags that are none",
@@ -152,18 +152,18 @@ const FURTHER: readonly (readonly [string, Fn, string, Exclude<Condition, string
   ],
 ];
 
-/** A call of each with which nothing is wrong, for faults to be put in its way. */
+/** A valid call of each function, for faults. */
 const WELL: { readonly [fn in Fn]: (bench: Bench) => number | Promise<number> } = {
   WSASetSocketSecurity: (bench) => set(bench, bench.tcp()),
   WSAQuerySocketSecurity: async (bench) => query(bench, await bench.connection(), null),
   WSASetSocketPeerTargetName: (bench) => name(bench, bench.tcp(), NAME),
   WSADeleteSocketPeerTargetName: (bench) => forget(bench, bench.udp(), PEER),
-  // It works for a blocking socket with a token of its peer: raw_impersonation_test.ts.
+  // It succeeds for a blocking socket with a token of its peer: see raw_impersonation_test.ts.
   WSAImpersonateSocketPeer: (bench) => impersonate(bench, bench.udp(), PEER),
   WSARevertImpersonation: ({ call }) => call.WSARevertImpersonation(),
 };
 
-/** Runs `fn` over the raw functions of a host; gives what the last error was after a failure, else `"none"`. */
+/** Runs `fn` with the raw functions of a host; returns the last error after a failure, otherwise `"none"`. */
 async function lastError(
   side: Side,
   fn: (bench: Bench) => number | Promise<number>,
@@ -191,7 +191,7 @@ async function lastError(
         const [one, other] = await connected(winsock, "localhost");
         open.push(one, other);
         if (how === "reset") {
-          // It closes without having received this.
+          // It closes without receiving this.
           await one.send(Uint8Array.of(1));
           await other.close();
         }

@@ -1,4 +1,4 @@
-/** What the secure socket functions refuse and remember, on simulated hosts. */
+/** The secure socket functions on simulated hosts. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";

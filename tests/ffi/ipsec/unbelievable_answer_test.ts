@@ -1,4 +1,4 @@
-/** Answers of the system that are not believed: of a length that none can have, or that contradict themselves. */
+/** Invalid answers of the system: with a wrong length, or contradictory. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";

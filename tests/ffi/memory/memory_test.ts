@@ -14,7 +14,7 @@ import {
 import { childOutcome, children } from "../../support/child.ts";
 import { compile, noCompiler, runtimeBackend } from "../../support/native.ts";
 
-/** A page that can be used, followed by one that cannot be touched. */
+/** A readable page, followed by one without access. */
 const SOURCE = `
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -39,7 +39,7 @@ const SPEC = {
   },
 } as const satisfies LibrarySpec;
 
-/** Runs `body` with memory of 4096 bytes that ends where the process would. */
+/** Runs `body` with 4096 bytes of memory, behind which a read ends the process. */
 async function withPage(
   body: (memory: Memory, page: bigint, call: Calls<typeof SPEC>) => unknown,
 ): Promise<void> {
@@ -55,7 +55,7 @@ async function withPage(
   }
 }
 
-/** How many of many small arrays were elsewhere after a collection than when they were first addressed. */
+/** How many of many small arrays have moved during a garbage collection after their address was read. */
 async function movedArrays(): Promise<{ moved: number; lost: number }> {
   const gc = (globalThis as unknown as { gc(options?: unknown): void }).gc;
   let [moved, lost] = [0, 0];
@@ -68,7 +68,7 @@ async function movedArrays(): Promise<{ moved: number; lost: number }> {
       if (memory.addressOf(small) !== before) moved++;
       if (small[0] !== 7) lost++;
     };
-    // Hot first: an optimised call could hand the array over in another way.
+    // Optimised first: an optimised call could pass the array differently.
     for (let round = 0; round < 100_000; round++) once(false);
     for (let round = 0; round < 200; round++) once(true);
   });

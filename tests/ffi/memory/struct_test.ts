@@ -69,7 +69,7 @@ function whole(depth: number): fc.Arbitrary<{ layout: Struct; value: Values<Fiel
 }
 
 const MARK = 0xa5;
-/** A view in the middle of a larger buffer, filled with a mark. */
+/** A view in the middle of a larger buffer that is filled with one byte value. */
 function room(size: number): { view: DataView; bytes: Uint8Array } {
   const bytes = new Uint8Array(size + 32).fill(MARK);
   return { view: new DataView(bytes.buffer, 16, size), bytes };

@@ -5,7 +5,7 @@ import { wideString } from "../../../ffi/memory/memory.ts";
 import { messageText, nameText, wideText } from "../../../ffi/memory/text.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-/** Text of any length, a mark in front of it as often as not. */
+/** Text of any length, often with a leading byte order mark. */
 const text = fc.tuple(
   fc.constantFrom("", "\ufeff", "\ufffe", "\ufeff\ufeff"),
   fc.oneof(

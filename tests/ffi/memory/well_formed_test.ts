@@ -1,6 +1,5 @@
 /**
- * Half of a surrogate pair, which has no UTF-8: refused by the argument's name, before a system that may open nothing
- * is asked for anything.
+ * Lone surrogates, which UTF-8 cannot encode: refused by the argument's name before any native call.
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -16,7 +15,7 @@ import { FakeSecur32 } from "../../support/fake_secur32.ts";
 
 const HALVES = ["zq\ud83d", "\ude00zq", "z\ude00\ud83dq"];
 
-/** Who to be, with one text that is wrong, by its key. */
+/** Credentials with one invalid text, by its key. */
 const identities = (half: string): readonly (readonly [string, Identity])[] => [
   ["username", { username: half, password: "x" }],
   ["domain", { username: "alice", domain: half, password: "x" }],

@@ -1,6 +1,6 @@
 /**
- * Holds the Winsock tables against what a C compiler says of the Windows headers, on Deno and on Node; all tables are in
- * `tests/scripts/windows_layout_test.ts`.
+ * Compares the Winsock tables with a C compiler's results for the Windows headers, on Deno and on Node; all tables
+ * are in `tests/scripts/windows_layout_test.ts`.
  */
 
 import { assertEquals, assertNotEquals } from "@std/assert";
@@ -42,7 +42,7 @@ test("each of the six secure socket functions is in the table, and each of its d
   }
 });
 
-/** Functions that must be callable, by the table they stand in. */
+/** Functions that must be callable, by their table. */
 const FUNCTIONS: readonly (readonly [{ readonly name: string; readonly fns: object }, readonly string[]])[] =
   [
     [WS2_32, [

@@ -1,4 +1,4 @@
-/** The tables of ffi/raw against the headers they were written from. */
+/** Compares the tables of ffi/raw with the headers. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -26,7 +26,7 @@ import { compile, noKerberosHeaders } from "../../support/native.ts";
 
 const skip = noKerberosHeaders();
 
-/** What a C program of these lines prints, by line. */
+/** Returns the output of a C program with these lines, by line. */
 async function runLines(lines: readonly string[]): Promise<string[]> {
   using program = await compile(
     `#include <stddef.h>
@@ -47,13 +47,13 @@ ${lines.join("\n")}
   return stdout.trim().split("\n");
 }
 
-/** What C says of a list of expressions. */
+/** Returns the values of a list of C expressions. */
 async function ask(expressions: readonly string[]): Promise<bigint[]> {
   const lines = expressions.map((text) => `  printf("%lld\\n", (long long)(${text}));`);
   return (await runLines(lines)).map(BigInt);
 }
 
-/** Fields that are laid flat here and lie in a struct of their own in C. */
+/** Fields that are flattened here and are in a nested struct in C. */
 const NESTED: { readonly [field: string]: string } = {
   initiator_address_length: "initiator_address.length",
   initiator_address_value: "initiator_address.value",
@@ -82,7 +82,7 @@ for (const layout of Object.values(layouts(undefined))) {
     ]);
     const expected = names.map((name) => BigInt((layout.offsets as Record<string, number>)[name]));
     assertEquals(offsets, expected);
-    // Of these the head alone is described; keys follow.
+    // Only the head of these is described; keys follow.
     if (/^gss_krb5_lucid|^krb5_keytab_entry/.test(layout.name)) assert(BigInt(layout.size) <= size);
     else assertEquals(BigInt(layout.size), size);
   }, { skip });

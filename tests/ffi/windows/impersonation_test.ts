@@ -1,4 +1,4 @@
-/** Impersonation against a thread that is made up: what is checked, in which order, and what ends the process. */
+/** Impersonation with a simulated thread: what is checked, in which order, and what ends the process. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -10,11 +10,11 @@ import type { NativeSystem } from "../../../ffi/system.ts";
 
 const LEVEL = { anonymous: 0, identify: 1, impersonate: 2, delegate: 3 } as const;
 
-/** A thread, and the functions that look at it. */
+/** A thread, and the functions that read its state. */
 class Thread {
-  /** The level of the client's token; `null`: the thread carries none. */
+  /** The level of the client's token; `null`: the thread has none. */
   token: number | null = null;
-  /** What OpenThreadToken fails with where there is no token. */
+  /** The error of OpenThreadToken where there is no token. */
   noToken: number = TOKEN.ERROR_NO_TOKEN;
   /** Tokens opened and not closed. */
   open = 0;
@@ -44,7 +44,7 @@ class Thread {
     return new Impersonator({ library } as unknown as NativeSystem);
   }
 
-  /** Runs `fn` as a client of `level`; `leave` is what reverting says. */
+  /** Runs `fn` as a client of `level`; `leave` is the result of reverting. */
   run<T>(level: keyof typeof LEVEL, fn: () => T, leave: () => boolean = () => this.revert()): T {
     return this.impersonator().run(() => void (this.token = LEVEL.impersonate), leave, level, fn);
   }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { BufferPool, MAX_CHUNK, type PooledBuffer } from "../../../ffi/winsock/buffers.ts";
 import type { Memory } from "../../../ffi/memory/memory.ts";
 
-/** Memory whose addresses are made up, one range for each buffer; counts the questions. */
+/** Memory with invented addresses, one range for each buffer; counts the calls. */
 class Addresses {
   asked = 0;
   readonly #bases = new Map<ArrayBufferLike, bigint>();

@@ -1,4 +1,4 @@
-/** Waiting for events: over a kernel that says what a test has it say. */
+/** Waits for events, with a kernel whose results the test sets. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -8,7 +8,7 @@ import { Events } from "../../../ffi/winsock/events.ts";
 import { liveHandles } from "../../../ffi/handles.ts";
 import { type KERNEL32, MAXIMUM_WAIT_OBJECTS, WAIT_FAILED, WAIT_TIMEOUT } from "../../../ffi/raw/kernel32.ts";
 
-/** Events that exist, and the waits under way, each with the handles it was given. */
+/** Existing events, and running waits, each with its handles. */
 class FakeKernel {
   readonly open = new Set<bigint>();
   readonly waits: { readonly handles: bigint[]; end(result: number): void }[] = [];
@@ -16,11 +16,11 @@ class FakeKernel {
   readonly set: bigint[] = [];
   /** Whether SetEvent fails. */
   deaf = false;
-  /** How often somebody looked without waiting, and at what. */
+  /** The handles that were polled. */
   readonly looks: bigint[] = [];
-  /** What such a look finds, by handle; left out: an event that is not set. */
+  /** The result of polling, by handle; left out: an event that is not set. */
   readonly found = new Map<bigint, number>();
-  /** After how many CreateEventW give no more. */
+  /** After how many events CreateEventW fails. */
   most = Infinity;
   #next = 1n;
 
@@ -146,7 +146,7 @@ test("wait() rejects for every event where the system cannot wait, and the event
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-/** Waits for turns of the event loop until `when` is true; not for ever. */
+/** Waits for a limited number of turns of the event loop until `when` is true. */
 async function until(when: () => boolean): Promise<void> {
   for (let turns = 0; turns < 5000 && !when(); turns++) await turn();
   assert(when(), String(when));
@@ -186,7 +186,7 @@ test("wait() includes an event when its thread wakes for another reason", async 
   await until(() => kernel.waits.length === 2);
   const [wake] = kernel.waits[1].handles;
   assertEquals(kernel.waits[1].handles, [wake, b.handle]);
-  // It is set, and still the thread's: an event may not be closed while a thread waits for it.
+  // It is set, and the thread still uses it: an event must not be closed while a thread waits for it.
   kernel.found.set(b.handle, 0);
   let over = false;
   waitingB.then(() => over = true);

@@ -1,4 +1,4 @@
-/** Names to addresses by overlapped queries, on simulated hosts: what comes of them, and what giving up leaves. */
+/** Resolves names with overlapped queries, on simulated hosts, also when they are aborted. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
@@ -13,7 +13,7 @@ import { settled } from "../../support/socket_suite.ts";
 const SILENT = "far.example.test";
 const NOTHING_HELD = { handles: 0, allocations: 0 };
 
-/** Runs `fn` on a host among others, then checks that it let go of everything. */
+/** Runs `fn` on a host among others, then checks that it has released everything. */
 async function withNames(
   fn: (winsock: Winsock, network: SimulatedNetwork, system: NativeSystem) => Promise<void>,
   options: NetworkOptions = {},
@@ -34,7 +34,7 @@ const look = (winsock: Winsock, name: string, signal?: AbortSignal) =>
 const hostnames = async (winsock: Winsock, name: string) =>
   (await look(winsock, name)).map(({ hostname, port }) => `${hostname} ${port}`);
 
-/** Lets what is queued already run; no timer among it. */
+/** Runs what is queued already, except timers. */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await null;
 }
@@ -198,7 +198,7 @@ test("resolve() under random faults and aborts leaves no handle, buffer or promi
           const looking = look(winsock, name, controller.signal).catch((error) => {
             assert(error instanceof TransportError || error === controller.signal.reason, String(error));
           });
-          // What nobody answers is always given up: it would never end.
+          // A query that is not answered is always aborted: it would never end.
           if (abortAfter !== null || name === SILENT) {
             await turns(abortAfter ?? 20);
             controller.abort(new Error("enough"));

@@ -1,4 +1,4 @@
-/** What is kept from one handshake to the next, counted at the native calls, against a real realm. */
+/** What is kept between handshakes, counted at the native calls, with a real realm. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -17,7 +17,7 @@ import { runtimeBackend } from "../../../support/native.ts";
 const skip = realmUnavailable();
 const TARGET = "HTTP/localhost";
 const requirements = resolveRequirements();
-/** Which argument of a function receives a name, which is then the caller's to release. */
+/** Which argument of a function receives a name that the caller must release. */
 const NAMES_IN: { readonly [fn: string]: number } = {
   gss_import_name: 3,
   gss_canonicalize_name: 3,
@@ -25,11 +25,11 @@ const NAMES_IN: { readonly [fn: string]: number } = {
   gss_inquire_context: 3,
 };
 
-/** What a backend has seen. */
+/** What a backend has counted. */
 class Seen {
   /** Names that are not released. */
   readonly names = new Set<bigint>();
-  /** Names that were made from text, all told. */
+  /** The number of names imported from text. */
   made = 0;
   /** Configurations that are not freed. */
   configurations = 0;
@@ -52,7 +52,7 @@ function handle(slot: unknown): bigint {
   return new DataView(buffer, byteOffset).getBigUint64(0, true);
 }
 
-/** The runtime's backend, watched. */
+/** The runtime's backend, with counters. */
 function watched(seen: Seen): Backend {
   type Functions = { readonly [name: string]: (...args: unknown[]) => unknown };
   const watch = (functions: Functions): Functions =>
@@ -79,7 +79,7 @@ function watched(seen: Seen): Backend {
   };
 }
 
-/** Runs `body` on a watched system, and holds that every name and configuration is released at its end. */
+/** Runs `body` on a system with counters, and checks that every name and configuration is released at its end. */
 async function onWatched(
   body: (system: NativeSystem, seen: Seen, realm: Realm) => Promise<void>,
 ): Promise<void> {

@@ -1,4 +1,4 @@
-/** Names as text for GSS-API's mechanisms: what the real libraries read is exactly who was meant. */
+/** Names as text for GSS-API's mechanisms: the real libraries read exactly the intended name. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -44,7 +44,7 @@ const LIBRARY = {
   },
 } as const satisfies LibrarySpec;
 
-/** What libkrb5 reads, as it writes it; `null`: it refuses it. */
+/** The principal that libkrb5 reads, as it writes it; `null`: refused. */
 type Parse = (text: string, enterprise?: boolean) => string | null;
 
 /** Runs `body` with the real parser, whose default realm is `HERE.TEST`. */
@@ -220,13 +220,13 @@ test(
             return;
           }
           taken++;
-          // NTLM's own way to write a name puts the domain before a backslash.
+          // NTLM writes the domain before a backslash.
           assertEquals(
             toNtlm(text),
             `${user.domain === undefined ? "" : `${user.domain}\\`}${user.username}`,
           );
           const written = parse(text);
-          // A name that Kerberos cannot have leaves NTLM alone.
+          // A name that is invalid in Kerberos is used by NTLM only.
           if (written === null) return;
           const { components, realm } = take(written);
           assertEquals(components.join("/"), user.username);

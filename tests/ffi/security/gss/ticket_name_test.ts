@@ -1,4 +1,4 @@
-/** Which name a client's tokens ask for: in every wrapping, and never one that is not there. */
+/** The target that a client's tokens request, in every wrapping. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -101,7 +101,7 @@ test("TicketName refuses a length with an unnecessary byte, which is not DER", (
   for (const length of [[0x81, end.length - 2], [0x82, 0, end.length - 2], [0x83, 0, 0, end.length - 2]]) {
     assertEquals(asked(concat([0xa1], length, end.subarray(2)), TOKEN), null);
   }
-  // Of no definite length, as BER has it.
+  // Of indefinite length, which is BER and not DER.
   assertEquals(asked(concat([0xa1, 0x80], end.subarray(2), [0, 0]), TOKEN), null);
 });
 
@@ -111,7 +111,7 @@ const part = fc.string({
   maxLength: 20,
 });
 const principal = fc.record({ parts: fc.array(part, { minLength: 1, maxLength: 4 }), realm: part });
-/** What a client may put an AP-REQ into. */
+/** The wrappings of an AP-REQ. */
 const wrapped: readonly ((request: Uint8Array) => Uint8Array)[] = [
   (request) => request,
   (request) => kerberosToken(request),
@@ -166,7 +166,7 @@ test("TicketName reads the right name or none from a token that was shortened, c
           [head, concat(head, [byte], tail.subarray(1)), concat(head, [byte], tail)][change],
         );
         if (change === 0) assertEquals(name, null);
-        // A letter of the name itself may be the byte that changed.
+        // The changed byte may be a letter of the name itself.
         if (name !== null) assert(name.length === NAME.length || /\\/.test(name), name);
       },
     ),
@@ -196,7 +196,7 @@ test("TicketName ends and throws nothing for any bytes", () => {
     }),
     { numRuns: 5000 },
   );
-  // As deep and as many as a token can be.
+  // The deepest and longest token.
   let deep = new Uint8Array();
   for (let depth = 0; depth < 1000; depth++) deep = der(0x30, deep) as Uint8Array<ArrayBuffer>;
   assertEquals(asked(kerberosToken(deep)), null);

@@ -1,4 +1,4 @@
-/** SSPI's credentials and contexts over a secur32.dll whose every answer is made to order. */
+/** SSPI's credentials and contexts with a secur32.dll whose results the test sets. */
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -35,7 +35,7 @@ function acquire(fake: FakeSecur32, excludeNtlm = true): Promise<SspiCredentials
   }, null);
 }
 
-/** A whole exchange; whatever happens, all that it opened is closed. */
+/** A whole exchange, which always closes what it opened. */
 async function exchange(fake: FakeSecur32): Promise<void> {
   using credentials = await acquire(fake);
   using client = credentials.client({ target: TARGET });
@@ -82,7 +82,7 @@ test("each failing native call of an exchange is a typed error, or not needed, a
     const fake = kerberos();
     fake.failAt = { index, status: FAILURE };
     const error = await exchange(fake).then(() => null, (error) => error);
-    // Without the name of the package it is not Kerberos, which the attributes then say.
+    // Without the package's name it does not count as Kerberos, and the attributes report that.
     const told = error instanceof SecureSocketError || error?.name === "AssertionError";
     assert(told || name === "QueryContextAttributesW", `${name}: ${error}`);
     assertEquals([fake.held, liveHandles()], [NOTHING, {}], `${name} (${index})`);
@@ -100,7 +100,7 @@ test("step() runs every call on another thread, including the one with Kerberos'
   ]);
 });
 
-/** Whom the credentials of a request are acquired as. */
+/** The identity with which the credentials of a request are acquired. */
 async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
   const fake = kerberos();
   const credentials = await acquireSspiCredentials(fake.sspi, { role: "client", ...request }, null);
@@ -146,7 +146,7 @@ test("without excludeNtlm there is no package list, and without a user no identi
     excludeNtlm: true,
     identity,
   });
-  // An empty password is a password: its address is none that means "whoever runs the process".
+  // An empty password is still a password: its address is not 0, which would mean the user that runs the process.
   assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
   assertEquals(named!.PackageListLength, 0);
 });
@@ -216,7 +216,7 @@ test("step() sends nothing where a package offers Kerberos against the package l
       assertEquals(error.reason, "mechanism");
       using server = credentials.server({});
       await assertRejects(() => server.step(bytes("?")), AuthenticationError, "nothing was sent");
-      // Without the rule the same token goes out.
+      // Without the rule the same token is sent.
       using allowing = await acquireSspiCredentials(fake.sspi, request, null);
       using other = allowing.client({ target: TARGET });
       assertEquals((await other.step(null)).token, token);
@@ -240,7 +240,7 @@ async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
 }
 
 test("expiresAt follows the system's clock, whatever the runtime's time zone", async () => {
-  // A second that has just begun, for the system tells no less.
+  // The start of a second, because the system reports whole seconds only.
   const end = Math.floor(Date.now() / 1000) * 1000 + 10 * HOUR_MS;
   for (const hours of [-12, -9.5, -5, 0, 1, 5.75, 14]) {
     const fake = kerberos();

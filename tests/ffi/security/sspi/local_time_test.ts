@@ -1,4 +1,4 @@
-/** SSPI's local times, by a system clock that is put back and forth. */
+/** SSPI's local times, with a system clock that the test sets. */
 
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -7,7 +7,7 @@ import { LocalTime } from "../../../../ffi/security/sspi/local_time.ts";
 const HOUR_MS = 3_600_000;
 const EPOCH = 116_444_736_000_000_000n;
 
-/** A system whose time is `nowMs`, and whose clock is `aheadMs` ahead of UTC; counts the questions. */
+/** A system whose time is `nowMs`, and whose clock is `aheadMs` ahead of UTC; counts the calls. */
 class FakeClock {
   nowMs: number;
   aheadMs: number;

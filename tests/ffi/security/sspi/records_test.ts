@@ -1,6 +1,6 @@
 /**
- * Records of SSPI byte by byte, with a secur32.dll that lays its tokens out as Windows does: TOKEN, DATA, PADDING on
- * the way out, one STREAM and an empty DATA on the way in. Wine cannot prove this path; its order is another.
+ * Records of SSPI byte by byte, with a secur32.dll that lays its tokens out as Windows does: TOKEN, DATA, PADDING
+ * when wrapping, one STREAM and an empty DATA when unwrapping. Wine cannot test this path, because its order differs.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -54,7 +54,7 @@ function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }):
 
 const plain = Uint8Array.of(1, 2, 3, 4, 5);
 
-/** Windows: the token in front, the message encrypted where it stands, padding behind it. */
+/** Windows: the token first, the message encrypted in place, padding after it. */
 function windowsEncrypt(tokenLength: number, paddingLength: number): Handler {
   return (parts, memory) => {
     const [token, data, padding] = parts;
@@ -128,7 +128,7 @@ test("wrap() refuses a token or padding that is too long, or data of another len
   }
 });
 
-/** Windows: leaves the plain text inside of the stream and points the DATA buffer at it. */
+/** Windows: leaves the plain text inside the stream and sets the DATA buffer to its address. */
 function windowsDecrypt(at: number, length: number, quality = 0): Handler {
   return ([stream, data], memory, qop) => {
     assertEquals([stream.type, data.type, data.length], [SECBUFFER.STREAM, SECBUFFER.DATA, 0]);
