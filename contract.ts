@@ -565,8 +565,11 @@ export interface SecurityContext extends Disposable {
   readonly done: boolean;
   /** What was agreed on. */
   readonly security: SecurityInfo;
-  /** Who the peer is. */
-  readonly peer: PeerIdentity;
+  /**
+   * Who the peer is. Use it to authorise, for instance with `isMember()`. `undefined` where the peer did not prove
+   * it: a server without mutual authentication, an anonymous client.
+   */
+  readonly peer: PeerIdentity | undefined;
   /** The most bytes that {@linkcode SecurityContext.wrap} adds. */
   readonly maxOverhead: number;
   /**

@@ -4,11 +4,8 @@
  * @module
  */
 
-import type { ProviderCredentials } from "../contract.ts";
 import type { Library, LibrarySpec } from "./abi.ts";
-import { acquireCredentials as acquire } from "./security/credentials.ts";
 import type { Grant } from "./permissions.ts";
-import type { CredentialsRequest } from "./security/credentials_base.ts";
 import { nativeSystem, type System } from "./system.ts";
 
 /**
@@ -30,19 +27,4 @@ export function openLibrary<L extends LibrarySpec>(
   // code.
   const { path, call, threaded } = nativeSystem(system).library(grant, spec);
   return { path, call, threaded };
-}
-
-/**
- * Acquires credentials for security contexts without a connection: for protocols that transport the tokens
- * themselves, such as HTTP Negotiate or SASL.
- *
- * @param signal ends the wait; its reason is rethrown unchanged.
- * @throws AuthenticationError, PermissionError, UnsupportedPlatformError; the signal's reason, unchanged.
- */
-export function acquireCredentials(
-  system: System,
-  request: CredentialsRequest,
-  signal?: AbortSignal,
-): Promise<ProviderCredentials> {
-  return acquire(nativeSystem(system), request, signal);
 }

@@ -8,6 +8,7 @@
 import type {
   ContextAttributes,
   ContextOptions,
+  PeerIdentity,
   ProviderContext,
   ResolvedRequirements,
   StepResult,
@@ -104,6 +105,7 @@ export abstract class ContextBase implements ProviderContext {
   #expiresAtMs = Infinity;
   #attributes?: ContextAttributes;
   #records?: NativeRecords;
+  #peer?: { readonly identity: PeerIdentity | undefined };
 
   protected constructor(role: "client" | "server") {
     this.#role = role;
@@ -114,6 +116,8 @@ export abstract class ContextBase implements ProviderContext {
 
   /** Runs one step; `token` is a private copy, or `null` on a client's first step. */
   protected abstract nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult>;
+  /** Returns the peer's proved identity; called once, after the exchange is complete. */
+  protected abstract nativePeer(): PeerIdentity | undefined;
   /** Releases everything; called once, never during a step. */
   protected abstract nativeClose(): void;
 
@@ -135,6 +139,12 @@ export abstract class ContextBase implements ProviderContext {
   get attributes(): ContextAttributes {
     this.requireDone("attributes");
     return this.#attributes!;
+  }
+
+  get peerIdentity(): PeerIdentity | undefined {
+    this.requireDone("peerIdentity");
+    this.#peer ??= { identity: this.nativePeer() };
+    return this.#peer.identity;
   }
 
   get maxOverhead(): number {

@@ -290,13 +290,6 @@ test("library() throws a PermissionError for a missing grant, with how to give i
     requirements: resolveRequirements(),
   } as const;
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
-  for (const name of ["kerberos", "negotiate"] as const) {
-    await assertRejects(
-      () => acquireCredentials(system, { ...request, package: name, excludeKerberos: true }),
-      TypeError,
-      "excludeKerberos leaves no mechanism",
-    );
-  }
 });
 
 test("openSystem() throws a TypeError for wrong arguments", () => {
