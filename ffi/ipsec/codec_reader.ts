@@ -119,7 +119,7 @@ function read<F extends Fields>(
     if (Array.isArray(is)) same = is.every((unit, index) => unit === (String(want).charCodeAt(index) || 0));
     const address = whole.subarray(at, at + SOCKADDR_STORAGE.size);
     if (want instanceof Uint8Array) same = address.every((byte, index) => byte === (want[index] ?? 0));
-    if (!same) refuse(`has a ${name} that was not granted`);
+    if (!same) refuse(`has a value in ${name} that was not granted`);
   }
   layout.write(new DataView(again.buffer), fields);
   if (again.some((byte, index) => byte !== whole[index])) refuse("has bytes outside its fields");

@@ -332,7 +332,7 @@ test(
       await assertRejects(
         () => seen("MIT\\alice", "OTHER"),
         TypeError,
-        "credentials.username says one domain",
+        "credentials.username has one domain",
       );
     }),
   { skip },

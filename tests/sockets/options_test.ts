@@ -39,7 +39,7 @@ const COMMON: Wrong[] = [
   [
     { credentials: { username: "A\\b", domain: "C", password: "x" } },
     "TypeError",
-    "options.credentials.username says one domain",
+    "options.credentials.username has one domain",
   ],
   [
     { credentials: { username: "", password: "x" } },

@@ -62,7 +62,7 @@ class Reader {
   /** The next `count` bytes, not copied. */
   take(count: number): Uint8Array {
     const at = this.#at;
-    if (count > this.#bytes.length - at) throw malformed("ends inside of its data");
+    if (count > this.#bytes.length - at) throw malformed("ends inside its data");
     this.#at = at + count;
     return this.#bytes.subarray(at, at + count);
   }
@@ -182,7 +182,7 @@ function serialized(bytes: Uint8Array): Reader {
   }
   header.u32();
   const length = header.u32();
-  if (length > bytes.length - HEADER_BYTES) throw malformed("ends inside of its data");
+  if (length > bytes.length - HEADER_BYTES) throw malformed("ends inside its data");
   const from = new Reader(bytes.subarray(HEADER_BYTES, HEADER_BYTES + length));
   if (from.u32() === 0) throw malformed("has no logon information");
   return from;

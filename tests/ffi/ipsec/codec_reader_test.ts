@@ -328,7 +328,7 @@ test("readSettings() names the refused field, and not its contents", () => {
   ) {
     const bytes = honest(grant);
     bytes[at] ^= 0x10;
-    const expected = at === 60 ? "bytes outside its fields" : `a ${field} that was not granted`;
+    const expected = at === 60 ? "bytes outside its fields" : `a value in ${field} that was not granted`;
     assertThrows(
       () => readSettings(bytes, grant),
       ProviderTrapError,

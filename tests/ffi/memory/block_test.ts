@@ -35,5 +35,5 @@ test("take() refuses more memory than the block has", () => {
   block.take(8);
   assertThrows(() => block.take(9), RangeError, "no space for 9");
   block.take(8);
-  assertThrows(() => block.take(1), RangeError, "no room");
+  assertThrows(() => block.take(1), RangeError, "no space");
 });

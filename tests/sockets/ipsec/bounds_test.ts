@@ -264,7 +264,7 @@ test("a codec that allows clear text although proof is required is not followed"
     await assertRejects(
       () => openDatagrams({ registry, requirements, system }),
       Error,
-      "another SecurityFlags than was granted",
+      "a value in SecurityFlags that was not granted",
     );
   }
   assertEquals(await settled(), {});
