@@ -44,7 +44,7 @@ const COMMON: Wrong[] = [
   [
     { credentials: { username: "", password: "x" } },
     "TypeError",
-    "credentials.username must be a string that is not empty",
+    "credentials.username must be a non-empty string",
   ],
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
