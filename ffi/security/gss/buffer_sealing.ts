@@ -9,7 +9,7 @@ import { ProtocolError } from "../../../errors.ts";
 import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK } from "../../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
-import { type Opened, Sealing, sizeMismatch } from "./sealing.ts";
+import { type Opened, Sealing, unexpectedResult } from "./sealing.ts";
 
 /** More bytes than any record has; size limits are computed for it. */
 const LARGE = 1 << 20;
@@ -45,7 +45,7 @@ export class BufferSealing extends Sealing {
     );
     const record = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap", major);
-    if (record.length > out.length || (encrypt && !this.encrypted)) throw sizeMismatch("gss_wrap");
+    if (record.length > out.length || (encrypt && !this.encrypted)) throw unexpectedResult("gss_wrap");
     out.set(record);
     return out.subarray(0, record.length);
   }

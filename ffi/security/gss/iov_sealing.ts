@@ -8,7 +8,7 @@ import { ProtocolError, StateError } from "../../../errors.ts";
 import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK, IOV_TYPE } from "../../raw/gssapi.ts";
 import { dataView, type Gss } from "./gss.ts";
-import { type Opened, Sealing, sizeMismatch } from "./sealing.ts";
+import { type Opened, Sealing, unexpectedResult } from "./sealing.ts";
 import type { Layouts } from "./structs.ts";
 
 const IOV = { header: 0, data: 1, padding: 2, trailer: 3 } as const;
@@ -121,7 +121,7 @@ export class IovSealing extends Sealing {
     const moved = this.#entryLength(IOV.header) !== sizes.header ||
       this.#entryLength(IOV.padding) !== sizes.padding ||
       (entries === 4 && this.#entryLength(IOV.trailer) !== sizes.trailer);
-    if (moved || (encrypt && !this.encrypted)) throw sizeMismatch("gss_wrap_iov");
+    if (moved || (encrypt && !this.encrypted)) throw unexpectedResult("gss_wrap_iov");
   }
 
   override sealDetached(data: Uint8Array, encrypt: boolean): Uint8Array {

@@ -89,10 +89,13 @@ export function refusal(gss: Gss, fn: string, major: number, minor: number): Err
   );
 }
 
-/** Returns the error for a function whose result differs from what it announced; the result is not sent. */
-export function sizeMismatch(fn: string): ProtocolError {
+/**
+ * Returns the error for a function whose result has another size than announced, or is not encrypted; the result is
+ * not sent.
+ */
+export function unexpectedResult(fn: string): ProtocolError {
   return new ProtocolError(
     "not-encrypted",
-    `Cannot wrap a record: ${fn} returned other sizes than it announced; nothing was sent`,
+    `Cannot wrap a record: ${fn} returned another size than announced, or did not encrypt; nothing was sent`,
   );
 }

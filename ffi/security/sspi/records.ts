@@ -110,7 +110,7 @@ export class SspiRecords {
     if (token > room || padding > this.#padding || this.#seal.length(1) !== plain.length) {
       throw new ProtocolError(
         "not-encrypted",
-        "EncryptMessage returned other sizes than it announced; nothing was sent",
+        "EncryptMessage returned another size than announced; nothing was sent",
       );
     }
     // Moves the token next to the data, because it may be shorter than its space.
