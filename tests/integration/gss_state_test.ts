@@ -175,7 +175,7 @@ for (const name of NAMES) {
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
         const first = ends.client.step(null);
-        await assertRejects(() => ends.client.step(null), StateError, "under way");
+        await assertRejects(() => ends.client.step(null), StateError, "still running");
         ends.client.close();
         assertEquals(liveHandles(), { library: 1, credentials: 2, context: 2 });
         const { token } = await first;

@@ -99,7 +99,7 @@ for (const name of NAMES) {
           context.close();
           held.close();
           system.close();
-          await assertRejects(() => context.step(null), StateError, "under way");
+          await assertRejects(() => context.step(null), StateError, "still running");
           await server.end();
           const error = await assertRejects(() => pending, AuthenticationError);
           assertEquals(error.reason, "authority-unreachable");
