@@ -121,7 +121,7 @@ export function checkCredentials(given: Credentials | CheckedCredentials, name: 
   const unknown = keys.find((key) => !kind.known.includes(key));
   if (unknown !== undefined) {
     throw new TypeError(
-      `Unknown option ${name}.${unknown} with ${kind.required}; use ${kind.known.join(", ")}`,
+      `${name}.${unknown} is not known with ${kind.required}; use ${kind.known.join(", ")}`,
     );
   }
   const checked = Object.freeze(copyOf(given, name)) as CheckedCredentials;

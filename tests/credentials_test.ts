@@ -107,14 +107,14 @@ const WRONG: [given: unknown, text: string][] = [
   [{ username: "alice" }, "x.password must be given with the username"],
   [{ username: "alice", password: 5 }, "x.password must be a string or a Uint8Array"],
   [{ username: "alice", password: "z\ud83d" }, "x.password contains a lone surrogate"],
-  [{ username: "alice", password: "x", keytab: "FILE:/k" }, "Unknown option x.keytab with username"],
+  [{ username: "alice", password: "x", keytab: "FILE:/k" }, "x.keytab is not known with username"],
   [{ keytab: "" }, "x.keytab must be a non-empty string"],
   [{ keytab: "FILE:/a\u0000b" }, "x.keytab must be a non-empty string without a NUL"],
   [{ keytab: "FILE:/k", principal: 5 }, "x.principal must be a non-empty string"],
-  [{ keytab: "FILE:/k", username: undefined }, "Unknown option x.keytab with username"],
+  [{ keytab: "FILE:/k", username: undefined }, "x.keytab is not known with username"],
   [{ cache: 5 }, "x.cache must be a non-empty string"],
   [{ cache: "FILE:/\ude00" }, "x.cache contains a lone surrogate"],
-  [{ cache: "FILE:/c", other: 1 }, "Unknown option x.other with cache; use cache"],
+  [{ cache: "FILE:/c", other: 1 }, "x.other is not known with cache; use cache"],
 ];
 
 test("checkCredentials() refuses each wrong form by the argument's name, without its value", () => {

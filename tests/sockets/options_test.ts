@@ -48,7 +48,7 @@ const COMMON: Wrong[] = [
   ],
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
-  [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a string"],
+  [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a non-empty string"],
   ...([
     ["username", { password: "x" }],
     ["domain", { username: "a", password: "x" }],
