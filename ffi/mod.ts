@@ -1,6 +1,6 @@
 /**
- * The native layer as it is: tables, layouts and constants under the names of their headers, and security contexts
- * without sockets around them. It follows the systems it binds, so it may change with any release.
+ * The native layer: tables of functions, layouts and constants under the names of their headers, and security
+ * contexts without sockets. It follows the operating systems, so any release may change it.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Raw access for those who need a function this library has no safe form of.
+ * Raw access to functions for which this library has no safe form.
  *
  * @module
  */
@@ -9,19 +9,22 @@ import type { Grant } from "./permissions.ts";
 import { nativeSystem, type System } from "./system.ts";
 
 /**
- * A library's functions as they are: what is passed to them is not checked, and what they return is a status.
+ * Opens a native library and returns its functions. Arguments are not checked, and results are the functions' own
+ * statuses.
  *
- * @param system who opens the library, and closes it with itself.
- * @param grant the grant it stands under; the system must hold it.
+ * @param system opens the library, and closes it when it is closed itself.
+ * @param grant the grant that covers the library; the system must have it.
  * @param spec one of the tables of this module.
- * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is none.
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is not from
+ * `openSystem()`.
  */
 export function openLibrary<L extends LibrarySpec>(
   system: System,
   grant: Grant,
   spec: L,
 ): Omit<Library<L>, "close"> {
-  // Without close(): it is the system's, and whatever else goes through the system would run into unmapped code.
+  // Without close(): the system closes the library. Closed earlier, other users of the system would call unmapped
+  // code.
   const { path, call, threaded } = nativeSystem(system).library(grant, spec);
   return { path, call, threaded };
 }

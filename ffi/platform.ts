@@ -1,17 +1,17 @@
 /**
- * Which runtime, operating system and processor this is, found without any permission.
+ * Detects the runtime, the operating system and the processor, without any permission.
  *
  * @module
  */
 
-import type { Place } from "./permissions.ts";
+import type { Platform } from "./permissions.ts";
 
 interface Globals {
   Deno?: { build: { os: string; arch: string } };
   process?: { platform: string; arch: string };
 }
 
-const OS: { readonly [name: string]: Place["os"] } = {
+const OS: { readonly [name: string]: Platform["os"] } = {
   windows: "windows",
   win32: "windows",
   linux: "linux",
@@ -20,13 +20,13 @@ const OS: { readonly [name: string]: Place["os"] } = {
 
 const ARCH: { readonly [name: string]: string } = { x64: "x86_64", arm64: "aarch64" };
 
-/** The runtime this module was loaded into. */
+/** Returns the runtime that loaded this module. */
 export function currentRuntime(): "deno" | "node" {
   return (globalThis as Globals).Deno === undefined ? "node" : "deno";
 }
 
-/** Where libraries are looked for on this machine. */
-export function currentPlace(systemDirectory: string): Place {
+/** Returns where libraries are looked for on this machine. */
+export function currentPlatform(systemDirectory: string): Platform {
   const { Deno, process } = globalThis as Globals;
   const os = Deno?.build.os ?? process?.platform ?? "other";
   const arch = Deno?.build.arch ?? process?.arch ?? "";

@@ -1,5 +1,5 @@
 /**
- * What both backends say of a symbol that a library does not have.
+ * The errors of both backends for a missing symbol.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { LibrarySpec } from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
 
-/** The error for a function of `spec` that the opened file lacks. */
+/** Returns the error for a function of `spec` that is missing in the opened file. */
 export function missingSymbol(spec: LibrarySpec, name: string, cause?: unknown): UnsupportedPlatformError {
   const symbol = spec.fns[name]?.symbol ?? name;
   return new UnsupportedPlatformError(`${spec.name} has no ${symbol} here`, {
@@ -17,7 +17,7 @@ export function missingSymbol(spec: LibrarySpec, name: string, cause?: unknown):
   }, { cause });
 }
 
-/** Stands in for an optional function that is not there: says so when called. */
+/** Returns a function that throws that error, for a missing optional function. */
 export function missingFunction(spec: LibrarySpec, name: string): () => never {
   return () => {
     throw missingSymbol(spec, name);

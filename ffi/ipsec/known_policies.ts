@@ -1,14 +1,14 @@
 /**
- * The AuthIP policies that this library added itself, and that let no server act as its client. Of any other policy
- * nothing is known but its key.
+ * The AuthIP policies that this library added itself and that do not allow a server to act as its client. Of other
+ * policies only the key is known.
  *
  * @module
  */
 
-/** From the beginning the key that names none: the system's own policy, by which no server acts as its client. */
+/** Initially the key of zeros: the system's own policy, which does not allow a server to act as its client. */
 const BOUNDED = new Set<string>(["00000000-0000-0000-0000-000000000000"]);
 
-/** Keeps in mind that the policies of these keys let nobody impersonate; gives what forgets them. */
+/** Adds the keys of policies that do not allow impersonation; returns a function that removes them. */
 export function rememberBounded(keys: readonly string[]): () => void {
   for (const key of keys) BOUNDED.add(key);
   return () => {
@@ -16,7 +16,7 @@ export function rememberBounded(keys: readonly string[]): () => void {
   };
 }
 
-/** Whether a server may be able to act as a client with this policy: for all that is known. */
-export function mayLetImpersonate(key: string): boolean {
+/** Returns whether a policy may allow a server to act as its client; true for unknown policies. */
+export function mayAllowImpersonation(key: string): boolean {
   return !BOUNDED.has(key.toLowerCase());
 }

@@ -1,5 +1,5 @@
 /**
- * Structures that the system points to, copied out of its memory.
+ * Copies structures from addresses that the system returned.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { ProtocolError } from "../../errors.ts";
 import type { Memory } from "./memory.ts";
 import type { Fields, Struct, Values } from "./struct.ts";
 
-/** The structure at an address. @throws ProtocolError where the system gave none. */
+/** Copies the structure at an address. @throws ProtocolError where the address is 0. */
 export function structAt<F extends Fields>(memory: Memory, address: bigint, layout: Struct<F>): Values<F> {
   return structsAt(memory, address, layout, 1)[0];
 }
 
 /**
- * The structures of an array. How many there are is the system's word: the caller has bounded it.
+ * Copies the structures of an array. The caller has limited `count`, which the system returned.
  *
- * @throws ProtocolError where the system gave none.
+ * @throws ProtocolError where the address is 0.
  */
 export function structsAt<F extends Fields>(
   memory: Memory,
@@ -31,7 +31,7 @@ export function structsAt<F extends Fields>(
   return Array.from({ length: count }, (_, index) => layout.read(view, index * layout.size));
 }
 
-/** What the system told cannot be. */
+/** Returns the error for an invalid answer of the system. */
 export function malformed(problem: string): ProtocolError {
   return new ProtocolError("malformed", `the system's answer is not as documented: ${problem}`);
 }

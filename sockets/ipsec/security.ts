@@ -142,7 +142,7 @@ export class SocketSecurity implements ConnectionSecurity {
   #impersonationOf(answer: SecurityAnswer, association: Association | null): SecurityInfo["impersonation"] {
     const acting = isActing(this.#chosen.selection.requirements);
     // A server that requires it is not content with a flag.
-    if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.act, "user") : answer.impersonated) {
+    if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.impersonate, "user") : answer.impersonated) {
       return "impersonate";
     }
     // An association is one even where the packets do not count as secured.
@@ -164,12 +164,12 @@ export class SocketSecurity implements ConnectionSecurity {
   #identified(): boolean {
     const { levelSaid } = this.#chosen.settings;
     if (!levelSaid && !this.#chosen.selection.requirements.mutualAuthentication) return true;
-    return this.#has(TOKEN_ACCESS.know, "either");
+    return this.#has(TOKEN_ACCESS.query, "either");
   }
 
   tokens(): PeerTokens {
     const { system, secure } = this.#means;
-    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.tell);
+    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.identify);
     const open: PeerToken[] = [];
     try {
       const [user, computer] = [userToken, machineToken].map((handle) => {
@@ -195,7 +195,7 @@ export class SocketSecurity implements ConnectionSecurity {
 
   #impersonate<T>(fn: () => T): T {
     const { system, secure } = this.#means;
-    const answer = this.#query.tokens(TOKEN_ACCESS.act);
+    const answer = this.#query.tokens(TOKEN_ACCESS.impersonate);
     try {
       if (answer.userToken === 0n) {
         throw new UnsupportedPlatformError("The system has no token of this connection's client", {

@@ -5,7 +5,7 @@
  */
 
 import { SecurityRequirementError } from "../../errors.ts";
-import { mayLetImpersonate } from "../../ffi/ipsec/known_policies.ts";
+import { mayAllowImpersonation } from "../../ffi/ipsec/known_policies.ts";
 import type { ResolvedRequirements, SocketGrants } from "../../contract.ts";
 
 /** Whether a level lets a server act as its client. */
@@ -49,7 +49,7 @@ export function refuseBeyond(
         "mutualAuthentication: false",
     );
   }
-  if (isActing(requirements) || !policies.some(mayLetImpersonate)) return;
+  if (isActing(requirements) || !policies.some(mayAllowImpersonation)) return;
   throw new SecurityRequirementError(
     "impersonation",
     "impersonate",

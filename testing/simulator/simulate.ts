@@ -66,7 +66,7 @@ const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersona
 const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "abortedQuery", "silentNames"];
 /** What a thread may do with the token it carries: tell whose it is. */
 const TOKEN_ACCESS = TOKEN.QUERY | TOKEN.IMPERSONATE;
-const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
+const PLATFORM = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
  * Makes a network.
@@ -97,7 +97,7 @@ export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
       }
       const host = network.host(name);
       const backend = simulatedBackend(host.machine, librariesOf(network, host));
-      return new NativeSystem({ grants }, { backend, place: PLACE });
+      return new NativeSystem({ grants }, { backend, platform: PLATFORM });
     },
     failNext: (host, fn, codeName, after = 0) =>
       network.host(host).machine.faults.failNext(fn, codeName, after),

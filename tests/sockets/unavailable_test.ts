@@ -12,7 +12,7 @@ import { secure } from "../../sockets/secure.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";
 
-const PLACE = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
+const PLATFORM = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 interface Case {
   backend: Partial<Backend>;
@@ -61,7 +61,7 @@ function systemOf(backend: Partial<Backend>): NativeSystem {
       throw new Error("nothing may be opened here");
     },
   };
-  return new NativeSystem({ grants: ["sspi"] }, { backend: { ...none, ...backend }, place: PLACE });
+  return new NativeSystem({ grants: ["sspi"] }, { backend: { ...none, ...backend }, platform: PLATFORM });
 }
 
 for (const [what, { backend, check }] of Object.entries(CASES)) {

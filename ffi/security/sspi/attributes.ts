@@ -1,6 +1,6 @@
 /**
- * Everything QueryContextAttributesW tells of an established context, for diagnosis. What a package or a version of
- * Windows does not offer is `null`.
+ * Reads all attributes of an established context with QueryContextAttributesW, for diagnosis. An attribute that the
+ * package or the version of Windows does not support is `null`.
  *
  * @see https://learn.microsoft.com/windows/win32/api/sspi/nf-sspi-querycontextattributesw
  * @module
@@ -22,7 +22,7 @@ import {
 import type { Values } from "../../memory/struct.ts";
 import type { Sspi } from "./sspi.ts";
 
-/** The attributes of one context. Times are in 100 ns units since 1601, in local time, as SSPI gives them. */
+/** The attributes of one context. Times are in units of 100 ns since 1601, in local time, as SSPI returns them. */
 export interface SspiAttributes {
   /** `SECPKG_ATTR_SIZES`, in bytes. */
   readonly sizes: Values<typeof SecPkgContext_Sizes.fields> | null;
@@ -36,11 +36,11 @@ export interface SspiAttributes {
   readonly lifespan: Values<typeof SecPkgContext_Lifespan.fields> | null;
   /** `SECPKG_ATTR_PACKAGE_INFO`: the package's name. */
   readonly packageName: string | null;
-  /** `SECPKG_ATTR_NEGOTIATION_INFO`: the package that Negotiate chose, and how far it is. */
+  /** `SECPKG_ATTR_NEGOTIATION_INFO`: the package that Negotiate chose, and the state of the negotiation. */
   readonly negotiation: { readonly packageName: string; readonly state: number } | null;
   /** `SECPKG_ATTR_FLAGS` */
   readonly flags: number | null;
-  /** `SECPKG_ATTR_CLIENT_SPECIFIED_TARGET`: the name the client asked for. */
+  /** `SECPKG_ATTR_CLIENT_SPECIFIED_TARGET`: the target that the client requested. */
   readonly clientSpecifiedTarget: string | null;
   /** `SECPKG_ATTR_LAST_CLIENT_TOKEN_STATUS`: 0 maybe, 1 no, 2 yes. */
   readonly lastClientTokenStatus: number | null;

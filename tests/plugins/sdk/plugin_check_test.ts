@@ -150,13 +150,13 @@ const SETTINGS_END = "(call $ok (local.get $length)))\n\n  ;; SOCKET_PEER_TARGET
 const BROKEN_CODECS: [what: string, check: string, change: (text: string) => string][] = [
   [
     "allows clear text",
-    "has another SecurityFlags than was granted",
+    "has a value in SecurityFlags that was not granted",
     (text) =>
       text.replace(SETTINGS_END, `(i32.store offset=4 (global.get $OUT) (i32.const 3)) ${SETTINGS_END}`),
   ],
   [
     "sets a flag nobody granted",
-    "has another IpsecFlags than was granted",
+    "has a value in IpsecFlags that was not granted",
     (text) =>
       text.replace(SETTINGS_END, `(i32.store offset=8 (global.get $OUT) (i32.const 2)) ${SETTINGS_END}`),
   ],
@@ -168,7 +168,7 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
   ],
   [
     "asks for tokens by itself",
-    "has another PeerTokenAccessMask than was granted",
+    "has a value in PeerTokenAccessMask that was not granted",
     (text) =>
       text.replace(
         "(i32.load (local.get $body)))\n    (i32.store offset=144",
@@ -177,7 +177,7 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
   ],
   [
     "watches unasked",
-    "has another Flags than was granted",
+    "has a value in Flags that was not granted",
     (text) =>
       text.replace(
         "(i32.store offset=144 (global.get $OUT) (i32.const 3))",
@@ -235,7 +235,7 @@ test("a socket codec that does not use what it was granted is found out", async 
     ] as const
   ) {
     const found = failures(await checkModule(await tiny("tiny_codec.wat"), { socket }));
-    assertStringIncludes(found.join("\n"), `has another ${field} than was granted`);
+    assertStringIncludes(found.join("\n"), `has a value in ${field} that was not granted`);
   }
 });
 

@@ -117,7 +117,7 @@ for (const fn of ["IPsecSaContextCreateEnumHandle0", "IPsecSaContextEnum1"]) {
       );
       network.failNext("client", fn, "ERROR_NOT_ENOUGH_MEMORY");
       const failed = told((await client.querySecurity()).details).quickMode;
-      assertStringIncludes(String(failed), `not told: `);
+      assertStringIncludes(String(failed), `unavailable: `);
       assertStringIncludes(String(failed), `${fn} failed with ERROR_NOT_ENOUGH_MEMORY`);
       assertEquals(typeof told((await client.querySecurity()).details).quickMode, "object");
     }));

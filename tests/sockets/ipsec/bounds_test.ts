@@ -4,7 +4,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { SecurityRequirementError } from "../../../errors.ts";
 import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
-import { mayLetImpersonate, rememberBounded } from "../../../ffi/ipsec/known_policies.ts";
+import { mayAllowImpersonation, rememberBounded } from "../../../ffi/ipsec/known_policies.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import type { NativeSystem, System } from "../../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
@@ -144,7 +144,7 @@ test("a server that may act as a client which did not allow it gets no byte, wha
 test("a policy is known to let nobody impersonate from when it is added until it is closed", () => {
   using system = simulate({ hosts: HOSTS }).host("client");
   const [bounded, acting] = [policies(false)(system), policies(true)(system)];
-  const may = (key?: string) => mayLetImpersonate(key!.toUpperCase());
+  const may = (key?: string) => mayAllowImpersonation(key!.toUpperCase());
   assertEquals([bounded.held.mainModePolicy, bounded.held.quickModePolicy].map(may), [false, false]);
   assertEquals([acting.held.mainModePolicy, acting.held.quickModePolicy].map(may), [false, true]);
   bounded.held.close();
@@ -264,7 +264,7 @@ test("a codec that allows clear text although proof is required is not followed"
     await assertRejects(
       () => openDatagrams({ registry, requirements, system }),
       Error,
-      "another SecurityFlags than was granted",
+      "a value in SecurityFlags that was not granted",
     );
   }
   assertEquals(await settled(), {});

@@ -268,20 +268,20 @@ test("half of a surrogate pair is refused by the argument's name, and nothing is
       await assertRejects(
         () => openDatagrams({ ...given, credentials }),
         TypeError,
-        `options.credentials.${key} holds half of a surrogate pair`,
+        `options.credentials.${key} contains a lone surrogate`,
       );
     }
     await assertRejects(
       () => openDatagrams({ ...given, hostname: HALF }),
       TypeError,
-      "options.hostname holds half",
+      "options.hostname contains a lone surrogate",
     );
     assertEquals(liveHandles(), {}, "no library either");
   }
   await withPair({}, async (a, _b, _dropped, { traffic }) => {
     const send = (peer: object) => a.send(encode("x"), { ...PEER, ...peer });
-    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer holds half");
-    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname holds half");
+    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer contains a lone surrogate");
+    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname contains a lone surrogate");
     assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
   });
 });
@@ -323,7 +323,7 @@ test("a codec's settings that allow clear text, where integrity is required, sen
     await assertRejects(
       () => openDatagrams({ registry, requirements, system: here }),
       ProviderTrapError,
-      "another SecurityFlags than was granted",
+      "a value in SecurityFlags that was not granted",
     );
     assertEquals(provider.open.count, 0);
   }
@@ -351,7 +351,7 @@ for (
       await assertRejects(
         () => udp.send(new Uint8Array(3), peer),
         ProviderTrapError,
-        `another ${field} than was granted`,
+        `a value in ${field} that was not granted`,
       );
     }
     assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });

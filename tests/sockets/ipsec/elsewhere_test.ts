@@ -7,7 +7,7 @@ import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
 import { liveHandles } from "../../../ffi/handles.ts";
 import { openLibrary } from "../../../ffi/open_library.ts";
 import type { Grant } from "../../../ffi/permissions.ts";
-import { currentPlace } from "../../../ffi/platform.ts";
+import { currentPlatform } from "../../../ffi/platform.ts";
 import { FWPUCLNT } from "../../../ffi/raw/fwpuclnt.ts";
 import { openSystem, type System } from "../../../ffi/system.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
@@ -16,7 +16,7 @@ import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";
 import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";
 
-const skip = currentPlace("").os === "windows" ? "this is Windows" : null;
+const skip = currentPlatform("").os === "windows" ? "this is Windows" : null;
 const registry = createRegistry([ipsec()]);
 
 const OPENINGS: { readonly [what: string]: (system: System) => Promise<unknown> } = {
