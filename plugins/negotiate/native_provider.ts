@@ -1,5 +1,5 @@
 /**
- * What `negotiate()` and `kerberos()` share: the operating system's security contexts as a message provider.
+ * The common part of `negotiate()` and `kerberos()`: the operating system's security contexts as a provider.
  *
  * @module
  */
@@ -21,15 +21,15 @@ const OFFERS: Offers = Object.freeze({
   delegation: true,
 });
 
-/** What one kind of native provider is. */
+/** What distinguishes the native providers. */
 export interface NativeProviderOptions {
   /** Its name. */
   readonly name: SecurityPackage;
-  /** Whether NTLM may be negotiated where mutual authentication is not required. */
+  /** Whether NTLM may be negotiated if mutual authentication is not required. */
   readonly allowNtlm: boolean;
 }
 
-/** A provider over the operating system's security contexts. */
+/** Makes a provider of the operating system's security contexts. */
 export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): ContextProvider {
   const mechanisms = Object.freeze(allowNtlm ? ["kerberos", "ntlm"] : ["kerberos"]);
   return Object.freeze<ContextProvider>({
@@ -41,10 +41,12 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
       const { denied = [], requirements } = options;
       const given = options.credentials;
       if (given !== undefined && (typeof given !== "object" || given === null)) {
-        throw new TypeError("credentials must be an object; leave them out for whoever runs the process");
+        throw new TypeError(
+          "credentials must be an object; leave them out to use the account that runs the process",
+        );
       }
       if (options.role === "client" && requirements.impersonation === "anonymous") {
-        throw cannotBeAnonymous(name);
+        throw anonymousRefused(name);
       }
       // NTLM cannot delegate either.
       const excludeNtlm = requirements.mutualAuthentication || requirements.delegation || !allowNtlm ||
@@ -53,8 +55,8 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
       if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
       if (given !== undefined && "delegated" in given) {
         if (excludeKerberos) throw delegatedIsKerberos();
-        if (options.role === "server") throw new TypeError("delegated credentials serve a client");
-        // They stay the caller's: closing what is returned here leaves them open.
+        if (options.role === "server") throw new TypeError("delegated credentials are for a client");
+        // The caller still owns them: closing the returned credentials leaves them open.
         return delegated(name, given.delegated).lend(requirements);
       }
       return await acquireCredentials(nativeSystem(options.system), {
@@ -72,33 +74,34 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
 function delegatedIsKerberos(): AuthenticationError {
   return new AuthenticationError(
     "mechanism",
-    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Take it out of the " +
-      "policy's deny, or connect without them",
+    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. " +
+      "Remove kerberos from the policy's deny, or connect without them",
   );
 }
 
-/** A registry selects no such provider; whoever acquires without one is refused here. */
+/** A registry does not select such a provider; this refuses callers that acquire credentials without a registry. */
 function nothingLeft(name: SecurityPackage): AuthenticationError {
   return new AuthenticationError(
     "mechanism",
-    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism may serve. Take it out ` +
-      "of the policy's deny, or use another provider",
+    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism is ` +
+      "allowed. Remove kerberos from the policy's deny, or use another provider",
   );
 }
 
-/** Refused before the first token, which would tell who the client is. */
-function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
+/** Refused before the first token, which would reveal the client's identity. */
+function anonymousRefused(name: SecurityPackage): SecurityRequirementError {
   return new SecurityRequirementError(
     "impersonation",
     "identify",
-    `${name} tells the server who its client is, and impersonation: "anonymous" forbids that; nothing was sent. ` +
-      'Ask for "identify", the default',
+    `${name} reveals the client's identity to the server, which impersonation: "anonymous" forbids; ` +
+      'nothing was sent. Require "identify", the default',
   );
 }
 
 /** @throws TypeError unless they came from `takeDelegated()` of a context of the same provider. */
 function delegated(name: SecurityPackage, credentials: ProviderCredentials): CredentialsBase {
-  // Not any credentials: others were acquired for what their own policy and requirements let in, NTLM perhaps.
+  // Other credentials are refused: their own policy and requirements may have allowed other mechanisms, such as
+  // NTLM.
   if (credentials instanceof CredentialsBase && credentials.delegated && credentials.package === name) {
     return credentials;
   }
@@ -110,7 +113,7 @@ function delegated(name: SecurityPackage, credentials: ProviderCredentials): Cre
 function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Identity {
   const text = (name: string, value: unknown): void => {
     if (typeof value !== "string" || value === "" || value.includes("\u0000")) {
-      throw new TypeError(`credentials.${name} must be a string that is not empty and holds no NUL`);
+      throw new TypeError(`credentials.${name} must be a string that is not empty and contains no NUL`);
     }
     checkWellFormed(value, `credentials.${name}`);
   };

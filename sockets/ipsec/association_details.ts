@@ -1,5 +1,5 @@
 /**
- * What is told of a connection's security associations, as plain JSON.
+ * Reports a connection's security association as plain JSON.
  *
  * @module
  */
@@ -8,7 +8,11 @@ import type { Association } from "../../ffi/ipsec/associations.ts";
 import type { Transform } from "../../ffi/ipsec/transform.ts";
 import type { JsonValue } from "../../contract.ts";
 
-/** `read`: the association, or why it is not told; `null`: there is none. */
+/**
+ * Describes an association for `SecurityInfo.details`.
+ *
+ * @param read The association, or the reason why it cannot be read; `null` if there is none.
+ */
 export function associationDetails(read: Association | string | null): JsonValue {
   if (read === null || typeof read === "string") return read ?? "none";
   const { authentication, cipher, integrity, lifetimeSeconds, quickMode } = read;
@@ -22,8 +26,9 @@ export function associationDetails(read: Association | string | null): JsonValue
 }
 
 /**
- * The transform by which quick mode leaves packets unprotected although the connection counts as secured; `null`: none.
- * By `esp-auth-fw` "the entire session is then sent in clear text", and a cipher alone protects nothing against change.
+ * Returns the transform with which quick mode leaves packets unprotected although the connection counts as secured,
+ * or `null`. With `esp-auth-fw` "the entire session is then sent in clear text", and encryption without integrity
+ * does not detect changes.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ipsectypes/ne-ipsectypes-ipsec_transform_type
  */

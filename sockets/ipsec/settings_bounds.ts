@@ -1,5 +1,6 @@
 /**
- * What a socket's settings let its peer do or be, held against the requirements before anything leaves.
+ * Checks that a socket's settings do not let its peer do or be more than the requirements allow, before anything is
+ * sent.
  *
  * @module
  */
@@ -8,13 +9,14 @@ import { SecurityRequirementError } from "../../errors.ts";
 import { mayLetImpersonate } from "../../ffi/ipsec/known_policies.ts";
 import type { ResolvedRequirements, SocketGrants } from "../../contract.ts";
 
-/** Whether a level lets a server act as its client. */
+/** Whether an impersonation level lets a server act as its client. */
 export function isActing({ impersonation }: Pick<ResolvedRequirements, "impersonation">): boolean {
   return impersonation === "impersonate" || impersonation === "delegate";
 }
 
 /**
- * Refuses a level that nothing can hold a server to: its client's computer, or user, authenticates.
+ * Refuses the level `anonymous`, which IPsec cannot enforce: the client's computer, or user, authenticates to the
+ * server.
  *
  * @throws SecurityRequirementError
  */
@@ -23,16 +25,16 @@ export function refuseAnonymous({ impersonation }: ResolvedRequirements, provide
   throw new SecurityRequirementError(
     "impersonation",
     "not offered",
-    `"${provider}" authenticates this computer to its peer, which then knows it; nothing was sent. Require ` +
-      '"identify", the default, or "impersonate"',
+    `"${provider}" authenticates this computer to its peer, so it is not anonymous; nothing was ` +
+      'sent. Require "identify", the default, or "impersonate"',
   );
 }
 
 /**
- * Refuses settings of an end that names its peer, a client or datagrams, where the peer could then do more in this
- * end's name, or be another, than the requirements allow.
+ * For an end that names its peer (a client, or datagrams): refuses settings with which the peer could do more as
+ * this end, or be another computer, than the requirements allow.
  *
- * @param policies the keys of the policies that the settings name.
+ * @param policies The keys of the policies that the settings name.
  * @throws SecurityRequirementError
  */
 export function refuseBeyond(
@@ -44,17 +46,18 @@ export function refuseBeyond(
     throw new SecurityRequirementError(
       "mutualAuthentication",
       "of any computer",
-      "With optionalPeerName any computer that can authenticate is taken for the one that was named; nothing was " +
-        "sent. Leave optionalPeerName out (rawPeerName is for names that are no SPN), or say " +
-        "mutualAuthentication: false",
+      "With optionalPeerName any computer that can authenticate is accepted instead of the named " +
+        "one; nothing was sent. Leave optionalPeerName out (rawPeerName is for names that are not " +
+        "SPNs), or set mutualAuthentication: false",
     );
   }
   if (isActing(requirements) || !policies.some(mayLetImpersonate)) return;
   throw new SecurityRequirementError(
     "impersonation",
     "impersonate",
-    `"${requirements.impersonation}" is the most that a server may do, and the policy lets it impersonate, or is none ` +
-      "that ipsecPolicy() added in this program, so that nobody knows; nothing was sent. Use a policy without " +
-      'extendedMode.impersonation, or require impersonation: "impersonate"',
+    `"${requirements.impersonation}" is the most that a server may do, but the policy lets it ` +
+      "impersonate, or was not added by ipsecPolicy() in this program, so that its level is unknown; " +
+      "nothing was sent. Use a policy without extendedMode.impersonation, or require impersonation: " +
+      '"impersonate"',
   );
 }

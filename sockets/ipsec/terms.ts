@@ -1,5 +1,5 @@
 /**
- * What a connection must be, told to the system before it exists.
+ * Sets a socket's security before it is bound or connected.
  *
  * @module
  */
@@ -21,10 +21,10 @@ import type {
 import type { SocketChosen } from "../establish.ts";
 import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
-/** A zero in UTF-16, which the settings do without. */
+/** The size of the terminating zero in UTF-16, which the settings do not contain. */
 const TERMINATOR = 2;
 
-/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
+/** Whether clear text is allowed: the application allowed it, and requires nothing that clear text cannot provide. */
 export function mayBeClear(chosen: SocketChosen): boolean {
   return isClearGranted(chosen.selection.provider, chosen.selection.requirements);
 }
@@ -35,7 +35,10 @@ function isClearGranted({ allowInsecure }: SocketGrants, requirements: ResolvedR
   return allowInsecure === true && !required;
 }
 
-/** What the settings may say for a provider with these grants: those that weaken count only where nothing is required. */
+/**
+ * What the settings of a provider with these grants may contain. Grants that weaken them apply only if nothing is
+ * required.
+ */
 export function settingsGrant(
   grants: SocketGrants,
   requirements: ResolvedRequirements,
@@ -55,21 +58,22 @@ export function settingsGrant(
   };
 }
 
-/** Refuses, before anything is opened, what no socket can be given. */
+/** Refuses, before anything is opened, requirements that no socket can meet. */
 export function refuseForSocket({ settings, selection }: SocketChosen): void {
   const { name } = selection.provider;
   if (settings.channelBindings !== undefined) {
     throw new SecurityRequirementError(
       "channelBindings",
       "not offered",
-      `"${name}" secures the packets below the connection and knows of no outer channel: leave channelBindings out`,
+      `"${name}" secures the packets below the connection and does not support channel bindings: ` +
+        "leave channelBindings out",
     );
   }
   if (settings.side.role === "server" && settings.side.acceptedTargets !== undefined) {
     throw new SecurityRequirementError(
       "acceptedTargets",
       "not offered",
-      `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
+      `"${name}" does not report which name a client requested: leave acceptedTargets out`,
     );
   }
   const { requirements } = selection;
@@ -77,20 +81,22 @@ export function refuseForSocket({ settings, selection }: SocketChosen): void {
     throw new SecurityRequirementError(
       "delegation",
       "not offered",
-      `"${name}" secures packets and hands no credentials on: leave delegation out, or use negotiate()`,
+      `"${name}" secures packets and does not delegate credentials: leave delegation out, or use ` +
+        "negotiate()",
     );
   }
   if (settings.side.role === "client") refuseAnonymous(requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
-      `credentials for "${name}" must have a username and a password; leave them out to be whoever runs the process`,
+      `credentials for "${name}" must have a username and a password; leave them out to use the ` +
+        "account that runs the process",
     );
   }
   if (credentials !== undefined) passwordUnits(credentials.password).fill(0);
 }
 
-/** Refuses, before anything is opened, what datagrams cannot be given. */
+/** Refuses, before anything is opened, requirements that datagrams cannot meet. */
 export function refuseForDatagrams(chosen: SocketChosen): void {
   const { name, abortOnAssociationChange, skipFilters } = chosen.selection.provider;
   refuseAnonymous(chosen.selection.requirements, name);
@@ -104,14 +110,15 @@ export function refuseForDatagrams(chosen: SocketChosen): void {
   if (skipFilters && !mayBeClear(chosen)) {
     throw new SecurityRequirementError(
       "integrity",
-      "not known",
-      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
-        `nothing was sent. Leave skipFilters out of "${name}"`,
+      "unknown",
+      "Without filters of its own (skipFilters) a socket's first datagram is protected only by the " +
+        "filters of this computer, which are unknown; nothing was sent. Leave skipFilters out of " +
+        `"${name}"`,
     );
   }
 }
 
-/** Sets a socket's security, before it is bound or connected: what the codec wrote, and the password behind it. */
+/** Sets a socket's security before it is bound or connected: the codec's settings, followed by the password. */
 export function applySettings(
   chosen: SocketChosen,
   codec: SocketCodec,
@@ -139,9 +146,9 @@ export function applySettings(
   }
 }
 
-/** Hands the settings and the password behind them to `apply`, and overwrites both when that has returned. */
+/** Calls `apply` with the settings followed by the password, and overwrites both when it has returned. */
 function withPassword(bytes: Uint8Array, password: Uint8Array, apply: (settings: Uint8Array) => void): void {
-  // The system takes no less than the structure with its padding; the lengths inside say what counts.
+  // The system requires the structure's padding too; the lengths inside it say what counts.
   const settings = new Uint8Array(Math.ceil((bytes.length + password.length) / 8) * 8);
   try {
     settings.set(bytes);

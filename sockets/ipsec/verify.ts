@@ -1,5 +1,5 @@
 /**
- * What the system told of a connection, held against what it must be.
+ * Checks what the system reports about a connection against the requirements.
  *
  * @module
  */
@@ -10,24 +10,26 @@ import type { ResolvedRequirements, SecurityInfo } from "../../contract.ts";
 import { isActing } from "./settings_bounds.ts";
 
 /** What a connection must be. */
-export interface InfoTerms {
+export interface ExpectedSecurity {
   /** The provider's name. */
   readonly provider: string;
   /** What is required. */
   readonly requirements: ResolvedRequirements;
   /** Whether clear text is allowed. */
   readonly mayBeClear: boolean;
-  /** Whether the level of impersonation is the most that the peer may do; else it is the least this end must. */
+  /**
+   * True if the impersonation level is the most that the peer may do; false if it is the least that this end needs.
+   */
   readonly bounds: boolean;
-  /** Asks whether the client is known by a token, where nothing else tells; true where nobody needs it known. */
+  /** Queries whether the client is known by a token, if nothing else identifies it; true if it need not be known. */
   readonly identified: () => boolean;
-  /** What failing means for the bytes, as a part of a sentence. */
+  /** What a failure means for the data, as a part of a sentence. */
   readonly consequence: string;
 }
 
-/** @throws SecurityRequirementError naming the first requirement that is not met. */
-export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
-  const { requirements, bounds, consequence } = terms;
+/** @throws SecurityRequirementError that names the first requirement that is not met. */
+export function verifyInfo(info: SecurityInfo, expected: ExpectedSecurity): void {
+  const { requirements, bounds, consequence } = expected;
   const { negotiationError, unprotectedBy: hole } = info.details;
   const cause = typeof negotiationError === "number"
     ? nativeError("IPsec's negotiation", negotiationError)
@@ -41,7 +43,7 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       { cause },
     );
   };
-  if (!info.integrity && !terms.mayBeClear) {
+  if (!info.integrity && !expected.mayBeClear) {
     if (typeof hole === "string") {
       refuse(
         "integrity",
@@ -52,7 +54,7 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
     refuse(
       "integrity",
       "none",
-      `Give both computers credentials, and have both ends use "${terms.provider}".`,
+      `Give both computers credentials, and have both ends use "${expected.provider}".`,
     );
   }
   if (requirements.confidentiality && !info.confidentiality) {
@@ -62,9 +64,10 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
     refuse(
       "mutualAuthentication",
       String(info.mutualAuthentication),
-      "The system tells it only of associations whose credentials may be read: use a main-mode policy by " +
-        "Kerberos or certificates, and an account that is an administrator or a Network Configuration Operator. " +
-        "Where the policy of the domain ensures it, say mutualAuthentication: false",
+      "The system reports it only for associations whose credentials may be read: use a main-mode " +
+        "policy with Kerberos or certificates, and an account that is an administrator or a Network " +
+        "Configuration Operator. If the policy of the domain ensures it, set mutualAuthentication: " +
+        "false",
     );
   }
   const acting = isActing(requirements);
@@ -84,11 +87,11 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       "Use an extended-mode policy that lets the server impersonate, on both ends.",
     );
   }
-  if (!acting && info.mutualAuthentication !== true && !terms.identified()) {
+  if (!acting && info.mutualAuthentication !== true && !expected.identified()) {
     refuse(
       "impersonation",
       info.impersonation,
-      'The client is not known by name: use policies by Kerberos, or require impersonation: "anonymous".',
+      'The client is not known by name: use policies with Kerberos, or require impersonation: "anonymous".',
     );
   }
 }

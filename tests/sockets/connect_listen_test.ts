@@ -1,4 +1,4 @@
-import { CONNECTIONS_PER_PLACE } from "../../sockets/limiter.ts";
+import { CONNECTIONS_PER_SLOT } from "../../sockets/limiter.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { createServer as createHttpServer } from "node:http";
@@ -17,8 +17,7 @@ import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";
 import type { ConnectOptions, ListenOptions } from "../../sockets/options.ts";
 import { secure } from "../../sockets/secure.ts";
-import type { SecureConn } from "../../sockets/secure_conn.ts";
-import type { SecureListener } from "../../sockets/secure_listener.ts";
+import type { SecureConn, SecureListener } from "../../sockets/secure_conn.ts";
 import { settle } from "../support/memory_transport.ts";
 import { pattern, readExactly } from "../support/secured.ts";
 import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
@@ -164,7 +163,7 @@ test("Many clients at once are all served, over web streams", async () => {
 test("Silent strangers over TCP hold up nobody", async () => {
   const one = await net({ maxHandshakes: 1 });
   const address = { hostname: "127.0.0.1", port: one.listener.addr.port };
-  const room = CONNECTIONS_PER_PLACE;
+  const room = CONNECTIONS_PER_SLOT;
   const strangers = await Promise.all(Array.from({ length: room + 4 }, () => connectTcp(address)));
   for (let count = 0; count < 3; count++) {
     const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);

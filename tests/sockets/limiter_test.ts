@@ -4,9 +4,9 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import type { TransportError } from "../../errors.ts";
 import {
-  CONNECTIONS_PER_PLACE,
+  CONNECTIONS_PER_SLOT,
   GRACE_TURNS,
-  type Guest,
+  type LimitedPeer,
   Limiter,
   OVERFLOW,
   REGROWTH,
@@ -16,7 +16,7 @@ import { settle } from "../support/memory_transport.ts";
 import { Turns } from "../support/turns.ts";
 
 interface Seen {
-  guest: Guest;
+  peer: LimitedPeer;
   /** Why it was dropped. */
   dropped: string | null;
   /** Whether it may begin. */
@@ -24,19 +24,19 @@ interface Seen {
   begin(): Seen;
 }
 
-function stage(places: number) {
+function stage(slots: number) {
   const turns = new Turns();
-  const state = { unfetched: 0 };
-  const all = new Limiter({ places, unfetched: () => state.unfetched, turn: turns.turn });
+  const state = { unaccepted: 0 };
+  const all = new Limiter({ slots, unaccepted: () => state.unaccepted, turn: turns.turn });
   const enter = (): Seen => {
     const seen: Seen = {
-      guest: all.enter((reason) => seen.dropped = reason.message),
+      peer: limiter.add((reason) => seen.dropped = reason.message),
       dropped: null,
       begun: false,
       begin() {
-        const place = seen.guest.begin();
-        if (place === null) seen.begun = true;
-        else place.then(() => seen.begun = true);
+        const slot = seen.peer.begin();
+        if (slot === null) seen.begun = true;
+        else slot.then(() => seen.begun = true);
         return seen;
       },
     };
@@ -46,7 +46,7 @@ function stage(places: number) {
   /** Asks for room; `given` once there is. */
   const ask = () => {
     const asked = { given: false };
-    all.room().then(() => asked.given = true);
+    all.waitForRoom().then(() => asked.given = true);
     return asked;
   };
   return { all, turns, state, enter, enterMany, ask };
@@ -55,32 +55,32 @@ function stage(places: number) {
 const dropped = (seen: Seen[]) => seen.map((one) => one.dropped !== null);
 const begun = (seen: Seen[]) => seen.map((one) => one.begun);
 
-test("No more begin than there are places, in the order in which their tokens came", async () => {
+test("No more begin than there are slots, in the order in which their tokens came", async () => {
   const { enterMany } = stage(2);
   const [a, b, c, d] = enterMany(4);
   for (const one of [d, b, c, a]) one.begin();
   await settle();
   assertEquals(begun([a, b, c, d]), [false, true, false, true]);
-  b.guest.leave();
+  b.peer.leave();
   await settle();
   assertEquals(begun([a, b, c, d]), [false, true, true, true]);
 });
 
-test("A connection that nobody has fetched takes a place until it is fetched", async () => {
+test("A connection that nobody has fetched takes a slot until it is fetched", async () => {
   const { all, state, enter } = stage(1);
-  state.unfetched = 1;
+  state.unaccepted = 1;
   const one = enter().begin();
   await settle();
   assertEquals(one.begun, false);
-  state.unfetched = 0;
+  state.unaccepted = 0;
   all.settle();
   await settle();
   assertEquals(one.begun, true);
 });
 
-test("The silent take no place: who has sent its token begins at once, and nobody is dropped", async () => {
+test("The silent take no slot: who has sent its token begins at once, and nobody is dropped", async () => {
   const { turns, enterMany, enter } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE - 1);
+  const silent = enterMany(CONNECTIONS_PER_SLOT - 1);
   const honest = enter().begin();
   await settle();
   assertEquals([honest.begun, turns.counted], [true, false]);
@@ -89,7 +89,7 @@ test("The silent take no place: who has sent its token begins at once, and nobod
 
 test("Where no more can be held the one that came first and is silent makes room, and not before its patience is over", async () => {
   const { turns, enterMany, enter, ask } = stage(1);
-  const [speaks, ...silent] = enterMany(CONNECTIONS_PER_PLACE);
+  const [speaks, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
   const working = enter().begin();
   speaks.begin();
   const asked = ask();
@@ -106,7 +106,7 @@ test("Where no more can be held the one that came first and is silent makes room
 
 test("While the loop does not go round nobody is dropped, whatever time passes", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
   await settle();
   assertEquals([asked.given, turns.counted, dropped(silent).includes(true)], [false, true, false]);
@@ -114,7 +114,7 @@ test("While the loop does not go round nobody is dropped, whatever time passes",
 
 test("Who sends its token while a newcomer waits has made room by that, and nobody is dropped", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const [late, ...silent] = enterMany(CONNECTIONS_PER_PLACE);
+  const [late, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
   turns.pass(GRACE_TURNS - 1);
   late.begin();
@@ -126,7 +126,7 @@ test("Who sends its token while a newcomer waits has made room by that, and nobo
 
 test("Patience that is over need not be waited for again", async () => {
   const { turns, enterMany, enter, ask } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   ask();
   turns.pass(GRACE_TURNS);
   await settle();
@@ -138,24 +138,24 @@ test("Patience that is over need not be waited for again", async () => {
   }
 });
 
-test("Who waits for its peer in a place gives it up to one that could begin, the longest wait first", async () => {
+test("Who waits for its peer in a slot gives it up to one that could begin, the longest wait first", async () => {
   const { turns, enterMany, enter } = stage(3);
   const [first, second, working] = enterMany(3).map((one) => one.begin());
   await settle();
-  second.guest.onWaiting(true);
-  first.guest.onWaiting(true);
-  assertEquals(turns.counted, false, "nobody lacks a place");
+  second.peer.onWaiting(true);
+  first.peer.onWaiting(true);
+  assertEquals(turns.counted, false, "nobody lacks a slot");
   const next = enter().begin();
   turns.pass(GRACE_TURNS - 1);
   assertEquals(dropped([first, second, working]), [false, false, false]);
   turns.pass(1);
   assertEquals(dropped([first, second, working]), [false, true, false]);
-  assertStringIncludes(second.dropped!, "all 3 places (maxHandshakes)");
+  assertStringIncludes(second.dropped!, "all 3 slots (maxHandshakes)");
   await settle();
-  assertEquals(next.begun, false, "the place is free when the dropped one holds nothing any more");
+  assertEquals(next.begun, false, "the slot is free when the dropped one holds nothing any more");
   turns.pass(GRACE_TURNS);
   assertEquals(first.dropped, null, "one goes for one");
-  second.guest.leave();
+  second.peer.leave();
   await settle();
   assertEquals([next.begun, turns.counted], [true, false]);
 });
@@ -165,39 +165,39 @@ test("A wait that ends is forgotten: only what a peer makes others wait for coun
   const [placed] = [enter().begin()];
   const next = enter().begin();
   for (let leg = 0; leg < 3; leg++) {
-    placed.guest.onWaiting(true);
+    placed.peer.onWaiting(true);
     turns.pass(GRACE_TURNS - 1);
-    placed.guest.onWaiting(false);
+    placed.peer.onWaiting(false);
     turns.pass(GRACE_TURNS);
   }
   assertEquals([placed.dropped, next.begun], [null, false]);
-  placed.guest.onWaiting(true);
+  placed.peer.onWaiting(true);
   turns.pass(GRACE_TURNS);
-  placed.guest.leave();
+  placed.peer.leave();
   await settle();
   assertEquals([placed.dropped !== null, next.begun], [true, true]);
 });
 
-test("While the provider is at work in every place nobody is dropped, for any number of turns", async () => {
+test("While the provider is at work in every slot nobody is dropped, for any number of turns", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const queued = enterMany(CONNECTIONS_PER_PLACE + 1).map((one) => one.begin());
+  const queued = enterMany(CONNECTIONS_PER_SLOT + 1).map((one) => one.begin());
   const asked = ask();
   turns.pass(10 * GRACE_TURNS);
   await settle();
   assertEquals([dropped(queued).includes(true), asked.given], [false, false]);
   assertEquals(begun(queued).filter(Boolean).length, 1);
-  queued[0].guest.leave();
+  queued[0].peer.leave();
   await settle();
   assertEquals([queued[1].begun, asked.given], [true, true]);
 });
 
 test("Bytes that trickle in renew nobody's patience before the first token is whole", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const [trickling] = enterMany(CONNECTIONS_PER_PLACE);
+  const [trickling] = enterMany(CONNECTIONS_PER_SLOT);
   ask();
   for (let turn = 0; turn < GRACE_TURNS; turn++) {
-    trickling.guest.onWaiting(false);
-    trickling.guest.onWaiting(true);
+    trickling.peer.onWaiting(false);
+    trickling.peer.onWaiting(true);
     turns.pass(1);
   }
   await settle();
@@ -213,25 +213,25 @@ test("Where the system can hold no more, fewer wait to begin, and by and by as m
   await settle();
   assertEquals([asked.given, silent[0].dropped !== null], [true, true]);
   const grow = (times: number) => {
-    for (let index = 0; index < times; index++) enter().guest.leave();
+    for (let index = 0; index < times; index++) enter().peer.leave();
   };
   grow(REGROWTH - 2);
   const [fifth] = enterMany(1);
   ask();
   await settle();
   assertEquals([silent[1].dropped !== null, fifth.dropped], [true, null], "five wait, and no more may");
-  enter().guest.leave();
-  grow((CONNECTIONS_PER_PLACE - 6) * REGROWTH);
-  const more = enterMany(CONNECTIONS_PER_PLACE - 5);
+  enter().peer.leave();
+  grow((CONNECTIONS_PER_SLOT - 6) * REGROWTH);
+  const more = enterMany(CONNECTIONS_PER_SLOT - 5);
   const roomy = ask();
   await settle();
   assertEquals([roomy.given, dropped([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
 });
 
 test("Where the system can hold no more, an eighth of those that wait make room, for files that handshakes open", async () => {
-  for (const [places, spare] of [[1, CONNECTIONS_PER_PLACE >> 3], [8, SPARE]]) {
-    const { all, turns, enterMany, ask } = stage(places);
-    const silent = enterMany(places * CONNECTIONS_PER_PLACE);
+  for (const [slots, spare] of [[1, CONNECTIONS_PER_SLOT >> 3], [8, SPARE]]) {
+    const { all, turns, enterMany, ask } = stage(slots);
+    const silent = enterMany(slots * CONNECTIONS_PER_SLOT);
     all.shrink();
     ask();
     turns.pass(GRACE_TURNS);
@@ -241,7 +241,7 @@ test("Where the system can hold no more, an eighth of those that wait make room,
   }
 });
 
-test("Where the system can hold fewer than there are places, they grow with each that comes, to as many", async () => {
+test("Where the system can hold fewer than there are slots, they grow with each that comes, to as many", async () => {
   const { all, turns, enter, enterMany, ask } = stage(8);
   const silent = enterMany(2);
   all.shrink();
@@ -249,7 +249,7 @@ test("Where the system can hold fewer than there are places, they grow with each
   turns.pass(GRACE_TURNS);
   await settle();
   assertEquals(dropped(silent), [true, false]);
-  for (let index = 2; index < 8; index++) enter().guest.leave();
+  for (let index = 2; index < 8; index++) enter().peer.leave();
   const more = enterMany(6);
   const room = ask();
   await settle();
@@ -258,7 +258,7 @@ test("Where the system can hold fewer than there are places, they grow with each
 
 test("What cannot be left to the system is held beyond the limit, and the first silent go once their grace is over", async () => {
   const { all, turns, enterMany, enter } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   assertEquals(turns.counted, false);
   for (let index = 0; index < 3; index++) assertEquals(all.admit(false), null);
   const late = enterMany(3);
@@ -289,7 +289,7 @@ test("Where descriptors are scarce the first silent one makes room at once; wher
 
 test("However many come that cannot be left to the system, memory is bounded: the first silent, or the newcomer, goes at once", () => {
   const { all, enterMany } = stage(1);
-  const most = OVERFLOW * CONNECTIONS_PER_PLACE;
+  const most = OVERFLOW * CONNECTIONS_PER_SLOT;
   const everybody = enterMany(most);
   assertEquals(dropped(everybody).includes(true), false);
   assertEquals(all.admit(false), null);
@@ -302,9 +302,9 @@ test("However many come that cannot be left to the system, memory is bounded: th
   assertStringIncludes(refusal!.message, `${most} others wait`);
 });
 
-test("A dropped one that begins all the same gets no place", async () => {
+test("A dropped one that begins all the same gets no slot", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const [first] = enterMany(CONNECTIONS_PER_PLACE);
+  const [first] = enterMany(CONNECTIONS_PER_SLOT);
   ask();
   turns.pass(GRACE_TURNS);
   first.begin();
@@ -312,9 +312,9 @@ test("A dropped one that begins all the same gets no place", async () => {
   assertEquals([first.dropped !== null, first.begun], [true, false]);
 });
 
-test("Closing lets the newcomer go, gives no more places, drops nobody and counts no turns", async () => {
+test("Closing lets the newcomer go, gives no more slots, drops nobody and counts no turns", async () => {
   const { all, turns, enterMany, enter, ask } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
   all.close();
   await settle();

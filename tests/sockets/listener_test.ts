@@ -5,13 +5,12 @@ import { createRegistry } from "../../plugins/registry.ts";
 import { acquire, chooseForTransport } from "../../sockets/establish.ts";
 import { encodeHandshake } from "../../sockets/framing.ts";
 import { listenOver } from "../../sockets/listen.ts";
-import type { SecureListener } from "../../sockets/secure_listener.ts";
+import type { SecureConn, SecureListener } from "../../sockets/secure_conn.ts";
 import type { HandshakeOrigin, ListenOptions } from "../../sockets/options.ts";
 import { readListenOptions } from "../../sockets/read_options.ts";
 import { secure } from "../../sockets/secure.ts";
-import type { SecureConn } from "../../sockets/secure_conn.ts";
 import { Deadline } from "../../sockets/deadline.ts";
-import { CONNECTIONS_PER_PLACE, GRACE_TURNS } from "../../sockets/limiter.ts";
+import { CONNECTIONS_PER_SLOT, GRACE_TURNS } from "../../sockets/limiter.ts";
 import { FakeListener } from "../support/fake_listener.ts";
 import { type MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
@@ -105,7 +104,7 @@ test("A stranger who says nothing costs no context, and is told as a TimeoutErro
 
 test("Silent strangers take no place: an honest client is served at once, and they stay", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE - 1 }, () => one.tcp.arrive());
+  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
   await settle();
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
   assertEquals([one.failures.length, one.turns.counted], [0, false]);
@@ -117,7 +116,7 @@ test("Silent strangers take no place: an honest client is served at once, and th
 
 test("Where strangers take all the room the one who came first makes some, and an honest client is served", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE }, () => one.tcp.arrive());
+  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
   await settle();
   const serving = Promise.all([one.honest(), one.listener.accept()]);
   await settle();
@@ -140,7 +139,7 @@ test("Where strangers take all the room the one who came first makes some, and a
 
 test("A client whose bytes are there is never dropped, however long the loop has not gone round", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE - 1 }, () => one.tcp.arrive());
+  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
   const honest = Array.from({ length: 5 }, () => one.honest());
   await settle();
   const served: SecureConn[] = [];
@@ -342,7 +341,7 @@ test("Where the system has no more room for sockets, a silent stranger makes som
 
 test("On a runtime that takes every connection by itself, strangers beyond the limit keep an honest client from nothing", async () => {
   const one = await stage({ maxHandshakes: 1 }, {}, false);
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE + 10 }, () => one.tcp.arrive());
+  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT + 10 }, () => one.tcp.arrive());
   await settle();
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
   assertEquals([one.failures.length, strangers.some(([, own]) => own.closes > 0)], [0, false]);
@@ -387,7 +386,7 @@ test("Connections nobody accepts do not keep newcomers from the limiter where th
   const one = await stage({ maxHandshakes: 1 }, {}, false);
   const clients = [await one.honest()];
   const rest = Array.from({ length: 5 }, () => one.honest());
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE }, () => one.tcp.arrive());
+  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
   await settle();
   one.turns.pass(GRACE_TURNS);
   await one.failed(1);

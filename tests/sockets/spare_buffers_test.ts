@@ -2,9 +2,8 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { test } from "@test";
 import type { ProviderContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
-import { borrowBuffer, giveBackBuffer } from "../../sockets/spare_buffers.ts";
+import { borrowBuffer, returnBuffer, WireReader } from "../../sockets/wire_reader.ts";
 import { openWire, type Wire } from "../../sockets/transport.ts";
-import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { pattern, readExactly, secured } from "../support/secured.ts";
 
@@ -14,7 +13,7 @@ function takeAll(): Uint8Array<ArrayBuffer>[] {
 }
 
 function putBack(taken: readonly Uint8Array<ArrayBuffer>[]): void {
-  for (const buffer of taken) giveBackBuffer(buffer, buffer.length);
+  for (const buffer of taken) returnBuffer(buffer, buffer.length);
 }
 
 /** A reader, the other end of its wire, and the memory it read into last. */
@@ -36,7 +35,7 @@ test("A buffer that was given back is lent again, all zeros, and no more than 16
   const many = Array.from({ length: 40 }, borrowBuffer);
   assertEquals(new Set(many).size, 40);
   for (const buffer of many) buffer.fill(7, 0, 1000);
-  for (const buffer of many) giveBackBuffer(buffer, 1000);
+  for (const buffer of many) returnBuffer(buffer, 1000);
   const again = Array.from({ length: 40 }, borrowBuffer);
   assertEquals(again.filter((buffer) => many.includes(buffer)).length, 16);
   assert(again.every((buffer) => buffer.every((byte) => byte === 0)));
