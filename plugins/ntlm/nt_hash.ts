@@ -29,8 +29,7 @@ export function ntHash(password: string): Uint8Array {
   if (typeof password !== "string") throw new TypeError("password must be a string");
   if (!password.isWellFormed()) {
     throw new TypeError(
-      "password contains a lone surrogate, half of a character, which no keyboard types; check where " +
-        "it is from",
+      "password holds half of a surrogate pair, which no keyboard types; check where it is from",
     );
   }
   const bits = password.length * 16;

@@ -34,8 +34,7 @@ export function isEncodable(text: string): boolean {
 export function refuseLoneSurrogates(name: string, text: string): void {
   if (!isEncodable(text)) {
     throw new TypeError(
-      `${name} contains a lone surrogate, half of a character, which no keyboard types; check where ` +
-        "it is from",
+      `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
     );
   }
 }

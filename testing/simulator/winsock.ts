@@ -247,11 +247,11 @@ export function dispatchCalls(network: Network, host: Host): Calls<typeof OLEAUT
   return {
     DispCallFunc(_instance, target, _cc, _type, count, types, pointers, result) {
       if (target !== CONNECTEX || count !== 7) return E_INVALIDARG;
-      const [kinds, values] = [types!, pointers!].map((bytes) =>
+      const [kinds, variants] = [types!, pointers!].map((bytes) =>
         new DataView(bytes.buffer, bytes.byteOffset)
       );
       const values = Array.from({ length: count }, (_, index) => {
-        const at = machine.memory.view(values.getBigUint64(index * 8, true), VARIANT.size);
+        const at = machine.memory.view(variants.getBigUint64(index * 8, true), VARIANT.size);
         const { vt, llVal } = VARIANT.read(at);
         if (vt !== kinds.getUint16(index * 2, true)) throw new Error("simulator: a VARIANT of another type");
         return BigInt.asUintN(64, llVal);

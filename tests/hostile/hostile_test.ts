@@ -16,7 +16,7 @@ function summary({ at, error }: Outcome): Record<string, unknown> {
   return { at, name, rule, limit, message };
 }
 
-test("the well-behaved module that hostile ones are made from runs to the end", async () => {
+test("the valid module that hostile ones are derived from runs to the end", async () => {
   assertEquals(await drive(healthy), { at: "close", error: null });
 });
 

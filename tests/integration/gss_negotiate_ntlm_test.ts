@@ -166,13 +166,13 @@ test(
         await assertRejects(
           () => secure(near, { role: "client", target: TARGET, registry, system, requirements }),
           ProviderNotFoundError,
-          "no mechanism is left that it could negotiate: kerberos (the application's policy denies it)",
+          "every mechanism that it could negotiate is excluded: kerberos (the application's policy denies it)",
         );
         assertEquals(near.sent.length, 0);
         await assertRejects(
           () => acquire(system, "client", { provider, requirements, denied: ["kerberos"] }),
           AuthenticationError,
-          "a policy denies kerberos, and no other mechanism may serve",
+          "a policy denies kerberos, and no other mechanism is allowed",
         );
       }
     }),

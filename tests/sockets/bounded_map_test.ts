@@ -2,13 +2,13 @@ import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import { BoundedMap } from "../../sockets/bounded_map.ts";
 
-test("beyond its limit the value that was set first goes, and is handed back", () => {
+test("BoundedMap removes and returns the oldest entry when it is full", () => {
   const map = new BoundedMap<number>(2);
   assertEquals([map.set("a", 1), map.set("b", 2), map.set("c", 3)], [undefined, undefined, 1]);
   assertEquals([map.get("a"), map.get("b"), map.get("c"), map.size], [undefined, 2, 3, 2]);
 });
 
-test("a key that is known takes a new value without another's going", () => {
+test("BoundedMap replaces the value of a key without removing another", () => {
   const map = new BoundedMap<number>(2);
   map.set("a", 1);
   map.set("b", 2);

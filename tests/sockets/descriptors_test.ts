@@ -58,7 +58,8 @@ async function dial(port: number): Promise<Socket> {
 }
 
 test(
-  "At the limit of file descriptors silent strangers make room for an honest client, and each that goes is reported",
+  "listen() at the limit of file descriptors evicts silent peers for an honest client, and reports " +
+    "each eviction",
   async () => {
     const port = await freePort();
     const outcome = childOutcome<string[]>(import.meta.url, "serves", {

@@ -27,7 +27,7 @@ interface Seen {
 function stage(slots: number) {
   const turns = new Turns();
   const state = { unaccepted: 0 };
-  const all = new Limiter({ slots, unaccepted: () => state.unaccepted, turn: turns.turn });
+  const limiter = new Limiter({ slots, unaccepted: () => state.unaccepted, turn: turns.turn });
   const enter = (): Seen => {
     const seen: Seen = {
       peer: limiter.add((reason) => seen.dropped = reason.message),
@@ -46,16 +46,16 @@ function stage(slots: number) {
   /** Asks for room; `given` once there is. */
   const ask = () => {
     const asked = { given: false };
-    all.waitForRoom().then(() => asked.given = true);
+    limiter.waitForRoom().then(() => asked.given = true);
     return asked;
   };
-  return { all, turns, state, enter, enterMany, ask };
+  return { limiter, turns, state, enter, enterMany, ask };
 }
 
 const dropped = (seen: Seen[]) => seen.map((one) => one.dropped !== null);
 const begun = (seen: Seen[]) => seen.map((one) => one.begun);
 
-test("No more begin than there are slots, in the order in which their tokens came", async () => {
+test("Limiter: no more handshakes begin than there are slots, in the order in which their tokens arrived", async () => {
   const { enterMany } = stage(2);
   const [a, b, c, d] = enterMany(4);
   for (const one of [d, b, c, a]) one.begin();
@@ -66,19 +66,19 @@ test("No more begin than there are slots, in the order in which their tokens cam
   assertEquals(begun([a, b, c, d]), [false, true, true, true]);
 });
 
-test("A connection that nobody has fetched takes a slot until it is fetched", async () => {
-  const { all, state, enter } = stage(1);
+test("Limiter: a connection that was not accepted takes a slot until it is accepted", async () => {
+  const { limiter, state, enter } = stage(1);
   state.unaccepted = 1;
   const one = enter().begin();
   await settle();
   assertEquals(one.begun, false);
   state.unaccepted = 0;
-  all.settle();
+  limiter.settle();
   await settle();
   assertEquals(one.begun, true);
 });
 
-test("The silent take no slot: who has sent its token begins at once, and nobody is dropped", async () => {
+test("Limiter: silent peers take no slot: one that has sent its token begins at once, and nobody is evicted", async () => {
   const { turns, enterMany, enter } = stage(1);
   const silent = enterMany(CONNECTIONS_PER_SLOT - 1);
   const honest = enter().begin();
@@ -87,24 +87,28 @@ test("The silent take no slot: who has sent its token begins at once, and nobody
   assertEquals(dropped(silent).includes(true), false);
 });
 
-test("Where no more can be held the one that came first and is silent makes room, and not before its patience is over", async () => {
-  const { turns, enterMany, enter, ask } = stage(1);
-  const [speaks, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
-  const working = enter().begin();
-  speaks.begin();
-  const asked = ask();
-  turns.pass(GRACE_TURNS - 1);
-  await settle();
-  assertEquals([asked.given, dropped(silent).includes(true)], [false, false]);
-  turns.pass(1);
-  await settle();
-  assertEquals([asked.given, turns.counted], [true, false]);
-  assertEquals(dropped([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
-  assertStringIncludes(silent[0].dropped!, "maxHandshakes");
-  assertEquals(dropped(silent).filter(Boolean).length, 1);
-});
+test(
+  "Limiter: if there is no more room the first silent peer is evicted, and not before its grace period " +
+    "is over",
+  async () => {
+    const { turns, enterMany, enter, ask } = stage(1);
+    const [speaks, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
+    const working = enter().begin();
+    speaks.begin();
+    const asked = ask();
+    turns.pass(GRACE_TURNS - 1);
+    await settle();
+    assertEquals([asked.given, dropped(silent).includes(true)], [false, false]);
+    turns.pass(1);
+    await settle();
+    assertEquals([asked.given, turns.counted], [true, false]);
+    assertEquals(dropped([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
+    assertStringIncludes(silent[0].dropped!, "maxHandshakes");
+    assertEquals(dropped(silent).filter(Boolean).length, 1);
+  },
+);
 
-test("While the loop does not go round nobody is dropped, whatever time passes", async () => {
+test("Limiter: nobody is evicted while the event loop does not turn, whatever time passes", async () => {
   const { turns, enterMany, ask } = stage(1);
   const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
@@ -112,7 +116,7 @@ test("While the loop does not go round nobody is dropped, whatever time passes",
   assertEquals([asked.given, turns.counted, dropped(silent).includes(true)], [false, true, false]);
 });
 
-test("Who sends its token while a newcomer waits has made room by that, and nobody is dropped", async () => {
+test("Limiter: a peer that sends its token makes room for a newcomer, and nobody is evicted", async () => {
   const { turns, enterMany, ask } = stage(1);
   const [late, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
@@ -124,7 +128,7 @@ test("Who sends its token while a newcomer waits has made room by that, and nobo
   assertEquals(dropped([late, ...silent]).includes(true), false);
 });
 
-test("Patience that is over need not be waited for again", async () => {
+test("Limiter: a grace period that is over does not start again for the next newcomer", async () => {
   const { turns, enterMany, enter, ask } = stage(1);
   const silent = enterMany(CONNECTIONS_PER_SLOT);
   ask();
@@ -138,7 +142,7 @@ test("Patience that is over need not be waited for again", async () => {
   }
 });
 
-test("Who waits for its peer in a slot gives it up to one that could begin, the longest wait first", async () => {
+test("Limiter: an active peer that is idle is evicted for one that is ready to begin, the longest wait first", async () => {
   const { turns, enterMany, enter } = stage(3);
   const [first, second, working] = enterMany(3).map((one) => one.begin());
   await settle();
@@ -160,7 +164,7 @@ test("Who waits for its peer in a slot gives it up to one that could begin, the 
   assertEquals([next.begun, turns.counted], [true, false]);
 });
 
-test("A wait that ends is forgotten: only what a peer makes others wait for counts", async () => {
+test("Limiter: an idle time that has ended does not count: only the current wait for the peer does", async () => {
   const { turns, enter } = stage(1);
   const [placed] = [enter().begin()];
   const next = enter().begin();
@@ -178,7 +182,7 @@ test("A wait that ends is forgotten: only what a peer makes others wait for coun
   assertEquals([placed.dropped !== null, next.begun], [true, true]);
 });
 
-test("While the provider is at work in every slot nobody is dropped, for any number of turns", async () => {
+test("Limiter: nobody is evicted while the provider is working in every slot, for any number of turns", async () => {
   const { turns, enterMany, ask } = stage(1);
   const queued = enterMany(CONNECTIONS_PER_SLOT + 1).map((one) => one.begin());
   const asked = ask();
@@ -191,7 +195,7 @@ test("While the provider is at work in every slot nobody is dropped, for any num
   assertEquals([queued[1].begun, asked.given], [true, true]);
 });
 
-test("Bytes that trickle in renew nobody's patience before the first token is whole", async () => {
+test("Limiter: bytes that trickle in do not extend the grace period before the first token is whole", async () => {
   const { turns, enterMany, ask } = stage(1);
   const [trickling] = enterMany(CONNECTIONS_PER_SLOT);
   ask();
@@ -204,10 +208,10 @@ test("Bytes that trickle in renew nobody's patience before the first token is wh
   assertEquals(trickling.dropped !== null, true);
 });
 
-test("Where the system can hold no more, fewer wait to begin, and by and by as many as before", async () => {
-  const { all, turns, enterMany, enter, ask } = stage(1);
+test("Limiter.shrink(): fewer may wait to begin, and gradually as many as before", async () => {
+  const { limiter, turns, enterMany, enter, ask } = stage(1);
   const silent = enterMany(5);
-  all.shrink();
+  limiter.shrink();
   const asked = ask();
   turns.pass(GRACE_TURNS);
   await settle();
@@ -228,11 +232,11 @@ test("Where the system can hold no more, fewer wait to begin, and by and by as m
   assertEquals([roomy.given, dropped([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
 });
 
-test("Where the system can hold no more, an eighth of those that wait make room, for files that handshakes open", async () => {
+test("Limiter.shrink(): an eighth of the waiting peers make room for the files that handshakes open", async () => {
   for (const [slots, spare] of [[1, CONNECTIONS_PER_SLOT >> 3], [8, SPARE]]) {
-    const { all, turns, enterMany, ask } = stage(slots);
+    const { limiter, turns, enterMany, ask } = stage(slots);
     const silent = enterMany(slots * CONNECTIONS_PER_SLOT);
-    all.shrink();
+    limiter.shrink();
     ask();
     turns.pass(GRACE_TURNS);
     await settle();
@@ -241,10 +245,10 @@ test("Where the system can hold no more, an eighth of those that wait make room,
   }
 });
 
-test("Where the system can hold fewer than there are slots, they grow with each that comes, to as many", async () => {
-  const { all, turns, enter, enterMany, ask } = stage(8);
+test("Limiter.shrink() below the number of slots: the limit grows with each connection up to that number", async () => {
+  const { limiter, turns, enter, enterMany, ask } = stage(8);
   const silent = enterMany(2);
-  all.shrink();
+  limiter.shrink();
   ask();
   turns.pass(GRACE_TURNS);
   await settle();
@@ -256,53 +260,61 @@ test("Where the system can hold fewer than there are slots, they grow with each 
   assertEquals([room.given, dropped([silent[1], ...more]).includes(true)], [true, false]);
 });
 
-test("What cannot be left to the system is held beyond the limit, and the first silent go once their grace is over", async () => {
-  const { all, turns, enterMany, enter } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_SLOT);
-  assertEquals(turns.counted, false);
-  for (let index = 0; index < 3; index++) assertEquals(all.admit(false), null);
-  const late = enterMany(3);
-  turns.pass(GRACE_TURNS - 1);
-  const honest = enter().begin();
-  await settle();
-  assertEquals([honest.begun, dropped([...silent, ...late]).includes(true)], [true, false]);
-  turns.pass(1);
-  assertEquals(dropped(silent).filter(Boolean).length, 3);
-  assertEquals(dropped(silent).indexOf(false), 3);
-  assertStringIncludes(silent[0].dropped!, "maxHandshakes");
-  assertEquals([dropped(late).includes(true), turns.counted], [false, false]);
-});
+test(
+  "Limiter.admit() keeps connections beyond the limit, and evicts the first silent ones after their " +
+    "grace period",
+  async () => {
+    const { limiter, turns, enterMany, enter } = stage(1);
+    const silent = enterMany(CONNECTIONS_PER_SLOT);
+    assertEquals(turns.counted, false);
+    for (let index = 0; index < 3; index++) assertEquals(limiter.admit(false), null);
+    const late = enterMany(3);
+    turns.pass(GRACE_TURNS - 1);
+    const honest = enter().begin();
+    await settle();
+    assertEquals([honest.begun, dropped([...silent, ...late]).includes(true)], [true, false]);
+    turns.pass(1);
+    assertEquals(dropped(silent).filter(Boolean).length, 3);
+    assertEquals(dropped(silent).indexOf(false), 3);
+    assertStringIncludes(silent[0].dropped!, "maxHandshakes");
+    assertEquals([dropped(late).includes(true), turns.counted], [false, false]);
+  },
+);
 
-test("Where descriptors are scarce the first silent one makes room at once; where none is silent nobody is let in", async () => {
-  const { all, enterMany } = stage(2);
-  const [speaks, first, second] = enterMany(3);
-  speaks.begin();
-  assertEquals(all.admit(true), null);
-  assertEquals(dropped([speaks, first, second]), [false, true, false]);
-  assertStringIncludes(first.dropped!, "hardly a file descriptor left");
-  assertEquals(all.admit(true), null);
-  const refusal = all.admit(true);
-  assertEquals([refusal?.name, (refusal as TransportError).codeName], ["TransportError", "EMFILE"]);
-  await settle();
-  assertEquals([speaks.begun, speaks.dropped], [true, null]);
-});
+test(
+  "Limiter.admit() with scarce descriptors evicts the first silent peer at once; if none is silent it " +
+    "refuses the newcomer",
+  async () => {
+    const { limiter, enterMany } = stage(2);
+    const [speaks, first, second] = enterMany(3);
+    speaks.begin();
+    assertEquals(limiter.admit(true), null);
+    assertEquals(dropped([speaks, first, second]), [false, true, false]);
+    assertStringIncludes(first.dropped!, "hardly a file descriptor left");
+    assertEquals(limiter.admit(true), null);
+    const refusal = limiter.admit(true);
+    assertEquals([refusal?.name, (refusal as TransportError).codeName], ["TransportError", "EMFILE"]);
+    await settle();
+    assertEquals([speaks.begun, speaks.dropped], [true, null]);
+  },
+);
 
-test("However many come that cannot be left to the system, memory is bounded: the first silent, or the newcomer, goes at once", () => {
-  const { all, enterMany } = stage(1);
+test("Limiter.admit() bounds memory: the first silent peer is evicted, or the newcomer refused, at once", () => {
+  const { limiter, enterMany } = stage(1);
   const most = OVERFLOW * CONNECTIONS_PER_SLOT;
   const everybody = enterMany(most);
   assertEquals(dropped(everybody).includes(true), false);
-  assertEquals(all.admit(false), null);
+  assertEquals(limiter.admit(false), null);
   assertEquals(dropped(everybody).indexOf(true), 0);
   assertStringIncludes(everybody[0].dropped!, `${most} connections`);
   everybody.push(...enterMany(2));
   for (const one of everybody) one.begin();
-  const refusal = all.admit(false);
+  const refusal = limiter.admit(false);
   assertEquals(refusal?.name, "StateError");
   assertStringIncludes(refusal!.message, `${most} others wait`);
 });
 
-test("A dropped one that begins all the same gets no slot", async () => {
+test("Limiter: an evicted peer that begins anyway gets no slot", async () => {
   const { turns, enterMany, ask } = stage(1);
   const [first] = enterMany(CONNECTIONS_PER_SLOT);
   ask();
@@ -312,11 +324,11 @@ test("A dropped one that begins all the same gets no slot", async () => {
   assertEquals([first.dropped !== null, first.begun], [true, false]);
 });
 
-test("Closing lets the newcomer go, gives no more slots, drops nobody and counts no turns", async () => {
-  const { all, turns, enterMany, enter, ask } = stage(1);
+test("Limiter.close() releases the newcomer, gives no more slots, evicts nobody and counts no turns", async () => {
+  const { limiter, turns, enterMany, enter, ask } = stage(1);
   const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
-  all.close();
+  limiter.close();
   await settle();
   assertEquals([asked.given, turns.counted], [true, false]);
   const late = enter().begin();

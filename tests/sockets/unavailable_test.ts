@@ -65,7 +65,7 @@ function systemOf(backend: Partial<Backend>): NativeSystem {
 }
 
 for (const [what, { backend, check }] of Object.entries(CASES)) {
-  test(`A library ${what} is what connect, listen and secure tell, and they open nothing`, async () => {
+  test(`connect(), listen() and secure() report that a library ${what}, and open nothing`, async () => {
     using system = systemOf(backend);
     const [near, far] = MemoryTransport.pair();
     const attempts = [

@@ -103,29 +103,33 @@ async function run(seed: number, perThousand: number, lives: number, atOnce: num
   return { outcomes, network, faults: network.faultsInjected };
 }
 
-test("5,000 connect() under random faults leave nothing behind and send nothing clear, and most are served", async () => {
-  const { outcomes, faults } = await run(20261121, 10, 5000, 50);
-  assertEquals(outcomes.length, 5000);
-  const served = outcomes.filter((outcome) => outcome === "served").length;
-  assert(served > 2500 && served < 4900, `${served} were served`);
-  assert(faults > 500, `${faults} faults`);
-  // Every kind of call that a client makes has failed somewhere.
-  for (
-    const fn of [
-      "GetAddrInfoExW",
-      "CreateEventW",
-      "WSASocketW",
-      "WSASetSocketSecurity",
-      "WSASetSocketPeerTargetName",
-      "ConnectEx",
-      "WSAQuerySocketSecurity",
-      "WSASend",
-      "WSARecv",
-    ]
-  ) assert(outcomes.some((outcome) => outcome.includes(fn)), `no ${fn} failed`);
-});
+test(
+  "connect() 5,000 times under random faults leaves nothing open and sends nothing in clear text, and " +
+    "most succeed",
+  async () => {
+    const { outcomes, faults } = await run(20261121, 10, 5000, 50);
+    assertEquals(outcomes.length, 5000);
+    const served = outcomes.filter((outcome) => outcome === "served").length;
+    assert(served > 2500 && served < 4900, `${served} were served`);
+    assert(faults > 500, `${faults} faults`);
+    // Every kind of call that a client makes has failed somewhere.
+    for (
+      const fn of [
+        "GetAddrInfoExW",
+        "CreateEventW",
+        "WSASocketW",
+        "WSASetSocketSecurity",
+        "WSASetSocketPeerTargetName",
+        "ConnectEx",
+        "WSAQuerySocketSecurity",
+        "WSASend",
+        "WSARecv",
+      ]
+    ) assert(outcomes.some((outcome) => outcome.includes(fn)), `no ${fn} failed`);
+  },
+);
 
-test("the same seed gives the same faults, call by call, and another one others", async () => {
+test("faults: the same seed gives the same faults, call by call, and another seed others", async () => {
   const [one, again, other] = [await run(7, 60, 200, 1), await run(7, 60, 200, 1), await run(8, 60, 200, 1)];
   assertEquals(again.outcomes, one.outcomes);
   assertEquals([again.faults, again.network.traffic], [one.faults, one.network.traffic]);

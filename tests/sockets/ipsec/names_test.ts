@@ -39,13 +39,13 @@ async function givenUp(opening: (signal: AbortSignal) => Promise<unknown>): Prom
   assertStrictEquals(await outcome, reason);
 }
 
-test("connect() to a name that nobody answers is left after timeoutMs, and the query with it", () =>
+test("connect() to a name that no server answers ends after timeoutMs, and so does the query", () =>
   withSilence(async (system) => {
     const options = { hostname: SILENT, port: 7, registry, requirements, system, timeoutMs: 30 };
     await assertRejects(() => connect(options), TimeoutError, "Connecting took longer than 30 ms");
   }));
 
-test("a signal gives up connect(), listen() and openDatagrams() while a name is looked up", () =>
+test("connect(), listen() and openDatagrams() end with the signal's reason while a name is looked up", () =>
   withSilence(async (system) => {
     const options = { hostname: SILENT, port: 7, registry, requirements, system };
     await givenUp((signal) => connect({ ...options, signal }));
@@ -53,14 +53,14 @@ test("a signal gives up connect(), listen() and openDatagrams() while a name is 
     await givenUp((signal) => openDatagrams({ ...options, signal }));
   }));
 
-test("openDatagrams() with a signal that has aborted opens nothing", () =>
+test("openDatagrams() with an aborted signal opens nothing", () =>
   withSilence(async (system) => {
     const reason = new Error("not at all");
     const opening = openDatagrams({ registry, requirements, system, signal: AbortSignal.abort(reason) });
     assertStrictEquals(await opening.catch((error) => error), reason);
   }));
 
-test("a datagram whose peer's name nobody answers is given up by its signal, and the socket goes on", () =>
+test("send() to a name that no server answers ends with the signal, and the socket continues", () =>
   withSilence(async (system) => {
     await using udp = await openDatagrams({ registry, requirements, system });
     const data = new Uint8Array(3);
@@ -75,7 +75,7 @@ test("a datagram whose peer's name nobody answers is given up by its signal, and
     );
   }));
 
-test("closing ends the look-ups of the peers it was to send to and to forget", () =>
+test("close() ends the look-ups of send() and deletePeerTarget()", () =>
   withSilence(async (system) => {
     const udp = await openDatagrams({ registry, requirements, system });
     const peer = { hostname: SILENT, port: 9 };

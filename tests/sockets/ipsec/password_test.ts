@@ -192,7 +192,7 @@ for (const { name, act, provider = () => ipsec(), reaches } of STORIES) {
   }
 }
 
-test("the watch finds a password that is left in a buffer, in an error's cause and in a log", async () => {
+test("the search finds a password that is left in a buffer, in an error's cause and in a log", async () => {
   const { left, held, logged } = await watchSecret(SECRET, () => {
     new Uint8Array(100).set(new TextEncoder().encode(SECRET), 7);
     console.log({ deep: { within: new Map([["a", SECRET]]) } });
@@ -204,7 +204,7 @@ test("the watch finds a password that is left in a buffer, in an error's cause a
   );
 });
 
-test("a password that is given wrongly is refused before anything is opened, and its value is not told", async () => {
+test("an invalid password is refused before anything is opened, and its value is not in the error", async () => {
   const network = simulate();
   using system = network.host("client");
   network.failNext("client", "GetAddrInfoExW", "WSATRY_AGAIN");

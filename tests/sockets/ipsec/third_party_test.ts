@@ -108,7 +108,7 @@ function department(
     });
 }
 
-test("an organisation's provider maps requirements to its own policies, and the connection has them", async () => {
+test("an organisation's provider maps requirements to its own policies, which the connection uses", async () => {
   for (
     const [classification, requirements, policy, encrypted] of [
       ["restricted", {}, "restricted", true],
@@ -126,7 +126,7 @@ test("an organisation's provider maps requirements to its own policies, and the 
   }
 });
 
-test("an organisation's provider refuses by itself what its rules forbid, before anything is sent", async () => {
+test("an organisation's provider refuses what its own rules forbid, before anything is sent", async () => {
   const error = await assertRejects(
     () => attempt(department("restricted"), PLAIN, "restricted"),
     SecurityRequirementError,
@@ -159,7 +159,7 @@ test("a policy that the application did not grant is refused, whatever the modul
   }
 });
 
-test("the example's module is what its sources give, and conforms", async () => {
+test("the example's module is what its sources compile to, and conforms", async () => {
   const { sha256: built } = await buildPlugin(ROOT, "examples/department");
   assertEquals(built, GUEST_SHA256, "the sources changed: deno task plugin:build examples/department");
   const key = crypto.randomUUID();
@@ -192,7 +192,7 @@ const store = (at: number, value: number) => (text: string) =>
     `(then (i32.store offset=${at} (global.get $OUT) (i32.const ${value})) (return (call $ok (i32.const 88))))`,
   );
 
-test("a module by hand, of another author, serves", async () => {
+test("a hand-written module of another author works", async () => {
   const info = await attempt(() => changed(undefined), { mutualAuthentication: false }, "system");
   assertEquals([info.provider, info.integrity, info.confidentiality], ["tiny-codec", true, true]);
   const secret = { username: "alice", domain: "SIM", password: "pässword" };
@@ -252,7 +252,7 @@ for (const [what, change, grants] of HOSTILE) {
   });
 }
 
-test("no password enters a module: neither as it is, nor as a part of a name", async () => {
+test("no password enters a module: neither as such, nor as a part of a name", async () => {
   const { Instance } = WebAssembly;
   const memories: WebAssembly.Memory[] = [];
   const seen: string[] = [];
@@ -289,7 +289,7 @@ test("no password enters a module: neither as it is, nor as a part of a name", a
   assertEquals(seen.filter((request) => request.includes("99441") || request.includes("9\x009\x004\0")), []);
 });
 
-test("connect, listen and openDatagrams refuse to delegate on this layer, whatever a provider offers", async () => {
+test("connect(), listen() and openDatagrams() refuse to delegate on this layer, whatever a provider offers", async () => {
   const network = simulate({ hosts: HOSTS });
   using system = network.host("client");
   const honest = await changed(undefined);
