@@ -1,4 +1,4 @@
-/** Channel bindings made from a certificate, held against OpenSSL, and what is no certificate. */
+/** Channel bindings of a certificate, compared with OpenSSL's; and values that are not certificates. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";

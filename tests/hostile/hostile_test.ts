@@ -27,7 +27,8 @@ for (const { file, what, expect, at, grants, answers, bytes } of modules) {
     const outcome = await drive(bytes, grants, answers);
     let elapsed = performance.now() - start;
     const grown = process.memoryUsage().rss - before;
-    // A busy machine slows any one run down; a guest that is not stopped in time is so in none.
+    // Any one run may be slow on a busy machine; a guest that is not stopped in time exceeds the limit in every
+    // run.
     for (let again = 0; again < 4 && elapsed >= HANG_MS; again++) {
       const restart = performance.now();
       await drive(bytes, grants, answers);

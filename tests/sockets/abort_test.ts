@@ -11,7 +11,7 @@ type Point = { call: "acquire" | "step" | "read" | "write"; index: number };
 
 const FAULTS: ToyFaults = { tokens: 4 };
 
-/** Starts a handshake whose one end calls `act` at one point; `reached` tells that it was there. */
+/** Starts a handshake of which one end calls `act` at one point; `reached` reports that it got there. */
 function attemptAt(
   role: Role,
   point: Point,
@@ -59,7 +59,7 @@ async function everyPoint(role: Role): Promise<Point[]> {
 }
 
 async function assertReleased(started: Attempt): Promise<void> {
-  // The other end may have been satisfied before this one failed.
+  // The other end may have been done before this one failed.
   for (const end of [started.client, started.server]) await end.then((conn) => conn.close(), () => {});
   await settle();
   for (const { ledger } of [started.clientProvider, started.serverProvider]) {
@@ -89,7 +89,7 @@ for (const role of ["client", "server"] as const) {
           JSON.stringify(point),
         );
         assertEquals((role === "client" ? started.a : started.b).closes, 1);
-        // The call that was under way is only now left by whoever made it.
+        // The pending call is only now settled by the transport or provider.
         letGo();
         await assertReleased(started);
       }

@@ -95,7 +95,7 @@ test("connect() without a target requests host/ and the hostname as typed", asyn
   await assertClosed(one);
 });
 
-/** Runs `call` against a listener of ours and gives why its handshake failed. */
+/** Runs `call` against a listener of this library and returns why its handshake failed. */
 async function refusedByListener(call: (port: number) => Promise<unknown>): Promise<string> {
   const one = await net();
   await call(one.listener.addr.port).catch(() => {});
@@ -107,7 +107,7 @@ async function refusedByListener(call: (port: number) => Promise<unknown>): Prom
   return failure.message;
 }
 
-/** Connects to a server of another protocol, which is closed then, and gives why that failed. */
+/** Connects to a server of another protocol, which is then closed, and returns why that failed. */
 async function refusedByClient(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -133,7 +133,7 @@ test("listen() and connect() name a peer that uses TLS in the error", async () =
       connectTls({ host: "127.0.0.1", port }).on("error", resolve).on("close", resolve)
     );
   assertStringIncludes(await refusedByListener(call), "The peer uses TLS");
-  // What OpenSSL answers to a first record that is none of TLS': a fatal alert, "protocol version".
+  // What OpenSSL answers to a first record that is not TLS: a fatal alert, "protocol version".
   const server = createServer((socket) => socket.resume().end(Uint8Array.of(0x15, 3, 1, 0, 2, 2, 70)));
   assertStringIncludes(await refusedByClient(server), "The peer uses TLS");
 });
@@ -164,15 +164,15 @@ test("listen() serves clients while silent peers are connected over TCP", async 
   const one = await net({ maxHandshakes: 1 });
   const address = { hostname: "127.0.0.1", port: one.listener.addr.port };
   const room = CONNECTIONS_PER_SLOT;
-  const strangers = await Promise.all(Array.from({ length: room + 4 }, () => connectTcp(address)));
+  const silent = await Promise.all(Array.from({ length: room + 4 }, () => connectTcp(address)));
   for (let count = 0; count < 3; count++) {
     const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
     await Promise.all([client.close(), server.close()]);
   }
-  // Those beyond the room go in the end, before or after the others were served.
+  // Connections beyond the limit are evicted in the end, before or after the others were served.
   while (one.failures.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
   await assertClosed(one);
-  strangers.forEach((stranger) => stranger.close());
+  silent.forEach((stranger) => stranger.close());
 });
 
 test("connect() gives up a silent server after timeoutMs, which counts from the start", async () => {
@@ -311,7 +311,7 @@ test("listen() closes the connection of a client that leaves while it waits for 
   const controller = new AbortController();
   const going = one.dial({ signal: controller.signal }).catch((error) => error);
   const staying = one.dial();
-  // Nothing tells when its token has come; where it has not by then, it goes as a silent one.
+  // Nothing reports when its token has arrived; if it has not by then, it is closed as a silent peer.
   await new Promise((resolve) => setTimeout(resolve, 50));
   controller.abort(new Error("enough"));
   assertEquals((await going).message, "enough");

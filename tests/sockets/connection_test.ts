@@ -7,7 +7,7 @@ import { MAX_SENT_SIZE } from "../../sockets/framing.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type Pair, pattern, readExactly, secured, securedOver } from "../support/secured.ts";
 
-/** The sizes of the data records in what was sent, headers left out. */
+/** The sizes of the data records in `sent`, without headers. */
 function recordSizes(sent: readonly number[]): number[] {
   const view = new DataView(Uint8Array.from(sent).buffer);
   const sizes: number[] = [];

@@ -71,7 +71,7 @@ test("decodeHandshakeHeader() recognises HTTP by the first five bytes of every m
 
 test("refuseTls() accepts every [MS-NNS] record, for any version, and refuses TLS hellos and alerts", () => {
   const kinds = fc.constantFrom<HandshakeKind>("done", "error", "in-progress");
-  // What Kerberos, SPNEGO, NTLM and errors begin with.
+  // The first bytes of Kerberos, SPNEGO, NTLM and errors.
   const first = fc.constantFrom(0x60, 0x6e, 0xa0, 0xa1, 0x4e, 0);
   fc.assert(
     fc.property(kinds, fc.nat(255), first, fc.integer({ min: 7, max: 400 }), (kind, major, byte, size) => {
@@ -88,7 +88,7 @@ test("refuseTls() accepts every [MS-NNS] record, for any version, and refuses TL
     for (const hello of [1, 2]) named(bytes(0x16, 3, minor, 0, 6), bytes(hello, 0, 0, 2, 3, 3));
     named(bytes(0x15, 3, minor, 0, 2), bytes(2, 40));
   }
-  // The same tokens in records of ours.
+  // The same tokens in [MS-NNS] records.
   refuseTls(bytes(0x16, 1, 0, 0, 6), bytes(1, 0, 0, 2, 3, 3));
   refuseTls(bytes(0x15, 1, 0, 0, 2), bytes(2, 40));
 });

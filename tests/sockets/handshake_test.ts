@@ -85,7 +85,7 @@ for (const [required, attributes] of SHORTFALLS) {
     const error = await assertRejects(() => started.client, SecurityRequirementError);
     assertEquals(error.required, required);
     assertEquals(spellRecords(started.a.sent), ["in-progress", "error:8"]);
-    // The server was done: to it, what arrives is a record that is cut short.
+    // The server was done: what arrives is a truncated record to it.
     const server = await started.server;
     const cut = await assertRejects(() => server.read(new Uint8Array(9)), ProtocolError);
     assertEquals(cut.reason, "truncated");
@@ -116,7 +116,10 @@ for (const [reason, code] of GIVEN_UP) {
   });
 }
 
-/** Both ends with a provider that says it negotiates, one of them with a registry whose policy denies. */
+/**
+ * Both ends with a provider that lists the mechanism it negotiates, one of them with a registry whose policy denies
+ * it.
+ */
 function denying(role: "client" | "server", mechanism: string, deny: readonly string[]): Attempt {
   const toy = toyProvider({ attributes: { mechanism } });
   const description = { ...toy.description, mechanisms: ["kerberos", "ntlm", "toy"] };

@@ -17,7 +17,7 @@ interface Scene {
   provider: ReturnType<typeof toyProvider>;
 }
 
-/** One end of ours, and its transport's other end to misbehave on. */
+/** One end of this library, and the other end of its transport for the test to misbehave on. */
 function scene(role: "client" | "server", faults: ToyFaults = {}): Scene {
   const [own, peer] = MemoryTransport.pair();
   const provider = toyProvider(faults);

@@ -1,4 +1,7 @@
-/** Who may begin and who must go, by the order of events alone: turns go round when the test says so. */
+/**
+ * Which peers begin and which are evicted, by the order of events only: the test controls the turns of the event
+ * loop.
+ */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -17,9 +20,9 @@ import { Turns } from "../support/turns.ts";
 
 interface Seen {
   peer: LimitedPeer;
-  /** Why it was dropped. */
-  dropped: string | null;
-  /** Whether it may begin. */
+  /** Why it was evicted. */
+  evicted: string | null;
+  /** Whether it has begun. */
   begun: boolean;
   begin(): Seen;
 }
@@ -30,8 +33,8 @@ function stage(slots: number) {
   const limiter = new Limiter({ slots, unaccepted: () => state.unaccepted, turn: turns.turn });
   const enter = (): Seen => {
     const seen: Seen = {
-      peer: limiter.add((reason) => seen.dropped = reason.message),
-      dropped: null,
+      peer: limiter.add((reason) => seen.evicted = reason.message),
+      evicted: null,
       begun: false,
       begin() {
         const slot = seen.peer.begin();
@@ -43,7 +46,7 @@ function stage(slots: number) {
     return seen;
   };
   const enterMany = (count: number) => Array.from({ length: count }, enter);
-  /** Asks for room; `given` once there is. */
+  /** Waits for room; `given` once there is. */
   const ask = () => {
     const asked = { given: false };
     limiter.waitForRoom().then(() => asked.given = true);
@@ -52,7 +55,7 @@ function stage(slots: number) {
   return { limiter, turns, state, enter, enterMany, ask };
 }
 
-const dropped = (seen: Seen[]) => seen.map((one) => one.dropped !== null);
+const evicted = (seen: Seen[]) => seen.map((one) => one.evicted !== null);
 const begun = (seen: Seen[]) => seen.map((one) => one.begun);
 
 test("Limiter: no more handshakes begin than there are slots, in the order in which their tokens arrived", async () => {
@@ -84,7 +87,7 @@ test("Limiter: silent peers take no slot: one that has sent its token begins at 
   const honest = enter().begin();
   await settle();
   assertEquals([honest.begun, turns.counted], [true, false]);
-  assertEquals(dropped(silent).includes(true), false);
+  assertEquals(evicted(silent).includes(true), false);
 });
 
 test(
@@ -98,13 +101,13 @@ test(
     const asked = ask();
     turns.pass(GRACE_TURNS - 1);
     await settle();
-    assertEquals([asked.given, dropped(silent).includes(true)], [false, false]);
+    assertEquals([asked.given, evicted(silent).includes(true)], [false, false]);
     turns.pass(1);
     await settle();
     assertEquals([asked.given, turns.counted], [true, false]);
-    assertEquals(dropped([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
-    assertStringIncludes(silent[0].dropped!, "maxHandshakes");
-    assertEquals(dropped(silent).filter(Boolean).length, 1);
+    assertEquals(evicted([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
+    assertStringIncludes(silent[0].evicted!, "maxHandshakes");
+    assertEquals(evicted(silent).filter(Boolean).length, 1);
   },
 );
 
@@ -113,7 +116,7 @@ test("Limiter: nobody is evicted while the event loop does not turn, whatever ti
   const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
   await settle();
-  assertEquals([asked.given, turns.counted, dropped(silent).includes(true)], [false, true, false]);
+  assertEquals([asked.given, turns.counted, evicted(silent).includes(true)], [false, true, false]);
 });
 
 test("Limiter: a peer that sends its token makes room for a newcomer, and nobody is evicted", async () => {
@@ -125,7 +128,7 @@ test("Limiter: a peer that sends its token makes room for a newcomer, and nobody
   await settle();
   assertEquals([late.begun, asked.given, turns.counted], [true, true, false]);
   turns.pass(1);
-  assertEquals(dropped([late, ...silent]).includes(true), false);
+  assertEquals(evicted([late, ...silent]).includes(true), false);
 });
 
 test("Limiter: a grace period that is over does not start again for the next newcomer", async () => {
@@ -138,7 +141,7 @@ test("Limiter: a grace period that is over does not start again for the next new
     enter();
     const asked = ask();
     await settle();
-    assertEquals([asked.given, silent[index].dropped !== null], [true, true]);
+    assertEquals([asked.given, silent[index].evicted !== null], [true, true]);
   }
 });
 
@@ -151,14 +154,14 @@ test("Limiter: an active peer that is idle is evicted for one that is ready to b
   assertEquals(turns.counted, false, "nobody lacks a slot");
   const next = enter().begin();
   turns.pass(GRACE_TURNS - 1);
-  assertEquals(dropped([first, second, working]), [false, false, false]);
+  assertEquals(evicted([first, second, working]), [false, false, false]);
   turns.pass(1);
-  assertEquals(dropped([first, second, working]), [false, true, false]);
-  assertStringIncludes(second.dropped!, "all 3 slots (maxHandshakes)");
+  assertEquals(evicted([first, second, working]), [false, true, false]);
+  assertStringIncludes(second.evicted!, "all 3 slots (maxHandshakes)");
   await settle();
-  assertEquals(next.begun, false, "the slot is free when the dropped one holds nothing any more");
+  assertEquals(next.begun, false, "the slot is free when the evicted one holds nothing any more");
   turns.pass(GRACE_TURNS);
-  assertEquals(first.dropped, null, "one goes for one");
+  assertEquals(first.evicted, null, "one goes for one");
   second.peer.leave();
   await settle();
   assertEquals([next.begun, turns.counted], [true, false]);
@@ -174,12 +177,12 @@ test("Limiter: an idle time that has ended does not count: only the current wait
     placed.peer.onWaiting(false);
     turns.pass(GRACE_TURNS);
   }
-  assertEquals([placed.dropped, next.begun], [null, false]);
+  assertEquals([placed.evicted, next.begun], [null, false]);
   placed.peer.onWaiting(true);
   turns.pass(GRACE_TURNS);
   placed.peer.leave();
   await settle();
-  assertEquals([placed.dropped !== null, next.begun], [true, true]);
+  assertEquals([placed.evicted !== null, next.begun], [true, true]);
 });
 
 test("Limiter: nobody is evicted while the provider is working in every slot, for any number of turns", async () => {
@@ -188,7 +191,7 @@ test("Limiter: nobody is evicted while the provider is working in every slot, fo
   const asked = ask();
   turns.pass(10 * GRACE_TURNS);
   await settle();
-  assertEquals([dropped(queued).includes(true), asked.given], [false, false]);
+  assertEquals([evicted(queued).includes(true), asked.given], [false, false]);
   assertEquals(begun(queued).filter(Boolean).length, 1);
   queued[0].peer.leave();
   await settle();
@@ -205,7 +208,7 @@ test("Limiter: bytes that trickle in do not extend the grace period before the f
     turns.pass(1);
   }
   await settle();
-  assertEquals(trickling.dropped !== null, true);
+  assertEquals(trickling.evicted !== null, true);
 });
 
 test("Limiter.shrink(): fewer may wait to begin, and gradually as many as before", async () => {
@@ -215,7 +218,7 @@ test("Limiter.shrink(): fewer may wait to begin, and gradually as many as before
   const asked = ask();
   turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals([asked.given, silent[0].dropped !== null], [true, true]);
+  assertEquals([asked.given, silent[0].evicted !== null], [true, true]);
   const grow = (times: number) => {
     for (let index = 0; index < times; index++) enter().peer.leave();
   };
@@ -223,13 +226,13 @@ test("Limiter.shrink(): fewer may wait to begin, and gradually as many as before
   const [fifth] = enterMany(1);
   ask();
   await settle();
-  assertEquals([silent[1].dropped !== null, fifth.dropped], [true, null], "five wait, and no more may");
+  assertEquals([silent[1].evicted !== null, fifth.evicted], [true, null], "five wait, and no more may");
   enter().peer.leave();
   grow((CONNECTIONS_PER_SLOT - 6) * REGROWTH);
   const more = enterMany(CONNECTIONS_PER_SLOT - 5);
   const roomy = ask();
   await settle();
-  assertEquals([roomy.given, dropped([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
+  assertEquals([roomy.given, evicted([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
 });
 
 test("Limiter.shrink(): an eighth of the waiting peers make room for the files that handshakes open", async () => {
@@ -240,8 +243,8 @@ test("Limiter.shrink(): an eighth of the waiting peers make room for the files t
     ask();
     turns.pass(GRACE_TURNS);
     await settle();
-    assertEquals(dropped(silent).filter(Boolean).length, spare + 1, "and the newcomer's own");
-    assertEquals(dropped(silent).indexOf(false), spare + 1);
+    assertEquals(evicted(silent).filter(Boolean).length, spare + 1, "and the newcomer's own");
+    assertEquals(evicted(silent).indexOf(false), spare + 1);
   }
 });
 
@@ -252,12 +255,12 @@ test("Limiter.shrink() below the number of slots: the limit grows with each conn
   ask();
   turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals(dropped(silent), [true, false]);
+  assertEquals(evicted(silent), [true, false]);
   for (let index = 2; index < 8; index++) enter().peer.leave();
   const more = enterMany(6);
   const room = ask();
   await settle();
-  assertEquals([room.given, dropped([silent[1], ...more]).includes(true)], [true, false]);
+  assertEquals([room.given, evicted([silent[1], ...more]).includes(true)], [true, false]);
 });
 
 test(
@@ -272,12 +275,12 @@ test(
     turns.pass(GRACE_TURNS - 1);
     const honest = enter().begin();
     await settle();
-    assertEquals([honest.begun, dropped([...silent, ...late]).includes(true)], [true, false]);
+    assertEquals([honest.begun, evicted([...silent, ...late]).includes(true)], [true, false]);
     turns.pass(1);
-    assertEquals(dropped(silent).filter(Boolean).length, 3);
-    assertEquals(dropped(silent).indexOf(false), 3);
-    assertStringIncludes(silent[0].dropped!, "maxHandshakes");
-    assertEquals([dropped(late).includes(true), turns.counted], [false, false]);
+    assertEquals(evicted(silent).filter(Boolean).length, 3);
+    assertEquals(evicted(silent).indexOf(false), 3);
+    assertStringIncludes(silent[0].evicted!, "maxHandshakes");
+    assertEquals([evicted(late).includes(true), turns.counted], [false, false]);
   },
 );
 
@@ -289,13 +292,13 @@ test(
     const [speaks, first, second] = enterMany(3);
     speaks.begin();
     assertEquals(limiter.admit(true), null);
-    assertEquals(dropped([speaks, first, second]), [false, true, false]);
-    assertStringIncludes(first.dropped!, "hardly a file descriptor left");
+    assertEquals(evicted([speaks, first, second]), [false, true, false]);
+    assertStringIncludes(first.evicted!, "hardly a file descriptor left");
     assertEquals(limiter.admit(true), null);
     const refusal = limiter.admit(true);
     assertEquals([refusal?.name, (refusal as TransportError).codeName], ["TransportError", "EMFILE"]);
     await settle();
-    assertEquals([speaks.begun, speaks.dropped], [true, null]);
+    assertEquals([speaks.begun, speaks.evicted], [true, null]);
   },
 );
 
@@ -303,10 +306,10 @@ test("Limiter.admit() bounds memory: the first silent peer is evicted, or the ne
   const { limiter, enterMany } = stage(1);
   const most = OVERFLOW * CONNECTIONS_PER_SLOT;
   const everybody = enterMany(most);
-  assertEquals(dropped(everybody).includes(true), false);
+  assertEquals(evicted(everybody).includes(true), false);
   assertEquals(limiter.admit(false), null);
-  assertEquals(dropped(everybody).indexOf(true), 0);
-  assertStringIncludes(everybody[0].dropped!, `${most} connections`);
+  assertEquals(evicted(everybody).indexOf(true), 0);
+  assertStringIncludes(everybody[0].evicted!, `${most} connections`);
   everybody.push(...enterMany(2));
   for (const one of everybody) one.begin();
   const refusal = limiter.admit(false);
@@ -321,7 +324,7 @@ test("Limiter: an evicted peer that begins anyway gets no slot", async () => {
   turns.pass(GRACE_TURNS);
   first.begin();
   await settle();
-  assertEquals([first.dropped !== null, first.begun], [true, false]);
+  assertEquals([first.evicted !== null, first.begun], [true, false]);
 });
 
 test("Limiter.close() releases the newcomer, gives no more slots, evicts nobody and counts no turns", async () => {
@@ -334,5 +337,5 @@ test("Limiter.close() releases the newcomer, gives no more slots, evicts nobody 
   const late = enter().begin();
   turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals([late.begun, dropped(silent).includes(true)], [false, false]);
+  assertEquals([late.begun, evicted(silent).includes(true)], [false, false]);
 });

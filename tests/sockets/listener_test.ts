@@ -27,11 +27,11 @@ interface Stage {
   /** Resolves once so many handshakes have failed. */
   failed(count: number): Promise<void>;
   turns: Turns;
-  /** A client that does all it should. */
+  /** A client that completes its handshake. */
   honest(): Promise<SecureConn>;
 }
 
-/** @param scarce Given: the runtime takes every connection from the system by itself. */
+/** @param scarce If given, the runtime accepts every connection from the system by itself. */
 async function stage(
   options: Partial<ListenOptions> = {},
   faults: ToyFaults = {},
@@ -78,7 +78,7 @@ async function assertClosed({ tcp, listener, provider }: Stage): Promise<void> {
   assert(provider.ledger.contextCloses.every((closes) => closes === 1));
 }
 
-/** A client that sends and takes so many tokens in all. */
+/** A client that sends and receives so many tokens in all. */
 function dial(end: MemoryTransport, tokens: number, signal?: AbortSignal): Promise<SecureConn> {
   return secure(end, {
     role: "client",
@@ -104,19 +104,19 @@ test("a silent peer costs no context, and is reported as a TimeoutError with its
 
 test("silent peers take no slot: an honest client is served at once, and they stay connected", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
   await settle();
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
   assertEquals([one.failures.length, one.turns.counted], [0, false]);
-  assert(strangers.every(([, own]) => own.closes === 0));
+  assert(silent.every(([, own]) => own.closes === 0));
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
-  assert(strangers.every(([, own]) => own.closes === 1));
+  assert(silent.every(([, own]) => own.closes === 1));
 });
 
 test("if silent peers take all the room the first is evicted, and an honest client is served", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
   await settle();
   const serving = Promise.all([one.honest(), one.listener.accept()]);
   await settle();
@@ -125,7 +125,7 @@ test("if silent peers take all the room the first is evicted, and an honest clie
   assertEquals(one.failures, []);
   one.turns.pass(1);
   const [client, server] = await serving;
-  assertEquals(strangers.map(([, own]) => own.closes).indexOf(1), 0);
+  assertEquals(silent.map(([, own]) => own.closes).indexOf(1), 0);
   assertEquals(one.failures.length, 1);
   assert(one.failures[0].error instanceof StateError);
   assertStringIncludes(one.failures[0].error.message, "maxHandshakes");
@@ -134,12 +134,12 @@ test("if silent peers take all the room the first is evicted, and an honest clie
   assertEquals(await server.read(new Uint8Array(1)), 1);
   await Promise.all([client.close(), server.close()]);
   await assertClosed(one);
-  assert(strangers.every(([, own]) => own.closes === 1));
+  assert(silent.every(([, own]) => own.closes === 1));
 });
 
 test("a client whose bytes have arrived is never evicted, however long the event loop has not turned", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
   const honest = Array.from({ length: 5 }, () => one.honest());
   await settle();
   const served: SecureConn[] = [];
@@ -147,7 +147,7 @@ test("a client whose bytes have arrived is never evicted, however long the event
     served.push(await one.listener.accept());
     one.turns.pass(GRACE_TURNS);
   }
-  assertEquals(strangers.filter(([, own]) => own.closes > 0).length, one.failures.length);
+  assertEquals(silent.filter(([, own]) => own.closes > 0).length, one.failures.length);
   await Promise.all([...await Promise.all(honest), ...served].map((conn) => conn.close()));
   await assertClosed(one);
 });
@@ -181,9 +181,9 @@ test("peers that do not read the answer, or send no second token, give up their 
 });
 
 test("waiting for a slot does not count towards a peer's time-out", async () => {
-  let letGo = () => {};
-  const gate = new Promise<void>((resolve) => letGo = resolve);
-  // The provider is stuck with the first; its time-out passes while the second waits for the place.
+  let finish = () => {};
+  const gate = new Promise<void>((resolve) => finish = resolve);
+  // The provider is stuck with the first; its time-out passes while the second waits for the slot.
   const one = await stage({ maxHandshakes: 1, handshakeTimeoutMs: 300 }, {
     onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? gate : undefined,
   });
@@ -192,7 +192,7 @@ test("waiting for a slot does not count towards a peer's time-out", async () => 
   const second = one.honest();
   await one.failed(1);
   await pause(100);
-  letGo();
+  finish();
   const served = await one.listener.accept();
   assertEquals(one.failures.map(({ error }) => error.name), ["TimeoutError"]);
   assert(await first instanceof Error);
@@ -211,8 +211,8 @@ test("a burst of honest clients beyond maxHandshakes is served in full", async (
 });
 
 test("a newcomer waits while the provider is working in every slot, and nobody is evicted", async () => {
-  let letGo = () => {};
-  const gate = new Promise<void>((resolve) => letGo = resolve);
+  let finish = () => {};
+  const gate = new Promise<void>((resolve) => finish = resolve);
   const one = await stage({ maxHandshakes: 1 }, { onStep: () => gate });
   const first = one.honest();
   await settle();
@@ -221,17 +221,17 @@ test("a newcomer waits while the provider is working in every slot, and nobody i
   one.turns.pass(2 * GRACE_TURNS);
   await settle();
   assertEquals([one.failures.length, one.provider.ledger.contexts], [0, 1]);
-  letGo();
+  finish();
   const served = [await one.listener.accept(), await one.listener.accept()];
   await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-/** A listener whose one place is taken by a provider at work, until `letGo` is called. */
+/** A listener whose only slot is taken by a provider at work, until `finish` is called. */
 async function busyStage(
   faults: ToyFaults = {},
   scarce?: boolean,
-): Promise<{ one: Stage; first: Promise<SecureConn>; letGo(): void }> {
+): Promise<{ one: Stage; first: Promise<SecureConn>; finish(): void }> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const one: Stage = await stage({ maxHandshakes: 1 }, {
     onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? promise : undefined,
@@ -239,13 +239,13 @@ async function busyStage(
   }, scarce);
   const first = dial(one.tcp.arrive()[0], faults.tokens ?? 2);
   await settle();
-  return { one, first, letGo: resolve };
+  return { one, first, finish: resolve };
 }
 
 const TOKEN = encodeHandshake("in-progress", new Uint8Array(100));
 
 test("a client that leaves while it waits for a slot is closed at once, and reported", async () => {
-  const { one, first, letGo } = await busyStage();
+  const { one, first, finish } = await busyStage();
   const waiting = Array.from({ length: 3 }, () => one.tcp.arrive());
   for (const [peer] of waiting) await peer.write(TOKEN);
   await settle();
@@ -259,16 +259,16 @@ test("a client that leaves while it waits for a slot is closed at once, and repo
   assertEquals(origin.remoteAddr, waiting[1][1].remoteAddr);
   assertEquals(waiting[1][1].writes, 0, "nobody is there to be told");
   assertEquals([one.failures.length, one.provider.ledger.contexts], [1, 1]);
-  letGo();
+  finish();
   await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
   await assertClosed(one);
 });
 
 test("a connection that breaks while it waits for a slot ends with the system's error", async () => {
-  const { one, first, letGo } = await busyStage();
+  const { one, first, finish } = await busyStage();
   const [peer, own] = one.tcp.arrive();
   const cut = Promise.withResolvers<void>();
-  // The reads of the token's header and of the token are over by then.
+  // The reads of the token's header and of the token have ended by then.
   own.onCall = (call, count) => call === "read" && count > 0 ? cut.promise : undefined;
   await peer.write(TOKEN);
   await settle();
@@ -277,7 +277,7 @@ test("a connection that breaks while it waits for a slot ends with the system's 
   await one.failed(1);
   assertStrictEquals(one.failures[0].error, failure);
   assertEquals(own.closes, 1);
-  letGo();
+  finish();
   await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
   await assertClosed(one);
 });
@@ -286,7 +286,7 @@ test("bytes that a client sends while it waits for a slot are read next, and che
   for (
     const [early, name] of [[TOKEN, "AuthenticationError"], [new Uint8Array(9), "ProtocolError"]] as const
   ) {
-    const { one, first, letGo } = await busyStage({ tokens: 4 });
+    const { one, first, finish } = await busyStage({ tokens: 4 });
     const [peer, own] = one.tcp.arrive();
     const client = dial(peer, 4).catch((error) => error);
     await settle();
@@ -294,8 +294,8 @@ test("bytes that a client sends while it waits for a slot are read next, and che
     peer.inject(early);
     await settle();
     assertEquals(own.reads, reads, "what is there is left where it is, but for one byte");
-    letGo();
-    // Whoever is ready and not fetched keeps the place.
+    finish();
+    // A finished connection that was not accepted keeps its slot.
     await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
     await one.failed(1);
     assertEquals(one.failures.map(({ error }) => error.name), [name]);
@@ -328,26 +328,26 @@ test("clients that waited for a slot exchange all their tokens afterwards, and c
 
 test("if the system has no more room for sockets, a silent peer is evicted", async () => {
   const one = await stage({ maxHandshakes: 2 });
-  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: 3 }, () => one.tcp.arrive());
   await settle();
   one.tcp.fail(new TransportError("EMFILE", "Cannot accept: too many open files"));
   await one.failed(1);
   one.turns.pass(GRACE_TURNS);
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  assertEquals(silent.map(([, own]) => own.closes), [1, 0, 0]);
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
 });
 
 test("on a runtime that accepts every connection by itself, peers beyond the limit do not block an honest client", async () => {
   const one = await stage({ maxHandshakes: 1 }, {}, false);
-  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT + 10 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT + 10 }, () => one.tcp.arrive());
   await settle();
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals([one.failures.length, strangers.some(([, own]) => own.closes > 0)], [0, false]);
+  assertEquals([one.failures.length, silent.some(([, own]) => own.closes > 0)], [0, false]);
   one.turns.pass(GRACE_TURNS);
   await one.failed(10);
-  assertEquals(strangers.map(([, own]) => own.closes).indexOf(0), 10);
+  assertEquals(silent.map(([, own]) => own.closes).indexOf(0), 10);
   assert(one.failures.every(({ error, origin }) => error instanceof StateError && origin.remoteAddr));
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
@@ -355,19 +355,19 @@ test("on a runtime that accepts every connection by itself, peers beyond the lim
 
 test("near the limit of descriptors a newcomer evicts the first silent peer at once, which is reported", async () => {
   const one = await stage({}, {}, false);
-  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: 3 }, () => one.tcp.arrive());
   await settle();
   one.tcp.scarce = true;
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  assertEquals(silent.map(([, own]) => own.closes), [1, 0, 0]);
   assertEquals(one.failures.map(({ error }) => error.name), ["StateError"]);
-  assertEquals(one.failures[0].origin.remoteAddr, strangers[0][1].remoteAddr);
+  assertEquals(one.failures[0].origin.remoteAddr, silent[0][1].remoteAddr);
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
 });
 
 test("near the limit of descriptors, if no peer is silent, a newcomer is refused, closed and reported", async () => {
-  const { one, first, letGo } = await busyStage({}, false);
+  const { one, first, finish } = await busyStage({}, false);
   one.tcp.scarce = true;
   const [, own] = one.tcp.arrive();
   await one.failed(1);
@@ -376,7 +376,7 @@ test("near the limit of descriptors, if no peer is silent, a newcomer is refused
   assertEquals(one.failures[0].origin.remoteAddr, own.remoteAddr);
   one.tcp.scarce = false;
   const second = one.honest();
-  letGo();
+  finish();
   const served = [await one.listener.accept(), await one.listener.accept()];
   await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
   await assertClosed(one);
@@ -386,11 +386,11 @@ test("connections that were not accepted do not keep newcomers from the limiter 
   const one = await stage({ maxHandshakes: 1 }, {}, false);
   const clients = [await one.honest()];
   const rest = Array.from({ length: 5 }, () => one.honest());
-  const strangers = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
   await settle();
   one.turns.pass(GRACE_TURNS);
   await one.failed(1);
-  assertEquals(strangers[0][1].closes, 1);
+  assertEquals(silent[0][1].closes, 1);
   const served: SecureConn[] = [];
   while (served.length < 6) served.push(await one.listener.accept());
   clients.push(...await Promise.all(rest));
@@ -474,8 +474,8 @@ test(
 );
 
 test("close() waits for a provider that is working before it releases the credentials", async () => {
-  let letGo = () => {};
-  const one = await stage({}, { onStep: () => new Promise<void>((resolve) => letGo = resolve) });
+  let finish = () => {};
+  const one = await stage({}, { onStep: () => new Promise<void>((resolve) => finish = resolve) });
   const client = one.honest().catch((error) => error);
   await settle();
   let closed = false;
@@ -486,7 +486,7 @@ test("close() waits for a provider that is working before it releases the creden
     0,
     0,
   ]);
-  letGo();
+  finish();
   await closing;
   assert(await client instanceof Error);
   await assertClosed(one);
@@ -543,7 +543,7 @@ test("without onHandshakeError failures go to console.warn, one line a second, a
   assertStringIncludes(lines[1], "9 more");
 });
 
-/** What is written where a handshake fails and its handler does, too; one that goes well follows. */
+/** What is written if a handshake fails and its handler does too; a successful handshake follows. */
 async function writtenAbout(onHandshakeError: () => void): Promise<string> {
   const lines = await warnings(async () => {
     const one = await stage({ onHandshakeError });

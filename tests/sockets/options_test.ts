@@ -15,7 +15,7 @@ const common = { registry: createRegistry([provider]), system: toySystem() };
 
 type Wrong = [options: Record<string, unknown>, error: "TypeError" | "RangeError", part: string];
 
-/** Half of a surrogate pair, and what must not be told of it where it is a secret. */
+/** Half of a surrogate pair, and text that must not be in an error because it is a secret. */
 const HALF = "zq\ud83d";
 
 const COMMON: Wrong[] = [
@@ -85,7 +85,7 @@ const SERVER: Wrong[] = [
   [{ timeoutMs: 5 }, "TypeError", "options.timeoutMs is not known"],
 ];
 
-/** Each of the wrong options must be refused, with what is in order beside it. */
+/** Each invalid option must be refused, with valid ones beside it. */
 async function assertRefused(call: (options: Record<string, unknown>) => Promise<unknown>, wrongs: Wrong[]) {
   for (const [options, name, part] of wrongs) {
     const error = await assertRejects(() => call(options), Error, part);

@@ -9,7 +9,7 @@ import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type Pair, pattern, secured } from "../support/secured.ts";
 
-/** A connection of which three records (1, 2, 3) are held back, to be delivered as the test likes. */
+/** A connection with three records (1, 2, 3) held back, to be delivered by the test. */
 async function withHeldRecords(): Promise<Pair & { records: Uint8Array[] }> {
   const pair = await secured();
   const records: Uint8Array[] = [];

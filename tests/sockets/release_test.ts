@@ -1,4 +1,7 @@
-/** A provider whose close fails hides no other failure and leaves nothing open; an unhandled rejection ends the test. */
+/**
+ * A provider whose close fails hides no other failure and leaves nothing open; an unhandled rejection ends the
+ * test.
+ */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";

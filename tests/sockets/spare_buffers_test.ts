@@ -7,7 +7,7 @@ import { openWire, type Wire } from "../../sockets/transport.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { pattern, readExactly, secured } from "../support/secured.ts";
 
-/** Every buffer that is kept for whoever comes next, and at least one that is new. */
+/** Every buffer that is kept for reuse, and at least one new one. */
 function takeAll(): Uint8Array<ArrayBuffer>[] {
   return Array.from({ length: 17 }, borrowBuffer);
 }
@@ -16,7 +16,7 @@ function putBack(taken: readonly Uint8Array<ArrayBuffer>[]): void {
   for (const buffer of taken) returnBuffer(buffer, buffer.length);
 }
 
-/** A reader, the other end of its wire, and the memory it read into last. */
+/** A reader, the other end of its wire, and the memory it last read into. */
 function watchedReader() {
   const [a, b] = MemoryTransport.pair();
   const wire = openWire(b);

@@ -127,7 +127,7 @@ test("a failure of the connection is the failure of both streams", async () => {
   assert(error instanceof ProtocolError, String(error));
   assertStrictEquals(await writer.write(Uint8Array.of(1)).catch((thrown) => thrown), error);
   assertStrictEquals(await writer.closed.catch((thrown) => thrown), error);
-  // Both directions are their streams' by now; the failure comes first all the same.
+  // Both directions are used by their streams by now; the failure is still reported first.
   assertStrictEquals(await server.read(new Uint8Array(1)).catch((thrown) => thrown), error);
   assertStrictEquals(await server.write(new Uint8Array(1)).catch((thrown) => thrown), error);
   await client.close();
@@ -184,7 +184,7 @@ test("secure() works over pairs of web streams", async () => {
   assert(read.every((byte, index) => byte === data[index]));
   assertEquals(await server.read(new Uint8Array(1)), null);
   await sending;
-  // Such a pair holds nothing: a write lasts until it is read.
+  // Such a pair buffers nothing: a write lasts until it is read.
   const answering = server.write(Uint8Array.of(7));
   assertEquals([...await readExactly(client, 1)], [7]);
   await answering;

@@ -252,7 +252,7 @@ test("WireReader.wipe() during a fill rejects it, and releases everything", asyn
   assertEquals(reader.buffered, 0);
 });
 
-/** A reader, its peer, and how much each read was for. */
+/** A reader, its peer, and the size of each read. */
 function watched(): { a: MemoryTransport; b: MemoryTransport; reader: WireReader; asked: number[] } {
   const [a, b] = MemoryTransport.pair();
   const wire = openWire(b);
@@ -264,7 +264,7 @@ function watched(): { a: MemoryTransport; b: MemoryTransport; reader: WireReader
   return { a, b, reader: new WireReader({ ...wire, read }), asked };
 }
 
-/** What has become of a promise by now. */
+/** The current state of a promise. */
 async function stateOf(promise: Promise<unknown>): Promise<string> {
   let state = "pending";
   promise.then(() => state = "resolved", () => state = "rejected");

@@ -1,4 +1,6 @@
-/** connect, listen and secure where the system's library is not to be had: the typed error itself, nothing opened. */
+/**
+ * connect(), listen() and secure() if the system's library is unavailable: the typed error itself, nothing opened.
+ */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";

@@ -143,7 +143,7 @@ test("credentials serve the end they were acquired for, and a client names its s
   assertThrows(() => credentials.client({ target: "" }), TypeError, "target must be the server's SPN");
 });
 
-test("a finished context tells what was agreed on, and works until it is closed", async () => {
+test("a finished context reports what was agreed, and works until it is closed", async () => {
   const context = await finished();
   const { mechanism, integrity, confidentiality, mutualAuthentication: mutual } = context.attributes;
   assertEquals([mechanism, integrity, confidentiality, mutual], ["canned", true, true, false]);

@@ -1,4 +1,4 @@
-/** What a connection tells of its security associations, and what they make of it: on a simulated network. */
+/** What a connection reports about its security associations, and how it judges them: on a simulated network. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -123,7 +123,7 @@ for (const fn of ["IPsecSaContextCreateEnumHandle0", "IPsecSaContextEnum1"]) {
     }));
 }
 
-/** A quick-mode policy that `ipsecPolicy()` does not make: packets go in clear behind the first. */
+/** A quick-mode policy that `ipsecPolicy()` does not make: packets after the first are sent in clear text. */
 function firstPacketOnly(system: NativeSystem): { held: Disposable; options: IpsecOptions } {
   const engine = new FilteringEngine(new Filtering(system, "ipsec.policy"), true);
   const arena = new Arena(engine.memory);
@@ -146,7 +146,7 @@ function firstPacketOnly(system: NativeSystem): { held: Disposable; options: Ips
     }),
   });
   assertEquals(engine.call.FwpmProviderContextAdd1(engine.handle, context, 0n, pinned(8)), 0);
-  // Of a stranger's policy nobody knows that it lets no server impersonate.
+  // It is unknown whether another program's policy lets servers impersonate.
   const forget = rememberBounded([quickModePolicy]);
   const held = {
     [Symbol.dispose]() {

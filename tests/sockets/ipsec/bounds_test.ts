@@ -1,4 +1,4 @@
-/** What a client bounds its server to, and a server requires of its client, where the system secures the socket. */
+/** What a client allows its server, and a server requires of its client, where the system secures the socket. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -21,7 +21,7 @@ const HOSTS = { client: { administrator: true }, server: { administrator: true }
 const NOBODY = { mutualAuthentication: false, impersonation: "anonymous" } as const;
 const PLAIN = { mutualAuthentication: false } as const;
 
-/** Policies by Kerberos, by which the server may act as the client or may not. */
+/** Policies with Kerberos, with which the server may or may not impersonate the client. */
 const policies = (impersonation: boolean) => (system: System) => {
   const held = ipsecPolicy({
     system,
@@ -32,7 +32,7 @@ const policies = (impersonation: boolean) => (system: System) => {
   return { held, options: { mainModePolicy, quickModePolicy } };
 };
 
-/** The error of an opening that must not come to anything; nothing has moved by then, and nothing is left. */
+/** The error of an opening that must fail; nothing was sent by then, and nothing is left open. */
 async function refused(open: (system: NativeSystem) => Promise<unknown>): Promise<SecurityRequirementError> {
   const network = simulate({ hosts: HOSTS });
   const system = network.host("client") as NativeSystem;
@@ -92,7 +92,7 @@ test("optionalPeerName without that requirement accepts any peer, and reports a 
     client: { computer: "host/bank.example.com" },
   }, ({ client }) => assertEquals(client.security.peer, "host/server")));
 
-/** Policies that turn out to let the server impersonate, as an administrator's may. */
+/** Policies that let the server impersonate unexpectedly, as an administrator's may. */
 const surprising = (system: System) => {
   const { held, options } = policies(true)(system);
   const forget = rememberBounded([options.quickModePolicy!]);

@@ -1,4 +1,4 @@
-/** IPsec where there is no Windows and nothing is simulated: a refusal that says what works instead. */
+/** IPsec outside Windows, without a simulator: a refusal that says what to use instead. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";

@@ -14,7 +14,7 @@ import { settled } from "../../support/socket_suite.ts";
 
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
 
-/** Echoes over one connection and tells what the client knows of it. */
+/** Echoes over one connection and returns what the client reports about it. */
 async function echo(options: IpsecOptions, requirements: Requirements, names = ["client", "server"]) {
   const network = simulate();
   const registry = createRegistry([ipsec(options)]);

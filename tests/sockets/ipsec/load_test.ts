@@ -17,13 +17,13 @@ const PORT = 7;
 const requirements = { mutualAuthentication: false } as const;
 const SENT = Uint8Array.of(1, 2, 3);
 
-/** What was a fault, or the fault of one. */
+/** The name of an error that a fault can cause. */
 function expectable(error: unknown): string {
   if (!(error instanceof SecureSocketError)) throw error;
   return error.message;
 }
 
-/** A listener, as soon as no fault is in the way. */
+/** A listener, as soon as no fault prevents it. */
 async function listening(system: System, registry: Registry, failures: unknown[]): Promise<SecureListener> {
   const onHandshakeError = (error: unknown) => void failures.push(error);
   for (;;) {
@@ -48,7 +48,7 @@ async function echo(conn: SecureConn): Promise<void> {
   }
 }
 
-/** One connection, used and closed; what became of it. */
+/** Opens, uses and closes one connection; returns the result. */
 async function life(system: System, registry: Registry): Promise<string> {
   let conn: SecureConn | null = null;
   try {
@@ -74,7 +74,7 @@ interface Run {
   readonly faults: number;
 }
 
-/** Has `lives` connections live, so many at a time, and checks that nothing of them is left. */
+/** Runs `lives` connections, so many at a time, and checks that nothing is left open. */
 async function run(seed: number, perThousand: number, lives: number, atOnce: number): Promise<Run> {
   const network = simulate({ faults: { seed, perThousand } });
   const [here, there] = [network.host("client"), network.host("server")];
@@ -112,7 +112,7 @@ test(
     const served = outcomes.filter((outcome) => outcome === "served").length;
     assert(served > 2500 && served < 4900, `${served} were served`);
     assert(faults > 500, `${faults} faults`);
-    // Every kind of call that a client makes has failed somewhere.
+    // Each function that a client calls has failed in some call.
     for (
       const fn of [
         "GetAddrInfoExW",

@@ -1,4 +1,4 @@
-/** Giving up while a name is looked up, by a system that secures sockets: simulated, with names that nobody answers. */
+/** Aborts during a name look-up, with a system that secures sockets: simulated, with names that no server answers. */
 
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
@@ -17,9 +17,9 @@ const provider = ipsec();
 const registry = createRegistry([provider]);
 const requirements = { mutualAuthentication: false } as const;
 
-/** Runs `fn` on a host, then checks that the query and all else is gone. */
+/** Runs `fn` on a host, then checks that the query and everything else was released. */
 async function withSilence(fn: (system: System) => Promise<void>): Promise<void> {
-  // The module is compiled once: then the look-up is all that takes time.
+  // The module is compiled once: after that only the look-up takes time.
   (await provider.codec()).close();
   const network = simulate({ silentNames: [SILENT] });
   {
@@ -30,7 +30,7 @@ async function withSilence(fn: (system: System) => Promise<void>): Promise<void>
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 }
 
-/** What `opening` rejects with when its signal aborts while the name is being looked up. */
+/** The error of `opening` when its signal aborts during the look-up. */
 async function givenUp(opening: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
   const controller = new AbortController();
   const reason = new Error("enough");

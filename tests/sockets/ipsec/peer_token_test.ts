@@ -1,4 +1,4 @@
-/** The tokens of a peer: what access is asked for them, who closes them, and what acting as the peer needs. */
+/** The tokens of a peer: with which access they are requested, who closes them, and what impersonation needs. */
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -42,7 +42,7 @@ const withActing = (server: HostOptions, fn: (pair: Pair) => Promise<void> | voi
     requirements: { impersonation: "impersonate" },
   }, fn);
 
-/** A provider that notes each access mask a query asks for. */
+/** A provider that records each access mask of a query. */
 function noting(provider: SocketProvider, masks: number[]): SocketProvider {
   return {
     ...provider,

@@ -1,4 +1,4 @@
-/** Policies of one's own, what they prove, and acting as the client: on a simulated network. */
+/** An application's own policies, what they authenticate, and impersonation: on a simulated network. */
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -20,7 +20,7 @@ const ACTING = {
   ...KERBEROS,
   extendedMode: { authentication: ["kerberos"], impersonation: true },
 } as const;
-/** The most of a client, the least of a server. */
+/** The most that a client allows, the least that a server requires. */
 const AS_CLIENT = { impersonation: "impersonate" } as const;
 const ALICE: HostOptions["account"] = {
   domain: "SIM",
@@ -36,7 +36,7 @@ interface Ends {
   readonly network: SimulatedNetwork;
 }
 
-/** Two ends with the same policy, and a check that nothing of it stays behind. */
+/** Two ends with the same policy, and a check that nothing of it is left. */
 async function withEnds(
   given: {
     readonly policy?: Omit<IpsecPolicyOptions, "system">;
@@ -262,7 +262,7 @@ for (
     ["a mode that is false", { quickMode: false }, TypeError, "quickMode must be an object"],
     ["a mode that is a list", { quickMode: [] }, TypeError, "quickMode must be an object"],
     [
-      "ciphers that are no list",
+      "ciphers that are not a list",
       { quickMode: { ciphers: "" } },
       TypeError,
       'quickMode.ciphers must be a list of aes-256-gcm, aes-128-gcm, not ""',
@@ -292,7 +292,7 @@ for (
       'not "toString"',
     ],
     [
-      "impersonation that is no boolean",
+      "impersonation that is not a boolean",
       {
         extendedMode: { ...KERBEROS_ONLY, impersonation: 1 },
       },
@@ -313,7 +313,7 @@ for (
       RangeError,
       "quickMode.lifetimeSeconds",
     ],
-    ["an amount that is no number", { quickMode: { lifetimeKilobytes: NaN } }, RangeError, "not NaN"],
+    ["an amount that is not a number", { quickMode: { lifetimeKilobytes: NaN } }, RangeError, "not NaN"],
   ] as const
 ) {
   test(`ipsecPolicy() with ${name} is refused before anything native is called`, () => {

@@ -36,14 +36,14 @@ interface Case {
 }
 
 interface Result {
-  /** What both ends say of the connection, after an echo over it. */
+  /** What both ends report about the connection, after an echo over it. */
   readonly flags?: readonly [secured: boolean, encrypted: boolean];
   readonly error?: Error;
   readonly serverError?: Error;
   readonly network: SimulatedNetwork;
 }
 
-/** Connects once, echoes where there is a connection, and checks that nothing is left behind. */
+/** Connects once, echoes if there is a connection, and checks that nothing is left open. */
 async function attempt(given: Case): Promise<Result> {
   const network = simulate({ hosts: given.hosts });
   const [clientSystem, serverSystem] = [network.host("client"), network.host("server")];
@@ -118,7 +118,7 @@ const CASES: readonly (readonly [string, Case, readonly [boolean, boolean] | str
     requirements: WITHOUT_MUTUAL,
     hosts: { server: { credentials: false } },
   }, "TransportError"],
-  ["no encryption to be had: nothing is connected", {
+  ["encryption unavailable: nothing is connected", {
     requirements: WITHOUT_MUTUAL,
     hosts: { client: { encryption: false } },
   }, "TransportError"],
@@ -277,7 +277,7 @@ test("a codec has one form for the settings: the short one is refused, whatever 
   }
 });
 
-/** A template's bytes with a word of it replaced. */
+/** A template's bytes with one word replaced. */
 const word = (at: number, value: number) => (bytes: Uint8Array) => {
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, value, true);
   return bytes;

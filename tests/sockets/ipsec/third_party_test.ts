@@ -1,4 +1,7 @@
-/** Providers of layer `socket` that are loaded as WebAssembly: an honest one, and hostile ones, on a simulated network. */
+/**
+ * Providers of layer `socket` that are loaded as WebAssembly: a correct one, and hostile ones, on a simulated
+ * network.
+ */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -25,7 +28,7 @@ import { tiny } from "../../support/tiny.ts";
 const HOSTS = { client: { administrator: true }, server: { administrator: true } };
 const PLAIN = { mutualAuthentication: false, confidentiality: false } as const;
 
-/** The keys of what an administrator would have added to a host. */
+/** The keys of the policies that an administrator would have added to a host. */
 function policiesOf(system: System) {
   const identity = ipsecPolicy({ system, mainMode: { authentication: ["kerberos"] } });
   const internal = ipsecPolicy({ system, quickMode: { ciphers: [] } });
@@ -41,7 +44,7 @@ function policiesOf(system: System) {
 }
 type Policies = ReturnType<typeof policiesOf>;
 
-/** Connects once by a provider made for the client's policies; the server has the same policy by `ipsec()`. */
+/** Connects once with a provider made for the client's policies; the server has the same policy with `ipsec()`. */
 async function attempt(
   make: (policies: Policies) => Promise<SocketProvider>,
   requirements: Requirements,
@@ -73,7 +76,7 @@ async function attempt(
     const to = { hostname: "server", port: 7, registry, system: here, requirements, ...options };
     await using client = await connect(to).catch(async (error) => {
       await listener.close();
-      // A server may have taken a connection that its client then refused.
+      // A server may have accepted a connection that its client then refused.
       await accepting.then((conn) => conn.close(), () => {});
       throw error;
     });
@@ -173,7 +176,7 @@ test("the example's module is what its sources compile to, and conforms", async 
   assertEquals(outcomes.filter(({ result }) => result !== "ok"), []);
 });
 
-/** The codec written by hand, which writes no flag and no policy, changed. */
+/** The hand-written codec, which writes no flag and no policy, with a change. */
 async function changed(
   change: ((text: string) => string) | undefined,
   grants: SocketGrants = {},
@@ -182,7 +185,7 @@ async function changed(
   return await loadProvider(bytes, { sha256: await sha256(bytes), socket: grants });
 }
 
-/** Stores at an offset of the settings, right before they are answered. */
+/** Stores at an offset of the settings, right before they are returned. */
 const store = (at: number, value: number) => (text: string) =>
   text.replace(
     "(call $ok (local.get $length)))",
@@ -256,7 +259,7 @@ test("no password enters a module: neither as such, nor as a part of a name", as
   const { Instance } = WebAssembly;
   const memories: WebAssembly.Memory[] = [];
   const seen: string[] = [];
-  // Looks at the module's memory when it is asked, which is when the request stands in it.
+  // Reads the module's memory when it is called, which is when the request is in it.
   WebAssembly.Instance = function (module: WebAssembly.Module, imports: WebAssembly.Imports) {
     const { exports } = new Instance(module, imports);
     const { memory, call } = exports as {

@@ -50,7 +50,7 @@ for (const [watched, mode, changed] of CASES) {
             assertEquals(await reading, 5);
             const now = (await client.querySecurity()).details;
             const field = mode === "main" ? "mainModeSa" : "quickModeSa";
-            assertEquals(now[field] === client.security.details[field], false, "it has changed all the same");
+            assertEquals(now[field] === client.security.details[field], false, "it has still changed");
             return;
           }
           const error = await reading;
