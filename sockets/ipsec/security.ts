@@ -11,16 +11,14 @@ import { type Association, readAssociation } from "../../ffi/ipsec/associations.
 import type { NativeSystem } from "../../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../../ffi/windows/token.ts";
 import type { JsonValue, SecurityInfo } from "../../contract.ts";
-import { associationDetails, unprotectedBy } from "./association_details.ts";
+import { associationDetails, type ExpectedSecurity, unprotectedBy, verifyInfo } from "./verify.ts";
 import { AssociationWatch } from "./watch.ts";
 import type { ConnectionSecurity } from "../connection_security.ts";
 import type { SocketChosen } from "../establish.ts";
 import { runAsClient } from "../../contexts/impersonation.ts";
 import type { PeerTokens } from "../secure_conn.ts";
 import { type QueryOptions, SocketQuery } from "./query.ts";
-import { isActing } from "./settings_bounds.ts";
-import { mayBeClear } from "./terms.ts";
-import { type ExpectedSecurity, verifyInfo } from "./verify.ts";
+import { isActing, mayBeClear } from "./terms.ts";
 
 /** What the security of a socket is queried with. The caller owns all of it. */
 export interface SocketSecurityOptions extends QueryOptions {
