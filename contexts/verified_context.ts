@@ -21,14 +21,8 @@ import type {
 import { ProtocolError, SecurityRequirementError, StateError } from "../errors.ts";
 import { bindingBytes } from "./channel_bindings.ts";
 import { runAsClient } from "./impersonation.ts";
-import {
-  type ContextTerms,
-  describeSecurity,
-  type Origin,
-  peerOf,
-  refuseExpired,
-  verifyContext,
-} from "./verify.ts";
+import { peerOf } from "./peer.ts";
+import { type ContextTerms, describeSecurity, type Origin, refuseExpired, verifyContext } from "./verify.ts";
 
 /** The most tokens that one end may consume; Kerberos needs two, NTLM in SPNEGO four. */
 const MAX_TOKENS = 16;
@@ -242,8 +236,8 @@ export class VerifiedContext implements SecurityContext {
     return this.#security!;
   }
 
-  get peer(): PeerIdentity {
-    return peerOf(this.inner("peer"));
+  get peer(): PeerIdentity | undefined {
+    return peerOf(this.inner("peer"), this.#options.role);
   }
 
   get maxOverhead(): number {

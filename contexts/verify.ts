@@ -7,7 +7,6 @@
 
 import type {
   JsonValue,
-  PeerIdentity,
   ProviderContext,
   ProviderDescription,
   ResolvedRequirements,
@@ -102,12 +101,6 @@ export function describeSecurity(
 function bindings({ role, channelBindings }: ContextTerms, bound: boolean): SecurityInfo["channelBindings"] {
   if (channelBindings === "none" || !bound) return "none";
   return role === "client" ? "sent" : "verified";
-}
-
-/** The identity of the peer of an established context. */
-export function peerOf(context: ProviderContext): PeerIdentity {
-  return context.peerIdentity ??
-    { name: context.peerName, user: context.peerName, realm: "", kind: "unknown" };
 }
 
 function checkTarget(accepted: readonly string[], requested: string | undefined): void {

@@ -5,7 +5,7 @@
  */
 
 import type { VerifiedContext } from "../contexts/verified_context.ts";
-import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
+import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contract.ts";
 import { UnsupportedPlatformError } from "../errors.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 
@@ -13,6 +13,8 @@ import type { PeerTokens } from "./secure_conn.ts";
 export interface ConnectionSecurity {
   /** The security that was verified when the connection was made. */
   readonly info: SecurityInfo;
+  /** The peer's identity, if it was proved and the layer reports it. */
+  readonly peer?: PeerIdentity;
   /** Reads the security again and checks it against the requirements; throws if it falls short. */
   check(): SecurityInfo;
   /** The peer's access tokens; {@linkcode ConnectionSecurity.release} closes them at the latest. */
@@ -28,12 +30,14 @@ export interface ConnectionSecurity {
 /** The security of a verified context. */
 export class VerifiedSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
+  readonly peer: PeerIdentity | undefined;
   readonly #context: VerifiedContext;
 
   /** @param context Becomes owned by this object. */
   constructor(context: VerifiedContext) {
     this.#context = context;
     this.info = context.security;
+    this.peer = context.peer;
   }
 
   check(): SecurityInfo {
@@ -44,7 +48,7 @@ export class VerifiedSecurity implements ConnectionSecurity {
     throw new UnsupportedPlatformError(
       "This connection's provider makes security contexts, which have no access tokens",
       {
-        instead: "Use conn.security.peer, or conn.impersonate()",
+        instead: "Use conn.peer, or conn.impersonate()",
       },
     );
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
+import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contract.ts";
 import type { NetAddress } from "./transport.ts";
 
 /** Options of {@linkcode SecureConn.querySecurity}. */
@@ -89,6 +89,12 @@ export interface SecureConn extends AsyncDisposable, Disposable {
   readonly remoteAddr: NetAddress | null;
   /** The security that was verified when the connection was made. */
   readonly security: SecurityInfo;
+  /**
+   * The peer's identity, for authorisation, for instance with `isMember()`. `undefined` if the peer did not prove it
+   * (a server, where the client gave up mutual authentication), and on connections of the socket layer, whose
+   * peers have access tokens instead: {@linkcode SecureConn.querySecurity}.
+   */
+  readonly peer: PeerIdentity | undefined;
   /**
    * `null` until reading has reached the end. Then `"unauthenticated"`: the protocol does not protect the end of
    * the stream, so anyone on the network could have ended it between two records. Where the end matters, let the

@@ -101,7 +101,7 @@ test("a stream that is used while a call is pending is refused, and the call con
   await assertRejects(
     () => client.writable.getWriter().write(Uint8Array.of(1)),
     StateError,
-    "while a write waits",
+    "while a write is pending",
   );
   assertEquals(await reading, 20);
   writes.forEach((write) => write.catch(() => {}));

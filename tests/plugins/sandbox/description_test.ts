@@ -139,5 +139,5 @@ test("resolveOptions() refuses an invalid option with its name, its valid values
     TypeError,
     "options.colour is not an option of the provider example; it has strict",
   );
-  refuse({ level: 1, toString: 1 }, TypeError, "options.toString is not known");
+  refuse({ level: 1, toString: 1 }, TypeError, "options.toString is not an option");
 });

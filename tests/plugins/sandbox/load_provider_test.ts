@@ -111,7 +111,7 @@ test("loadProvider() refuses a manifest with an invalid key or value, and says w
     "options.colour is not an option of the provider template",
   );
   await refuse({ ...sha, options: { greeting: 1 } }, TypeError, "options.greeting must be text");
-  await refuse({ ...sha, answers: { account: () => null } }, TypeError, "answers.account is not asked");
+  await refuse({ ...sha, answers: { account: () => null } }, TypeError, "answers.account is not a question");
   await assertRejects(() => loadProvider("wasm" as unknown as URL, sha), TypeError, "wasm must be a URL or");
 });
 
