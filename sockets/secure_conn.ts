@@ -175,7 +175,7 @@ export interface SecureListener extends AsyncIterable<SecureConn>, AsyncDisposab
   /**
    * The next connection, in the order in which handshakes succeed.
    *
-   * @throws StateError where the listener is closed, and the signal's reason where the signal closed it.
+   * @throws StateError if the listener is closed, or the signal's reason if the signal closed it.
    */
   accept(): Promise<SecureConn>;
   /**
