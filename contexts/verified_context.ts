@@ -78,7 +78,7 @@ export class VerifiedContext implements SecurityContext {
   }
 
   async step(token: Uint8Array | null = null): Promise<StepResult> {
-    if (this.#state === "stepping") throw new StateError("A step is pending; await it before the next");
+    if (this.#state === "stepping") throw new StateError("A step is under way; await it before the next");
     if (this.#state === "done") return this.#last(token);
     this.#requireOpen("step");
     const opening = this.#options.role === "client" && this.#tokens === 0;
