@@ -169,7 +169,7 @@ test(
         await assertRejects(
           () => secure(near, { role: "client", target: TARGET, registry, system, requirements }),
           ProviderNotFoundError,
-          "no mechanism is left that it could negotiate: kerberos (the application's policy denies it)",
+          "every mechanism that it could negotiate is excluded: kerberos (the application's policy denies it)",
         );
         assertEquals(near.sent.length, 0);
         await assertRejects(

@@ -1,4 +1,6 @@
-/** connect, listen and secure where the system's library is not to be had: the typed error itself, nothing opened. */
+/**
+ * connect(), listen() and secure() if the system's library is unavailable: the typed error itself, nothing opened.
+ */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -65,7 +67,7 @@ function systemOf(backend: Partial<Backend>): NativeSystem {
 }
 
 for (const [what, { backend, check }] of Object.entries(CASES)) {
-  test(`A library ${what} is what connect, listen and secure tell, and they open nothing`, async () => {
+  test(`connect(), listen() and secure() report that a library ${what}, and open nothing`, async () => {
     using system = systemOf(backend);
     const [near, far] = MemoryTransport.pair();
     const attempts = [

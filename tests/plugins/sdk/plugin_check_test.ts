@@ -10,7 +10,7 @@ function failures({ outcomes }: Report): string[] {
   return outcomes.filter(({ result }) => result === "FAILED").map(({ name, reason }) => `${name}: ${reason}`);
 }
 
-test("a provider written by hand from the document alone conforms", async () => {
+test("a provider written by hand from the document conforms", async () => {
   const report = await checkModule(await tiny("tiny.wat"));
   assertEquals(failures(report), []);
   assert(report.outcomes.length >= 12);
@@ -112,13 +112,13 @@ const BROKEN: [what: string, check: string, change: (text: string) => string][] 
 ];
 
 for (const [what, check, change] of BROKEN) {
-  test(`a provider that ${what} is found out`, async () => {
+  test(`a provider that ${what} is detected`, async () => {
     const found = failures(await checkModule(await tiny("tiny.wat", change)));
     assert(found.some((failure) => failure.includes(check)), found.join("\n") || "nothing failed");
   });
 }
 
-test("a provider that offers integrity and has none is found out", async () => {
+test("a provider that offers integrity and has none is detected", async () => {
   const bytes = await tiny(
     "tiny.wat",
     (text) =>
@@ -131,7 +131,7 @@ test("a provider that offers integrity and has none is found out", async () => {
   for (const check of ["altered anywhere", "cut off, replayed"]) assertStringIncludes(found, check);
 });
 
-test("a provider that keeps the password is found out", async () => {
+test("a provider that keeps the password is detected", async () => {
   const bytes = await tiny(
     "tiny.wat",
     (text) =>
@@ -219,13 +219,13 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
 ];
 
 for (const [what, problem, change] of BROKEN_CODECS) {
-  test(`a socket codec that ${what} is found out`, async () => {
+  test(`a socket codec that ${what} is detected`, async () => {
     const found = failures(await checkModule(await tiny("tiny_codec.wat", change))).join("\n");
     assertStringIncludes(found, problem);
   });
 }
 
-test("a socket codec that does not use what it was granted is found out", async () => {
+test("a socket codec that does not use its grants is detected", async () => {
   const key = crypto.randomUUID();
   for (
     const [socket, field] of [
