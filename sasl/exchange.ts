@@ -5,7 +5,7 @@
  */
 
 import type { Duplex } from "node:stream";
-import { tokenKind } from "../contexts/first_token.ts";
+import { tokenKind } from "../contexts/acceptor.ts";
 import type { SecurityContext } from "../contract.ts";
 import { AuthenticationError, ProtocolError, StateError } from "../errors.ts";
 import type { SecurityLayer } from "./layers.ts";

@@ -8,7 +8,7 @@ import { AuthenticationError } from "../../../errors.ts";
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import type { CredentialsRequest } from "../credentials_base.ts";
 import { NTLM_USER } from "../other_mechanism.ts";
-import type { Gss } from "./gss.ts";
+import type { Gss, Hints } from "./gss.ts";
 import {
   acquireHandle,
   acquireHandleWithPassword,
@@ -17,7 +17,7 @@ import {
   type Store,
   type Wanted,
 } from "./handles.ts";
-import { defaultCache, defaultKeytab, describeUsed, type Hints } from "./krb5.ts";
+import { defaultCache, defaultKeytab, describeUsed } from "./krb5.ts";
 import { checkPrincipal, userOfEitherMechanism, userPrincipal } from "./principal.ts";
 import { cacheStore, initialTicket, type MemoryCache } from "./tickets.ts";
 

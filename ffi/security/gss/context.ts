@@ -15,8 +15,7 @@ import {
 } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
-import { dataView, type Gss, Slots } from "./gss.ts";
-import type { Hints } from "./krb5.ts";
+import { dataView, type Gss, type Hints, Slots } from "./gss.ts";
 import type { KeySource } from "./key_table.ts";
 import { gssPeer } from "./peer.ts";
 import { GssRecords } from "./records.ts";

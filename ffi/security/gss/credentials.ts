@@ -14,11 +14,10 @@ import {
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import type { ContextRequest } from "../context.ts";
 import { GssContext } from "./context.ts";
-import type { Gss } from "./gss.ts";
+import { type Gss, type Hints, NO_HINTS } from "./gss.ts";
 import { acquire, checkRequest, contextHints, isKerberosOnly, sourceOf } from "./acquire.ts";
 import { acquireHandleNow, prepareHandle, releaseHandle, storeHandle } from "./handles.ts";
 import type { KeySource } from "./key_table.ts";
-import { type Hints, NO_HINTS } from "./krb5.ts";
 import { MemoryCache } from "./tickets.ts";
 import { TargetNames } from "./target_names.ts";
 

@@ -17,8 +17,22 @@ import {
 } from "../../raw/gss_status.ts";
 import type { NativeSystem } from "../../system.ts";
 import { messageText, nameText } from "../../memory/text.ts";
-import type { Hints } from "./krb5.ts";
 import { StructBuilder } from "./structs.ts";
+
+/** What an error message adds to the failure. */
+export interface Hints {
+  /** What to do where credentials are missing; left out: the status's own advice. */
+  readonly missing?: string;
+  /**
+   * Returns what to do about a status, from its name and the library's text; `undefined`: the status's own advice.
+   */
+  advise?(codeName: string, text: string): string | undefined;
+  /** Returns which realm, cache, key table and configuration were used, as a sentence. */
+  used(): string;
+}
+
+/** Adds nothing. */
+export const NO_HINTS: Hints = { used: () => "" };
 
 /** The known mechanisms, by their OID's bytes in hexadecimal. */
 const MECHANISMS = new Map([

@@ -6,8 +6,7 @@
 
 import { pinned } from "../../memory/memory.ts";
 import { GSS_C, GSS_S, OIDS } from "../../raw/gssapi.ts";
-import { type Gss, Slots } from "./gss.ts";
-import type { Hints } from "./krb5.ts";
+import { type Gss, type Hints, Slots } from "./gss.ts";
 import type { MemoryCache } from "./tickets.ts";
 import { INDEFINITE } from "./structs.ts";
 

@@ -5,24 +5,9 @@
  */
 
 import { cString, type Memory, pinned } from "../../memory/memory.ts";
-import { dataView, type Gss, Slots } from "./gss.ts";
+import { dataView, type Gss, type Hints, NO_HINTS, Slots } from "./gss.ts";
 
 const NAME_BYTES = 4096;
-
-/** What an error message adds to the failure. */
-export interface Hints {
-  /** What to do where credentials are missing; left out: the status's own advice. */
-  readonly missing?: string;
-  /**
-   * Returns what to do about a status, from its name and the library's text; `undefined`: the status's own advice.
-   */
-  advise?(codeName: string, text: string): string | undefined;
-  /** Returns which realm, cache, key table and configuration were used, as a sentence. */
-  used(): string;
-}
-
-/** Adds nothing. */
-export const NO_HINTS: Hints = { used: () => "" };
 
 /** A `krb5_context` and the objects made in it. Never used by two threads at once: its owner awaits every call. */
 export class Krb5 implements Disposable {

@@ -6,8 +6,8 @@
 
 import { cString, pinned } from "../../memory/memory.ts";
 import { KRB5_PRINCIPAL_PARSE, KRB5_STRUCT_BYTES } from "../../raw/gssapi.ts";
-import { dataView, type Gss, Slots } from "./gss.ts";
-import { type Hints, Krb5 } from "./krb5.ts";
+import { dataView, type Gss, type Hints, Slots } from "./gss.ts";
+import { Krb5 } from "./krb5.ts";
 import type { Principal } from "./principal.ts";
 
 /**

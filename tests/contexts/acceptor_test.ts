@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { tokenKind } from "../../contexts/first_token.ts";
+import { tokenKind } from "../../contexts/acceptor.ts";
 
 const SPNEGO = "06062b0601050502";
 const KERBEROS = "06092a864886f712010202";
