@@ -124,24 +124,26 @@ export function checkCredentials(given: Credentials | CheckedCredentials, name: 
       `${name}.${unknown} is not known with ${kind.required}; use ${kind.known.join(", ")}`,
     );
   }
-  const checked = Object.freeze(copyOf(given, name)) as CheckedCredentials;
+  const checked = Object.freeze(copyOf(given, kind.required, name)) as CheckedCredentials;
   done.add(checked);
   return checked;
 }
 
-function copyOf(given: Credentials, name: string): object {
+function copyOf(credentials: Credentials, kind: string, name: string): object {
+  // By the kind of its own keys: an inherited one must not change who to be.
+  const given = credentials as unknown as { readonly [key: string]: unknown };
   // Only the provider can distinguish its own credentials from others.
-  if ("delegated" in given) return { delegated: given.delegated };
-  if ("username" in given) {
+  if (kind === "delegated") return { delegated: given.delegated };
+  if (kind === "username") {
     const { password } = given;
     if (password === undefined) throw new TypeError(`${name}.password must be given with the username`);
     if (typeof password !== "string" && !(password instanceof Uint8Array)) {
       throw new TypeError(`${name}.password must be a string or a Uint8Array of UTF-8`);
     }
     if (typeof password === "string") checkWellFormed(password, `${name}.password`);
-    return { ...readUser(given, name), password };
+    return { ...readUser({ username: given.username, domain: given.domain }, name), password };
   }
-  if ("cache" in given) return { cache: checkPath(given.cache, `${name}.cache`) };
+  if (kind === "cache") return { cache: checkPath(given.cache, `${name}.cache`) };
   const { principal } = given;
   return {
     keytab: checkPath(given.keytab, `${name}.keytab`),

@@ -11,7 +11,7 @@ import type {
   ProviderCredentials,
   SecurityContext,
 } from "../contract.ts";
-import { AuthenticationError, ProviderNotFoundError } from "../errors.ts";
+import { AuthenticationError } from "../errors.ts";
 import { checkBindings } from "./channel_bindings.ts";
 import { checkKeys, checkSignal } from "./check.ts";
 import { acquire, OpenInitiator, OwnedCredentials, served, type Terms } from "./initiator.ts";
@@ -26,13 +26,16 @@ const TAKERS = {
   ntlm: ["ntlm", "negotiate"],
 } as const;
 
+/** Errors that say that a provider cannot be used on this system, or by this process. */
+const UNAVAILABLE = ["UnsupportedPlatformError", "PermissionError"];
+
 /** See `openAcceptor()`. */
 export class OpenAcceptor implements Acceptor {
   readonly #terms: Terms;
   readonly #acceptedTargets: readonly string[] | undefined;
   readonly #selected: SelectedContexts;
-  readonly #owned = new OwnedCredentials();
-  readonly #served = new Map<string, Promise<Served>>();
+  readonly #owned: OwnedCredentials;
+  readonly #credentials = new Map<string, Promise<ProviderCredentials>>();
 
   constructor(
     terms: Terms,
@@ -43,10 +46,9 @@ export class OpenAcceptor implements Acceptor {
     this.#terms = terms;
     this.#acceptedTargets = acceptedTargets;
     this.#selected = selected;
-    this.#served.set(
-      selected.selection.provider.name,
-      Promise.resolve(served(selected, this.#owned.add(credentials))),
-    );
+    this.#owned = new OwnedCredentials(terms.password);
+    const { name } = selected.selection.provider;
+    this.#credentials.set(name, Promise.resolve(this.#owned.add(credentials)));
   }
 
   accept(options: AcceptOptions = {}): SecurityContext {
@@ -86,16 +88,22 @@ export class OpenAcceptor implements Acceptor {
     const kind = tokenKind(first);
     const { provider } = this.#selected.selection;
     const takers: readonly string[] = kind === "other" ? [] : TAKERS[kind];
-    if (takers.length === 0 || !isBuiltIn(provider.name)) return await this.#of(provider.name);
+    // Named by the application: nothing that a client sends selects another.
+    const named = this.#terms.requirements.provider !== undefined;
+    if (named || takers.length === 0 || !isBuiltIn(provider.name)) return await this.#of(provider.name);
     const listed = this.#terms.registry.providers.map(({ name }) => name);
+    let unavailable: unknown;
     for (const name of takers.filter((taker) => listed.includes(taker))) {
       try {
         return await this.#of(name);
       } catch (error) {
-        // Not allowed, or too weak: another provider may be suitable. Every other failure is final.
-        if (!(error instanceof ProviderNotFoundError)) throw error;
+        // Not allowed, too weak, or not on this system: another provider may be suitable. Other failures are final.
+        const kind = (error as Error).name;
+        if (kind !== "ProviderNotFoundError" && !UNAVAILABLE.includes(kind)) throw error;
+        if (UNAVAILABLE.includes(kind)) unavailable ??= error;
       }
     }
+    if (unavailable !== undefined) throw unavailable;
     throw new AuthenticationError(
       "mechanism",
       `The client begins with ${NAMES[kind as keyof typeof NAMES]}, which no available provider of ` +
@@ -104,18 +112,16 @@ export class OpenAcceptor implements Acceptor {
     );
   }
 
-  #of(name: string): Promise<Served> {
-    const known = this.#served.get(name);
-    if (known) return known;
-    const serving = this.#open(name);
-    this.#served.set(name, serving);
-    serving.catch(() => this.#served.delete(name));
-    return serving;
-  }
-
-  async #open(name: string): Promise<Served> {
+  /** Selects anew for each context: what an administrator has tightened since holds for it. */
+  async #of(name: string): Promise<Served> {
     const selected = selectContexts(this.#terms, name);
-    return served(selected, this.#owned.add(await acquire("server", this.#terms, selected)));
+    let credentials = this.#credentials.get(name);
+    if (credentials === undefined) {
+      credentials = acquire("server", this.#terms, selected).then((acquired) => this.#owned.add(acquired));
+      this.#credentials.set(name, credentials);
+      credentials.catch(() => this.#credentials.delete(name));
+    }
+    return served(selected, await credentials);
   }
 
   close(): void {

@@ -119,9 +119,8 @@ function hashOf(certificate: Uint8Array): "SHA-256" | "SHA-384" | "SHA-512" {
   const hash = oid === RSA_PSS ? pssHash(algorithm, identifier.end) : HASHES[oid];
   if (hash !== undefined) return hash;
   throw new TypeError(
-    "certificate is signed by an algorithm without one hash function, such as Ed25519: RFC 5929 does " +
-      "not define tls-server-end-point for it. Use a certificate signed with RSA or ECDSA, or leave " +
-      "channelBindings out",
+    "certificate is signed by an algorithm without a known tls-server-end-point: RFC 5929 defines none for " +
+      "Ed25519, and SHA-224 is not supported. Use a certificate signed with RSA or ECDSA and SHA-256 or longer",
   );
 }
 

@@ -15,6 +15,7 @@ import type {
   SecurityContext,
 } from "../contract.ts";
 import { type AuthenticationError, StateError } from "../errors.ts";
+import { abandonable } from "../ffi/security/credentials.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import { Spn } from "../spn.ts";
 import { checkBindings } from "./channel_bindings.ts";
@@ -25,6 +26,8 @@ import { type Served, VerifiedContext } from "./verified_context.ts";
 /** How credentials are acquired. */
 export interface Terms extends SelectionTerms {
   readonly credentials?: Credentials;
+  /** The library's own copy of the password in them, zeroed when they are closed. */
+  readonly password?: Uint8Array;
 }
 
 /**
@@ -43,7 +46,9 @@ export function acquire(
   { selection: { provider, requirements, denied } }: SelectedContexts,
   signal?: AbortSignal,
 ): Promise<ProviderCredentials> {
-  return provider.acquire({ role, system, requirements, denied, credentials, signal });
+  const acquiring = provider.acquire({ role, system, requirements, denied, credentials, signal });
+  // A provider may not watch the signal.
+  return signal === undefined ? acquiring : abandonable(acquiring, signal);
 }
 
 /** What serves contexts made of `credentials`. */
@@ -54,7 +59,13 @@ export function served({ selection, origin }: SelectedContexts, credentials: Pro
 /** Credentials in use; closes them when it is closed. */
 export class OwnedCredentials {
   readonly #credentials = new Set<ProviderCredentials>();
+  readonly #password: Uint8Array | undefined;
   #closed = false;
+
+  /** @param password is zeroed with the end of the credentials. */
+  constructor(password?: Uint8Array) {
+    this.#password = password;
+  }
 
   /** Takes ownership of credentials. If this object is closed already, they are closed at once. */
   add<T extends ProviderCredentials>(credentials: T): T {
@@ -73,37 +84,53 @@ export class OwnedCredentials {
 
   close(): void {
     this.#closed = true;
-    for (const credentials of this.#credentials) credentials.close();
+    this.#password?.fill(0);
+    const failures: unknown[] = [];
+    for (const credentials of this.#credentials) {
+      try {
+        credentials.close();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
     this.#credentials.clear();
+    if (failures.length > 0) throw failures[0];
   }
 }
 
 /** See `openInitiator()`. */
 export class OpenInitiator implements Initiator {
   readonly #terms: Terms;
-  readonly #selected: SelectedContexts;
-  readonly #owned = new OwnedCredentials();
+  readonly #provider: string;
+  readonly #owned: OwnedCredentials;
   #credentials: Promise<ProviderCredentials>;
   #renewing: Promise<ProviderCredentials> | null = null;
 
   constructor(terms: Terms, selected: SelectedContexts, credentials: ProviderCredentials | null) {
     this.#terms = terms;
-    this.#selected = selected;
-    this.#credentials = credentials ? Promise.resolve(this.#owned.add(credentials)) : this.#acquire();
+    this.#provider = selected.selection.provider.name;
+    this.#owned = new OwnedCredentials(terms.password);
+    this.#credentials = credentials ? Promise.resolve(this.#owned.add(credentials)) : this.#acquire(selected);
     // It may fail before a context awaits it.
     this.#credentials.catch(() => {});
   }
 
   /** Takes ownership of credentials that a client delegated. */
   static delegated(delegated: ProviderCredentials, { origin }: Served, terms: Terms): Initiator {
-    const own = { ...terms, credentials: { delegated }, requirements: bareRequirements() };
+    const { password: _, ...rest } = terms;
+    const own: Terms = { ...rest, credentials: { delegated }, requirements: bareRequirements() };
     const initiator = new OpenInitiator(own, selectContexts(own, origin.provider.name), null);
     initiator.#owned.add(delegated);
     return initiator;
   }
 
-  async #acquire(): Promise<ProviderCredentials> {
-    return this.#owned.add(await acquire("client", this.#terms, this.#selected));
+  async #acquire(selected: SelectedContexts): Promise<ProviderCredentials> {
+    return this.#owned.add(await acquire("client", this.#terms, selected));
+  }
+
+  /** Selected anew for each context: what an administrator has tightened since holds for it. */
+  #select(): SelectedContexts {
+    return selectContexts(this.#terms, this.#provider);
   }
 
   initiate(options: InitiateOptions): SecurityContext {
@@ -127,7 +154,7 @@ export class OpenInitiator implements Initiator {
 
   async #serve(): Promise<Served> {
     this.#owned.requireOpen("initiator");
-    return served(this.#selected, await this.#credentials);
+    return served(this.#select(), await this.#credentials);
   }
 
   /**
@@ -145,7 +172,7 @@ export class OpenInitiator implements Initiator {
   }
 
   async #replace(old: ProviderCredentials): Promise<ProviderCredentials> {
-    const fresh = await this.#acquire();
+    const fresh = await this.#acquire(this.#select());
     this.#credentials = Promise.resolve(fresh);
     this.#owned.drop(old);
     return fresh;

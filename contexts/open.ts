@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Acceptor, Initiator } from "../contract.ts";
+import type { Acceptor, Credentials, Initiator } from "../contract.ts";
 import { checkCredentials } from "../credentials.ts";
 import { OpenAcceptor } from "./acceptor.ts";
 import { checkKeys, checkMethod, checkSignal, checkTargets } from "./check.ts";
@@ -39,8 +39,10 @@ const OPEN = ["registry", "credentials", "requirements", "system", "signal"];
 export async function openInitiator(options: OpenOptions = {}): Promise<Initiator> {
   const { terms, signal } = readOptions(options, OPEN);
   signal?.throwIfAborted();
-  const selected = selectContexts(terms);
-  return new OpenInitiator(terms, selected, await acquire("client", terms, selected, signal));
+  return await opening(terms, async () => {
+    const selected = selectContexts(terms);
+    return new OpenInitiator(terms, selected, await acquire("client", terms, selected, signal));
+  });
 }
 
 /**
@@ -70,9 +72,21 @@ export async function openAcceptor(options: AcceptorOptions = {}): Promise<Accep
     ? undefined
     : checkTargets(options.acceptedTargets, "options.acceptedTargets");
   signal?.throwIfAborted();
-  const selected = selectContexts(terms);
-  const credentials = await acquire("server", terms, selected, signal);
-  return new OpenAcceptor(terms, acceptedTargets, selected, credentials);
+  return await opening(terms, async () => {
+    const selected = selectContexts(terms);
+    const credentials = await acquire("server", terms, selected, signal);
+    return new OpenAcceptor(terms, acceptedTargets, selected, credentials);
+  });
+}
+
+/** Zeroes the copy of the password if nothing was opened that would. */
+async function opening<T>({ password }: Terms, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    password?.fill(0);
+    throw error;
+  }
 }
 
 function readOptions(
@@ -88,10 +102,16 @@ function readOptions(
       registry,
       system,
       requirements: bareRequirements(options.requirements),
-      ...(credentials === undefined
-        ? {}
-        : { credentials: checkCredentials(credentials, "options.credentials") }),
+      ...(credentials === undefined ? {} : ownCredentials(credentials)),
     },
     signal: checkSignal(options.signal, "options.signal"),
   };
+}
+
+/** Checked credentials with a copy of the password: the caller may zero its own as soon as they are acquired. */
+function ownCredentials(given: Credentials): Pick<Terms, "credentials" | "password"> {
+  const credentials = checkCredentials(given, "options.credentials");
+  if (!("password" in credentials) || typeof credentials.password === "string") return { credentials };
+  const password = Uint8Array.from(credentials.password);
+  return { credentials: { ...credentials, password }, password };
 }

@@ -17,10 +17,11 @@ import { provesServer } from "../plugins/requirements.ts";
  * whole.
  */
 export function peerOf(context: ProviderContext, role: "client" | "server"): PeerIdentity | undefined {
-  if ("peerIdentity" in context) return context.peerIdentity;
   const { attributes, peerName: name } = context;
   const proved = role === "client" ? provesServer(attributes) : attributes.impersonation !== "anonymous";
-  if (name === "" || !proved) return undefined;
+  if (!proved) return undefined;
+  if ("peerIdentity" in context) return context.peerIdentity;
+  if (name === "") return undefined;
   const named = attributes.mechanism === "ntlm"
     ? downLevelPeer(name)
     : attributes.mechanism === "kerberos"

@@ -67,6 +67,8 @@ export class VerifiedContext implements SecurityContext {
   #security: SecurityInfo | null = null;
   /** A client that is done before its peer's last token accepts that token, once, and does not use it. */
   #tookLast = false;
+  /** While the client is impersonated its native context is in use: closing waits for the end of it. */
+  #impersonating = false;
 
   /** Opens nothing and calls nothing. */
   constructor(options: VerifiedContextOptions) {
@@ -132,7 +134,8 @@ export class VerifiedContext implements SecurityContext {
       return await this.#race(this.#inner!.step(token));
     } catch (error) {
       signal?.throwIfAborted();
-      const renewed = await this.#options.renew?.(served, error) ?? null;
+      const renewing = this.#options.renew?.(served, error);
+      const renewed = renewing === undefined ? null : await this.#race(renewing);
       if (renewed === null) throw error;
       this.#inner!.close();
       await this.#open(renewed);
@@ -231,6 +234,10 @@ export class VerifiedContext implements SecurityContext {
     throw new StateError(`The security context ${how}; ${member} cannot be used`);
   }
 
+  #isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
   get security(): SecurityInfo {
     this.inner("security");
     return this.#security!;
@@ -277,12 +284,15 @@ export class VerifiedContext implements SecurityContext {
 
   wrapDetached(data: Uint8Array): Uint8Array {
     const inner = this.inner("wrapDetached");
+    // The data stays where it is: without encryption it would stay readable, and unwrapDetached() reports no such thing.
+    if (!inner.attributes.confidentiality) throw notAgreed("confidentiality", "encrypted");
     if (!inner.wrapDetached) throw this.#cannot("wrap data in place, apart from its header");
     return inner.wrapDetached(data);
   }
 
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array {
     const inner = this.inner("unwrapDetached");
+    if (!inner.attributes.confidentiality) throw notAgreed("confidentiality", "encrypted");
     if (!inner.unwrapDetached) throw this.#cannot("unwrap data apart from its header");
     return inner.unwrapDetached(header, data);
   }
@@ -303,9 +313,13 @@ export class VerifiedContext implements SecurityContext {
     const taken = this.takeDelegatedCredentials();
     if (taken === null) return null;
     const { delegate } = this.#options;
-    if (delegate) return delegate(taken, this.#served!);
-    taken.close();
-    throw this.#cannot("make an initiator of delegated credentials");
+    try {
+      if (delegate) return delegate(taken, this.#served!);
+      throw this.#cannot("make an initiator of delegated credentials");
+    } catch (error) {
+      taken.close();
+      throw error;
+    }
   }
 
   /** The provider's own form of the credentials that the client delegated, once. The caller closes them. */
@@ -314,7 +328,15 @@ export class VerifiedContext implements SecurityContext {
   }
 
   impersonate<T>(fn: () => T): T {
-    return runAsClient(this.inner("impersonate"), this.#options.role, fn);
+    const inner = this.inner("impersonate");
+    const nested = this.#impersonating;
+    this.#impersonating = true;
+    try {
+      return runAsClient(inner, this.#options.role, fn);
+    } finally {
+      this.#impersonating = nested;
+      if (!nested && this.#isClosed()) inner.close();
+    }
   }
 
   #cannot(what: string): StateError {
@@ -329,7 +351,7 @@ export class VerifiedContext implements SecurityContext {
   release(): unknown {
     const before = this.#state;
     this.#state = "closed";
-    if (before === "closed" || before === "failed") return;
+    if (before === "closed" || before === "failed" || this.#impersonating) return;
     if (this.stepping) return this.#releaseWhenIdle();
     return this.#inner?.close();
   }

@@ -73,6 +73,7 @@ export function describeSecurity(
   const { attributes, expiresAt, requestedTarget } = context;
   const { mechanism, integrity, confidentiality, impersonation } = attributes;
   const details: { readonly [key: string]: JsonValue } = Object.freeze({
+    messageIntegrity: integrity || confidentiality,
     replayDetection: attributes.replayDetection,
     sequenceDetection: attributes.sequenceDetection,
     delegation: attributes.delegation,
@@ -81,10 +82,10 @@ export function describeSecurity(
   return Object.freeze({
     provider: origin.provider.name,
     mechanism,
-    integrity: integrity || confidentiality,
+    integrity: (integrity || confidentiality) && attributes.replayDetection && attributes.sequenceDetection,
     confidentiality,
     mutualAuthentication: provesServer(attributes),
-    peer: context.peerName,
+    peer: terms.role === "client" && !provesServer(attributes) ? "" : context.peerName,
     impersonation,
     ...(requestedTarget === undefined ? {} : { requestedTarget }),
     channelBindings: bindings(terms, attributes.channelBound),

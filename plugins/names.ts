@@ -65,20 +65,24 @@ const STEM_LOOKS = Object.entries(STEMS).map(([stem, owner]) => ({ stem, seen: l
  * counts at the beginning of a word.
  */
 export function builtInName(name: string): string | null {
+  return builtInNames(name)[0] ?? null;
+}
+
+/** All built-in names that `name` is or contains. */
+function builtInNames(name: string): readonly string[] {
   const text = name.toLowerCase();
   const words = text.split(/[^a-z0-9|!]+/);
   const tails = words.map((_, index) => look(words.slice(index).join("")));
-  const found = STEM_LOOKS.find(({ stem, seen }) =>
+  return STEM_LOOKS.filter(({ stem, seen }) =>
     text.includes(stem) || tails.some((tail) => tail.startsWith(seen))
-  );
-  return found?.owner ?? null;
+  ).map(({ owner }) => owner);
 }
 
-/** Which of the denied names denies a provider or mechanism: its own name, or the built-in name that it contains. */
+/** Which of the denied names denies a provider or mechanism: its own name, or a built-in name that it contains. */
 export function deniedBy(denied: readonly string[] | undefined, name: string): string | null {
   if (!denied || denied.length === 0) return null;
-  const builtIn = builtInName(name);
-  return denied.find((one) => one === name || one === builtIn) ?? null;
+  const builtIn = builtInNames(name);
+  return denied.find((one) => one === name || builtIn.includes(one)) ?? null;
 }
 
 /** Names of a policy that have no effect, because no provider or mechanism has such a name. */

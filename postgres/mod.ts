@@ -25,7 +25,8 @@ import {
   describe,
   isIpAddress,
 } from "../contexts/check.ts";
-import { bareRequirements, openInitiator } from "../contexts/open.ts";
+import { bareRequirements } from "../contexts/initiator.ts";
+import { openInitiator } from "../contexts/open.ts";
 import { defaultSystem, selectContexts } from "../contexts/options.ts";
 import { kerberos } from "../plugins/negotiate/mod.ts";
 import { createRegistry, type Registry } from "../plugins/registry.ts";
@@ -158,7 +159,7 @@ export function securityOf(client: object): SecurityInfo {
 
 function targetOf(given: string): string {
   const host = checkHostname(given, "host");
-  if (!isIpAddress(host)) return `postgres/${host}`;
+  if (!isIpAddress(host)) return `postgres/${host.replace(/\.$/, "")}`;
   throw new TypeError(
     `host ${host} is an IP address, which has no service principal name: give the server's name as host, or ` +
       'postgresStream({ target: "postgres/db.example.test" })',

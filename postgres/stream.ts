@@ -238,9 +238,12 @@ export class GssStream extends Duplex implements PostgresStream {
   }
 
   #release(): void {
-    this.#context?.close();
-    this.#initiator?.close();
-    this.#abandon?.();
+    try {
+      this.#context?.close();
+    } finally {
+      this.#initiator?.close();
+      this.#abandon?.();
+    }
   }
 }
 

@@ -182,8 +182,11 @@ export abstract class Exchange implements SaslExchange {
   protected abstract readonly completedBy: string;
 
   #release(): void {
-    this.context.close();
-    this.#credentials.close();
+    try {
+      this.context.close();
+    } finally {
+      this.#credentials.close();
+    }
   }
 
   close(): void {

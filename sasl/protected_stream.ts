@@ -60,6 +60,9 @@ export class ProtectedStream extends Duplex {
     socket.on("timeout", () => this.emit("timeout"));
     // It goes on when somebody reads.
     socket.pause();
+    // Its events may be over already, and would never come.
+    if (socket.destroyed) queueMicrotask(() => this.destroy(socket.errored ?? undefined));
+    else if (socket.readableEnded) queueMicrotask(this.#onEnd);
   }
 
   #onData = (chunk: Uint8Array): void => {

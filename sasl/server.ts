@@ -107,7 +107,15 @@ class Server extends Exchange implements SaslServer {
 
   /** The flags that a client of GSS-SPNEGO asked for decide; there is no further word on it. */
   #spnegoLayer(): SecurityLayer {
-    const { integrity, confidentiality } = this.context.security;
+    const { integrity, confidentiality, details } = this.context.security;
+    if (details.messageIntegrity === true && !integrity) {
+      throw new SecurityRequirementError(
+        "sequenceDetection",
+        "none",
+        "The client asks for a security layer without detection of replayed and reordered records; it was refused. " +
+          "Have the client ask for replay and sequence detection",
+      );
+    }
     const layer = confidentiality ? "confidentiality" : integrity ? "integrity" : "none";
     if (this.terms.layers.includes(layer)) return layer;
     throw new SecurityRequirementError(

@@ -114,10 +114,11 @@ export async function establish(
     const records = openRecords(context.inner("records"), wire, reader);
     conn = new Connection({ wire, security: new VerifiedSecurity(context), records });
   } catch (error) {
-    context.close();
     reader.wipe();
     wire.close();
-    const released = quietly(() => context.idle.then(release));
+    // Closing may throw or reject: what was borrowed is released all the more.
+    const closed = quietly(() => context.release());
+    const released = quietly(() => closed.then(() => context.idle).then(release));
     if (!context.stepping) await released;
     throw error;
   }

@@ -52,7 +52,7 @@ function openNative(system: NativeSystem): Native {
 }
 
 /** Returns the result, or throws the signal's reason as soon as it aborts; a later result is closed. */
-async function abandonable<T extends { close(): void }>(
+export async function abandonable<T extends { close(): void }>(
   pending: Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {

@@ -43,6 +43,7 @@ export class BufferSealing extends Sealing {
       this.confidential,
       this.#output,
     );
+    copy.fill(0);
     const record = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap", major);
     if (record.length > out.length || (encrypt && !this.encrypted)) throw unexpectedResult("gss_wrap");
@@ -59,12 +60,14 @@ export class BufferSealing extends Sealing {
     const plain = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.openFailure("gss_unwrap", major);
     if (plain.length > record.length) {
+      plain.fill(0);
       throw new ProtocolError(
         "malformed",
         "Cannot open a record: gss_unwrap returned more bytes than the record has",
       );
     }
     record.set(plain);
+    plain.fill(0);
     return { major, encrypted: this.encrypted, plain: record.subarray(0, plain.length) };
   }
 }
