@@ -38,6 +38,11 @@ export const KERBEROS_DENIED =
   "The peer offers Kerberos, which was left out here on purpose, since a policy denies it: " +
   "have the policy of both ends deny it, or of neither";
 
+/** What to do about a peer that offers Kerberos where a server of Negotiate found no key for it. */
+export const KERBEROS_WITHOUT_KEY =
+  "The peer offers Kerberos, and this end had no key for it when its credentials were acquired: give " +
+  "credentials: { keytab }, or name the key table in KRB5_KTNAME";
+
 /** What this end or its peer speaks: Kerberos' own tokens, or SPNEGO around them. */
 export type Wrapping = "kerberos" | "spnego";
 
