@@ -7,7 +7,7 @@
 
 export type * from "../contract.ts";
 export type * from "./abi.ts";
-export { acquireCredentials, openLibrary } from "./open_library.ts";
+export { openLibrary } from "./open_library.ts";
 export type { Grant, RequiredPermissions } from "./permissions.ts";
 export type { System } from "./system.ts";
 export { cString, type Memory, pinned, wideString } from "./memory/memory.ts";
@@ -23,6 +23,5 @@ export * from "./raw/ucrtbase.ts";
 export * from "./raw/wfp.ts";
 export * from "./raw/winsock_status.ts";
 export * from "./raw/ws2_32.ts";
-export type { CredentialsRequest, Identity, SecurityPackage } from "./security/credentials_base.ts";
 export { struct } from "./memory/struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";

@@ -4,11 +4,8 @@
  * @module
  */
 
-import type { ProviderCredentials } from "../contract.ts";
 import type { Library, LibrarySpec } from "./abi.ts";
-import { acquireCredentials as acquire } from "./security/credentials.ts";
 import type { Grant } from "./permissions.ts";
-import type { CredentialsRequest } from "./security/credentials_base.ts";
 import { nativeSystem, type System } from "./system.ts";
 
 /**
@@ -27,19 +24,4 @@ export function openLibrary<L extends LibrarySpec>(
   // Without close(): it is the system's, and whatever else goes through the system would run into unmapped code.
   const { path, call, threaded } = nativeSystem(system).library(grant, spec);
   return { path, call, threaded };
-}
-
-/**
- * Credentials for security contexts without a connection around them: for protocols that carry the tokens
- * themselves, such as HTTP's Negotiate or SASL.
- *
- * @param signal abandons the wait.
- * @throws AuthenticationError, PermissionError, UnsupportedPlatformError; the signal's reason, unchanged.
- */
-export function acquireCredentials(
-  system: System,
-  request: CredentialsRequest,
-  signal?: AbortSignal,
-): Promise<ProviderCredentials> {
-  return acquire(nativeSystem(system), request, signal);
 }
