@@ -337,9 +337,9 @@ export interface ProviderContext extends Disposable {
   wrapDetached?(data: Uint8Array): Uint8Array;
   /** Checks and opens `data`, whose header came apart from it, in place. On failure `data` is zeroed. */
   unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** A signature over `context`, which travels apart from it. */
+  /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Throws a `ProtocolError` unless `signature` is the peer's over `context`. */
+  /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** On a server: the credentials the client delegated, once, the caller's to close; `null`: none. */
   takeDelegated?(): ProviderCredentials | null;
@@ -569,9 +569,9 @@ export interface SecurityContext extends Disposable {
   wrapDetached(data: Uint8Array): Uint8Array;
   /** Checks and opens `data` in place, whose header came apart from it. */
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** A signature over `context`, which travels apart from it. */
+  /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Checks a signature over `context`. @throws ProtocolError unless `signature` is the peer's. */
+  /** Checks a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** The session key: a copy, the caller's to zero. */
   sessionKey(): Uint8Array;

@@ -95,7 +95,7 @@ test(
 );
 
 test(
-  "Channel bindings are held against a bare Kerberos token's",
+  "Channel bindings are compared with a bare Kerberos token's",
   () =>
     inRealm(async (_, system) => {
       for (const [theirs, bound] of [[OURS, true], [OTHERS, false], [undefined, false]] as const) {
@@ -167,7 +167,7 @@ for (const name of NAMES) {
             assert(answer.done && answer.token !== null);
             const [state] = (await peer.say(`step ${btoa(String.fromCharCode(...answer.token))}`)).split(" ");
             const { mechanism, provider, channelBindings } = server.security;
-            return `${state} ${provider} ${mechanism} ${server.peer.name} ${channelBindings}`;
+            return `${state} ${provider} ${mechanism} ${server.peer!.name} ${channelBindings}`;
           } catch (error) {
             return (error as AuthenticationError).reason;
           }
