@@ -177,6 +177,8 @@ test("a server answers Unicode to who has it, OEM to who has only that, and asks
 
 test("a client that exchanges keys although none was agreed on is refused", async () => {
   await refused("bad-token", CHROMIUM, { flags: CHROMIUM | FLAG.keyExchange });
+  // Without a code it is the exchange alone that is refused.
+  await refused("bad-token", CHROMIUM, (info) => ({ info, code: false, flags: CHROMIUM | FLAG.keyExchange }));
 });
 
 test("a client that signs gets a session that signs although none was required", async () => {
