@@ -86,10 +86,24 @@ test("a module of version 1 loads, and its contexts have none of the members tha
   for (const member of ["wrapUnencrypted", "unwrapAny", "wrapSizeLimit", "peerIdentity"]) {
     assert(!(member in context), member);
   }
-  const bound = { channelBindings: new Uint8Array(3), allowMissingBindings: true };
-  const unaware = (await acquire(provider)).client({ ...TARGET, ...bound });
-  const error = await assertRejects(() => unaware.step(null), SecurityRequirementError);
-  assertEquals(error.required, "channelBindings");
+});
+
+test("a server of version 2 may serve a client without channel bindings, and one of version 1 may not", async () => {
+  const asServer = (body: string) => body.replace('\\"client\\":[\\"password', '\\"server\\":[\\"password');
+  const step = async (piece: string, allowMissingBindings: boolean): Promise<boolean> => {
+    const module = compileWat("server", `(module ${asServer(pieces[piece])})`, [], pieces);
+    const credentials = await acquire(await load(module), { role: "server" });
+    using context = credentials.server({ channelBindings: new Uint8Array(3), allowMissingBindings });
+    await context.step(new Uint8Array(1));
+    return context.attributes.channelBound;
+  };
+  assertEquals(await step("canned_of_version_two", true), false);
+  for (
+    const [piece, allowed] of [["canned_of_version_two", false], ["canned", true], ["canned", false]] as const
+  ) {
+    const error = await assertRejects(() => step(piece, allowed), SecurityRequirementError);
+    assertEquals(error.required, "channelBindings");
+  }
 });
 
 test("a module of version 2 has what it says under also, once the exchange is done, and nothing else", async () => {
