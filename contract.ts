@@ -358,9 +358,9 @@ export interface ProviderContext extends Disposable {
   wrapDetached?(data: Uint8Array): Uint8Array;
   /** Verifies and opens `data` in place; `header` was sent separately. On failure `data` is zeroed. */
   unwrapDetached?(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** Returns a signature over `message`, which is sent separately. */
+  /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Verifies that `signature` is the peer's over `message`. @throws ProtocolError where it is not. */
+  /** Throws a `ProtocolError` unless `signature` is the peer's over `message`. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** On a server: returns the credentials that the client delegated, once; the caller closes them. `null`: none. */
   takeDelegated?(): ProviderCredentials | null;
@@ -597,9 +597,9 @@ export interface SecurityContext extends Disposable {
   wrapDetached(data: Uint8Array): Uint8Array;
   /** Verifies and opens `data` in place; `header` was sent separately. */
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array;
-  /** Returns a signature over `message`, which is sent separately. */
+  /** A signature over `message`, which travels apart from it. */
   sign(message: Uint8Array): Uint8Array;
-  /** Verifies a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
+  /** Checks a signature over `message`. @throws ProtocolError unless `signature` is the peer's. */
   verify(message: Uint8Array, signature: Uint8Array): void;
   /** Returns a copy of the session key, which the caller zeroes. */
   sessionKey(): Uint8Array;

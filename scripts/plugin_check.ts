@@ -43,6 +43,6 @@ if (import.meta.main) {
   const report = await checkModule(Uint8Array.from(await readFile(file)), setup);
   console.log(formatReport(report));
   const failed = report.outcomes.filter(({ result }) => result === "FAILED").length;
-  console.log(failed === 0 ? "conforms to ABI 1" : `${failed} checks failed`);
+  console.log(failed === 0 ? `conforms to ABI ${report.description.abi}` : `${failed} checks failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

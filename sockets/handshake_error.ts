@@ -27,7 +27,7 @@ const MEANINGS = new Map([
   [
     SEC_E_UNSUPPORTED_FUNCTION,
     "SEC_E_UNSUPPORTED_FUNCTION: the mechanism is not supported there; use the same provider on both " +
-    "ends: kerberos() and negotiate() cannot connect to each other, and NTLM is left out by default",
+    "ends: a server of kerberos() refuses clients of negotiate(), and NTLM is left out by default",
   ],
   [0x80090322, "SEC_E_WRONG_PRINCIPAL: the target name is not this server's"],
   [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: the target name is unknown"],

@@ -38,6 +38,11 @@ export const KERBEROS_DENIED =
   "The peer offers Kerberos, which is excluded here on purpose, because a policy denies it: " +
   "deny it in the policies of both ends, or of neither";
 
+/** What to do about a peer that offers Kerberos where a server of Negotiate found no key for it. */
+export const KERBEROS_WITHOUT_KEY =
+  "The peer offers Kerberos, and this end had no key for it when its credentials were acquired: give " +
+  "credentials: { keytab }, or name the key table in KRB5_KTNAME";
+
 /** The form of the tokens of this end or of its peer: Kerberos tokens, or SPNEGO around them. */
 export type Wrapping = "kerberos" | "spnego";
 

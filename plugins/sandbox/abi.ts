@@ -5,10 +5,12 @@
  */
 
 import type { AuthenticationReason, ProtocolReason } from "../../errors.ts";
-import type { ImpersonationLevel } from "../../contract.ts";
+import type { ImpersonationLevel, PeerIdentity } from "../../contract.ts";
 
-/** The version of the ABI this host speaks. */
-export const ABI_VERSION = 1;
+/** The newest version of the ABI that this host speaks. */
+export const ABI_VERSION = 2;
+/** Every version that it speaks. */
+export const ABI_VERSIONS: readonly number[] = [1, 2];
 
 /** The module name every import of a guest comes from. */
 export const IMPORT_MODULE = "host";
@@ -25,6 +27,9 @@ export const Operation = {
   verify: 7,
   query: 8,
   release: 9,
+  wrapUnencrypted: 10,
+  unwrapAny: 11,
+  wrapSizeLimit: 12,
   socketSettings: 32,
   socketTarget: 33,
   socketQuery: 34,
@@ -32,6 +37,11 @@ export const Operation = {
 
 /** The name of an operation. */
 export type OperationName = keyof typeof Operation;
+
+/** What a guest of version 2 may do besides, by the names under `also` of its description. */
+export const ALSO = ["wrapUnencrypted", "wrapSizeLimit", "peerIdentity"] as const;
+/** One of them. */
+export type AlsoName = (typeof ALSO)[number];
 
 /** Status codes, the first word of a response. */
 export const Status = { ok: 0, error: 1, needs: 2 } as const;
@@ -111,9 +121,12 @@ export const AttributeFlag = {
 } as const;
 
 /** What `query` asks for. */
-export const Query = { attributes: 1, sessionKey: 2 } as const;
+export const Query = { attributes: 1, sessionKey: 2, peerIdentity: 3 } as const;
 
-/** The bit of `unwrap`'s answer that says the record was encrypted. */
+/** What a peer is, by number. */
+export const PEER_KINDS: readonly PeerIdentity["kind"][] = ["unknown", "user", "service", "computer"];
+
+/** The bit of the answer to `unwrap` and `unwrapAny` that says the record was encrypted. */
 export const RECORD_ENCRYPTED = 1;
 
 /** Bounds the ABI sets on single fields, in bytes unless it says otherwise. */
@@ -125,6 +138,9 @@ export const FieldLimit = {
   overhead: 4_096,
   signature: 1_024,
   sessionKey: 256,
+  sid: 184,
+  /** Groups of a peer. */
+  groups: 4_096,
   /** Questions that one leg may ask. */
   questionsPerLeg: 4,
 } as const;

@@ -8,12 +8,14 @@ import { AuthenticationError, ProtocolError, StateError } from "../../errors.ts"
 import type {
   ContextAttributes,
   ContextOptions,
+  PeerIdentity,
   ProviderContext,
   ResolvedRequirements,
   StepResult,
+  Unwrapped,
 } from "../../contract.ts";
-import { verifyAttributes } from "../requirements.ts";
-import { FieldLimit, Query } from "./abi.ts";
+import { provesServer, verifyAttributes } from "../requirements.ts";
+import { type AlsoName, FieldLimit, Query } from "./abi.ts";
 import type { ModuleDescription, Role } from "./description.ts";
 import { holdsPlainText, refuseMoreThanOffered, shownMechanism } from "./claims.ts";
 import { type CompiledModule, GuestInstance } from "./instance.ts";
@@ -25,8 +27,10 @@ import {
   readAttributes,
   readEmpty,
   readLeg,
+  readPeer,
   readRest,
   readSessionKey,
+  readSizeLimit,
   readUnwrap,
   writeAcquire,
   writeResume,
@@ -64,24 +68,36 @@ const HEADER = 4;
 // What a request has around a token or record.
 const HEADROOM = 16;
 
-/** One end of one conversation, in an instance of its own. */
+/**
+ * One end of one conversation, in an instance of its own. What a provider's context need not have is there where the
+ * module's description says that it can do it.
+ */
 export class SandboxedContext implements ProviderContext {
+  declare readonly wrapUnencrypted?: (plain: Uint8Array, out: Uint8Array) => Uint8Array;
+  declare readonly unwrapAny?: (record: Uint8Array) => Unwrapped;
+  declare readonly wrapSizeLimit?: (recordBytes: number, encrypt: boolean) => number;
+  declare readonly peerIdentity?: PeerIdentity;
   readonly #loaded: LoadedModule;
   readonly #purpose: Purpose;
-  readonly #channelBound: boolean;
+  /** Whether proof of channel bindings is required. */
+  readonly #mustBeBound: boolean;
   readonly #instance: GuestInstance;
   #state: "stepping" | "busy" | "done" | "closed" = "stepping";
   #attributes: Attributes | null = null;
+  #peer: PeerIdentity | undefined;
 
   /** Makes the instance and gives it the credentials. @throws what the guest answers to `acquire`. */
   constructor(loaded: LoadedModule, purpose: Purpose, options: ContextOptions) {
     this.#loaded = loaded;
     this.#purpose = purpose;
-    this.#channelBound = options.channelBindings !== undefined;
     this.#instance = new GuestInstance(loaded.compiled);
+    // A guest of version 1 is not told that a client may come without, and refuses it.
+    const optional = options.allowMissingBindings === true && this.#instance.abi >= 2;
+    this.#mustBeBound = options.channelBindings !== undefined && !optional;
+    this.#extend();
     const request = new Writer();
     try {
-      writeAcquire(request, { ...purpose, ...options, options: loaded.options });
+      writeAcquire(request, { ...purpose, ...options, options: loaded.options }, this.#instance.abi);
       this.#instance.call("acquire", request.written, (answer) => readEmpty(answer, this.#name));
     } catch (error) {
       this.close();
@@ -121,7 +137,10 @@ export class SandboxedContext implements ProviderContext {
     this.#state = "busy";
     try {
       const leg = await this.#leg(token);
-      if (leg.done) this.#attributes = this.#settle();
+      if (leg.done) {
+        this.#attributes = this.#settle();
+        this.#peer = this.#askForPeer(this.#attributes);
+      }
       this.#state = leg.done ? "done" : "stepping";
       return { token: leg.token, done: leg.done };
     } catch (error) {
@@ -136,6 +155,10 @@ export class SandboxedContext implements ProviderContext {
   }
 
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
+    return this.#wrap("wrap", plain, out);
+  }
+
+  #wrap(operation: "wrap" | "wrapUnencrypted", plain: Uint8Array, out: Uint8Array): Uint8Array {
     const { maxOverhead, agreed } = this.#usable();
     const most = plain.length + maxOverhead, room = this.#loaded.compiled.limits.messageBytes - HEADER;
     // The record has to come back as well: found out by the guest, this would end the context.
@@ -147,10 +170,10 @@ export class SandboxedContext implements ProviderContext {
       );
     }
     if (out.length < most) throw new RangeError(`out has ${out.length} bytes; it must have at least ${most}`);
-    return this.#last("wrap", plain, (answer) => {
+    return this.#last(operation, plain, (answer) => {
       const record = readRest(answer, this.#name, most);
       if (record.length === 0) throw breach("a record is empty");
-      if (agreed.confidentiality && holdsPlainText(record, plain)) {
+      if (operation === "wrap" && agreed.confidentiality && holdsPlainText(record, plain)) {
         throw breach("a sealed record holds its plain text");
       }
       out.set(record);
@@ -159,20 +182,63 @@ export class SandboxedContext implements ProviderContext {
   }
 
   unwrap(record: Uint8Array): Uint8Array {
+    return this.#unwrap("unwrap", record).data;
+  }
+
+  #unwrap(operation: "unwrap" | "unwrapAny", record: Uint8Array): Unwrapped {
     const { agreed } = this.#usable();
     this.#refuseOversized("record", record);
-    return this.#last("unwrap", record, (answer) => {
+    return this.#last(operation, record, (answer) => {
       const { encrypted, plain } = readUnwrap(answer, this.#name);
       if (plain.length > record.length) throw breach("a plain text is longer than its record");
-      if (agreed.confidentiality && !encrypted) {
+      if (operation === "unwrap" && agreed.confidentiality && !encrypted) {
         throw new ProtocolError(
           "not-encrypted",
           `${this.#name}: a record was only signed; encryption was agreed on`,
         );
       }
       record.set(plain);
-      return record.subarray(0, plain.length);
+      return { data: record.subarray(0, plain.length), encrypted };
     });
+  }
+
+  #wrapSizeLimit(recordBytes: number, encrypt: boolean): number {
+    const { maxOverhead } = this.#usable();
+    if (!Number.isInteger(recordBytes) || recordBytes < 0 || recordBytes > 0xffff_ffff) {
+      throw new RangeError(`recordBytes must be a whole number from 0 to 4294967295, not ${recordBytes}`);
+    }
+    const request = new Writer().u32(recordBytes).flag(encrypt).written;
+    return this.#call("wrapSizeLimit", request, (answer) => {
+      const limit = readSizeLimit(answer, this.#name);
+      // What wrap() may add at most always fits.
+      if (limit > recordBytes || limit < recordBytes - maxOverhead) {
+        throw breach(
+          `it says that ${limit} bytes fit a record of ${recordBytes}, and adds ${maxOverhead} at most`,
+        );
+      }
+      // More than one message holds, wrap() does not take.
+      return Math.min(limit, Math.max(0, this.#loaded.compiled.limits.messageBytes - HEADER - maxOverhead));
+    });
+  }
+
+  /** Gives it the members that the module's description says it can serve. */
+  #extend(): void {
+    const { also } = this.#loaded.description;
+    const members: { readonly [name in AlsoName]: PropertyDescriptorMap } = {
+      wrapUnencrypted: {
+        wrapUnencrypted: {
+          value: (plain: Uint8Array, out: Uint8Array) => this.#wrap("wrapUnencrypted", plain, out),
+        },
+        unwrapAny: { value: (record: Uint8Array) => this.#unwrap("unwrapAny", record) },
+      },
+      wrapSizeLimit: {
+        wrapSizeLimit: { value: (bytes: number, encrypt: boolean) => this.#wrapSizeLimit(bytes, encrypt) },
+      },
+      peerIdentity: {
+        peerIdentity: { get: () => this.#established() && this.#peer },
+      },
+    };
+    for (const name of also) Object.defineProperties(this, members[name]);
   }
 
   sign(message: Uint8Array): Uint8Array {
@@ -240,8 +306,20 @@ export class SandboxedContext implements ProviderContext {
     const mechanism = shownMechanism(attributes.agreed.mechanism, description.name, builtIn);
     const agreed = Object.freeze({ ...attributes.agreed, mechanism });
     refuseMoreThanOffered(agreed, description);
-    verifyAttributes(agreed, this.#purpose.requirements, this.#purpose.role, this.#channelBound);
+    verifyAttributes(agreed, this.#purpose.requirements, this.#purpose.role, this.#mustBeBound);
     return { ...attributes, agreed };
+  }
+
+  /** Who the peer is, where the guest reports it; refuses an identity that nothing proved. */
+  #askForPeer({ agreed, peerName }: Attributes): PeerIdentity | undefined {
+    if (!this.#loaded.description.also.includes("peerIdentity")) return undefined;
+    const read = (answer: Reader) => readPeer(answer, this.#name, peerName);
+    const peer = this.#instance.call("query", word(Query.peerIdentity), read);
+    const proved = this.#purpose.role === "client"
+      ? provesServer(agreed)
+      : agreed.impersonation !== "anonymous";
+    if (peer && !proved) throw breach("it reports who its peer is, which nothing proved");
+    return peer;
   }
 
   #established(): Attributes {
@@ -261,7 +339,11 @@ export class SandboxedContext implements ProviderContext {
     return established;
   }
 
-  #call<T>(operation: "query" | "sign" | "verify", body: Uint8Array, read: (answer: Reader) => T): T {
+  #call<T>(
+    operation: "query" | "sign" | "verify" | "wrapSizeLimit",
+    body: Uint8Array,
+    read: (answer: Reader) => T,
+  ): T {
     try {
       return this.#instance.call(operation, body, read);
     } finally {
@@ -270,7 +352,11 @@ export class SandboxedContext implements ProviderContext {
   }
 
   /** Calls what ends the context when it fails: after a record that did not open, no other can be trusted. */
-  #last<T>(operation: "wrap" | "unwrap", body: Uint8Array, read: (answer: Reader) => T): T {
+  #last<T>(
+    operation: "wrap" | "unwrap" | "wrapUnencrypted" | "unwrapAny",
+    body: Uint8Array,
+    read: (answer: Reader) => T,
+  ): T {
     try {
       return this.#instance.call(operation, body, read);
     } catch (error) {

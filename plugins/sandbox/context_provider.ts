@@ -101,7 +101,8 @@ class SandboxedCredentials implements ProviderCredentials {
     this.close();
   }
 
-  #context(role: Role, { target, channelBindings }: ContextOptions): ProviderContext {
+  #context(role: Role, options: ContextOptions): ProviderContext {
+    const { target, channelBindings, allowMissingBindings } = options;
     const { name } = this.#loaded.description;
     if (this.#closed) throw new StateError(`${name}: these credentials are closed; acquire them again`);
     if (this.#purpose.role !== role) {
@@ -117,6 +118,7 @@ class SandboxedCredentials implements ProviderCredentials {
     return new SandboxedContext(this.#loaded, this.#purpose, {
       ...(role === "client" ? { target } : {}),
       ...(channelBindings ? { channelBindings } : {}),
+      ...(role === "server" && allowMissingBindings ? { allowMissingBindings } : {}),
     });
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ImpersonationLevel, Offers } from "../../contract.ts";
-import { ABI_VERSION, IMPERSONATION } from "./abi.ts";
+import { ABI_VERSIONS, ALSO, type AlsoName, IMPERSONATION } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { JsonNode } from "./json.ts";
 
@@ -50,6 +50,8 @@ export type CredentialKind = "password" | "none";
 
 /** A module's description of itself. */
 export interface ModuleDescription {
+  /** The version of the ABI that it speaks. */
+  readonly abi: number;
   /** Its name. */
   readonly name: string;
   /** Its version. */
@@ -66,6 +68,8 @@ export interface ModuleDescription {
   readonly credentials: { readonly [role in Role]?: readonly CredentialKind[] };
   /** The questions it may ask. */
   readonly questions: readonly QuestionDescription[];
+  /** What it can do besides, from version 2 on. */
+  readonly also: readonly AlsoName[];
 }
 
 const NAME = /^[a-z][a-z0-9-]{0,31}$/;
@@ -86,14 +90,30 @@ export function parseDescription(text: string): ModuleDescription {
     refuse("", "is not JSON");
   }
   const root = new JsonNode(json, "", refuse).object([
-    ...["abi", "name", "version", "layer", "offers", "imports", "options", "credentials", "questions"],
+    ...[
+      "abi",
+      "name",
+      "version",
+      "layer",
+      "offers",
+      "imports",
+      "options",
+      "credentials",
+      "questions",
+      "also",
+    ],
   ]);
   const abi = root.get("abi").integer(0, 0xffff);
-  if (abi !== ABI_VERSION) {
-    reject("abi-version", -1, `its description says ABI ${abi}, this host supports ${ABI_VERSION}`);
+  if (!ABI_VERSIONS.includes(abi)) {
+    reject(
+      "abi-version",
+      -1,
+      `its description says ABI ${abi}, this host supports ${ABI_VERSIONS.join(" and ")}`,
+    );
   }
   const layer = root.get("layer").choice(["context", "socket"] as const);
   const description: ModuleDescription = {
+    abi,
     name: root.get("name").match(NAME),
     version: root.get("version").match(/^[\x21-\x7e]{1,32}$/),
     layer,
@@ -102,14 +122,18 @@ export function parseDescription(text: string): ModuleDescription {
     options: root.optional("options")?.list(32, parseOption) ?? [],
     credentials: parseCredentials(root.optional("credentials")),
     questions: root.optional("questions")?.list(8, parseQuestion) ?? [],
+    also: root.optional("also")?.list(ALSO.length, (node) => node.choice(ALSO)) ?? [],
   };
   refuseDuplicates(description.options, "options");
   refuseDuplicates(description.questions, "questions");
+  refuseDuplicates(description.also.map((name) => ({ name })), "also");
   checkLayer(description);
   return description;
 }
 
-function checkLayer({ layer, imports, credentials, questions, offers }: ModuleDescription): void {
+function checkLayer(description: ModuleDescription): void {
+  const { abi, layer, imports, credentials, questions, offers, also } = description;
+  if (also.length > 0 && abi < 2) refuse("also", "is of ABI 2; say 2 under abi, or leave it out");
   if (layer === "context") {
     if (Object.keys(credentials).length === 0) {
       refuse("credentials", "names no role; a provider of layer context needs one");
@@ -122,6 +146,7 @@ function checkLayer({ layer, imports, credentials, questions, offers }: ModuleDe
   }
   if (Object.keys(credentials).length > 0) refuse("credentials", "must be left out of a socket codec");
   if (questions.length > 0) refuse("questions", "must be left out of a socket codec");
+  if (also.length > 0) refuse("also", "must be left out of a socket codec");
 }
 
 function parseOffers(node: JsonNode): Offers {

@@ -5,7 +5,7 @@
  */
 
 import { ProviderLimitError, ProviderTrapError, StateError } from "../../errors.ts";
-import { ABI_VERSION, IMPORT_MODULE, Operation, type OperationName } from "./abi.ts";
+import { ABI_VERSIONS, IMPORT_MODULE, Operation, type OperationName } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import type { GuardedModule } from "./guard.ts";
 import { hostFunctions, type ImportGrants, type ImportName } from "./host_functions.ts";
@@ -20,6 +20,8 @@ const PAGE = 65_536;
 export interface CompiledModule {
   /** The provider's name, for messages. */
   readonly name: string;
+  /** The version of the ABI that its description says; left out while that is not known. */
+  readonly abi?: number;
   /** The compiled module. */
   readonly module: WebAssembly.Module;
   /** What the guard found out. */
@@ -44,6 +46,8 @@ interface Exports {
 /** One instance. It serves one context, and is dropped at the first trap, exceeded limit or breach of the ABI. */
 export class GuestInstance {
   readonly #compiled: CompiledModule;
+  /** The version of the ABI that it speaks. */
+  readonly abi: number;
   readonly #result = new DataView(new ArrayBuffer(8));
   #exports: Exports | null = null;
   #memory: Uint8Array<ArrayBuffer> = new Uint8Array(0);
@@ -57,10 +61,13 @@ export class GuestInstance {
   constructor(compiled: CompiledModule) {
     this.#compiled = compiled;
     const exports = this.#exports = this.#instantiate();
-    const version = this.#start(exports);
-    if (version === ABI_VERSION) return;
+    const version = this.abi = this.#start(exports);
+    if (ABI_VERSIONS.includes(version) && version === (compiled.abi ?? version)) return;
     this.drop();
-    reject("abi-version", -1, `it uses ABI ${version}, this host supports ${ABI_VERSION}; rebuild it`);
+    const spoken = compiled.abi === undefined
+      ? `this host supports ${ABI_VERSIONS.join(" and ")}`
+      : `it said ${compiled.abi}`;
+    reject("abi-version", -1, `it uses ABI ${version}, ${spoken}; rebuild it`);
   }
 
   /** True until the instance is dropped. */

@@ -136,7 +136,7 @@ export async function loadModule(
   compareWithManifest(description, guarded, manifest, builtIn);
   checkAnswers(description.name, description.questions, answers);
   return {
-    compiled: { ...unnamed, name: description.name },
+    compiled: { ...unnamed, name: description.name, abi: description.abi },
     description,
     options: resolveOptions(description.name, description.options, manifest.options),
     answers,
@@ -170,7 +170,13 @@ function describe(compiled: CompiledModule): ModuleDescription {
       if (answer.u32() !== Status.ok) answer.refuse("describe did not succeed");
       return answer.restText(FieldLimit.description);
     });
-    return parseDescription(text);
+    const description = parseDescription(text);
+    if (description.abi === instance.abi) return description;
+    return reject(
+      "abi-version",
+      -1,
+      `it speaks ABI ${instance.abi}, and its description says ${description.abi}; rebuild it`,
+    );
   } finally {
     instance.drop();
   }

@@ -6,11 +6,12 @@
  * @module
  */
 
-import type { ContextAttributes, ResolvedRequirements } from "../../contract.ts";
+import type { ContextAttributes, PeerIdentity, ResolvedRequirements } from "../../contract.ts";
 import {
   AttributeFlag,
   FieldLimit,
   IMPERSONATION,
+  PEER_KINDS,
   RECORD_ENCRYPTED,
   RequirementFlag,
   Status,
@@ -36,6 +37,8 @@ export interface AcquireRequest {
   readonly target?: string;
   /** Channel bindings. */
   readonly channelBindings?: Uint8Array;
+  /** Whether a client without any is served; what version 1 cannot say. */
+  readonly allowMissingBindings?: boolean;
   /** One value for each declared option, in their order. */
   readonly options: readonly OptionValue[];
   /** Who to be; `null`: nobody in particular. The password is UTF-8. */
@@ -63,8 +66,8 @@ export interface Attributes {
   readonly maxOverhead: number;
 }
 
-/** Writes the fields of `acquire`. */
-export function writeAcquire(out: Writer, request: AcquireRequest): void {
+/** Writes the fields of `acquire` in version `abi`. */
+export function writeAcquire(out: Writer, request: AcquireRequest, abi: number): void {
   out.u8(request.role === "client" ? 1 : 2);
   writeRequirements(out, request.requirements);
   out.optionalText(request.target).optionalBytes(request.channelBindings);
@@ -72,6 +75,7 @@ export function writeAcquire(out: Writer, request: AcquireRequest): void {
   const { credentials } = request;
   if (!credentials) out.u8(0);
   else out.u8(1).text(credentials.username).text(credentials.domain).bytes(credentials.password);
+  if (abi >= 2) out.flag(request.allowMissingBindings ?? false);
 }
 
 /** Writes requirements: flags, then the impersonation level. */
@@ -170,12 +174,60 @@ export function readSessionKey(input: Reader, provider: string): Uint8Array {
   return key;
 }
 
-/** Reads the answer to `unwrap`: whether the record was encrypted, and the plain text as a view. */
+/** Reads the answer to `unwrap` and `unwrapAny`: whether the record was encrypted, and the plain text as a view. */
 export function readUnwrap(input: Reader, provider: string): { encrypted: boolean; plain: Uint8Array } {
   expectOk(input, provider);
   const flags = input.u32();
   if (flags & ~RECORD_ENCRYPTED) input.refuse(`record flags 0x${flags.toString(16)} are not all known`);
   return { encrypted: flags === RECORD_ENCRYPTED, plain: input.rest() };
+}
+
+/** Reads the answer to `wrapSizeLimit`. */
+export function readSizeLimit(input: Reader, provider: string): number {
+  expectOk(input, provider);
+  const limit = input.u32();
+  input.end();
+  return limit;
+}
+
+/** Reads the answer to `query` for the peer called `name`; `undefined`: it did not prove who it is. */
+export function readPeer(input: Reader, provider: string, name: string): PeerIdentity | undefined {
+  expectOk(input, provider);
+  if (!input.flag()) return void input.end();
+  const kind = PEER_KINDS[input.index(input.u8(), PEER_KINDS.length, "kind of peer")];
+  const user = plainName(input), realm = plainName(input);
+  const optional = <T>(key: string, read: () => T): { readonly [key: string]: T } =>
+    input.flag() ? { [key]: read() } : {};
+  const text = (key: string) => optional(key, () => plainName(input));
+  const peer: PeerIdentity = {
+    name,
+    user,
+    realm,
+    kind,
+    ...optional("sid", () => readSid(input)),
+    ...optional("groups", () => readGroups(input)),
+    ...text("upn"),
+    ...text("displayName"),
+    ...text("netbiosDomain"),
+  };
+  input.end();
+  if (name === "" || user === "") input.refuse("a peer that proved who it is has no name");
+  return Object.freeze(peer);
+}
+
+function readGroups(input: Reader): readonly string[] {
+  const count = input.index(input.u32(), FieldLimit.groups + 1, "number of groups");
+  return Object.freeze(Array.from({ length: count }, () => readSid(input)));
+}
+
+/** In the form that comparing as text is comparing SIDs. */
+function readSid(input: Reader): string {
+  const sid = input.text(FieldLimit.sid);
+  const [authority, ...parts] = /^S-1(?:-(?:0|[1-9]\d{0,14})){2,16}$/.test(sid)
+    ? sid.split("-").slice(2).map(Number)
+    : [];
+  const known = parts.length > 0 && authority < 2 ** 48 && parts.every((part) => part < 2 ** 32);
+  return known ? sid : input.refuse("a SID is not written as S-1-5-21-1-2-3-1104 is");
 }
 
 /** Reads an answer that is bytes only (`wrap`, `sign`, the socket layer): a view. */

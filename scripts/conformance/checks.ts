@@ -5,6 +5,7 @@
  */
 
 import { ProtocolError, StateError } from "../../errors.ts";
+import type { AlsoName } from "../../plugins/sandbox/abi.ts";
 import type { Attributes } from "../../plugins/sandbox/messages.ts";
 import { refuseMoreThanOffered, shownMechanism } from "../../plugins/sandbox/claims.ts";
 import type { LoadedModule } from "../../plugins/sandbox/context.ts";
@@ -111,6 +112,55 @@ function unlessProtected({ client, server }: Subject): string | null {
   return (client ?? server)!.description.offers.integrity ? null : "it offers no integrity";
 }
 
+/** Why a check of what a guest may do besides does not apply; `null` where it does. */
+function unlessAlso(name: AlsoName, { client, server }: Subject): string | null {
+  return (client ?? server)!.description.also.includes(name) ? null : `it does not say ${name} under also`;
+}
+
+/** A record that is only signed comes out as such, by `unwrapAny` alone, and no altered one does. */
+async function carriesUnencrypted(subject: Subject): Promise<string | void> {
+  const skip = unlessAlso("wrapUnencrypted", subject);
+  if (skip) return skip;
+  const ends = await pair(subject);
+  if (!ends) return NO_PAIR;
+  const { agreed, maxOverhead } = ends.client.attributes();
+  for (const size of SIZES) {
+    for (const [from, to] of [[ends.client, ends.server], [ends.server, ends.client]]) {
+      const plain = bytes(size);
+      const signed = from.wrapUnencrypted(plain);
+      if (signed.length === 0 || signed.length > size + maxOverhead) {
+        fail(`a signed record of ${size} bytes has ${signed.length}`);
+      }
+      const first = to.open("unwrapAny", signed);
+      if (first.encrypted || !same(first.plain, plain)) {
+        fail(`${size} bytes that were signed came out otherwise`);
+      }
+      const second = to.open("unwrapAny", from.wrap(plain));
+      // Of an empty record nothing can be told.
+      if ((second.encrypted !== agreed.confidentiality && size > 0) || !same(second.plain, plain)) {
+        fail(`${size} bytes that were wrapped came out of unwrapAny otherwise`);
+      }
+    }
+  }
+  if (!agreed.integrity) return;
+  const { length } = ends.client.wrapUnencrypted(bytes(40));
+  for (let at = 0; at < length; at++) {
+    const { client, server } = (await pair(subject))!;
+    const record = client.wrapUnencrypted(bytes(40));
+    record[at] ^= 1 << (at % 8);
+    mustFail(`byte ${at} of a signed record altered`, ProtocolError, () => server.open("unwrapAny", record));
+  }
+  if (!agreed.confidentiality) return;
+  const { client, server } = (await pair(subject))!;
+  let encrypted = false;
+  try {
+    encrypted = server.open("unwrap", client.wrapUnencrypted(bytes(40))).encrypted;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+  if (encrypted) fail("unwrap says that a record was encrypted which was only signed");
+}
+
 /** The checks, in order. */
 export const CHECKS: readonly Check[] = [
   {
@@ -197,6 +247,37 @@ export const CHECKS: readonly Check[] = [
             fail(`${size} bytes came out changed`);
           }
         }
+      }
+    }),
+  },
+  { name: "wraps without encrypting, and tells such records from others", run: carriesUnencrypted },
+  {
+    name: "says how much data fits a record, and keeps to it",
+    run: onPair(({ client }, subject) => {
+      const skip = unlessAlso("wrapSizeLimit", subject);
+      if (skip) return skip;
+      const { maxOverhead, agreed } = client.attributes();
+      for (const room of [0, 1, maxOverhead, maxOverhead + 1, 100, 1000, 65_535]) {
+        const limit = client.wrapSizeLimit(room, agreed.confidentiality);
+        if (limit > room || limit < room - maxOverhead) fail(`${limit} bytes cannot be what fits ${room}`);
+        if (limit === 0) continue;
+        const { length } = client.wrap(bytes(limit));
+        if (length > room) fail(`${limit} bytes make a record of ${length}, over ${room}`);
+      }
+    }),
+  },
+  {
+    name: "reports who a peer is that proved it, and no other",
+    run: onPair(({ client, server }, subject) => {
+      const skip = unlessAlso("peerIdentity", subject);
+      if (skip) return skip;
+      for (const end of [client, server]) {
+        const { agreed, peerName } = end.attributes();
+        const peer = end.peerIdentity(peerName);
+        const proved = end.role === "client"
+          ? agreed.mutualAuthentication
+          : agreed.impersonation !== "anonymous";
+        if (peer && !proved) fail(`the ${end.role} reports who its peer is, which nothing proved`);
       }
     }),
   },

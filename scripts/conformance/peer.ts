@@ -15,15 +15,17 @@ import {
   readAttributes,
   readEmpty,
   readLeg,
+  readPeer,
   readRest,
   readSessionKey,
+  readSizeLimit,
   readUnwrap,
   writeAcquire,
   writeResume,
 } from "../../plugins/sandbox/messages.ts";
 import { type Answers, ask } from "../../plugins/sandbox/questions.ts";
 import { type Reader, Writer } from "../../plugins/sandbox/wire.ts";
-import type { ResolvedRequirements } from "../../contract.ts";
+import type { PeerIdentity, ResolvedRequirements } from "../../contract.ts";
 
 /** The arguments of `acquire` for a peer. */
 export interface Identity {
@@ -64,7 +66,7 @@ export class Peer {
       ...(this.role === "client" ? { target } : {}),
       options: this.#loaded.options,
       credentials: kinds.includes("password") ? credentials : null,
-    });
+    }, this.instance.abi);
     this.call("acquire", request.written, (answer) => readEmpty(answer, "guest"));
   }
 
@@ -104,6 +106,28 @@ export class Peer {
 
   unwrap(record: Uint8Array, label = "unwrap"): Uint8Array {
     return this.call("unwrap", record, (answer) => readUnwrap(answer, "guest").plain.slice(), label);
+  }
+
+  wrapUnencrypted(plain: Uint8Array): Uint8Array {
+    return this.call("wrapUnencrypted", plain, (answer) => readRest(answer, "guest").slice());
+  }
+
+  /** Opens a record by either operation, and tells whether it was encrypted. */
+  open(operation: "unwrap" | "unwrapAny", record: Uint8Array): { encrypted: boolean; plain: Uint8Array } {
+    return this.call(operation, record, (answer) => {
+      const { encrypted, plain } = readUnwrap(answer, "guest");
+      return { encrypted, plain: plain.slice() };
+    });
+  }
+
+  wrapSizeLimit(recordBytes: number, encrypt: boolean): number {
+    const request = new Writer().u32(recordBytes).flag(encrypt).written;
+    return this.call("wrapSizeLimit", request, (answer) => readSizeLimit(answer, "guest"));
+  }
+
+  peerIdentity(name: string): PeerIdentity | undefined {
+    const request = new Writer().u32(Query.peerIdentity).written;
+    return this.call("query", request, (answer) => readPeer(answer, "guest", name));
   }
 
   sign(message: Uint8Array): Uint8Array {

@@ -200,22 +200,16 @@ for (const name of NAMES) {
 }
 
 test(
-  "kerberos() and negotiate() on the two ends are refused with the provider of each",
+  "a negotiate() client at a kerberos() server is refused with the provider of each",
   () =>
     inRealm(async (_, system) => {
-      for (const [one, other] of [["negotiate", "kerberos"], ["kerberos", "negotiate"]] as const) {
-        const options = { client: { provider: PROVIDERS[one] }, server: { provider: PROVIDERS[other] } };
-        const error = await assertRejects(() => withContexts(system, options, () => {}), AuthenticationError);
-        assertEquals(error.reason, "mechanism");
-        const said = {
-          negotiate: "SPNEGO, as negotiate()",
-          kerberos: "Kerberos without SPNEGO, as kerberos()",
-        };
-        assertStringIncludes(
-          error.message,
-          `The peer uses ${said[one]} does; this end uses ${said[other]}`,
-        );
-      }
+      const options = { client: { provider: PROVIDERS.negotiate }, server: { provider: PROVIDERS.kerberos } };
+      const error = await assertRejects(() => withContexts(system, options, () => {}), AuthenticationError);
+      assertEquals(error.reason, "mechanism");
+      assertStringIncludes(
+        error.message,
+        "The peer uses SPNEGO, as negotiate() does; this end uses Kerberos without SPNEGO, as kerberos() does",
+      );
     }),
   { skip },
 );

@@ -150,6 +150,32 @@ test(
 );
 
 test(
+  "negotiate({ allowNtlm }) on a server without a key says so of Kerberos, and accepts it with one",
+  () =>
+    inRealmWith({}, async (realm, system) => {
+      await realm.kinit("alice");
+      const keytab = realm.env.KRB5_KTNAME;
+      for (const provider of Object.values(PROVIDERS)) {
+        await withEnv({ KRB5_KTNAME: `FILE:${realm.dir}/none` }, async () => {
+          using ends = await makeEnds(system, { client: { provider }, server: ALLOWED });
+          const { token } = await ends.client.step(null);
+          const error = await assertRejects(
+            () => ends.server.step(token),
+            AuthenticationError,
+            "this end had no key for it when its credentials were acquired: give credentials: { keytab }",
+          );
+          assertEquals(error.reason, "mechanism");
+          const server = { ...ALLOWED, credentials: { keytab } };
+          await withContexts(system, { client: { provider }, server }, ({ server }) => {
+            assertEquals([server.attributes.mechanism, server.peerName], ["kerberos", "alice@MIT.TEST"]);
+          });
+        });
+      }
+    }),
+  { skip },
+);
+
+test(
   "connect() and listen() do not use a denied Kerberos, and kerberos() is then not selected",
   () =>
     onMachine(true, async (system) => {

@@ -163,6 +163,10 @@ test(
         });
       }
       assertEquals(seen, ["negotiate kerberos", "kerberos kerberos", "ntlm ntlm"]);
+      using negotiating = await openAcceptor({ system, registry: createRegistry([negotiate()]) });
+      await between(bare, negotiating, (_client, server) => {
+        assertEquals([server.security.provider, server.security.mechanism], ["negotiate", "kerberos"]);
+      });
       using strict = await openAcceptor({ system, registry: all });
       using few = await openAcceptor({ system, registry: createRegistry([kerberos()]) });
       for (const acceptor of [strict, few]) {

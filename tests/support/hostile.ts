@@ -50,7 +50,31 @@ export async function cannedPieces(): Promise<Record<string, string>> {
     "\\87\\01",
     "\\8c\\01",
   );
-  return { canned: body, canned_as_helper: helper, canned_that_logs: logging };
+  return {
+    canned: body,
+    canned_as_helper: helper,
+    canned_that_logs: logging,
+    canned_of_version_two: cannedOfVersion2(body),
+  };
+}
+
+/**
+ * The canned module in version 2, which can do all there is besides: the answers to operations 10 to 12 stand where those
+ * of the others end, the session key at 0x5000, the peer at 0x5400, and requests go to 0x6000.
+ */
+function cannedOfVersion2(body: string): string {
+  const also = '\\"imports\\":[],\\"also\\":[\\"wrapUnencrypted\\",\\"wrapSizeLimit\\",\\"peerIdentity\\"],';
+  const peer = `(if (i32.and (i32.eq (i32.load (local.get $request)) (i32.const 8))
+      (i32.eq (i32.load offset=4 (local.get $request)) (i32.const 3))) (then (local.set $from (i32.const 0x5400))))`;
+  const answers = `
+(data (i32.const 0x3800) "\\0a\\00\\00\\00" "\\00\\00\\00\\00" "signed")
+(data (i32.const 0x3c00) "\\0c\\00\\00\\00" "\\00\\00\\00\\00" "\\00\\00\\00\\00" "open")
+(data (i32.const 0x4000) "\\08\\00\\00\\00" "\\00\\00\\00\\00" "\\30\\00\\00\\00")
+(data (i32.const 0x5400) "\\05\\00\\00\\00" "\\00\\00\\00\\00" "\\00")`;
+  return body.replaceAll("0x3800", "0x5000").replace("(i32.const 0x4000)", "(i32.const 0x6000)")
+    .replace('"abi_version") (result i32) (i32.const 1)', '"abi_version") (result i32) (i32.const 2)')
+    .replace('\\"abi\\":1', '\\"abi\\":2').replace('\\"imports\\":[],', also).replace("\\87\\01", "\\c1\\01")
+    .replace(";; where no answer", `${peer}\n  ;; where no answer`) + answers;
 }
 
 /** Reads and compiles the whole corpus, in order of name. */
@@ -140,6 +164,14 @@ export async function drive(
     context.wrap(PLAIN, out);
     at = "unwrap";
     context.unwrap(out);
+    if (context.wrapUnencrypted && context.unwrapAny) {
+      at = "wrapUnencrypted";
+      context.wrapUnencrypted(PLAIN, out);
+      at = "unwrapAny";
+      context.unwrapAny(out);
+    }
+    at = "wrapSizeLimit";
+    context.wrapSizeLimit?.(PLAIN.length, true);
     at = "sign";
     const signature = context.sign(PLAIN);
     at = "verify";

@@ -18,7 +18,7 @@ export { abi_version, alloc } from "../../../plugins/sdk/assembly/index";
 export { call } from "../../../plugins/sdk/assembly/socket";
 
 const DESCRIPTION = `{
-  "abi": 1,
+  "abi": 2,
   "name": "department",
   "version": "1.0.0",
   "layer": "socket",

@@ -112,21 +112,21 @@ export async function acquire(
       hints,
     };
     if (request.package === "kerberos") {
-      const handle = await acquireHandle(gss, { ...wanted, mechanism: "kerberos" });
+      const handle = await acquireHandle(gss, { ...wanted, mechanisms: ["kerberos"] });
       return prepareHandle(gss, handle, initiates, null);
     }
+    const mechanisms = negotiateMechanisms(request);
     if (request.excludeNtlm) {
       await checkKerberos(gss, wanted);
-      const handle = await acquireHandle(gss, { ...wanted, mechanism: "spnego" });
+      const handle = await acquireHandle(gss, { ...wanted, mechanisms });
       return prepareHandle(gss, handle, initiates, [OIDS.kerberos]);
     }
     const { identity } = request;
-    const spnego = { ...wanted, mechanism: "spnego" } as const;
     const handle = await (identity !== undefined && "password" in identity
-      ? acquireHandleWithPassword(gss, identity.password, spnego)
-      : acquireHandle(gss, spnego));
-    const mechanisms = request.excludeKerberos ? [OIDS.ntlmssp] : [OIDS.kerberos, OIDS.ntlmssp];
-    return prepareHandle(gss, handle, initiates, mechanisms);
+      ? acquireHandleWithPassword(gss, identity.password, { ...wanted, mechanisms })
+      : acquireHandle(gss, { ...wanted, mechanisms }));
+    const inside = request.excludeKerberos ? [OIDS.ntlmssp] : [OIDS.kerberos, OIDS.ntlmssp];
+    return prepareHandle(gss, handle, initiates, inside);
   } finally {
     gss.releaseName(name);
   }
@@ -177,8 +177,16 @@ function copyKeyring(
  * would show only at the first token, and SPNEGO's statuses are not those of Kerberos. NTLM is excluded before the
  * first token: a refusal at the end would come after its response had reached a possible relay.
  */
-async function checkKerberos(gss: Gss, wanted: Omit<Wanted, "mechanism">): Promise<void> {
-  releaseHandle(gss, await acquireHandle(gss, { ...wanted, mechanism: "kerberos" }));
+async function checkKerberos(gss: Gss, wanted: Omit<Wanted, "mechanisms">): Promise<void> {
+  releaseHandle(gss, await acquireHandle(gss, { ...wanted, mechanisms: ["kerberos"] }));
+}
+
+/**
+ * What Negotiate acquires: an acceptor takes a bare Kerberos token too, as Windows' does, with the credential of the
+ * mechanism that the token names.
+ */
+function negotiateMechanisms({ role, excludeKerberos }: CredentialsRequest): Wanted["mechanisms"] {
+  return role === "client" || excludeKerberos ? ["spnego"] : ["spnego", "kerberos"];
 }
 
 /** The name to acquire for; 0: the owner of the store, which contains one user's tickets only. */

@@ -10,6 +10,7 @@ import {
   holdsKerberos,
   holdsNtlm,
   KERBEROS_DENIED,
+  KERBEROS_WITHOUT_KEY,
   NTLM_USER,
   otherMechanismAdvice,
 } from "../other_mechanism.ts";
@@ -141,14 +142,19 @@ export class GssContext extends ContextBase {
     const other = codeName === "GSS_S_BAD_MECH" || (server && codeName === "GSS_S_NO_CRED");
     // NTLM that is allowed and still fails is not installed.
     if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
-    const denied = this.#options.excludeKerberos && holdsKerberos(token);
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: ${message}. ${
-        denied ? KERBEROS_DENIED : otherMechanismAdvice(token, this.#options.mechanism)
-      }`,
+      `Cannot ${this.#doing()}: ${message}. ${this.#adviceOnMechanism(token)}`,
       { cause },
     );
+  }
+
+  #adviceOnMechanism(token: Uint8Array): string {
+    const { role, mechanism, kerberosOnly, excludeKerberos } = this.#options;
+    if (!holdsKerberos(token)) return otherMechanismAdvice(token, mechanism);
+    if (excludeKerberos) return KERBEROS_DENIED;
+    // Where Kerberos alone may serve, acquiring fails without a key.
+    return role === "server" && !kerberosOnly ? KERBEROS_WITHOUT_KEY : otherMechanismAdvice(token, mechanism);
   }
 
   #doing(): string {

@@ -136,7 +136,7 @@ function adopt(
   try {
     storeHandle(gss, handle, cache);
     const spnego = acquireHandleNow(gss, {
-      mechanism: "spnego",
+      mechanisms: ["spnego"],
       usage: GSS_C.INITIATE,
       name: 0n,
       store: cache.store,

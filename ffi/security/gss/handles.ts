@@ -15,8 +15,8 @@ export type Store = { readonly [key: string]: string };
 
 /** What a handle is acquired for. */
 export interface Wanted {
-  /** The mechanism. */
-  readonly mechanism: "kerberos" | "spnego";
+  /** The mechanisms; it is acquired where any of them has credentials. */
+  readonly mechanisms: readonly ("kerberos" | "spnego")[];
   /** `GSS_C_INITIATE`, `GSS_C_ACCEPT` or `GSS_C_BOTH`. */
   readonly usage: number;
   /** The name to acquire for; 0: any. */
@@ -47,14 +47,14 @@ export function acquireHandleNow(gss: Gss, wanted: Wanted): bigint {
 
 function fromArguments(
   gss: Gss,
-  { mechanism, usage, name, store }: Wanted,
+  { mechanisms, usage, name, store }: Wanted,
   slots: Slots,
 ): Parameters<Gss["call"]["gss_acquire_cred_from"]> {
   return [
     slots.slice(0, 4),
     name,
     INDEFINITE,
-    gss.build.oidSet([OIDS[mechanism]]),
+    gss.build.oidSet(mechanisms.map((mechanism) => OIDS[mechanism])),
     usage,
     store === null ? null : gss.build.keyValueSet(store),
     slots.slice(8, 8),
@@ -80,7 +80,7 @@ export async function acquireHandleWithPassword(
       wanted.name,
       gss.build.buffer(secret),
       INDEFINITE,
-      gss.build.oidSet([OIDS[wanted.mechanism]]),
+      gss.build.oidSet(wanted.mechanisms.map((mechanism) => OIDS[mechanism])),
       wanted.usage,
       slots.slice(8, 8),
       null,

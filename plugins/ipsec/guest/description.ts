@@ -1,6 +1,6 @@
 /** The codec's description of itself; the ABI's document defines the keys. */
 export const DESCRIPTION = `{
-  "abi": 1,
+  "abi": 2,
   "name": "ipsec-codec",
   "version": "1.0.0",
   "layer": "socket",

@@ -28,10 +28,13 @@ export const BINDINGS: usize = memory.data(16, 16);
 /** Texts are UTF-16. */
 export class Config {
   client: bool = false;
+  integrity: bool = false;
   confidentiality: bool = false;
   spnego: bool = false;
   /** Whether this end was given channel bindings. */
   bound: bool = false;
+  /** Whether a client that gave none is served anyway. */
+  boundIfGiven: bool = false;
   username: Slice = new Slice();
   domain: Slice = new Slice();
   target: Slice = new Slice();
@@ -43,6 +46,7 @@ export class Config {
   static read(request: Acquire): Config | null {
     const config = new Config();
     config.client = request.role == Role.Client;
+    config.integrity = (request.requirements & Requirement.Integrity) != 0;
     config.confidentiality = (request.requirements & Requirement.Confidentiality) != 0;
     config.spnego = request.options.boolean(Option.Spnego, false);
     if (!suffices(request)) return null;
@@ -54,6 +58,7 @@ export class Config {
       }
       bindingsHash(bindings, BINDINGS);
       config.bound = true;
+      config.boundIfGiven = request.allowMissingBindings;
     }
     const fine = config.client ? config.readClient(request) : config.readServer(request);
     return fine ? config : null;

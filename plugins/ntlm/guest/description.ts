@@ -1,6 +1,6 @@
 /** What the provider tells of itself; the ABI's document defines the keys. */
 export const DESCRIPTION = `{
-  "abi": 1,
+  "abi": 2,
   "name": "ntlm",
   "version": "1.0.0",
   "layer":"context",
@@ -12,6 +12,7 @@ export const DESCRIPTION = `{
     "delegation": false
   },
   "imports": ["random", "clock"],
+  "also": ["wrapUnencrypted", "wrapSizeLimit", "peerIdentity"],
   "options": [
     { "name": "spnego", "type": "boolean", "doc": "Speak NTLM inside SPNEGO, as Negotiate peers do." },
     { "name": "workstation", "type": "text", "maxLength": 15, "doc": "The computer a client says it is." },

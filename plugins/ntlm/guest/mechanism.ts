@@ -24,6 +24,10 @@ export enum Stage {
 /** One end of one exchange, and of the session that follows. */
 export abstract class Mechanism {
   stage: Stage = Stage.Going;
+  /** Whether there are keys to sign with; where not, the client is authenticated and nothing is protected. */
+  keyed: bool = true;
+  /** Whether it must have them whatever else is required. */
+  mustBeKeyed: bool = false;
   /** Whether records are sealed, or only signed. */
   sealed: bool = false;
   /** Both ends gave the same channel bindings, as far as this end can tell. */

@@ -6,12 +6,16 @@ import {
   attributes,
   equal,
   failProtocol,
+  failState,
   Guest,
   Impersonation,
   input,
   leg,
   needs,
+  nobody,
   output,
+  peer,
+  PeerKind,
   ProtocolReason,
   Slice,
 } from "../../sdk/assembly/index";
@@ -30,6 +34,9 @@ import { toUtf8 } from "./text/utf16";
 
 /** The place of the one question in the description. */
 const ACCOUNT: u32 = 0;
+
+/** What records that are signed and numbered give. */
+const SIGNED: u32 = Attribute.Integrity | Attribute.ReplayDetection | Attribute.SequenceDetection;
 
 export class Ntlm extends Guest {
   private config: Config | null = null;
@@ -75,8 +82,7 @@ export class Ntlm extends Guest {
   attributes(): void {
     const mechanism = this.mechanism;
     attributes(
-      Attribute.Integrity | Attribute.ReplayDetection | Attribute.SequenceDetection |
-        (mechanism.sealed ? Attribute.Confidentiality : 0) |
+      (mechanism.keyed ? SIGNED : 0) | (mechanism.sealed ? Attribute.Confidentiality : 0) |
         (mechanism.channelBound ? Attribute.ChannelBound : 0),
       Impersonation.Identify,
       "ntlm",
@@ -87,18 +93,54 @@ export class Ntlm extends Guest {
     );
   }
 
+  override peerIdentity(): void {
+    const server = this.server;
+    if (server === null) return nobody();
+    const username = server.username(), domain = server.domain();
+    peer(
+      PeerKind.Unknown,
+      String.UTF16.decodeUnsafe(username.ptr, username.len),
+      String.UTF16.decodeUnsafe(domain.ptr, domain.len),
+    );
+  }
+
   sessionKey(): void {
+    if (!this.keyed()) return;
     output.bytes(new Slice(SESSION_KEY, KEY_SIZE));
   }
 
   wrap(plain: usize, len: u32): void {
+    this.protect(plain, len, this.mechanism.sealed);
+  }
+
+  override wrapUnencrypted(plain: usize, len: u32): void {
+    this.protect(plain, len, false);
+  }
+
+  private protect(plain: usize, len: u32, sealed: bool): void {
+    if (!this.keyed()) return;
+    const outgoing = this.mechanism.outgoing;
+    if (outgoing.exhausted()) return protocol(ProtocolReason.SequenceExhausted);
+    outgoing.wrap(plain, len, sealed, output.reserve(len + SIGNATURE_SIZE));
+  }
+
+  override wrapSizeLimit(recordLen: u32, _encrypt: bool): void {
+    output.word(recordLen < SIGNATURE_SIZE ? 0 : recordLen - SIGNATURE_SIZE);
+  }
+
+  override unwrapAny(record: usize, len: u32): void {
     const mechanism = this.mechanism;
-    if (mechanism.outgoing.exhausted()) return protocol(ProtocolReason.SequenceExhausted);
-    mechanism.outgoing.wrap(plain, len, mechanism.sealed, output.reserve(len + SIGNATURE_SIZE));
+    if (!mechanism.sealed) return this.unwrap(record, len);
+    if (len < SIGNATURE_SIZE) return protocol(ProtocolReason.Truncated);
+    const answer = output.reserve(4 + len - SIGNATURE_SIZE);
+    const problem = mechanism.incoming.unwrapEither(record, len, answer + 4);
+    store<u32>(answer, mechanism.incoming.wasSealed ? 1 : 0);
+    if (problem != FINE) protocol(problem);
   }
 
   unwrap(record: usize, len: u32): void {
     const mechanism = this.mechanism;
+    if (!this.keyed()) return;
     if (len < SIGNATURE_SIZE) return protocol(ProtocolReason.Truncated);
     output.word(mechanism.sealed ? 1 : 0);
     const problem = mechanism.incoming.unwrap(
@@ -111,12 +153,14 @@ export class Ntlm extends Guest {
   }
 
   sign(message: usize, len: u32): void {
+    if (!this.keyed()) return;
     const outgoing = this.mechanism.outgoing;
     if (outgoing.exhausted()) return protocol(ProtocolReason.SequenceExhausted);
     outgoing.sign(message, len, output.reserve(SIGNATURE_SIZE));
   }
 
   verify(signature: usize, signatureLen: u32, message: usize, len: u32): void {
+    if (!this.keyed()) return;
     if (signatureLen != SIGNATURE_SIZE) return protocol(ProtocolReason.Malformed);
     const problem = this.mechanism.incoming.verify(message, len, signature);
     if (problem != FINE) protocol(problem);
@@ -126,6 +170,15 @@ export class Ntlm extends Guest {
     memory.fill(ACCOUNT_HASH, 0, KEY_SIZE);
     memory.fill(BINDINGS, 0, KEY_SIZE);
     if (this.carrier !== null) this.mechanism.wipe();
+  }
+
+  /** Whether there are keys; where not, the call fails. */
+  private keyed(): bool {
+    if (this.mechanism.keyed) return true;
+    failState(
+      "the client asked for no session key, so nothing can be signed; require integrity to refuse such clients",
+    );
+    return false;
   }
 
   private get mechanism(): Mechanism {

@@ -6,11 +6,11 @@ import { BINDINGS, Config } from "./config";
 import { deny, distrust, fallShort } from "./failure";
 import { Mechanism, qualified, SESSION_KEY, Stage } from "./mechanism";
 import { baseKey, exchangeKey, KEY_SIZE, messageCode, proof, responseKey } from "./proof";
-import { isName, LONGEST_NAME, LONGEST_TARGET } from "./text/utf16";
+import { fromOem, isName, LONGEST_NAME, LONGEST_TARGET, toOem } from "./text/utf16";
 import { Authenticate } from "./wire/authenticate";
 import { Av, AvFlag, find, List } from "./wire/av_pairs";
 import { challengeNonce, writeChallenge } from "./wire/challenge";
-import { Flag, INDISPENSABLE } from "./wire/flags";
+import { Flag, INDISPENSABLE, SESSION } from "./wire/flags";
 import { isNegotiate, negotiateFlags } from "./wire/negotiate";
 
 // One after the other: response key, expected proof, key exchange key, the code that came, the one expected.
@@ -33,7 +33,7 @@ export class Server extends Mechanism {
     super();
   }
 
-  /** The names the client goes by, in UTF-16, while the account's hash is asked for. */
+  /** The names the client goes by, in UTF-16, from when the account's hash is asked for. */
   username(): Slice {
     return this.claim!.username;
   }
@@ -64,18 +64,37 @@ export class Server extends Mechanism {
       distrust("the client's first message is no NTLM negotiation");
       return this.fail();
     }
-    const wanted = negotiateFlags(message);
+    const wanted = negotiateFlags(message), config = this.config;
+    this.keyed = this.mustBeKeyed || config.integrity || config.confidentiality ||
+      (wanted & SESSION) == SESSION;
     if (!this.suffices(wanted)) return this.fail();
-    this.flags = INDISPENSABLE | Flag.Ntlm | Flag.Sign | Flag.AlwaysSign | Flag.TargetTypeServer |
-      Flag.TargetInfo |
-      (wanted & (Flag.RequestTarget | Flag.Seal | Flag.Version | Flag.Key56 | Flag.Identify));
+    this.flags = this.keyed ? this.session(wanted) : this.authentication(wanted);
     this.negotiate = message.copy();
     host.random(CODE, 8);
-    this.challenge = writeChallenge(this.flags, CODE, this.config.computerName, this.info());
+    const name = this.speaksUnicode ? config.computerName : toOem(config.computerName);
+    this.challenge = writeChallenge(this.flags, CODE, name, this.info());
     return this.challenge;
   }
 
+  /** What is agreed on with a client that signs. */
+  private session(wanted: u32): u32 {
+    return SESSION | Flag.Ntlm | Flag.AlwaysSign | Flag.TargetTypeServer | Flag.TargetInfo |
+      (wanted & (Flag.RequestTarget | Flag.Seal | Flag.Version | Flag.Key56 | Flag.Identify));
+  }
+
+  /** What is agreed on with a client that only authenticates, as clients of HTTP do: no key leaves it. */
+  private authentication(wanted: u32): u32 {
+    return Flag.ExtendedSecurity | Flag.Ntlm | Flag.TargetTypeServer | Flag.TargetInfo |
+      ((wanted & Flag.Unicode) != 0 ? Flag.Unicode : Flag.Oem) |
+      (wanted & (Flag.RequestTarget | Flag.AlwaysSign | Flag.Version | Flag.Identify));
+  }
+
+  private get speaksUnicode(): bool {
+    return (this.flags & Flag.Unicode) != 0;
+  }
+
   private suffices(flags: u32): bool {
+    if (!this.keyed) return this.authenticates(flags);
     if ((flags & INDISPENSABLE) != INDISPENSABLE) {
       deny(
         AuthenticationReason.Mechanism,
@@ -94,6 +113,15 @@ export class Server extends Mechanism {
     return true;
   }
 
+  private authenticates(flags: u32): bool {
+    if ((flags & Flag.ExtendedSecurity) != 0 && (flags & (Flag.Unicode | Flag.Oem)) != 0) return true;
+    deny(
+      AuthenticationReason.Mechanism,
+      "the client lacks extended session security, or a way to write names; NTLM below that is refused",
+    );
+    return false;
+  }
+
   private info(): Slice {
     const config = this.config, list = new List(config.domainName.len + config.computerName.len + 24);
     list.add(Av.DomainName, config.domainName);
@@ -110,6 +138,7 @@ export class Server extends Mechanism {
       deny(AuthenticationReason.NoCredentials, "the client stays anonymous, which is never accepted");
       return false;
     }
+    if (!this.readsNames(claim)) return false;
     if (!isName(claim.username, LONGEST_NAME) || !isName(claim.domain, LONGEST_NAME)) {
       distrust("the client's name is not one that can be shown");
       return false;
@@ -123,8 +152,12 @@ export class Server extends Mechanism {
       return false;
     }
     if (!this.suffices(claim.flags)) return false;
-    if (claim.encryptedKey.len != KEY_SIZE) {
+    if (this.keyed && claim.encryptedKey.len != KEY_SIZE) {
       distrust("the client sent no session key of 16 bytes, and key exchange was agreed on");
+      return false;
+    }
+    if (!this.keyed && (claim.flags & Flag.KeyExchange) != 0) {
+      distrust("the client exchanges keys, and no key exchange was agreed on");
       return false;
     }
     const said = find(info, Av.Flags);
@@ -136,6 +169,25 @@ export class Server extends Mechanism {
     if ((this.said & AvFlag.CodePresent) == 0 || claim.hasRoomForCode()) return true;
     distrust("the client's message has no room for the code that it says it has");
     return false;
+  }
+
+  /** Makes the names UTF-16, in which they are proved. */
+  private readsNames(claim: Authenticate): bool {
+    // With keys there is Unicode alone, which is seen to below.
+    if (this.keyed) return true;
+    if (((claim.flags & Flag.Unicode) != 0) != this.speaksUnicode) {
+      distrust("the client writes names in another form than was agreed on");
+      return false;
+    }
+    if (this.speaksUnicode) return true;
+    const username = fromOem(claim.username), domain = fromOem(claim.domain);
+    if (username === null || domain === null) {
+      distrust("the client's names are neither Unicode nor ASCII, so nobody can tell what they are");
+      return false;
+    }
+    claim.username = username;
+    claim.domain = domain;
+    return true;
   }
 
   /**
@@ -150,7 +202,8 @@ export class Server extends Mechanism {
     proof(RESPONSE_KEY, challengeNonce(this.challenge), claim.blob(), PROOF);
     const proved = equal(PROOF, claim.answer.ptr, KEY_SIZE) && hash !== null;
     baseKey(RESPONSE_KEY, PROOF, EXCHANGE_KEY);
-    exchangeKey(EXCHANGE_KEY, claim.encryptedKey.ptr, SESSION_KEY);
+    if (this.keyed) exchangeKey(EXCHANGE_KEY, claim.encryptedKey.ptr, SESSION_KEY);
+    else memory.copy(SESSION_KEY, EXCHANGE_KEY, KEY_SIZE);
     const whole = (this.said & AvFlag.CodePresent) == 0 || this.fits(claim);
     memory.fill(RESPONSE_KEY, 0, 80);
     if (!proved) {
@@ -159,7 +212,12 @@ export class Server extends Mechanism {
         "there is no such account, or its password is another; check both",
       );
     } else if (!whole) distrust("the messages of the exchange were altered on their way");
-    else if (this.accepts(claim)) return this.open(false);
+    else if (this.accepts(claim)) {
+      if (this.keyed) return this.open(false);
+      this.stage = Stage.Done;
+      memory.fill(SESSION_KEY, 0, KEY_SIZE);
+      return;
+    }
     this.stage = Stage.Failed;
     memory.fill(SESSION_KEY, 0, KEY_SIZE);
   }
@@ -173,7 +231,7 @@ export class Server extends Mechanism {
 
   private accepts(claim: Authenticate): bool {
     const info = claim.info()!, bindings = find(info, Av.ChannelBindings), target = find(info, Av.TargetName);
-    if (this.config.bound) {
+    if (this.config.bound && !(this.config.boundIfGiven && isNone(bindings))) {
       if (bindings === null || bindings.len != KEY_SIZE || !equal(bindings.ptr, BINDINGS, KEY_SIZE)) {
         deny(
           AuthenticationReason.ChannelBindings,
@@ -189,7 +247,15 @@ export class Server extends Mechanism {
     }
     if (target !== null && (this.said & AvFlag.UntrustedTarget) == 0) this.target = target;
     this.peer = qualified(claim.domain, claim.username);
-    this.sealed = (this.flags & claim.flags & Flag.Seal) != 0;
+    this.sealed = this.keyed && (this.flags & claim.flags & Flag.Seal) != 0;
     return true;
   }
+}
+
+/** Whether a client gave no channel bindings: it says so by leaving them out, or by zeros. */
+function isNone(bindings: Slice | null): bool {
+  if (bindings === null) return true;
+  let bits: u32 = 0;
+  for (let at: u32 = 0; at < bindings.len; at++) bits |= load<u8>(bindings.ptr + at);
+  return bindings.len == KEY_SIZE && bits == 0;
 }

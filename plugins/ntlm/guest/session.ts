@@ -32,6 +32,8 @@ export class Direction {
   private readonly cipher: usize = heap.alloc(RC4_SIZE);
   /** The number of the next message; wider than what the wire holds, so that running out shows. */
   number: u64 = 0;
+  /** Whether the last record that `unwrapEither` opened was sealed. */
+  wasSealed: bool = false;
 
   /** Derives the keys of the direction to the server, or to the client. */
   begin(sessionKey: usize, toServer: bool): void {
@@ -79,6 +81,25 @@ export class Direction {
     if (equal(EXPECTED, record, SIGNATURE_SIZE)) return FINE;
     memory.fill(to, 0, data);
     return ProtocolReason.Altered;
+  }
+
+  /**
+   * Opens a record of at least 16 bytes, sealed or only signed, to `to`: nothing on the wire says which, so the
+   * signature does. `wasSealed` then has it.
+   */
+  unwrapEither(record: usize, len: u32, to: usize): i32 {
+    const number = this.number;
+    memory.copy(SAVED, this.cipher, RC4_SIZE);
+    let problem = this.unwrap(record, len, true, to);
+    // A record of nothing is the same either way, and nothing proves that it was sealed.
+    this.wasSealed = problem == FINE && len > SIGNATURE_SIZE;
+    if (problem == ProtocolReason.Altered) {
+      memory.copy(this.cipher, SAVED, RC4_SIZE);
+      this.number = number;
+      problem = this.unwrap(record, len, false, to);
+    }
+    memory.fill(SAVED, 0, RC4_SIZE);
+    return problem;
   }
 
   /** Checks the signature of the next message. One that is refused changes nothing. */

@@ -1,7 +1,7 @@
 /** The numbers of the provider ABI; plugins/sandbox/abi.md is their definition. */
 
 /** The version of the ABI this SDK speaks. */
-export const ABI_VERSION: i32 = 1;
+export const ABI_VERSION: i32 = 2;
 
 export enum Op {
   Describe = 0,
@@ -14,6 +14,9 @@ export enum Op {
   Verify = 7,
   Query = 8,
   Release = 9,
+  WrapUnencrypted = 10,
+  UnwrapAny = 11,
+  WrapSizeLimit = 12,
 }
 
 export enum Status {
@@ -51,6 +54,21 @@ export enum Attribute {
   SequenceDetection = 16,
   Delegation = 32,
   ChannelBound = 64,
+}
+
+/** What `query` asks for. */
+export enum Query {
+  Attributes = 1,
+  SessionKey = 2,
+  PeerIdentity = 3,
+}
+
+/** What a peer is. */
+export enum PeerKind {
+  Unknown = 0,
+  User = 1,
+  Service = 2,
+  Computer = 3,
 }
 
 export enum ErrorClass {

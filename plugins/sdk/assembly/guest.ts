@@ -4,7 +4,17 @@
  * A guest extends `Guest`, calls `serve` once at top level and re-exports `abi_version`, `alloc` and `call`.
  */
 
-import { ABI_VERSION, AuthenticationReason, ErrorClass, Op, ProtocolReason, Role, Status } from "./abi";
+import {
+  ABI_VERSION,
+  AuthenticationReason,
+  ErrorClass,
+  Op,
+  PeerKind,
+  ProtocolReason,
+  Query,
+  Role,
+  Status,
+} from "./abi";
 import * as input from "./input";
 import { Buffer, Slice } from "./memory";
 import * as output from "./output";
@@ -18,6 +28,8 @@ export class Acquire {
   impersonation: u32 = 0;
   target: Slice | null = null;
   channelBindings: Slice | null = null;
+  /** On a server: a client without channel bindings is served; one with others is not. */
+  allowMissingBindings: bool = false;
   options: Options = new Options();
   /** Whether there are credentials; where not, the next three are empty. */
   hasCredentials: bool = false;
@@ -85,6 +97,22 @@ export abstract class Guest {
   abstract unwrap(record: usize, len: u32): void;
   abstract sign(message: usize, len: u32): void;
   abstract verify(signature: usize, signatureLen: u32, message: usize, len: u32): void;
+  /** As `wrap`, without encrypting. This and `unwrapAny` only where `also` has `wrapUnencrypted`. */
+  wrapUnencrypted(_plain: usize, _len: u32): void {
+    failArgument("this operation is not known");
+  }
+  /** As `unwrap`, for records that need not be encrypted. */
+  unwrapAny(_record: usize, _len: u32): void {
+    failArgument("this operation is not known");
+  }
+  /** Writes with `output.word` how many bytes fit a record of `recordLen`; where `also` has `wrapSizeLimit`. */
+  wrapSizeLimit(_recordLen: u32, _encrypt: bool): void {
+    failArgument("this operation is not known");
+  }
+  /** Answers with `peer` or `nobody`; only where `also` has `peerIdentity`. */
+  peerIdentity(): void {
+    failArgument("this query is not known");
+  }
   /** Overwrites every secret. */
   abstract release(): void;
 }
@@ -162,6 +190,20 @@ export function attributes(
   output.word(maxOverhead);
 }
 
+/** Answers `query` with who the peer is, as far as it proved it. SIDs, groups and names of a directory are left out. */
+export function peer(kind: PeerKind, user: string, realm: string): void {
+  output.flag(true);
+  output.byte(kind);
+  output.text(user);
+  output.text(realm);
+  for (let left = 0; left < 5; left++) output.flag(false);
+}
+
+/** Answers `query`: the peer did not prove who it is. */
+export function nobody(): void {
+  output.flag(false);
+}
+
 /** Answers with an error; `token` is what tells the peer. */
 export function failAuthentication(
   reason: AuthenticationReason,
@@ -218,6 +260,15 @@ function dispatch(g: Guest, operation: u32): void {
   } else if (operation == Op.Unwrap) {
     g.unwrap(input.restPtr(), input.restLen());
     if (failed) state = State.Over;
+  } else if (operation == Op.WrapUnencrypted) {
+    g.wrapUnencrypted(input.restPtr(), input.restLen());
+    if (failed) state = State.Over;
+  } else if (operation == Op.UnwrapAny) {
+    g.unwrapAny(input.restPtr(), input.restLen());
+    if (failed) state = State.Over;
+  } else if (operation == Op.WrapSizeLimit) {
+    const recordLen = input.word();
+    g.wrapSizeLimit(recordLen, input.flag());
   } else if (operation == Op.Sign) g.sign(input.restPtr(), input.restLen());
   else if (operation == Op.Verify) {
     const len = input.word();
@@ -235,8 +286,9 @@ function exchange(g: Guest, operation: u32): void {
 
 function query(g: Guest): void {
   const what = input.word();
-  if (what == 1) g.attributes();
-  else if (what == 2) g.sessionKey();
+  if (what == Query.Attributes) g.attributes();
+  else if (what == Query.SessionKey) g.sessionKey();
+  else if (what == Query.PeerIdentity) g.peerIdentity();
   else failArgument("this query is not known");
 }
 
@@ -264,6 +316,7 @@ function readAcquire(): Acquire {
     fields.domain = input.bytes();
     fields.password = input.bytes();
   }
+  fields.allowMissingBindings = input.flag();
   return fields;
 }
 

@@ -34,7 +34,7 @@ function verdict(account: Uint8Array | null): { message: string; fuel: number } 
     requirements: REQUIREMENTS,
     options: loaded.options,
     credentials: null,
-  });
+  }, server.abi);
   server.call("acquire", acquire.written, (input) => messages.readEmpty(input, "ntlm"));
   const first = reference.negotiate();
   const second = leg("step", (out) => out.optionalBytes(first))!;

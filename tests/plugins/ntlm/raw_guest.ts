@@ -66,7 +66,7 @@ export class RawGuest {
         credentials: username === undefined
           ? null
           : { username, domain, password: new TextEncoder().encode(password) },
-      }), messages.readEmpty);
+      }, 2), messages.readEmpty);
   }
 
   step(token: Uint8Array | null): messages.LegAnswer {

@@ -39,6 +39,37 @@ test("a record that is shorter than its signature is refused", async () => {
   }
 });
 
+test("a record that is only signed opens by unwrapAny() alone, between sealed ones and in their order", async () => {
+  using both = await pair();
+  const { client, server } = both;
+  const unsealed = (text: string) =>
+    client.wrapUnencrypted!(plain(text), new Uint8Array(text.length + 16)).slice();
+  for (const text of ["first", "", "x".repeat(3000)]) {
+    const record = unsealed(text);
+    assertEquals(record.slice(16), plain(text));
+    const { data, encrypted } = server.unwrapAny!(record);
+    assertEquals([data, encrypted], [plain(text), false]);
+    const sealed = server.unwrapAny!(wrap(client, plain("sealed")));
+    assertEquals([sealed.data, sealed.encrypted], [plain("sealed"), true]);
+    assertEquals(server.unwrap(wrap(client, plain("strict"))), plain("strict"));
+  }
+  assertEquals([client.wrapSizeLimit!(1000, true), client.wrapSizeLimit!(15, false)], [984, 0]);
+  refused(server, unsealed("not for unwrap"), "altered");
+});
+
+test("a signed record that was altered, replayed or left out is refused by unwrapAny()", async () => {
+  for (const [bend, reason] of [["alter", "altered"], ["replay", "replayed"], ["skip", "gap"]] as const) {
+    using both = await pair();
+    const sign = () => both.client.wrapUnencrypted!(plain("text"), new Uint8Array(20)).slice();
+    const first = sign();
+    if (bend === "alter") first[18] ^= 1;
+    if (bend === "replay") both.server.unwrapAny!(first.slice());
+    const error = assertThrows(() => both.server.unwrapAny!(bend === "skip" ? sign() : first), ProtocolError);
+    assertEquals(error.reason, reason);
+    assertThrows(() => both.server.unwrapAny!(sign()), StateError);
+  }
+});
+
 for (const sealed of [true, false]) {
   const how = sealed ? "sealed" : "signed";
 

@@ -8,6 +8,7 @@ import { utf16 } from "./vectors.ts";
 
 export const FLAG = {
   unicode: 0x1,
+  oem: 0x2,
   requestTarget: 0x4,
   sign: 0x10,
   seal: 0x20,
@@ -20,8 +21,10 @@ export const FLAG = {
   key128: 0x20000000,
   keyExchange: 0x40000000,
 } as const;
+/** What Chromium sends, and curl: no keys, no signatures; curl no Unicode either. */
+export const [CHROMIUM, CURL] = [0x00088207, 0x00088206] as const;
 /** All that this library asks for. */
-export const FULL: number = Object.entries(FLAG).filter(([name]) => name !== "anonymous")
+export const FULL: number = Object.entries(FLAG).filter(([name]) => name !== "anonymous" && name !== "oem")
   .reduce((sum, [, bit]) => sum | bit, 0);
 
 export const AV = { computer: 1, domain: 2, flags: 6, timestamp: 7, target: 9, bindings: 10 } as const;
@@ -163,15 +166,19 @@ export function authenticate(first: Uint8Array, second: Uint8Array, answer: Answ
     pairs(list),
     new Uint8Array(4),
   );
-  const proof = hmac(key, nonce, blob), sessionKey = answer.sessionKey ?? new Uint8Array(16).fill(0x33);
+  const proof = hmac(key, nonce, blob), agreed = answer.flags ?? (flags & (FULL | FLAG.oem));
+  const exchanges = (agreed & FLAG.keyExchange) !== 0;
+  const sessionKey = answer.sessionKey ?? (exchanges ? new Uint8Array(16).fill(0x33) : hmac(key, proof));
+  const written = (name: Uint8Array): Uint8Array =>
+    (flags & FLAG.unicode) === 0 ? name.filter((_, at) => at % 2 === 0) : name;
   const head = [
     { piece: new Uint8Array(24) },
     { piece: answer.ntAnswer ?? join(proof, blob) },
-    { piece: domain },
-    { piece: username },
+    { piece: written(domain) },
+    { piece: written(username) },
     { piece: new Uint8Array(0) },
-    { piece: answer.encryptedKey ?? rc4(hmac(key, proof), sessionKey) },
-    u32(answer.flags ?? (flags & FULL)),
+    { piece: answer.encryptedKey ?? (exchanges ? rc4(hmac(key, proof), sessionKey) : new Uint8Array(0)) },
+    u32(agreed),
     ...(answer.code === false ? [] : [new Uint8Array(8), new Uint8Array(16)]),
   ];
   const third = message(3, head);

@@ -3,7 +3,7 @@ import { test } from "@test";
 import { AuthenticationError } from "../../../errors.ts";
 import { client, PASSWORD, server, shake, wrap } from "./pair.ts";
 import { RawGuest } from "./raw_guest.ts";
-import { join } from "./reference.ts";
+import { CHROMIUM, join, negotiate } from "./reference.ts";
 
 const SPNEGO = { ntlm: { spnego: true } };
 const OID = {
@@ -195,4 +195,17 @@ test("a server that chooses what was not offered, ends early or never, is refuse
       index === 3 ? reply({ state, code: fields(token).get(3)! }) : token;
     await assertRejects(() => shake(a, b, bend), AuthenticationError, "does not end the exchange");
   }
+});
+
+test("inside SPNEGO a client needs keys whatever is required, since they sign the list of mechanisms", async () => {
+  const requirements = { mutualAuthentication: false, integrity: false, confidentiality: false };
+  using context = await server({ ...SPNEGO, requirements });
+  const token = init(list(OID.ntlm), negotiate(CHROMIUM));
+  const error = await assertRejects(() => context.step(token), AuthenticationError);
+  assertEquals(error.reason, "mechanism");
+  using bare = await server({ ...SPNEGO, requirements });
+  assert((await bare.step(negotiate(CHROMIUM))).token!.length > 0);
+  using a = await client({ ...SPNEGO, requirements }), b = await server({ ...SPNEGO, requirements });
+  await shake(a, b);
+  assertEquals(b.attributes.integrity, true);
 });

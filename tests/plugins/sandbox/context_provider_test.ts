@@ -63,6 +63,10 @@ function acquire(
   });
 }
 
+/** The same in version 2, which can do all there is besides. */
+const laterWith = (text = ""): Uint8Array<ArrayBuffer> =>
+  compileWat("later", `(module {{canned_of_version_two}} ${text})`, [], pieces);
+
 /** A finished context of the canned provider. */
 async function finished(text = ""): Promise<ProviderContext> {
   const context = (await acquire(await load(cannedWith(text)))).client(TARGET);
@@ -75,6 +79,78 @@ const provider = await load(cannedWith());
 test("a provider is available anywhere, and says what it offers", () => {
   assertEquals(provider.available({} as never), { available: true });
   assertEquals([provider.name, provider.description.isolation], ["canned", "sandboxed"]);
+});
+
+test("a module of version 1 loads, and its contexts have none of the members that came with version 2", async () => {
+  const context = await finished();
+  for (const member of ["wrapUnencrypted", "unwrapAny", "wrapSizeLimit", "peerIdentity"]) {
+    assert(!(member in context), member);
+  }
+});
+
+test("a server of version 2 may serve a client without channel bindings, and one of version 1 may not", async () => {
+  const asServer = (body: string) => body.replace('\\"client\\":[\\"password', '\\"server\\":[\\"password');
+  const step = async (piece: string, allowMissingBindings: boolean): Promise<boolean> => {
+    const module = compileWat("server", `(module ${asServer(pieces[piece])})`, [], pieces);
+    const credentials = await acquire(await load(module), { role: "server" });
+    using context = credentials.server({ channelBindings: new Uint8Array(3), allowMissingBindings });
+    await context.step(new Uint8Array(1));
+    return context.attributes.channelBound;
+  };
+  assertEquals(await step("canned_of_version_two", true), false);
+  for (
+    const [piece, allowed] of [["canned_of_version_two", false], ["canned", true], ["canned", false]] as const
+  ) {
+    const error = await assertRejects(() => step(piece, allowed), SecurityRequirementError);
+    assertEquals(error.required, "channelBindings");
+  }
+});
+
+test("a module of version 2 has what it says under also, once the exchange is done, and nothing else", async () => {
+  const context = (await acquire(await load(laterWith()))).client(TARGET);
+  assertThrows(() => context.peerIdentity, StateError, "out of turn");
+  assertThrows(() => context.wrapUnencrypted!(PLAIN, new Uint8Array(80)), StateError, "out of turn");
+  assertThrows(() => context.unwrapAny!(new Uint8Array(80)), StateError, "out of turn");
+  assertThrows(() => context.wrapSizeLimit!(64, true), StateError, "out of turn");
+  await context.step(null);
+  assertEquals([context.peerIdentity, "peerIdentity" in context], [undefined, true]);
+  const out = new Uint8Array(PLAIN.length + 16);
+  assertEquals(new TextDecoder().decode(context.wrapUnencrypted!(PLAIN, out)), "signed");
+  const { data, encrypted } = context.unwrapAny!(out);
+  assertEquals([new TextDecoder().decode(data), encrypted], ["open", false]);
+  assertEquals(context.wrapSizeLimit!(64, true), 48);
+  for (const wrong of [-1, 1.5, NaN, 2 ** 32]) {
+    assertThrows(() => context.wrapSizeLimit!(wrong, true), RangeError, "recordBytes");
+  }
+  context.close();
+  assertThrows(() => context.peerIdentity, StateError, "closed");
+  const some = '\\"also\\":[\\"wrapSizeLimit\\"],', all = /\\"also\\":\[.*?\],/;
+  const less = pieces.canned_of_version_two.replace(all, some).replace("\\c1\\01", "\\a0\\01");
+  const sizes = await load(compileWat("sizes", `(module ${less})`, [], pieces));
+  const other = (await acquire(sizes)).client(TARGET);
+  assertEquals(["wrapSizeLimit", "unwrapAny", "peerIdentity"].map((name) => name in other), [
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("an unencrypted record where encryption was agreed on passes unwrapAny() alone", async () => {
+  const unencrypted =
+    `(data (i32.const 0x2400) "\\0c\\00\\00\\00" "\\00\\00\\00\\00" "\\00\\00\\00\\00" "open")`;
+  const context = (await acquire(await load(laterWith(unencrypted)))).client(TARGET);
+  await context.step(null);
+  assertEquals(context.unwrapAny!(new Uint8Array(20)).encrypted, false);
+  const error = assertThrows(() => context.unwrap(new Uint8Array(20)), ProtocolError);
+  assertEquals(error.reason, "not-encrypted");
+  assertThrows(() => context.unwrapAny!(new Uint8Array(20)), StateError);
+});
+
+test("no more data is said to fit a record than one message to the guest holds", async () => {
+  const text = `(data (i32.const 0x4000) "\\08\\00\\00\\00" "\\00\\00\\00\\00" "\\f0\\ff\\ff\\ff")`;
+  const context = (await acquire(await load(laterWith(text)))).client(TARGET);
+  await context.step(null);
+  assertEquals(context.wrapSizeLimit!(0xffff_ffff, true), 128 * 1024 - 4 - 16);
 });
 
 test("credentials the provider cannot use are refused by name before a guest sees them", async () => {

@@ -63,7 +63,9 @@ test("parseDescription() accepts a description without its optional members", ()
 });
 
 test("parseDescription() refuses an invalid description with the path of the problem", () => {
-  refused({ abi: 2 }, "says ABI 2");
+  refused({ abi: 0 }, "says ABI 0, this host supports 1 and 2");
+  refused({ abi: 3 }, "says ABI 3");
+  refused({ also: ["peerIdentity"] }, "(also) is of ABI 2");
   refused({ name: "Example" }, "(name) must match");
   refused({ name: "x".repeat(33) }, "(name) must match");
   refused({ name: undefined }, "lacks the key name");
@@ -88,6 +90,24 @@ test("parseDescription() refuses an invalid description with the path of the pro
   refused({ layer: "socket" }, "(imports) must be empty");
   refused({ layer: "socket", imports: [] }, "(credentials) must be left out");
   refused({ layer: "socket", imports: [], credentials: undefined }, "(questions) must be left out");
+});
+
+test("parseDescription() reads what a guest of ABI 2 also supports, and refuses what is unknown", () => {
+  const second = { ...FULL, abi: 2 };
+  assertEquals(parseDescription(JSON.stringify(second)).also, []);
+  const also = ["peerIdentity", "wrapUnencrypted", "wrapSizeLimit"];
+  const { abi, also: read } = parseDescription(JSON.stringify({ ...second, also }));
+  assertEquals([abi, read], [2, also]);
+  const refusedOf = (change: object, part: string) =>
+    assertThrows(
+      () => parseDescription(JSON.stringify({ ...second, ...change })),
+      ProviderRejectedError,
+      part,
+    );
+  refusedOf({ also: ["wrapDetached"] }, "(also[0]) must be one of wrapUnencrypted");
+  refusedOf({ also: ["peerIdentity", "peerIdentity"] }, "names peerIdentity twice");
+  const codec = { layer: "socket", imports: [], credentials: undefined, questions: undefined };
+  refusedOf({ ...codec, also }, "(also) must be left out of a socket codec");
 });
 
 test("parseDescription() of any JSON returns a description or refuses it", () => {

@@ -13,11 +13,14 @@ import {
 } from "../../../errors.ts";
 import * as abi from "../../../plugins/sandbox/abi.ts";
 import {
+  type AcquireRequest,
   readAttributes,
   readEmpty,
   readLeg,
+  readPeer,
   readRest,
   readSessionKey,
+  readSizeLimit,
   readUnwrap,
   writeAcquire,
   writeResume,
@@ -31,7 +34,9 @@ const READERS = [
   readLeg,
   readRest,
   readSessionKey,
+  readSizeLimit,
   readUnwrap,
+  (input: Reader, provider: string) => readPeer(input, provider, "EXAMPLE\\alice"),
 ] as const;
 
 function reader(out: Writer): Reader {
@@ -64,7 +69,7 @@ test("whatever bytes a guest answers, a reader gives a value or an error of this
 
 test("the request to acquire is laid out as the document says", () => {
   const out = new Writer();
-  writeAcquire(out, {
+  const request: AcquireRequest = {
     role: "client",
     requirements: resolveRequirements({ delegation: true }),
     target: "a/b",
@@ -76,13 +81,20 @@ test("the request to acquire is laid out as the document says", () => {
       { type: "choice", value: 2 },
     ],
     credentials: { username: "u", domain: "", password: Uint8Array.of(7, 8) },
-  });
-  assertEquals([...out.written], [
+  };
+  writeAcquire(out, request, 1);
+  const first = [
     ...[1, 15, 0, 0, 0, 3], // client, all requirements, delegate
     ...[1, 3, 0, 0, 0, 97, 47, 98, 0], // target, no bindings
     ...[5, 0, 0, 0, 0, 1, 1, 2, 255, 255, 255, 255, 255, 255, 255, 255, 3, 1, 0, 0, 0, 116, 4, 2, 0, 0, 0],
     ...[1, 1, 0, 0, 0, 117, 0, 0, 0, 0, 2, 0, 0, 0, 7, 8],
-  ]);
+  ];
+  assertEquals([...out.written], first);
+  for (const allowMissingBindings of [undefined, false, true]) {
+    out.wipe();
+    writeAcquire(out, { ...request, allowMissingBindings }, 2);
+    assertEquals([...out.written], [...first, allowMissingBindings ? 1 : 0]);
+  }
 });
 
 test("a server without credentials, and an answer that is not known, are written as such", () => {
@@ -93,7 +105,7 @@ test("a server without credentials, and an answer that is not known, are written
     channelBindings: Uint8Array.of(5),
     options: [],
     credentials: null,
-  });
+  }, 1);
   assertEquals([...out.written], [2, 3, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0]);
   out.wipe();
   writeResume(out, null);
@@ -101,6 +113,86 @@ test("a server without credentials, and an answer that is not known, are written
   out.wipe();
   writeResume(out, [Uint8Array.of(1, 2), new Uint8Array(0)]);
   assertEquals([...out.written], [1, 2, 0, 0, 0, 2, 0, 0, 0, 1, 2, 0, 0, 0, 0]);
+});
+
+/** The answer to `query` for the peer, from its flag on. */
+function peerAnswer(write: (out: Writer) => void): Reader {
+  const out = new Writer().u32(0);
+  write(out);
+  return new Reader(out.written.slice(), "query");
+}
+
+/** A peer with all there is; what is left out takes the ordinary value. */
+function fullPeer(
+  { user = "alice", sid = "S-1-5-21-1-2-3-1104", groups = ["S-1-5-32-545"], kind = 1 } = {},
+): Reader {
+  return peerAnswer((out) => {
+    out.flag(true).u8(kind).text(user).text("EXAMPLE").optionalText(sid).flag(true).u32(groups.length);
+    for (const group of groups) out.text(group);
+    out.optionalText("alice@example.test").optionalText("Alice").optionalText("EX");
+  });
+}
+
+test("a peer is read with all that is known of it, by the name of its attributes, and nothing where it proved none", () => {
+  const name = "EXAMPLE\\alice";
+  const peer = readPeer(fullPeer(), "guest", name)!;
+  assertEquals(peer, {
+    name,
+    user: "alice",
+    realm: "EXAMPLE",
+    kind: "user",
+    sid: "S-1-5-21-1-2-3-1104",
+    groups: ["S-1-5-32-545"],
+    upn: "alice@example.test",
+    displayName: "Alice",
+    netbiosDomain: "EX",
+  });
+  assert(Object.isFrozen(peer) && Object.isFrozen(peer.groups));
+  const bare = (out: Writer) => out.flag(true).u8(0).text("alice").text("").rest(new Uint8Array(5));
+  assertEquals(readPeer(peerAnswer(bare), "guest", "alice"), {
+    name: "alice",
+    user: "alice",
+    realm: "",
+    kind: "unknown",
+  });
+  assertEquals(readPeer(peerAnswer((out) => out.flag(false)), "guest", name), undefined);
+  assertEquals(readPeer(fullPeer({ groups: [] }), "guest", name)!.groups, []);
+});
+
+test("a peer whose SIDs would not compare as text, or that is not as the document says, is a breach", () => {
+  for (
+    const sid of [
+      ...[
+        "",
+        "S-1-5",
+        "s-1-5-21-1",
+        "S-1-5-021-1",
+        "S-1-5-21-4294967296",
+        "S-1-281474976710656-1",
+        "S-2-5-21-1",
+      ],
+      ...["S-1-5-21-1 ", "S-1-0x5-21", `S-1-5${"-1".repeat(16)}`, "S-1-5--1", "S-1-5-21-1\n"],
+    ]
+  ) {
+    assertThrows(() => readPeer(fullPeer({ sid }), "guest", "n"), ProviderTrapError, "SID");
+    assertThrows(
+      () => readPeer(fullPeer({ groups: ["S-1-1-0", sid] }), "guest", "n"),
+      ProviderTrapError,
+      "SID",
+    );
+  }
+  for (const sid of ["S-1-1-0", "S-1-281474976710655-4294967295", `S-1-5${"-1".repeat(15)}`]) {
+    assertEquals(readPeer(fullPeer({ sid }), "guest", "n")!.sid, sid);
+  }
+  const many = (count: number) => fullPeer({ groups: Array.from({ length: count }, () => "S-1-1-0") });
+  assertEquals(readPeer(many(4096), "guest", "n")!.groups!.length, 4096);
+  assertThrows(() => readPeer(many(4097), "guest", "n"), ProviderTrapError, "number of groups");
+  assertThrows(() => readPeer(fullPeer({ kind: 4 }), "guest", "n"), ProviderTrapError, "kind of peer");
+  assertThrows(() => readPeer(fullPeer({ user: "a\nb" }), "guest", "n"), ProviderTrapError, "control");
+  assertThrows(() => readPeer(fullPeer({ user: "" }), "guest", "n"), ProviderTrapError, "no name");
+  assertThrows(() => readPeer(fullPeer(), "guest", ""), ProviderTrapError, "no name");
+  const left = (out: Writer) => out.flag(false).u8(0);
+  assertThrows(() => readPeer(peerAnswer(left), "guest", "n"), ProviderTrapError, "follow the last field");
 });
 
 test("each class of error becomes the library's error, with the provider's name and its reason", () => {
@@ -184,6 +276,8 @@ test("the numbers of the AssemblyScript SDK are the host's", async () => {
   const { socketSettings: _s, socketTarget: _t, socketQuery: _q, ...operations } = abi.Operation;
   assertEquals(enums.get("Op"), operations);
   assertEquals(enums.get("Status"), abi.Status);
+  assertEquals(enums.get("Query"), abi.Query);
+  assertEquals(enums.get("PeerKind"), numbered(abi.PEER_KINDS));
   assertEquals(enums.get("Requirement"), abi.RequirementFlag);
   assertEquals(enums.get("Attribute"), abi.AttributeFlag);
   assertEquals(enums.get("ErrorClass"), abi.ErrorClass);

@@ -16,6 +16,20 @@ test("a provider written by hand from the document conforms", async () => {
   assert(report.outcomes.length >= 12);
 });
 
+/** The same in version 1, which knew less. */
+const inVersion1 = (text: string): string =>
+  text.replace('{\\"abi\\":2,', '{\\"abi\\":1,')
+    .replace('    "\\"also\\":[\\"wrapUnencrypted\\",\\"wrapSizeLimit\\",\\"peerIdentity\\"],"\n', "")
+    .replace("(i32.const 311)", "(i32.const 253)")
+    .replace('"abi_version") (result i32) (i32.const 2)', '"abi_version") (result i32) (i32.const 1)');
+
+test("a provider of version 1 conforms, and the checks of what it cannot do are skipped", async () => {
+  const report = await checkModule(await tiny("tiny.wat", inVersion1));
+  assertEquals([report.description.abi, failures(report)], [1, []]);
+  const skipped = report.outcomes.filter(({ reason }) => reason?.includes("under also"));
+  assertEquals(skipped.length, 3);
+});
+
 test("the template of the SDK conforms", async () => {
   assertEquals(failures(await checkModule(Uint8Array.from(guestModule()))), []);
 });
@@ -66,6 +80,36 @@ const BROKEN: [what: string, check: string, change: (text: string) => string][] 
     "makes records longer than it announced",
     "records of any size",
     (text) => text.replace('"\\01\\00\\00\\00")', '"\\00\\00\\00\\00")'),
+  ],
+  [
+    "says that a signed record was encrypted",
+    "without encrypting",
+    (text) =>
+      text.replace(
+        "(i32.store offset=4 (global.get $OUT) (i32.const 0))\n    (memory.copy (i32.add (global.get $OUT) (i32.const 8))",
+        "(i32.store offset=4 (global.get $OUT) (i32.const 1))\n    (memory.copy (i32.add (global.get $OUT) (i32.const 8))",
+      ),
+  ],
+  [
+    "says that more fits a record than does",
+    "how much data fits",
+    (text) => text.replace("(i32.sub (local.get $record) (i32.const 1))", "(local.get $record)"),
+  ],
+  [
+    "says that nothing fits a record",
+    "how much data fits",
+    (text) => text.replace("(i32.sub (local.get $record) (i32.const 1))", "(i32.const 0)"),
+  ],
+  [
+    "reports who a peer is that proved nothing",
+    "who a peer is",
+    (text) =>
+      text.replace(
+        "(i32.store8 offset=4 (global.get $OUT) (i32.const 0))\n        (return (call $ok (i32.const 1)))",
+        "(i32.store offset=4 (global.get $OUT) (i32.const 0x00010201)) (i32.store offset=8 (global.get $OUT) (i32.const 0x61000000)) " +
+          "(i64.store offset=12 (global.get $OUT) (i64.const 0)) (i32.store8 offset=20 (global.get $OUT) (i32.const 0)) " +
+          "(return (call $ok (i32.const 16)))",
+      ),
   ],
   [
     "claims what it does not offer",
@@ -136,7 +180,7 @@ test("a provider that keeps the password is detected", async () => {
     "tiny.wat",
     (text) =>
       text.replace('\\"client\\":[\\"none\\"]', '\\"client\\":[\\"password\\"]')
-        .replace("(i32.const 253)", "(i32.const 257)")
+        .replace("(i32.const 311)", "(i32.const 315)")
         .replace(
           "(func $acquire (param $body i32) (result i64)",
           "(func $acquire (param $body i32) (result i64) (memory.copy (i32.const 0x8000) (local.get $body) (i32.const 0x200))",

@@ -14,11 +14,12 @@
   (global $sent (mut i32) (i32.const 0))
 
   (data (i32.const 0x100)
-    "{\"abi\":1,\"name\":\"tiny\",\"version\":\"1.0.0\",\"layer\":\"context\",\"imports\":[],"
+    "{\"abi\":2,\"name\":\"tiny\",\"version\":\"1.0.0\",\"layer\":\"context\",\"imports\":[],"
+    "\"also\":[\"wrapUnencrypted\",\"wrapSizeLimit\",\"peerIdentity\"],"
     "\"offers\":{\"integrity\":false,\"confidentiality\":false,\"mutualAuthentication\":false,"
     "\"impersonation\":\"anonymous\",\"delegation\":false},"
     "\"credentials\":{\"client\":[\"none\"],\"server\":[\"none\"]}}")
-  (global $DESCRIPTION_LENGTH i32 (i32.const 253))
+  (global $DESCRIPTION_LENGTH i32 (i32.const 311))
   (data (i32.const 0x400) "hello")
   ;; the messages of errors, 24 bytes each
   (data (i32.const 0x500) "this is out of turn     ")
@@ -29,7 +30,7 @@
   ;; the answer to query, behind the status: no flags, anonymous, mechanism tiny, no names, no end, overhead 1
   (data (i32.const 0x600) "\00\00\00\00" "\00" "\04\00\00\00tiny" "\00\00\00\00" "\00" "\00\00\00\00\00\00\00\00" "\01\00\00\00")
 
-  (func (export "abi_version") (result i32) (i32.const 1))
+  (func (export "abi_version") (result i32) (i32.const 2))
 
   (func (export "alloc") (param $length i32) (result i32)
     (select (i32.const 0) (global.get $IN) (i32.gt_u (local.get $length) (global.get $ROOM))))
@@ -135,7 +136,19 @@
       (then (return (call $ok (i32.const 0)))))
     (call $error (i32.const 2) (i32.const 4) (i32.const 0x548)))
 
+  ;; one byte less than the record
+  (func $wrapSizeLimit (param $body i32) (result i64) (local $record i32)
+    (local.set $record (i32.load (local.get $body)))
+    (i32.store offset=4 (global.get $OUT)
+      (select (i32.sub (local.get $record) (i32.const 1)) (i32.const 0) (local.get $record)))
+    (call $ok (i32.const 4)))
+
   (func $query (param $body i32) (result i64)
+    ;; the peer: nobody proved anything
+    (if (i32.eq (i32.load (local.get $body)) (i32.const 3))
+      (then
+        (i32.store8 offset=4 (global.get $OUT) (i32.const 0))
+        (return (call $ok (i32.const 1)))))
     (if (i32.ne (i32.load (local.get $body)) (i32.const 1))
       (then (return (call $error (i32.const 4) (i32.const 0) (i32.const 0x560)))))
     (memory.copy (i32.add (global.get $OUT) (i32.const 4)) (i32.const 0x600) (i32.const 30))
@@ -155,13 +168,19 @@
     (if (i32.eq (local.get $operation) (i32.const 1)) (then (return (call $acquire (local.get $body)))))
     (if (i32.eq (local.get $operation) (i32.const 2)) (then (return (call $step (local.get $body)))))
     (if (i32.eq (local.get $operation) (i32.const 9)) (then (return (call $release))))
-    (if (i32.gt_u (local.get $operation) (i32.const 9))
+    (if (i32.gt_u (local.get $operation) (i32.const 12))
       (then (return (call $error (i32.const 4) (i32.const 0) (i32.const 0x560)))))
     (if (i32.ne (global.get $state) (i32.const 2)) (then (return (call $outOfTurn))))
     (if (i32.eq (local.get $operation) (i32.const 4))
       (then (return (call $wrap (local.get $body) (local.get $length)))))
     (if (i32.eq (local.get $operation) (i32.const 5))
       (then (return (call $unwrap (local.get $body) (local.get $length)))))
+    ;; what encrypts nothing does the same by either name
+    (if (i32.eq (local.get $operation) (i32.const 10))
+      (then (return (call $wrap (local.get $body) (local.get $length)))))
+    (if (i32.eq (local.get $operation) (i32.const 11))
+      (then (return (call $unwrap (local.get $body) (local.get $length)))))
+    (if (i32.eq (local.get $operation) (i32.const 12)) (then (return (call $wrapSizeLimit (local.get $body)))))
     (if (i32.eq (local.get $operation) (i32.const 6))
       (then (return (call $sign (local.get $body) (local.get $length)))))
     (if (i32.eq (local.get $operation) (i32.const 7))

@@ -46,6 +46,8 @@ export class SpnegoServer extends Carrier {
       return this.failed();
     }
     this.mechanisms = init.mechanisms.copy();
+    // The list is to be signed.
+    this.mechanism.mustBeKeyed = true;
     // A first message is for the mechanism the client likes best; for another it is asked again.
     if (init.rank > 0 || init.message === null) return writeReply(NegState.RequestMic, true, null, null);
     const message = this.mechanism.next(init.message);

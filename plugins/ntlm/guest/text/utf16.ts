@@ -42,6 +42,28 @@ export function isName(units: Slice, longest: u32): bool {
   return true;
 }
 
+/** The OEM form of UTF-16, in fresh memory: each code page has ASCII; empty where there is anything else in it. */
+export function toOem(units: Slice): Slice {
+  const text = new Slice(heap.alloc(max<u32>(units.len >> 1, 1)), 0);
+  for (let at: u32 = 0; at < units.len; at += 2) {
+    const unit: u32 = load<u16>(units.ptr + at);
+    if (unit > 0x7f) return new Slice();
+    store<u8>(text.ptr + text.len++, unit);
+  }
+  return text;
+}
+
+/** OEM text as UTF-16, in fresh memory; null where it is not ASCII, for nothing says which code page it is of. */
+export function fromOem(text: Slice): Slice | null {
+  const units = new Slice(heap.alloc(max<u32>(text.len << 1, 1)), 0);
+  for (let at: u32 = 0; at < text.len; at++) {
+    const byte: u32 = load<u8>(text.ptr + at);
+    if (byte > 0x7f) return null;
+    put(units, byte);
+  }
+  return units;
+}
+
 /** Well-formed UTF-16 as UTF-8, in fresh memory. */
 export function toUtf8(units: Slice): Slice {
   const text = String.UTF16.decodeUnsafe(units.ptr, units.len);

@@ -1,6 +1,7 @@
 /** Negotiate flags ([MS-NLMP] 2.2.2.5), those that matter here. */
 export enum Flag {
   Unicode = 0x00000001,
+  Oem = 0x00000002,
   RequestTarget = 0x00000004,
   Sign = 0x00000010,
   Seal = 0x00000020,
@@ -19,3 +20,6 @@ export enum Flag {
 
 /** Without these there is no session worth having: a peer that lacks one is refused. */
 export const INDISPENSABLE: u32 = Flag.Unicode | Flag.ExtendedSecurity | Flag.Key128 | Flag.KeyExchange;
+
+/** What a session needs that signs. */
+export const SESSION: u32 = INDISPENSABLE | Flag.Sign;

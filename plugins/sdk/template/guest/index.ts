@@ -23,7 +23,7 @@ import {
 export { abi_version, alloc, call } from "../../assembly/index";
 
 const DESCRIPTION = `{
-  "abi": 1,
+  "abi": 2,
   "name": "template",
   "version": "0.1.0",
   "layer":"context",
