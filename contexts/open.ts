@@ -118,7 +118,7 @@ function readOptions(
 }
 
 /** What a bare context must be where nothing is said of records: many protocols use none. */
-export function bareRequirements(given: Requirements = {}): ResolvedRequirements {
+function bareRequirements(given: Requirements = {}): ResolvedRequirements {
   const confidentiality = given?.confidentiality ?? false;
   return resolveRequirements({ ...given, confidentiality, integrity: given?.integrity ?? confidentiality });
 }

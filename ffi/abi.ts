@@ -5,6 +5,8 @@
  * @module
  */
 
+import { UnsupportedPlatformError } from "../errors.ts";
+
 /**
  * A parameter's or a result's type.
  *
@@ -105,4 +107,21 @@ export interface Backend {
   permits(path: string): boolean;
   /** Opens the file at an absolute path and binds the table's functions; throws what the runtime throws. */
   open<L extends LibrarySpec>(path: string, spec: L): Library<L>;
+}
+
+/** The error for a function of `spec` that the opened file lacks. */
+export function missingSymbol(spec: LibrarySpec, name: string, cause?: unknown): UnsupportedPlatformError {
+  const symbol = spec.fns[name]?.symbol ?? name;
+  return new UnsupportedPlatformError(`${spec.name} has no ${symbol} here`, {
+    dll: spec.name,
+    symbol,
+    instead: spec.instead,
+  }, { cause });
+}
+
+/** Stands in for an optional function that is not there: says so when called. */
+export function missingFunction(spec: LibrarySpec, name: string): () => never {
+  return () => {
+    throw missingSymbol(spec, name);
+  };
 }

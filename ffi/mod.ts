@@ -5,9 +5,28 @@
  * @module
  */
 
+import type { ProviderCredentials } from "../contract.ts";
+import type { Library, LibrarySpec } from "./abi.ts";
+import { acquireCredentials as acquire } from "./security/credentials.ts";
+import type { Grant } from "./permissions.ts";
+import type { CredentialsRequest } from "./security/credentials_base.ts";
+import { nativeSystem, type System } from "./system.ts";
+
 export type * from "../contract.ts";
-export type * from "./abi.ts";
-export { acquireCredentials, openLibrary } from "./open_library.ts";
+export type {
+  AbiArgument,
+  AbiArguments,
+  AbiResult,
+  AbiType,
+  Backend,
+  Calls,
+  FnSpec,
+  Library,
+  LibraryOs,
+  LibrarySpec,
+  Threaded,
+  ThreadedCalls,
+} from "./abi.ts";
 export type { Grant, RequiredPermissions } from "./permissions.ts";
 export type { System } from "./system.ts";
 export { cString, type Memory, pinned, wideString } from "./memory/memory.ts";
@@ -26,3 +45,36 @@ export * from "./raw/ws2_32.ts";
 export type { CredentialsRequest, Identity, SecurityPackage } from "./security/credentials_base.ts";
 export { struct } from "./memory/struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";
+
+/**
+ * A library's functions as they are: what is passed to them is not checked, and what they return is a status.
+ *
+ * @param system who opens the library, and closes it with itself.
+ * @param grant the grant it stands under; the system must hold it.
+ * @param spec one of the tables of this module.
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is none.
+ */
+export function openLibrary<L extends LibrarySpec>(
+  system: System,
+  grant: Grant,
+  spec: L,
+): Omit<Library<L>, "close"> {
+  // Without close(): it is the system's, and whatever else goes through the system would run into unmapped code.
+  const { path, call, threaded } = nativeSystem(system).library(grant, spec);
+  return { path, call, threaded };
+}
+
+/**
+ * Credentials for security contexts without a connection around them: for protocols that carry the tokens
+ * themselves, such as HTTP's Negotiate or SASL.
+ *
+ * @param signal abandons the wait.
+ * @throws AuthenticationError, PermissionError, UnsupportedPlatformError; the signal's reason, unchanged.
+ */
+export function acquireCredentials(
+  system: System,
+  request: CredentialsRequest,
+  signal?: AbortSignal,
+): Promise<ProviderCredentials> {
+  return acquire(nativeSystem(system), request, signal);
+}

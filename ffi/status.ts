@@ -8,7 +8,7 @@ import { NativeError, TransportError } from "../errors.ts";
 import { WINSOCK_STATUS } from "./raw/winsock_status.ts";
 
 /** A code's symbolic name, or how one writes a code without a name. */
-export function codeName(code: number): string {
+function codeName(code: number): string {
   if (code === 0) return "an error whose code was lost";
   return WINSOCK_STATUS[code]?.name ?? `Win32 error ${code}`;
 }

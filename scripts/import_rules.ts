@@ -33,7 +33,6 @@ export const LAYERS: readonly Layer[] = [
       "ffi/handles.ts",
       "ffi/machine_policy.ts",
       "ffi/permissions.ts",
-      "ffi/platform.ts",
       "ffi/status.ts",
       "ffi/system.ts",
       "ffi/transport/**",

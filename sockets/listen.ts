@@ -14,7 +14,7 @@ import type { ListenOptions } from "./options.ts";
 import type { Turn } from "./limiter.ts";
 import { openWire, quietly } from "./transport.ts";
 import { type ListenSettings, readListenOptions } from "./read_options.ts";
-import type { SecureListener } from "./secure_listener.ts";
+import type { SecureListener } from "./secure_conn.ts";
 import { Deadline } from "./deadline.ts";
 
 /**

@@ -10,8 +10,7 @@ import type { HandshakeOrigin } from "./options.ts";
 import { goneWhileWaiting, Limiter, type Turn } from "./limiter.ts";
 import { type NetAddress, quietly } from "./transport.ts";
 import type { ListenSettings } from "./read_options.ts";
-import type { SecureConn } from "./secure_conn.ts";
-import type { SecureListener } from "./secure_listener.ts";
+import type { SecureConn, SecureListener } from "./secure_conn.ts";
 import { Deadline } from "./deadline.ts";
 
 /** How long to wait after the first failed accept, and at most; doubled between. */

@@ -32,7 +32,7 @@ export type {
   QuerySecurityOptions,
   SecureConn,
 } from "./secure_conn.ts";
-export type { SecureListener } from "./secure_listener.ts";
+export type { SecureListener } from "./secure_conn.ts";
 export type {
   ByteTransport,
   NetAddress,

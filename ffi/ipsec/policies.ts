@@ -16,7 +16,6 @@ import {
   type QuickModePolicy,
   readPolicyOptions,
 } from "./policy_options.ts";
-import { rememberBounded } from "./known_policies.ts";
 import { pinned } from "../memory/memory.ts";
 import {
   FWPM_IPSEC,
@@ -187,4 +186,20 @@ function quickModeAt(arena: Arena, policy: QuickModePolicy, extended?: ExtendedM
         : IKEEXT.IMPERSONATION_NONE,
     }),
   });
+}
+
+/** From the beginning the key that names none: the system's own policy, by which no server acts as its client. */
+const BOUNDED = new Set<string>(["00000000-0000-0000-0000-000000000000"]);
+
+/** Keeps in mind that the policies of these keys let nobody impersonate; gives what forgets them. */
+export function rememberBounded(keys: readonly string[]): () => void {
+  for (const key of keys) BOUNDED.add(key);
+  return () => {
+    for (const key of keys) BOUNDED.delete(key);
+  };
+}
+
+/** Whether a server may be able to act as a client with this policy: for all that is known. */
+export function mayLetImpersonate(key: string): boolean {
+  return !BOUNDED.has(key.toLowerCase());
 }

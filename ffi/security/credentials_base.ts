@@ -23,8 +23,8 @@ export type SecurityPackage = "negotiate" | "kerberos";
 export interface CredentialsRequest {
   /** The package or mechanism. */
   readonly package: SecurityPackage;
-  /** The end that will use them; `both`: contexts of either kind can be made from them. */
-  readonly role: "client" | "server" | "both";
+  /** The end that will use them. */
+  readonly role: "client" | "server";
   /** Leave NTLM out when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
   /** Leave Kerberos out of Negotiate, likewise. Default `false`. */

@@ -13,7 +13,7 @@ import type { SocketChosen } from "../establish.ts";
 import { type Accepted, type Acceptor, Listener } from "../listener.ts";
 import { type NetAddress, quietly } from "../transport.ts";
 import type { ListenSettings } from "../read_options.ts";
-import type { SecureListener } from "../secure_listener.ts";
+import type { SecureListener } from "../secure_conn.ts";
 import { applySettings, refuseForSocket } from "./terms.ts";
 import { securedConnection, toNetAddress } from "./transport.ts";
 import type { Deadline } from "../deadline.ts";

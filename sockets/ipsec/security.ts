@@ -11,7 +11,7 @@ import { type Association, readAssociation } from "../../ffi/ipsec/associations.
 import type { NativeSystem } from "../../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../../ffi/windows/token.ts";
 import type { JsonValue, SecurityInfo } from "../../contract.ts";
-import { associationDetails, unprotectedBy } from "./association_details.ts";
+import { associationDetails, type InfoTerms, unprotectedBy, verifyInfo } from "./verify.ts";
 import { AssociationWatch } from "./watch.ts";
 import type { ConnectionSecurity } from "../connection_security.ts";
 import type { SocketChosen } from "../establish.ts";
@@ -20,7 +20,6 @@ import type { PeerTokens } from "../secure_conn.ts";
 import { type QueryMeans, SocketQuery } from "./query.ts";
 import { isActing } from "./settings_bounds.ts";
 import { mayBeClear } from "./terms.ts";
-import { type InfoTerms, verifyInfo } from "./verify.ts";
 
 /** What the security of a socket is asked with; it stays the caller's. */
 export interface SocketSecurityMeans extends QueryMeans {

@@ -5,7 +5,7 @@
  */
 
 import { SecurityRequirementError } from "../../errors.ts";
-import { mayLetImpersonate } from "../../ffi/ipsec/known_policies.ts";
+import { mayLetImpersonate } from "../../ffi/ipsec/policies.ts";
 import type { ResolvedRequirements, SocketGrants } from "../../contract.ts";
 
 /** Whether a level lets a server act as its client. */

@@ -6,8 +6,10 @@
 
 import { SecurityRequirementError } from "../../errors.ts";
 import { nativeError } from "../../ffi/status.ts";
-import type { ResolvedRequirements, SecurityInfo } from "../../contract.ts";
+import type { JsonValue, ResolvedRequirements, SecurityInfo } from "../../contract.ts";
 import { isActing } from "./settings_bounds.ts";
+import type { Association } from "../../ffi/ipsec/associations.ts";
+import type { Transform } from "../../ffi/ipsec/transform.ts";
 
 /** What a connection must be. */
 export interface InfoTerms {
@@ -91,4 +93,33 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       'The client is not known by name: use policies by Kerberos, or require impersonation: "anonymous".',
     );
   }
+}
+
+/** `read`: the association, or why it is not told; `null`: there is none. */
+export function associationDetails(read: Association | string | null): JsonValue {
+  if (read === null || typeof read === "string") return read ?? "none";
+  const { authentication, cipher, integrity, lifetimeSeconds, quickMode } = read;
+  return {
+    authentication,
+    mainModeCipher: cipher,
+    mainModeIntegrity: integrity,
+    lifetimeSeconds,
+    quickMode: quickMode as JsonValue,
+  };
+}
+
+/**
+ * The transform by which quick mode leaves packets unprotected although the connection counts as secured; `null`: none.
+ * By `esp-auth-fw` "the entire session is then sent in clear text", and a cipher alone protects nothing against change.
+ *
+ * @see https://learn.microsoft.com/windows/win32/api/ipsectypes/ne-ipsectypes-ipsec_transform_type
+ */
+export function unprotectedBy(read: Association | string | null): Transform["type"] | null {
+  if (read === null || typeof read === "string" || typeof read.quickMode === "string") return null;
+  const { transforms, outbound } = read.quickMode;
+  for (const direction of [transforms, outbound?.transforms ?? transforms]) {
+    if (direction.some(({ type }) => type === "esp-auth-fw")) return "esp-auth-fw";
+    if (direction.every(({ type }) => type === "esp-cipher")) return "esp-cipher";
+  }
+  return null;
 }

@@ -1,6 +1,6 @@
 /** The overlapped sockets on Windows itself, or on Wine. */
 
-import { currentPlace } from "../../ffi/platform.ts";
+import { currentPlace } from "../../ffi/permissions.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { socketSuite } from "../support/socket_suite.ts";
 

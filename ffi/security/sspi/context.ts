@@ -25,7 +25,6 @@ import {
   SECURITY_NATIVE_DREP,
 } from "../../raw/secur32.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
-import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import type { Impersonator } from "../../windows/impersonation.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
@@ -255,12 +254,6 @@ export class SspiContext extends ContextBase {
       channelBound: this.#bindings !== null && !this.#options.request.allowMissingBindings,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
     }, records);
-  }
-
-  /** Everything the package tells of this context, for diagnosis. */
-  queryAttributes(): SspiAttributes {
-    this.requireDone("queryAttributes");
-    return queryAttributes(this.#sspi, this.#handle);
   }
 
   #mechanism(): string {

@@ -9,7 +9,7 @@ import { createRegistry, type Registry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";
 import type { SecureConn } from "../../../sockets/secure_conn.ts";
-import type { SecureListener } from "../../../sockets/secure_listener.ts";
+import type { SecureListener } from "../../../sockets/secure_conn.ts";
 import { referenceProvider } from "../../support/reference_codec.ts";
 import { settled } from "../../support/socket_suite.ts";
 

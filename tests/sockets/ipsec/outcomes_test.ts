@@ -14,7 +14,7 @@ import { createRegistry } from "../../../plugins/registry.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";
 import type { SecureConn } from "../../../sockets/secure_conn.ts";
-import type { SecureListener } from "../../../sockets/secure_listener.ts";
+import type { SecureListener } from "../../../sockets/secure_conn.ts";
 import {
   type Asked,
   combinations,

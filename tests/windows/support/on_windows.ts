@@ -3,7 +3,7 @@
  */
 
 import { test } from "@test";
-import { currentPlace } from "../../../ffi/platform.ts";
+import { currentPlace } from "../../../ffi/permissions.ts";
 import { machine } from "./machine.ts";
 
 /** True on Windows and under Wine. */
