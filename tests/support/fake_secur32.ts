@@ -116,6 +116,8 @@ export class FakeSecur32 {
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
   /** Whom credentials were acquired as, each time; null: whoever runs the process. */
   readonly acquiredAs: (AcquiredAs | null)[] = [];
+  /** Called with the password where it stands, each time that credentials are acquired with one. */
+  onPassword: (bytes: Uint8Array) => void = () => {};
   /** How far the system's clock is ahead of UTC, in milliseconds; null: it does not tell. */
   aheadMs: number | null = 0;
   /** When the contexts end by the system's clock, in 100 ns units since 1601. */
@@ -256,6 +258,8 @@ export class FakeSecur32 {
 
   #identity(bytes: Uint8Array): AcquiredAs {
     const values = SEC_WINNT_AUTH_IDENTITY_EXW.read(new DataView(bytes.buffer, bytes.byteOffset));
+    const { Password, PasswordLength } = values;
+    if (Password !== 0n) this.onPassword(this.memory.at(Password, 2 * PasswordLength));
     const text = (address: bigint, units: number) =>
       address === 0n ? null : new TextDecoder("utf-16le").decode(this.memory.at(address, 2 * units));
     return {

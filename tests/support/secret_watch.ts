@@ -33,8 +33,8 @@ export interface Watched<T> {
 }
 
 /**
- * Runs `fn` and watches every buffer that is written to by `DataView`s, by `set` and by `slice`: the ways by which the
- * library writes. The password that the caller gave as bytes is the caller's.
+ * Runs `fn` and watches every buffer that is written to by `DataView`s, by `set`, by `slice` and by `TextEncoder`: the
+ * ways by which the library writes. The password that the caller gave as bytes is the caller's.
  */
 export async function watchSecret<T>(
   secret: string,
@@ -65,6 +65,12 @@ export async function watchSecret<T>(
         const copy = original.apply(this, args) as Uint8Array;
         note(copy.buffer);
         return copy;
+      }),
+    replace(TextEncoder.prototype, "encode", (original) =>
+      function (this: TextEncoder, ...args: unknown[]) {
+        const encoded = original.apply(this, args) as Uint8Array;
+        note(encoded.buffer);
+        return encoded;
       }),
     ...(["log", "info", "warn", "error", "debug"] as const).map((level) =>
       replace(console, level, () => (...args: unknown[]) => void logged.push(shown(args)))

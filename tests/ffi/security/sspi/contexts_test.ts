@@ -10,6 +10,7 @@ import { resolveRequirements } from "../../../../plugins/requirements.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../../../ffi/security/sspi/credentials.ts";
 import { liveHandles } from "../../../../testing/mod.ts";
 import { FakeSecur32 } from "../../../support/fake_secur32.ts";
+import { shown, watchSecret } from "../../../support/secret_watch.ts";
 
 const TARGET = "HTTP/web.example.test";
 const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
@@ -29,7 +30,7 @@ function kerberos(): FakeSecur32 {
 function acquire(fake: FakeSecur32, excludeNtlm = true): Promise<SspiCredentials> {
   return acquireSspiCredentials(fake.sspi, {
     package: "negotiate",
-    role: "both",
+    role: "client",
     excludeNtlm,
     requirements: resolveRequirements(),
   }, null);
@@ -204,7 +205,7 @@ test("A package that offers Kerberos although it was told to leave Kerberos out 
     const fake = kerberos();
     fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
     const requirements = resolveRequirements();
-    const request = { package: "negotiate", role: "both", excludeNtlm: false, requirements } as const;
+    const request = { package: "negotiate", role: "client", excludeNtlm: false, requirements } as const;
     {
       using credentials = await acquireSspiCredentials(
         fake.sspi,
@@ -301,3 +302,52 @@ test("A package that makes an NTLM token although it was told to leave NTLM out 
   }
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
+
+const SECRET = "k\u00f8rrekt-horse-9C4F";
+const PASSWORDS: readonly (readonly [form: string, give: () => string | Uint8Array])[] = [
+  ["text", () => SECRET],
+  ["UTF-8", () => new TextEncoder().encode(SECRET)],
+];
+
+for (const [form, give] of PASSWORDS) {
+  for (const status of [0, FAILURE]) {
+    const outcome = status === 0 ? "succeeds" : "fails";
+    test(`AcquireCredentialsHandleW that ${outcome}: the password, given as ${form}, is zeroed and shown nowhere`, async () => {
+      const fake = kerberos();
+      // Behind the question for the package.
+      if (status !== 0) fake.failAt = { index: 1, status };
+      const password = give();
+      const own = password instanceof Uint8Array ? password : undefined;
+      let given: Uint8Array = new Uint8Array();
+      let text = "";
+      fake.onPassword = (bytes) => {
+        given = bytes;
+        text = new TextDecoder("utf-16le").decode(bytes);
+      };
+      const watched = await watchSecret(SECRET, async () => {
+        const credentials = await acquireSspiCredentials(fake.sspi, {
+          package: "negotiate",
+          role: "client",
+          excludeNtlm: true,
+          requirements: resolveRequirements(),
+          identity: { username: "bob", domain: "EXAMPLE", password },
+        }, null).catch((error) => error);
+        try {
+          return shown(credentials);
+        } finally {
+          credentials[Symbol.dispose]?.();
+        }
+      }, own);
+      assertEquals(fake.calls[1], "AcquireCredentialsHandleW");
+      assert(!watched.result.includes(SECRET) && !watched.logged.includes(SECRET), watched.result);
+      assert(watched.held >= 1, "no buffer held it: this test sees nothing");
+      assertEquals(watched.left, 0);
+      if (status === 0) {
+        assertEquals(text, SECRET);
+        assertEquals(given, new Uint8Array(2 * SECRET.length));
+      }
+      if (own) assertEquals(own, new TextEncoder().encode(SECRET), "the caller's own bytes are left alone");
+      assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+    });
+  }
+}
