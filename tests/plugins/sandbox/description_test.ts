@@ -68,7 +68,7 @@ test("a wrong description is refused with the path of what is wrong", () => {
   refused({ name: "x".repeat(33) }, "(name) must match");
   refused({ name: undefined }, "lacks the key name");
   refused({ version: "1 0" }, "(version)");
-  refused({ layer: "transport" }, "(layer) must be one of message, socket");
+  refused({ layer: "transport" }, "(layer) must be one of context, socket");
   refused({ trusted: true }, 'unknown key "trusted"');
   refused({ offers: { ...OFFERS, integrity: 1 } }, "(offers.integrity) must be true or false");
   refused({ offers: { ...OFFERS, impersonation: "all" } }, "(offers.impersonation) must be one of anonymous");
