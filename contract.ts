@@ -540,8 +540,11 @@ export interface SecurityContext extends Disposable {
   readonly done: boolean;
   /** What was agreed on. */
   readonly security: SecurityInfo;
-  /** Who the peer is. */
-  readonly peer: PeerIdentity;
+  /**
+   * Who the peer is: what to authorise by, for instance with `isMember()`. `undefined` where the peer did not prove it:
+   * a server without mutual authentication, an anonymous client.
+   */
+  readonly peer: PeerIdentity | undefined;
   /** The most bytes that {@linkcode SecurityContext.wrap} adds. */
   readonly maxOverhead: number;
   /**

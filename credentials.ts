@@ -7,6 +7,25 @@
  * @module
  */
 
+import type { Credentials, ProviderCredentials } from "./contract.ts";
+
+declare const CHECKED: unique symbol;
+/** Made by {@linkcode checkCredentials} and by nothing else. */
+interface Checked {
+  readonly [CHECKED]: true;
+}
+
+/** A user's name and password; the name is split as {@linkcode readUser} does. */
+export type CheckedPassword = User & { readonly password: string | Uint8Array } & Checked;
+/** A key table, and perhaps the principal to be. */
+export type CheckedKeytab = { readonly keytab: string; readonly principal?: string } & Checked;
+/** A credential cache. */
+export type CheckedCache = { readonly cache: string } & Checked;
+/** Who to be, as systems below take it. */
+export type CheckedIdentity = CheckedPassword | CheckedKeytab | CheckedCache;
+/** {@linkcode Credentials} that have been checked: frozen, of one kind, and with a user's name read once. */
+export type CheckedCredentials = CheckedIdentity | ({ readonly delegated: ProviderCredentials } & Checked);
+
 /** A user as the application named it, in two parts that do not overlap. */
 export interface User {
   /** The account's name; with an `@` in it, a user principal name (UPN). Never with a backslash. */
@@ -23,11 +42,7 @@ function checkName(text: unknown, name: string): asserts text is string {
   if (typeof text !== "string" || text === "") {
     throw new TypeError(`${name} must be a string that is not empty`);
   }
-  if (!text.isWellFormed()) {
-    throw new TypeError(
-      `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
-    );
-  }
+  checkWellFormed(text, name);
   if (CONTROL.test(text)) throw new TypeError(`${name} holds a control character, which no name has`);
 }
 
@@ -73,4 +88,76 @@ function checkDomain(domain: unknown, name: string): asserts domain is string {
   if (/[\\@]/.test(domain)) {
     throw new TypeError(`${name} has a backslash or an @ in the domain: write the domain's name alone`);
   }
+}
+
+const KINDS: readonly { readonly required: string; readonly known: readonly string[] }[] = [
+  { required: "username", known: ["username", "domain", "password"] },
+  { required: "keytab", known: ["keytab", "principal"] },
+  { required: "cache", known: ["cache"] },
+  { required: "delegated", known: ["delegated"] },
+];
+const done = new WeakSet<object>();
+
+/**
+ * Checks credentials, once: what has been checked is returned as it is. No value is put into a message: any of them
+ * may be a secret in the wrong place.
+ *
+ * @param given the credentials. A password of type `Uint8Array` stays the caller's and is not copied.
+ * @param name what messages call them.
+ * @throws TypeError that names the argument, the problem and the fix.
+ */
+export function checkCredentials(given: Credentials | CheckedCredentials, name: string): CheckedCredentials {
+  const keys = typeof given === "object" && given !== null ? Object.keys(given) : [];
+  if (keys.length > 0 && done.has(given)) return given as CheckedCredentials;
+  const kind = KINDS.find(({ required }) => keys.includes(required));
+  if (!kind) {
+    throw new TypeError(
+      `${name} must have a username and a password, or a keytab, or a cache, or delegated credentials; leave it out ` +
+        "for the user that runs the process",
+    );
+  }
+  const unknown = keys.find((key) => !kind.known.includes(key));
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `${name}.${unknown} is not known beside ${kind.required}; use ${kind.known.join(", ")}`,
+    );
+  }
+  const checked = Object.freeze(copyOf(given, name)) as CheckedCredentials;
+  done.add(checked);
+  return checked;
+}
+
+function copyOf(given: Credentials, name: string): object {
+  // The provider alone can tell its own credentials from others.
+  if ("delegated" in given) return { delegated: given.delegated };
+  if ("username" in given) {
+    const { password } = given;
+    if (password === undefined) throw new TypeError(`${name}.password must be given with the username`);
+    if (typeof password !== "string" && !(password instanceof Uint8Array)) {
+      throw new TypeError(`${name}.password must be a string or a Uint8Array of UTF-8`);
+    }
+    if (typeof password === "string") checkWellFormed(password, `${name}.password`);
+    return { ...readUser(given, name), password };
+  }
+  if ("cache" in given) return { cache: checkPath(given.cache, `${name}.cache`) };
+  const { principal } = given;
+  return {
+    keytab: checkPath(given.keytab, `${name}.keytab`),
+    ...(principal === undefined ? {} : { principal: checkPath(principal, `${name}.principal`) }),
+  };
+}
+
+function checkPath(text: unknown, name: string): string {
+  if (typeof text !== "string" || text === "" || text.includes("\u0000")) {
+    throw new TypeError(`${name} must be a string that is not empty and holds no NUL`);
+  }
+  checkWellFormed(text, name);
+  return text;
+}
+
+function checkWellFormed(text: string, name: string): void {
+  if (text.isWellFormed()) return;
+  throw new TypeError(
+    `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
+  );
 }

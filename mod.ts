@@ -40,6 +40,7 @@ export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
 export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
 export { openAcceptor, openInitiator } from "./contexts/open.ts";
 export type { AcceptorOptions, OpenOptions } from "./contexts/options.ts";
+export { isMember } from "./contexts/peer.ts";
 export type {
   AcceptOptions,
   Acceptor,

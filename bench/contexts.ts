@@ -4,7 +4,14 @@
  * @module
  */
 
-import type { Credentials, ProviderCredentials, System } from "@winsock/secure-sockets";
+import type {
+  Acceptor,
+  Credentials,
+  Initiator,
+  ProviderCredentials,
+  SecurityContext,
+  System,
+} from "@winsock/secure-sockets";
 import type { ContextProvider, ProviderContext } from "@winsock/secure-sockets/plugins";
 import { resolveRequirements } from "@winsock/secure-sockets/plugins";
 import { used } from "./peer.ts";
@@ -55,8 +62,50 @@ export async function shake(
   return { client, server };
 }
 
+/** One exchange through `openInitiator()` and `openAcceptor()`, as far as knowing who the client is. */
+export async function exchange(
+  initiator: Initiator,
+  acceptor: Acceptor,
+  target: string,
+): Promise<Ends<SecurityContext>> {
+  const client = initiator.initiate({ target });
+  const server = acceptor.accept();
+  let { token } = await client.step();
+  while (token !== null) {
+    const answer = await server.step(token);
+    token = answer.token === null ? null : (await client.step(answer.token)).token;
+  }
+  if (server.security.peer === "") throw new Error("the client has no name");
+  return { client, server };
+}
+
+/** What protects a message into a buffer, and opens it there. */
+export interface Sealing {
+  /** The most bytes that a message grows by. */
+  readonly maxOverhead: number;
+  /** Protects. */
+  wrap(plain: Uint8Array, into: Uint8Array): Uint8Array;
+  /** Opens. */
+  unwrap(record: Uint8Array): unknown;
+}
+
+/** A provider's own context, or a verified one, as far as its messages go. */
+export function sealing(context: ProviderContext | SecurityContext): Sealing {
+  if (!("security" in context)) return context;
+  return {
+    maxOverhead: context.maxOverhead,
+    wrap: (plain, into) => context.wrap(plain, { into }),
+    unwrap: (record) => context.unwrap(record),
+  };
+}
+
 /** MiB/s of wrap and of unwrap; batches as the programs in C make them. */
-export function sealAndOpen({ client, server }: Ends<ProviderContext>, size: number, ms: number): number[] {
+export function sealAndOpen(
+  ends: Ends<ProviderContext> | Ends<SecurityContext>,
+  size: number,
+  ms: number,
+): number[] {
+  const [client, server] = [sealing(ends.client), sealing(ends.server)];
   const plain = new Uint8Array(size).fill(0x78);
   const buffers = Array.from(
     { length: size >= 8192 ? 8 : 256 },

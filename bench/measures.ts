@@ -81,12 +81,37 @@ function stream(size: number, text: string, targets?: readonly Target[]): Measur
   };
 }
 
+/** The same through `openInitiator()` and `openAcceptor()`: what the checks of a verified context cost. */
+function context(mechanism: "kerberos" | "negotiate", name: string): Measure {
+  return {
+    name: `context-${mechanism}`,
+    titles: [`${name} contexts by openInitiator(), /s`],
+    requests: {
+      C: `handshake ${mechanism} file`,
+      ...ours(`context ${mechanism}`),
+      npm: `handshake-new ${mechanism} file`,
+    },
+  };
+}
+
+function wrap(size: number, text: string): Measure {
+  return {
+    name: `wrap-${text.replace(" ", "").toLowerCase()}`,
+    titles: [`wrap() of SecurityContext, ${text}, MiB/s`, `unwrap() of SecurityContext, ${text}, MiB/s`],
+    requests: { C: `seal kerberos ${size}`, ...ours(`wrap kerberos ${size}`) },
+  };
+}
+
 /** Everything, in the order of the table. */
 export const MEASURES: readonly Measure[] = [
   ...handshake("kerberos", "Kerberos"),
   ...handshake("negotiate", "Negotiate"),
+  context("kerberos", "Kerberos"),
+  context("negotiate", "Negotiate"),
   ...seal(1024, "1 KiB", 0.9),
   ...seal(65536, "64 KiB", 0.95),
+  wrap(1024, "1 KiB"),
+  wrap(65536, "64 KiB"),
   stream(61440, "60 KiB", [{ of: "Deno", over: "C", least: 0.7 }]),
   stream(1024, "1 KiB"),
   { name: "echo-1kib", titles: ["Echo of 1 KiB, round trips/s"], requests: ours("echo negotiate 1024") },

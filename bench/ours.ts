@@ -12,12 +12,14 @@ import {
   kerberos,
   listen,
   negotiate,
+  openAcceptor,
+  openInitiator,
   openSystem,
   type ProviderCredentials,
   type SecureConn,
 } from "@winsock/secure-sockets";
 import type { ContextProvider } from "@winsock/secure-sockets/plugins";
-import { acquire, close, type Ends, sealAndOpen, shake } from "./contexts.ts";
+import { acquire, close, type Ends, exchange, sealAndOpen, shake } from "./contexts.ts";
 import { rate, serve, used } from "./peer.ts";
 
 const TARGET = "HTTP/localhost";
@@ -57,6 +59,27 @@ async function seal([name, words]: readonly string[], ms: number): Promise<numbe
   const rates = sealAndOpen(ends, Number(words), ms);
   close(ends);
   close(credentials);
+  return rates;
+}
+
+/** Contexts a second, initiated and accepted through the public API. */
+async function contexts([name]: readonly string[], ms: number): Promise<number[]> {
+  const options = { registry: createRegistry([providers[name]]), system };
+  const [initiator, acceptor] = [await openInitiator(options), await openAcceptor(options)];
+  const perSecond = await rate(ms, async () => close(await exchange(initiator, acceptor, TARGET)));
+  close({ client: initiator, server: acceptor });
+  return [perSecond];
+}
+
+/** MiB/s of wrap and of unwrap through the public API. */
+async function wrapped([name, words]: readonly string[], ms: number): Promise<number[]> {
+  const requirements = { confidentiality: true };
+  const options = { registry: createRegistry([providers[name]]), system, requirements };
+  const [initiator, acceptor] = [await openInitiator(options), await openAcceptor(options)];
+  const ends = await exchange(initiator, acceptor, TARGET);
+  const rates = sealAndOpen(ends, Number(words), ms);
+  close(ends);
+  close({ client: initiator, server: acceptor });
   return rates;
 }
 
@@ -140,6 +163,8 @@ await serve({
   "handshake": handshakes,
   "handshake-new": newHandshakes,
   "seal": seal,
+  "context": contexts,
+  "wrap": wrapped,
   "stream": stream,
   "echo": echo,
   "connect": connections,

@@ -4,8 +4,6 @@
  * @module
  */
 
-import { readUser } from "../credentials.ts";
-import type { Credentials } from "../contract.ts";
 import { checkWellFormed } from "../ffi/memory/text.ts";
 import { Spn } from "../spn.ts";
 
@@ -119,37 +117,4 @@ export function checkMethod(value: unknown, name: string, method: string): void 
 function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === "number") return String(value);
   return typeof value === "string" ? JSON.stringify(value) : `a ${typeof value}`;
-}
-
-/** Never puts a value into its message: any of them may be a secret in the wrong place. */
-export function checkCredentials(credentials: Credentials, name: string): void {
-  const kinds = [
-    { required: "username", known: ["username", "domain", "password"] },
-    { required: "keytab", known: ["keytab", "principal"] },
-    { required: "cache", known: ["cache"] },
-    { required: "delegated", known: ["delegated"] },
-  ];
-  const given = typeof credentials === "object" && credentials !== null ? Object.keys(credentials) : [];
-  const kind = kinds.find(({ required }) => given.includes(required));
-  if (!kind) {
-    throw new TypeError(
-      `${name} must have a username and a password, or a keytab, or a cache, or delegated credentials`,
-    );
-  }
-  checkKeys(credentials, kind.known, name);
-  // The provider alone can tell its own credentials from others.
-  if (kind.required === "delegated") return;
-  for (const [key, value] of Object.entries(credentials) as [string, unknown][]) {
-    const bytes = key === "password" && value instanceof Uint8Array;
-    const optional = value === undefined && key !== kind.required && key !== "password";
-    if (!bytes && !optional && typeof value !== "string") {
-      throw new TypeError(`${name}.${key} must be a string`);
-    }
-    if (typeof value === "string") checkWellFormed(value, `${name}.${key}`);
-    if (value === "" && key !== "password") throw new TypeError(`${name}.${key} must not be empty`);
-  }
-  if (kind.required === "username" && !given.includes("password")) {
-    throw new TypeError(`${name}.password must be given with the username`);
-  }
-  if ("username" in credentials) readUser(credentials, name);
 }

@@ -26,7 +26,7 @@ export function runAsClient<T>(
   }
   if (!context.impersonate) {
     throw new UnsupportedPlatformError("This provider cannot impersonate its client here", {
-      instead: "Act as the server's own account and check what the client may do by conn.security.peer",
+      instead: "Act as the server's own account and check what the client may do by conn.peer",
     });
   }
   // Leaving the inner one would leave the outer one too, and the rest of its function would run as the server.

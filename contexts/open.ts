@@ -31,7 +31,8 @@ import {
   type SelectedContexts,
   type SelectionTerms,
 } from "./options.ts";
-import { checkCredentials, checkKeys, checkMethod, checkSignal, checkTarget, checkTargets } from "./check.ts";
+import { checkCredentials } from "../credentials.ts";
+import { checkKeys, checkMethod, checkSignal, checkTarget, checkTargets } from "./check.ts";
 import { type Served, VerifiedContext } from "./verified_context.ts";
 
 const OPEN = ["registry", "credentials", "requirements", "system", "signal"];
@@ -81,7 +82,7 @@ export async function openInitiator(options: OpenOptions = {}): Promise<Initiato
  * async function signOn(token: Uint8Array): Promise<string> {
  *   using context = acceptor.accept();
  *   const { done } = await context.step(token);
- *   return done ? context.peer.name : "";
+ *   return done && context.peer ? context.peer.name : "";
  * }
  * console.log(typeof signOn);
  * ```
@@ -103,7 +104,6 @@ function readOptions(
 ): { readonly terms: Terms; readonly signal?: AbortSignal } {
   checkKeys(options, known, "options");
   const { registry = defaultRegistry(), credentials, system = defaultSystem() } = options;
-  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
   checkMethod(registry, "options.registry", "select");
   checkMethod(system, "options.system", "capabilities");
   return {
@@ -111,7 +111,9 @@ function readOptions(
       registry,
       system,
       requirements: bareRequirements(options.requirements),
-      ...(credentials === undefined ? {} : { credentials }),
+      ...(credentials === undefined
+        ? {}
+        : { credentials: checkCredentials(credentials, "options.credentials") }),
     },
     signal: checkSignal(options.signal, "options.signal"),
   };

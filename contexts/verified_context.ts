@@ -21,14 +21,8 @@ import type {
 import { ProtocolError, SecurityRequirementError, StateError } from "../errors.ts";
 import { bindingBytes } from "./channel_bindings.ts";
 import { runAsClient } from "./impersonation.ts";
-import {
-  type ContextTerms,
-  describeSecurity,
-  type Origin,
-  peerOf,
-  refuseExpired,
-  verifyContext,
-} from "./verify.ts";
+import { peerOf } from "./peer.ts";
+import { type ContextTerms, describeSecurity, type Origin, refuseExpired, verifyContext } from "./verify.ts";
 
 /** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */
 const MAX_LEGS = 16;
@@ -235,8 +229,8 @@ export class VerifiedContext implements SecurityContext {
     return this.#security!;
   }
 
-  get peer(): PeerIdentity {
-    return peerOf(this.inner("peer"));
+  get peer(): PeerIdentity | undefined {
+    return peerOf(this.inner("peer"), this.#options.role);
   }
 
   get maxOverhead(): number {

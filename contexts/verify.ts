@@ -7,7 +7,6 @@
 
 import type {
   JsonValue,
-  PeerIdentity,
   ProviderContext,
   ProviderDescription,
   ResolvedRequirements,
@@ -99,12 +98,6 @@ export function describeSecurity(
 function bindings({ role, channelBindings }: ContextTerms, bound: boolean): SecurityInfo["channelBindings"] {
   if (channelBindings === "none" || !bound) return "none";
   return role === "client" ? "sent" : "verified";
-}
-
-/** Who the peer of an established context is. */
-export function peerOf(context: ProviderContext): PeerIdentity {
-  return context.peerIdentity ??
-    { name: context.peerName, user: context.peerName, realm: "", kind: "unknown" };
 }
 
 function checkTarget(accepted: readonly string[], requested: string | undefined): void {

@@ -5,11 +5,8 @@
  * @module
  */
 
-import type { ProviderCredentials } from "../contract.ts";
 import type { Library, LibrarySpec } from "./abi.ts";
-import { acquireCredentials as acquire } from "./security/credentials.ts";
 import type { Grant } from "./permissions.ts";
-import type { CredentialsRequest } from "./security/credentials_base.ts";
 import { nativeSystem, type System } from "./system.ts";
 
 export type * from "../contract.ts";
@@ -42,7 +39,6 @@ export * from "./raw/ucrtbase.ts";
 export * from "./raw/wfp.ts";
 export * from "./raw/winsock_status.ts";
 export * from "./raw/ws2_32.ts";
-export type { CredentialsRequest, Identity, SecurityPackage } from "./security/credentials_base.ts";
 export { struct } from "./memory/struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";
 
@@ -62,19 +58,4 @@ export function openLibrary<L extends LibrarySpec>(
   // Without close(): it is the system's, and whatever else goes through the system would run into unmapped code.
   const { path, call, threaded } = nativeSystem(system).library(grant, spec);
   return { path, call, threaded };
-}
-
-/**
- * Credentials for security contexts without a connection around them: for protocols that carry the tokens
- * themselves, such as HTTP's Negotiate or SASL.
- *
- * @param signal abandons the wait.
- * @throws AuthenticationError, PermissionError, UnsupportedPlatformError; the signal's reason, unchanged.
- */
-export function acquireCredentials(
-  system: System,
-  request: CredentialsRequest,
-  signal?: AbortSignal,
-): Promise<ProviderCredentials> {
-  return acquire(nativeSystem(system), request, signal);
 }

@@ -16,14 +16,15 @@ export interface Layer {
   foldersApart?: boolean;
 }
 
-const GROUND = ["errors", "spn", "contract"] as const;
+const GROUND = ["errors", "spn", "contract", "credentials"] as const;
 const FFI = ["memory", "raw", "core", "native"] as const;
 
 /** From the ground up; a file belongs to the first layer that names it. */
 export const LAYERS: readonly Layer[] = [
-  { name: "errors", files: ["errors.ts", "credentials.ts"], mayImport: [] },
+  { name: "errors", files: ["errors.ts"], mayImport: [] },
   { name: "spn", files: ["spn.ts"], mayImport: ["errors"] },
   { name: "contract", files: ["contract.ts"], mayImport: ["errors"] },
+  { name: "credentials", files: ["credentials.ts"], mayImport: ["errors", "contract"] },
   { name: "memory", files: ["ffi/abi.ts", "ffi/memory/**"], mayImport: ["errors", "memory"] },
   { name: "raw", files: ["ffi/raw/**"], mayImport: ["errors", "memory", "raw"] },
   {
@@ -49,7 +50,7 @@ export const LAYERS: readonly Layer[] = [
       "plugins/requirements.ts",
       "plugins/sandbox/**",
     ],
-    mayImport: ["errors", "contract", "registry"],
+    mayImport: ["errors", "contract", "credentials", "registry"],
   },
   { name: "plugins", files: ["plugins/mod.ts"], mayImport: [...GROUND, "registry", "providers"] },
   {

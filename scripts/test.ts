@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AD_PACKAGES } from "../tests/rig/ad_dc.ts";
 import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
@@ -34,7 +35,7 @@ export const PACKAGES: readonly string[] = [
   "krb5-admin-server",
   "krb5-user",
   "gss-ntlmssp",
-  "winbind",
+  ...AD_PACKAGES,
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

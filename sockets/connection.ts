@@ -5,7 +5,7 @@
  */
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
-import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
+import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contract.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
 import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";
@@ -31,6 +31,7 @@ export class Connection implements SecureConn {
   readonly localAddr: NetAddress | null;
   readonly remoteAddr: NetAddress | null;
   readonly security: SecurityInfo;
+  readonly peer: PeerIdentity | undefined;
   readonly #parts: ConnectionParts;
   readonly #writes = new WriteQueue((error) => this.#fail(error));
   #endOfStream: "unauthenticated" | null = null;
@@ -52,6 +53,7 @@ export class Connection implements SecureConn {
     this.localAddr = parts.wire.localAddr;
     this.remoteAddr = parts.wire.remoteAddr;
     this.security = parts.security.info;
+    this.peer = parts.security.peer;
   }
 
   get endOfStream(): "unauthenticated" | null {

@@ -6,7 +6,7 @@
  */
 
 import type { VerifiedContext } from "../contexts/verified_context.ts";
-import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
+import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contract.ts";
 import { UnsupportedPlatformError } from "../errors.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 
@@ -14,6 +14,8 @@ import type { PeerTokens } from "./secure_conn.ts";
 export interface ConnectionSecurity {
   /** What was proved when the connection was made. */
   readonly info: SecurityInfo;
+  /** Who the peer is, where it proved it and the layer reports it. */
+  readonly peer?: PeerIdentity;
   /** Asks again and holds the answer against what is required; throws where it falls short. */
   check(): SecurityInfo;
   /** The peer's tokens, open until {@linkcode ConnectionSecurity.release} at the latest. */
@@ -29,12 +31,14 @@ export interface ConnectionSecurity {
 /** The security that a verified context gives. */
 export class VerifiedSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
+  readonly peer: PeerIdentity | undefined;
   readonly #context: VerifiedContext;
 
   /** The context becomes its own. */
   constructor(context: VerifiedContext) {
     this.#context = context;
     this.info = context.security;
+    this.peer = context.peer;
   }
 
   check(): SecurityInfo {
@@ -45,7 +49,7 @@ export class VerifiedSecurity implements ConnectionSecurity {
     throw new UnsupportedPlatformError(
       "This connection's provider authenticates by messages and has no tokens",
       {
-        instead: "Use conn.security.peer, or conn.impersonate()",
+        instead: "Use conn.peer, or conn.impersonate()",
       },
     );
   }

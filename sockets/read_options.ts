@@ -4,12 +4,12 @@
  * @module
  */
 
-import type { Credentials, ProviderSystem, ResolvedRequirements } from "../contract.ts";
+import { checkCredentials, type CheckedCredentials } from "../credentials.ts";
+import type { ProviderSystem, ResolvedRequirements } from "../contract.ts";
 import type { Registry } from "../plugins/registry.ts";
 import { resolveRequirements } from "../plugins/requirements.ts";
 import {
   checkComputer,
-  checkCredentials,
   checkFunction,
   checkHostname,
   checkInteger,
@@ -61,7 +61,7 @@ export interface Settings {
   /** The end this is, and the names that go with it. */
   readonly side: ClientSide | ServerSide;
   /** Who to be. */
-  readonly credentials?: Credentials;
+  readonly credentials?: CheckedCredentials;
   /** A copy of what was given. */
   readonly channelBindings?: Uint8Array;
   /** What was asked for, before any policy. */
@@ -200,7 +200,6 @@ function readCommon(
       "options.channelBindings must be a Uint8Array that is not empty; leave it out for none",
     );
   }
-  if (credentials !== undefined) checkCredentials(credentials, "options.credentials");
   if (registry !== undefined) checkMethod(registry, "options.registry", "select");
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
   return {
@@ -209,7 +208,9 @@ function readCommon(
     signal: checkSignal(options.signal, "options.signal"),
     // Not slice(): a Buffer's shares its memory with the caller.
     ...(channelBindings ? { channelBindings: new Uint8Array(channelBindings) } : {}),
-    ...(credentials ? { credentials } : {}),
+    ...(credentials === undefined
+      ? {}
+      : { credentials: checkCredentials(credentials, "options.credentials") }),
     registry: registry ?? defaultRegistry(),
     system: system ?? defaultSystem(),
   };

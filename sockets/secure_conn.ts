@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ProviderCredentials, SecurityInfo } from "../contract.ts";
+import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contract.ts";
 import type { NetAddress } from "./transport.ts";
 
 /** Options of {@linkcode SecureConn.querySecurity}. */
@@ -86,6 +86,12 @@ export interface SecureConn extends AsyncDisposable, Disposable {
   readonly remoteAddr: NetAddress | null;
   /** What was proved when the connection was made. */
   readonly security: SecurityInfo;
+  /**
+   * Who the peer is: what to authorise by, for instance with `isMember()`. `undefined` where the peer did not
+   * prove it (a client that gave up mutual authentication has such a server), and on connections of the socket layer,
+   * whose peers have access tokens instead: {@linkcode SecureConn.querySecurity}.
+   */
+  readonly peer: PeerIdentity | undefined;
   /**
    * `null` until reading has come to the end. Then `"unauthenticated"`: the protocol has no goodbye, so that
    * anyone on the network could have ended the stream between two records. Where the end matters, let the

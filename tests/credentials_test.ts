@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { readUser, type User } from "../credentials.ts";
+import { checkCredentials, readUser, type User } from "../credentials.ts";
 import { names } from "./support/names.ts";
 
 const read = (username: unknown, domain?: unknown): User => readUser({ username, domain }, "credentials");
@@ -82,4 +82,44 @@ test("any name gives back every character in its place, or is refused by the arg
     { numRuns: 2000 },
   );
   assert(taken > 100, String(taken));
+});
+
+test("checkCredentials() copies and freezes what it has checked, and takes it again as it is", () => {
+  const given = { username: "EXAMPLE\\alice", password: Uint8Array.of(1, 2) };
+  const checked = checkCredentials(given, "x");
+  assertEquals({ ...checked }, { username: "alice", domain: "EXAMPLE", password: given.password } as never);
+  assert(Object.isFrozen(checked));
+  assert(checkCredentials(checked, "y") === checked);
+  given.username = "EXAMPLE\\bob";
+  assertEquals((checked as { username?: string }).username, "alice");
+  // What looks the same and was not checked is checked.
+  assertThrows(
+    () => checkCredentials({ ...checked, username: "a\\b\\c" } as never, "z"),
+    TypeError,
+    "z.username",
+  );
+});
+
+const WRONG: [given: unknown, text: string][] = [
+  [null, "x must have a username and a password"],
+  [{}, "x must have a username and a password"],
+  ["alice", "x must have a username and a password"],
+  [{ username: "alice" }, "x.password must be given with the username"],
+  [{ username: "alice", password: 5 }, "x.password must be a string or a Uint8Array"],
+  [{ username: "alice", password: "z\ud83d" }, "x.password holds half of a surrogate pair"],
+  [{ username: "alice", password: "x", keytab: "FILE:/k" }, "x.keytab is not known beside username"],
+  [{ keytab: "" }, "x.keytab must be a string that is not empty"],
+  [{ keytab: "FILE:/a\u0000b" }, "x.keytab must be a string that is not empty and holds no NUL"],
+  [{ keytab: "FILE:/k", principal: 5 }, "x.principal must be a string"],
+  [{ keytab: "FILE:/k", username: undefined }, "x.keytab is not known beside username"],
+  [{ cache: 5 }, "x.cache must be a string"],
+  [{ cache: "FILE:/\ude00" }, "x.cache holds half of a surrogate pair"],
+  [{ cache: "FILE:/c", other: 1 }, "x.other is not known beside cache; use cache"],
+];
+
+test("checkCredentials() refuses each wrong form by the argument's name, without its value", () => {
+  for (const [given, text] of WRONG) {
+    const error = assertThrows(() => checkCredentials(given as never, "x"), TypeError, text);
+    assert(!/z\ud83d|alice/.test(error.message), error.message);
+  }
 });

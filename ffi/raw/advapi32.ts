@@ -117,5 +117,7 @@ export const TokenImpersonation = 2;
 export const SecurityIdentification = 1;
 /** `SE_GROUP_ENABLED`: the group counts in access checks. */
 export const SE_GROUP_ENABLED = 4;
+/** `SE_GROUP_USE_FOR_DENY_ONLY`: the group counts only where it is refused something. */
+export const SE_GROUP_USE_FOR_DENY_ONLY = 16;
 /** The longest SID. */
 export const SECURITY_MAX_SID_SIZE = 68;

@@ -116,6 +116,23 @@ export const GSSAPI = {
       params: [["minor_status", "buf"], ["input_name", "usize"], ["exported_name", "buf"]],
       result: "u32",
     },
+    gss_localname: {
+      params: [["minor_status", "buf"], ["name", "usize"], ["mech_type", "buf"], ["localname", "buf"]],
+      result: "u32",
+    },
+    gss_get_name_attribute: {
+      params: [
+        ["minor_status", "buf"],
+        ["name", "usize"],
+        ["attr", "buf"],
+        ["authenticated", "buf"],
+        ["complete", "buf"],
+        ["value", "buf"],
+        ["display_value", "buf"],
+        ["more", "buf"],
+      ],
+      result: "u32",
+    },
     gss_release_name: { params: [["minor_status", "buf"], ["input_name", "buf"]], result: "u32" },
     gss_release_buffer: { params: [["minor_status", "buf"], ["buffer", "buf"]], result: "u32" },
     gss_release_buffer_set: { params: [["minor_status", "buf"], ["buffer_set", "buf"]], result: "u32" },
@@ -446,6 +463,11 @@ export const LUCID_V1_FIELDS = {
   protocol: "u32",
 } as const;
 
+/** Names of name attributes (RFC 6680) under which libkrb5 gives the buffers of a PAC. */
+export const NAME_ATTRIBUTES = {
+  logonInfo: "urn:mspac:logon-info",
+  upnDnsInfo: "urn:mspac:upn-dns-info",
+} as const;
 /** `krb5_keytab_entry`, with its key laid flat. */
 export const KEYTAB_ENTRY_FIELDS = {
   magic: "i32",

@@ -8,6 +8,7 @@
 import type {
   ContextAttributes,
   ContextOptions,
+  PeerIdentity,
   ProviderContext,
   ResolvedRequirements,
   StepResult,
@@ -103,6 +104,7 @@ export abstract class ContextBase implements ProviderContext {
   #expiresAtMs = Infinity;
   #attributes?: ContextAttributes;
   #records?: NativeRecords;
+  #peer?: { readonly identity: PeerIdentity | undefined };
 
   protected constructor(role: "client" | "server") {
     this.#role = role;
@@ -113,6 +115,8 @@ export abstract class ContextBase implements ProviderContext {
 
   /** One leg; `token` is a copy of its own, or `null` on a client's first leg. */
   protected abstract nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult>;
+  /** Who the peer proved to be; called once, when the exchange is complete. */
+  protected abstract nativePeer(): PeerIdentity | undefined;
   /** Releases everything; called once, never while a leg is under way. */
   protected abstract nativeClose(): void;
 
@@ -134,6 +138,12 @@ export abstract class ContextBase implements ProviderContext {
   get attributes(): ContextAttributes {
     this.requireDone("attributes");
     return this.#attributes!;
+  }
+
+  get peerIdentity(): PeerIdentity | undefined {
+    this.requireDone("peerIdentity");
+    this.#peer ??= { identity: this.nativePeer() };
+    return this.#peer.identity;
   }
 
   get maxOverhead(): number {

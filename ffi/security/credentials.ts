@@ -4,18 +4,16 @@
  * @module
  */
 
-import { readUser } from "../../credentials.ts";
 import { acquireGssCredentials } from "./gss/credentials.ts";
 import { Gss } from "./gss/gss.ts";
-import { checkWellFormed } from "../memory/text.ts";
-import type { CredentialsBase, CredentialsRequest, Identity } from "./credentials_base.ts";
+import type { CredentialsBase, CredentialsRequest } from "./credentials_base.ts";
 import { acquireSspiCredentials } from "./sspi/credentials.ts";
-import { Impersonator } from "../windows/impersonation.ts";
+import { Clients } from "./sspi/peer.ts";
 import { Sspi } from "./sspi/sspi.ts";
 import type { NativeSystem } from "../system.ts";
 
 /** A system's native security library, opened on first use. */
-type Native = { readonly gss: Gss } | { readonly sspi: Sspi; readonly impersonator: Impersonator | null };
+type Native = { readonly gss: Gss } | { readonly sspi: Sspi; readonly clients: Clients | null };
 
 const natives = new WeakMap<NativeSystem, Native>();
 
@@ -23,7 +21,6 @@ const natives = new WeakMap<NativeSystem, Native>();
  * Acquires credentials without blocking the event loop.
  *
  * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
- * @throws TypeError where the identity's text is no name, or could be read as another's, or every mechanism is excluded.
  * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
  * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
  */
@@ -32,12 +29,6 @@ export async function acquireCredentials(
   request: CredentialsRequest,
   signal?: AbortSignal,
 ): Promise<CredentialsBase> {
-  if (request.identity !== undefined) request = { ...request, identity: readIdentity(request.identity) };
-  if (request.excludeKerberos && (request.excludeNtlm || request.package === "kerberos")) {
-    throw new TypeError(
-      'excludeKerberos leaves no mechanism: it needs package: "negotiate" and no excludeNtlm',
-    );
-  }
   signal?.throwIfAborted();
   const acquiring = acquireNative(system, request);
   if (signal === undefined) return await acquiring;
@@ -50,14 +41,14 @@ function acquireNative(system: NativeSystem, request: CredentialsRequest): Promi
   if (native === undefined) natives.set(system, native = openNative(system));
   return "gss" in native
     ? acquireGssCredentials(native.gss, request)
-    : acquireSspiCredentials(native.sspi, request, native.impersonator);
+    : acquireSspiCredentials(native.sspi, request, native.clients);
 }
 
 function openNative(system: NativeSystem): Native {
   if (system.place.os !== "windows") return { gss: new Gss(system) };
   // Opened here, before anybody is impersonated: a library opened then would be opened as the client.
-  const impersonator = system.grants.includes("impersonation") ? new Impersonator(system) : null;
-  return { sspi: new Sspi(system), impersonator };
+  const clients = system.grants.includes("impersonation") ? new Clients(system) : null;
+  return { sspi: new Sspi(system), clients };
 }
 
 /** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */
@@ -78,18 +69,4 @@ async function abandonable<T extends { close(): void }>(
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
-}
-
-/**
- * Checks the text of an identity and reads its user's name; nothing is asked yet.
- *
- * @throws TypeError where it would be another user's name, or another password: a wrong one counts towards locking the
- * account.
- */
-export function readIdentity(identity: Identity): Identity {
-  for (const [key, value] of Object.entries(identity)) {
-    if (typeof value === "string") checkWellFormed(value, `identity.${key}`);
-  }
-  if (!("password" in identity)) return identity;
-  return { ...readUser(identity, "identity"), password: identity.password };
 }

@@ -7,11 +7,11 @@
 
 import type {
   ContextOptions,
-  Credentials,
   ProviderContext,
   ProviderCredentials,
   ResolvedRequirements,
 } from "../../contract.ts";
+import type { CheckedIdentity } from "../../credentials.ts";
 import { StateError } from "../../errors.ts";
 import { ReferenceCount, track } from "../handles.ts";
 import { checkContextOptions, type ContextRequest } from "./context.ts";
@@ -36,7 +36,7 @@ export interface CredentialsRequest {
 }
 
 /** Who to be. Keytab and cache have no meaning on Windows. */
-export type Identity = Exclude<Credentials, { readonly delegated: unknown }>;
+export type Identity = CheckedIdentity;
 
 /** What credentials came from. */
 export interface CredentialsOrigin extends Pick<CredentialsRequest, "package" | "requirements"> {

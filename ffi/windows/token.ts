@@ -10,6 +10,8 @@ import { track } from "../handles.ts";
 import { type Memory, pinned, wideString } from "../memory/memory.ts";
 import {
   ADVAPI32,
+  SE_GROUP_ENABLED,
+  SE_GROUP_USE_FOR_DENY_ONLY,
   SECURITY_MAX_SID_SIZE,
   SecurityIdentification,
   SID_AND_ATTRIBUTES,
@@ -82,18 +84,25 @@ export class PeerToken implements Disposable {
 
   /** The account. */
   get account(): Account {
-    const bytes = this.#information(TokenUser);
-    return this.#account(this.#sidAt(bytes, 0));
+    return this.#account(this.#sidAt(this.#information(TokenUser), 0).sid);
   }
 
   /** The groups it belongs to. */
   get groups(): readonly Account[] {
-    const bytes = this.#information(TokenGroups);
-    const count = new DataView(bytes.buffer).getUint32(0, true);
-    if (GROUPS_AT + count * SID_AND_ATTRIBUTES.size > bytes.length) throw malformed(`${count} groups`);
-    return Array.from({ length: count }, (_, index) => {
-      return this.#account(this.#sidAt(bytes, GROUPS_AT + index * SID_AND_ATTRIBUTES.size));
+    return this.#groups().map(({ sid }) => this.#account(sid));
+  }
+
+  /** The account's SID; asks no domain controller for its name. */
+  get sid(): string {
+    return formatSid(this.#sidAt(this.#information(TokenUser), 0).sid);
+  }
+
+  /** The SIDs of the groups that count for it in access checks; asks no domain controller for their names. */
+  get memberOf(): readonly string[] {
+    const counting = this.#groups().filter(({ attributes }) => {
+      return (attributes & (SE_GROUP_ENABLED | SE_GROUP_USE_FOR_DENY_ONLY)) === SE_GROUP_ENABLED;
     });
+    return [...new Set(counting.map(({ sid }) => formatSid(sid)))];
   }
 
   /**
@@ -176,14 +185,26 @@ export class PeerToken implements Disposable {
     return bytes;
   }
 
-  /** The SID that a `SID_AND_ATTRIBUTES` at `at` points to, inside the same buffer. */
-  #sidAt(bytes: Uint8Array, at: number): Uint8Array {
+  #groups(): { sid: Uint8Array; attributes: number }[] {
+    const bytes = this.#information(TokenGroups);
+    const count = new DataView(bytes.buffer).getUint32(0, true);
+    if (GROUPS_AT + count * SID_AND_ATTRIBUTES.size > bytes.length) throw malformed(`${count} groups`);
+    return Array.from({ length: count }, (_, index) => {
+      return this.#sidAt(bytes, GROUPS_AT + index * SID_AND_ATTRIBUTES.size);
+    });
+  }
+
+  /** The SID that a `SID_AND_ATTRIBUTES` at `at` points to, inside the same buffer, and its attributes. */
+  #sidAt(bytes: Uint8Array, at: number): { sid: Uint8Array; attributes: number } {
     if (at + SID_AND_ATTRIBUTES.size > bytes.length) throw malformed(`${bytes.length} bytes`);
-    const { Sid } = SID_AND_ATTRIBUTES.read(new DataView(bytes.buffer), at);
+    const { Sid, Attributes } = SID_AND_ATTRIBUTES.read(new DataView(bytes.buffer), at);
     const place = Number(Sid - this.#memory.addressOf(bytes));
     if (place < 0 || place >= bytes.length) throw malformed("a SID outside of it");
     try {
-      return bytes.slice(place, place + sidLength(bytes.subarray(place)));
+      return {
+        sid: bytes.slice(place, place + sidLength(bytes.subarray(place))),
+        attributes: Attributes,
+      };
     } catch {
       throw malformed("a SID that is none");
     }

@@ -4,12 +4,11 @@
  * @module
  */
 
-import type { ContextProvider, Credentials, Offers, ProviderCredentials } from "../../contract.ts";
-import { readUser } from "../../credentials.ts";
+import type { ContextProvider, Offers, ProviderCredentials } from "../../contract.ts";
+import { checkCredentials } from "../../credentials.ts";
 import { AuthenticationError, SecurityRequirementError } from "../../errors.ts";
-import { checkWellFormed } from "../../ffi/memory/text.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
-import { CredentialsBase, type Identity, type SecurityPackage } from "../../ffi/security/credentials_base.ts";
+import { CredentialsBase, type SecurityPackage } from "../../ffi/security/credentials_base.ts";
 import { nativeSystem } from "../../ffi/system.ts";
 import { deniedBy } from "../names.ts";
 
@@ -39,10 +38,9 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
     available: (capabilities) => capabilities.securityContexts,
     async acquire(options) {
       const { denied = [], requirements } = options;
-      const given = options.credentials;
-      if (given !== undefined && (typeof given !== "object" || given === null)) {
-        throw new TypeError("credentials must be an object; leave them out for whoever runs the process");
-      }
+      const given = options.credentials === undefined
+        ? undefined
+        : checkCredentials(options.credentials, "credentials");
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
       }
@@ -63,7 +61,7 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
         requirements,
         excludeNtlm,
         ...(excludeKerberos ? { excludeKerberos } : {}),
-        ...(given === undefined ? {} : { identity: checkIdentity(given) }),
+        ...(given === undefined ? {} : { identity: given }),
       }, options.signal);
     },
   });
@@ -105,31 +103,4 @@ function delegated(name: SecurityPackage, credentials: ProviderCredentials): Cre
   throw new TypeError(
     "credentials.delegated must come from takeDelegated() of a connection of the same provider",
   );
-}
-
-function checkIdentity(given: Exclude<Credentials, { delegated: unknown }>): Identity {
-  const text = (name: string, value: unknown): void => {
-    if (typeof value !== "string" || value === "" || value.includes("\u0000")) {
-      throw new TypeError(`credentials.${name} must be a string that is not empty and holds no NUL`);
-    }
-    checkWellFormed(value, `credentials.${name}`);
-  };
-  if ("password" in given) {
-    const user = readUser(given, "credentials");
-    if (typeof given.password !== "string" && !(given.password instanceof Uint8Array)) {
-      throw new TypeError("credentials.password must be a string or a Uint8Array of UTF-8");
-    }
-    if (typeof given.password === "string") checkWellFormed(given.password, "credentials.password");
-    return { ...user, password: given.password };
-  }
-  if ("keytab" in given) {
-    text("keytab", given.keytab);
-    if (given.principal !== undefined) text("principal", given.principal);
-    return given;
-  }
-  if ("cache" in given) {
-    text("cache", given.cache);
-    return given;
-  }
-  throw new TypeError("credentials must have a password, a keytab, a cache or delegated credentials");
 }

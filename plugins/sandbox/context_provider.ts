@@ -4,14 +4,13 @@
  * @module
  */
 
-import { readUser } from "../../credentials.ts";
+import { checkCredentials, type CheckedCredentials } from "../../credentials.ts";
 import { SecurityRequirementError, StateError } from "../../errors.ts";
 import type {
   AcquireOptions,
   Availability,
   ContextOptions,
   ContextProvider,
-  Credentials,
   ProviderContext,
   ProviderCredentials,
   ProviderDescription,
@@ -57,7 +56,8 @@ export class SandboxedProvider implements ContextProvider {
     const { description, answers } = this.#loaded;
     refuseMoreThanOffered(description, options);
     checkAnswers(this.name, description.questions, answers, options.role);
-    const credentials = copyCredentials(description, options.role, options.credentials);
+    const given = options.credentials && checkCredentials(options.credentials, "credentials");
+    const credentials = copyCredentials(description, options.role, given);
     const purpose: Purpose = { role: options.role, requirements: options.requirements, credentials };
     try {
       new SandboxedContext(this.#loaded, purpose, {}).close();
@@ -141,7 +141,7 @@ function refuseMoreThanOffered({ name, offers }: ModuleDescription, options: Acq
 function copyCredentials(
   { name, credentials: accepted }: ModuleDescription,
   role: Role,
-  given: Credentials | undefined,
+  given: CheckedCredentials | undefined,
 ): Purpose["credentials"] {
   const kinds: readonly CredentialKind[] | undefined = accepted[role];
   if (!kinds) throw new TypeError(`role is ${role}, which the provider ${name} cannot be`);
@@ -157,12 +157,7 @@ function copyCredentials(
   if (!kinds.includes("password")) {
     throw new TypeError(`credentials must be left out: the provider ${name} takes none as a ${role}`);
   }
-  const { password } = given;
-  const { username, domain = "" } = readUser(given, "credentials");
-  if (typeof password !== "string" && !(password instanceof Uint8Array)) {
-    throw new TypeError("credentials.password must be text or UTF-8 bytes");
-  }
-  if (typeof password === "string") refuseHalfPairs("credentials.password", password);
+  const { username, domain = "", password } = given;
   const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);
   return { username, domain, password: copy };
 }

@@ -4,20 +4,14 @@
  * @module
  */
 
-import { readUser } from "../../credentials.ts";
+import type { CheckedCredentials, CheckedPassword } from "../../credentials.ts";
 import { SecurityRequirementError } from "../../errors.ts";
 import { readSettings, type SettingsGrant } from "../../ffi/ipsec/codec_reader.ts";
 import { UdpSocket } from "../../ffi/winsock/udp.ts";
 import type { OverlappedSocket } from "../../ffi/winsock/overlapped.ts";
 import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
-import type {
-  Credentials,
-  ResolvedRequirements,
-  SettingsIdentity,
-  SocketCodec,
-  SocketGrants,
-} from "../../contract.ts";
+import type { ResolvedRequirements, SettingsIdentity, SocketCodec, SocketGrants } from "../../contract.ts";
 import type { SocketChosen } from "../establish.ts";
 import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
 
@@ -124,9 +118,7 @@ export function applySettings(
   const units = passwordUnits(credentials?.password ?? "");
   try {
     const password = units.subarray(0, units.length - TERMINATOR);
-    const { username, domain = "" } = credentials === null
-      ? { username: "" }
-      : readUser(credentials, "credentials");
+    const { username = "", domain = "" } = credentials ?? {};
     const identity = { username, domain, passwordBytes: password.length };
     const grant = settingsGrant(provider, requirements, identity);
     const { bytes, keys } = readSettings(codec.settings(requirements, identity), grant);
@@ -153,7 +145,7 @@ function withPassword(bytes: Uint8Array, password: Uint8Array, apply: (settings:
 }
 
 function passwordIdentity(
-  credentials: Credentials | undefined,
-): Extract<Credentials, { password: unknown }> | null {
+  credentials: CheckedCredentials | undefined,
+): CheckedPassword | null {
   return credentials !== undefined && "password" in credentials ? credentials : null;
 }

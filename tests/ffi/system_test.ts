@@ -273,13 +273,6 @@ test("A grant that was not given is a PermissionError that says how to give it",
     requirements: resolveRequirements(),
   } as const;
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
-  for (const name of ["kerberos", "negotiate"] as const) {
-    await assertRejects(
-      () => acquireCredentials(system, { ...request, package: name, excludeKerberos: true }),
-      TypeError,
-      "excludeKerberos leaves no mechanism",
-    );
-  }
 });
 
 test("Wrong arguments of openSystem are TypeErrors", () => {

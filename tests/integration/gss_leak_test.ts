@@ -77,7 +77,7 @@ async function handshakes(leaveName: boolean): Promise<Measured> {
     await exchange({ client: one, server: other });
     unwrap(other, wrap(one, bytes("x")));
     one.verify(bytes("x"), other.sign(bytes("x")));
-    void [one.sessionKey(), other.peerName, other.requestedTarget];
+    void [one.sessionKey(), other.peerName, other.requestedTarget, one.peerIdentity, other.peerIdentity];
     if (round % 4 === 0) other.takeDelegated!()!.close();
     one.close();
     other.close();

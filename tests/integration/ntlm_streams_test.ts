@@ -1,6 +1,6 @@
 /** NTLM over real TCP: between two ends of this library, and with .NET's NegotiateStream at the other end. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +8,7 @@ import {
   type AuthenticationError,
   connect,
   type ConnectOptions,
+  isMember,
   listen,
   type ListenOptions,
   openSystem,
@@ -111,6 +112,25 @@ for (const spnego of [false, true]) {
     assertEquals([accepted.map(({ peer }) => peer), failures], [["EXAMPLE\\alice"], []]);
   });
 }
+
+test("A server of ntlm() knows its client's account and domain, and no groups; its client knows nobody", async () => {
+  await using listener = await listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    system,
+    requirements,
+    acceptedTargets: [TARGET],
+    registry: registry(true),
+  });
+  const accepted = listener.accept();
+  const { port } = listener.addr as { port: number };
+  const options = { target: TARGET, system, requirements, credentials: identity, registry: registry(true) };
+  await using client = await connect({ hostname: "127.0.0.1", port, ...options });
+  await using server = await accepted;
+  assertEquals(server.peer, { name: "EXAMPLE\\alice", user: "alice", realm: "EXAMPLE", kind: "unknown" });
+  assertEquals(client.peer, undefined);
+  assertThrows(() => isMember(server.peer, "S-1-5-32-545"), Error, "EXAMPLE\\alice");
+});
 
 test("NTLM is never chosen where mutual authentication was not given up by name", async () => {
   const error = await assertRejects(

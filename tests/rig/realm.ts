@@ -218,14 +218,7 @@ class MitRealm implements Realm {
   }
 
   applyEnv(): () => void {
-    const before = new Map(Object.keys(this.env).map((name) => [name, process.env[name]]));
-    Object.assign(process.env, this.env);
-    return () => {
-      for (const [name, value] of before) {
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
-      }
-    };
+    return applyEnvironment(this.env);
   }
 
   async addPrincipal(name: string, options: PrincipalOptions = {}): Promise<void> {
@@ -294,7 +287,20 @@ class MitRealm implements Realm {
   }
 }
 
-function read(path: string): string {
+/** Sets this process's real environment, which native code reads too; call the result to put it back. */
+export function applyEnvironment(env: Readonly<Record<string, string>>): () => void {
+  const before = new Map(Object.keys(env).map((name) => [name, process.env[name]]));
+  Object.assign(process.env, env);
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+}
+
+/** The text of a file; empty where there is none. */
+export function read(path: string): string {
   return existsSync(path) ? readFileSync(path, "utf8") : "";
 }
 

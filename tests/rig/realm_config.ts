@@ -10,6 +10,8 @@ export interface RealmConfig {
   realm: string;
   /** The folder everything of the realm lies in. */
   dir: string;
+  /** The KDC's address. Default `127.0.0.1`. */
+  address?: string;
   /** Where the KDC listens, or is said to listen. */
   port: number;
   /** `none:` (no replay cache) or `dfl:` (the system's). */
@@ -22,7 +24,7 @@ export interface RealmConfig {
 
 /** krb5.conf: what both ends read. Nothing in it makes a DNS query. */
 export function krb5Conf(config: RealmConfig): string {
-  const { realm, dir, port } = config;
+  const { realm, dir, port, address = "127.0.0.1" } = config;
   const libdefaults: Record<string, string> = {
     default_realm: realm,
     dns_lookup_realm: "false",
@@ -40,7 +42,7 @@ export function krb5Conf(config: RealmConfig): string {
     ...config.libdefaults,
   };
   return section("libdefaults", libdefaults) +
-    `[realms]\n\t${realm} = {\n\t\tkdc = 127.0.0.1:${port}\n\t}\n` +
+    `[realms]\n\t${realm} = {\n\t\tkdc = ${address}:${port}\n\t}\n` +
     section("domain_realm", {
       [`.${realm.toLowerCase()}`]: realm,
       [realm.toLowerCase()]: realm,

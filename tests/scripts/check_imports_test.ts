@@ -81,7 +81,7 @@ const BAD: [name: string, file: string, text: string, expected: string][] = [
     "the contract knows nothing native",
     "plugins/registry.ts",
     'import "../ffi/abi.ts";',
-    "plugins/registry.ts:1: imports ffi/abi.ts: registry may import only errors, contract, registry, not memory",
+    "plugins/registry.ts:1: imports ffi/abi.ts: registry may import only errors, contract, credentials, registry, not memory",
   ],
   [
     "the sandbox knows nothing native",

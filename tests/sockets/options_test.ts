@@ -41,7 +41,11 @@ const COMMON: Wrong[] = [
     "TypeError",
     "options.credentials.username says one domain",
   ],
-  [{ credentials: { username: "", password: "x" } }, "TypeError", "credentials.username must not be empty"],
+  [
+    { credentials: { username: "", password: "x" } },
+    "TypeError",
+    "credentials.username must be a string that is not empty",
+  ],
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
   [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a string"],

@@ -7,6 +7,8 @@ import {
   SecBuffer,
   SecBufferDesc,
   SECPKG_ATTR,
+  SecPkgContext_NamesW,
+  SecPkgContext_NativeNamesW,
   SecPkgContext_NegotiationInfoW,
   SecPkgContext_Sizes,
   SecPkgInfoW,
@@ -122,6 +124,12 @@ export class FakeSecur32 {
   aheadMs: number | null = 0;
   /** When the contexts end by the system's clock, in 100 ns units since 1601. */
   expiry = 0n;
+  /** What the package tells of names: of both ends as it writes them, and of the user; null: nothing. */
+  names: { readonly client?: string; readonly server?: string; readonly user?: string } | null = null;
+  /** What QuerySecurityContextToken gives; null: no token. */
+  token: bigint | null = null;
+  /** The package that Negotiate chose. */
+  mechanism = "Kerberos";
   /** The call, by its place in the order of calls, that fails; and with what. */
   failAt: { readonly index: number; readonly status: number } | null = null;
   /** What a leg answers, from the peer's token. */
@@ -154,6 +162,13 @@ export class FakeSecur32 {
     SecPkgInfoW.write(new DataView(bytes.buffer), { cbMaxToken: 4000, Name, Comment });
     this.held.buffers++;
     return this.memory.addressOf(bytes);
+  }
+
+  /** A text that the caller has to free. */
+  #text(text: string | undefined): bigint {
+    if (text === undefined) return 0n;
+    this.held.buffers++;
+    return this.#pointer(text);
   }
 
   #onThreads(): Record<string, (...args: never[]) => Promise<number>> {
@@ -220,8 +235,26 @@ export class FakeSecur32 {
             SecPkgContext_Sizes.write(view(out), sizes);
             return 0;
           }
+          if (attribute === SECPKG_ATTR.NATIVE_NAMES && this.names !== null) {
+            const { client, server } = this.names;
+            const [sClientName, sServerName] = [client, server].map((text) => this.#text(text));
+            SecPkgContext_NativeNamesW.write(view(out), { sClientName, sServerName });
+            return 0;
+          }
+          if (attribute === SECPKG_ATTR.NAMES && this.names !== null) {
+            SecPkgContext_NamesW.write(view(out), { sUserName: this.#text(this.names.user) });
+            return 0;
+          }
           if (attribute !== SECPKG_ATTR.NEGOTIATION_INFO) return 0x80090302;
-          SecPkgContext_NegotiationInfoW.write(view(out), { PackageInfo: this.#packageInfo("Kerberos") });
+          SecPkgContext_NegotiationInfoW.write(view(out), { PackageInfo: this.#packageInfo(this.mechanism) });
+          return 0;
+        },
+      ),
+      QuerySecurityContextToken: call(
+        "QuerySecurityContextToken",
+        (_context: Uint8Array, out: Uint8Array) => {
+          if (this.token === null) return 0x8009030e;
+          view(out).setBigUint64(0, this.token, true);
           return 0;
         },
       ),

@@ -23,6 +23,8 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   gss_canonicalize_name: [["name", 3]],
   gss_export_name: [["buffer", 2]],
   gss_display_name: [["buffer", 2]],
+  gss_localname: [["buffer", 3]],
+  gss_get_name_attribute: [["buffer", 5]],
   gss_display_status: [["buffer", 5]],
   gss_get_mic: [["buffer", 4]],
   gss_inquire_sec_context_by_oid: [["set", 3]],

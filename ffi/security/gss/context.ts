@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ProviderCredentials, StepResult } from "../../../contract.ts";
+import type { PeerIdentity, ProviderCredentials, StepResult } from "../../../contract.ts";
 import { AuthenticationError, type NativeError, SecurityRequirementError } from "../../../errors.ts";
 import {
   holdsKerberos,
@@ -18,6 +18,7 @@ import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts
 import { dataView, type Gss, Slots } from "./gss.ts";
 import type { Hints } from "./krb5.ts";
 import type { KeySource } from "./key_table.ts";
+import { gssPeer } from "./peer.ts";
 import { GssRecords } from "./records.ts";
 import { requestedTarget } from "./requested_target.ts";
 import { INDEFINITE } from "./structs.ts";
@@ -61,8 +62,7 @@ const AT = {
   mechanism: 56,
   source: 64,
   delegated: 72,
-  scratch: 80,
-  length: 112,
+  length: 80,
 } as const;
 
 /** A context of libgssapi. */
@@ -272,6 +272,17 @@ export class GssContext extends ContextBase {
       this.#requestedTarget = ticket && requestedTarget(this.#gss, context, this.#options.keys, ticket);
     }
     return this.#requestedTarget ?? undefined;
+  }
+
+  protected override nativePeer(): PeerIdentity | undefined {
+    const { mechanism, mutualAuthentication, impersonation } = this.attributes;
+    const of = (name: bigint): PeerIdentity | undefined =>
+      name === 0n ? undefined : gssPeer(this.#gss, name, mechanism, this.#options.role);
+    if (this.#options.role === "client") {
+      // True of Kerberos alone, whose library can be asked for its name.
+      return mutualAuthentication ? this.#gss.withTargetName(this.#slots.u64[AT.context / 8], of) : undefined;
+    }
+    return impersonation === "anonymous" ? undefined : of(this.#slots.u64[AT.source / 8]);
   }
 
   takeDelegated(): ProviderCredentials | null {

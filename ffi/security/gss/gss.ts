@@ -7,7 +7,7 @@
 import { AuthenticationError, NativeError } from "../../../errors.ts";
 import type { Calls, ThreadedCalls } from "../../abi.ts";
 import { type Memory, pinned } from "../../memory/memory.ts";
-import { GSS_C, GSS_ERROR_MASK, GSSAPI, OIDS } from "../../raw/gssapi.ts";
+import { GSS_C, GSS_ERROR_MASK, GSS_S, GSSAPI, OIDS } from "../../raw/gssapi.ts";
 import {
   GSS_ROUTINE_ERRORS,
   KRB5_ACQUIRE_ERRORS,
@@ -250,6 +250,72 @@ export class Gss {
         "Cannot read a name: it is not UTF-8, and would read as another's. Rename the principal",
         { cause },
       );
+    }
+  }
+
+  /**
+   * Runs `fn` with the name that an established Kerberos context is for, 0 where it has none: on a client its server's,
+   * on a server that of the key that opened the ticket. (gss-ntlmssp 1.2 crashes when asked on a server.)
+   *
+   * @param doing what for, for messages: "Cannot " goes before it.
+   */
+  withTargetName<T>(context: bigint, fn: (name: bigint) => T, doing = "read the server's name"): T {
+    const slots = new Slots(16);
+    const [minor, out] = [slots.slice(0, 4), slots.slice(8, 8)];
+    const major = this.call.gss_inquire_context(minor, context, null, out, null, null, null, null, null);
+    this.check("gss_inquire_context", major, slots.u32[0], doing);
+    try {
+      return fn(slots.u64[1]);
+    } finally {
+      this.releaseName(slots.u64[1]);
+    }
+  }
+
+  /**
+   * The bytes of an attribute of a name (RFC 6680); `null` where it has no such attribute.
+   *
+   * @throws AuthenticationError where the mechanism did not authenticate it whole.
+   */
+  nameAttribute(name: bigint, attribute: string): Uint8Array | null {
+    const slots = new Slots(48);
+    const [authenticated, complete, more] = [4, 8, 12].map((at) => slots.slice(at, 4));
+    // The first of its values is asked for by -1; what stands there afterwards says whether there are others.
+    slots.u32[3] = 0xffff_ffff;
+    const text = pinned(attribute.length);
+    text.set(new TextEncoder().encode(attribute));
+    const value = slots.slice(16, 16);
+    const major = this.call.gss_get_name_attribute(
+      slots.slice(0, 4),
+      name,
+      this.build.buffer(text),
+      authenticated,
+      complete,
+      value,
+      null,
+      more,
+    );
+    if (major === GSS_S.UNAVAILABLE) return null;
+    this.check("gss_get_name_attribute", major, slots.u32[0], `read the peer's ${attribute}`);
+    const bytes = this.takeBuffer(value);
+    if (slots.u32[1] !== 0 && slots.u32[2] !== 0 && slots.u32[3] === 0) return bytes;
+    throw new AuthenticationError(
+      "other",
+      `Cannot read the peer's ${attribute}: its mechanism did not authenticate it, or not all of it`,
+    );
+  }
+
+  /** The local account that a name is mapped to by the Kerberos configuration; `undefined` where it is to none. */
+  localName(name: bigint): string | undefined {
+    const slots = new Slots(24);
+    const major = this.call.gss_localname(slots.slice(0, 4), name, this.oids.kerberos, slots.slice(8, 16));
+    // Whatever the reason, no account is the answer: rules that map nothing fail in many ways.
+    if ((major & GSS_ERROR_MASK) !== 0) return undefined;
+    const bytes = this.takeBuffer(slots.slice(8, 16));
+    try {
+      const name = nameText(bytes);
+      return name === "" || /\p{Cc}/u.test(name) ? undefined : name;
+    } catch {
+      return undefined;
     }
   }
 

@@ -22,16 +22,11 @@ export function requestedTarget(gss: Gss, context: bigint, keys: KeySource, tick
 
 /** The entry of the key table that opened the ticket. */
 function openedBy(gss: Gss, context: bigint): string {
-  const slots = new Slots(16);
-  const [minor, out] = [slots.slice(0, 4), slots.slice(8, 8)];
-  const major = gss.call.gss_inquire_context(minor, context, null, out, null, null, null, null, null);
-  gss.check("gss_inquire_context", major, slots.u32[0], "read the name of the key that was used");
-  const name = slots.u64[1];
-  try {
-    return name === 0n ? "" : gss.displayName(name);
-  } finally {
-    gss.releaseName(name);
-  }
+  return gss.withTargetName(
+    context,
+    (name) => name === 0n ? "" : gss.displayName(name),
+    "read the name of the key that was used",
+  );
 }
 
 /** Whether the client's authenticator has the name that its ticket has in clear, or none at all. */

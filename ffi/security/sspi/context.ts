@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StepResult } from "../../../contract.ts";
+import type { PeerIdentity, StepResult } from "../../../contract.ts";
 import { AuthenticationError, SecurityRequirementError, UnsupportedPlatformError } from "../../../errors.ts";
 import type { PooledBuffer } from "../../winsock/buffers.ts";
 import { pinned, wideString } from "../../memory/memory.ts";
@@ -25,7 +25,7 @@ import {
   SECURITY_NATIVE_DREP,
 } from "../../raw/secur32.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
-import type { Impersonator } from "../../windows/impersonation.ts";
+import { type Clients, readToken, sspiPeer } from "./peer.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
 
@@ -43,8 +43,8 @@ export interface SspiContextOptions {
   readonly excludeNtlm: boolean;
   /** Whether Kerberos was. */
   readonly excludeKerberos: boolean;
-  /** Runs functions as the client; `null` without the grant. */
-  readonly impersonator: Impersonator | null;
+  /** What the grant `impersonation` lets be done with clients; `null` without it. */
+  readonly clients: Clients | null;
   /** Called once when the context no longer uses the credentials. */
   readonly release: () => void;
 }
@@ -267,12 +267,27 @@ export class SspiContext extends ContextBase {
 
   override get peerName(): string {
     this.requireDone("peerName");
+    return this.#nativeName() ||
+      (this.#options.role === "client" ? this.#options.request.target! : this.#userName());
+  }
+
+  protected override nativePeer(): PeerIdentity | undefined {
+    const { mechanism, mutualAuthentication, impersonation } = this.attributes;
+    if (this.#options.role === "client") {
+      return mutualAuthentication ? sspiPeer(this.#nativeName(), mechanism, { kind: "service" }) : undefined;
+    }
+    if (impersonation === "anonymous") return undefined;
+    const known = readToken(this.#sspi, this.#handle, this.#options.clients);
+    return sspiPeer(this.peerName, mechanism, { kind: "unknown", ...known });
+  }
+
+  /** The peer's name as the package writes it; empty where it tells none. */
+  #nativeName(): string {
     const native = this.#sspi.attribute(this.#handle, SECPKG_ATTR.NATIVE_NAMES, SecPkgContext_NativeNamesW);
     const [client, server] = [native?.sClientName ?? 0n, native?.sServerName ?? 0n].map((address) => {
       return this.#sspi.takeText(address);
     });
-    if (this.#options.role === "client") return server || this.#options.request.target!;
-    return client || this.#userName();
+    return this.#options.role === "client" ? server : client;
   }
 
   #userName(): string {
@@ -294,13 +309,13 @@ export class SspiContext extends ContextBase {
 
   impersonate<T>(fn: () => T): T {
     this.requireDone("impersonate");
-    const { impersonator, request } = this.#options;
-    if (impersonator === null) {
+    const { clients, request } = this.#options;
+    if (clients === null) {
       throw new UnsupportedPlatformError("This system was opened without impersonation", {
         instead: 'Open it with openSystem({ grants: ["sspi", "impersonation"] })',
       });
     }
-    return impersonator.run(
+    return clients.impersonator.run(
       () => {
         const status = this.#sspi.call.ImpersonateSecurityContext(this.#handle);
         if (isError(status)) {

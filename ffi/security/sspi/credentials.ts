@@ -16,7 +16,7 @@ import {
 } from "../../raw/secur32.ts";
 import type { ContextRequest } from "../context.ts";
 import { SspiContext } from "./context.ts";
-import type { Impersonator } from "../../windows/impersonation.ts";
+import type { Clients } from "./peer.ts";
 import { passwordUnits } from "../../windows/password.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
@@ -33,8 +33,8 @@ export interface SspiCredentialsOptions extends Pick<CredentialsRequest, "packag
   readonly excludeNtlm: boolean;
   /** Whether Kerberos was. */
   readonly excludeKerberos: boolean;
-  /** Runs functions as the client; `null` without the grant. */
-  readonly impersonator: Impersonator | null;
+  /** What the grant `impersonation` lets be done with clients; `null` without it. */
+  readonly clients: Clients | null;
 }
 
 /** Credentials held by secur32.dll. */
@@ -79,7 +79,7 @@ export class SspiCredentials extends CredentialsBase {
 export async function acquireSspiCredentials(
   sspi: Sspi,
   request: CredentialsRequest,
-  impersonator: Impersonator | null,
+  clients: Clients | null,
 ): Promise<SspiCredentials> {
   const { identity } = request;
   if (identity !== undefined && !("password" in identity)) {
@@ -89,7 +89,7 @@ export async function acquireSspiCredentials(
   }
   const unhold = sspi.hold();
   try {
-    return await acquireHandle(sspi, request, identity, impersonator);
+    return await acquireHandle(sspi, request, identity, clients);
   } finally {
     unhold();
   }
@@ -99,7 +99,7 @@ async function acquireHandle(
   sspi: Sspi,
   request: CredentialsRequest,
   identity: PasswordIdentity | undefined,
-  impersonator: Impersonator | null,
+  clients: Clients | null,
 ): Promise<SspiCredentials> {
   const name = PACKAGES[request.package];
   const maxToken = sspi.package(name).maxToken;
@@ -126,7 +126,7 @@ async function acquireHandle(
   } finally {
     auth?.password.fill(0);
   }
-  return new SspiCredentials(sspi, handle, { ...request, excludeKerberos, maxToken, impersonator });
+  return new SspiCredentials(sspi, handle, { ...request, excludeKerberos, maxToken, clients });
 }
 
 interface AuthIdentity {

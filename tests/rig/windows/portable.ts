@@ -10,6 +10,8 @@ const TESTS = new URL("../../", import.meta.url);
 const QUICK: readonly string[] = ["tests/sockets/connect_listen_test.ts"];
 /** Long runs over simulated hosts, which say nothing of Windows that the shorter ones do not. */
 const LONG: readonly string[] = ["tests/sockets/ipsec/outcomes_test.ts", "tests/sockets/ipsec/load_test.ts"];
+/** Tests that compile a guest, for which the rig has no compiler. */
+const COMPILES: readonly string[] = ["tests/sockets/ipsec/third_party_test.ts"];
 /** What there is no Windows for. */
 const ELSEWHERE = "tests/sockets/ipsec/elsewhere_test.ts";
 
@@ -30,7 +32,7 @@ export function portableFiles(): string[] {
     "tests/plugins/registry_test.ts",
     "tests/plugins/sandbox/read_module_test.ts",
     ...[...testsOf("tests/sockets"), ...testsOf("tests/sockets/ipsec")].filter((file) =>
-      ![...QUICK, ...LONG, ELSEWHERE].includes(file)
+      ![...QUICK, ...LONG, ...COMPILES, ELSEWHERE].includes(file)
     ),
     "tests/spn_test.ts",
   ];

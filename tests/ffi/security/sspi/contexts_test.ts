@@ -5,7 +5,7 @@ import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
 import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../../../ffi/raw/secur32.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
-import { readIdentity } from "../../../../ffi/security/credentials.ts";
+import { checkCredentials, type CheckedPassword } from "../../../../credentials.ts";
 import { resolveRequirements } from "../../../../plugins/requirements.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../../../ffi/security/sspi/credentials.ts";
 import { liveHandles } from "../../../../testing/mod.ts";
@@ -16,6 +16,11 @@ const TARGET = "HTTP/web.example.test";
 const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
 const FAILURE = 0x80090304;
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+
+/** A user's name and password, checked as a provider's are. */
+function identityOf(given: { username: string; domain?: string; password: string }): CheckedPassword {
+  return checkCredentials(given, "credentials") as CheckedPassword;
+}
 
 /** Two legs of the client, one of the server. */
 function kerberos(): FakeSecur32 {
@@ -118,7 +123,7 @@ test("NTLM is left out by the package list, for the current user as for a named 
   });
   assertEquals(current!.texts, none);
   assertEquals([current!.UserLength, current!.PasswordLength], [0, 0]);
-  const identity = { username: "bob", domain: "EXAMPLE", password: "p\u00e4ss" };
+  const identity = identityOf({ username: "bob", domain: "EXAMPLE", password: "p\u00e4ss" });
   const named = await acquiredAs({
     requirements: resolveRequirements(),
     package: "negotiate",
@@ -140,7 +145,7 @@ test("Without NTLM to leave out there is no package list, and no structure where
     await acquiredAs({ requirements: resolveRequirements(), package: "kerberos", excludeNtlm: true }),
     null,
   );
-  const identity = { username: "bob", password: "" };
+  const identity = identityOf({ username: "bob", password: "" });
   const named = await acquiredAs({
     requirements: resolveRequirements(),
     package: "kerberos",
@@ -154,7 +159,7 @@ test("Without NTLM to leave out there is no package list, and no structure where
 
 test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows takes them", async () => {
   const named = async (given: { username: string; domain?: string }) => {
-    const identity = readIdentity({ ...given, password: "x" });
+    const identity = identityOf({ ...given, password: "x" });
     return (await acquiredAs({
       package: "kerberos",
       excludeNtlm: true,
@@ -175,14 +180,14 @@ test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows tak
     ...texts,
   });
   assertThrows(
-    () => readIdentity({ username: "A\\b", domain: "C", password: "x" }),
+    () => identityOf({ username: "A\\b", domain: "C", password: "x" }),
     TypeError,
-    "identity.username",
+    "credentials.username",
   );
 });
 
 test("Kerberos is left out by the package list too, with NTLM's place unchanged", async () => {
-  const identity = { username: "bob", password: "p" };
+  const identity = identityOf({ username: "bob", password: "p" });
   const request = {
     package: "negotiate",
     excludeNtlm: false,

@@ -1,0 +1,44 @@
+/** Names of peers, taken apart. */
+
+import { assertEquals } from "@std/assert";
+import { test } from "@test";
+import fc from "fast-check";
+import { downLevelPeer, isAnonymous, kerberosPeer } from "../../../ffi/security/peer_name.ts";
+
+/** A part of a principal as krb5_unparse_name writes it. */
+const escaped = fc.array(
+  fc.oneof(fc.constantFrom("\\@", "\\/", "\\\\", "\\n", "a", "漢", "👩", "/"), fc.string({ maxLength: 1 })),
+  { minLength: 1, maxLength: 8 },
+).map((parts) => parts.map((part) => part === "@" || part === "\\" ? `\\${part}` : part).join(""))
+  .filter((part) => part !== "");
+
+test("A Kerberos name is the user, an @ and the realm, and nothing of it is lost", () => {
+  fc.assert(fc.property(escaped, escaped, (user, realm) => {
+    assertEquals(kerberosPeer(`${user}@${realm}`), { name: `${user}@${realm}`, user, realm });
+  }));
+});
+
+test("A name that could be read in two ways stays whole", () => {
+  for (const name of ["alice", "a@b@c", "@REALM", "alice@", "alice\\@REALM", "alice@REALM\\", "", "@"]) {
+    assertEquals(kerberosPeer(name), { name, user: name, realm: "" });
+  }
+  for (const name of ["alice", "A\\B\\alice", "\\alice", "EXAMPLE\\", "alice@EXAMPLE", "", "\\"]) {
+    assertEquals(downLevelPeer(name), { name, user: name, realm: "" });
+  }
+});
+
+test("A down-level name is the domain, a backslash and the user", () => {
+  const part = fc.string({ minLength: 1, maxLength: 8 }).filter((text) => !text.includes("\\"));
+  fc.assert(fc.property(part, part, (realm, user) => {
+    assertEquals(downLevelPeer(`${realm}\\${user}`), { name: `${realm}\\${user}`, user, realm });
+  }));
+});
+
+test("The anonymous principal of any realm is known, and nobody else", () => {
+  for (const realm of ["WELLKNOWN:ANONYMOUS", "EXAMPLE.TEST"]) {
+    assertEquals(isAnonymous(`WELLKNOWN/ANONYMOUS@${realm}`), true);
+  }
+  for (const name of ["anonymous@EXAMPLE.TEST", "WELLKNOWN/OTHER@A", "x/WELLKNOWN/ANONYMOUS@A"]) {
+    assertEquals(isAnonymous(name), false);
+  }
+});

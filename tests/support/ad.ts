@@ -1,0 +1,28 @@
+/** What tests against a real Active Directory domain share. */
+
+import { assertEquals } from "@std/assert";
+import type { SystemSeams } from "../../ffi/system.ts";
+import { NativeSystem } from "../../ffi/system.ts";
+import { liveHandles } from "../../testing/mod.ts";
+import { type AdDc, adDcUnavailable, startAdDc } from "../rig/ad_dc.ts";
+import { noRealm } from "./kerberos.ts";
+
+/** Why the tests of a domain cannot run here; `null` where they can. */
+export const noAdDc: string | null = noRealm ?? await adDcUnavailable();
+
+/** Runs `body` in a domain of its own, in which nobody has a ticket yet, and holds that nothing native is left. */
+export async function inDomain(
+  body: (dc: AdDc, system: NativeSystem) => Promise<void>,
+  seams: SystemSeams = {},
+): Promise<void> {
+  await using dc = await startAdDc();
+  const restore = dc.applyEnv();
+  const system = new NativeSystem({ grants: ["sspi"] }, seams);
+  try {
+    await body(dc, system);
+  } finally {
+    system.close();
+    restore();
+  }
+  assertEquals(liveHandles(), {});
+}
