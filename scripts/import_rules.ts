@@ -75,6 +75,11 @@ export const LAYERS: readonly Layer[] = [
     mayImport: [...GROUND, "core", "native", "registry", "providers", "contexts", "connections", "protocols"],
     foldersApart: true,
   },
+  {
+    name: "conformance",
+    files: ["testing/conformance/**", "testing/test_provider.ts"],
+    mayImport: [...GROUND, ...FFI, "registry", "providers", "connections", "conformance"],
+  },
   { name: "simulator", files: ["testing/simulator/**"], mayImport: [...GROUND, ...FFI, "simulator"] },
   {
     name: "face",
@@ -90,6 +95,7 @@ export const LAYERS: readonly Layer[] = [
       "contexts",
       "connections",
       "simulator",
+      "conformance",
       "face",
     ],
   },
