@@ -115,10 +115,11 @@ export function sample<T>(mutants: readonly T[], count: number, seed: number): T
   return chosen;
 }
 
-/** The names of mutants that a table in Markdown lists as harmless: the code in its first column. */
+/** The names of mutants that a page lists as harmless: in blocks of text, the lines that are not indented. */
 export function harmlessIn(markdown: string): Set<string> {
-  const rows = markdown.matchAll(/^\| *``? ?(.+?) ?``? *\|/gm);
-  return new Set(Array.from(rows, ([, name]) => name.replaceAll("\\|", "|")));
+  const blocks = markdown.matchAll(/^```text\n(.*?)^```$/gms);
+  const lines = Array.from(blocks, ([, block]) => block.split("\n")).flat();
+  return new Set(lines.filter((line) => /^\S/.test(line)));
 }
 
 /** Runs tests in a copy of the tree. */

@@ -166,6 +166,21 @@ for (const [failure, toClient, toServer] of CODES) {
   });
 }
 
+for (const sent of [0, 1, 4]) {
+  test(`a peer that ends the stream after ${sent} bytes of a handshake is sent nothing`, async () => {
+    const [a, b] = MemoryTransport.pair();
+    const server = secure(b, {
+      role: "server",
+      system: toySystem(),
+      registry: createRegistry([toyProvider()]),
+    });
+    a.inject(new Uint8Array([0x16, 1, 0, 0, 9]).subarray(0, sent));
+    await a.closeWrite();
+    const error = await assertRejects(() => server, AuthenticationError);
+    assertEquals([error.reason, b.writes, b.sent], ["peer-closed", 0, []]);
+  });
+}
+
 /** Both ends with a provider that says it negotiates, one of them with a registry whose policy denies. */
 function denying(role: "client" | "server", mechanism: string, deny: readonly string[]): Attempt {
   const toy = toyProvider({ attributes: { mechanism } });

@@ -120,6 +120,8 @@ export class FakeSecur32 {
   readonly acquiredAs: (AcquiredAs | null)[] = [];
   /** Called with the password where it stands, each time that credentials are acquired with one. */
   onPassword: (bytes: Uint8Array) => void = () => {};
+  /** What each leg asked for: its flags, and the types of the buffers that it gave. */
+  readonly asked: { readonly flags: number; readonly given: readonly number[] }[] = [];
   /** How far the system's clock is ahead of UTC, in milliseconds; null: it does not tell. */
   aheadMs: number | null = 0;
   /** When the contexts end by the system's clock, in 100 ns units since 1601. */
@@ -214,6 +216,7 @@ export class FakeSecur32 {
             ...Uint8Array[],
           ]
         ) => {
+          if (args[4] !== 0 || args[7] !== 0) throw new Error("a reserved argument is not 0");
           const [context, output, flags, expiry] = args.slice(8) as Uint8Array[];
           view(expiry).setBigInt64(0, this.expiry, true);
           return this.#leg("client", args[3], args[6], context, output, flags);
@@ -314,6 +317,8 @@ export class FakeSecur32 {
     output: Uint8Array,
     flags: Uint8Array,
   ): number {
+    const given = input ? bufferParts(this.memory, input).map(({ type }) => type) : [];
+    this.asked.push({ flags: asked, given });
     const token = input && bufferParts(this.memory, input).find(({ type }) => type === SECBUFFER.TOKEN);
     const answer = this.leg(role, token ? this.memory.read(token.address, token.length) : null);
     if ((answer.status & 0x8000_0000) !== 0) return answer.status;

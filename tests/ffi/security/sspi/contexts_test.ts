@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
-import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../../../ffi/raw/secur32.ts";
+import { ISC, SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW, SECBUFFER } from "../../../../ffi/raw/secur32.ts";
+import type { Requirements } from "../../../../contract.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
 import { checkCredentials, type CheckedPassword } from "../../../../credentials.ts";
 import { resolveRequirements } from "../../../../plugins/requirements.ts";
@@ -18,7 +19,9 @@ const FAILURE = 0x80090304;
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
 /** A user's name and password, checked as a provider's are. */
-function identityOf(given: { username: string; domain?: string; password: string }): CheckedPassword {
+function identityOf(
+  given: { username: string; domain?: string; password: string | Uint8Array },
+): CheckedPassword {
   return checkCredentials(given, "credentials") as CheckedPassword;
 }
 
@@ -104,6 +107,47 @@ test("Every leg is made on another thread, the one with Kerberos' answer too", a
     "AcceptSecurityContext",
     "InitializeSecurityContextW",
   ]);
+});
+
+const FLAGS: readonly (readonly [requirements: Requirements, flags: number])[] = [
+  [{ integrity: false, confidentiality: false, mutualAuthentication: false }, 0],
+  [{ integrity: false, confidentiality: false }, ISC.MUTUAL_AUTH],
+  [
+    { confidentiality: false, mutualAuthentication: false },
+    ISC.INTEGRITY | ISC.REPLAY_DETECT | ISC.SEQUENCE_DETECT,
+  ],
+  [
+    { mutualAuthentication: false },
+    ISC.INTEGRITY | ISC.REPLAY_DETECT | ISC.SEQUENCE_DETECT | ISC.CONFIDENTIALITY,
+  ],
+];
+
+for (const [requirements, flags] of FLAGS) {
+  test(`InitializeSecurityContextW is asked for ${JSON.stringify(requirements)} and nothing else`, async () => {
+    const fake = kerberos();
+    using credentials = await acquireSspiCredentials(fake.sspi, {
+      package: "kerberos",
+      role: "client",
+      excludeNtlm: true,
+      requirements: resolveRequirements(requirements),
+    }, null);
+    using client = credentials.client({ target: TARGET });
+    await client.step(null);
+    // How far the server may act is apart from what is protected.
+    assertEquals(fake.asked[0].flags & ~(ISC.IDENTIFY | ISC.DELEGATE), flags | ISC.CONNECTION);
+  });
+}
+
+test("each leg gives the peer's token and the channel bindings, and no buffer beside them", async () => {
+  for (const channelBindings of [undefined, bytes("tls-server-end-point:x")]) {
+    const fake = kerberos();
+    using credentials = await acquire(fake);
+    using client = credentials.client({ target: TARGET, channelBindings });
+    await client.step(null);
+    await client.step(bytes("answer")).catch(() => {});
+    const bindings = channelBindings ? [SECBUFFER.CHANNEL_BINDINGS] : [];
+    assertEquals(fake.asked.map(({ given }) => given), [bindings, [SECBUFFER.TOKEN, ...bindings]]);
+  }
 });
 
 /** Whom the credentials of a request are acquired as. */
@@ -335,7 +379,7 @@ for (const [form, give] of PASSWORDS) {
           role: "client",
           excludeNtlm: true,
           requirements: resolveRequirements(),
-          identity: { username: "bob", domain: "EXAMPLE", password },
+          identity: identityOf({ username: "bob", domain: "EXAMPLE", password }),
         }, null).catch((error) => error);
         try {
           return shown(credentials);
