@@ -27,7 +27,7 @@ or a file (NEEDS_MORE in this script) are run without any permission; what they 
 "// => ..." say. Checks also that the names, links and files in messages and pages exist, and that indexes are complete. Exit code 1 where
 anything fails.`;
 
-/** Functions that need a peer, an account or a file: examples that import one are checked and not run. */
+/** Functions and packages that need a peer, an account or a file: examples that import one are checked and not run. */
 export const NEEDS_MORE: readonly string[] = [
   "connect",
   "ipsecPolicy",
@@ -36,6 +36,9 @@ export const NEEDS_MORE: readonly string[] = [
   "openAcceptor",
   "openDatagrams",
   "openInitiator",
+  "pg",
+  "saslClient",
+  "saslServer",
   "secure",
 ];
 
@@ -73,8 +76,8 @@ export function examplesOf(file: string, text: string): Example[] {
 
 /** Whether an example is run: it imports nothing that needs more than this process. */
 export function isRun({ code }: Example): boolean {
-  const imported = [...code.matchAll(/import\s*\{([^}]*)\}/g)].flatMap(([, names]) =>
-    names.match(/\w+/g) ?? []
+  const imported = [...code.matchAll(/import\s*(?:\{([^}]*)\}|(\w+) from)/g)].flatMap(([, names, name]) =>
+    names?.match(/\w+/g) ?? [name]
   );
   return !imported.some((name) => NEEDS_MORE.includes(name));
 }
@@ -101,12 +104,17 @@ function isLibrary(path: string): boolean {
   return !matches(path, [...OUTSIDE, ...GUESTS]);
 }
 
-/** Has the package's name stand for the entry points of its sources, as it does for those who install it. */
+/** Has the package's name stand for the entry points of its sources, beside the packages that deno.json names. */
 async function writeConfig(root: string, folder: string): Promise<string> {
-  const { name, exports, compilerOptions } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
-  const imports = Object.entries(exports as Record<string, string>).map(([entry, path]) =>
-    [entry.replace(".", name), new URL(path, pathToFileURL(root)).href] as const
+  const { name, exports, compilerOptions, imports: packages = {} } = JSON.parse(
+    await Deno.readTextFile(`${root}deno.json`),
   );
+  const imports = [
+    ...Object.entries(packages as Record<string, string>).filter(([, target]) => target.startsWith("npm:")),
+    ...Object.entries(exports as Record<string, string>).map(([entry, path]) =>
+      [entry.replace(".", name), new URL(path, pathToFileURL(root)).href] as const
+    ),
+  ];
   const config = join(folder, "deno.json");
   // An example may make a thing for its reader to use.
   const options = { ...compilerOptions, noUnusedLocals: false };

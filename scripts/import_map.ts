@@ -30,6 +30,10 @@ export async function writeImportMap(): Promise<string> {
   for (const [name, target] of Object.entries(denoJson.imports)) {
     imports[name] = target.startsWith("./") ? new URL(target, ROOT_URL).href : target;
   }
+  // The package under its own name, as examples import it.
+  for (const [entry, module] of Object.entries(denoJson.exports)) {
+    imports[denoJson.name + entry.slice(1)] = new URL(module, ROOT_URL).href;
+  }
   const online = await jsrReachable();
   if (!online) imports["@std/assert"] = new URL("tests/support/assert.ts", ROOT_URL).href;
   await Deno.mkdir(`${ROOT}.cache`, { recursive: true });

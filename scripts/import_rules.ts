@@ -72,7 +72,17 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "protocols",
     files: ["http/**", "sasl/**", "postgres/**", "directory/**"],
-    mayImport: [...GROUND, "core", "native", "registry", "providers", "contexts", "connections", "protocols"],
+    mayImport: [
+      ...GROUND,
+      "memory",
+      "core",
+      "native",
+      "registry",
+      "providers",
+      "contexts",
+      "connections",
+      "protocols",
+    ],
     foldersApart: true,
   },
   {
@@ -121,11 +131,15 @@ export const GUESTS: readonly string[] = [
 ];
 
 /** Modules from elsewhere that a file of the library may import by a plain import statement. */
-export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {};
+export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
+  "postgres/**": ["node:buffer", "node:net", "node:stream"],
+  "sasl/protected_stream.ts": ["node:stream"],
+};
 
 /** Modules from elsewhere of which a file may import types: nothing of them is left at run time. */
 export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
   "ffi/transport/node*.ts": ["node:net"],
+  "sasl/exchange.ts": ["node:stream"],
 };
 
 /** Files that may reach built-in modules and packages of Node, through `getBuiltinModule` and `createRequire`. */
@@ -135,6 +149,9 @@ export const NODE_DOORS: readonly string[] = [
   "ffi/backends/koffi.ts",
   "ffi/machine_policy.ts",
   "ffi/transport/node.ts",
+  // Where "require" is a word of PostgreSQL's.
+  "postgres/mod.ts",
+  "postgres/stream.ts",
 ];
 
 /** Never to be named in the library, neither as an identifier nor in a string. */

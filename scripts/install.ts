@@ -5,8 +5,8 @@
  * @module
  */
 
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { findProgram, run } from "./process.ts";
 
@@ -71,7 +71,7 @@ async function install(names: readonly string[], say: (sentence: string) => void
   if (!fresh) await apt("update");
   const sizes = aptSizes((await get("--print-uris")).stdout);
   say(`Installing with apt-get: ${names.join(" ")}${sizes === null ? "" : ` (${sizes})`}`);
-  const release = keepDaemonsDown();
+  const releases = [keepDaemonsDown(), keepClustersAway(names)];
   try {
     let result = await get();
     if (result.code !== 0 && fresh) {
@@ -80,7 +80,7 @@ async function install(names: readonly string[], say: (sentence: string) => void
     }
     return result.code === 0 ? null : result.stderr.trim().split("\n").slice(-3).join(" ");
   } finally {
-    release();
+    for (const release of releases) release();
   }
 }
 
@@ -111,6 +111,31 @@ export function keepDaemonsDown(policy = POLICY): () => void {
   writeFileSync(policy, POLICY_TEXT, { mode: 0o755 });
   return () => {
     if (isOurs()) rmSync(policy);
+  };
+}
+
+const CLUSTERS = "/etc/postgresql-common/createcluster.conf";
+const CLUSTERS_TEMPLATE = "/usr/share/postgresql-common/createcluster.conf";
+const NO_CLUSTER =
+  "\n# Of secure-sockets, while it installs what its tests need.\ncreate_main_cluster = false\n";
+
+/**
+ * Debian's way to keep a freshly installed PostgreSQL from making a cluster. The setting goes when the packages are
+ * there: the file is then what it was, or what the package brings.
+ */
+export function keepClustersAway(
+  names: readonly string[],
+  path = CLUSTERS,
+  template = CLUSTERS_TEMPLATE,
+): () => void {
+  if (!names.some((name) => /^postgresql(-\d+)?$/.test(name))) return () => {};
+  const before = existsSync(path) ? readFileSync(path, "utf8").replace(NO_CLUSTER, "") : null;
+  const made = mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, (before ?? "") + NO_CLUSTER);
+  return () => {
+    if (before !== null && before !== "") writeFileSync(path, before);
+    else if (existsSync(template)) writeFileSync(path, readFileSync(template));
+    else rmSync(made ?? path, { recursive: true, force: true });
   };
 }
 

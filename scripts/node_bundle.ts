@@ -98,6 +98,14 @@ async function library(packageFolder: string): Promise<Plugin> {
         // By its address: Windows' paths are none to an import.
         return { path: pathToFileURL(built).href, external: true };
       });
+      // Under its own name, as examples import it.
+      plugin.onResolve({ filter: new RegExp(`^${denoJson.name}(/|$)`) }, ({ path }) => {
+        const entry = exports[`.${path.slice(denoJson.name.length)}`];
+        if (entry === undefined) {
+          return { errors: [{ text: `${path} is not an entry point of the npm package` }] };
+        }
+        return { path: pathToFileURL(`${packageFolder}/${entry.default}`).href, external: true };
+      });
     },
   };
 }

@@ -5,6 +5,8 @@
  */
 
 import { AD_PACKAGES } from "../tests/rig/ad_dc.ts";
+import { DOVECOT_PACKAGES } from "../tests/rig/dovecot.ts";
+import { SLAPD_PACKAGES } from "../tests/rig/slapd.ts";
 import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
@@ -36,6 +38,13 @@ export const PACKAGES: readonly string[] = [
   "krb5-user",
   "gss-ntlmssp",
   ...AD_PACKAGES,
+  "postgresql",
+  "python3-gssapi",
+  "python3-impacket",
+  "libgssapi3-heimdal",
+  "openjdk-17-jdk-headless",
+  ...SLAPD_PACKAGES,
+  ...DOVECOT_PACKAGES,
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

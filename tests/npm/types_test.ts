@@ -77,6 +77,27 @@ for (const version of COMPILERS) {
   }
 }
 
+test("postgresStream() has the type that node-postgres' declarations ask for", async () => {
+  await using consumer = await makeConsumer([
+    `tsc@npm:typescript@${COMPILERS[0]}`,
+    "@types/node@22",
+    "@types/pg@8",
+  ]);
+  await consumer.write(
+    "program.ts",
+    `
+import { Client, Pool } from "pg";
+import { postgresStream, securityOf } from "${PACKAGE}/postgres";
+
+export const pool = new Pool({ stream: postgresStream({ encryption: "require" }) });
+export const encrypted: boolean = securityOf(new Client({ stream: postgresStream() })).confidentiality;
+// @ts-expect-error A wrong option is seen.
+postgresStream({ encryption: "allow" });
+`,
+  );
+  assertEquals(await compile(consumer, "tsc", { ...LIBRARIES[1][1], skipLibCheck: true }), "");
+}, { skip });
+
 test("package.json and README name the oldest TypeScript and Node that are supported", async () => {
   const { typeScriptVersion, engines } = JSON.parse(await tar("-xzOf", "package/package.json"));
   assertEquals(typeScriptVersion, OLDEST_TYPESCRIPT);

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { aptSizes, ensurePackages, keepDaemonsDown } from "../../scripts/install.ts";
+import { aptSizes, ensurePackages, keepClustersAway, keepDaemonsDown } from "../../scripts/install.ts";
 import { findProgram } from "../../scripts/process.ts";
 
 const skip = findProgram("dpkg-query") ? null : "this is not Debian";
@@ -63,3 +63,33 @@ test("daemons are kept down while packages are installed, and no longer", async 
     await Deno.remove(folder, { recursive: true });
   }
 }, { skip });
+
+test("no PostgreSQL cluster is made while the package is installed, and its setting is left as it was", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [path, template] = [`${folder}/common/createcluster.conf`, `${folder}/template`];
+    const text = () => Deno.readTextFile(path).catch(() => null);
+    keepClustersAway(["krb5-kdc", "postgresql-client"], path, template)();
+    assertEquals(await text(), null);
+    keepClustersAway(["postgresql"], path, template)();
+    assertEquals(await Deno.stat(`${folder}/common`).catch(() => null), null);
+    // One that was killed leaves its setting; the next takes it over.
+    keepClustersAway(["postgresql"], path, template);
+    const release = keepClustersAway(["krb5-kdc", "postgresql"], path, template);
+    assertEquals((await text())!.match(/^create_main_cluster = false$/gm)?.length, 1);
+    release();
+    assertEquals(await text(), null);
+    const again = keepClustersAway(["postgresql-15"], path, template);
+    await Deno.writeTextFile(template, "# as the package brings it\n");
+    again();
+    assertEquals(await text(), "# as the package brings it\n");
+    await Deno.writeTextFile(path, "ssl = on\ncreate_main_cluster = true\n");
+    const restored = keepClustersAway(["postgresql"], path, template);
+    assertStringIncludes((await text())!, "ssl = on\ncreate_main_cluster = true\n\n#");
+    assertEquals((await text())!.trimEnd().split("\n").at(-1), "create_main_cluster = false");
+    restored();
+    assertEquals(await text(), "ssl = on\ncreate_main_cluster = true\n");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import type { SystemSeams } from "../../ffi/system.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { liveHandles } from "../../testing/mod.ts";
-import { type AdDc, adDcUnavailable, startAdDc } from "../rig/ad_dc.ts";
+import { type AdDc, type AdDcOptions, adDcUnavailable, startAdDc } from "../rig/ad_dc.ts";
 import { noRealm } from "./kerberos.ts";
 
 /** Why the tests of a domain cannot run here; `null` where they can. */
@@ -14,8 +14,9 @@ export const noAdDc: string | null = noRealm ?? await adDcUnavailable();
 export async function inDomain(
   body: (dc: AdDc, system: NativeSystem) => Promise<void>,
   seams: SystemSeams = {},
+  options: AdDcOptions = {},
 ): Promise<void> {
-  await using dc = await startAdDc();
+  await using dc = await startAdDc(options);
   const restore = dc.applyEnv();
   const system = new NativeSystem({ grants: ["sspi"] }, seams);
   try {
