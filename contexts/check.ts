@@ -114,7 +114,7 @@ export function checkMethod(value: unknown, name: string, method: string): void 
 }
 
 /** What a wrong value is; a string's text only where it cannot be a secret. */
-function describe(value: unknown): string {
+export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === "number") return String(value);
   return typeof value === "string" ? JSON.stringify(value) : `a ${typeof value}`;
 }

@@ -120,7 +120,7 @@ function readOptions(
 }
 
 /** What a bare context must be where nothing is said of records: many protocols use none. */
-function bareRequirements(given: Requirements = {}): ResolvedRequirements {
+export function bareRequirements(given: Requirements = {}): ResolvedRequirements {
   const confidentiality = given?.confidentiality ?? false;
   return resolveRequirements({ ...given, confidentiality, integrity: given?.integrity ?? confidentiality });
 }

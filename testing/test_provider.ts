@@ -17,7 +17,7 @@ import {
 
 /** How {@linkcode testProvider} uses a provider. */
 export interface TestProviderOptions {
-  /** Who the client is; left out: whoever runs the process. */
+  /** Who the client is; left out: the account that runs the process. */
   readonly credentials?: Credentials;
   /** Who the server is, likewise. */
   readonly serverCredentials?: Credentials;
@@ -37,7 +37,7 @@ export interface TestProviderOptions {
  * A provider of layer `socket` has its settings, targets and queries read as the library reads them.
  *
  * @param provider The provider. It stays usable.
- * @returns The report; a failed check is in it and is no exception.
+ * @returns The report; a failed check is in it and is not an exception.
  * @throws TypeError where an argument is wrong.
  * @example
  * ```ts

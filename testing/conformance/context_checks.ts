@@ -23,7 +23,7 @@ import { type Check, contains, fail, mustFail, pattern, same } from "./checks.ts
 export interface End {
   /** Its provider. */
   readonly provider: ContextProvider;
-  /** Who it is; left out: whoever runs the process. */
+  /** Who it is; left out: the account that runs the process. */
   readonly credentials?: Credentials;
 }
 
