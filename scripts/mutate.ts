@@ -84,7 +84,10 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
   ["ffi/security/gss/**", [["tests/ffi/security/gss"], GSS]],
   ["ffi/security/**", [["tests/ffi/security"], GSS]],
   ["contexts/**", [SOCKETS, CONTEXTS, MORE_SOCKETS]],
-  ["plugins/requirements.ts", [["tests/plugins/policy_test.ts", "tests/plugins/registry_test.ts"], SOCKETS]],
+  ["plugins/requirements.ts", [
+    ["tests/plugins/requirements_test.ts", "tests/plugins/registry_test.ts"],
+    SOCKETS,
+  ]],
   ["sockets/ipsec/**", [["tests/sockets/ipsec"]]],
   ["sockets/**", [SOCKETS, MORE_SOCKETS, LISTENERS]],
   ["plugins/sandbox/**", [["tests/plugins/sandbox"], ["tests/hostile"]]],

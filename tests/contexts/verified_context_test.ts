@@ -48,6 +48,10 @@ test("a provider that cannot do without encryption where it was agreed on says s
   });
   const server = new VerifiedContext({ role: "server", channelBindings: "none", serve: () => theirs });
   await client.step((await server.step((await client.step()).token)).token);
+  // One more token is taken and not believed, as HTTP servers send one.
+  assertEquals(await client.step(new Uint8Array(3)), { token: null, done: true });
+  await assertRejects(() => client.step(new Uint8Array(3)), StateError, "no further token");
+  await assertRejects(() => server.step(new Uint8Array(3)), StateError, "no further token");
   const plain = new Uint8Array(40).fill(7);
   const into = new Uint8Array(100);
   assertThrows(() => client.wrap(plain, { encrypt: false, into }), StateError, 'provider "toy" cannot wrap');

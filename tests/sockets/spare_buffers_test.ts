@@ -133,6 +133,16 @@ test("What a failed write was sealing is overwritten, and is lent to nobody", as
   putBack(taken);
 });
 
+test("a reader that reads ahead waits for its first byte with a small buffer", async () => {
+  const { a, reader, into } = watchedReader();
+  reader.readAhead();
+  const filling = reader.fill(1);
+  await settle();
+  assertEquals(into().buffer.byteLength, 4096);
+  a.inject(pattern(1));
+  assertEquals(await filling, true);
+});
+
 test("wipe() overwrites what has arrived and was not taken, in a buffer of any size, and refuses a later fill", async () => {
   for (const size of [10, 4096, 20_000]) {
     const { a, reader, into } = watchedReader();
