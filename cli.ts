@@ -1,5 +1,5 @@
 /**
- * The command line: what this machine can do, and which flags a grant needs.
+ * The command line: reports what this machine can do, and which flags a grant needs.
  *
  * ```sh
  * deno run jsr:@winsock/secure-sockets/cli permissions sspi
@@ -13,20 +13,20 @@ import { type Availability, createRegistry, kerberos, negotiate, openSystem } fr
 import { type Grant, GRANTS, NODE_NET_FLAG, usesNetOnNode } from "./ffi/permissions.ts";
 import { machinePolicyFindings } from "./plugins/registry.ts";
 
-const HELP = `secure-sockets: socket security of Windows domains, for Deno and Node
+const HELP = `secure-sockets: authenticated, encrypted sockets for Deno and Node
 
 Usage:
-  secure-sockets doctor               what this machine and process can do
-  secure-sockets permissions GRANT... the flags these grants need on this machine
-  secure-sockets help                 this text
+  secure-sockets doctor               print what this machine and process can do
+  secure-sockets permissions GRANT... print the flags that these grants need on this machine
+  secure-sockets help                 print this text
 
 Grants: ${GRANTS.join(", ")}
 
-Exit status: 0 all is well, 1 something is missing or the machine's policy has a finding, 2 the command is wrong.
-NO_COLOR is honoured; so is output that is no terminal.
+Exit status: 0 no problem found, 1 something is missing or the machine's policy has a finding, 2 the command is wrong.
+Output has no colours where NO_COLOR is set or standard output is not a terminal.
 `;
 
-/** The part of either runtime that a command line needs. */
+/** The parts of Deno and Node that the command line uses. */
 interface Runtime {
   Deno?: { args: string[]; exit(code: number): never; noColor: boolean; stdout: { isTerminal(): boolean } };
   process?: {
@@ -68,7 +68,7 @@ function doctor(): number {
       console.log(`${"".padEnd(17)} ${paint(33, "finding")}: ${finding}`);
     }
   } catch {
-    // What stops every choice is told of each provider below.
+    // An error that stops every selection is printed for each provider below.
     served = false;
   }
   for (const provider of providers) {
@@ -86,7 +86,9 @@ function doctor(): number {
 function permissions(grants: readonly string[]): number {
   if (grants.length === 0) return usage("permissions takes at least one grant");
   const unknown = grants.find((grant) => !(GRANTS as readonly string[]).includes(grant));
-  if (unknown !== undefined) return usage(`${JSON.stringify(unknown)} is no grant`);
+  if (unknown !== undefined) {
+    return usage(`${JSON.stringify(unknown)} is not a grant; use one of ${GRANTS.join(", ")}`);
+  }
   using system = openSystem({ grants: grants as Grant[] });
   const { deno: flag, node: flags } = system.permissions;
   console.log(`Deno: ${flag || "(none)"}`);
@@ -103,7 +105,7 @@ function usage(problem: string): number {
 function main([command, ...rest]: readonly string[]): number {
   switch (command) {
     case "doctor":
-      return rest.length === 0 ? doctor() : usage("doctor takes nothing");
+      return rest.length === 0 ? doctor() : usage("doctor takes no arguments");
     case "permissions":
       return permissions(rest);
     case undefined:
@@ -113,7 +115,7 @@ function main([command, ...rest]: readonly string[]): number {
       console.log(HELP);
       return 0;
     default:
-      return usage(`${JSON.stringify(command)} is no command`);
+      return usage(`${JSON.stringify(command)} is not a command`);
   }
 }
 

@@ -70,7 +70,7 @@ export function readOptions(
 }
 
 /**
- * The command line of a bench that takes no arguments: help, or an error for whatever else stands there.
+ * The command line of a bench that takes no arguments: help, or an error for any other argument.
  *
  * @returns the exit code; null where the bench is to run.
  */

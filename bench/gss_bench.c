@@ -1,5 +1,5 @@
 /*
- * The yardstick of the bench: what a C program gets out of libgssapi_krb5, both ends in one process and one thread.
+ * The reference of the bench: the rates of a C program on libgssapi_krb5, both ends in one process and one thread.
  *
  * Reads one measure a line from standard input and answers each with one line of numbers, or with "! " and a reason:
  *
@@ -11,8 +11,8 @@
  *   bare MECH SIZE MS              MiB/s of wrap and unwrap together, in place
  *
  * MECH is kerberos or negotiate. CACHE is file (the credential cache of KRB5CCNAME) or memory (one got with the key
- * table of KRB5_CLIENT_KTNAME). SIZE and MS are bytes and milliseconds. Each measure goes on for MS; a second is one of
- * processor time, or of the wall's where the variable BENCH_CLOCK is wall.
+ * table of KRB5_CLIENT_KTNAME). SIZE and MS are bytes and milliseconds. Each measure runs for MS; a second is one of
+ * processor time, or of elapsed time where the variable BENCH_CLOCK is wall.
  */
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>

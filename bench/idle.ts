@@ -1,5 +1,5 @@
 /**
- * `deno task bench:idle`: what a connection costs the server that holds it and waits for its peer, in resident
+ * `deno task bench:idle`: measures what a connection that waits for its peer costs the server, in resident
  * memory and in buffers, after the handshake and after messages of different sizes have gone both ways.
  *
  * @module
@@ -18,27 +18,27 @@ import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts
 
 const HELP = `Usage: deno task bench:idle [--connections N] [--help]
 
-Opens N connections (default 1000) to a server in a process of its own, by Kerberos in a throw-away realm, and
+Opens N connections (default 1000) to a server in a separate process, with Kerberos in a temporary realm, and
 prints what each of them costs that process while it waits for its peer: after the handshake, and after a message
 of 1 KiB, 64 KiB and 1 MiB has gone there and back.
 
-  resident  by how much the process has grown, garbage collected, native memory of Kerberos included
-  heap      what the runtime's heap holds
-  buffers   what it holds outside of its heap
+  resident  growth of the process after garbage collection, including native memory of Kerberos
+  heap      memory in the runtime's heap
+  buffers   memory of the runtime outside its heap
 
 Needs a Kerberos server to start: see deno task demo. Exit status: 0 measured; 2 the command is wrong.`;
 
 const TARGET = "HTTP/localhost";
 const SIZES = [1024, 64 * 1024, 1024 * 1024];
 
-/** What a process holds, in bytes. */
+/** Memory of a process, in bytes. */
 interface Held {
   readonly resident: number;
   readonly heap: number;
   readonly buffers: number;
 }
 
-/** Collects garbage and tells what the process holds, in bytes. */
+/** Collects garbage and returns the memory of the process, in bytes. */
 async function memory(): Promise<Held> {
   const { gc } = globalThis as { gc?: () => void };
   for (let round = 0; round < 5; round++) {
@@ -50,7 +50,7 @@ async function memory(): Promise<Held> {
   return { resident, heap: heapUsed, buffers: external };
 }
 
-/** The process that is measured: echoes what comes, and tells what it holds for each line of its input. */
+/** The process that is measured: echoes data, and prints its memory for each line of its input. */
 async function serve(): Promise<void> {
   using system = openSystem({ grants: ["sspi"] });
   await using listener = await listen({ hostname: "127.0.0.1", port: 0, acceptedTargets: [TARGET], system });

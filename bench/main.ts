@@ -19,8 +19,8 @@ const HELP =
   `Usage: deno task bench [--save] [--rounds N] [--ms N] [--core N] [--wall] [--no-install] [name...]
 
 Measures this library, on Deno and on Node, against a C program on libgssapi and against npm kerberos: all in one
-run against one throw-away realm, each in one process that holds both ends, on one processor, taking turns. Shown
-are medians over the rounds, and the medians of the ratios that each round gave.
+run against one temporary realm, each in one process that holds both ends, on one processor, in alternating rounds. It
+shows medians over the rounds, and the medians of the ratios that each round gave.
 
   name          measure only what begins with this: ${
     [...new Set(MEASURES.map(({ name }) => name.split("-")[0]))].join(", ")
@@ -29,8 +29,8 @@ are medians over the rounds, and the medians of the ratios that each round gave.
   --rounds N    how often to take turns (default 9); one more round before is for warming up
   --ms N        how long each turn lasts, in milliseconds (default 400)
   --core N      the processor to run on (default: the last)
-  --wall        tell rates by the wall's clock, not by processor time: the same on a machine that is quiet, and
-                too low, for whoever uses threads most of all, on one that is not
+  --wall        use elapsed time for rates, not processor time: the same on an idle machine, and too low on a
+                busy one, above all for peers that use threads
   --no-install  install no Debian packages
 
 Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.
@@ -43,11 +43,10 @@ const NOTES = `
 Handshakes are sequential, one in flight, both ends in one process, as far as knowing the client's name, with a
 ticket that is in the cache and no replay cache. Seal and open are in place: C with gss_wrap_iov at known lengths and
 gss_unwrap_iov, the library with wrap and unwrap, which also check order and encryption of each record. A stream is
-connect() and listen() over loopback TCP, one end writing and the other reading; beside it stands C's bare rate of
-gss_wrap_iov and gss_unwrap_iov together at the same size. npm kerberos finds its credentials anew for every
-handshake, since its API takes none, and cannot seal an application's data. Rates are per second of processor time:
-with one processor for each peer and nothing to wait for, that is what a clock on the wall shows when the machine is
-quiet (--wall).
+connect() and listen() over loopback TCP, one end writing and the other reading; the C column is the rate of gss_wrap_iov
+and gss_unwrap_iov together at the same size, without a connection. npm kerberos acquires its credentials again for
+every handshake, because its API accepts none, and cannot seal an application's data. Rates are per second of processor time:
+with one processor for each peer and nothing to wait for, that equals elapsed time on an idle machine (--wall).
 
 The library keeps the target's name in Kerberos' own form, and krb5.conf parsed, from one handshake to the next. The
 lines "C keeping as much" compare it with a C program that does the same.

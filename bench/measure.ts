@@ -24,10 +24,10 @@ export type Target =
 export interface Measure {
   /** Its name on the command line. */
   readonly name: string;
-  /** What each number of an answer is, with its unit; as many as every peer gives. */
+  /** The title of each number of an answer, with its unit; every peer returns as many. */
   readonly titles: readonly string[];
   /** The request each peer gets, without the milliseconds. */
   readonly requests: { readonly [peer: string]: string };
-  /** What must hold of each number; left out: it is only told. */
+  /** What must hold of each number; left out: it is only shown. */
   readonly targets?: readonly Target[];
 }

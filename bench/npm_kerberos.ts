@@ -1,5 +1,5 @@
 /**
- * npm `kerberos` as a peer of the bench, on Node. Its API takes no credentials, so each handshake finds its own, and
+ * npm `kerberos` as a peer of the bench, on Node. Its API accepts no credentials, so each handshake acquires its own, and
  * it cannot seal what an application gives it: `wrap` sends a reply of its own, and a server has neither.
  *
  * @module

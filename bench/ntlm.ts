@@ -19,9 +19,9 @@ export interface Row {
   readonly name: string;
   /** What it took here, in microseconds. */
   readonly ours: number;
-  /** What it took there, in microseconds; null where there is nothing to compare with. */
+  /** The time of gss-ntlmssp, in microseconds; null where there is no comparison. */
   readonly theirs: number | null;
-  /** The most that `ours` may be. */
+  /** The upper limit of `ours`. */
   readonly allowed: number | null;
 }
 

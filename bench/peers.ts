@@ -40,7 +40,7 @@ export interface Program {
   readonly env?: Record<string, string>;
 }
 
-/** A program that cannot be had here, and why. */
+/** A program that is unavailable here, and why. */
 export interface Absent {
   /** Which one it is. */
   readonly name: PeerName;

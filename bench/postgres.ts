@@ -1,6 +1,6 @@
 /**
- * `deno run -A bench/postgres.ts`: how long a result of 100 MB takes from a real PostgreSQL server over GSS encryption,
- * by node-postgres and the library's stream, and by psql with libpq's own; and both without encryption.
+ * `deno run -A bench/postgres.ts`: measures the time of a result of 100 MB from a real PostgreSQL server over GSS encryption,
+ * with node-postgres and the library's stream, and with psql and libpq; and both without encryption.
  *
  * @module
  */

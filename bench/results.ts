@@ -1,5 +1,5 @@
 /**
- * Shows what was measured, and keeps it where that was asked for.
+ * Prints the results, and saves them where that was asked for.
  *
  * @module
  */

@@ -7,7 +7,7 @@
 import type { Measure } from "./measure.ts";
 import type { Rounds } from "./table.ts";
 
-/** Somebody who can be measured. */
+/** A peer that can be measured. */
 export interface Measured {
   /** Whom a measure's requests name. */
   readonly name: string;
@@ -26,7 +26,7 @@ export interface Turns {
 /** The least that the first round lasts, so that a compiler has seen enough. */
 const WARM_UP_MS = 1000;
 
-/** Lets the peers take turns; the first round is for warming up and does not count. */
+/** Measures the peers in alternating rounds; the first round is for warming up and does not count. */
 export async function takeTurns(
   { requests }: Measure,
   peers: readonly Measured[],

@@ -22,7 +22,7 @@ const HELP = `Usage: deno task bench:sandbox [--help]
 
 Measures what guarding and metering a WebAssembly guest costs: calls beside the same module unguarded and beside
 Extism, arithmetic with and without fuel, guarding and compiling, and how long all the fuel of a call lasts at worst.
-The targets stand at the end, each met or MISSED.
+The targets follow at the end, each met or MISSED.
 
 Exit status: 0 measured, whether or not every target was met; 2 the command is wrong.`;
 const ROOT = new URL("../", import.meta.url);

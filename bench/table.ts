@@ -11,9 +11,9 @@ export type Rounds = { readonly [peer: string]: readonly (readonly number[])[] }
 
 /** What a table shows. */
 export interface Columns {
-  /** Who is measured, in order. */
+  /** The peers, in order. */
   readonly peers: readonly string[];
-  /** Who is divided by whom, in order. */
+  /** The ratios, in order. */
   readonly pairs: readonly (readonly [of: string, over: string])[];
 }
 
@@ -25,7 +25,7 @@ export interface Row {
   readonly medians: readonly (number | null)[];
   /** The median of the ratios that each round gave; null where there is none. */
   readonly ratios: readonly (number | null)[];
-  /** Each target with what became of it: `>= 0.85 C: met`. */
+  /** Each target with its result: `>= 0.85 C: met`. */
   readonly verdicts: readonly string[];
   /** False where a target was missed. */
   readonly met: boolean;

@@ -23,7 +23,7 @@ import type { Subject } from "./windows/subject.ts";
 const HELP = `Usage: deno task bench:windows [--save] [--rounds N] [--ms N] [--core N] [name...]
 
 Measures this library on Deno for Windows, in one process: its sockets against Deno's own TCP, its Kerberos against
-a C program on secur32.dll, taking turns. Shown are medians over the rounds, and the medians of the ratios that each
+a C program on secur32.dll, in alternating rounds. It shows medians over the rounds, and the medians of the ratios that each
 round gave. On Windows it runs as it is; on Linux, as root, in the Debian system with Wine of deno task test:windows,
 and what it then shows are Wine's figures, not Windows'.
 
@@ -33,17 +33,17 @@ and what it then shows are Wine's figures, not Windows'.
   --ms N      how long each turn lasts, in milliseconds (default 400)
   --core N    under Wine: the processor that all of Wine runs on (default: the last)
 
-Kerberos needs a realm, which there is under Wine alone; elsewhere it is left out.
+Kerberos needs a realm, which exists only under Wine; elsewhere it is left out.
 Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.`;
 
 const RESULTS_FILE = fileURLToPath(new URL("RESULTS-windows.md", import.meta.url));
 
 const NOTES = `
-Both ends are in one process and on its one thread, over loopback, and what is compared takes turns. Times are the
-wall's. A round trip is 64 bytes there and back, both read whole, without Nagle's algorithm. In bulk one end writes
+Both ends are in one process and on its one thread, over loopback, and the peers run in alternating rounds. Times are
+elapsed times. A round trip is 64 bytes there and back, both read whole, without Nagle's algorithm. In bulk one end writes
 and the other reads. C is bench/windows/sspi_bench.c, compiled by mingw-w64 to a DLL and called in the same process:
-it makes the calls of the library on one thread and waits in each. The library makes every leg of a handshake on another
-thread, for it may wait for a domain controller: "no other threads" is what would be left of it without, and
+it makes the calls of the library on one thread and waits in each. The library runs every step of a handshake on another
+thread, because it may wait for a domain controller. "no other threads" is the same without that, and
 "C in an event loop" is a C program that does as the library does, with the system's pool of threads and an I/O
 completion port. Handshakes have their ticket in the cache. Records are sealed and opened in place.
 
@@ -51,7 +51,7 @@ completion port. Handshakes have their ticket in the cache. Records are sealed a
 const OF_WINE = `
 These are figures of Wine, not of Windows: a call of the system costs tens of microseconds in Wine, whose server is
 another process, and Kerberos is MIT's behind it. Wine is held to one processor, server and all: on two, waking one
-another takes several times as long, now and then. Ratios say what the library adds; the rest says nothing of Windows.
+another takes several times as long, now and then. Ratios say what the library adds; the rates say nothing about Windows.
 `;
 
 type Measuring = Pick<Subject, "names" | "rounds" | "ms">;
@@ -89,7 +89,7 @@ async function onWindows(measuring: Measuring): Promise<Outcome> {
   const left = WINDOWS_MEASURES.filter((each) => measuring.names.includes(each.name) && needsRealm(each));
   if (left.length > 0) {
     console.log(
-      `Left out, for there is no Kerberos realm here: ${left.map(({ name }) => name).join(", ")}`,
+      `Left out, because there is no Kerberos realm here: ${left.map(({ name }) => name).join(", ")}`,
     );
   }
   const script = fileURLToPath(new URL("windows/subject.ts", import.meta.url));

@@ -1,5 +1,5 @@
 /**
- * Greets the members of one group, and turns everybody else away.
+ * Greets the members of one group, and refuses all other clients.
  *
  * ```sh
  * deno run --allow-net --allow-ffi examples/authorising_server.ts S-1-5-21-1-2-3-1604 HTTP/files.example.test 7777
@@ -20,7 +20,7 @@ if (group === undefined) {
   process.exit(2);
 }
 
-// On Windows the groups are in the client's access token, which takes a grant of its own.
+// On Windows the groups are in the client's access token, which needs a separate grant.
 const system = openSystem({ grants: process.platform === "win32" ? ["sspi", "impersonation"] : ["sspi"] });
 const listener = await listen({ port: Number(port), acceptedTargets: [name], system });
 console.log(`${name} listens on port ${listener.addr.port}`);
@@ -28,7 +28,7 @@ for await (const conn of listener) serve(conn).catch((error) => console.error(er
 
 async function serve(conn: SecureConn): Promise<void> {
   try {
-    // Throws where the groups are not known, and then nothing is served either.
+    // Throws where the groups are not known; the client is then refused too.
     const greeting = isMember(conn.peer, group)
       ? `Welcome, ${conn.peer?.displayName ?? conn.peer?.user}`
       : "No";

@@ -1,5 +1,5 @@
 /**
- * A provider of one organisation's own, loaded as WebAssembly: the application says that its data is restricted, and the
+ * A provider of one organisation, loaded as WebAssembly: the application states that its data is restricted, and the
  * module (department/guest) chooses the policies. The application grants it the keys of these policies and no others;
  * adding policies needs an administrator, or a Network Configuration Operator.
  *
@@ -22,7 +22,7 @@ const department = await loadProvider(guestModule(), {
     identityPolicy: mainModePolicy,
     restrictedPolicy: quickModePolicy,
   },
-  // What the module may use, whatever it says of itself: these policies, no clear text, no flag.
+  // All that the module may use: these policies, no clear text, no flags.
   socket: { mainModePolicies: [mainModePolicy!], quickModePolicies: [quickModePolicy!] },
 });
 await using conn = await connect({

@@ -1,5 +1,5 @@
 /**
- * Says something to the server of `echo_server.ts`, as whoever runs it, and prints what comes back.
+ * Sends a text to the server of `echo_server.ts`, as the user who runs this program, and prints the answer.
  *
  * ```sh
  * deno run --allow-net --allow-ffi examples/echo_client.ts files.example.test 7777 hello
@@ -13,7 +13,7 @@ import { connect } from "@winsock/secure-sockets";
 
 const [hostname = "localhost", port = "7777", text = "hello"] = process.argv.slice(2);
 
-const conn = await connect({ hostname, port: Number(port) }); // Authenticated both ways and sealed, or it throws.
+const conn = await connect({ hostname, port: Number(port) }); // Throws unless both ends are authenticated and the connection is encrypted.
 await conn.write(new TextEncoder().encode(text));
 await conn.closeWrite();
 

@@ -1,5 +1,5 @@
 /**
- * A server that acts as its client. Both ends use a policy of their own with an extended mode, in which the users
+ * A server that acts as its client. Both ends add a policy with an extended mode, in which the users
  * authenticate; adding it needs an administrator, or a Network Configuration Operator.
  *
  *     deno run examples/impersonating_server.ts --simulate
@@ -28,7 +28,7 @@ const client = simulated ? connectAs(simulated.client) : null;
 await using conn = await listener.accept();
 const { tokens } = await conn.querySecurity({ tokens: true });
 console.log("the client is", tokens?.user?.account.name, "at", conn.security.peer);
-// What runs in here has the client's rights and no others; it must not wait for anything.
+// This function has only the client's rights; it must be synchronous.
 console.log(conn.impersonate(() => "this was done as the client"));
 await (await client)?.close();
 simulated?.[Symbol.dispose]();
@@ -37,7 +37,7 @@ async function connectAs(system: ReturnType<typeof openSystem>) {
   using policy = actingPolicy(system);
   const { mainModePolicy, quickModePolicy } = policy;
   const registry = createRegistry([ipsec({ mainModePolicy, quickModePolicy })]);
-  // The policy lets the server act as its client: a client says that it may.
+  // The policy lets the server act as its client: a client must allow that.
   const requirements = { impersonation: "impersonate" } as const;
   return await connect({ hostname: "server", port: 7, registry, requirements, system });
 }

@@ -1,6 +1,6 @@
 /**
  * `QueryTcpSocketSecurity` of "Using Secure Socket Extensions" in TypeScript: connects and prints what the system
- * tells of the connection's security, and of the peer's tokens where it has any.
+ * reports about the connection's security, and about the peer's access tokens where it has any.
  *
  *     deno run --allow-ffi=C:\Windows\System32 examples/query_tcp_socket_security.ts server.example.com 7777
  *     deno run examples/query_tcp_socket_security.ts --simulate

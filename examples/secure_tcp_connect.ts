@@ -1,12 +1,12 @@
 /**
  * `SecureTcpConnect` of "Using Secure Socket Extensions" in TypeScript: connects with IPsec, sends eight bytes and
- * prints what comes back.
+ * prints the answer.
  *
  *     deno run --allow-ffi=C:\Windows\System32 examples/secure_tcp_connect.ts server.example.com 7777
  *     deno run examples/secure_tcp_connect.ts --simulate
  *
- * The account need not be an administrator: then whether each computer proved itself is not told, and the policy of
- * the domain has to see to it.
+ * The account need not be an administrator. Without that, the system does not report whether each computer
+ * authenticated, and the policy of the domain has to require it.
  */
 
 import process from "node:process";

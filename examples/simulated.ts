@@ -1,6 +1,6 @@
 /**
- * What `--simulate` stands for in the IPsec examples: two Windows computers in this process, the other one with a
- * server that echoes. Nothing is secured and nothing leaves the process.
+ * `--simulate` of the IPsec examples: two simulated Windows computers in this process, one of them with an echo
+ * server. Nothing is secured and nothing leaves the process.
  */
 
 import { basename } from "node:path";
@@ -8,7 +8,7 @@ import process from "node:process";
 import { createRegistry, ipsec, ipsecPolicy, listen, openSystem, type System } from "../mod.ts";
 import { simulate } from "../testing/mod.ts";
 
-/** Where an example works. */
+/** The computer on which an example runs, and the server's address. */
 export interface Place extends Disposable {
   /** The system to connect from, or to listen on. */
   readonly system: System;
@@ -18,7 +18,7 @@ export interface Place extends Disposable {
   readonly port: number;
 }
 
-/** Says how an example is called, and ends it. */
+/** Prints how an example is called, and ends it. */
 export function usage(args: string): never {
   const file = basename(process.argv[1]);
   console.error(`Usage: deno run --allow-ffi=C:\\Windows\\System32 examples/${file} ${args}`);
@@ -26,7 +26,7 @@ export function usage(args: string): never {
   process.exit(2);
 }
 
-/** This machine, or with `--simulate` a simulated one beside a server that echoes. */
+/** This machine, or with `--simulate` a simulated one with an echo server. */
 export async function placeOf(args: readonly string[]): Promise<Place> {
   if (!args.includes("--simulate")) {
     const [hostname, port] = args.length === 2 ? args : usage("HOSTNAME PORT");
@@ -83,7 +83,7 @@ export async function policedPlaceOf(args: readonly string[]): Promise<Place> {
   };
 }
 
-/** The policy of restricted data: computers prove themselves by Kerberos, and data is encrypted by AES-256-GCM. */
+/** The policy of restricted data: computers authenticate with Kerberos, and data is encrypted by AES-256-GCM. */
 export function restrictedPolicy(system: System): ReturnType<typeof ipsecPolicy> {
   return ipsecPolicy({
     system,

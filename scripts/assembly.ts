@@ -7,7 +7,7 @@
 import asc from "assemblyscript/asc";
 import { readFile } from "node:fs/promises";
 
-/** The compiler's options: no start section, no garbage collector, traps in place of messages with file names. */
+/** The compiler's options: no start section, no garbage collector, traps instead of messages with file names. */
 const OPTIONS = ["--exportStart", "_initialize", "--runtime", "stub", "--use", "abort=", "-O3", "--converge"];
 
 /**

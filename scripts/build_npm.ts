@@ -1,7 +1,7 @@
 /**
  * `deno task npm`: builds the npm package into npm/ and packs it. With dnt where JSR can be reached, else with
  * `deno pack` and esbuild; the same description goes into both (scripts/npm_package.ts), and the same acceptance
- * tests hold both to it (tests/npm).
+ * the tests in tests/npm check both.
  *
  * @module
  */
@@ -50,7 +50,7 @@ async function pack(): Promise<void> {
   await using folder = await temporaryFolder("npm");
   const args = ["pack", "--allow-dirty", "--no-source-maps", "-o", `${folder.path}/packed.tgz`];
   await mustRun(Deno.execPath(), args, { cwd: ROOT });
-  // From within the folder: GNU's tar takes C: for the name of a host.
+  // From within the folder: GNU's tar reads C: as the name of a host.
   await mustRun("tar", ["-xzf", "packed.tgz"], { cwd: folder.path });
   await lower(`${folder.path}/package`);
 }
@@ -84,12 +84,12 @@ async function lower(packed: string): Promise<void> {
   }
 }
 
-/** Declarations as `deno pack` writes them, mended. */
+/** Fixes the declarations that `deno pack` writes. */
 export function declarations(text: string): string {
-  // It puts a member's comment behind `readonly`, which is a member by itself where the line ends there.
-  const mended = text.replace(/\breadonly (\/\*\*[^]*?\*\/)\s*/g, "$1 readonly ");
-  // Without an `export {}` every declaration of a .d.ts is exported, the ones its module keeps to itself too.
-  return `${mended}\nexport {};\n`;
+  // It puts a member's comment after `readonly`, which is a member by itself where the line ends after it.
+  const fixed = text.replace(/\breadonly (\/\*\*[^]*?\*\/)\s*/g, "$1 readonly ");
+  // Without an `export {}` every declaration of a .d.ts is exported, also those that its module does not export.
+  return `${fixed}\nexport {};\n`;
 }
 
 /** The same types for TypeScript before 5.7, in whose library `Uint8Array` has no type parameter. */
@@ -101,7 +101,7 @@ export function forOlderTypeScript(text: string): string {
 async function nodeProgram(path: string): Promise<void> {
   const text = (await Deno.readTextFile(path)).replace(/^#!.*\n/, "");
   await Deno.writeTextFile(path, `#!/usr/bin/env node\n${text}`);
-  // npm gives a package's programs the right to run on Windows.
+  // On Windows npm makes a package's programs executable.
   if (Deno.build.os !== "windows") await Deno.chmod(path, 0o755);
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the scripts fetch, they fetch once: into a folder of its own for each thing and version, outside the
+ * The scripts fetch each item once, into a separate folder for each item and version, outside the
  * repository. Works on Deno and on Node.
  *
  * @module
@@ -28,7 +28,7 @@ export function cached(name: string): string {
   return join(base, "secure-sockets", name);
 }
 
-/** Fills `folder` where it is not there yet; it appears complete or not at all, even if several try at once. */
+/** Fills `folder` where it does not exist yet; it appears complete or not at all, even if several try at once. */
 export async function once(folder: string, fill: (folder: string) => Promise<void>): Promise<void> {
   if (fs.existsSync(folder)) return;
   fs.mkdirSync(join(folder, ".."), { recursive: true });
@@ -46,7 +46,7 @@ export function npmFolder(pin: NpmPin): string {
   return cached(pin.spec.replace("@", "-"));
 }
 
-/** Fetches a pinned package where it is not there yet, and resolves to its folder. */
+/** Fetches a pinned package where it is missing, and resolves to its folder. */
 export async function fetchNpm(pin: NpmPin): Promise<string> {
   const folder = npmFolder(pin);
   await once(folder, (draft) => unpack(pin, draft));
@@ -58,9 +58,9 @@ async function unpack(pin: NpmPin, folder: string): Promise<void> {
   const name = fs.readdirSync(folder).find((name) => name.endsWith(".tgz"))!;
   const tarball = join(folder, name);
   const integrity = `sha512-${createHash("sha512").update(fs.readFileSync(tarball)).digest("base64")}`;
-  if (integrity !== pin.integrity) throw new Error(`${pin.spec} is not the one that is known: ${integrity}`);
+  if (integrity !== pin.integrity) throw new Error(`${pin.spec} does not have the pinned hash: ${integrity}`);
   const parts = pin.parts.map((part) => `package/${part}`);
-  // From within the folder: GNU's tar takes C: for the name of a host.
+  // From within the folder: GNU's tar reads C: as the name of a host.
   await mustRun("tar", ["-xzf", name, "--strip-components=1", ...parts], { cwd: folder });
   fs.rmSync(tarball);
 }

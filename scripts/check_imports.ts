@@ -1,5 +1,5 @@
 /**
- * Enforces the import rules of `scripts/import_rules.ts` over what Deno itself says the module graph is, the rules
+ * Enforces the import rules of `scripts/import_rules.ts` on the module graph that Deno reports, the rules
  * of `scripts/source_rules.ts` over each file of the library, and that importing an entry point touches nothing.
  *
  * @module
@@ -16,7 +16,7 @@ import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno run -A scripts/check_imports.ts [--root FOLDER]
 
-Checks who imports whom, what may not stand in a library file, and that importing an entry point asks for no
+Checks which file imports which, what a library file must not contain, and that importing an entry point asks for no
 permission and downloads nothing. The rules are data: scripts/import_rules.ts. Exit code 1 where one is broken.`;
 
 /** The part of `deno info --json` that is read. */
@@ -55,7 +55,7 @@ async function graphOf(root: string, files: readonly string[]): Promise<Graph> {
   const all = `${folder.path}/all.ts`;
   const url = (file: string): string => JSON.stringify(new URL(file, pathToFileURL(root)).href);
   await Deno.writeTextFile(all, files.map((file) => `import ${url(file)};`).join("\n"));
-  // Its address: deno info takes the drive of a path on Windows for a URL's scheme.
+  // Its URL: deno info reads the drive of a Windows path as a URL's scheme.
   const address = pathToFileURL(all).href;
   const args = ["info", "--json", "--no-remote", "--no-npm", "--no-lock", address];
   const { stdout } = await mustRun(Deno.execPath(), args, { cwd: root });

@@ -1,5 +1,5 @@
 /**
- * `deno task demo`: the library at work, and at refusing to, against a throw-away Kerberos realm where one can be had.
+ * `deno task demo`: shows connections of the library, and what it refuses, in a temporary Kerberos realm where one is available.
  *
  * @module
  */
@@ -14,16 +14,16 @@ import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno task demo [--no-install] [--help]
 
-Makes a Kerberos realm on loopback, connects a client to a server over TCP through
-the library, shows what both know of each other and what the wire shows, and then
-tries what must be refused. NTLM follows, and IPsec between simulated computers.
-Where no realm can be made, NTLM is shown in place of Kerberos, and what to install.
-Everything is gone when it ends.
+Starts a Kerberos realm on loopback, connects a client to a server over TCP with the
+library, shows what each end knows about the other and what is visible on the wire, and
+then tries what must be refused. NTLM follows, and IPsec between simulated computers.
+Without a realm it shows NTLM instead of Kerberos, and prints what to install.
+It removes everything when it ends.
 
   --no-install  install nothing; without it the KDC is installed where it is missing
                 (as root, on Debian)
 
-NO_COLOR is honoured. Exit status: 0 all went as it should, 1 something did not.`;
+NO_COLOR is honoured. Exit status: 0 every step had the expected result, 1 one had not.`;
 
 const PACKAGES = ["krb5-kdc", "krb5-admin-server", "krb5-user"];
 

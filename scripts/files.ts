@@ -6,7 +6,7 @@
 
 /**
  * Every file under the folder `root`, as paths from it, sorted. What begins with a dot is left out, as are installed
- * packages and folders for which `enter` says no; they are named with a slash at the end.
+ * packages and folders for which `enter` returns false; they are named with a slash at the end.
  */
 export async function listFiles(
   root: string,

@@ -1,11 +1,11 @@
 /**
- * `deno run -A scripts/golden.ts`: renews, in `tests/golden/win64.json`, what a C compiler says of the structs and
+ * `deno run -A scripts/golden.ts`: updates `tests/golden/win64.json` with what a C compiler reports for the structs and
  * constants of the Winsock tables. The compiler's answer is read out of the object file, so nothing is run and no
  * Windows is needed: only `x86_64-w64-mingw32-gcc` (Debian: gcc-mingw-w64-x86-64).
  *
- * What else stands in that file is left as it is: there a program was run, on Windows or under Wine, which values that
- * are no constants of the language take (`tests/rig/windows/oracle.ts`). This is for whoever changes one of these tables
- * and has neither. It tells every name whose answer is another than before.
+ * It does not change the other values in that file, which are not constants of the language and were
+ * reported by a program that ran on Windows or under Wine (`tests/rig/windows/oracle.ts`). Use it after a change of these tables
+ * on a machine with neither. It prints every name whose value has changed.
  *
  * @module
  */
@@ -35,7 +35,7 @@ const HEADERS = [
 ];
 const TABLES: readonly object[] = [ws2_32, mswsock, fwpuclnt, wfp, kernel32, oleaut32, winsockStatus];
 
-/** What the tables in `ffi/raw` say. */
+/** The values of the tables in `ffi/raw`. */
 export function ourTables(): RawTables {
   const structs: Record<string, Layout> = {};
   const constants: Record<string, string> = {};
@@ -75,7 +75,7 @@ function questions({ structs, constants }: RawTables): string[] {
   return [...layouts, ...Object.keys(constants)];
 }
 
-/** What the compiler says of the same names. */
+/** The compiler's values for the same names. */
 async function compilersTables(ours: RawTables): Promise<RawTables> {
   await using temporary = await temporaryFolder("golden");
   const folder = temporary.path;
@@ -120,15 +120,15 @@ function answers(ours: RawTables, view: DataView): RawTables {
   return { structs: Object.fromEntries(structs), constants: Object.fromEntries(constants) };
 }
 
-/** What was kept, with what was compiled in its place. */
+/** The saved values, replaced by the compiled ones. */
 export interface Renewal {
   /** What is to be kept from now on. */
   readonly tables: RawTables;
-  /** Names whose answer is another than the one that was kept. */
+  /** Names whose value differs from the saved one. */
   readonly changed: readonly string[];
 }
 
-/** Puts what was compiled in the place of what was kept; leaves out what `ours`, all that `ffi/raw` says, has not. */
+/** Replaces saved values by compiled ones, and removes those that `ours`, all values of `ffi/raw`, does not have. */
 export function renew(kept: RawTables, compiled: RawTables, ours: RawTables): Renewal {
   const changed: string[] = [];
   const part = <T>(before: { [name: string]: T }, now: { [name: string]: T }, named: object) => {

@@ -24,7 +24,7 @@ export async function jsrReachable(): Promise<boolean> {
   }
 }
 
-/** Writes {@linkcode IMPORT_MAP} and tells in a sentence which `@std/assert` it names. */
+/** Writes {@linkcode IMPORT_MAP} and returns a sentence that names which `@std/assert` it names. */
 export async function writeImportMap(): Promise<string> {
   const imports: Record<string, string> = {};
   for (const [name, target] of Object.entries(denoJson.imports)) {

@@ -111,7 +111,7 @@ export const LAYERS: readonly Layer[] = [
   },
 ];
 
-/** Files that are not the library: nothing of it may import them, and they may import anything. */
+/** Files that are not the library: the library may not import them, and they may import anything. */
 export const OUTSIDE: readonly string[] = [
   "scripts/**",
   "tests/**",

@@ -1,5 +1,5 @@
 /**
- * Runs a program in a throw-away Kerberos realm in which alice has a ticket: for trying the examples without a
+ * Runs a program in a temporary Kerberos realm in which alice has a ticket, to try the examples without a
  * domain.
  *
  * @module
@@ -12,9 +12,9 @@ import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno run -A scripts/in_realm.ts [program [argument...]]
 
-Starts a Kerberos realm on loopback, runs the program (default: your shell) as one
-in which alice has a ticket and the keys of host/localhost and HTTP/localhost are
-there, and ends the realm with it. The exit status is the program's.
+Starts a Kerberos realm on loopback and runs the program (default: your shell) with
+a ticket of alice and the keys of host/localhost and HTTP/localhost. The realm ends
+with the program. The exit status is the program's.
 
 Example: deno run -A scripts/in_realm.ts deno run -A examples/echo_server.ts`;
 

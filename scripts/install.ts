@@ -1,6 +1,6 @@
 /**
  * Installs the Debian packages that tests and the demo need, where that can be done without asking: as root, on
- * Debian or a system made from it. Anywhere else it says what to install.
+ * Debian or a system made from it. Anywhere else it returns what to install.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const POLICY = "/usr/sbin/policy-rc.d";
 const LISTS = "/var/lib/apt/lists";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What {@linkcode ensurePackages} may be told. */
+/** The options of {@linkcode ensurePackages}. */
 export interface InstallOptions {
   /** Hears in one sentence what is about to be installed. Default: `console.log`. */
   say?: (sentence: string) => void;
@@ -25,7 +25,7 @@ export interface InstallOptions {
 /**
  * Makes sure that the packages named are installed.
  *
- * Resolves to null where all are, and otherwise to a sentence that says which are not, why, and how to get them.
+ * Resolves to null where all are, and otherwise to a sentence that names the missing ones, the reason, and how to install them.
  */
 export async function ensurePackages(
   names: readonly string[],
@@ -45,7 +45,7 @@ export async function ensurePackages(
   const failure = await install(missing, options.say ?? console.log);
   if (failure !== null) return `apt-get could not install ${missing.join(" ")}: ${failure}`;
   const still = await missingPackages(missing);
-  return still.length === 0 ? null : `apt-get ended well, but ${still.join(" ")} is not installed`;
+  return still.length === 0 ? null : `apt-get succeeded, but ${still.join(" ")} is not installed`;
 }
 
 async function missingPackages(names: readonly string[]): Promise<string[]> {
@@ -67,7 +67,7 @@ async function install(names: readonly string[], say: (sentence: string) => void
     });
   const get = (...more: string[]) => apt("install", "-y", "--no-install-recommends", ...more, ...names);
   const fresh = listsAreFresh();
-  // What update says is not looked at: a source that is not needed may be the one that fails.
+  // The result of update is ignored: a source that is not needed may be the one that fails.
   if (!fresh) await apt("update");
   const sizes = aptSizes((await get("--print-uris")).stdout);
   say(`Installing with apt-get: ${names.join(" ")}${sizes === null ? "" : ` (${sizes})`}`);
@@ -84,7 +84,7 @@ async function install(names: readonly string[], say: (sentence: string) => void
   }
 }
 
-/** What apt-get says before it installs, in short; null where it says something else. */
+/** A summary of what apt-get prints before it installs; null where it prints something else. */
 export function aptSizes(output: string): string | null {
   const [, count] = /(\d+) newly installed/.exec(output) ?? [];
   const [, download] = /^Need to get (.+?) of archives/m.exec(output) ?? [];

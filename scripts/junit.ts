@@ -6,7 +6,7 @@
 
 /** What a run of tests came to. */
 export interface Tally {
-  /** How many tests held. */
+  /** How many tests passed. */
   passed: number;
   /** The names of those that did not. */
   failed: string[];

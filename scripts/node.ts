@@ -41,7 +41,7 @@ export const NODE_VERSIONS: readonly number[] = Object.keys(LINUX).map(Number).f
   major >= OLDEST_NODE
 );
 
-/** The path of the `node` of a major version, fetched where it is not there yet. */
+/** The path of the `node` of a major version, fetched where it is missing. */
 export async function ensureNode(major: number): Promise<string> {
   if (LINUX[major] === undefined) {
     throw new TypeError(`There is no pinned Node ${major}, only ${Object.keys(LINUX).join(", ")}`);

@@ -13,7 +13,7 @@ import { matches, OUTSIDE } from "./import_rules.ts";
 import { OLDEST_NODE } from "./npm_package.ts";
 import { pathFrom, ROOT } from "./root.ts";
 
-/** What deno.json says of a package: its name, `@version`, and `/path` of a module in it, the last two optional. */
+/** An import of deno.json that names a package: its name, `@version`, and `/path` of a module in it, the last two optional. */
 const NPM_TARGET = /^npm:((?:@[^/]+\/)?[^@/]+)((?:@[^/]+)?)(.*)$/;
 
 /** What a bundle of tests is made from. */
@@ -26,7 +26,7 @@ export interface BundleOptions {
   outFolder: string;
 }
 
-/** What came of it. */
+/** The result. */
 export interface Bundles {
   /** The bundles' paths. */
   outputs: string[];
@@ -74,7 +74,7 @@ async function bundleOne(file: string, options: BundleOptions, packages: Set<str
   return output;
 }
 
-/** The last line of defence: a bundle that holds a file of the library would test that instead of the package. */
+/** The last check: a bundle that contains a file of the library would test that instead of the package. */
 function refuseSource(path: string): void {
   const file = pathFrom(ROOT, path);
   if (file !== null && !matches(file, OUTSIDE) && file !== "deno.json") {
@@ -95,7 +95,7 @@ async function library(packageFolder: string): Promise<Plugin> {
         const built = base + file.replace(/\.ts$/, ".js");
         const there = await Deno.stat(built).then(() => true, () => false);
         if (!there) return { errors: [{ text: `${file} is not part of the npm package` }] };
-        // By its address: Windows' paths are none to an import.
+        // By its URL: an import does not accept a Windows path.
         return { path: pathToFileURL(built).href, external: true };
       });
       // Under its own name, as examples import it.
@@ -123,7 +123,7 @@ function bare(packages: Set<string>): Plugin {
         const target = imports[name];
         if (target.startsWith("./")) return { path: ROOT + target.slice(2) };
         const npm = NPM_TARGET.exec(target);
-        if (!npm) return { errors: [{ text: `${path} is not to be had on Node: ${target}` }] };
+        if (!npm) return { errors: [{ text: `${path} is not available on Node: ${target}` }] };
         const [, packageName, version, below] = npm;
         packages.add(packageName + version);
         return { path: packageName + below + path.slice(name.length), external: true };

@@ -43,7 +43,7 @@ export interface PackageJson {
   bin: Record<string, string>;
   /** Each entry point's types and code. */
   exports: Record<string, { types: string; default: string } | string>;
-  /** The modules that do something when imported; whatever else is not used may be left out of a bundle. */
+  /** The modules that do something when imported; every other unused module may be left out of a bundle. */
   sideEffects: string[];
   /** The packages it needs. */
   dependencies: Record<string, string>;

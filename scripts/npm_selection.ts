@@ -89,7 +89,7 @@ export function selectTests(args: readonly string[], files: readonly string[]): 
     const below = pathFrom(ROOT, resolve(path)) ?? "";
     const found = tests.filter((file) => file === below || file.startsWith(`${below}/`));
     if (below === "" || found.length === 0) {
-      wrong(`${path} is no test file of this repository, nor a folder with any`);
+      wrong(`${path} is not a test file of this repository, nor a folder with any`);
     }
     const runs = found.filter((file) => !ELSEWHERE.some(([pattern]) => matches(file, [pattern])));
     if (runs.length === 0) {

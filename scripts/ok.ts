@@ -1,5 +1,5 @@
 /**
- * `deno task ok`: everything that must hold before a change is handed in, cheapest first.
+ * `deno task ok`: every check that must pass before a change is handed in, cheapest first.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { cleanUpWhenInterrupted } from "./temporary.ts";
 const HELP = `Usage: deno task ok [--no-test] [--help]
 
 Checks formatting, lint, types, documentation and its examples, what JSR would refuse, and the import rules, then
-runs the tests. Goes on after a failure, so that one run shows all there is to mend. Exit code 1 where anything failed.
+runs the tests. Goes on after a failure, so that one run shows everything to fix. Exit code 1 where anything failed.
 
   --no-test  leave the tests out`;
 

@@ -1,7 +1,7 @@
 /**
  * `deno task plugin:build FOLDER`, a folder below `plugins` or `examples`: compiles `guest/index.ts` to `guest.wasm` and embeds it as `guest_wasm.ts`.
  *
- * The same sources give the same bytes, so whoever doubts a hash builds it again.
+ * The same sources give the same bytes, so anyone can build a module again to check its hash.
  *
  * @module
  */

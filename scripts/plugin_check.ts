@@ -1,8 +1,8 @@
 /**
- * `deno task plugin:check FILE.wasm [SETUP.json]`: holds a provider against the ABI and prints what an application needs
+ * `deno task plugin:check FILE.wasm [SETUP.json]`: checks a provider's conformance to the ABI and prints what an application needs
  * to know before it loads it.
  *
- * SETUP.json says who the client is and what the application answers: see {@linkcode TestModuleOptions}.
+ * SETUP.json has the client's credentials and the application's answers: see {@linkcode TestModuleOptions}.
  *
  * @module
  */

@@ -28,11 +28,13 @@ function adapt(text: string, name: string): string {
 /**
  * Writes the files of a new provider into `plugins/NAME/` under `root`, which has the SDK, and returns their paths.
  *
- * @throws TypeError where the name is none; Error where the folder is there already.
+ * @throws TypeError where the name is invalid; Error where the folder exists already.
  */
 export async function newPlugin(root: URL, name: string): Promise<string[]> {
   if (!/^[a-z][a-z0-9-]{0,31}$/.test(name)) {
-    throw new TypeError(`${JSON.stringify(name)} is no provider's name: use 1 to 32 of a-z, 0-9 and -`);
+    throw new TypeError(
+      `${JSON.stringify(name)} is not a valid provider's name: use 1 to 32 of a-z, 0-9 and -`,
+    );
   }
   const owner = builtInName(name);
   if (owner !== null) {

@@ -43,7 +43,7 @@ export interface RunResult {
 const running = new Set<ChildProcess>();
 /** True from {@linkcode endRunning} on. */
 let ending = false;
-/** How long a program that is told to end may take, with what it has to remove. */
+/** How long a program that is told to end may take, including its clean-up. */
 const END_MS = 10_000;
 
 /** Runs `command` and resolves once it has ended, whatever its exit code; rejects where it cannot be started. */
@@ -70,7 +70,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   }
   child.on("error", reject);
   child.on("close", (code) => ending || resolve({ ...result, code: code ?? 128 }));
-  // A program may end without reading its input; its exit code tells more than EPIPE does.
+  // A program may end without reading its input; its exit code is more informative than EPIPE.
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input);
   return promise;
@@ -92,7 +92,7 @@ function shower(
 
 /**
  * For a process that is about to end: ends every program that {@linkcode run} has started, and resolves once they have
- * ended. Nobody who waits for one of them goes on, and no other is started.
+ * ended. Calls that wait for one of them never return, and no other is started.
  */
 export async function endRunning(): Promise<void> {
   ending = true;
@@ -108,7 +108,7 @@ export async function endRunning(): Promise<void> {
   ));
 }
 
-/** Like {@linkcode run}, but an exit code other than 0 is an error that holds what the program wrote. */
+/** Like {@linkcode run}, but an exit code other than 0 is an error that contains what the program wrote. */
 export async function mustRun(
   command: string,
   args: readonly string[],
@@ -136,7 +136,7 @@ export async function npm(args: readonly string[], options: RunOptions = {}): Pr
   return await mustRun(node, [script, ...args], quiet);
 }
 
-/** The path of the program `name`, looked for in PATH and where system daemons stand; null where there is none. */
+/** The path of the program `name`, searched for in PATH and in the folders of system daemons; null where there is none. */
 export function findProgram(name: string): string | null {
   const folders = (process.env.PATH ?? "").split(delimiter);
   if (!WINDOWS) folders.push("/usr/sbin", "/sbin");

@@ -1,5 +1,5 @@
 /**
- * Where the repository stands. A file URL's `pathname` is no path on Windows: every path comes from here.
+ * The repository's root folder. A file URL's `pathname` is not a path on Windows: every path comes from here.
  *
  * @module
  */

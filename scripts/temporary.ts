@@ -22,7 +22,7 @@ const folders = new Set<string>();
 const TRIES = 50;
 const TRY_MS = 100;
 
-/** Makes a temporary folder; `name` is the part of its name that says whose it is, `mode` its permissions on Unix. */
+/** Makes a temporary folder; `name` is the part of its name that identifies its owner, `mode` its permissions on Unix. */
 export async function temporaryFolder(name: string, mode = 0o700): Promise<TemporaryFolder> {
   const path = await Deno.makeTempDir({ prefix: `secure-sockets-${name}-` });
   folders.add(path);

@@ -17,7 +17,7 @@ import { cleanUpWhenInterrupted, type TemporaryFolder, temporaryFolder } from ".
 
 const HELP = `Usage: deno task test [--no-install] [arguments of deno test]
 
-Runs tests/ on Deno, apart from tests/windows and tests/npm, which have tasks of their own.
+Runs tests/ on Deno, apart from tests/windows and tests/npm, which have separate tasks.
 Every argument but these two goes to deno test: files, folders, --filter, --fail-fast ...
 Without a file or folder all run, and tests that pass are not shown one by one.
 
@@ -52,7 +52,7 @@ export const PACKAGES: readonly string[] = [
 const OWN_TASKS = ["tests/windows", "tests/npm"];
 
 /**
- * Makes ready what the tests talk to, and says what could not be. Before it begins it says how much it installs and
+ * Prepares the tests' peers, and prints which are unavailable. First it prints how much it installs and
  * fetches, and how long the tests take (`duration`; null where only some of them run).
  */
 export async function preparePeers(install: boolean, duration: string | null): Promise<void> {
@@ -91,7 +91,7 @@ export async function runOnDeno(
   return [tally, stdout];
 }
 
-/** Whether a line of `deno test` says more than that a test passed or was skipped; of chosen tests that is shown too. */
+/** Whether a line of `deno test` reports more than a passed or skipped test; with chosen tests those are shown too. */
 export function isWorthShowing(line: string, all: boolean): boolean {
   const plain = withoutColor(line);
   return !/^Check /.test(plain) && !(all && / \.\.\. (ok|ignored) \(/.test(plain));
@@ -107,7 +107,7 @@ function withoutColor(text: string): string {
   return text.replace(/\x1b\[[0-9;]*m/g, "");
 }
 
-/** The tally of a run on Deno, set right where its report is not: modules that could not be run, filtered tests. */
+/** The tally of a run on Deno, corrected where its report is wrong: modules that could not be run, filtered tests. */
 export function denoTally(xml: string, output: string, code: number): Tally {
   const tally = readJUnit(xml);
   const plain = withoutColor(output);

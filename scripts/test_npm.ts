@@ -1,5 +1,5 @@
 /**
- * `deno task test:npm`: builds the npm package, holds it to its acceptance tests, and runs the tests of the library
+ * `deno task test:npm`: builds the npm package, runs its acceptance tests, and runs the tests of the library
  * on the oldest and the newest supported Node against the installed package.
  *
  * @module

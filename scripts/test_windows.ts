@@ -33,8 +33,8 @@ interface Flags {
 const HELP = `Usage: deno task test:windows [--suite=NAME] [--runtime=deno|node22|node26] [--show] [--rebuild]
                               [--update-golden]
 
-Runs the Windows suites on deno.exe and node.exe: on Windows as it is; on Linux, as root, in a Debian system of its
-own with Wine, built on the first run and kept in the cache. Leaves nothing running and nothing mounted.
+Runs the Windows suites on deno.exe and node.exe: on Windows as it is; on Linux, as root, in a separate Debian system
+with Wine, built on the first run and kept in the cache. Leaves nothing running and nothing mounted.
 
   --suite=NAME     only that suite; "oracle" is the comparison of ffi/raw with a Windows compiler
   --runtime=NAME   only that runtime
@@ -102,7 +102,7 @@ async function onWindows(suites: readonly Suite[], flags: Flags, signal: AbortSi
   }
 }
 
-/** The suites a real Windows can serve. Node is the one of the PATH, so it runs once whatever its version. */
+/** The suites that a real Windows can run. Node is the one of the PATH, so it runs once whatever its version. */
 function suitesHere(suites: readonly Suite[], { runtime }: Flags): Suite[] {
   const here = suites.filter(({ fixture, planted }) => !fixture && !planted);
   return here.map((suite) => ({
@@ -111,7 +111,7 @@ function suitesHere(suites: readonly Suite[], { runtime }: Flags): Suite[] {
   }));
 }
 
-/** What the tests are told of this machine; see tests/windows/support/machine.ts. */
+/** The description of this machine for the tests; see tests/windows/support/machine.ts. */
 function wineFacts(manifest: string): unknown {
   return {
     wine: wineVersion(manifest),

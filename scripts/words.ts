@@ -1,6 +1,6 @@
 /**
  * Words that the repository does not use: phrases that readers cannot search for or have to read twice, and the
- * project's own names for things that have a standard one. `docs/glossary.md` says which words to use.
+ * project's own names for things that have a standard one. `docs/glossary.md` fixes the words to use.
  *
  * @module
  */

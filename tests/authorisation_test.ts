@@ -15,7 +15,7 @@ import { inDomain, noAdDc } from "./support/ad.ts";
 const noDeno = process.versions.deno ? null : "the examples are Deno programs";
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-test("The example without arguments says how it is called", async () => {
+test("the example without arguments prints its usage", async () => {
   const args = ["run", "--no-prompt", "examples/authorising_server.ts"];
   const { code, stderr } = await run(process.execPath, args, { cwd: root });
   assertEquals(code, 2);
@@ -28,7 +28,7 @@ async function sidOf(dc: AdDc, group: string): Promise<string> {
 }
 
 test(
-  "The example greets who is in the group and nobody else, with no more permission than it says",
+  "the example greets only members of the group, with only the permissions in its comment",
   () =>
     inDomain(async (dc, system) => {
       const port = await freePort();

@@ -42,7 +42,7 @@ async function withPolicy(policy: string | null, ...args: string[]): Promise<Run
 const skip = await noNamespace();
 
 test(
-  "doctor finds names in the machine's policy that nothing is called by, once, and says that it is not well",
+  "doctor reports unknown names in the machine's policy once, and ends with 1",
   async () => {
     const { code, stdout, stderr } = await withPolicy(
       '{"version":1,"deny":["ntml","ntlm"],"order":["negociate"]}',
@@ -60,7 +60,7 @@ test(
   { skip },
 );
 
-test("A finding alone is not well either", async () => {
+test("doctor ends with 1 for a finding alone", async () => {
   const { code, stdout } = await withPolicy('{"version":1,"deny":["ntml"]}', "doctor");
   assertEquals([code, /finding/.test(stdout)], [1, true]);
 }, { skip });
@@ -76,7 +76,7 @@ test("doctor has no finding in a policy of known names, nor where there is none"
 }, { skip });
 
 test(
-  "doctor tells of a denied Kerberos that negotiate has nothing left, and of a broken policy what is wrong",
+  "doctor reports that a denied Kerberos leaves negotiate without a mechanism, and what is wrong in a broken policy",
   async () => {
     const denied = await withPolicy('{"version":1,"deny":["kerberos"]}', "doctor");
     assertEquals(denied.code, 1);
@@ -91,7 +91,7 @@ test(
   { skip },
 );
 
-test("permissions prints for Node what it needs before version 25, and from then on", async () => {
+test("permissions prints the flags of Node before version 25, and from then on", async () => {
   const { code, stdout } = await run(process.execPath, [...DENO, "permissions", "sspi"]);
   assertEquals(code, 0);
   assertStringIncludes(stdout, "(only with --permission; from Node 25 on --allow-net too)");

@@ -31,20 +31,20 @@ async function run(file: string, ...given: string[]) {
 }
 
 for (const [file, expected] of Object.entries(EXAMPLES)) {
-  test(`examples/${file}.ts --simulate does what it says, without a permission`, async () => {
+  test(`examples/${file}.ts --simulate prints what it promises, without a permission`, async () => {
     const { code, stdout, stderr } = await run(file, "--simulate");
     assertEquals([code, stderr], [0, ""]);
     assertStringIncludes(stdout, "simulated: nothing here is really secured");
     assertStringIncludes(stdout, expected);
   }, { skip });
 
-  test(`examples/${file}.ts without arguments says how it is called`, async () => {
+  test(`examples/${file}.ts without arguments prints its usage`, async () => {
     const { code, stdout, stderr } = await run(file);
     assertEquals([code, stdout], [2, ""]);
     assertStringIncludes(stderr, `examples/${file}.ts --simulate`);
   }, { skip });
 
-  test(`examples/${file}.ts off Windows says what works instead`, async () => {
+  test(`examples/${file}.ts off Windows names the alternative`, async () => {
     const args = file === "impersonating_server" ? ["7777"] : ["server.example.test", "7777"];
     const { code, stderr } = await run(file, ...args);
     assertEquals(code, 1);

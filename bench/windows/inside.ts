@@ -27,7 +27,7 @@ import type { Subject } from "./subject.ts";
 export interface BenchJob extends SystemParts {
   /** The processor that Wine runs on, with all of its processes. */
   readonly core: number;
-  /** What deno.exe is told, apart from paths. */
+  /** The arguments for deno.exe, apart from paths. */
   readonly subject: Pick<Subject, "names" | "rounds" | "ms">;
 }
 

@@ -63,7 +63,7 @@ export function librarySspi(onWine: boolean): Measured {
   };
 }
 
-/** Makes on the calling thread what the library has made on others, to tell what those cost. */
+/** Makes calls on the calling thread that the library makes on others, to measure what the other threads cost. */
 function onThisThread(inner: Backend): Backend {
   return {
     ...inner,

@@ -11,7 +11,7 @@ import { needsRealm, WINDOWS_COLUMNS, WINDOWS_MEASURES } from "./measures.ts";
 import { cSspi, librarySspi } from "./sspi.ts";
 import { denoTcp, isTcp, libraryTcp } from "./tcp.ts";
 
-/** What it is told, as JSON in its first argument. */
+/** Its first argument, as JSON. */
 export interface Subject {
   /** The names of the measures. */
   readonly names: readonly string[];
@@ -21,7 +21,7 @@ export interface Subject {
   readonly ms: number;
   /** Whether this is Wine. */
   readonly wine: boolean;
-  /** The C program; null where there is none, and nothing to authenticate with. */
+  /** The C program; null where there is no program and no realm. */
   readonly library: string | null;
   /** Where the rows go, as JSON. */
   readonly rows: string;

@@ -11,7 +11,7 @@ import type { Measured } from "../rounds.ts";
 
 const MIB = 1 << 20;
 
-/** One end of a connection, whoever's. */
+/** One end of a connection, of this library or of Deno. */
 interface End {
   /** Sends all of it. */
   write(p: Uint8Array): Promise<void>;

@@ -1,5 +1,5 @@
 /**
- * One honest connection: what each end has verified of the other, and what somebody on the network sees of it.
+ * One honest connection: what each end has verified of the other, and what an attacker on the network sees.
  *
  * @module
  */
@@ -78,7 +78,7 @@ function showSecurity(client: SecurityInfo, server: SecurityInfo): void {
   const line = (...cells: unknown[]): string =>
     cells.map((cell, index) => String(cell).padEnd(index === 0 ? 16 : 25)).join("").trimEnd();
   show(paint("dim", line("", "the client has proof of", "the server has proof of")));
-  // The name that a client asked for is no proof where the server did not prove to bear it.
+  // The name that a client asked for proves nothing where the server did not authenticate under it.
   show(line("peer", client.mutualAuthentication === true ? client.peer : "nobody", server.peer));
   for (const [name, fact] of facts) show(line(name, fact(client), fact(server)));
 }

@@ -1,6 +1,6 @@
 /**
- * The IPsec part of the demo, between two simulated Windows computers on every system: it takes two to negotiate, and
- * the demo has one. Every step says that it is simulated.
+ * The IPsec part of the demo, between two simulated Windows computers on every system: a negotiation needs two
+ * computers, and the demo has one. Every step is marked as simulated.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const WITHOUT_MUTUAL: Requirements = { mutualAuthentication: false };
 interface Attempt {
   /** What both ends require; left out: the default. */
   readonly requirements?: Requirements;
-  /** Computers that are not as the simulator makes them. */
+  /** Computers that differ from the simulator's defaults. */
   readonly hosts?: Record<string, HostOptions>;
   /** Whether both ends have a main-mode policy of their own, by Kerberos. */
   readonly policy?: boolean;
@@ -38,7 +38,7 @@ interface Ended {
   /** Why it was refused; null where it was not. */
   readonly error: Error | null;
   readonly traffic: Readonly<Traffic>;
-  /** Handles and allocations that the simulated system still holds. */
+  /** Open handles and allocations of the simulated system. */
   readonly held: number;
 }
 

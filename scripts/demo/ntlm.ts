@@ -51,7 +51,7 @@ async function withStage(body: (stage: Stage) => Promise<void>): Promise<void> {
   await body(stage);
 }
 
-/** Shows all of it, for where there is nothing else to show. */
+/** Shows all of it, where nothing else can be shown. */
 export function showNtlm(): Promise<void> {
   return withStage(async (stage) => {
     section("Which provider serves, with nothing installed and nothing granted");

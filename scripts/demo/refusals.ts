@@ -17,7 +17,7 @@ import { expect } from "./screen.ts";
 import { openConnection, type Stage } from "./stage.ts";
 import { joined } from "./wire.ts";
 
-/** The first byte of a handshake record that says nothing but that its sender failed. */
+/** The first byte of a handshake record that reports only that its sender failed. */
 const ERROR_RECORD = 0x15;
 
 /** The error that a connection ends in before it is one; null where it is made, and closed again. */
@@ -30,7 +30,7 @@ export async function refusal(connecting: Promise<SecureConn>): Promise<unknown>
   }
 }
 
-/** Says whether `error` is of the kind named, `AuthenticationError unknown-target` for instance. */
+/** Whether `error` is of the named kind, `AuthenticationError unknown-target` for instance. */
 export function expectError(what: string, error: unknown, kind: string): void {
   const { name, reason, message } = (error ?? {}) as { name?: string; reason?: string; message?: string };
   const got = name === undefined ? "nothing was refused" : `${name} ${reason ?? ""}`.trim();
@@ -84,7 +84,7 @@ export async function wrongPassword({ honest, failures }: Stage, account: NtlmAc
   );
 }
 
-/** The honest client, but with the requirements that hold where none are named. */
+/** The honest client, but with the default requirements. */
 export async function defaultRequirements({ honest }: Stage): Promise<void> {
   const error = await refusal(connect({ ...honest, requirements: undefined }));
   const { name, rejected } = (error ?? {}) as Partial<ProviderNotFoundError>;
@@ -96,7 +96,7 @@ export async function defaultRequirements({ honest }: Stage): Promise<void> {
   );
 }
 
-/** What somebody on the network does to a record of an authenticated connection. */
+/** What an attacker on the network does to a record of an authenticated connection. */
 export async function tamperedRecords(stage: Stage): Promise<void> {
   await tampered(stage, "One bit of a record is flipped on the way", flipBit, "ProtocolError altered");
   await tampered(stage, "A record is sent a second time", replay, "ProtocolError replayed");

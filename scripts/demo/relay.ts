@@ -1,6 +1,6 @@
 /**
- * A TCP relay between the demo's client and its server: records what passes, and can be told to do to the client's
- * next bytes what somebody on the network might.
+ * A TCP relay between the demo's client and its server: records what passes, and can tamper with the client's next
+ * bytes as an attacker on the network might.
  *
  * @module
  */
@@ -79,7 +79,7 @@ export class Relay implements AsyncDisposable {
       for (const part of pass(Uint8Array.from(bytes))) to.write(part);
     });
     from.on("end", () => to.end());
-    // Whoever closes first ends both; that is no fault of the relay.
+    // Closing either end closes both; that is not a failure of the relay.
     from.on("error", () => to.destroy());
     from.on("close", () => {
       this.#sockets.delete(from);

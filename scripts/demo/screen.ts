@@ -44,7 +44,7 @@ export function show(text: string): void {
   for (const line of text.split("\n")) console.log(`   ${line}`);
 }
 
-/** A label and what it says, broken into lines beneath each other. */
+/** A label and its text, broken into lines below each other. */
 export function say(label: string, text: string, width = 10): void {
   wrap(text, WIDTH - 4 - width).forEach((line, index) =>
     console.log(`   ${paint("dim", (index === 0 ? label : "").padEnd(width))} ${line}`)
@@ -60,9 +60,9 @@ export function allFine(): boolean {
 }
 
 /**
- * A step of which something is known to have to come out: says whether it did.
+ * A step with a known result: prints whether it had that result.
  *
- * @param got what came out, in a sentence.
+ * @param got the actual result, in a sentence.
  */
 export function expect(what: string, holds: boolean, got: string): void {
   fine &&= holds;

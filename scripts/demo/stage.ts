@@ -1,5 +1,5 @@
 /**
- * What every part of the demo plays on: a server, a relay in front of it, and what an honest client says.
+ * What every part of the demo uses: a server, a relay in front of it, and the options of an honest client.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface Stage extends AsyncDisposable {
   readonly failures: Failures;
   /** Between the two. */
   readonly relay: Relay;
-  /** What an honest client says. */
+  /** The options of an honest client. */
   readonly honest: ConnectOptions;
 }
 
@@ -34,7 +34,7 @@ export class Failures {
   readonly #waiting: unknown[] = [];
   #wake: () => void = () => {};
 
-  /** Takes one in. */
+  /** Accepts a connection. */
   add(error: unknown): void {
     this.#waiting.push(error);
     this.#wake();
@@ -59,7 +59,7 @@ export interface Terms {
   readonly target: string;
   /** What both ends are given. */
   readonly both: Pick<ListenOptions, "registry" | "requirements" | "system">;
-  /** Who the client says it is; left out: whoever is logged in. */
+  /** The client's credentials; left out: the user who is logged in. */
   readonly credentials?: ConnectOptions["credentials"];
 }
 

@@ -1,5 +1,5 @@
 /**
- * What every provider of layer `socket` must do: write structures that the library takes.
+ * What every provider of layer `socket` must do: write structures that the library accepts.
  *
  * @module
  */
@@ -109,7 +109,7 @@ async function writesSettings({ provider }: CodecSubject): Promise<void> {
         readSettings(codec.settings(requirements, identity), settingsGrant(provider, requirements, identity));
         written++;
       } catch (error) {
-        // A provider may ask for more than was required: it says so, and the application reads why.
+        // A provider may ask for more than was required: its error states that, and the application reads the reason.
         if ((error as Error | null)?.name !== "SecurityRequirementError") throw error;
         refused = error;
       }
@@ -118,7 +118,7 @@ async function writesSettings({ provider }: CodecSubject): Promise<void> {
   if (written === 0) throw new Error(`it writes no settings at all: ${(refused as Error)?.message}`);
 }
 
-/** Reads one template; a codec need not know how to watch, and says so with a TypeError. */
+/** Reads one template; a codec need not support watching, and then throws a TypeError. */
 function readQuery(
   codec: SocketCodec,
   peer: Uint8Array,

@@ -25,7 +25,7 @@ import { type Answers, ask } from "../../plugins/sandbox/questions.ts";
 import { type Reader, Writer } from "../../plugins/sandbox/wire.ts";
 import type { ResolvedRequirements } from "../../contract.ts";
 
-/** What a peer is told on `acquire`. */
+/** The arguments of `acquire` for a peer. */
 export interface Identity {
   /** What the context must be. */
   readonly requirements: ResolvedRequirements;
@@ -68,7 +68,7 @@ export class Peer {
     this.call("acquire", request.written, (answer) => readEmpty(answer, "guest"));
   }
 
-  /** One leg, questions answered. */
+  /** One step, with questions answered. */
   async step(
     token: Uint8Array | null,
     answers: Answers,
@@ -83,7 +83,7 @@ export class Peer {
     return result;
   }
 
-  /** One leg up to the first question. */
+  /** One step up to the first question. */
   ask(token: Uint8Array | null): LegAnswer {
     return this.call("step", new Writer().optionalBytes(token).written, (answer) => readLeg(answer, "guest"));
   }

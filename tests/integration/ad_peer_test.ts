@@ -80,7 +80,7 @@ for (const name of NAMES) {
 }
 
 test(
-  "Nested and domain local groups count, a group for mail does not, as samba-tool names them",
+  "nested and domain local groups count, a group for mail does not, as samba-tool lists them",
   () =>
     inDomain(async (dc, system) => {
       await dc.kinit("alice");
@@ -114,7 +114,7 @@ test(
 );
 
 test(
-  "Of the names of one account, which share a key, the one that the client asked for is reported",
+  "requestedTarget is the name that the client asked for, among the names of one account that share a key",
   () =>
     inDomain(async (dc, system) => {
       const names = ["HTTP/one.example.test", "HTTP/two.example.test"];

@@ -115,13 +115,13 @@ async function serveAt(
   return "gives up (4)";
 }
 
-test("docs/guide.md says what becomes of our client and .NET's server at each level", async () => {
+test("docs/guide.md has the results of our client and .NET's server at each level", async () => {
   await inRealm((realm, system) =>
     assertInGuide("our `requirements`", CLIENT, (level, given) => callAt(realm, system, level, given))
   );
 }, { skip: noDotnet });
 
-test("docs/guide.md says what becomes of .NET's client and our server at each level", async () => {
+test("docs/guide.md has the results of .NET's client and our server at each level", async () => {
   await inRealm((realm, system) =>
     assertInGuide("our server's", SERVER, (level, given) => serveAt(realm, system, level, given))
   );
@@ -131,7 +131,7 @@ const noNtlm = noDotnet ??
   (existsSync("/etc/gss/mech.d/mech.ntlmssp.conf") ? null : "install gss-ntlmssp, by which .NET speaks NTLM");
 const CAROL = ["--user", "carol", "--password", "Carol-1", "--domain", "EXAMPLE"];
 
-test("docs/guide.md says what becomes of .NET's client and our server of ntlm() at each level", async () => {
+test("docs/guide.md has the results of .NET's client and our server of ntlm() at each level", async () => {
   const hash = ntHash("Carol-1");
   const accounts = ({ username }: { username: string }) => username === "carol" ? hash : null;
   const registry = createRegistry([ntlm({ spnego: true, accounts })]);
@@ -161,7 +161,7 @@ test("docs/guide.md says what becomes of .NET's client and our server of ntlm() 
   );
 }, { skip: noNtlm });
 
-test("a .NET client at None offers NTLM alone, and a server of negotiate() says so", async () => {
+test("a .NET client at None offers only NTLM, and a server of negotiate() reports that", async () => {
   await inRealm(async (realm, system) => {
     const { accepted, failures } = await serve(realm, system, ["--protection", "None", ...CAROL], {
       requirements: NEITHER,

@@ -58,7 +58,7 @@ test("our client and a .NET server authenticate each other, encrypt, and echo 1 
 }, { skip });
 
 test(
-  "signed but not encrypted, by name only, our client and a .NET server echo 1 byte to 1 MiB",
+  "confidentiality: false lets our client and a .NET server echo 1 byte to 1 MiB signed but not encrypted",
   async () => {
     await inRealm(async (realm, system) => {
       const requirements = { confidentiality: false };
@@ -81,7 +81,7 @@ test(
 );
 
 test(
-  "a .NET client that wants signing alone gives up on GSS-API by itself, and our server sees it go",
+  "a .NET client that requests only signing closes the connection on GSS-API, and our server reports it",
   async () => {
     await inRealm(async (realm, system) => {
       const requirements = { confidentiality: false };
@@ -107,7 +107,7 @@ test(
   { skip },
 );
 
-test("where our server requires more than a .NET client allows, both sides say so", async () => {
+test("where our server requires more than a .NET client allows, both ends report it", async () => {
   await inRealm(async (realm, system) => {
     const requirements = { delegation: true };
     const { events, accepted, failures } = await serve(realm, system, [], { requirements });
@@ -130,7 +130,7 @@ test("a target that our server does not accept is refused, and the .NET client r
 }, { skip });
 
 test(
-  "a target that nobody serves fails in our client, and the .NET server reads our HandshakeError",
+  "an unknown target fails in our client, and the .NET server reads our HandshakeError",
   async () => {
     await inRealm(async (realm, system) => {
       const events = await call(realm, system, [], { target: "HTTP/nowhere" }, async (connecting) => {
@@ -144,7 +144,7 @@ test(
   { skip },
 );
 
-test("a .NET server without the key of the target refuses, and our client is told", async () => {
+test("a .NET server without the key of the target refuses, and our client reports it", async () => {
   await inRealm(async (realm, system) => {
     const keytab = join(realm.dir, "other.keytab");
     await realm.exportKeytab(keytab, ["host/web.mit.test"]);
@@ -157,7 +157,7 @@ test("a .NET server without the key of the target refuses, and our client is tol
   });
 }, { skip });
 
-test("channel bindings that a .NET client gives are proved, and wrong or missing ones refused", async () => {
+test("channelBindings of a .NET client are verified, and wrong or missing ones refused", async () => {
   await inRealm(async (realm, system) => {
     const options = { channelBindings: new TextEncoder().encode("tls-unique:0123456789") };
     const hex = Array.from(options.channelBindings, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -71,7 +71,7 @@ const CASES: [name: keyof typeof PROGRAMS, what: string][] = [
 ];
 for (const [name, what] of CASES) {
   test(
-    `A program that ${what} holds nothing and ends by itself`,
+    `a program that ${what} ends by itself`,
     () =>
       inRealm(async (realm, system) => {
         system.capabilities();

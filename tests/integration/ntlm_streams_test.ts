@@ -100,7 +100,7 @@ async function roundTrip(options: Partial<ConnectOptions>, size: number): Promis
 for (const spnego of [false, true]) {
   const how = spnego ? "inside SPNEGO" : "as it is";
 
-  test(`connect and listen carry NTLM over TCP, ${how}, and say that it is not mutual`, async () => {
+  test(`connect and listen use NTLM over TCP, ${how}, and report that it is not mutual`, async () => {
     const { accepted, failures } = await serve({ registry: registry(spnego) }, async (port) => {
       const security = await roundTrip({ hostname: "127.0.0.1", port, registry: registry(spnego) }, 60_000);
       assertEquals([security.provider, security.confidentiality, security.mutualAuthentication], [
@@ -113,7 +113,7 @@ for (const spnego of [false, true]) {
   });
 }
 
-test("A server of ntlm() knows its client's account and domain, and no groups; its client knows nobody", async () => {
+test("a server of ntlm() knows its client's account and domain, and no groups; its client has no peer", async () => {
   await using listener = await listen({
     hostname: "127.0.0.1",
     port: 0,
@@ -132,7 +132,7 @@ test("A server of ntlm() knows its client's account and domain, and no groups; i
   assertThrows(() => isMember(server.peer, "S-1-5-32-545"), Error, "EXAMPLE\\alice");
 });
 
-test("NTLM is never chosen where mutual authentication was not given up by name", async () => {
+test("ntlm() is never selected without mutualAuthentication: false", async () => {
   const error = await assertRejects(
     () =>
       connect({

@@ -71,7 +71,7 @@ function generator(seed: number): (below: number) => number {
   };
 }
 
-test("What Samba writes is read as it was meant", () =>
+test("a PAC of Samba is read with the values that Samba wrote", () =>
   withSamba(async (samba) => {
     const draw = generator(1);
     const pairs = (): [number, number][] =>
@@ -105,7 +105,7 @@ test("What Samba writes is read as it was meant", () =>
     }
   }), { skip });
 
-test("A PAC that was tampered with is refused, or read as Samba reads it", () =>
+test("a PAC that was tampered with is refused, or read as Samba reads it", () =>
   withSamba(async (samba) => {
     const draw = generator(2);
     const tally = { refused: 0, alike: 0 };

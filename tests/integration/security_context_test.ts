@@ -73,7 +73,7 @@ test(
 );
 
 test(
-  "where nothing is required of records none are protected: wrap() says what to require",
+  "wrap() without a requirement for messages throws, and names the requirement",
   () =>
     inRealm(async (_, system) => {
       using initiator = await openInitiator({ system });
@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  "nothing of a context may be used before it is done, nor after it is closed or has failed",
+  "a context throws a StateError before it is done, and after it is closed or has failed",
   () =>
     inRealm(async (_, system) => {
       using initiator = await openInitiator({ system });
@@ -144,7 +144,7 @@ test(
 );
 
 test(
-  "an acceptor takes SPNEGO, bare Kerberos and bare NTLM, each only where the registry lists a provider for it",
+  "an acceptor accepts SPNEGO, bare Kerberos and bare NTLM, each only where the registry lists a provider for it",
   () =>
     inRealm(async (_, system) => {
       const accounts = () => ntHash("Bob1234!");
@@ -177,7 +177,7 @@ test(
 );
 
 test(
-  "an acceptor refuses a client that asked for another name, and keeps its last token to itself",
+  "an acceptor refuses a client that asked for another name, and does not return its last token",
   () =>
     inRealm(async (_, system) => {
       using initiator = await openInitiator({ system });
@@ -192,7 +192,7 @@ test(
 );
 
 test(
-  "channel bindings: always refuses a client without them, whenSupported one with others, never neither",
+  "channelBindingPolicy: always refuses a client without bindings, whenSupported one with others, never neither",
   () =>
     inRealm(async (_, system) => {
       using initiator = await openInitiator({ system });
@@ -228,7 +228,7 @@ test(
 );
 
 test(
-  "an initiator whose ticket has expired goes on with the fresh one in the same cache",
+  "an initiator whose ticket has expired uses the fresh one in the same cache",
   () =>
     inRealm(async (realm, system) => {
       const cache = `FILE:${realm.dir}/renewed`;
@@ -248,7 +248,7 @@ test(
 );
 
 test(
-  "takeDelegated() is an initiator in the client's name, once",
+  "takeDelegated() returns an initiator with the client's credentials, once",
   () =>
     inRealm(async (realm, system) => {
       using initiator = await openInitiator({ system, requirements: { delegation: true } });
@@ -293,7 +293,7 @@ test(
 );
 
 test(
-  "a context has a peer where it proved its identity, and none else",
+  "a context has a peer only where the peer proved its identity",
   () =>
     inRealm(async (realm, system) => {
       for (const mutualAuthentication of [true, false]) {
@@ -309,7 +309,7 @@ test(
   { skip },
 );
 
-test("wrong options are refused by name before anything is opened", async () => {
+test("openInitiator and openAcceptor refuse wrong options by name before anything is opened", async () => {
   const wrong: [Record<string, unknown>, string][] = [
     [{ registry: {} }, "options.registry"],
     [{ system: 5 }, "options.system"],

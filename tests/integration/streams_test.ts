@@ -83,7 +83,7 @@ for (const registry of [undefined, createRegistry([kerberos()])]) {
   const name = registry ? "Kerberos" : "Negotiate";
 
   test(
-    `${name} over TCP: both ends are authenticated, sealed, and know each other`,
+    `${name} over TCP: both ends are authenticated, encrypted, and know each other's name`,
     () =>
       inRealm((_realm, system) =>
         overTcp(
@@ -130,7 +130,7 @@ for (const registry of [undefined, createRegistry([kerberos()])]) {
 }
 
 test(
-  "What goes over the wire holds neither the plain text nor anything of it in the clear",
+  "the wire does not contain the plain text, nor a part of it",
   () =>
     inRealm((_realm, system) =>
       overMemory(system, async ({ client, server }, wire) => {
@@ -145,7 +145,7 @@ test(
 );
 
 test(
-  "A peer that asks for integrity alone gets signed records, readable on the wire and still in order",
+  "a peer that requires only integrity gets signed records, readable on the wire and in order",
   () =>
     inRealm((_realm, system) => {
       const requirements = { confidentiality: false };
@@ -165,7 +165,7 @@ test(
 );
 
 test(
-  "A server that requires encryption refuses a client that asked for integrity alone, on both ends",
+  "a server that requires encryption refuses a client that asked only for integrity, and both ends report it",
   () =>
     inRealm(async (_realm, system) => {
       const failures: unknown[] = [];
@@ -189,7 +189,7 @@ test(
 );
 
 test(
-  "A client that wants to be anonymous sends no token, and one that leaves it at the default is only identified",
+  "a client with impersonation anonymous sends no token, and one with the default is only identified",
   () =>
     inRealm(async (_realm, system) => {
       const [near, far] = MemoryTransport.pair();
@@ -222,7 +222,7 @@ test(
 );
 
 test(
-  "A target that nobody registered is refused before a byte of a token leaves",
+  "a target that is not registered is refused before a byte of a token is sent",
   () =>
     inRealm(async (_realm, system) => {
       await using listener = await listen({
@@ -243,7 +243,7 @@ test(
 );
 
 test(
-  "A server refuses a client that asked for another of its names than those it accepts",
+  "acceptedTargets refuses a client that asked for another name of the server",
   () =>
     inRealm(async (_realm, system) => {
       const failures: unknown[] = [];
@@ -266,7 +266,7 @@ test(
 );
 
 test(
-  "A client of kerberos() and a server of negotiate(), and the other way round, learn that they do not meet",
+  "a client of kerberos() and a server of negotiate(), and the reverse, report that their providers differ",
   () =>
     inRealm(async (_realm, system) => {
       for (const [ours, theirs] of [[kerberos(), negotiate()], [negotiate(), kerberos()]]) {
@@ -293,7 +293,7 @@ test(
 );
 
 test(
-  "Channel bindings that are the same on both ends are proved, on every leg",
+  "channelBindings that are the same on both ends are verified in every step",
   () =>
     inRealm((_realm, system) => {
       const channelBindings = encode("tls-server-end-point:0123456789");
@@ -320,7 +320,7 @@ for (
   ] as const
 ) {
   test(
-    `A server with channel bindings refuses a client whose bindings are ${what}`,
+    `channelBindings of a server refuse a client whose bindings are ${what}`,
     () =>
       inRealm(async (_realm, system) => {
         const failures: unknown[] = [];
@@ -357,7 +357,7 @@ const TAMPERINGS: [string, string, (record: Uint8Array) => Uint8Array][] = [
 
 for (const [how, reason, tamper] of TAMPERINGS) {
   test(
-    `A record ${how} ends the connection with a ProtocolError: ${reason}`,
+    `a record ${how} ends the connection with a ProtocolError: ${reason}`,
     () =>
       inRealm((_realm, system) =>
         overMemory(system, async ({ client, server }, wire) => {
@@ -378,7 +378,7 @@ for (const [how, reason, tamper] of TAMPERINGS) {
 }
 
 test(
-  "Records that arrive in another order, or with one missing, end the connection",
+  "records that arrive in another order, or with one missing, end the connection",
   () =>
     inRealm(async (_realm, system) => {
       for (const drop of [true, false]) {
@@ -402,7 +402,7 @@ test(
 );
 
 test(
-  "An end of the stream inside a record is an error",
+  "an end of the stream inside a record is an error",
   () =>
     inRealm((_realm, system) =>
       overMemory(system, async ({ client, server }, wire) => {
@@ -417,7 +417,7 @@ test(
 );
 
 test(
-  "Web streams carry a payload of many records unchanged, both ways at once",
+  "web streams carry a payload of many records unchanged, in both directions at once",
   () =>
     inRealm((_realm, system) =>
       overTcp(system, async ({ client, server }) => {
@@ -479,7 +479,7 @@ test(
 );
 
 test(
-  "A server to which credentials were delegated connects onward as its client",
+  "takeDelegated() lets a server connect onward as its client",
   () =>
     inRealm((_realm, system) => {
       const requirements = { delegation: true };

@@ -74,7 +74,7 @@ async function build(consumer: Consumer): Promise<void> {
 }
 
 test(
-  "bundled by esbuild, Rollup, webpack, Vite and Bun, a program finds the koffi beside it, and says koffi where there is none",
+  "a program bundled by esbuild, Rollup, webpack, Vite or Bun finds the koffi beside it, and names koffi where it is missing",
   async () => {
     await using consumer = await makeConsumer(BUNDLERS);
     await build(consumer);

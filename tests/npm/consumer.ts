@@ -10,7 +10,7 @@ const COMPILERS = ["cc", "gcc", "g++", "c++", "clang", "make", "cmake", "ninja",
 /** The package's name. */
 export const PACKAGE = "@winsock/secure-sockets";
 
-/** Why there is no package to look at, or null; `deno task test:npm` builds one and names it. */
+/** Why no package can be tested, or null; `deno task test:npm` builds one and names it. */
 export const skip: string | null = Deno.env.get("SECURE_SOCKETS_TARBALL")
   ? null
   : "there is no tarball: run deno task test:npm";
@@ -20,7 +20,7 @@ export function tarball(): string {
   return Deno.env.get("SECURE_SOCKETS_TARBALL")!;
 }
 
-/** Runs tar on the tarball and gives what it says. From its folder: GNU's tar takes C: for the name of a host. */
+/** Runs tar on the tarball and returns its output. From its folder: GNU's tar reads C: as the name of a host. */
 export async function tar(options: string, ...files: string[]): Promise<string> {
   const cwd = dirname(tarball());
   return (await mustRun("tar", [options, basename(tarball()), ...files], { cwd })).stdout;

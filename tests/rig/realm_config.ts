@@ -1,5 +1,5 @@
 /**
- * The configuration files of a throw-away MIT realm, as text.
+ * The configuration files of a temporary MIT realm, as text.
  *
  * @module
  */

@@ -36,7 +36,7 @@ test("a ratio is the median of each round's, not the ratio of the medians", () =
   assertEquals(back.met, false);
 });
 
-test("a target that is missed, or that nobody could measure, is said to be", () => {
+test("a target that is missed or could not be measured is reported as such", () => {
   const [there, back] = rowsOf(MEASURE, ROUNDS, COLUMNS);
   assertEquals(there.verdicts, ["Deno >= 0.90 C: met"]);
   assertEquals(back.verdicts, ["Deno >= 0.90 C: MISSED"]);
@@ -54,7 +54,7 @@ test("text and Markdown show the same figures", () => {
   assert(/^\| back, \/s +\| +10\.0 \| +8\.9 \|/.test(lines[3]), lines[3]);
 });
 
-test("every target compares two that are measured, and every name is its own", () => {
+test("every target compares two measured peers, and every name is unique", () => {
   for (const { name, requests, targets = [] } of MEASURES) {
     for (const { of, over } of targets) assert(requests[of] && requests[over], name);
   }
@@ -75,7 +75,7 @@ test("the command line is explained, and a wrong one ends with 2 before anything
   }
 });
 
-test("every bench has a task, tells what it is for, and takes nothing it does not know", async () => {
+test("every bench has a task and a help text, and refuses unknown arguments", async () => {
   const root = fileURLToPath(new URL("../../", import.meta.url));
   const names = readdirSync(`${root}bench`).filter((name) => name.endsWith(".ts"));
   const benches = names.filter((name) =>

@@ -54,7 +54,7 @@ test("the targets are those that were set", () => {
   ]);
 });
 
-test("every measure compares this library with somebody, and every request is somebody's", () => {
+test("every measure compares this library with a peer, and every request belongs to a peer", () => {
   for (const { name, requests, targets = [] } of WINDOWS_MEASURES) {
     const [other, ...more] = Object.keys(requests).filter((peer) => peer !== "ours");
     assert(other !== undefined && more.length === 0, name);
@@ -64,7 +64,7 @@ test("every measure compares this library with somebody, and every request is so
   assertEquals(new Set(WINDOWS_MEASURES.map(({ name }) => name)).size, WINDOWS_MEASURES.length);
 });
 
-test("peers take turns, and the first round does not count", async () => {
+test("peers are measured in alternating rounds, and the first round does not count", async () => {
   const asked: string[] = [];
   const peer = (name: string) => ({
     name,
@@ -92,7 +92,7 @@ test("a command line is read, and a wrong one refused by what is wrong with it",
   }
 });
 
-test("the bench says what it needs and shows, and that Wine's figures are Wine's", async () => {
+test("the bench prints what it needs and shows, and marks Wine's figures as Wine's", async () => {
   const root = fileURLToPath(new URL("../../", import.meta.url));
   const bench = (...args: string[]) =>
     run(Deno.execPath(), ["run", "-A", "bench/windows.ts", ...args], { cwd: root });
@@ -123,7 +123,7 @@ const partOf = (view: DataView, index: number) => {
   return { type: BufferType, length: cbBuffer, address: pvBuffer };
 };
 
-test("a stream becomes the token and the data that Wine knows", () => {
+test("a stream becomes the token and the data that Wine accepts", () => {
   const view = buffers({ type: SECBUFFER.STREAM, length: 1084, address: 0x5000n }, {
     type: SECBUFFER.DATA,
     length: 0,
@@ -136,7 +136,7 @@ test("a stream becomes the token and the data that Wine knows", () => {
   ]);
 });
 
-test("what is no stream of a record, or too short to be one, is left for Wine to refuse", () => {
+test("a buffer that is not a stream of a record, or too short, is passed to Wine, which refuses it", () => {
   for (const part of [{ type: SECBUFFER.TOKEN, length: 100 }, { type: SECBUFFER.STREAM, length: 59 }]) {
     const view = buffers({ ...part, address: 1n }, { type: SECBUFFER.DATA, length: 0, address: 0n });
     const before = bytesOf(view).slice();
@@ -145,7 +145,7 @@ test("what is no stream of a record, or too short to be one, is left for Wine to
   }
 });
 
-test("padding that Wine did not use is said to be none", () => {
+test("padding that Wine did not use is reported as empty", () => {
   const part = (type: number) => ({ type, length: 8, address: 1n });
   const view = buffers(part(SECBUFFER.TOKEN), part(SECBUFFER.DATA), part(SECBUFFER.PADDING));
   takePadding(bytesOf(view));

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import { declarations, forOlderTypeScript } from "../../scripts/build_npm.ts";
 
-test("a member's comment stands before its modifier, however many lines it has", () => {
+test("declarations puts a member's comment before its modifier, however many lines it has", () => {
   const written = [
     "export declare const X: {",
     "  readonly /** One line. */ A: 1;",
@@ -26,7 +26,7 @@ test("a member's comment stands before its modifier, however many lines it has",
   assertEquals(declarations(written), `${mended}\nexport {};\n`);
 });
 
-test("what a module keeps to itself is not exported", () => {
+test("declarations exports nothing that its module does not export", () => {
   assertEquals(declarations("declare const A: 1;"), "declare const A: 1;\nexport {};\n");
 });
 

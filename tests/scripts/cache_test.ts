@@ -24,7 +24,7 @@ function names(folder: string): string[] {
   return Array.from(Deno.readDirSync(folder), (entry) => entry.name);
 }
 
-test("a thing is filled once, and by one of several that try at the same time", async () => {
+test("a cache folder is filled once, by one of several processes that try at the same time", async () => {
   await withCache(async (folder) => {
     let filled = 0;
     const fill = async (draft: string) => {
@@ -39,7 +39,7 @@ test("a thing is filled once, and by one of several that try at the same time", 
   });
 });
 
-test("a thing that could not be filled leaves nothing behind", async () => {
+test("a cache folder that could not be filled leaves nothing behind", async () => {
   await withCache(async (folder) => {
     await assertRejects(
       () =>
@@ -57,13 +57,13 @@ test("a thing that could not be filled leaves nothing behind", async () => {
 test("a package that does not have the hash it is pinned to is refused and not kept", async () => {
   await withCache(async (folder) => {
     const pin = { spec: "pure-rand@8.4.2", integrity: "sha512-AAAA", parts: ["package.json"] };
-    await assertRejects(() => fetchNpm(pin), Error, "pure-rand@8.4.2 is not the one that is known: sha512-");
+    await assertRejects(() => fetchNpm(pin), Error, "pure-rand@8.4.2 does not have the pinned hash: sha512-");
     assertEquals(npmFolder(pin), `${folder}/pure-rand-8.4.2`);
     assertEquals(names(folder), []);
   });
 }, { skip: findProgram("npm") ? null : "npm is not installed" });
 
-test("where .NET is not to be fetched, the reason says how to get it", async () => {
+test("where .NET must not be fetched, the reason says how to install it", async () => {
   await withCache(async () => {
     assertEquals(await ensureDotnet({ install: false }), {
       reason: ".NET has not been fetched yet: run deno task test without --no-install",

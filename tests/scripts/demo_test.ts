@@ -71,7 +71,7 @@ function assertSaysSimulated(stdout: string): void {
   }
 }
 
-test("the demo ends well, fits a terminal of 80 columns, and leaves no KDC behind", async () => {
+test("the demo succeeds, fits a terminal of 80 columns, and leaves no KDC running", async () => {
   const result = await demo(["--no-install"]);
   const { stdout } = result;
   const refusals = ["unknown-target", "target-not-accepted", "mechanism", "altered", "replayed"];
@@ -82,7 +82,7 @@ test("the demo ends well, fits a terminal of 80 columns, and leaves no KDC behin
   assertEquals(await answers(port), false);
 }, { skip });
 
-test("without a KDC the demo shows NTLM whole, ends well, and says what to install for Kerberos", async () => {
+test("without a KDC the demo shows all of NTLM, succeeds, and prints what to install for Kerberos", async () => {
   const result = await demo(["--no-install"], { PATH: root });
   const { stdout } = result;
   assertWentWell(result, ["bad-credentials", "altered", "replayed"]);
@@ -90,7 +90,7 @@ test("without a KDC the demo shows NTLM whole, ends well, and says what to insta
   assertSaysSimulated(stdout);
   assertStringIncludes(stdout, "chosen     ntlm");
   assert(
-    /^ {3}ntlm +message +sandboxed +integrity, encryption\n +sha256 [0-9a-f]{64}\n +may call clock, random$/m
+    /^ {3}ntlm +context +sandboxed +integrity, encryption\n +sha256 [0-9a-f]{64}\n +may call clock, random$/m
       .test(stdout),
   );
   assert(/^ {3}peer +nobody +EXAMPLE\\alice$/m.test(stdout));
@@ -100,7 +100,7 @@ test("without a KDC the demo shows NTLM whole, ends well, and says what to insta
   assertStringIncludes(stdout, "All as it should be, without Kerberos");
 });
 
-test("a step that did not end as it should is said in the last line, and is the exit status", async () => {
+test("a step with an unexpected result is reported in the last line and by the exit status", async () => {
   const program = `
     import { main } from "${new URL("../../scripts/demo.ts", import.meta.url)}";
     import { expect } from "${new URL("../../scripts/demo/screen.ts", import.meta.url)}";
@@ -118,7 +118,7 @@ test("a step that did not end as it should is said in the last line, and is the 
   assertStringIncludes(stdout, "\nNOT as it should be, without Kerberos");
 });
 
-test("the demo explains itself, and refuses what it does not know", async () => {
+test("the demo prints its help, and refuses unknown arguments", async () => {
   const help = await demo(["--help"]);
   assertEquals(help.code, 0);
   assertStringIncludes(help.stdout, "Usage: deno task demo");
@@ -127,7 +127,7 @@ test("the demo explains itself, and refuses what it does not know", async () => 
   assertStringIncludes(wrong.stdout, "There is no --bogus");
 });
 
-test("the examples talk to each other with no more permission than they say", async () => {
+test("the examples connect to each other with only the permissions in their comments", async () => {
   await using realm = await startRealm();
   await realm.kinit("alice");
   const port = String(await freePort());
@@ -145,7 +145,7 @@ test("the examples talk to each other with no more permission than they say", as
     const client = [...flags, "examples/echo_client.ts", "localhost", port, "hello there"];
     const { code, stdout, stderr } = await run(Deno.execPath(), client, { ...options, timeoutMs: 30_000 });
     assertEquals([code, stdout, stderr], [0, "host/localhost answers, encrypted:\nhello there\n", ""]);
-    assertEquals((await lines.next()).value, "alice@MIT.TEST is here");
+    assertEquals((await lines.next()).value, "alice@MIT.TEST is connected");
   } finally {
     server.kill("SIGKILL");
     await ended;

@@ -6,14 +6,14 @@ import { findProgram } from "../../scripts/process.ts";
 const skip = findProgram("dpkg-query") ? null : "this is not Debian";
 const ABSENT = "no-such-package-of-any-debian";
 
-test("packages that are there are not a reason to do anything", async () => {
+test("ensurePackages does nothing where all packages are installed", async () => {
   const said: string[] = [];
   assertEquals(await ensurePackages(["dpkg", "base-files"], { say: (line) => said.push(line) }), null);
   assertEquals(said, []);
 }, { skip });
 
 test(
-  "a missing package is named with the command that installs it, and nothing is done unasked",
+  "ensurePackages names a missing package with the command that installs it, and installs nothing unasked",
   async () => {
     const said: string[] = [];
     const reason = await ensurePackages(["dpkg", ABSENT], { install: false, say: (line) => said.push(line) });
@@ -23,12 +23,12 @@ test(
   { skip },
 );
 
-test("what is not the name of a package is refused before anything is run", async () => {
+test("ensurePackages refuses an invalid package name before anything is run", async () => {
   await assertRejects(() => ensurePackages(["--reinstall"]), TypeError, "not the name");
   await assertRejects(() => ensurePackages(["a b"]), TypeError, "not the name");
 });
 
-test("what will be installed is told with the figures of apt-get, or not at all", () => {
+test("the summary of an installation has the figures of apt-get, or is null", () => {
   const output = [
     "Reading package lists...",
     "The following NEW packages will be installed:",
@@ -43,7 +43,7 @@ test("what will be installed is told with the figures of apt-get, or not at all"
   assertEquals(aptSizes("E: Unable to locate package krb5-kdc"), null);
 });
 
-test("daemons are kept down while packages are installed, and no longer", async () => {
+test("daemons are kept from starting only while packages are installed", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const policy = `${folder}/policy-rc.d`;

@@ -36,11 +36,11 @@ const NODE = `<?xml version="1.0" encoding="utf-8"?>
 	</testcase>
 </testsuites>`;
 
-test("a report of deno test is counted by tests, its steps are not", () => {
+test("a report of deno test is counted by tests, without their steps", () => {
   assertEquals(readJUnit(DENO), { passed: 2, failed: ["bad"], skipped: ["not here"] });
 });
 
-test("a report of node --test is counted alike", () => {
+test("a report of node --test is counted in the same way", () => {
   assertEquals(readJUnit(NODE), { passed: 1, failed: ["bad"], skipped: ["not here"] });
 });
 

@@ -39,7 +39,7 @@ async function withPackage(
   }
 }
 
-test("what a test imports of the library is taken from the package, in either layout", async () => {
+test("imports of the library in a test are resolved in the package, in either layout", async () => {
   for (const [entry, base] of [["./mod.js", ""], ["./esm/mod.js", "esm/"]]) {
     const modules = [`${base}sockets/framing.js`, `${base}errors.js`];
     await withPackage(modules, entry, async (packageFolder, outFolder) => {
@@ -55,7 +55,7 @@ test("what a test imports of the library is taken from the package, in either la
   }
 });
 
-test("a test of a module that is not in the package is told with the module's name, and is not run", async () => {
+test("a test of a module that is not in the package is reported with the module's name, and is not run", async () => {
   await withPackage(["errors.js"], "./mod.js", async (packageFolder, outFolder) => {
     const { outputs, failures } = await bundle(packageFolder, outFolder);
     assertEquals(outputs, []);

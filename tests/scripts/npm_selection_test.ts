@@ -24,7 +24,7 @@ const FILES = [
 const here = (path: string): string => join(ROOT, path);
 const select = (...args: string[]) => selectTests(args, FILES)!;
 
-test("without paths all run that are not Deno's own, on each version of Node", () => {
+test("without paths all tests run that are not Deno's own, on each version of Node", () => {
   assertEquals(select(), {
     all: true,
     install: true,
@@ -40,7 +40,7 @@ test("without paths all run that are not Deno's own, on each version of Node", (
   assertEquals(select("--no-install").install, false);
 });
 
-test("files and folders choose, each once, and nothing else runs", () => {
+test("files and folders select tests, each once, and nothing else runs", () => {
   for (const folder of ["tests/ffi", "tests/ffi/", "./tests/ffi"]) {
     const { all, acceptance, onNode } = select(here(folder));
     assertEquals([all, acceptance, onNode], [false, [], [
@@ -65,7 +65,7 @@ test("files and folders choose, each once, and nothing else runs", () => {
   assertEquals(select(here("tests")), select());
 });
 
-test("one version of Node goes without the tests that Deno runs", () => {
+test("one version of Node runs without the tests that Deno runs", () => {
   const [oldest] = NODE_VERSIONS;
   for (const args of [["--node", `${oldest}`], [`--node=${oldest}`]]) {
     const { all, versions, acceptance, onNode } = select(...args, here("tests"));
@@ -80,14 +80,14 @@ const WRONG: readonly (readonly [args: string[], problem: string])[] = [
   [["--node"], "--node takes 22 or 26, not nothing"],
   [["--node", "18"], "--node takes 22 or 26, not 18"],
   [["--node", here("tests/ffi")], "--node takes 22 or 26, not "],
-  [[here("tests/nowhere")], "is no test file of this repository, nor a folder with any"],
-  [[here("tests/ff")], "is no test file of this repository"],
-  [[here("mod.ts")], "is no test file of this repository"],
-  [[here("tests/npm/consumer.ts")], "is no test file of this repository"],
-  [[here("")], "is no test file of this repository"],
-  [["/"], "is no test file of this repository"],
-  [[""], "is no test file of this repository"],
-  [[here("tests/spn_test.ts"), here("tests/nowhere_test.ts")], "nowhere_test.ts is no test file"],
+  [[here("tests/nowhere")], "is not a test file of this repository, nor a folder with any"],
+  [[here("tests/ff")], "is not a test file of this repository"],
+  [[here("mod.ts")], "is not a test file of this repository"],
+  [[here("tests/npm/consumer.ts")], "is not a test file of this repository"],
+  [[here("")], "is not a test file of this repository"],
+  [["/"], "is not a test file of this repository"],
+  [[""], "is not a test file of this repository"],
+  [[here("tests/spn_test.ts"), here("tests/nowhere_test.ts")], "nowhere_test.ts is not a test file"],
   [[here("tests/scripts")], "is not for the npm package: run deno task test"],
   [[here("tests/windows/rig_test.ts")], "is not for the npm package: run deno task test:windows"],
   [["--node", "22", here("tests/npm")], "is run without --node"],
@@ -109,5 +109,5 @@ test("the task itself shows its help, and of a wrong argument the problem and an
   assertStringIncludes(help.stdout, "Usage: deno task test:npm");
   const wrong = await task("tests/nowhere");
   assertEquals([wrong.code, wrong.stdout], [1, ""]);
-  assertStringIncludes(wrong.stderr, "tests/nowhere is no test file");
+  assertStringIncludes(wrong.stderr, "tests/nowhere is not a test file");
 });

@@ -20,7 +20,7 @@ test("a program gets the environment it is given, and this process's unless it i
 }, { skip: process.platform === "win32" ? "it asks a shell of Unix" : null });
 
 test(
-  "of a program's output the lines are shown that are asked for, whole, and all of it is collected",
+  "run shows only the requested lines of a program's output, whole, and collects all of it",
   async () => {
     const program = `import { run } from ${JSON.stringify(new URL("scripts/process.ts", ROOT_URL).href)};
     const text = "one\\ntw; sleep 0.2; printf 'o\\nthree\\nfour";
@@ -34,7 +34,7 @@ test(
   { skip: process.platform === "win32" ? "it asks a shell of Unix" : null },
 );
 
-test("of a run of all tests what passed is not shown, and of files what was checked is not", () => {
+test("a run of all tests hides passed tests, and checked files", () => {
   const shown = (line: string) => [isWorthShowing(line, true), isWorthShowing(line, false)];
   assertEquals(shown("\x1b[0m\x1b[32mCheck\x1b[0m tests/a_test.ts"), [false, false]);
   assertEquals(shown("a is b ... \x1b[0m\x1b[32mok\x1b[0m \x1b[0m\x1b[38;5;245m(17ms)\x1b[0m"), [

@@ -39,7 +39,7 @@ async function until(condition: () => boolean | Promise<boolean>, what: string):
   throw new Error(`not within 10 s: ${what}`);
 }
 
-test("a realm gives its users tickets and leaves nothing behind", async () => {
+test("startRealm gives its users tickets and leaves nothing behind", async () => {
   const realm = await startRealm();
   assert(await answers(realm.port));
   const cache = await realm.kinit("bob", { lifetime: "10m" });
@@ -59,7 +59,7 @@ test("the client key table alone is enough for alice", async () => {
   await mustRun(findProgram("kinit")!, ["-k", "-i", "-c", cache, "alice"], { env: realm.env });
 }, { skip });
 
-test("two realms stand side by side", async () => {
+test("startRealm runs two realms beside each other", async () => {
   await using one = await startRealm();
   await using two = await startRealm();
   assert(one.port !== two.port);
@@ -69,7 +69,7 @@ test("two realms stand side by side", async () => {
 }, { skip });
 
 test(
-  "a wrong password, an unknown user and a refused command are errors that say what was said",
+  "a wrong password, an unknown user and a refused command are errors with the program's message",
   async () => {
     await using realm = await startRealm();
     await assertRejects(() => realm.kinit("alice", { password: "wrong" }), Error, "incorrect");
@@ -105,7 +105,7 @@ test("a second configuration can point at a port where no KDC listens", async ()
   await assertRejects(() => realm.kinit("alice", { config }), Error, "Cannot contact any KDC");
 }, { skip });
 
-test("a given folder is kept, and a folder in use is refused", async () => {
+test("startRealm keeps a given folder, and refuses a folder in use", async () => {
   const dir = mkdtempSync(join(tmpdir(), "realm-test-"));
   try {
     const realm = await startRealm({ dir, maxLife: "5s" });
@@ -118,7 +118,7 @@ test("a given folder is kept, and a folder in use is refused", async () => {
 }, { skip });
 
 for (const signal of ["SIGINT", "SIGKILL", "exit"] as const) {
-  test(`nothing of a realm outlives its process when that ends by ${signal}`, async () => {
+  test(`startRealm leaves nothing behind when its process ends by ${signal}`, async () => {
     const module = new URL("../rig/realm.ts", import.meta.url).href;
     const code = `const { startRealm } = await import(${JSON.stringify(module)});
       const realm = await startRealm();

@@ -9,7 +9,7 @@ test("the root is the repository's, and ends with a separator", () => {
   assertEquals([ROOT.endsWith(sep), existsSync(`${ROOT}deno.json`)], [true, true]);
 });
 
-test("a path is told from a root with slashes, and one that is elsewhere is not", () => {
+test("a path below a root is returned with slashes, and another path is null", () => {
   assertEquals(pathFrom(ROOT, join(ROOT, "tests", "scripts", "root_test.ts")), "tests/scripts/root_test.ts");
   assertEquals(pathFrom(ROOT, join(ROOT, "..", "elsewhere.ts")), null);
 });
@@ -17,7 +17,7 @@ test("a path is told from a root with slashes, and one that is elsewhere is not"
 /** What works as a path on Unix alone: a file's address without its scheme, and a path with one put before it. */
 const UNIX_ONLY = [/import\.meta\.url\)\.pathname/, /(?:ROOT|URL|MAP)\.pathname/, /`file:\/\/\$\{/];
 
-test("no script, test or bench takes a file's address for a path, or a path for its end", async () => {
+test("no script, test or bench uses a file's URL as a path", async () => {
   const files = await listFiles(ROOT, (folder) => folder !== "npm/");
   const found = files
     .filter((file) => /^(scripts|tests|bench)\/.*\.ts$/.test(file) && file !== "tests/scripts/root_test.ts")

@@ -10,7 +10,7 @@ const skip = Deno.build.os === "windows" ? "Windows has no such signals" : null;
 const script = (name: string): string => new URL(`scripts/${name}`, ROOT_URL).href;
 
 for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-  test(`a script that ${signal} ends has ended what it ran, and removed its temporary folders`, async () => {
+  test(`a script that ${signal} ends has ended its programs and removed its temporary folders`, async () => {
     await using folder = await temporaryFolder("test");
     const program = `
       import { run } from ${JSON.stringify(script("process.ts"))};

@@ -16,19 +16,19 @@ test("every struct and constant of ffi/raw is as a Windows compiler sees it", as
   assertEquals(failed, []);
 });
 
-test("nothing stands in the compiler's answer that ffi/raw has no more", async () => {
+test("the compiler's answer contains nothing that ffi/raw does not have", async () => {
   const ours = await rawTables();
   for (const kind of ["structs", "constants"] as const) {
     assertEquals(Object.keys(golden[kind]).filter((name) => !Object.hasOwn(ours[kind], name)), []);
   }
 });
 
-test("all that the compiler is asked without a program is part of what the program is asked", async () => {
+test("every question to the compiler without a program is also a question of the program", async () => {
   const [part, whole] = [ourTables(), await rawTables()];
   assertEquals(compareTables(part, whole).failed, []);
 });
 
-test("what was compiled takes the place of what was kept, and what ffi/raw has no more is left out", () => {
+test("compiled values replace saved ones, and values that ffi/raw does not have any more are removed", () => {
   const layout = (size: number) => ({ size, fields: {} });
   const kept = {
     structs: { A: layout(1), B: layout(2), GONE: layout(3) },
@@ -45,7 +45,7 @@ test("what was compiled takes the place of what was kept, and what ffi/raw has n
   });
 });
 
-test("a wrong size, a wrong offset, a wrong width, a wrong value and a missing struct are each told apart", () => {
+test("a wrong size, offset, width or value and a missing struct are each reported separately", () => {
   const field = { offset: 0, size: 4 };
   const ours = { structs: { S: { size: 8, fields: { f: field } } }, constants: { C: "1" } };
   const changed: RawTables[] = [
@@ -79,7 +79,7 @@ test("the oracle's program asks for every struct, field and constant, and for no
   assertEquals(source.includes("->tail"), false);
 });
 
-test("an export that the oracle cannot compare is told, and does not slip past it", () => {
+test("an export that the oracle cannot compare is an error", () => {
   const collect = (key: string, value: unknown) => {
     const into: Record<string, string> = {};
     collectConstants(`file.ts:${key}`, key, value, into);
@@ -98,7 +98,7 @@ test("an export that the oracle cannot compare is told, and does not slip past i
   assertThrows(() => collect("CODES", { 1: { name: "A" }, 2: { name: "A" } }), TypeError, "A is 2 and 1");
 });
 
-test("a struct that stands twice is compared whole, and not the last of the two alone", () => {
+test("a struct that occurs twice is compared both times", () => {
   const into: RawTables["structs"] = {};
   const one = struct("PAIR", { a: "u32", b: "u32" });
   addStruct("a.ts", one, into);

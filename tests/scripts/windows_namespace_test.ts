@@ -13,7 +13,7 @@ import { isolate, namespacesUnavailable } from "../rig/windows/namespace.ts";
 
 const skip = "Deno" in globalThis ? namespacesUnavailable() : "the rig runs on Deno";
 
-test("where unshare is not allowed, or not there, it is said with what it said and what to do", () => {
+test("where unshare is forbidden or missing, the error has its message and what to do", () => {
   const path = process.env.PATH;
   const folder = mkdtempSync(join(tmpdir(), "secure-sockets-unshare-"));
   try {
@@ -87,7 +87,7 @@ for (
 }
 
 test(
-  "where whoever started it was killed outright, an isolated process removes its folder and ends",
+  "an isolated process removes its folder and ends where the process that started it was killed",
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "secure-sockets-namespace-"));
     const staged = join(folder, "staged");

@@ -18,7 +18,7 @@ test("a report is read with the reasons that were printed", () => {
   assertEquals(result.details, output);
 });
 
-test("a run that broke off, found no test, or ended badly is a failure", () => {
+test("a run that was interrupted, found no test or failed is a failure", () => {
   const runs = [
     { code: 0, report: "", output: "" },
     { code: 139, report: REPORT.slice(0, 100), output: "" },

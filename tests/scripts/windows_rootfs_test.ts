@@ -40,7 +40,7 @@ async function kept(): Promise<string[]> {
   return Array.from(Deno.readDirSync(cacheFolder()), ({ name }) => name.replace(key, "*")).sort();
 }
 
-test("a system is built once, and anew only where that is asked for", () =>
+test("a system is built once, and again only on request", () =>
   withCache(async () => {
     assertEquals(await made(false, making("one")), "one");
     assertEquals(await made(false, making("two")), "one");
@@ -49,7 +49,7 @@ test("a system is built once, and anew only where that is asked for", () =>
   }), { skip });
 
 test(
-  "a build anew that fails, or is given up, leaves the system that was there",
+  "a rebuild that fails or is aborted leaves the earlier system",
   () =>
     withCache(async () => {
       await made(false, making("one"));
@@ -73,7 +73,7 @@ test(
 );
 
 test(
-  "waiting for another run's system is given up at once, and nothing was removed",
+  "an abort ends the wait for another run's system at once and removes nothing",
   () =>
     withCache(async () => {
       await made(false, making("one"));
@@ -87,7 +87,7 @@ test(
   { skip },
 );
 
-test("a lock is waited for until whoever holds it lets go", () =>
+test("lock waits until the other process has released the lock", () =>
   withCache(async () => {
     const held = await lock("thing", "exclusive", () => {}, never);
     let waited = 0;
@@ -98,7 +98,7 @@ test("a lock is waited for until whoever holds it lets go", () =>
   }), { skip });
 
 test(
-  "what a run left that was killed while it removed a system is never taken for one, and goes",
+  "the remains of a run that was killed while it removed a system are never used, and are removed",
   async () => {
     await withCache(async () => {
       assertEquals(await made(false, making("first")), "first");

@@ -14,7 +14,7 @@ test("every test file of tests/windows belongs to a suite", () => {
   assertEquals([...listed].sort(), files.map((name) => `tests/windows/${name}`).sort());
 });
 
-test("suites are chosen by name and by runtime", () => {
+test("suites are selected by name and by runtime", () => {
   assertEquals(selectSuites({}), [...SUITES]);
   assertEquals(
     selectSuites({ suite: "rig", runtime: "deno" }).map(({ name, runtimes }) => [name, runtimes]),
@@ -27,7 +27,7 @@ test("suites are chosen by name and by runtime", () => {
   assertThrows(() => selectSuites({ runtime: "bun" }), RangeError, "--runtime=bun");
 });
 
-test("every file a suite names is there", () => {
+test("every file that a suite names exists", () => {
   for (const file of SUITES.flatMap((suite) => suite.files)) {
     assertEquals(existsSync(new URL(`../../${file}`, import.meta.url)), true, file);
   }

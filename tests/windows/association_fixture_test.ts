@@ -231,24 +231,27 @@ await associationTest(
   },
 );
 
-await associationTest("an enumeration gives page after page, and ends with one that is not full", (world) => {
-  const { call, memory, engine, control } = world;
-  control.control("associations", 7);
-  const [handle, entries, count] = [pinned(8), pinned(8), pinned(4)];
-  assertEquals(call.IPsecSaContextCreateEnumHandle0(engine, null, handle), 0);
-  const seen: bigint[][] = [];
-  for (let page = 0; page < 4; page++) {
-    assertEquals(call.IPsecSaContextEnum1(engine, pointerIn(handle), 3, entries, count), 0);
-    const given = new DataView(count.buffer).getUint32(0, true);
-    const places = structsAt(memory, pointerIn(entries), POINTER, given);
-    seen.push(places.map(({ at }) => structAt(memory, at, IPSEC_SA_CONTEXT1).saContextId - 0xc0de0000n));
-    call.FwpmFreeMemory0(entries);
-  }
-  assertEquals(seen, [[0n, 1n, 2n], [3n, 4n, 5n], [6n], []]);
-  assertEquals(call.IPsecSaContextDestroyEnumHandle0(engine, pointerIn(handle)), 0);
-});
+await associationTest(
+  "an enumeration returns page after page, and ends with one that is not full",
+  (world) => {
+    const { call, memory, engine, control } = world;
+    control.control("associations", 7);
+    const [handle, entries, count] = [pinned(8), pinned(8), pinned(4)];
+    assertEquals(call.IPsecSaContextCreateEnumHandle0(engine, null, handle), 0);
+    const seen: bigint[][] = [];
+    for (let page = 0; page < 4; page++) {
+      assertEquals(call.IPsecSaContextEnum1(engine, pointerIn(handle), 3, entries, count), 0);
+      const given = new DataView(count.buffer).getUint32(0, true);
+      const places = structsAt(memory, pointerIn(entries), POINTER, given);
+      seen.push(places.map(({ at }) => structAt(memory, at, IPSEC_SA_CONTEXT1).saContextId - 0xc0de0000n));
+      call.FwpmFreeMemory0(entries);
+    }
+    assertEquals(seen, [[0n, 1n, 2n], [3n, 4n, 5n], [6n], []]);
+    assertEquals(call.IPsecSaContextDestroyEnumHandle0(engine, pointerIn(handle)), 0);
+  },
+);
 
-await associationTest("handles that are none, or not any more, and missing pointers are refused", (world) => {
+await associationTest("invalid and closed handles, and missing pointers, are refused", (world) => {
   const { call, engine, control } = world;
   control.control("associations", 1);
   const [handle, other, out, count] = [pinned(8), pinned(8), pinned(8), pinned(4)];
@@ -284,7 +287,7 @@ function given(fn: string): number {
   return readLog().filter((call) => call.fn === fn && call.error === 0).length;
 }
 
-await associationTest("the library's reader gives back all that it was given, on every way out", (world) => {
+await associationTest("the library's reader frees everything that it received, on every path", (world) => {
   const { control } = world;
   for (const [associations, error] of [[0, 0], [1, 0], [64, 0], [200, 0], [1, 5]] as const) {
     control.control("associations", associations);
@@ -297,27 +300,30 @@ await associationTest("the library's reader gives back all that it was given, on
   assert(given("IPsecSaContextEnum1") > 5, "there were several pages");
 });
 
-await associationTest("only what proves who each end is counts as mutual, whatever C calls it", (world) => {
-  const { control } = world;
-  control.control("associations", 1);
-  const proofs = new Map([[1, "certificate"], [2, "kerberos"], [7, "certificate-ecdsa-p256"], [
-    8,
-    "certificate-ecdsa-p384",
-  ]]);
-  for (let local = 0; local <= 12; local++) {
-    for (let peer = 0; peer <= 12; peer++) {
-      control.control("local_method", local);
-      control.control("peer_method", peer);
-      const association = read(world) as Association;
-      assertEquals(association.mutual, proofs.has(local) && proofs.has(peer), `${local} and ${peer}`);
-      assertEquals(association.peer, peer === IKEEXT.KERBEROS ? "host/fixture.example.test" : "");
-      const [name] = association.authentication;
-      if (proofs.has(local) && local === peer) assertEquals(name, proofs.get(local));
+await associationTest(
+  "only credentials that prove the identity of each end count as mutual, whatever C calls them",
+  (world) => {
+    const { control } = world;
+    control.control("associations", 1);
+    const proofs = new Map([[1, "certificate"], [2, "kerberos"], [7, "certificate-ecdsa-p256"], [
+      8,
+      "certificate-ecdsa-p384",
+    ]]);
+    for (let local = 0; local <= 12; local++) {
+      for (let peer = 0; peer <= 12; peer++) {
+        control.control("local_method", local);
+        control.control("peer_method", peer);
+        const association = read(world) as Association;
+        assertEquals(association.mutual, proofs.has(local) && proofs.has(peer), `${local} and ${peer}`);
+        assertEquals(association.peer, peer === IKEEXT.KERBEROS ? "host/fixture.example.test" : "");
+        const [name] = association.authentication;
+        if (proofs.has(local) && local === peer) assertEquals(name, proofs.get(local));
+      }
     }
-  }
-});
+  },
+);
 
-await associationTest("no proof at all is none, and more than there can be is refused", (world) => {
+await associationTest("no credentials count as no proof, and too many are refused", (world) => {
   const { control } = world;
   control.control("associations", 1);
   control.control("credential_pairs", 0);

@@ -64,7 +64,7 @@ await userTest("the current user: a changed record and a replayed one are refuse
 });
 
 await userTest(
-  "the current user: both ends hold one session key, and signatures hold",
+  "the current user: both ends have one session key, and signatures verify",
   ({ client, server }) => {
     assertEquals(client.sessionKey(), server.sessionKey());
     const signature = client.sign(bytes(100));
@@ -79,7 +79,7 @@ await userTest(
   },
 );
 
-await userTest("the current user: NTLM never passes for mutual authentication", ({ client }) => {
+await userTest("the current user: NTLM never counts as mutual authentication", ({ client }) => {
   if (client.attributes.mechanism !== "ntlm") return;
   assertEquals(client.attributes.mutualAuthentication, false);
   assertThrows(
@@ -89,7 +89,7 @@ await userTest("the current user: NTLM never passes for mutual authentication", 
 });
 
 await userTest(
-  "the current user: the server acts as its client for the length of one function",
+  "the current user: impersonate() runs one function as the client",
   ({ server }) => {
     assertEquals(server.impersonate!(() => 42), 42);
   },

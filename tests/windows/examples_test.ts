@@ -74,7 +74,7 @@ await windowsTest("SecureTcpConnect, the first program, connects, sends and rece
 }, { skip });
 
 await windowsTest(
-  "QueryTcpSocketSecurity, the second program, tells what secures the connection",
+  "QueryTcpSocketSecurity, the second program, prints how the connection is secured",
   async () => {
     const { code, output } = await example("query_tcp_socket_security.ts");
     assertEquals(code, 0, output);

@@ -23,11 +23,11 @@ for (const provider of [kerberos(), negotiate()]) {
     }
   };
 
-  await windowsTest(`${provider.name}: expired tickets are refused before any token leaves`, async () => {
+  await windowsTest(`${provider.name}: expired tickets are refused before any token is sent`, async () => {
     await attempt();
   }, { skip: noRealm });
 
-  await windowsTest(`${provider.name}: expired tickets are told apart from none`, async () => {
+  await windowsTest(`${provider.name}: expired tickets have another reason than missing ones`, async () => {
     const error = await attempt();
     if (error.reason !== "credentials-expired") throw error;
   }, { skip: noRealm, wineAnswers: provider.name === "kerberos" ? "SEC_E_INTERNAL_ERROR" : "only NTLM" });

@@ -173,17 +173,20 @@ await fixtureTest("both ends of a connection report what was set before it", (w)
   assertEquals(new DataView(info.buffer).getUint32(4, true), 0, "nothing was asked for");
 });
 
-await fixtureTest("a query without room says how much is needed, with either documented code", (w) => {
-  const socket = w.socket();
-  assertEquals(query(w, socket, null, null), { code: WSAEMSGSIZE, length: 24 });
-  assertEquals(query(w, socket, null, new Uint8Array(24), 23), { code: WSAEMSGSIZE, length: 24 });
-  w.control("size_probe", WSAEFAULT);
-  assertEquals(query(w, socket, null, null), { code: WSAEFAULT, length: 24 });
-  const ipsec2 = template(2, NOBODY, 0, { flags: 0, fieldMask: 0 });
-  assertEquals(query(w, socket, ipsec2, null), { code: WSAEFAULT, length: 64 });
-  const noLength = w.fwp.call.WSAQuerySocketSecurity(socket, null, 0, null, null, null, 0n);
-  assertEquals(w.error(noLength), WSAEFAULT);
-});
+await fixtureTest(
+  "a query with too small a buffer reports the size that it needs, with either documented code",
+  (w) => {
+    const socket = w.socket();
+    assertEquals(query(w, socket, null, null), { code: WSAEMSGSIZE, length: 24 });
+    assertEquals(query(w, socket, null, new Uint8Array(24), 23), { code: WSAEMSGSIZE, length: 24 });
+    w.control("size_probe", WSAEFAULT);
+    assertEquals(query(w, socket, null, null), { code: WSAEFAULT, length: 24 });
+    const ipsec2 = template(2, NOBODY, 0, { flags: 0, fieldMask: 0 });
+    assertEquals(query(w, socket, ipsec2, null), { code: WSAEFAULT, length: 64 });
+    const noLength = w.fwp.call.WSAQuerySocketSecurity(socket, null, 0, null, null, null, 0n);
+    assertEquals(w.error(noLength), WSAEFAULT);
+  },
+);
 
 await fixtureTest("a query template is checked", (w) => {
   const info = new Uint8Array(64);

@@ -87,7 +87,7 @@ await realTest("no peer is impersonated where there is none", ["WSAImpersonateSo
   w.fwp.call.WSARevertImpersonation();
 });
 
-await realTest("security cannot be set a second time, nor behind bind", ["WSASetSocketSecurity"], (w) => {
+await realTest("security cannot be set a second time, nor after bind", ["WSASetSocketSecurity"], (w) => {
   const twice = w.socket();
   assertEquals(set(w, twice, null), 0);
   const second = set(w, twice, null);
@@ -125,7 +125,7 @@ await realTest("a target name can be deleted again", [
   finding("the code of deleting a target name that was never set", remove(peer));
 });
 
-await realTest("a query without room tells how much it needs", [
+await realTest("a query with too small a buffer reports the size that it needs", [
   "WSASetSocketSecurity",
   "WSAQuerySocketSecurity",
 ], (w) => {
@@ -140,7 +140,7 @@ await realTest("a query without room tells how much it needs", [
   assert(probe.code !== 0);
 });
 
-await realTest("the other settings the sources disagree on", ["WSASetSocketSecurity"], (w) => {
+await realTest("the other settings on which the sources disagree", ["WSASetSocketSecurity"], (w) => {
   const ipsec = (protocol: number) => {
     const bytes = new Uint8Array(88);
     new DataView(bytes.buffer).setUint32(0, protocol, true);

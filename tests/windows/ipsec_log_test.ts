@@ -91,7 +91,7 @@ async function conversation(
 const named = (calls: readonly Call[], fn: string) => calls.filter((call) => call.fn === fn);
 
 await windowsTest(
-  "both ends set security first, before anything else is asked of the socket",
+  "both ends set security before any other call on the socket",
   () =>
     withSystem(async (system) => {
       const calls = await conversation(system);
@@ -171,7 +171,7 @@ await windowsTest(
 );
 
 await windowsTest(
-  "both ends are asked about before the first byte, and no tokens are asked for",
+  "both ends are queried before the first byte, and no tokens are requested",
   () =>
     withSystem(async (system) => {
       const calls = await conversation(system);
@@ -189,7 +189,7 @@ await windowsTest(
 );
 
 await windowsTest(
-  "an association is watched only where that is asked for, after it was asked about",
+  "an association is watched only on request, after it was queried",
   () =>
     withSystem(async (system) => {
       const flags = async (options: IpsecOptions) => {
@@ -240,7 +240,7 @@ function without(call: Call, ...names: string[]): { [argument: string]: unknown 
 }
 
 await windowsTest(
-  "each policy of one's own is read as it was asked for, and its key in its own field",
+  "ipsecPolicy() writes each policy as requested, and its key in its own field",
   () =>
     withSystem(async (system) => {
       using policy = ipsecPolicy({
@@ -330,7 +330,7 @@ await windowsTest(
 );
 
 await windowsTest(
-  "the peer of a datagram is named, asked about and forgotten by its own address",
+  "the peer of a datagram is named, queried and deleted by its own address",
   () =>
     withSystem(async (system) => {
       const options = { system, requirements: WITHOUT_MUTUAL, registry: createRegistry([ipsec()]) };
@@ -357,7 +357,7 @@ await windowsTest(
 );
 
 await windowsTest(
-  "tokens are asked for with no more access than is used",
+  "tokens are requested with only the access that is used",
   () =>
     withSystem(async (system, control) => {
       const asked = async (body: () => Promise<unknown>) => {

@@ -63,17 +63,21 @@ async function attempt(requirements: Requirements) {
   return { text: new TextDecoder().decode(p.subarray(0, read!)), security: await conn.querySecurity() };
 }
 
-test("ipsec() echoes over real sockets, and says what the system said of them", async () => {
+test("ipsec() echoes over real sockets, and reports the system's answer", async () => {
   const { text, security } = await attempt(WITHOUT_MUTUAL);
   assertEquals(text, "hello");
   assertEquals([security.integrity, security.confidentiality, security.simulated], [true, true, false]);
   assertEquals(await settled(), {});
 }, { skip });
 
-test("ipsec() refuses what the system does not tell, and leaves nothing behind", async () => {
-  await assertRejects(() => attempt({}), SecurityRequirementError, "mutualAuthentication");
-  assertEquals(await settled(), {});
-}, { skip });
+test(
+  "ipsec() refuses a connection that the system does not report as secured, and leaves nothing open",
+  async () => {
+    await assertRejects(() => attempt({}), SecurityRequirementError, "mutualAuthentication");
+    assertEquals(await settled(), {});
+  },
+  { skip },
+);
 
 /** Sets one option of the test double. */
 const FIXTURE = {
@@ -90,7 +94,7 @@ function fixture(option: string, value: bigint): void {
   library.close();
 }
 
-test("a policy of one's own is what a C reader of it sees, and serves while it stands", async () => {
+test("ipsecPolicy() adds the policy that a C program reads, and it is used until it is closed", async () => {
   using system = openSystem({ grants: ["ipsec", "ipsec.policy"] });
   const policy = ipsecPolicy({
     system,
@@ -112,39 +116,43 @@ test("a policy of one's own is what a C reader of it sees, and serves while it s
   assertEquals(await settled({ library: 7 }), { library: 7 });
 }, { skip });
 
-test("the peer's token is a real one: it has an account, and a server acts as it", async () => {
-  {
-    using system = openSystem({ grants: ["ipsec", "impersonation"] });
-    const options = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
-    await using listener = await listen({ ...options, hostname: "127.0.0.1", port: 0 });
-    // Once the library is open: the option goes with it.
-    fixture("user_token", 1n);
-    const accepting = listener.accept();
-    await using client = await connect({
-      ...options,
-      requirements: { ...WITHOUT_MUTUAL, impersonation: "impersonate" },
-      hostname: "localhost",
-      port: listener.addr.port,
-    });
-    await using server = await accepting;
-    const { tokens } = await server.querySecurity({ tokens: true });
-    const { account, groups } = tokens!.user!;
-    assertEquals(/^S-1-5-/.test(account.sid), true);
-    assertEquals(account.name.length > 0, true);
-    assertEquals(tokens!.user!.isMember(groups[0].sid), true);
-    assertEquals(server.impersonate(() => "as the client"), "as the client");
-    server.impersonate(() => {
-      assertThrows(() => server.impersonate(() => 1), StateError, "already impersonating");
-      assertEquals(threadToken(system) !== null, true, "the thread is the client still");
-    });
-    assertEquals(threadToken(system), null);
-    using primary = new PeerToken(nativeSystem(system), server.impersonate(() => primaryOfThread(system)));
-    assertEquals(primary.account, account);
-    assertEquals(primary.isMember(groups[0].sid), true, "a primary token tells by a duplicate");
-    assertEquals(client.security.simulated, false);
-  }
-  assertEquals(await settled(), {});
-}, { skip });
+test(
+  "the peer's token is a real access token: it has an account, and a server can impersonate it",
+  async () => {
+    {
+      using system = openSystem({ grants: ["ipsec", "impersonation"] });
+      const options = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
+      await using listener = await listen({ ...options, hostname: "127.0.0.1", port: 0 });
+      // Once the library is open: the option goes with it.
+      fixture("user_token", 1n);
+      const accepting = listener.accept();
+      await using client = await connect({
+        ...options,
+        requirements: { ...WITHOUT_MUTUAL, impersonation: "impersonate" },
+        hostname: "localhost",
+        port: listener.addr.port,
+      });
+      await using server = await accepting;
+      const { tokens } = await server.querySecurity({ tokens: true });
+      const { account, groups } = tokens!.user!;
+      assertEquals(/^S-1-5-/.test(account.sid), true);
+      assertEquals(account.name.length > 0, true);
+      assertEquals(tokens!.user!.isMember(groups[0].sid), true);
+      assertEquals(server.impersonate(() => "as the client"), "as the client");
+      server.impersonate(() => {
+        assertThrows(() => server.impersonate(() => 1), StateError, "already impersonating");
+        assertEquals(threadToken(system) !== null, true, "the thread is the client still");
+      });
+      assertEquals(threadToken(system), null);
+      using primary = new PeerToken(nativeSystem(system), server.impersonate(() => primaryOfThread(system)));
+      assertEquals(primary.account, account);
+      assertEquals(primary.isMember(groups[0].sid), true, "a primary token is checked through a duplicate");
+      assertEquals(client.security.simulated, false);
+    }
+    assertEquals(await settled(), {});
+  },
+  { skip },
+);
 
 /** The token this thread carries, closed already: only whether there is one counts. */
 function threadToken(system: System): bigint | null {
@@ -193,7 +201,7 @@ async function withEnds(
 }
 
 test(
-  "associations are told as a C program has laid them out, the connection's found on the second page",
+  "associations are reported as a C program has laid them out, and the connection's is found on the second page",
   () =>
     withEnds({}, () => fixture("associations", 70n), async (client, server) => {
       for (const { security } of [client, server]) {
@@ -233,7 +241,7 @@ test(
 );
 
 test(
-  "an association that changes under a connection which watches it ends the connection",
+  "abortOnAssociationChange ends a connection whose association changes",
   () =>
     withEnds({ abortOnAssociationChange: ["quickModeSa"] }, () => {}, async (client) => {
       await client.querySecurity();
@@ -245,7 +253,7 @@ test(
   { skip },
 );
 
-test("datagrams go over real sockets, each peer named and asked about by its address", async () => {
+test("openDatagrams sends over real sockets, and each peer is named and queried by its address", async () => {
   {
     using system = openSystem({ grants: ["ipsec"] });
     const options = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL, system };
@@ -261,7 +269,7 @@ test("datagrams go over real sockets, each peer named and asked about by its add
   assertEquals(await settled(), {});
 }, { skip });
 
-test("a call that the real library refuses is named with its code", async () => {
+test("an error names the call that the real library refused, with its code", async () => {
   const system = new NativeSystem({ grants: ["ipsec"] });
   const socket = new TcpSocket(winsockOf(system, "ipsec"), 4);
   const secure = new SecureSockets(system);

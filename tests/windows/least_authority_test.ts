@@ -31,7 +31,7 @@ await windowsTest("nothing but the printed files and 127.0.0.1 is allowed here",
 }, { skip });
 
 for (const provider of [kerberos(), negotiate()]) {
-  await windowsTest(`${provider.name}: a connection works with that little`, async () => {
+  await windowsTest(`${provider.name}: a connection works with only these permissions`, async () => {
     const system = testSystem();
     const registry = createRegistry([provider]);
     const listener = await listen({ hostname: "127.0.0.1", port: 0, system, registry });
@@ -74,7 +74,7 @@ await windowsTest("a system opened elsewhere than in the allowed folder opens no
   system.close();
 }, { skip: onWindows ? skip : null });
 
-await windowsTest("bare names are no way in", () => {
+await windowsTest("libraries by a name without a path are refused", () => {
   assertThrows(
     () => openSystem({ grants: ["sspi"], systemDirectory: "System32" }),
     TypeError,

@@ -49,7 +49,7 @@ await nameTest("300 look-ups at once are all answered", async (winsock) => {
 });
 
 await nameTest(
-  "giving up a look-up rethrows the reason at once, whatever the system does",
+  "an abort of a look-up rethrows the reason at once, whatever the system does",
   async (winsock) => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, async (_, index) => {
       const controller = new AbortController();

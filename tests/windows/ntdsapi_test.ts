@@ -109,7 +109,7 @@ function make(
   return text(room, read(length));
 }
 
-await windowsTest("DsMakeSpnW makes of a host and a port what Spn makes", () => {
+await windowsTest("DsMakeSpnW makes the same name of a host and a port as Spn", () => {
   withNtdsapi((call) => {
     fc.assert(
       fc.property(word, host, fc.option(port, { nil: undefined }), (serviceClass, instanceName, port) => {
@@ -120,7 +120,7 @@ await windowsTest("DsMakeSpnW makes of a host and a port what Spn makes", () => 
   });
 });
 
-await windowsTest("DsMakeSpnW makes of a replicated service what Spn makes", () => {
+await windowsTest("DsMakeSpnW makes the same name of a replicated service as Spn", () => {
   withNtdsapi((call) => {
     fc.assert(
       fc.property(
@@ -144,7 +144,7 @@ await windowsTest("DsMakeSpnW makes of a replicated service what Spn makes", () 
 
 const crack = onWindows ? stubAnswer("ntdsapi.dll", "DsCrackSpnW", 8) : null;
 
-await windowsTest("DsCrackSpnW reads of a name what Spn reads", () => {
+await windowsTest("DsCrackSpnW reads the same parts of a name as Spn", () => {
   withNtdsapi((call) => {
     fc.assert(
       fc.property(word, host, fc.option(host, { nil: undefined }), fc.option(port, { nil: undefined }), (
@@ -185,7 +185,7 @@ await windowsTest("DsCrackSpnW reads of a name what Spn reads", () => {
   });
 }, { skip: crack });
 
-await windowsTest("DsGetSpnW gives names that Spn reads and writes alike", () => {
+await windowsTest("DsGetSpnW returns names that Spn parses and writes unchanged", () => {
   const ucrtbase = openLibrary(UCRTBASE);
   const memory = memoryOf(ucrtbase.call as unknown as Parameters<typeof memoryOf>[0]);
   try {

@@ -18,7 +18,7 @@ const skip = machine.run === null
   : null;
 
 await windowsTest(
-  "libraries come from the system's folder, whatever stands in the working folder or beside the program",
+  "libraries come from the system's folder, whatever the working folder or the program's folder contains",
   async () => {
     const planted = readdirSync(".").filter((name) => name.endsWith(".dll"));
     assert(planted.includes("secur32.dll") && planted.includes("fwpuclnt.dll"), `planted: ${planted}`);
@@ -36,7 +36,7 @@ await windowsTest(
 );
 
 await windowsTest(
-  "the hostile libraries do load where they are asked for, so the test above can fail",
+  "the hostile libraries load where they are requested, so the test above can fail",
   () => {
     const spec = {
       name: "fwpuclnt.dll",

@@ -39,9 +39,12 @@ await windowsTest("the runtime is a Windows program", () => {
   assertEquals(onWindows, true);
 });
 
-await windowsTest("the rig knows the Wine that runs the tests, and takes no real Windows for one", () => {
-  assertEquals(machine.wine, statedVersion());
-});
+await windowsTest(
+  "the rig recognises the Wine that runs the tests, and does not mistake Windows for Wine",
+  () => {
+    assertEquals(machine.wine, statedVersion());
+  },
+);
 
 await windowsTest("packages of npm resolve without a network", () => {
   fc.assert(fc.property(fc.integer(), (value) => Number.isInteger(value)));

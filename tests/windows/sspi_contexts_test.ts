@@ -95,7 +95,7 @@ await sspiTest(
 );
 
 await sspiTest(
-  "every leg waits on another thread, the one that takes in the server's answer too",
+  "every step waits on another thread, also the one that reads the server's token",
   async (_system, provider) => {
     const legs: string[] = [];
     const system = testSystem(["sspi"], noting(legs));
@@ -113,12 +113,12 @@ await sspiTest(
 );
 
 await sspiTest(
-  "both ends hold the same session key, and every conversation another",
+  "both ends have the same session key, and every context has another",
   async (system, provider) => {
     using one = await authenticated(system, provider);
     using two = await authenticated(system, provider);
     const key = one.client.sessionKey();
-    assert(key.length >= 16, "the key is no toy");
+    assert(key.length >= 16, "the key has a real length");
     assertEquals(one.server.sessionKey(), key);
     assertEquals(two.server.sessionKey(), two.client.sessionKey());
     assert(two.client.sessionKey().some((byte, index) => byte !== key[index]), "the keys differ");
@@ -126,7 +126,7 @@ await sspiTest(
 );
 
 await sspiTest(
-  "records of every size arrive in both directions, and show nothing",
+  "records of every size arrive in both directions, and do not contain the plain text",
   async (system, provider) => {
     using both = await authenticated(system, provider);
     for (const length of [0, 1, 2, 15, 16, 17, 1024, 16_384, 65_000]) {
@@ -149,7 +149,7 @@ await sspiTest(
 );
 
 await sspiTest(
-  "records that are signed only can be read on the way, and not changed",
+  "records that are only signed can be read on the wire, and not changed",
   async (system, provider) => {
     using both = await authenticated(system, provider, { requirements: { confidentiality: false } });
     notConfidential(both.client);
@@ -164,7 +164,7 @@ await sspiTest(
 );
 
 await sspiTest(
-  "a record that was changed on the way never yields another message",
+  "a record that was changed on the wire never yields another message",
   async (system, provider) => {
     await fc.assert(
       fc.asyncProperty(fc.nat(159), fc.integer({ min: 1, max: 255 }), async (position, change) => {
@@ -184,7 +184,7 @@ await sspiTest(
   },
 );
 
-await sspiTest("a record that comes twice, early, or after a gap is refused", async (system, provider) => {
+await sspiTest("a record that arrives twice, early, or after a gap is refused", async (system, provider) => {
   const three = async () => {
     const both = await authenticated(system, provider);
     return { both, records: [1, 2, 3].map((value) => seal(both.client, bytes(value))) };
@@ -206,7 +206,7 @@ await sspiTest("a record that comes twice, early, or after a gap is refused", as
   }
 });
 
-await sspiTest("bytes that are no record are refused", async (system, provider) => {
+await sspiTest("bytes that are not a record are refused", async (system, provider) => {
   for (const length of [1, 2, 15, 16, 27, 28, 59, 60, 61, 1000]) {
     using both = await authenticated(system, provider);
     assertThrows(() => both.server.unwrap(bytes(length)));
@@ -214,7 +214,7 @@ await sspiTest("bytes that are no record are refused", async (system, provider) 
   }
 });
 
-await sspiTest("signatures hold for their message and for no other", async (system, provider) => {
+await sspiTest("a signature verifies only its own message", async (system, provider) => {
   using both = await authenticated(system, provider);
   const signature = both.client.sign(bytes(500));
   both.server.verify(bytes(500), signature);
@@ -226,7 +226,7 @@ await sspiTest("signatures hold for their message and for no other", async (syst
 });
 
 await sspiTest(
-  "a service the realm does not know is refused before any token leaves",
+  "a service that the realm does not know is refused before any token is sent",
   async (system, provider) => {
     using both = await pair(system, provider, { target: "HTTP/nobody.mit.test" });
     await assertRejects(() => both.client.step(null), AuthenticationError, "nobody.mit.test");
@@ -235,7 +235,7 @@ await sspiTest(
 
 for (const provider of PROVIDERS) {
   await sspiTest(
-    "a service the realm does not know is told apart from other failures",
+    "a service that the realm does not know has its own reason",
     async (system) => {
       using both = await pair(system, provider, { target: "HTTP/nobody.mit.test" });
       const error = await both.client.step(null).then(() => null, (error) => error);
@@ -253,7 +253,7 @@ await sspiTest("a server without the service's key refuses", async (system, prov
   await assertRejects(() => both.server.step(token), AuthenticationError);
 });
 
-await sspiTest("tokens that are none are refused on either end", async (system, provider) => {
+await sspiTest("invalid tokens are refused on either end", async (system, provider) => {
   for (const token of [bytes(1), bytes(300), new Uint8Array(60_000).fill(0x60)]) {
     using both = await pair(system, provider);
     await assertRejects(() => both.server.step(token), AuthenticationError);
@@ -262,7 +262,7 @@ await sspiTest("tokens that are none are refused on either end", async (system, 
   }
 });
 
-await sspiTest("a token for another conversation does not open this one", async (system, provider) => {
+await sspiTest("a token of another context is refused", async (system, provider) => {
   using one = await pair(system, provider);
   using two = await pair(system, provider);
   await two.client.step(null);
@@ -282,7 +282,7 @@ await sspiTest(
   { wineAnswers: UNASKED },
 );
 
-await sspiTest("a client that asks for no integrity is told apart", async (system, provider) => {
+await sspiTest("a client that asks for no integrity is recognised", async (system, provider) => {
   const weak = { integrity: false, confidentiality: false };
   using both = await authenticated(system, provider, { client: weak, server: weak });
   const refusal = () => verifyAttributes(both.server.attributes, resolveRequirements(), "server", false);
@@ -290,7 +290,7 @@ await sspiTest("a client that asks for no integrity is told apart", async (syste
 });
 
 await sspiTest(
-  "a client may hand its credentials on, where the realm allows it",
+  "a client may delegate its credentials, where the realm allows it",
   async (system, provider) => {
     using both = await authenticated(system, provider, { requirements: { delegation: true } });
     assertEquals([both.client.attributes.delegation, both.server.attributes.delegation], [true, true]);
@@ -334,7 +334,7 @@ await sspiTest("ends with the same channel bindings accept each other", async (s
 
 for (const provider of PROVIDERS) {
   await windowsTest(
-    `${provider.name}: the server acts as its client for the length of one function`,
+    `${provider.name}: impersonate() runs one function as the client`,
     async () => {
       const system = testSystem(["sspi", "impersonation"]);
       try {

@@ -10,7 +10,7 @@ import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 
 /** The options of {@linkcode template}. */
 export interface TemplateOptions {
-  /** What the peer is told. */
+  /** The text that the peer receives. */
   greeting?: string;
 }
 

@@ -55,8 +55,8 @@ test("a new provider is built, conforms, and has its own name", async () => {
 
 test("a name that is none, or is taken, makes no new provider", async () => {
   await inFolder(async (folder) => {
-    await assertRejects(() => newPlugin(folder, "../escape"), TypeError, "no provider's name");
-    await assertRejects(() => newPlugin(folder, ""), TypeError, "no provider's name");
+    await assertRejects(() => newPlugin(folder, "../escape"), TypeError, "not a valid provider's name");
+    await assertRejects(() => newPlugin(folder, ""), TypeError, "not a valid provider's name");
     await assertRejects(() => newPlugin(folder, "sdk"), Error, "is there already");
     await assertRejects(() => newPlugin(folder, "my-kerberos"), TypeError, "is a built-in name");
   });

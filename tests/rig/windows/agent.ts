@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Where it takes requests, on 127.0.0.1 of the rig's own network. */
+/** Where it accepts requests, on 127.0.0.1 of the rig's own network. */
 export const AGENT_PORT = 18099;
 
 /** Starts it; it ends with the namespaces. */

@@ -21,7 +21,7 @@ async function debootstrap(root: string): Promise<void> {
   ]);
 }
 
-/** Takes out what no test needs: half of the size. */
+/** Removes what no test needs: half of the size. */
 async function slim(root: string): Promise<void> {
   const unneeded = [
     "var/cache/apt/archives",

@@ -1,5 +1,5 @@
 /**
- * The folder that keeps what is slow to make, and the locks that let several runs share it.
+ * The folder that stores what is slow to build, and the locks that let several runs share it.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** How long Windows may take to let go of the files of a process that has ended. */
+/** How long Windows may take to release the files of a process that has ended. */
 const PATIENCE_MS = 5000;
 /** How long until something is tried once more. */
 const AGAIN_MS = 100;
@@ -73,7 +73,7 @@ export async function lock(
   }
 }
 
-/** Locks exclusively where nobody holds the lock; else `null`, at once. */
+/** Locks exclusively where no process has the lock; else returns `null` at once. */
 export async function tryExclusive(name: string): Promise<Lock | null> {
   const file = await openLock(name);
   if (await file.tryLock(true)) return owned(file);

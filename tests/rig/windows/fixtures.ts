@@ -29,7 +29,7 @@ const FLAGS = [
 /** The compiler's view of `ffi/raw`, as written by the oracle into the run's folder. */
 export const COMPILED_TABLES = "win64.json";
 
-/** Runs a program of the rig's system with the rig's environment alone: the caller's TMPDIR is no folder in there. */
+/** Runs a program of the rig's system with the rig's environment alone: the caller's TMPDIR does not exist there. */
 function inRig(root: string, command: readonly string[]): Promise<RunResult> {
   return mustRun("chroot", [root, ...command], { env: wineEnvironment(), clearEnv: true });
 }
@@ -73,7 +73,7 @@ export async function buildPlanted(root: string): Promise<void> {
 }
 
 /**
- * Compiles and runs the layout oracle, and holds `ffi/raw` against it and against the committed copy of its
+ * Compiles and runs the layout oracle, and compares `ffi/raw` with it and with the committed copy of its
  * answer, by which machines without a Windows compiler go.
  */
 export async function askOracle(root: string, repository: string): Promise<Comparison> {
@@ -102,7 +102,7 @@ async function compareWithCompiler(root: string, repository: string): Promise<Co
   return { ...outcome, failed: [...outcome.failed, { name, detail }] };
 }
 
-/** A JSON text as a value whose order of names says nothing. */
+/** A JSON text as a value in which the order of names does not matter. */
 function sorted(json: string): unknown {
   const order = (value: unknown): unknown =>
     typeof value !== "object" || value === null ? value : Object.fromEntries(

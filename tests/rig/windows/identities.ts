@@ -13,7 +13,7 @@ import type { Identity } from "./suites.ts";
 export interface Identities {
   /** The environment of each identity. */
   readonly env: { readonly [name in Identity]: { readonly [variable: string]: string } };
-  /** Makes an identity be what it says, before each process that has it. */
+  /** Prepares an identity, before each process that has it. */
   prepare(name: Identity): Promise<void>;
 }
 

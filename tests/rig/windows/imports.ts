@@ -6,7 +6,7 @@
 
 import denoJson from "../../../deno.json" with { type: "json" };
 
-/** The module that tells tests about their machine; the rig puts its own in its place. */
+/** The module that describes the machine to the tests; the rig replaces it with its own. */
 export const MACHINE_MODULE = "tests/windows/support/machine.ts";
 
 /** What deno.json maps, with paths relative to `base` and `@std/assert` replaced by our own small file. */

@@ -27,7 +27,7 @@ export interface Job extends SystemParts {
   readonly show: boolean;
 }
 
-/** The file in `staged` that holds the results so far. */
+/** The file in `staged` that contains the results so far. */
 export const RESULTS = "results.json";
 
 async function tellOracle(root: string, repository: string): Promise<Result> {

@@ -26,7 +26,7 @@ export function namespacesUnavailable(): string | null {
 
 /** What the inner script is given. */
 export interface IsolateOptions {
-  /** A network of its own, with nothing but loopback: nothing inside can reach out, and no port can be taken. */
+  /** A network of its own, with nothing but loopback: nothing inside can reach out, and no port is in use. */
   readonly network: "own" | "host";
 }
 
@@ -70,7 +70,7 @@ export function isolate(script: URL, args: readonly string[], options: IsolateOp
   return {
     ended,
     async kill() {
-      // The namespaces' first process, not unshare: it is only gone once all the others are.
+      // The namespaces' first process, not unshare: it ends only after all the others.
       for (const pid of [...await childrenOf(child.pid), child.pid]) {
         try {
           Deno.kill(pid, "SIGKILL");
@@ -93,9 +93,9 @@ const CLEAN_UP_TURNS = 10;
 const CLEAN_UP_PAUSE_MS = 50;
 
 /**
- * Ends this process, and with it its namespaces, as soon as the one that started it is gone.
+ * Ends this process, and with it its namespaces, as soon as the one that started it has ended.
  *
- * @param cleanUp removes what that one would have removed, had it not been killed outright.
+ * @param cleanUp removes what that process would have removed if it had not been killed.
  */
 export function endWithParent(cleanUp: () => Promise<void> = () => Promise.resolve()): void {
   (async () => {

@@ -1,6 +1,6 @@
 /**
  * The layout oracle: a C program that states size, offsets and values as the compiler sees them in the Windows
- * headers, and the comparison with what `ffi/raw` says.
+ * headers, and the comparison with the values of `ffi/raw`.
  *
  * @module
  */
@@ -89,7 +89,7 @@ export interface Comparison {
   readonly failed: readonly { readonly name: string; readonly detail: string }[];
 }
 
-/** Holds what the library says against what a compiler says; every struct and constant is one test. */
+/** Compares the library's values with a compiler's; every struct and constant is one test. */
 export function compareTables(ours: RawTables, compiler: RawTables): Comparison {
   let passed = 0;
   const failed: { name: string; detail: string }[] = [];

@@ -1,5 +1,5 @@
 /**
- * Tests outside of `tests/windows` that say something of Windows too: of its sockets, its timers, its runtimes.
+ * Tests outside of `tests/windows` that test something of Windows too: its sockets, its timers, its runtimes.
  *
  * @module
  */
@@ -8,11 +8,11 @@ const TESTS = new URL("../../", import.meta.url);
 
 /** Tests in `tests/sockets` whose peers must answer within a tenth of a second, as Wine on a busy machine does not. */
 const QUICK: readonly string[] = ["tests/sockets/connect_listen_test.ts"];
-/** Long runs over simulated hosts, which say nothing of Windows that the shorter ones do not. */
+/** Long runs over simulated hosts, which test nothing of Windows that the shorter ones do not. */
 const LONG: readonly string[] = ["tests/sockets/ipsec/outcomes_test.ts", "tests/sockets/ipsec/load_test.ts"];
 /** Tests that compile a guest, for which the rig has no compiler. */
 const COMPILES: readonly string[] = ["tests/sockets/ipsec/third_party_test.ts"];
-/** What there is no Windows for. */
+/** Tests of what does not exist on Windows. */
 const ELSEWHERE = "tests/sockets/ipsec/elsewhere_test.ts";
 
 /** The files, relative to the repository's root. Tests that compile or that need a Unix are not among them. */

@@ -1,5 +1,5 @@
 /**
- * Telling how far a run has come.
+ * Prints the progress of a run.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What `ffi/raw` says of Windows, collected from the modules themselves, so that a new struct or constant is
+ * The values of `ffi/raw` for Windows, collected from the modules themselves, so that a new struct or constant is
  * checked without anyone remembering to list it.
  *
  * @module
@@ -12,11 +12,11 @@ import { C_EXPRESSIONS, NOT_WINDOWS, WITHOUT_CONSTANTS } from "./c_names.ts";
 export interface Layout {
   /** Bytes. */
   readonly size: number;
-  /** Each field's place and width in bytes; a flexible tail's width is 0. */
+  /** Each field's offset and width in bytes; a flexible tail's width is 0. */
   readonly fields: { readonly [name: string]: { readonly offset: number; readonly size: number } };
 }
 
-/** Everything `ffi/raw` says of Windows, by C name. Values are decimal strings, for JSON's numbers end at 2^53, or GUIDs. */
+/** All values of `ffi/raw` for Windows, by C name: decimal strings, because JSON's numbers end at 2^53, or GUIDs. */
 export interface RawTables {
   /** Layouts by the struct's C name. */
   readonly structs: { readonly [name: string]: Layout };
@@ -87,7 +87,7 @@ function expression(group: string, key: string): string {
 }
 
 /**
- * Takes the constants out of one export; what the oracle cannot compare is an error, so that nothing slips past it.
+ * Takes the constants out of one export; what the oracle cannot compare is an error, so that nothing is left unchecked.
  *
  * @param where the export, for messages.
  * @param key its name.
@@ -111,7 +111,7 @@ export function collectConstants(
 
 function uncompared(where: string): TypeError {
   return new TypeError(
-    `${where} is nothing that the layout oracle compares; teach it, or name it in c_names.ts`,
+    `${where} is nothing that the layout oracle compares; extend the oracle, or list it in c_names.ts`,
   );
 }
 

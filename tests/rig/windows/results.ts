@@ -1,5 +1,5 @@
 /**
- * Runs suites on a machine, collects what they came to, and tells it.
+ * Runs suites on a machine, collects their results, and prints them.
  *
  * @module
  */

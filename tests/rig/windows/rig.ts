@@ -1,5 +1,5 @@
 /**
- * Runs a script in the rig: a Debian system of its own with Wine, in Linux namespaces of its own. Needs root.
+ * Runs a script in the rig: a separate Debian system with Wine, in separate Linux namespaces. Needs root.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface RigRun<T> {
   readonly rebuild: boolean;
   /** Ends the run and everything it started. */
   readonly signal: AbortSignal;
-  /** Fills the folder that both sides see, while there is a network; resolves to what else the script is told. */
+  /** Fills the folder that both sides see, while there is a network; resolves to the script's other arguments. */
   prepare(staged: string, rootfs: string): Promise<object>;
   /** Reads what the script left in that folder; `code` is its exit code. */
   collect(staged: string, code: number): Promise<T>;

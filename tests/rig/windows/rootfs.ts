@@ -27,7 +27,7 @@ export interface RootFsOptions {
 /** Makes a system in an empty folder, or throws. */
 export type Build = (folder: string, signal: AbortSignal) => Promise<void>;
 
-/** Opens the system of the pinned versions, building it first where it is not there. */
+/** Opens the system of the pinned versions, building it first where it is missing. */
 export async function ensureRootFs(options: RootFsOptions, build: Build = buildSystem): Promise<RootFs> {
   const name = `rootfs-${await cacheKey()}`;
   const path = `${cacheFolder()}/${name}`;
@@ -43,7 +43,7 @@ export async function ensureRootFs(options: RootFsOptions, build: Build = buildS
   return { path, [Symbol.dispose]: () => held.release() };
 }
 
-/** Puts a new system in the place of the one that may be there, which stays where none comes of it. */
+/** Replaces the system that may exist by a new one; it stays where the build fails. */
 async function replace(path: string, build: Build, signal: AbortSignal): Promise<void> {
   const partial = `${path}${PARTIAL}`;
   await removeTree(partial);
@@ -68,7 +68,7 @@ async function replace(path: string, build: Build, signal: AbortSignal): Promise
 const PARTIAL = ".building";
 const OLD = ".old";
 
-/** Takes a system out of its place in one step, so that half of one is never taken for a whole; gives where it is then. */
+/** Moves a system away in one step, so that half of one is never used as a whole; returns its new path. */
 async function setAside(path: string): Promise<string> {
   const old = `${path}${OLD}`;
   await removeTree(old);
@@ -94,7 +94,7 @@ async function buildSystem(folder: string, signal: AbortSignal): Promise<void> {
 
 const MONTH_MS = 30 * 24 * 3600 * 1000;
 
-/** Removes systems of other versions that nobody has used for a month, and what builds of them left that were killed. */
+/** Removes systems of other versions that were not used for a month, and what killed builds of them left. */
 async function removeOld(current: string): Promise<void> {
   for await (const entry of Deno.readDir(cacheFolder())) {
     const name = /^(rootfs-[0-9a-f]{12})(\.building|\.old)?$/.exec(entry.name)?.[1] ?? current;

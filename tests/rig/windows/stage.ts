@@ -1,5 +1,5 @@
 /**
- * Prepares, while there is still a network, what the tests need where there is none: npm packages in a form Deno
+ * Prepares, while there is still a network, what the tests need without one: npm packages in a form Deno
  * finds offline, bundles for Node, and the rig's own machine module.
  *
  * @module

@@ -1,6 +1,6 @@
 /**
  * Which test files run on Windows, on which runtimes, and what each needs around it. Every file of
- * `tests/windows` is named here; a test holds the list against the folder.
+ * `tests/windows` is named here; a test compares the list with the folder.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { portableFiles } from "./portable.ts";
 /** A JavaScript runtime for Windows. */
 export type Runtime = "deno" | "node22" | "node26";
 
-/** What the credential cache of a suite holds. */
+/** The content of a suite's credential cache. */
 export type Identity = "alice" | "nobody" | "expired";
 
 /** Test files that need the same surroundings. */
 export interface Suite {
-  /** The name `--suite` takes. */
+  /** The suite's name for `--suite`. */
   readonly name: string;
   /** Test files, relative to the repository's root. */
   readonly files: readonly string[];
@@ -26,11 +26,11 @@ export interface Suite {
   readonly runtimes: readonly Runtime[];
   /** The grants whose printed flags, with loopback, are all that Deno allows; left out: everything is allowed. */
   readonly grants?: readonly Grant[];
-  /** True where the working folder, and that of the runtime's program, hold hostile libraries under the system's names. */
+  /** True where the working folder, and that of the runtime's program, contain hostile libraries under the system's names. */
   readonly planted?: true;
-  /** Whose Kerberos tickets Wine finds: alice's, nobody's, or alice's from yesterday. Left out: alice's. */
+  /** Whose Kerberos tickets Wine finds: alice's, none, or alice's from yesterday. Left out: alice's. */
   readonly identity?: Identity;
-  /** True where Windows must find our fixture instead of its own fwpuclnt.dll. */
+  /** True where Windows must find the fixture instead of its own fwpuclnt.dll. */
   readonly fixture?: true;
 }
 
@@ -126,7 +126,7 @@ export function selectSuites(
   suites: readonly Suite[] = SUITES,
 ): Suite[] {
   const { suite, runtime } = wanted;
-  // The oracle is no test file: it needs a compiler, and no runtime for Windows.
+  // The oracle is not a test file: it needs a compiler, and no runtime for Windows.
   if (suite === "oracle") return [];
   if (suite !== undefined && !suites.some((each) => each.name === suite)) {
     throw new RangeError(

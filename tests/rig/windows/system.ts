@@ -30,7 +30,7 @@ export async function mountSystem(parts: SystemParts): Promise<string> {
   await mustRun("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
   await mustRun("mount", ["-t", "proc", "proc", `${root}/proc`]);
   await mustRun("mount", ["--bind", "/dev", `${root}/dev`]);
-  // debootstrap leaves this file to whoever sets the network up.
+  // debootstrap leaves this file to the network's set-up.
   await Deno.writeTextFile(`${root}/etc/hosts`, "127.0.0.1 localhost\n::1 localhost\n");
   await Deno.mkdir(root + REPOSITORY, { recursive: true });
   await mustRun("mount", ["--bind", parts.repository, root + REPOSITORY]);

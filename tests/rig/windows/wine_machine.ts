@@ -1,5 +1,5 @@
 /**
- * Windows as Wine gives it, in a Debian system of its own. Works only inside the namespaces `inside.ts` runs in.
+ * Windows as Wine implements it, in a separate Debian system. Works only inside the namespaces `inside.ts` runs in.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
 const REPORT = `${RUN}/junit.xml`;
 const OUTPUT = `${RUN}/output.txt`;
 
-/** Ten times what the longest test file takes; one that takes this long has hung. */
+/** Ten times the duration of the longest test file; one that runs this long hangs. */
 const HANG_MS = 90_000;
 
 /** Ends the whole of Wine, and with it every Windows process. */

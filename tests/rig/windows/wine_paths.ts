@@ -46,7 +46,7 @@ export function wineEnvironment(): { [name: string]: string } {
     XDG_RUNTIME_DIR: "/run",
     HOME: "/root",
     NO_COLOR: "1",
-    // Five hours ahead of UTC, in a form that Node takes for UTC: the system's time zone is not always the runtime's.
+    // Five hours ahead of UTC, in a form that Node reads as UTC: the system's time zone is not always the runtime's.
     TZ: "RIG-5",
     DENO_NO_UPDATE_CHECK: "1",
     PATH: "/usr/sbin:/usr/bin:/sbin:/bin",

@@ -1,6 +1,6 @@
 /**
- * A provider to begin from. It authenticates nobody and protects nothing, and says so in what it offers: the registry
- * never picks it unless everything is switched off by name. Put your mechanism in, then raise `offers`.
+ * A provider to begin from. It does not authenticate and does not protect, and its description offers nothing: the
+ * registry never selects it unless every requirement is set to false. Add your mechanism, then raise `offers`.
  */
 
 import {
@@ -36,12 +36,12 @@ const DESCRIPTION = `{
   },
   "imports": [],
   "options": [
-    { "name": "greeting", "type": "text", "maxLength": 64, "doc": "What the peer is told." }
+    { "name": "greeting", "type": "text", "maxLength": 64, "doc": "The text that the peer receives." }
   ],
   "credentials": { "client": ["password", "none"], "server": ["none"] }
 }`;
 
-/** The place of an option in the description. */
+/** The index of the option in the description. */
 const GREETING: i32 = 0;
 const LONGEST_GREETING: u32 = 64;
 /** What `wrap` adds. */
@@ -51,7 +51,7 @@ class Template extends Guest {
   private client: bool = false;
   private sent: bool = false;
   private greeting: Slice = new Slice();
-  /** What the peer said. */
+  /** The peer's greeting. */
   private peer: Slice = new Slice();
 
   describe(): string {
@@ -61,7 +61,7 @@ class Template extends Guest {
   acquire(request: Acquire): void {
     this.client = request.role == Role.Client;
     const greeting = request.options.text(GREETING);
-    // What is kept is copied: the request is gone after this call.
+    // What is kept is copied: the request is valid only during this call.
     this.greeting = greeting === null ? literal("hello") : greeting.copy();
     // Derive keys from the password here, then overwrite it.
     request.password.wipe();
@@ -74,7 +74,7 @@ class Template extends Guest {
       return leg(false, this.greeting);
     }
     if (token === null || token.len == 0 || token.len > LONGEST_GREETING) {
-      return failAuthentication(AuthenticationReason.BadToken, "the peer's token is no greeting");
+      return failAuthentication(AuthenticationReason.BadToken, "the peer's token is not a greeting");
     }
     this.peer = token.copy();
     leg(true, this.client ? null : this.greeting);
@@ -88,7 +88,7 @@ class Template extends Guest {
     failState("there is no session key: nothing was authenticated");
   }
 
-  /** A record is the plain text behind its length. */
+  /** A record is the length, then the plain text. */
   wrap(plain: usize, len: u32): void {
     output.word(len);
     output.raw(plain, len);
@@ -110,7 +110,7 @@ class Template extends Guest {
 
   verify(signature: usize, signatureLen: u32, _message: usize, len: u32): void {
     if (signatureLen != 4 || load<u32>(signature) != len) {
-      failProtocol(ProtocolReason.Altered, "the message is not as long as its signature says");
+      failProtocol(ProtocolReason.Altered, "the message's length differs from its signature");
     }
   }
 
