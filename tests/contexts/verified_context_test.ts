@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { resolveRequirements } from "../../plugins/requirements.ts";
-import { StateError } from "../../errors.ts";
+import { ProtocolError, StateError } from "../../errors.ts";
 import { type Served, VerifiedContext } from "../../contexts/verified_context.ts";
 import { toyProvider, toySystem } from "../support/toy_provider.ts";
 
@@ -70,6 +70,31 @@ test("a provider that cannot do without encryption where it was agreed on says s
     context.close();
   }
   await Promise.all([client.idle, server.idle]);
+  for (const { credentials } of [ours, theirs]) credentials.close();
+  assertEquals(provider.ledger.live, 0);
+});
+
+test("step() of an exchange with too many tokens fails the context, which closes the provider's", async () => {
+  const provider = toyProvider({ tokens: 1000 });
+  const [ours, theirs] = [await serve(provider, "client"), await serve(provider, "server")];
+  const client = new VerifiedContext({
+    role: "client",
+    target: TARGET,
+    channelBindings: "none",
+    serve: () => ours,
+  });
+  const server = new VerifiedContext({ role: "server", channelBindings: "none", serve: () => theirs });
+  let token: Uint8Array | null = null;
+  for (let leg = 0; leg < 16; leg++) {
+    token = (await client.step(token)).token;
+    token = (await server.step(token)).token;
+  }
+  await assertRejects(() => client.step(token), ProtocolError, "after 16 tokens");
+  await client.idle;
+  assertEquals(provider.ledger.contextCloses, [1, 0]);
+  await assertRejects(() => client.step(token), StateError, "has failed");
+  server.close();
+  await server.idle;
   for (const { credentials } of [ours, theirs]) credentials.close();
   assertEquals(provider.ledger.live, 0);
 });
