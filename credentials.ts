@@ -1,8 +1,8 @@
 /**
- * The one reading of who to be: a user's name and domain become two texts that no system below splits anew.
+ * Reads a user's name and domain once, into two separate strings that no system below splits again.
  *
- * A name that is glued into one text (`user@domain`, `DOMAIN\user`) and split again elsewhere can become another
- * user's; so what is ambiguous is refused here, and nothing is ever dropped, escaped or guessed.
+ * A name that is joined into one string (`user@domain`, `DOMAIN\user`) and split again elsewhere can become the name
+ * of another user. So an ambiguous name is refused here, and nothing is removed, escaped or guessed.
  *
  * @module
  */
@@ -17,42 +17,44 @@ interface Checked {
 
 /** A user's name and password; the name is split as {@linkcode readUser} does. */
 export type CheckedPassword = User & { readonly password: string | Uint8Array } & Checked;
-/** A key table, and perhaps the principal to be. */
+/** A key table, and optionally the principal. */
 export type CheckedKeytab = { readonly keytab: string; readonly principal?: string } & Checked;
 /** A credential cache. */
 export type CheckedCache = { readonly cache: string } & Checked;
-/** Who to be, as systems below take it. */
+/** Checked credentials, except delegated ones. */
 export type CheckedIdentity = CheckedPassword | CheckedKeytab | CheckedCache;
 /** {@linkcode Credentials} that have been checked: frozen, of one kind, and with a user's name read once. */
 export type CheckedCredentials = CheckedIdentity | ({ readonly delegated: ProviderCredentials } & Checked);
 
-/** A user as the application named it, in two parts that do not overlap. */
+/** A user as the application named it, in two parts. */
 export interface User {
-  /** The account's name; with an `@` in it, a user principal name (UPN). Never with a backslash. */
+  /** The account's name, or with an `@` a user principal name (UPN). Contains no backslash. */
   readonly username: string;
-  /** The domain, or the realm, that the account is in. */
+  /** The domain or realm of the account. */
   readonly domain?: string;
 }
 
 // deno-lint-ignore no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-/** Refuses text that is no name: its value stays out of the message, for it may be a secret in the wrong place. */
+/** Refuses text that cannot be a name. Messages leave its value out: it may be a password in the wrong argument. */
 function checkName(text: unknown, name: string): asserts text is string {
   if (typeof text !== "string" || text === "") {
-    throw new TypeError(`${name} must be a string that is not empty`);
+    throw new TypeError(`${name} must be a non-empty string`);
   }
   checkWellFormed(text, name);
-  if (CONTROL.test(text)) throw new TypeError(`${name} holds a control character, which no name has`);
+  if (CONTROL.test(text)) {
+    throw new TypeError(`${name} contains a control character, which a name must not contain`);
+  }
 }
 
 /**
  * Reads a user's name as Windows does: `DOMAIN\user` is split at its backslash, `user@suffix` (a UPN) stays whole.
  *
- * @param given the name, and the domain where it was said apart.
- * @param name how messages call the object that both are of.
- * @throws TypeError that names the argument where it could be taken for another user: an empty part, a second
- * backslash or `@`, a domain that differs from the one in the name, half of a surrogate pair, a control character.
+ * @param given the name, and the domain where it was given separately.
+ * @param name the name of the object that contains both, for messages.
+ * @throws TypeError that names the argument where it could be read as another user: an empty part, a second backslash
+ * or `@`, a domain that differs from the one in the name, a lone surrogate, a control character.
  */
 export function readUser(
   { username, domain }: { readonly username: unknown; readonly domain?: unknown },
@@ -64,20 +66,20 @@ export function readUser(
   const split = username.includes("\\");
   if (more.length > 0 || user === "" || (split && before === "")) {
     throw new TypeError(
-      `${name}.username has a backslash that does not stand between a domain and a user: write DOMAIN\\user`,
+      `${name}.username has a backslash that is not between a domain and a user: write DOMAIN\\user`,
     );
   }
   const ats = user.split("@");
   if (ats.length > 2 || (ats.length === 2 && ats.includes(""))) {
     throw new TypeError(
-      `${name}.username has an @ that does not stand between a user and a suffix: write user@suffix`,
+      `${name}.username has an @ that is not between a user and a suffix: write user@suffix`,
     );
   }
   if (!split) return { username: user, ...(domain === undefined ? {} : { domain }) };
   checkDomain(before, `${name}.username`);
   if (domain !== undefined && domain.toLowerCase() !== before.toLowerCase()) {
     throw new TypeError(
-      `${name}.username says one domain before its backslash and ${name}.domain another: leave one of them out`,
+      `${name}.username has one domain before its backslash and ${name}.domain is another: leave one of them out`,
     );
   }
   return { username: user, domain: domain ?? before };
@@ -99,11 +101,11 @@ const KINDS: readonly { readonly required: string; readonly known: readonly stri
 const done = new WeakSet<object>();
 
 /**
- * Checks credentials, once: what has been checked is returned as it is. No value is put into a message: any of them
- * may be a secret in the wrong place.
+ * Checks credentials once; credentials that were checked before are returned unchanged. Messages contain no values:
+ * any value may be a secret in the wrong argument.
  *
- * @param given the credentials. A password of type `Uint8Array` stays the caller's and is not copied.
- * @param name what messages call them.
+ * @param given the credentials. A password that is a `Uint8Array` is not copied, and the caller zeroes it.
+ * @param name the name of the argument, for messages.
  * @throws TypeError that names the argument, the problem and the fix.
  */
 export function checkCredentials(given: Credentials | CheckedCredentials, name: string): CheckedCredentials {
@@ -119,7 +121,7 @@ export function checkCredentials(given: Credentials | CheckedCredentials, name: 
   const unknown = keys.find((key) => !kind.known.includes(key));
   if (unknown !== undefined) {
     throw new TypeError(
-      `${name}.${unknown} is not known beside ${kind.required}; use ${kind.known.join(", ")}`,
+      `${name}.${unknown} is not known with ${kind.required}; use ${kind.known.join(", ")}`,
     );
   }
   const checked = Object.freeze(copyOf(given, name)) as CheckedCredentials;
@@ -128,7 +130,7 @@ export function checkCredentials(given: Credentials | CheckedCredentials, name: 
 }
 
 function copyOf(given: Credentials, name: string): object {
-  // The provider alone can tell its own credentials from others.
+  // Only the provider can distinguish its own credentials from others.
   if ("delegated" in given) return { delegated: given.delegated };
   if ("username" in given) {
     const { password } = given;
@@ -149,7 +151,7 @@ function copyOf(given: Credentials, name: string): object {
 
 function checkPath(text: unknown, name: string): string {
   if (typeof text !== "string" || text === "" || text.includes("\u0000")) {
-    throw new TypeError(`${name} must be a string that is not empty and holds no NUL`);
+    throw new TypeError(`${name} must be a non-empty string without a NUL`);
   }
   checkWellFormed(text, name);
   return text;
@@ -158,6 +160,6 @@ function checkPath(text: unknown, name: string): string {
 function checkWellFormed(text: string, name: string): void {
   if (text.isWellFormed()) return;
   throw new TypeError(
-    `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
+    `${name} contains a lone surrogate, which no keyboard types; check where it comes from`,
   );
 }

@@ -1,21 +1,21 @@
 /**
- * Every error this library throws, apart from `TypeError` and `RangeError` for wrong arguments.
+ * All errors that this library throws, except `TypeError` and `RangeError` for invalid arguments.
  *
- * Compare `error.name` or `error.code`, never only `instanceof`: two copies of the package may meet in one
- * process, and a class of one copy is not the class of the other.
+ * Compare `error.name` or `error.code` and do not rely on `instanceof` alone: one process may load two copies of the
+ * package, and their classes differ.
  *
  * @module
  */
 
-/** Options every error class here takes. */
+/** Options of every error class. */
 export interface ErrorCause {
-  /** What led to this error: usually the {@linkcode NativeError} of the system call. */
+  /** The error that caused this one: usually the {@linkcode NativeError} of a system call. */
   cause?: unknown;
 }
 
-/** The base of every error of this library that is not about a wrong argument. */
+/** The base class of all errors of this library, except those for invalid arguments. */
 export abstract class SecureSocketError extends Error {
-  /** A word that never changes between releases; safe to compare and to log. */
+  /** A code that stays the same in every release; safe to compare and to log. */
   abstract readonly code: string;
 
   /** Not called by applications. */
@@ -24,20 +24,20 @@ export abstract class SecureSocketError extends Error {
   }
 }
 
-/** What a system function answered: always the `cause` of one of the other errors. */
+/** The failure of one system function. Always the `cause` of another error. */
 export class NativeError extends SecureSocketError {
   /** Always `"NativeError"`. */
   override readonly name = "NativeError";
   /** Always `"NATIVE"`. */
   readonly code = "NATIVE";
-  /** The function as its header spells it, for instance `gss_init_sec_context`. */
+  /** The function's name as in its header, for instance `gss_init_sec_context`. */
   readonly fn: string;
-  /** The status as the function gave it; for GSS-API the minor status where there is one. */
+  /** The status that the function returned; for GSS-API the minor status where there is one. */
   readonly status: number;
   /** The status's symbolic name, or its hexadecimal form where no name is known. */
   readonly codeName: string;
 
-  /** Records the answer of one call. */
+  /** Builds the error from the function's status. */
   constructor(fn: string, status: number, codeName: string, text: string, options?: ErrorCause) {
     super(`${fn} failed with ${codeName} (${formatStatus(status)})${text ? `: ${text}` : ""}`, options);
     this.fn = fn;
@@ -46,12 +46,12 @@ export class NativeError extends SecureSocketError {
   }
 }
 
-/** Formats a status the way its system's documentation writes it. */
+/** Formats a status as its system's documentation writes it. */
 function formatStatus(status: number): string {
   return status > 0xffff || status < 0 ? `0x${(status >>> 0).toString(16).padStart(8, "0")}` : String(status);
 }
 
-/** Why authentication failed, as a word to branch on. */
+/** Why authentication failed, as a code to branch on. */
 export type AuthenticationReason =
   | "no-credentials"
   | "bad-credentials"
@@ -75,13 +75,13 @@ export type AuthenticationReason =
   | "context-expired"
   | "other";
 
-/** Authentication failed, was refused by the peer, or has run out. */
+/** Authentication failed, the peer refused it, or its credentials or context have expired. */
 export class AuthenticationError extends SecureSocketError {
   /** Always `"AuthenticationError"`. */
   override readonly name = "AuthenticationError";
   /** Always `"AUTHENTICATION"`. */
   readonly code = "AUTHENTICATION";
-  /** Why, as a word to branch on. */
+  /** Why it failed, as a code to branch on. */
   readonly reason: AuthenticationReason;
 
   /** Builds the error; the message says what to do. */
@@ -91,7 +91,7 @@ export class AuthenticationError extends SecureSocketError {
   }
 }
 
-/** The connection would have been weaker than what was required, and nothing was sent; or it no longer is what was. */
+/** The connection did not meet a requirement and nothing was sent, or it no longer meets one. */
 export class SecurityRequirementError extends SecureSocketError {
   /** Always `"SecurityRequirementError"`. */
   override readonly name = "SecurityRequirementError";
@@ -99,7 +99,7 @@ export class SecurityRequirementError extends SecureSocketError {
   readonly code = "SECURITY_REQUIREMENT";
   /** The requirement that was not met, for instance `"mutualAuthentication"`. */
   readonly required: string;
-  /** What was there instead. */
+  /** What the connection provided instead. */
   readonly got: string;
 
   /** Builds the error; the message says what to do. */
@@ -110,7 +110,7 @@ export class SecurityRequirementError extends SecureSocketError {
   }
 }
 
-/** How a peer, or something between, broke the protocol. */
+/** How the peer, or an attacker on the network, violated the protocol. */
 export type ProtocolReason =
   | "truncated"
   | "oversized"
@@ -124,13 +124,13 @@ export type ProtocolReason =
   | "unexpected-message"
   | "sequence-exhausted";
 
-/** The bytes that arrived (or were about to leave) are not what the protocol allows. */
+/** Bytes that were received, or were about to be sent, violate the protocol. */
 export class ProtocolError extends SecureSocketError {
   /** Always `"ProtocolError"`. */
   override readonly name = "ProtocolError";
   /** Always `"PROTOCOL"`. */
   readonly code = "PROTOCOL";
-  /** What was wrong, as a word to branch on. */
+  /** What was wrong, as a code to branch on. */
   readonly reason: ProtocolReason;
 
   /** Builds the error; the message says what to do. */
@@ -140,13 +140,13 @@ export class ProtocolError extends SecureSocketError {
   }
 }
 
-/** Something took longer than its time-out. */
+/** An operation did not end within its time-out. */
 export class TimeoutError extends SecureSocketError {
   /** Always `"TimeoutError"`. */
   override readonly name = "TimeoutError";
   /** Always `"TIMEOUT"`. */
   readonly code = "TIMEOUT";
-  /** The limit that passed, in milliseconds. */
+  /** The time-out, in milliseconds. */
   readonly timeoutMs: number;
 
   /** Builds the error. */
@@ -156,13 +156,16 @@ export class TimeoutError extends SecureSocketError {
   }
 }
 
-/** The plain connection underneath could not be made, or broke. */
+/** The underlying plain connection could not be made, or failed. */
 export class TransportError extends SecureSocketError {
   /** Always `"TransportError"`. */
   override readonly name = "TransportError";
   /** Always `"TRANSPORT"`. */
   readonly code = "TRANSPORT";
-  /** The system's name for it, for instance `"ECONNREFUSED"`; `"closed"` where this end had closed it. */
+  /**
+   * The system's name of the failure, for instance `"ECONNREFUSED"`; `"closed"` where this end had closed the
+   * connection.
+   */
   readonly codeName: string;
 
   /** Builds the error; the message says what to do. */
@@ -172,7 +175,7 @@ export class TransportError extends SecureSocketError {
   }
 }
 
-/** A permission of the runtime, or a right of the operating system, is missing. */
+/** A permission of the runtime, or a privilege of the operating system, is missing. */
 export class PermissionError extends SecureSocketError {
   /** Always `"PermissionError"`. */
   override readonly name = "PermissionError";
@@ -180,7 +183,10 @@ export class PermissionError extends SecureSocketError {
   readonly code = "PERMISSION";
   /** The grant of `openSystem` that needs it, for instance `"sspi"`. */
   readonly grant: string;
-  /** The flag to add to the command line, enough for all that the grant opens; or the group or privilege to hold. */
+  /**
+   * The flag to add to the command line, sufficient for everything the grant opens; or the group or privilege that is
+   * needed.
+   */
   readonly flag: string;
 
   /** Builds the error; the message names the flag. */
@@ -191,17 +197,17 @@ export class PermissionError extends SecureSocketError {
   }
 }
 
-/** What {@linkcode UnsupportedPlatformError} was missing. */
+/** What is missing, for an {@linkcode UnsupportedPlatformError}. */
 export interface Missing {
   /** The library that could not be opened, or that lacks the symbol. */
   dll?: string;
-  /** The symbol that is not there. */
+  /** The missing symbol. */
   symbol?: string;
-  /** What to use, or to install, instead. */
+  /** What to use or to install instead. */
   instead: string;
 }
 
-/** This operating system, or this version of a library, does not have what was asked for. */
+/** This operating system, or this version of a library, does not support the operation. */
 export class UnsupportedPlatformError extends SecureSocketError {
   /** Always `"UnsupportedPlatformError"`. */
   override readonly name = "UnsupportedPlatformError";
@@ -209,9 +215,9 @@ export class UnsupportedPlatformError extends SecureSocketError {
   readonly code = "UNSUPPORTED_PLATFORM";
   /** The library that could not be opened, or that lacks the symbol. */
   readonly dll?: string;
-  /** The symbol that is not there. */
+  /** The missing symbol. */
   readonly symbol?: string;
-  /** What to use, or to install, instead. */
+  /** What to use or to install instead. */
   readonly instead: string;
 
   /** Builds the error. */
@@ -223,31 +229,31 @@ export class UnsupportedPlatformError extends SecureSocketError {
   }
 }
 
-/** One provider that was passed over, and why. */
+/** A provider that was not selected, and why. */
 export interface RejectedProvider {
   /** The provider's name. */
   provider: string;
-  /** Why it was passed over, in a sentence. */
+  /** Why it was not selected, as a sentence. */
   reason: string;
-  /** The error behind the reason, where there was one. */
+  /** The error that caused it, where there was one. */
   cause?: unknown;
 }
 
-/** What {@linkcode ProviderNotFoundError} was looking for: requirements by name. */
+/** The requirements of a {@linkcode ProviderNotFoundError}, by name. */
 export interface WantedProvider {
-  /** Whether it is wanted; or which, of several there are. */
+  /** Whether it is required, or which value is required. */
   readonly [requirement: string]: boolean | string | undefined;
 }
 
-/** No provider of the registry is available here, allowed, and strong enough. */
+/** No provider of the registry is available, allowed, and meets the requirements. */
 export class ProviderNotFoundError extends SecureSocketError {
   /** Always `"ProviderNotFoundError"`. */
   override readonly name = "ProviderNotFoundError";
   /** Always `"PROVIDER_NOT_FOUND"`. */
   readonly code = "PROVIDER_NOT_FOUND";
-  /** What was looked for: the requirements, as the policies have raised them. */
+  /** The requirements, as raised by the policies. */
   readonly wanted: WantedProvider;
-  /** Every provider that was passed over, in order, with the reason. */
+  /** Every provider that was not selected, in order, with the reason. */
   readonly rejected: readonly RejectedProvider[];
 
   /** Builds the error; the message lists every reason. */
@@ -262,7 +268,7 @@ export class ProviderNotFoundError extends SecureSocketError {
   }
 }
 
-/** `mutual authentication, impersonation "identify"`; what is `false` is not wanted. */
+/** `mutual authentication, impersonation "identify"`; what is `false` is left out. */
 function inWords(wanted: WantedProvider): string {
   const parts = Object.entries(wanted).filter(([, value]) => value !== false && value !== undefined);
   return parts.map(([name, value]) => {
@@ -271,15 +277,15 @@ function inWords(wanted: WantedProvider): string {
   }).join(", ");
 }
 
-/** A sandboxed provider's module was refused before it ran. */
+/** A sandboxed provider's module was rejected before it ran. */
 export class ProviderRejectedError extends SecureSocketError {
   /** Always `"ProviderRejectedError"`. */
   override readonly name = "ProviderRejectedError";
   /** Always `"PROVIDER_REJECTED"`. */
   readonly code = "PROVIDER_REJECTED";
-  /** The rule that was broken, as a word to branch on. */
+  /** The rule that the module violates, as a code to branch on. */
   readonly rule: string;
-  /** Where in the module, in bytes from its start; -1 where the rule has no place. */
+  /** The offset in the module, in bytes; -1 where the violation has no offset. */
   readonly offset: number;
 
   /** Builds the error; the message says what to change. */
@@ -290,7 +296,7 @@ export class ProviderRejectedError extends SecureSocketError {
   }
 }
 
-/** A sandboxed provider trapped; its instance is gone. */
+/** A sandboxed provider trapped; its instance was discarded. */
 export class ProviderTrapError extends SecureSocketError {
   /** Always `"ProviderTrapError"`. */
   override readonly name = "ProviderTrapError";
@@ -303,7 +309,7 @@ export class ProviderTrapError extends SecureSocketError {
   }
 }
 
-/** A sandboxed provider used up what it was allowed; its instance is gone. */
+/** A sandboxed provider exceeded a limit; its instance was discarded. */
 export class ProviderLimitError extends SecureSocketError {
   /** Always `"ProviderLimitError"`. */
   override readonly name = "ProviderLimitError";
@@ -325,7 +331,7 @@ export class ProviderLimitError extends SecureSocketError {
   }
 }
 
-/** The object is not in a state that allows the call: closed, not yet authenticated, or busy. */
+/** The object's state does not allow the call: it is closed, not yet authenticated, or busy. */
 export class StateError extends SecureSocketError {
   /** Always `"StateError"`. */
   override readonly name = "StateError";
@@ -338,7 +344,10 @@ export class StateError extends SecureSocketError {
   }
 }
 
-/** The oldest Node with all that the library uses; its errors elsewhere would name functions, and not the cause. */
+/**
+ * The oldest supported Node. Checked here: on an older one, errors elsewhere would name a missing function and not
+ * the cause.
+ */
 const OLDEST_NODE = [22, 3] as const;
 
 const { Deno, process } = globalThis as { Deno?: unknown; process?: { versions?: { node?: string } } };

@@ -1,5 +1,5 @@
 /**
- * Service principal names: `class/host`, `class/host:port`, `class/instance[:port]/service`, each with an
+ * Service principal names (SPNs): `class/host`, `class/host:port`, `class/instance[:port]/service`, each with an
  * optional `@REALM`.
  *
  * @see https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/cd328386-4d97-4666-be33-056545c1cad2
@@ -11,28 +11,28 @@
 export interface SpnParts {
   /** The kind of service: `HTTP`, `host`, `MSSQLSvc`, `Hyper-V Replica Service`. */
   serviceClass: string;
-  /** The host that runs it: a DNS name as the service registered it, without a dot at its end, or an IPv4 address. */
+  /** The host that runs it: a DNS name as the service registered it, without a trailing dot, or an IPv4 address. */
   instanceName: string;
-  /** The port it listens on (1 to 65535), or the label SQL Server writes in its place. */
+  /** The port it listens on (1 to 65535), or the instance name that SQL Server writes instead. */
   port?: number | string;
-  /** The name of a replicated service, where it is not the host's own: a DNS name or a distinguished name. */
+  /** The name of a replicated service, where it differs from the host's: a DNS name or a distinguished name. */
   serviceName?: string;
-  /** The Kerberos realm; left out: the default realm decides. */
+  /** The Kerberos realm. Left out: the default realm. */
   realm?: string;
 }
 
-/** Characters that end a part, that a principal name would have to escape, and controls. */
+/** Characters that end a part or need escapes in a principal name, and control characters. */
 // deno-lint-ignore no-control-regex
 const FORBIDDEN = /[\u0000-\u001f\u007f/\\@]/;
 const PARTS = ["serviceClass", "instanceName", "port", "serviceName", "realm"];
 
-/** A service principal name: immutable, compared without regard to the case of A to Z. */
+/** A service principal name (SPN). Immutable; comparison ignores the case of A to Z. */
 export class Spn {
   /** The kind of service. */
   readonly serviceClass: string;
   /** The host that runs it. */
   readonly instanceName: string;
-  /** The port, or the label in its place. */
+  /** The port, or SQL Server's instance name. */
   readonly port?: number | string;
   /** The replicated service's name. */
   readonly serviceName?: string;
@@ -49,7 +49,7 @@ export class Spn {
   }
 
   /**
-   * Makes a name from its parts.
+   * Makes an SPN from its parts.
    *
    * @example
    * ```ts
@@ -58,13 +58,15 @@ export class Spn {
    * console.log(`${Spn.make({ serviceClass: "HTTP", instanceName: "web.example.test", port: 8080 })}`);
    * // => HTTP/web.example.test:8080
    * ```
-   * @throws TypeError where a part is missing, unknown, empty or holds a character that a name cannot.
+   * @throws TypeError where a part is missing, unknown, empty or contains a character that an SPN must not contain.
    * @throws RangeError where the port is not from 1 to 65535.
    */
   static make(parts: SpnParts): Spn {
-    if (typeof parts !== "object" || parts === null) throw new TypeError("Spn.make takes an object of parts");
+    if (typeof parts !== "object" || parts === null) {
+      throw new TypeError("Spn.make takes an object of an SPN's parts");
+    }
     for (const key of Object.keys(parts)) {
-      if (!PARTS.includes(key)) throw new TypeError(`${key} is no part of an SPN; use ${PARTS.join(", ")}`);
+      if (!PARTS.includes(key)) throw new TypeError(`Unknown part ${key} of an SPN; use ${PARTS.join(", ")}`);
     }
     checkPart("serviceClass", parts.serviceClass, ":");
     checkPart("instanceName", parts.instanceName, ":");
@@ -79,32 +81,34 @@ export class Spn {
   }
 
   /**
-   * Reads a name as text.
+   * Parses an SPN.
    *
-   * @throws TypeError that names the part that is wrong and shows the forms there are.
+   * @throws TypeError that names the invalid part and shows the valid forms.
    */
   static parse(text: string): Spn {
-    if (typeof text !== "string") throw new TypeError(`An SPN is a string, not a ${typeof text}`);
+    if (typeof text !== "string") throw new TypeError(`An SPN must be a string, not ${typeof text}`);
     try {
       return Spn.make(split(text));
     } catch (error) {
       throw new TypeError(
-        `${JSON.stringify(text)} is no SPN: ${
+        `Invalid SPN ${JSON.stringify(text)}: ${
           (error as Error).message
-        }; write class/host, class/host:port or ` +
+        }; expected class/host, class/host:port or ` +
           "class/instance:port/service",
       );
     }
   }
 
-  /** Whether both name the same service: the case of A to Z does not count, and a realm only where both have one. */
+  /**
+   * Returns whether both name the same service. Ignores the case of A to Z, and the realm where one of them has none.
+   */
   equals(other: Spn): boolean {
     const realms = this.realm === undefined || other.realm === undefined ||
       fold(this.realm) === fold(other.realm);
     return realms && this.#service() === other.#service();
   }
 
-  /** The name as text, in the case it was given. */
+  /** Returns the SPN as text, in the case in which it was given. */
   toString(): string {
     const port = this.port === undefined ? "" : `:${this.port}`;
     const service = this.serviceName === undefined ? "" : `/${this.serviceName}`;
@@ -118,7 +122,7 @@ export class Spn {
   }
 }
 
-/** Lower case for A to Z alone: what Unicode folds together (K and the Kelvin sign) are different names. */
+/** Lower case for A to Z only: characters that Unicode folds together (K and the Kelvin sign) are different names. */
 function fold(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
@@ -129,13 +133,15 @@ function split(text: string): SpnParts {
   const [serviceClass, instance, serviceName, ...rest] = (at < 0 ? text : text.slice(0, at)).split("/");
   if (instance === undefined && /[@\\]/.test(text)) {
     throw new TypeError(
-      "it names an account, which is reached by an SPN that is registered for it, and by no other name: register " +
-        "one (on Windows: setspn -S class/host account) and give that",
+      "it names an account, and an account is reached by an SPN that is registered for it: register " +
+        "one (on Windows: setspn -S class/host account) and use that",
     );
   }
-  if (instance === undefined || rest.length > 0) throw new TypeError("it has not two or three parts");
+  if (instance === undefined || rest.length > 0) throw new TypeError("it does not have two or three parts");
   const [instanceName, port, ...colons] = instance.split(":");
-  if (colons.length > 0) throw new TypeError("the host holds two colons (use a name, not an IPv6 address)");
+  if (colons.length > 0) {
+    throw new TypeError("the host contains two colons (use a name, not an IPv6 address)");
+  }
   return {
     serviceClass,
     instanceName,
@@ -147,17 +153,19 @@ function split(text: string): SpnParts {
 
 function checkPart(name: string, value: unknown, alsoForbidden: string): void {
   if (typeof value !== "string" || value === "") {
-    throw new TypeError(`${name} must be a string that is not empty`);
+    throw new TypeError(`${name} must be a non-empty string`);
   }
   if (!value.isWellFormed()) {
-    throw new TypeError(`${name} holds half of a surrogate pair; check where it is from`);
+    throw new TypeError(
+      `${name} contains a lone surrogate; check where it comes from`,
+    );
   }
   const bad = FORBIDDEN.exec(value)?.[0] ?? [...alsoForbidden].find((character) => value.includes(character));
-  if (bad !== undefined) throw new TypeError(`${name} must not hold ${JSON.stringify(bad)}`);
+  if (bad !== undefined) throw new TypeError(`${name} must not contain ${JSON.stringify(bad)}`);
   if (value !== value.trim()) throw new TypeError(`${name} must not begin or end with a space`);
 }
 
-/** The dot at the end of an absolute DNS name is for resolvers: no service is registered with it. */
+/** The trailing dot of an absolute DNS name is for resolvers: services are registered without it. */
 function checkRelative(name: string, value: string): void {
   if (!value.endsWith(".")) return;
   throw new TypeError(`${name} must not end with a dot: write it as the service is registered`);

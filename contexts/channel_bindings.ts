@@ -1,5 +1,5 @@
 /**
- * Channel bindings: what ties an authentication to the TLS connection it travels on (RFC 5056, RFC 5929).
+ * Channel bindings: data that ties an authentication to the TLS connection that carries it (RFC 5056, RFC 5929).
  *
  * @module
  */
@@ -23,7 +23,7 @@ const HASHES: { readonly [oid: string]: "SHA-256" | "SHA-384" | "SHA-512" } = {
   "2a8648ce3d040304": "SHA-512",
 };
 const RSA_PSS = "2a864886f70d01010a";
-/** The hash that RSASSA-PSS-params name. */
+/** The hash that RSASSA-PSS-params names. */
 const PSS_HASHES: typeof HASHES = {
   "2b0e03021a": "SHA-256",
   "608648016503040201": "SHA-256",
@@ -35,10 +35,10 @@ const OBJECT_IDENTIFIER = 0x06;
 const HASH_ALGORITHM = 0xa0;
 
 /**
- * The application data of channel bindings.
+ * Returns the application data of channel bindings.
  *
- * @throws TypeError where they are neither bytes nor a certificate whose signature has one hash: Ed25519 and Ed448
- * have none, so that RFC 5929 defines no `tls-server-end-point` for them.
+ * @throws TypeError if they are neither bytes nor a certificate whose signature has one hash: Ed25519 and Ed448
+ * have none, so RFC 5929 defines no `tls-server-end-point` for them.
  */
 export async function bindingBytes(bindings: ChannelBindings): Promise<Uint8Array> {
   if (bindings instanceof Uint8Array) return bindings;
@@ -50,7 +50,7 @@ export async function bindingBytes(bindings: ChannelBindings): Promise<Uint8Arra
   return bytes;
 }
 
-/** Checks channel bindings by the argument's name and returns a copy of them. */
+/** Checks channel bindings and returns a copy of them; `name` is the argument's name in the error. */
 export function checkBindings(bindings: unknown, name: string): ChannelBindings {
   if (bindings instanceof Uint8Array && bindings.length > 0) return new Uint8Array(bindings);
   const { type, certificate } = (bindings ?? {}) as { type?: unknown; certificate?: unknown };
@@ -59,19 +59,20 @@ export function checkBindings(bindings: unknown, name: string): ChannelBindings 
     return { type, certificate: new Uint8Array(certificate) };
   }
   throw new TypeError(
-    `${name} must be a Uint8Array that is not empty (RFC 5929 application data), or ` +
-      '{ type: "tls-server-end-point", certificate } with the certificate in DER; leave it out for none',
+    `${name} must be a Uint8Array that is not empty (RFC 5929 application data), or { type: ` +
+      '"tls-server-end-point", certificate } with the certificate in DER; leave it out if there are ' +
+      "none",
   );
 }
 
 interface Element {
   readonly tag: number;
   readonly content: Uint8Array;
-  /** Where the next element begins. */
+  /** Where the next element starts. */
   readonly end: number;
 }
 
-/** The element of DER at `at`; lengths beyond the bytes, or longer than four bytes, are refused. */
+/** The DER element at `at`. Lengths beyond the bytes, or longer than four bytes, are refused. */
 function element(bytes: Uint8Array, at: number): Element {
   const tag = bytes[at];
   let length = bytes[at + 1];
@@ -85,7 +86,7 @@ function element(bytes: Uint8Array, at: number): Element {
     throw malformed();
   }
   const end = start + length;
-  // Written so that a NaN of bytes that are not there is refused, too.
+  // Also refuses NaN, the result of reading beyond the bytes.
   if (!(end <= bytes.length)) throw malformed();
   return { tag, content: bytes.subarray(start, end), end };
 }
@@ -104,7 +105,10 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The hash of RFC 5929, 4.1: that of the certificate's signature, and SHA-256 in place of MD5 and SHA-1. */
+/**
+ * The hash of RFC 5929, section 4.1: the hash of the certificate's signature, and SHA-256 in place of MD5 and
+ * SHA-1.
+ */
 function hashOf(certificate: Uint8Array): "SHA-256" | "SHA-384" | "SHA-512" {
   const outer = expect(certificate, 0, SEQUENCE);
   if (outer.end !== certificate.length) throw malformed();
@@ -115,14 +119,15 @@ function hashOf(certificate: Uint8Array): "SHA-256" | "SHA-384" | "SHA-512" {
   const hash = oid === RSA_PSS ? pssHash(algorithm, identifier.end) : HASHES[oid];
   if (hash !== undefined) return hash;
   throw new TypeError(
-    "certificate is signed by an algorithm without one hash function, such as Ed25519: RFC 5929 defines no " +
-      "tls-server-end-point for it. Use a certificate signed with RSA or ECDSA, or leave channelBindings out",
+    "certificate is signed by an algorithm without one hash function, such as Ed25519: RFC 5929 does " +
+      "not define tls-server-end-point for it. Use a certificate signed with RSA or ECDSA, or leave " +
+      "channelBindings out",
   );
 }
 
 function pssHash(algorithm: Uint8Array, at: number): ReturnType<typeof hashOf> | undefined {
   const parameters = expect(algorithm, at, SEQUENCE).content;
-  // Left out, the hash is SHA-1 (RFC 4055), which becomes SHA-256.
+  // If left out, the hash is SHA-1 (RFC 4055), which SHA-256 replaces.
   if (parameters.length === 0 || parameters[0] !== HASH_ALGORITHM) return "SHA-256";
   const hash = expect(element(parameters, 0).content, 0, SEQUENCE).content;
   return PSS_HASHES[hex(expect(hash, 0, OBJECT_IDENTIFIER).content)];

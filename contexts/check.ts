@@ -1,5 +1,5 @@
 /**
- * Checks of single options, each with an error that names the option and the fix.
+ * Checks single options; each error names the option and the fix.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { checkWellFormed } from "../ffi/memory/text.ts";
 import { Spn } from "../spn.ts";
 
-/** The longest time that timers of both runtimes can count. */
+/** The longest time that the timers of both runtimes support. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Refuses what is not an object, and keys that are not known. */
+/** Refuses values that are not objects, and unknown keys. */
 export function checkKeys(options: unknown, known: readonly string[], what: string): void {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`${what} must be an object with ${known.join(", ")}`);
@@ -22,7 +22,7 @@ export function checkKeys(options: unknown, known: readonly string[], what: stri
   }
 }
 
-/** A whole number of at least `min` and at most `max`. */
+/** A whole number from `min` to `max`. */
 export function checkInteger(value: unknown, name: string, min: number, max: number): number {
   if (typeof value !== "number") throw new TypeError(`${name} must be a number, not ${describe(value)}`);
   if (!Number.isInteger(value) || value < min || value > max) {
@@ -48,17 +48,17 @@ export function checkHostname(value: unknown, name: string): string {
   return value;
 }
 
-/** Whether a checked hostname is an IP address, in any form that systems take for one. */
+/** Whether a checked hostname is an IP address, in any form that systems accept as one. */
 export function isIpAddress(hostname: string): boolean {
   return hostname.includes(":") || /(^|\.)(\d+|0x[\da-f]*)\.?$/i.test(hostname);
 }
 
-/** The principal of the host itself, by a checked hostname: `host/` and the name, without the dot of an absolute one. */
+/** The SPN of a host: `host/` and the checked hostname, without the dot at the end of an absolute name. */
 export function hostPrincipal(hostname: string): string {
   return `host/${hostname.replace(/\.$/, "")}`;
 }
 
-/** The principal of a peer's computer, which need not be a service principal name. */
+/** The principal of a peer's computer, which need not be an SPN. */
 export function checkComputer(value: unknown, name: string): string {
   if (typeof value !== "string" || value === "") {
     throw new TypeError(`${name} must be the name of the peer computer's principal`);
@@ -67,7 +67,7 @@ export function checkComputer(value: unknown, name: string): string {
   return value;
 }
 
-/** A service principal name. */
+/** An SPN. */
 export function checkTarget(value: unknown, name: string): string {
   try {
     Spn.parse(value as string);
@@ -77,7 +77,7 @@ export function checkTarget(value: unknown, name: string): string {
   }
 }
 
-/** A list of service principal names; copied. */
+/** A list of SPNs; copied. */
 export function checkTargets(value: unknown, name: string): readonly string[] {
   if (!Array.isArray(value) || value.length === 0) {
     throw new TypeError(`${name} must be a list of at least one name; leave it out to accept every name`);
@@ -85,11 +85,11 @@ export function checkTargets(value: unknown, name: string): readonly string[] {
   return Object.freeze(value.map((target, index) => {
     const checked = checkTarget(target, `${name}[${index}]`);
     if (!checked.includes("*")) return checked;
-    throw new TypeError(`${name}[${index}] holds "*", which stands for nothing but itself: list each name`);
+    throw new TypeError(`${name}[${index}] contains "*", which is not a wildcard: list each name`);
   }));
 }
 
-/** An abort signal, or nothing. */
+/** An abort signal, or undefined. */
 export function checkSignal(value: unknown, name: string): AbortSignal | undefined {
   const signal = value as Partial<AbortSignal> | null | undefined;
   if (signal === undefined) return undefined;
@@ -99,21 +99,21 @@ export function checkSignal(value: unknown, name: string): AbortSignal | undefin
   return signal as AbortSignal;
 }
 
-/** A function, or nothing. */
+/** A function, or undefined. */
 export function checkFunction(value: unknown, name: string): void {
   if (value !== undefined && typeof value !== "function") {
     throw new TypeError(`${name} must be a function, not ${describe(value)}`);
   }
 }
 
-/** Something that has the method `method`. */
+/** An object with the method `method`. */
 export function checkMethod(value: unknown, name: string, method: string): void {
   if (typeof (value as Record<string, unknown> | null)?.[method] !== "function") {
-    throw new TypeError(`${name} must have the method ${method}(); ${describe(value)} has not`);
+    throw new TypeError(`${name} must have the method ${method}(); ${describe(value)} does not have it`);
   }
 }
 
-/** What a wrong value is; a string's text only where it cannot be a secret. */
+/** Describes an invalid value; the text of a string only if it cannot be a secret. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === "number") return String(value);
   return typeof value === "string" ? JSON.stringify(value) : `a ${typeof value}`;

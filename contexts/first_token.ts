@@ -1,10 +1,10 @@
 /**
- * Which mechanism a client's first token is of.
+ * Recognises the mechanism of a client's first token.
  *
  * @module
  */
 
-/** What a first token is of; `other`: a third party's, or nobody's. */
+/** The mechanism of a first token; `other`: none of those known here. */
 export type TokenKind = "spnego" | "kerberos" | "ntlm" | "other";
 
 const NTLM = [0x4e, 0x54, 0x4c, 0x4d, 0x53, 0x53, 0x50, 0x00];
@@ -14,10 +14,10 @@ const MECHANISMS: readonly (readonly [kind: TokenKind, bytes: readonly number[]]
   ["kerberos", [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02]],
   ["kerberos", [0x06, 0x09, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02]],
 ];
-/** The tag of RFC 2743's framing of an initial token. */
+/** The tag of an initial token's framing (RFC 2743). */
 const INITIAL = 0x60;
 
-/** Looks at the framing of a client's first token; what is in it is not judged. */
+/** Returns the mechanism that the framing of a client's first token names. The content is not checked. */
 export function tokenKind(token: Uint8Array): TokenKind {
   if (startsWith(token, 0, NTLM)) return "ntlm";
   if (token[0] !== INITIAL) return "other";

@@ -1,5 +1,5 @@
 /**
- * Acting as the client, for as long as one synchronous function runs.
+ * Impersonates a client while one synchronous function runs.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import { finished } from "../ffi/windows/impersonation.ts";
 import type { ProviderContext } from "../contract.ts";
 
-/** Whether a function runs as somebody: a client is acted as by the thread, whichever connection is its. */
+/** Whether a function is running as a client. It belongs to the thread, not to a connection. */
 let acting = false;
 
 /** Runs `fn` as the client of `context`; see `SecureConn.impersonate`. */
@@ -17,22 +17,23 @@ export function runAsClient<T>(
   role: "client" | "server",
   fn: () => T,
 ): T {
-  // Async functions and generators would run on after the impersonation has ended.
+  // Async functions and generators would continue after the impersonation has ended.
   if (typeof fn !== "function" || Object.prototype.toString.call(fn) !== "[object Function]") {
     throw new TypeError("fn must be a synchronous function: the impersonation ends when it returns");
   }
   if (role === "client") {
-    throw new StateError("Only the server of a connection can impersonate, and this is its client");
+    throw new StateError("Only the server of a connection can impersonate, and this end is its client");
   }
   if (!context.impersonate) {
     throw new UnsupportedPlatformError("This provider cannot impersonate its client here", {
       instead: "Act as the server's own account and check what the client may do by conn.peer",
     });
   }
-  // Leaving the inner one would leave the outer one too, and the rest of its function would run as the server.
+  // Ending the inner one would end the outer one too: the rest of its function would run as the server.
   if (acting) {
     throw new StateError(
-      "This thread is already impersonating somebody: let that function return before the next impersonate()",
+      "This thread is already impersonating a client: let that function return before the next " +
+        "impersonate()",
     );
   }
   acting = true;

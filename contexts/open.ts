@@ -1,5 +1,5 @@
 /**
- * `openInitiator()` and `openAcceptor()`: credentials, acquired once and kept for many verified contexts.
+ * `openInitiator()` and `openAcceptor()`: acquire credentials once and make many verified contexts of them.
  *
  * @module
  */
@@ -37,17 +37,17 @@ import { type Served, VerifiedContext } from "./verified_context.ts";
 
 const OPEN = ["registry", "credentials", "requirements", "system", "signal"];
 
-/** What credentials are acquired by. */
+/** How credentials are acquired. */
 interface Terms extends SelectionTerms {
   readonly credentials?: Credentials;
 }
 
 /**
- * Acquires a client's credentials for many contexts, and again by itself when they have run out.
+ * Acquires a client's credentials for many contexts, and acquires them again when they have expired.
  *
- * @throws TypeError where an option is wrong; nothing was opened.
- * @throws ProviderNotFoundError or PermissionError where no provider can serve.
- * @throws AuthenticationError where there are no credentials, or they are wrong.
+ * @throws TypeError if an option is invalid; nothing was opened.
+ * @throws ProviderNotFoundError or PermissionError if no provider is available.
+ * @throws AuthenticationError if there are no credentials, or they are wrong.
  *
  * @example
  * ```ts
@@ -69,10 +69,10 @@ export async function openInitiator(options: OpenOptions = {}): Promise<Initiato
 /**
  * Acquires a server's credentials for many contexts.
  *
- * A client may begin with SPNEGO or with a bare Kerberos or NTLM token: its first token decides which of the providers
- * of the registry serves it.
+ * A client may begin with SPNEGO or with a bare Kerberos or NTLM token: its first token decides which provider of
+ * the registry answers.
  *
- * @throws as {@linkcode openInitiator}.
+ * @throws as {@linkcode openInitiator} does.
  *
  * @example
  * ```ts
@@ -119,7 +119,10 @@ function readOptions(
   };
 }
 
-/** What a bare context must be where nothing is said of records: many protocols use none. */
+/**
+ * The requirements of a bare context. Protection of records is required only if the caller asks for it: many
+ * protocols do not use it.
+ */
 export function bareRequirements(given: Requirements = {}): ResolvedRequirements {
   const confidentiality = given?.confidentiality ?? false;
   return resolveRequirements({ ...given, confidentiality, integrity: given?.integrity ?? confidentiality });
@@ -138,12 +141,12 @@ function served({ selection, origin }: SelectedContexts, credentials: ProviderCr
   return { credentials, requirements: selection.requirements, origin };
 }
 
-/** Credentials in use, and what must be closed with them. */
-class Holding {
+/** Credentials in use; closes them when it is closed. */
+class OwnedCredentials {
   readonly #credentials = new Set<ProviderCredentials>();
   #closed = false;
 
-  /** Makes them its own; those that come after it was closed are closed at once. */
+  /** Takes ownership of credentials. If this object is closed already, they are closed at once. */
   add<T extends ProviderCredentials>(credentials: T): T {
     if (this.#closed) credentials.close();
     else this.#credentials.add(credentials);
@@ -168,33 +171,33 @@ class Holding {
 class OpenInitiator implements Initiator {
   readonly #terms: Terms;
   readonly #selected: SelectedContexts;
-  readonly #holding = new Holding();
+  readonly #owned = new OwnedCredentials();
   #credentials: Promise<ProviderCredentials>;
   #renewing: Promise<ProviderCredentials> | null = null;
 
   constructor(terms: Terms, selected: SelectedContexts, credentials: ProviderCredentials | null) {
     this.#terms = terms;
     this.#selected = selected;
-    this.#credentials = credentials ? Promise.resolve(this.#holding.add(credentials)) : this.#acquire();
+    this.#credentials = credentials ? Promise.resolve(this.#owned.add(credentials)) : this.#acquire();
   }
 
-  /** Credentials that a client delegated, which become its own. */
+  /** Takes ownership of credentials that a client delegated. */
   static delegated(delegated: ProviderCredentials, { origin }: Served, terms: Terms): Initiator {
     const own = { ...terms, credentials: { delegated }, requirements: bareRequirements() };
     const initiator = new OpenInitiator(own, selectContexts(own, origin.provider.name), null);
-    initiator.#holding.add(delegated);
+    initiator.#owned.add(delegated);
     return initiator;
   }
 
   async #acquire(): Promise<ProviderCredentials> {
     const acquiring = acquire("client", this.#terms, this.#selected);
-    // Nobody may ask for it before it fails.
+    // It may fail before anything awaits it.
     acquiring.catch(() => {});
-    return this.#holding.add(await acquiring);
+    return this.#owned.add(await acquiring);
   }
 
   initiate(options: InitiateOptions): SecurityContext {
-    this.#holding.requireOpen("initiator");
+    this.#owned.requireOpen("initiator");
     checkKeys(options, ["target", "channelBindings", "signal"], "options");
     const target = checkTarget(options.target, "options.target");
     const signal = checkSignal(options.signal, "options.signal");
@@ -213,14 +216,17 @@ class OpenInitiator implements Initiator {
   }
 
   async #serve(): Promise<Served> {
-    this.#holding.requireOpen("initiator");
+    this.#owned.requireOpen("initiator");
     return served(this.#selected, await this.#credentials);
   }
 
-  /** Acquires anew where what failed had run out: a fresh ticket may have come since. Many may wait for one. */
+  /**
+   * Acquires credentials again if the failed ones had expired: a new ticket may have arrived. Concurrent callers
+   * share one attempt.
+   */
   async #renew({ credentials }: Served, error: unknown): Promise<Served | null> {
-    if (!ranOut(error) || "delegated" in (this.#terms.credentials ?? {})) return null;
-    this.#holding.requireOpen("initiator");
+    if (!isExpired(error) || "delegated" in (this.#terms.credentials ?? {})) return null;
+    this.#owned.requireOpen("initiator");
     if (await this.#credentials === credentials) {
       this.#renewing ??= this.#replace(credentials).finally(() => this.#renewing = null);
       await this.#renewing;
@@ -231,12 +237,12 @@ class OpenInitiator implements Initiator {
   async #replace(old: ProviderCredentials): Promise<ProviderCredentials> {
     const fresh = await this.#acquire();
     this.#credentials = Promise.resolve(fresh);
-    this.#holding.drop(old);
+    this.#owned.drop(old);
     return fresh;
   }
 
   close(): void {
-    this.#holding.close();
+    this.#owned.close();
   }
 
   [Symbol.dispose](): void {
@@ -244,14 +250,14 @@ class OpenInitiator implements Initiator {
   }
 }
 
-/** Whether an error says that credentials were good and are so no longer. */
-function ranOut(error: unknown): boolean {
+/** Whether an error says that credentials have expired or are gone. */
+function isExpired(error: unknown): boolean {
   const reason = (error as Partial<AuthenticationError> | null)?.reason;
   return reason === "credentials-expired" || reason === "no-credentials";
 }
 
 const POLICIES: readonly ChannelBindingPolicy[] = ["never", "whenSupported", "always"];
-/** The built-in providers that take a token of each kind, the first that serves. */
+/** The built-in providers that accept a token of each kind, in order of preference. */
 const TAKERS = {
   spnego: ["negotiate", "ntlm"],
   kerberos: ["kerberos", "negotiate"],
@@ -262,7 +268,7 @@ class OpenAcceptor implements Acceptor {
   readonly #terms: Terms;
   readonly #acceptedTargets: readonly string[] | undefined;
   readonly #selected: SelectedContexts;
-  readonly #holding = new Holding();
+  readonly #owned = new OwnedCredentials();
   readonly #served = new Map<string, Promise<Served>>();
 
   constructor(
@@ -276,12 +282,12 @@ class OpenAcceptor implements Acceptor {
     this.#selected = selected;
     this.#served.set(
       selected.selection.provider.name,
-      Promise.resolve(served(selected, this.#holding.add(credentials))),
+      Promise.resolve(served(selected, this.#owned.add(credentials))),
     );
   }
 
   accept(options: AcceptOptions = {}): SecurityContext {
-    this.#holding.requireOpen("acceptor");
+    this.#owned.requireOpen("acceptor");
     checkKeys(options, ["channelBindings", "channelBindingPolicy", "signal"], "options");
     const { channelBindings, channelBindingPolicy } = options;
     const signal = checkSignal(options.signal, "options.signal");
@@ -308,9 +314,12 @@ class OpenAcceptor implements Acceptor {
     });
   }
 
-  /** What serves a client by its first token: the first provider of the registry that takes one of its kind. */
+  /**
+   * The credentials that answer a client's first token: of the first provider of the registry that accepts its
+   * kind.
+   */
   async #serve(first: Uint8Array): Promise<Served> {
-    this.#holding.requireOpen("acceptor");
+    this.#owned.requireOpen("acceptor");
     const kind = tokenKind(first);
     const { provider } = this.#selected.selection;
     const takers: readonly string[] = kind === "other" ? [] : TAKERS[kind];
@@ -320,16 +329,15 @@ class OpenAcceptor implements Acceptor {
       try {
         return await this.#of(name);
       } catch (error) {
-        // Not allowed, or not strong enough: another may be. Whatever else failed, failed.
+        // Not allowed, or too weak: another provider may be suitable. Every other failure is final.
         if (!(error instanceof ProviderNotFoundError)) throw error;
       }
     }
     throw new AuthenticationError(
       "mechanism",
-      `The client begins with ${
-        NAMES[kind as keyof typeof NAMES]
-      }, and no provider of the registry that may serve ` +
-        `takes it (${listed.join(", ")}). List ${takers.map((name) => `${name}()`).join(" or ")} if it may`,
+      `The client begins with ${NAMES[kind as keyof typeof NAMES]}, which no available provider of ` +
+        `the registry accepts (${listed.join(", ")}). List ` +
+        `${takers.map((name) => `${name}()`).join(" or ")} to allow it`,
     );
   }
 
@@ -344,11 +352,11 @@ class OpenAcceptor implements Acceptor {
 
   async #open(name: string): Promise<Served> {
     const selected = selectContexts(this.#terms, name);
-    return served(selected, this.#holding.add(await acquire("server", this.#terms, selected)));
+    return served(selected, this.#owned.add(await acquire("server", this.#terms, selected)));
   }
 
   close(): void {
-    this.#holding.close();
+    this.#owned.close();
   }
 
   [Symbol.dispose](): void {

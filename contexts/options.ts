@@ -1,5 +1,5 @@
 /**
- * What `openInitiator` and `openAcceptor` take, and who serves by it.
+ * The options of `openInitiator` and `openAcceptor`, and the selection of a provider for them.
  *
  * @module
  */
@@ -18,26 +18,29 @@ import type { Origin } from "./verify.ts";
 
 /** Options of {@linkcode openInitiator} and {@linkcode openAcceptor}. */
 export interface OpenOptions {
-  /** The providers to choose from; left out: `[negotiate()]`. */
+  /** The providers to select from; left out: `[negotiate()]`. */
   readonly registry?: Registry;
-  /** Who to be; left out: the user that runs the process. A password of type `Uint8Array` is the caller's to zero. */
+  /**
+   * What this end authenticates with; left out: the account that runs the process. The caller zeroes a password of
+   * type `Uint8Array`.
+   */
   readonly credentials?: Credentials;
   /**
-   * What every context must be. Left out: mutual authentication, and nothing of records, since many protocols use
-   * none; what is agreed on of them is reported in `security`.
+   * What every context must provide. Left out: mutual authentication, and no protection of records, because many
+   * protocols use none; `security` reports what was agreed.
    */
   readonly requirements?: Requirements;
-  /** The system to work on; left out: one for the whole process. */
+  /** The system to use; left out: one for the whole process. */
   readonly system?: ProviderSystem;
-  /** Abandons the opening; its reason is rethrown unchanged. */
+  /** Aborts the opening with its `reason`, unchanged. */
   readonly signal?: AbortSignal;
 }
 
 /** Options of {@linkcode openAcceptor}. */
 export interface AcceptorOptions extends OpenOptions {
   /**
-   * The SPNs that a client may ask for, for instance `["HTTP/web.example.test"]`. Left out: every name that the
-   * credentials hold a key for.
+   * The SPNs that a client may request, for instance `["HTTP/web.example.test"]`. Left out: every name that the
+   * credentials have a key for.
    */
   readonly acceptedTargets?: readonly string[];
 }
@@ -45,44 +48,47 @@ export interface AcceptorOptions extends OpenOptions {
 let registry: Registry | undefined;
 let shared: ProviderSystem | undefined;
 
-/** The registry of `[negotiate()]`: nothing on the wire names the provider, so it is the same on every system. */
+/**
+ * The default registry, `[negotiate()]`. It is the same on every system, because nothing on the wire names the
+ * provider.
+ */
 export function defaultRegistry(): Registry {
   return registry ??= createRegistry([negotiate()]);
 }
 
 /**
- * The system of this process: opened on first use and shared from then on. It stays open: opening a library anew for
- * each connection would cost more than the connection.
+ * The system of this process. It is opened on first use, shared, and stays open: opening a library for each
+ * connection would cost more than the connection.
  */
 export function defaultSystem(): ProviderSystem {
   return shared ??= openSystem({ grants: ["sspi"] });
 }
 
-/** What a provider is chosen by. */
+/** What a provider is selected by. */
 export interface SelectionTerms {
-  /** The providers to choose from. */
+  /** The providers to select from. */
   readonly registry: Registry;
-  /** The system to work on. */
+  /** The system to use. */
   readonly system: ProviderSystem;
-  /** What was asked for, before any policy. */
+  /** The application's requirements, before any policy. */
   readonly requirements: ResolvedRequirements;
 }
 
 const OWN_SOCKETS = "it secures sockets that the library opens itself: use connect() or listen()";
 
-/** A provider that makes contexts, what it must give, and who serves on what ground. */
+/** A selected provider that makes contexts. */
 export interface SelectedContexts {
-  /** The provider, and what it must give. */
+  /** The provider, and the requirements that it must meet. */
   readonly selection: ContextSelection;
-  /** Who serves, and on what ground. */
+  /** Which provider was selected, and by what rule. */
   readonly origin: Origin;
 }
 
 /**
- * Chooses a provider that makes contexts, for a stream or messages of the application's own.
+ * Selects a provider that makes contexts, for a stream or messages of the application.
  *
- * @param name the only one to consider.
- * @throws ProviderNotFoundError or PermissionError where none can serve.
+ * @param name The only provider to consider.
+ * @throws ProviderNotFoundError or PermissionError if none is available.
  */
 export function selectContexts(terms: SelectionTerms, name?: string): SelectedContexts {
   const found = terms.system.capabilities();
@@ -90,11 +96,11 @@ export function selectContexts(terms: SelectionTerms, name?: string): SelectedCo
   const asked = name === undefined ? terms.requirements : { ...terms.requirements, provider: name };
   const selection = terms.registry.select(asked, capabilities);
   if (selection.layer === "context") return { selection, origin: originOf(selection, found.simulated) };
-  // A third party's provider of the socket layer may report that it is available although no socket is.
-  throw new TypeError(`the provider "${selection.provider.name}" cannot serve here: ${OWN_SOCKETS}`);
+  // A third party's provider of the socket layer may report that it is available although there is no socket.
+  throw new TypeError(`the provider "${selection.provider.name}" is unavailable here: ${OWN_SOCKETS}`);
 }
 
-/** Who serves what was selected, and on what ground. */
+/** Which provider was selected, and by what rule. */
 export function originOf({ provider, denied, machinePolicy }: Selection, simulated: boolean): Origin {
   return { provider: provider.description, denied, simulated, machinePolicy: machinePolicy.state };
 }

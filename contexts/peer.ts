@@ -1,5 +1,5 @@
 /**
- * Who the peer of a connection is, and whether it belongs to a group.
+ * The identity of a connection's peer, and its group memberships.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { formatSid, parseSid } from "../ffi/windows/sid.ts";
 import { provesServer } from "../plugins/requirements.ts";
 
 /**
- * Who the peer of a context is that is done; `undefined` where it did not prove it.
+ * The peer's identity, of an established context; `undefined` if the peer did not prove it.
  *
- * The name of a provider that reports nothing else is split as its mechanism writes names; a name of a mechanism that
- * is not known here stays whole.
+ * If a provider reports only a name, it is split in the form of its mechanism; a name of an unknown mechanism stays
+ * whole.
  */
 export function peerOf(context: ProviderContext, role: "client" | "server"): PeerIdentity | undefined {
   if ("peerIdentity" in context) return context.peerIdentity;
@@ -30,12 +30,12 @@ export function peerOf(context: ProviderContext, role: "client" | "server"): Pee
 }
 
 /**
- * Whether a peer is the account, or is in the group, that has a SID.
+ * Whether a SID is that of the peer's account, or of a group it belongs to.
  *
  * @param peer `conn.peer`.
- * @param sid `S-1-5-21-…-1104`; a name is refused, for it would never match.
- * @throws TypeError where `sid` is not a SID.
- * @throws AuthenticationError where there is no peer, or its groups are not known: neither yes nor no would be true.
+ * @param sid `S-1-5-21-…-1104`. Names are refused, because they never match.
+ * @throws TypeError if `sid` is not a SID.
+ * @throws AuthenticationError if there is no peer, or its groups are unknown: neither answer would be certain.
  * @example
  * ```ts
  * import { isMember, type PeerIdentity } from "@winsock/secure-sockets";

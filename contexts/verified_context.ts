@@ -1,5 +1,5 @@
 /**
- * A security context that reports nothing, and protects nothing, before everything required of it has been verified.
+ * A security context that reports nothing, and protects nothing, before all requirements have been verified.
  *
  * @module
  */
@@ -24,51 +24,51 @@ import { runAsClient } from "./impersonation.ts";
 import { peerOf } from "./peer.ts";
 import { type ContextTerms, describeSecurity, type Origin, refuseExpired, verifyContext } from "./verify.ts";
 
-/** How many tokens one end may consume; Kerberos needs two, NTLM in SPNEGO four. */
-const MAX_LEGS = 16;
+/** The most tokens that one end may consume; Kerberos needs two, NTLM in SPNEGO four. */
+const MAX_TOKENS = 16;
 
-/** What serves a context. */
+/** What a context is made with. */
 export interface Served {
-  /** What the context is made from; its owner keeps it open until the context is closed. */
+  /** The credentials; their owner keeps them open until the context is closed. */
   readonly credentials: ProviderCredentials;
-  /** What was asked for, raised by the floor of each policy. */
+  /** The application's requirements, raised by the floor of each policy. */
   readonly requirements: ResolvedRequirements;
-  /** Who serves, and on what ground. */
+  /** Which provider was selected, and by what rule. */
   readonly origin: Origin;
 }
 
-/** What a context is made from. */
+/** Options of a verified context. */
 export interface VerifiedContextOptions extends Omit<ContextTerms, "requirements"> {
-  /** A client's: the server's SPN. */
+  /** On a client: the server's SPN. */
   readonly target?: string;
-  /** What is compared, or sent. */
+  /** The channel bindings to send, or to compare with. */
   readonly bindings?: ChannelBindings;
-  /** Ends every wait; its reason is rethrown unchanged. */
+  /** Aborts every wait with its reason, unchanged. */
   readonly signal?: AbortSignal;
-  /** What serves: on a server by the client's first token. */
+  /** Returns what the context is made with; a server selects it by the client's first token. */
   readonly serve: (first: Uint8Array | null) => Served | Promise<Served>;
-  /** What serves after a client's first leg has failed; `null`: nothing else does. Called once. */
+  /** Returns what to use after a client's first step has failed; `null`: nothing. Called once. */
   readonly renew?: (failed: Served, error: unknown) => Promise<Served | null>;
-  /** Makes an initiator of credentials that a client delegated, which become its own. */
+  /** Makes an initiator of credentials that a client delegated, and owns them. */
   readonly delegate?: (credentials: ProviderCredentials, served: Served) => Initiator;
 }
 
-/** One end of one conversation. One owner; closing twice is harmless. */
+/** One end of one security context. It has one owner; closing it twice is harmless. */
 export class VerifiedContext implements SecurityContext {
-  /** Resolves once no call into the provider is under way: after an abort one may go on for long. */
+  /** Resolves once no call into the provider is running. After an abort a call may run for long. */
   idle: Promise<void> = Promise.resolve();
-  /** Whether a call into the provider is under way. */
+  /** Whether a call into the provider is running. */
   stepping = false;
   readonly #options: VerifiedContextOptions;
   #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
-  #legs = 0;
+  #tokens = 0;
   #served: Served | null = null;
   #inner: ProviderContext | null = null;
   #security: SecurityInfo | null = null;
-  /** A client that is done before its peer's last token takes that, once, and believes nothing of it. */
+  /** A client that is done before its peer's last token accepts that token, once, and does not use it. */
   #tookLast = false;
 
-  /** Asks and opens nothing. */
+  /** Opens nothing and calls nothing. */
   constructor(options: VerifiedContextOptions) {
     this.#options = options;
   }
@@ -81,24 +81,27 @@ export class VerifiedContext implements SecurityContext {
     if (this.#state === "stepping") throw new StateError("A step is under way; await it before the next");
     if (this.#state === "done") return this.#last(token);
     this.#requireOpen("step");
-    const opening = this.#options.role === "client" && this.#legs === 0;
+    const opening = this.#options.role === "client" && this.#tokens === 0;
     if (!opening && !(token instanceof Uint8Array)) {
       throw new TypeError("token must be a Uint8Array; only a client's first step takes none");
     }
-    if (++this.#legs > MAX_LEGS) {
+    if (++this.#tokens > MAX_TOKENS) {
       this.#fail();
-      throw new ProtocolError("unexpected-message", `The exchange was not over after ${MAX_LEGS} tokens`);
+      throw new ProtocolError(
+        "unexpected-message",
+        `The exchange was not complete after ${MAX_TOKENS} tokens`,
+      );
     }
     this.#state = "stepping";
     try {
-      // A copy: what serves may have to be waited for first.
-      const result = await this.#leg(opening ? token : new Uint8Array(token!));
+      // A copy: the caller may change it while the credentials are awaited.
+      const result = await this.#advance(opening ? token : new Uint8Array(token!));
       this.#requireOpen("step");
       if (result.done) this.#establish();
       else if (result.token === null || result.token.length === 0) {
         throw new ProtocolError(
           "empty",
-          "The provider made no token although it is not done; report this to it",
+          "The provider made no token although it is not done; report this to its author",
         );
       }
       this.#state = result.done ? "done" : "ready";
@@ -117,7 +120,7 @@ export class VerifiedContext implements SecurityContext {
     throw new StateError("The exchange is complete; step() takes no further token");
   }
 
-  async #leg(token: Uint8Array | null): Promise<StepResult> {
+  async #advance(token: Uint8Array | null): Promise<StepResult> {
     const { signal } = this.#options;
     signal?.throwIfAborted();
     if (this.#inner !== null) return await this.#race(this.#inner.step(token));
@@ -137,7 +140,7 @@ export class VerifiedContext implements SecurityContext {
     }
   }
 
-  /** Makes the provider's context; waits only where the channel bindings have to be hashed first. */
+  /** Makes the provider's context; waits only if the channel bindings must be hashed first. */
   #open(served: Served): void | Promise<void> {
     const { bindings } = this.#options;
     if (bindings === undefined || bindings instanceof Uint8Array) return this.#make(served, bindings);
@@ -146,7 +149,7 @@ export class VerifiedContext implements SecurityContext {
 
   #make(served: Served, bindings: Uint8Array | undefined): void {
     const { role, target, channelBindings } = this.#options;
-    // Closed while this waited: nothing may be made that nobody would close.
+    // Closed during the wait: nothing would close a new context.
     this.#requireOpen("step");
     this.#served = served;
     this.#inner = role === "client"
@@ -185,23 +188,23 @@ export class VerifiedContext implements SecurityContext {
     return { ...this.#options, requirements: this.#served!.requirements };
   }
 
-  /** Ends it behind a call that is still under way: the call uses the context. */
+  /** Closes the provider's context after a pending call, which still uses it. */
   #fail(): void {
-    // Closed while a step was under way, it is released already.
+    // Closed during a step: already released.
     if (this.#state === "closed") return;
     this.#state = "failed";
     this.#releaseWhenIdle();
   }
 
   #releaseWhenIdle(): void {
-    // Should closing fail too, the failure before it is the one to report.
+    // If closing fails too, the earlier failure is the one to report.
     this.idle = this.idle.then(() => this.#inner?.close()).catch(() => {});
   }
 
   /**
-   * Verifies it again and describes it anew.
+   * Verifies the context again and returns its current description.
    *
-   * @throws as `step` does where it no longer is what was required, or has expired.
+   * @throws as `step` does if it no longer meets the requirements, or has expired.
    */
   check(): SecurityInfo {
     const inner = this.inner("check");
@@ -211,7 +214,11 @@ export class VerifiedContext implements SecurityContext {
     return describeSecurity(inner, terms, this.#served!.origin);
   }
 
-  /** The provider's own context, for what carries many records. @throws StateError before it is established. */
+  /**
+   * The provider's own context, for code that carries many records.
+   *
+   * @throws StateError before it is established.
+   */
   inner(member: string): ProviderContext {
     if (this.#state === "done") return this.#inner!;
     this.#requireOpen(member);
@@ -301,7 +308,7 @@ export class VerifiedContext implements SecurityContext {
     throw this.#cannot("make an initiator of delegated credentials");
   }
 
-  /** The provider's own form of what the client delegated, once; the caller's to close. */
+  /** The provider's own form of the credentials that the client delegated, once. The caller closes them. */
   takeDelegatedCredentials(): ProviderCredentials | null {
     return this.inner("takeDelegated").takeDelegated?.() ?? null;
   }
@@ -318,7 +325,7 @@ export class VerifiedContext implements SecurityContext {
     this.release();
   }
 
-  /** As {@linkcode VerifiedContext.close}; returns what closing the provider's context returned. */
+  /** Like {@linkcode VerifiedContext.close}; returns what the provider's close returned. */
   release(): unknown {
     const before = this.#state;
     this.#state = "closed";
@@ -336,6 +343,7 @@ function notAgreed(requirement: string, done: string): SecurityRequirementError 
   return new SecurityRequirementError(
     requirement,
     "none",
-    `The message cannot be ${done}: both ends did not agree on ${requirement}; nothing was sent. Require it on both`,
+    `The message cannot be ${done}: the two ends did not agree on ${requirement}; nothing was sent. ` +
+      "Require it on both ends",
   );
 }

@@ -1,6 +1,6 @@
 /**
- * What an established context is held to, and what is reported of it: the checks that come before the first byte of
- * application data, in one place for every protocol.
+ * The checks of an established context, for every protocol, before the first byte of application data; and its
+ * description.
  *
  * @module
  */
@@ -16,35 +16,35 @@ import { AuthenticationError } from "../errors.ts";
 import { provesServer, verifyAttributes, verifyMechanism } from "../plugins/requirements.ts";
 import { Spn } from "../spn.ts";
 
-/** Who serves a context, and on what ground. */
+/** Which provider was selected, and by what rule. */
 export interface Origin {
   /** The provider, as it describes itself. */
   readonly provider: ProviderDescription;
   /** The names that a policy denies. */
   readonly denied: readonly string[];
-  /** True where a simulator stands in for the system. */
+  /** True if a simulator takes the place of the system. */
   readonly simulated: boolean;
-  /** How the machine's policy was found. */
+  /** The state of the machine's policy. */
   readonly machinePolicy: "absent" | "present" | "unread" | "unreadable";
 }
 
 /** What a context must be. */
 export interface ContextTerms {
-  /** The end this is. */
+  /** Which end this is. */
   readonly role: "client" | "server";
-  /** What was asked for, raised by the floor of each policy. */
+  /** The application's requirements, raised by the floor of each policy. */
   readonly requirements: ResolvedRequirements;
-  /** On a server: the names a client may ask for; left out: any that the credentials hold. */
+  /** On a server: the names that a client may request; left out: any name of the credentials. */
   readonly acceptedTargets?: readonly string[];
   /** Whether channel bindings were given, and whether proof of them is required. */
   readonly channelBindings: "none" | "optional" | "required";
 }
 
 /**
- * Holds an established context against what it must be.
+ * Checks an established context against its requirements.
  *
- * @throws AuthenticationError where the client asked for a name that is not accepted, or the mechanism is denied;
- * SecurityRequirementError where a requirement is not met.
+ * @throws AuthenticationError if the client requested a name that is not accepted, or the mechanism is denied;
+ * SecurityRequirementError if a requirement is not met.
  */
 export function verifyContext(context: ProviderContext, terms: ContextTerms, origin: Origin): void {
   const { attributes } = context;
@@ -55,16 +55,16 @@ export function verifyContext(context: ProviderContext, terms: ContextTerms, ori
   verifyAttributes(attributes, terms.requirements, terms.role, terms.channelBindings === "required");
 }
 
-/** @throws AuthenticationError where the context has expired. */
+/** @throws AuthenticationError if the context has expired. */
 export function refuseExpired({ expiresAt }: Pick<ProviderContext, "expiresAt">): void {
   if (expiresAt === undefined || expiresAt.getTime() > Date.now()) return;
   throw new AuthenticationError(
     "context-expired",
-    "The connection's authentication has run out; connect again",
+    "The connection's authentication has expired; connect again",
   );
 }
 
-/** Describes a context that is established and has been verified. */
+/** Describes a context that is established and verified. */
 export function describeSecurity(
   context: ProviderContext,
   terms: ContextTerms,
@@ -94,7 +94,10 @@ export function describeSecurity(
   });
 }
 
-/** A client's are in its token, and nothing reports to it that the server looked; a server has compared them. */
+/**
+ * A client's bindings are in its token, and nothing reports that the server checked them; a server has compared
+ * them.
+ */
 function bindings({ role, channelBindings }: ContextTerms, bound: boolean): SecurityInfo["channelBindings"] {
   if (channelBindings === "none" || !bound) return "none";
   return role === "client" ? "sent" : "verified";
@@ -104,31 +107,31 @@ function checkTarget(accepted: readonly string[], requested: string | undefined)
   if (requested === undefined) {
     throw new AuthenticationError(
       "target-not-accepted",
-      "The mechanism does not report which name the client asked for, so acceptedTargets cannot be checked. " +
-        "Use a provider that reports it, or leave acceptedTargets out",
+      "The mechanism does not report which name the client requested, so acceptedTargets cannot be " +
+        "checked. Use a provider that reports it, or leave acceptedTargets out",
     );
   }
   if (!acceptsTarget(accepted, requested)) {
     throw new AuthenticationError(
       "target-not-accepted",
-      `The client asked for ${JSON.stringify(requested)}, which is not among acceptedTargets ` +
+      `The client requested ${JSON.stringify(requested)}, which is not among acceptedTargets ` +
         `(${accepted.join(", ")}). Add it there, or have the client use one of these`,
     );
   }
 }
 
-/** Whether one of `accepted` is `requested`; one without a realm is that name in any realm. */
+/** Whether `accepted` contains `requested`; an accepted name without a realm matches it in any realm. */
 export function acceptsTarget(accepted: readonly string[], requested: string): boolean {
   let asked: Spn;
   try {
     asked = Spn.parse(requested);
   } catch {
-    // No SPN at all, so none of those that are accepted.
+    // Not an SPN, so it is not accepted.
     return false;
   }
   return accepted.some((target) => {
     const spn = Spn.parse(target);
-    // Where a realm was asked for, not to report one is not to have it.
+    // If a realm is required, a name without one does not match.
     return spn.equals(asked) && (spn.realm === undefined || asked.realm !== undefined);
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The types of the tables in `ffi/raw`: which functions a library has and how they are called, as plain data.
- * A table is declared once and lowered to `Deno.dlopen` and to koffi by the backends.
+ * The types of the tables in `ffi/raw`, which declare a library's functions and their signatures as plain data. A
+ * table is declared once; the backends convert it for `Deno.dlopen` and for koffi.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { UnsupportedPlatformError } from "../errors.ts";
 /**
  * A parameter's or a result's type.
  *
- * `buf` is the address of a buffer's first byte (`null`: a null pointer). `usize` carries handles, lengths and
- * addresses as `bigint`; addresses never travel as pointer objects, which a path-limited grant refuses.
+ * `buf` is the address of a buffer's first byte (`null`: a null pointer). `usize` is for handles, lengths and
+ * addresses, as `bigint`. Addresses are never pointer objects, which a path-limited `--allow-ffi` refuses.
  */
 export type AbiType = "u8" | "i32" | "u32" | "i64" | "u64" | "usize" | "buf" | "void";
 
@@ -19,15 +19,18 @@ export type AbiType = "u8" | "i32" | "u32" | "i64" | "u64" | "usize" | "buf" | "
 export interface FnSpec {
   /** The exported symbol, where it differs from the key in the table. */
   readonly symbol?: string;
-  /** Each parameter's name, as its documentation spells it, and type. */
+  /** Each parameter's name, as in its documentation, and its type. */
   readonly params: readonly (readonly [name: string, type: AbiType])[];
   /** What it returns. */
   readonly result: AbiType;
-  /** True where older or other systems lack it; calling it there is an `UnsupportedPlatformError`. */
+  /**
+   * True where older or other systems do not have the function; calling it there throws an
+   * `UnsupportedPlatformError`.
+   */
   readonly optional?: true;
   /**
-   * True where it may wait for a network: it can then also be called on another thread, in its turn. `"endless"` where
-   * it may wait for ever: whoever calls it waits for a turn himself, by `Semaphore.wait`.
+   * True where it may wait for a network: it can then also be called on another thread, limited by the semaphore.
+   * `"endless"` where it may wait for ever: the caller itself then uses `Semaphore.wait`.
    */
   readonly threaded?: true | "endless";
 }
@@ -37,13 +40,13 @@ export type LibraryOs = "windows" | "linux" | "darwin";
 
 /** One library and the functions taken from it. */
 export interface LibrarySpec {
-  /** The name errors and tables use. */
+  /** The library's name in errors and tables. */
   readonly name: string;
   /** What to do where the library cannot be found. */
   readonly instead: string;
   /**
-   * Where it stands: on Windows a file name in the system directory, elsewhere absolute paths in the order to try
-   * (`{multiarch}` is replaced by the architecture's triplet).
+   * Where the library is: on Windows a file name in the system directory, elsewhere absolute paths in the order to
+   * try (`{multiarch}` is replaced by the architecture's triplet).
    */
   readonly files: { readonly [os in LibraryOs]?: readonly string[] };
   /** Its functions. */
@@ -101,7 +104,7 @@ export interface Library<L extends LibrarySpec = LibrarySpec> {
 export interface Backend {
   /** The runtime. */
   readonly runtime: "deno" | "node";
-  /** True where nothing native is called and nothing is really secured. */
+  /** True for the simulator: it makes no native call, and nothing is protected. */
   readonly simulated?: true;
   /** Whether the runtime's permissions let the file be opened; never prompts. */
   permits(path: string): boolean;
@@ -109,7 +112,7 @@ export interface Backend {
   open<L extends LibrarySpec>(path: string, spec: L): Library<L>;
 }
 
-/** The error for a function of `spec` that the opened file lacks. */
+/** Returns the error for a function of `spec` that is missing in the opened file. */
 export function missingSymbol(spec: LibrarySpec, name: string, cause?: unknown): UnsupportedPlatformError {
   const symbol = spec.fns[name]?.symbol ?? name;
   return new UnsupportedPlatformError(`${spec.name} has no ${symbol} here`, {
@@ -119,7 +122,7 @@ export function missingSymbol(spec: LibrarySpec, name: string, cause?: unknown):
   }, { cause });
 }
 
-/** Stands in for an optional function that is not there: says so when called. */
+/** Returns a function that throws that error, for a missing optional function. */
 export function missingFunction(spec: LibrarySpec, name: string): () => never {
   return () => {
     throw missingSymbol(spec, name);

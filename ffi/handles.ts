@@ -1,14 +1,13 @@
 /**
- * Counts what is held of the operating system: libraries, credentials, contexts. The tests hold the counts against
- * zero after every success and every failure; what lies behind each of these, names and buffers, they count at the
- * native calls themselves.
+ * Counts the open handles of the operating system: libraries, credentials, contexts. Tests check that every count is
+ * zero after each success and each failure. Names and buffers are counted at the native calls themselves.
  *
  * @module
  */
 
 const counts = new Map<string, number>();
 
-/** Counts one more of `kind`; the returned function counts it off again, once however often it is called. */
+/** Adds one to the count of `kind`. The returned function subtracts it again; further calls of it do nothing. */
 export function track(kind: string): () => void {
   counts.set(kind, (counts.get(kind) ?? 0) + 1);
   let held = true;
@@ -21,19 +20,19 @@ export function track(kind: string): () => void {
   };
 }
 
-/** What is held now, by kind; kinds of which nothing is held are left out. */
+/** Returns the number of open handles by kind; kinds without open handles are left out. */
 export function liveHandles(): { [kind: string]: number } {
   return Object.fromEntries(counts);
 }
 
-/** Counts the users of one thing. */
+/** The reference count of a resource. The resource ends when its owner has closed it and the count is zero. */
 export class ReferenceCount {
   readonly #end: () => void;
   #count = 0;
   #closed = false;
   #ended = false;
 
-  /** @param end Ends the thing; called once. */
+  /** @param end releases the resource; called once. */
   constructor(end: () => void) {
     this.#end = end;
   }
@@ -43,7 +42,7 @@ export class ReferenceCount {
     return this.#closed;
   }
 
-  /** Keeps it from ending until the result is called, which does nothing when called again. */
+  /** Adds a reference. The returned function releases it; further calls of it do nothing. */
   hold(): () => void {
     this.#count++;
     let held = true;
@@ -55,7 +54,7 @@ export class ReferenceCount {
     };
   }
 
-  /** The owner's leave; calling it again does nothing. */
+  /** Closes the resource for its owner; calling it again does nothing. */
   close(): void {
     this.#closed = true;
     this.#endIfUnused();

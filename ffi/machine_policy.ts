@@ -1,7 +1,7 @@
 /**
- * Finds the machine's policy: a JSON file at a place only an administrator can write to. It is read through the
- * runtime where that was granted, else through the C library that a granted system has open anyway, so that an
- * application cannot avoid it by holding back a permission that it needs for nothing else.
+ * Reads the machine's policy: a JSON file at a path that only an administrator can write to. The runtime reads it
+ * where it has the permission; otherwise the C library reads it, which a system with a grant opens anyway. So an
+ * application cannot avoid the policy by not asking for a permission that it needs for nothing else.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Calls, LibrarySpec } from "./abi.ts";
 import { cString, type FILE_FNS, pinned, wideString } from "./memory/memory.ts";
 import { currentRuntime } from "./permissions.ts";
 
-/** Where the policy stands, by operating system. */
+/** The path of the policy, by operating system. */
 export const MACHINE_POLICY_PATHS: { readonly [os: string]: string } = {
   windows: "C:\\Program Files\\secure-sockets\\policy.json",
   linux: "/etc/secure-sockets/policy.json",
@@ -36,9 +36,9 @@ interface Files {
 export type FileCalls = Calls<Omit<LibrarySpec, "fns"> & { readonly fns: typeof FILE_FNS }>;
 
 /**
- * Looks for the machine's policy; never throws, never prompts.
+ * Reads the machine's policy; never throws, never prompts.
  *
- * @param native gives the C library's file functions, or throws where no library is open.
+ * @param native returns the C library's file functions, or throws where no library is open.
  * @param wide whether those functions take UTF-16, as on Windows.
  */
 export function readMachinePolicy(path: string, native: () => FileCalls, wide: boolean): MachinePolicy {
@@ -85,10 +85,12 @@ function readNatively(path: string, native: () => FileCalls, wide: boolean): Mac
   const name = text(path);
   if (call.access(name, EXISTS) !== 0) {
     const absent = wide ? call.access(name, EXISTS) === ENOENT : certainlyAbsent(path, call);
-    return absent ? { state: "absent", path } : unreadable(path, "this account may not look for it");
+    return absent
+      ? { state: "absent", path }
+      : unreadable(path, "this account is not allowed to look for it");
   }
   const stream = call.fopen(name, text("rb"));
-  if (stream === 0n) return unreadable(path, "this account may not read it");
+  if (stream === 0n) return unreadable(path, "this account is not allowed to read it");
   try {
     const buffer = pinned(MAX_BYTES + 1);
     const length = Number(call.fread(buffer, 1n, BigInt(buffer.length), stream));
@@ -101,12 +103,12 @@ function readNatively(path: string, native: () => FileCalls, wide: boolean): Mac
 /** Modes of `access`. */
 const EXISTS = 0;
 const SEARCH = 1;
-/** What `_waccess_s`, which gives its error, says of a file that is not there. */
+/** The error that `_waccess_s` returns for a file that does not exist. */
 const ENOENT = 2;
 
 /**
- * Whether a file that `access` did not find is not there, rather than in a folder that may not be searched: no error
- * code comes back through a foreign call, so the folders above are asked. Fails closed.
+ * Whether a file that `access` did not find does not exist, rather than being in a folder that may not be searched: a
+ * foreign call returns no error code, so the parent folders are checked. Fails closed.
  */
 function certainlyAbsent(path: string, call: FileCalls): boolean {
   for (let end = path.lastIndexOf("/"); end >= 0; end = path.lastIndexOf("/", end - 1)) {

@@ -1,6 +1,6 @@
 /**
- * The native layer as it is: tables, layouts and constants under the names of their headers, and security contexts
- * without sockets around them. It follows the systems it binds, so it may change with any release.
+ * The native layer: tables of functions, layouts and constants under the names of their headers, and security
+ * contexts without sockets. It follows the operating systems, so any release may change it.
  *
  * @module
  */
@@ -43,19 +43,22 @@ export { struct } from "./memory/struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";
 
 /**
- * A library's functions as they are: what is passed to them is not checked, and what they return is a status.
+ * Opens a native library and returns its functions. Arguments are not checked, and results are the functions' own
+ * statuses.
  *
- * @param system who opens the library, and closes it with itself.
- * @param grant the grant it stands under; the system must hold it.
+ * @param system opens the library, and closes it when it is closed itself.
+ * @param grant the grant that covers the library; the system must have it.
  * @param spec one of the tables of this module.
- * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is none.
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is not from
+ * `openSystem()`.
  */
 export function openLibrary<L extends LibrarySpec>(
   system: System,
   grant: Grant,
   spec: L,
 ): Omit<Library<L>, "close"> {
-  // Without close(): it is the system's, and whatever else goes through the system would run into unmapped code.
+  // Without close(): the system closes the library. Closed earlier, other users of the system would call unmapped
+  // code.
   const { path, call, threaded } = nativeSystem(system).library(grant, spec);
   return { path, call, threaded };
 }

@@ -1,5 +1,5 @@
 /**
- * Grants: what a `System` may do, which libraries that opens, and the command-line flags that allow it.
+ * Grants: what a `System` may do, which libraries each grant opens, and the command-line flags that allow it.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { SECUR32 } from "./raw/secur32.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
 import { WS2_32 } from "./raw/ws2_32.ts";
 
-/** Something a `System` may be opened for. */
+/** What a `System` may be used for. */
 export type Grant =
   | "sockets"
   | "ipsec"
@@ -26,7 +26,7 @@ export type Grant =
   | "impersonation";
 
 /** Where libraries are looked for. */
-export interface Place {
+export interface Platform {
   /** The operating system. */
   readonly os: "windows" | "linux" | "darwin" | "other";
   /** The processor, as Rust and GNU spell it: `x86_64`, `aarch64`. */
@@ -35,10 +35,13 @@ export interface Place {
   readonly systemDirectory: string;
 }
 
-/** What overlapped sockets on a completion port need. */
+/** The libraries that overlapped sockets on a completion port need. */
 const WINSOCK: readonly LibrarySpec[] = [WS2_32, MSWSOCK, KERNEL32, NTDLL, OLEAUT32, UCRTBASE];
 
-/** The libraries each grant opens, by operating system; a system that is left out cannot serve the grant. */
+/**
+ * The libraries each grant opens, by operating system; an operating system that is left out does not support the
+ * grant.
+ */
 export const GRANT_LIBRARIES: {
   readonly [G in Grant]: { readonly [os in LibraryOs]?: readonly LibrarySpec[] };
 } = {
@@ -52,11 +55,11 @@ export const GRANT_LIBRARIES: {
 /** Every grant, in the order of the design. */
 export const GRANTS: readonly Grant[] = Object.keys(GRANT_LIBRARIES) as Grant[];
 
-/** The absolute paths to try for a library, in order. */
-export function candidatePaths(spec: LibrarySpec, place: Place): string[] {
-  const files = place.os === "other" ? [] : spec.files[place.os] ?? [];
-  if (place.os === "windows") return files.map((file) => `${place.systemDirectory}\\${file}`);
-  const triplet = place.os === "linux" ? `${place.arch}-linux-gnu` : place.arch;
+/** Returns the absolute paths to try for a library, in order. */
+export function candidatePaths(spec: LibrarySpec, platform: Platform): string[] {
+  const files = platform.os === "other" ? [] : spec.files[platform.os] ?? [];
+  if (platform.os === "windows") return files.map((file) => `${platform.systemDirectory}\\${file}`);
+  const triplet = platform.os === "linux" ? `${platform.arch}-linux-gnu` : platform.arch;
   return files.map((file) => file.replace("{multiarch}", triplet));
 }
 
@@ -64,27 +67,30 @@ export function candidatePaths(spec: LibrarySpec, place: Place): string[] {
 export interface RequiredPermissions {
   /** The files Deno must be allowed to open. */
   readonly files: readonly string[];
-  /** For Deno; empty where nothing is needed. */
+  /** The flags for Deno; empty where none is needed. */
   readonly deno: string;
-  /** For Node, where it runs with `--permission`: this version of it, or on another runtime one before Node 25. */
+  /**
+   * The flags for Node when it runs with `--permission`: for this version of Node, or on another runtime for versions
+   * before 25.
+   */
   readonly node: string;
 }
 
 /**
- * The flags that allow what `grants` need on `place`.
+ * Returns the flags that allow what `grants` need on `platform`.
  *
- * @param limitsNet whether Node is one whose `--permission` covers the network.
- * @throws UnsupportedPlatformError where the operating system cannot serve a grant.
+ * @param limitsNet whether this Node's `--permission` covers the network.
+ * @throws UnsupportedPlatformError where the operating system does not support a grant.
  */
 export function requiredPermissions(
   grants: readonly Grant[],
-  place: Place,
+  platform: Platform,
   limitsNet: boolean = nodeLimitsNet(),
 ): RequiredPermissions {
   const files = new Set<string>();
   for (const grant of grants) {
-    for (const spec of librariesOf(grant, place)) {
-      for (const path of candidatePaths(spec, place)) files.add(path);
+    for (const spec of librariesOf(grant, platform)) {
+      for (const path of candidatePaths(spec, platform)) files.add(path);
     }
   }
   const list = [...files];
@@ -98,15 +104,15 @@ export function requiredPermissions(
   };
 }
 
-/** The flag that lets Node connect and listen where its `--permission` covers the network: from Node 25 on. */
+/** The flag that allows Node to connect and listen where its `--permission` covers the network: from Node 25 on. */
 export const NODE_NET_FLAG = "--allow-net";
 
-/** Whether connections of a grant go through Node's own sockets. */
+/** Whether connections of a grant use Node's own sockets. */
 export function usesNetOnNode(grant: string): boolean {
   return grant === "sockets" || grant === "sspi";
 }
 
-/** An older Node does not start with a flag that it does not know. */
+/** Whether this Node knows {@linkcode NODE_NET_FLAG}. A Node does not start with a flag that it does not know. */
 function nodeLimitsNet(): boolean {
   const { process } = globalThis as { process?: { allowedNodeEnvironmentFlags?: ReadonlySet<string> } };
   return currentRuntime() === "node" && (process?.allowedNodeEnvironmentFlags?.has(NODE_NET_FLAG) ?? false);
@@ -115,13 +121,13 @@ function nodeLimitsNet(): boolean {
 /** What Node needs to load the koffi add-on when it runs with `--permission`. */
 const NODE_FLAGS = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
 
-/** The flag that lets Deno open these files. */
+/** The flag that allows Deno to open these files. */
 function denoFlag(files: readonly string[]): string {
   return files.length === 0 ? "" : `--allow-ffi=${files.join(",")}`;
 }
 
 const SIMULATED = "Use Windows; to try a program out, use simulate() of ./testing";
-/** What to do where an operating system cannot serve a grant; left out: use Windows. */
+/** What to do where an operating system does not support a grant; left out: use Windows. */
 const INSTEAD: { readonly [grant in Grant]?: string } = {
   "sspi": "Use Windows, Linux or macOS",
   "ipsec": SIMULATED,
@@ -129,21 +135,21 @@ const INSTEAD: { readonly [grant in Grant]?: string } = {
 };
 
 /**
- * The libraries a grant opens here.
+ * Returns the libraries that a grant opens here.
  *
- * @throws UnsupportedPlatformError where the operating system cannot serve it.
+ * @throws UnsupportedPlatformError where the operating system does not support it.
  */
-export function librariesOf(grant: Grant, place: Place): readonly LibrarySpec[] {
-  const libraries = place.os === "other" ? undefined : GRANT_LIBRARIES[grant][place.os];
+export function librariesOf(grant: Grant, platform: Platform): readonly LibrarySpec[] {
+  const libraries = platform.os === "other" ? undefined : GRANT_LIBRARIES[grant][platform.os];
   if (libraries === undefined) {
-    throw new UnsupportedPlatformError(`The grant "${grant}" has no meaning on ${place.os}`, {
+    throw new UnsupportedPlatformError(`The grant "${grant}" is not supported on ${platform.os}`, {
       instead: INSTEAD[grant] ?? "Use Windows",
     });
   }
   return libraries;
 }
 
-/** The refusal for a system that was opened without a grant. */
+/** Returns the error for a system that was opened without a grant. */
 export function notGranted(grant: Grant): PermissionError {
   const flag = `openSystem({ grants: ["${grant}"] })`;
   return new PermissionError(
@@ -154,21 +160,23 @@ export function notGranted(grant: Grant): PermissionError {
 }
 
 /**
- * The refusal of a runtime that may not open any of `denied`; the flag is enough for all that the grant opens, so
- * that nobody is sent for it file by file.
+ * Returns the error for a runtime without permission to open any of `denied`. Its flag covers every file that the
+ * grant opens, so that one change of the command line is sufficient.
  */
 export function notPermitted(
   grant: Grant,
   runtime: "deno" | "node",
-  place: Place,
+  platform: Platform,
   denied: readonly string[],
   cause?: unknown,
 ): PermissionError {
-  const flag = requiredPermissions([grant], place)[runtime];
+  const flag = requiredPermissions([grant], platform)[runtime];
   return new PermissionError(
     grant,
     flag,
-    `The grant "${grant}" opens ${denied.join(" or ")}, which this process may not. Run it with ${flag}`,
+    `The grant "${grant}" opens ${
+      denied.join(" or ")
+    }, for which this process has no permission. Run it with ${flag}`,
     { cause },
   );
 }
@@ -176,7 +184,7 @@ export function notPermitted(
 /**
  * Checks a list of grants.
  *
- * @throws TypeError where it is no list or an entry is unknown.
+ * @throws TypeError where it is not an array or contains an unknown grant.
  */
 export function checkGrants(grants: unknown): readonly Grant[] {
   if (!Array.isArray(grants)) {
@@ -186,7 +194,7 @@ export function checkGrants(grants: unknown): readonly Grant[] {
   }
   for (const grant of grants) {
     if (!GRANTS.includes(grant)) {
-      throw new TypeError(`${JSON.stringify(grant)} is no grant; use ${GRANTS.join(", ")}`);
+      throw new TypeError(`Unknown grant ${JSON.stringify(grant)}; use ${GRANTS.join(", ")}`);
     }
   }
   return Object.freeze([...new Set(grants)]) as readonly Grant[];
@@ -197,7 +205,7 @@ interface Globals {
   process?: { platform: string; arch: string };
 }
 
-const OS: { readonly [name: string]: Place["os"] } = {
+const OS: { readonly [name: string]: Platform["os"] } = {
   windows: "windows",
   win32: "windows",
   linux: "linux",
@@ -206,13 +214,13 @@ const OS: { readonly [name: string]: Place["os"] } = {
 
 const ARCH: { readonly [name: string]: string } = { x64: "x86_64", arm64: "aarch64" };
 
-/** The runtime this module was loaded into. */
+/** Returns the runtime that loaded this module. */
 export function currentRuntime(): "deno" | "node" {
   return (globalThis as Globals).Deno === undefined ? "node" : "deno";
 }
 
-/** Where libraries are looked for on this machine. */
-export function currentPlace(systemDirectory: string): Place {
+/** Returns where libraries are looked for on this machine. */
+export function currentPlatform(systemDirectory: string): Platform {
   const { Deno, process } = globalThis as Globals;
   const os = Deno?.build.os ?? process?.platform ?? "other";
   const arch = Deno?.build.arch ?? process?.arch ?? "";

@@ -1,5 +1,5 @@
 /**
- * Codes of Winsock and Win32 turned into errors.
+ * Converts error codes of Winsock and Win32 to errors.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import { NativeError, TransportError } from "../errors.ts";
 import { WINSOCK_STATUS } from "./raw/winsock_status.ts";
 
-/** A code's symbolic name, or how one writes a code without a name. */
+/** Returns a code's symbolic name, or a text with the number where it has no name. */
 function codeName(code: number): string {
   if (code === 0) return "an error whose code was lost";
   return WINSOCK_STATUS[code]?.name ?? `Win32 error ${code}`;
 }
 
-/** What a Winsock or Win32 function answered. A code that was lost is 0, and an error all the same. */
+/** Returns the error of a Winsock or Win32 function. Code 0 means that the code was lost; it is still an error. */
 export function nativeError(fn: string, code: number): NativeError {
   return new NativeError(fn, code, codeName(code), "");
 }
 
 /**
- * The error for a call on a socket that failed.
+ * Returns the error for a failed call on a socket.
  *
- * @param doing what could not be done, for instance `connect to 127.0.0.1:80`.
- * @param more what else to say of it, as sentences.
+ * @param doing what failed, for the message: `connect to 127.0.0.1:80`.
+ * @param more advice for the message, as sentences; default: the code's own advice.
  */
 export function socketError(fn: string, code: number, doing: string, more?: string): TransportError {
   const cause = nativeError(fn, code);

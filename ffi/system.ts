@@ -1,6 +1,6 @@
 /**
- * `openSystem()`: the one door to native code. What it was not granted it cannot do; what it can do is opened
- * when first used, once, by absolute path.
+ * `openSystem()`: the only access to native code. A system can do only what it was granted. Each library is opened
+ * once, on first use, by its absolute path.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { type Memory, type MEMORY_FNS, memoryOf } from "./memory/memory.ts";
 import {
   candidatePaths,
   checkGrants,
-  currentPlace,
+  currentPlatform,
   currentRuntime,
   type Grant,
   librariesOf,
   notGranted,
   notPermitted,
-  type Place,
+  type Platform,
   type RequiredPermissions,
   requiredPermissions,
 } from "./permissions.ts";
@@ -31,48 +31,48 @@ import { UCRTBASE } from "./raw/ucrtbase.ts";
 
 /** Options of {@linkcode openSystem}. */
 export interface SystemOptions {
-  /** What the system may do; nothing else. */
+  /** What the system may do. It can do nothing else. */
   grants: readonly Grant[];
-  /** Windows' system directory. Never taken from the environment; default `C:\Windows\System32`. */
+  /** Windows' system directory; not read from the environment. Default `C:\Windows\System32`. */
   systemDirectory?: string;
 }
 
-/** A door to native code that opens only what it was granted. One owner; closing twice is harmless. */
+/** Access to native code, limited to its grants. One owner; closing twice is harmless. */
 export interface System extends Disposable {
   /** What it may do. */
   readonly grants: readonly Grant[];
   /** The command-line flags its grants need. */
   readonly permissions: RequiredPermissions;
   /**
-   * What this machine and process can do now; opens the granted libraries on first use, reads the machine's policy
-   * each time, and never prompts.
+   * Returns what this machine and process can do now. Opens the granted libraries on first use, reads the machine's
+   * policy on every call, and never prompts.
    *
    * @throws StateError where it is closed.
    */
   capabilities(): Capabilities;
   /**
-   * Ends it: nothing new can be opened or acquired. What is open goes on; the libraries are closed with the last of
-   * the credentials and contexts that use them.
+   * Closes the system: nothing new can be opened or acquired. What is open stays usable; the libraries are closed
+   * when the last credentials and contexts that use them are closed.
    */
   close(): void;
 }
 
-/** How a system's insides are made; tests put fault injection and other policy paths here. */
+/** Replacements for parts of a system; tests use them for fault injection and other policy paths. */
 export interface SystemSeams {
   /** The backend; default: the runtime's. */
   backend?: Backend;
   /** Where libraries are looked for; default: this machine. */
-  place?: Place;
-  /** Where the machine policy stands; default: the operating system's place for it. */
+  platform?: Platform;
+  /** The path of the machine's policy; default: the operating system's path for it. */
   machinePolicyPath?: string;
-  /** The most records one direction of a context carries; default: as many as its tokens can number. */
+  /** The most records that one direction of a context may carry; default: as many as its sequence numbers allow. */
   maxRecords?: number;
 }
 
-/** The insides of a system, for the owners in `ffi/`. */
+/** The implementation of a system, for the code in `ffi/`. */
 export class NativeSystem implements System {
   readonly grants: readonly Grant[];
-  readonly place: Place;
+  readonly platform: Platform;
   readonly #backend: Backend;
   /** See {@linkcode SystemSeams}. */
   readonly seams: SystemSeams;
@@ -88,28 +88,28 @@ export class NativeSystem implements System {
         `systemDirectory must be an absolute path such as C:\\Windows\\System32, not ${directory}`,
       );
     }
-    this.place = seams.place ?? currentPlace(directory);
+    this.platform = seams.platform ?? currentPlatform(directory);
     this.#backend = seams.backend ?? (currentRuntime() === "deno" ? denoBackend() : koffiBackend());
     this.seams = seams;
   }
 
   get permissions(): RequiredPermissions {
-    return requiredPermissions(this.grants, this.place);
+    return requiredPermissions(this.grants, this.platform);
   }
 
   /**
-   * A library under a grant, opened on first use.
+   * Returns a library that a grant covers, opened on first use.
    *
    * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
    */
   library<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> {
     this.requireOpen();
-    // First of all: no grant helps where the operating system cannot serve it.
-    const libraries = librariesOf(grant, this.place);
+    // Checked first: a missing grant does not matter where the operating system does not support it.
+    const libraries = librariesOf(grant, this.platform);
     if (!this.grants.includes(grant)) throw notGranted(grant);
     if (!libraries.includes(spec)) {
       throw new UnsupportedPlatformError(
-        `The grant "${grant}" does not open ${spec.name} on ${this.place.os}`,
+        `The grant "${grant}" does not open ${spec.name} on ${this.platform.os}`,
         {
           dll: spec.name,
           instead: spec.instead,
@@ -118,41 +118,41 @@ export class NativeSystem implements System {
     }
     const known = this.#libraries.get(spec);
     if (known) return known.library as Library<L>;
-    const library = openFirst(this.#backend, grant, spec, this.place);
+    const library = openFirst(this.#backend, grant, spec, this.platform);
     this.#libraries.set(spec, { library: library as unknown as Library, untrack: track("library") });
     return library;
   }
 
-  /** Native memory through a library whose table holds `MEMORY_FNS`. */
+  /** Returns access to native memory through a library whose table contains `MEMORY_FNS`. */
   memory(grant: Grant, spec: LibrarySpec & { readonly fns: typeof MEMORY_FNS }): Memory {
     return memoryOf(this.library(grant, spec).call);
   }
 
   capabilities(): Capabilities {
-    // A closed one has no library to read the policy by; to go on without the policy would be to avoid it.
+    // A closed system has no library to read the policy with, and to continue without the policy would bypass it.
     this.requireOpen();
     return {
-      os: this.place.os,
+      os: this.platform.os,
       runtime: this.#backend.runtime,
       simulated: this.#backend.simulated ?? false,
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
-      // Read each time: what an administrator tightens must hold for the next connection.
+      // Read on every call: what an administrator restricts applies from the next connection on.
       machinePolicy: readMachinePolicy(
-        this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.place.os],
+        this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.platform.os],
         () => this.#files(),
-        this.place.os === "windows",
+        this.platform.os === "windows",
       ),
     };
   }
 
   #files(): FileCalls {
-    return this.library("sspi", this.place.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
+    return this.library("sspi", this.platform.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
   }
 
   #probe(grant: Grant): Availability {
     try {
-      const libraries = librariesOf(grant, this.place);
+      const libraries = librariesOf(grant, this.platform);
       if (!this.grants.includes(grant)) throw notGranted(grant);
       for (const spec of libraries) this.library(grant, spec);
       return { available: true };
@@ -169,9 +169,9 @@ export class NativeSystem implements System {
   }
 
   /**
-   * Keeps the libraries open, past `close()` too, until the returned function is called: whoever holds native memory,
-   * or has a call under way on another thread, holds the system. Code that is unloaded while it runs, or called
-   * afterwards, ends the process.
+   * Keeps the libraries open, even after `close()`, until the returned function is called. Owners of native memory,
+   * and calls that run on another thread, must hold the system: unloading code that runs or is called later ends the
+   * process.
    */
   hold(): () => void {
     return this.#references.hold();
@@ -181,7 +181,7 @@ export class NativeSystem implements System {
     this.#references.close();
   }
 
-  /** Has `release` called once, just before the libraries are closed. */
+  /** Registers a function that is called once, just before the libraries are closed. */
   beforeClose(release: () => void): void {
     this.#beforeClose.push(release);
   }
@@ -205,9 +205,9 @@ function openFirst<L extends LibrarySpec>(
   backend: Backend,
   grant: Grant,
   spec: L,
-  place: Place,
+  platform: Platform,
 ): Library<L> {
-  const paths = candidatePaths(spec, place);
+  const paths = candidatePaths(spec, platform);
   const denied: string[] = [];
   const failures: Error[] = [];
   for (const path of paths) {
@@ -220,12 +220,12 @@ function openFirst<L extends LibrarySpec>(
     } catch (error) {
       if (error instanceof UnsupportedPlatformError) throw error;
       if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes((error as { code?: string }).code ?? "")) {
-        throw notPermitted(grant, "node", place, [path], error);
+        throw notPermitted(grant, "node", platform, [path], error);
       }
       failures.push(error as Error);
     }
   }
-  if (denied.length > 0) throw notPermitted(grant, backend.runtime, place, denied, failures[0]);
+  if (denied.length > 0) throw notPermitted(grant, backend.runtime, platform, denied, failures[0]);
   const said = failures.map(({ message }, index) => `${paths[index]}: ${message.trim()}`).join("; ");
   throw new UnsupportedPlatformError(`${spec.name} could not be opened (${said})`, {
     dll: spec.name,
@@ -234,7 +234,7 @@ function openFirst<L extends LibrarySpec>(
 }
 
 /**
- * Opens a system that can do what `grants` say and nothing else. Opens no library yet.
+ * Opens a system that can do what `grants` list and nothing else. Does not open a library yet.
  *
  * @example
  * ```ts
@@ -250,7 +250,7 @@ export function openSystem(options: SystemOptions): System {
 }
 
 /**
- * The insides of a system.
+ * Returns the implementation of a system.
  *
  * @throws TypeError where it was not made by `openSystem`.
  */

@@ -1,16 +1,16 @@
 /**
- * The names that policies, providers and mechanisms go by, and whose they are: the built-in ones belong to the
- * providers of this package, also where they are part of a longer name or are spelt to look alike.
+ * The names of policies, providers and mechanisms, and which of them are reserved: the built-in names belong to the
+ * providers of this package, also as a part of a longer name or in a look-alike spelling.
  *
  * @module
  */
 
 import type { Policy, Provider } from "../contract.ts";
 
-/** Lower case alone: a policy that denies "NTLM" must not let "ntlm" pass. */
+/** Lower case only: a policy that denies "NTLM" must not allow "ntlm". */
 const NAME = /^[a-z][a-z0-9._-]{0,63}$/;
 
-/** What a provider's name must look like, in words. */
+/** The rule for a provider's name, in words. */
 export const NAME_RULE = 'a lower-case letter, then at most 63 of a-z, 0-9, ".", "_" and "-"';
 
 /** Whether `name` may be a provider's name. */
@@ -21,7 +21,7 @@ export function isProviderName(name: unknown): name is string {
 /** The providers of this package; the mechanisms of `negotiate` are among them. */
 const BUILT_IN: readonly string[] = ["negotiate", "kerberos", "ntlm", "ipsec"];
 
-/** What a built-in provider and its mechanism are called here and elsewhere, and the name policies spell it by. */
+/** The names of built-in providers and their mechanisms, here and elsewhere, with the name that policies use. */
 const STEMS: { readonly [stem: string]: string } = {
   negotiate: "negotiate",
   spnego: "negotiate",
@@ -38,7 +38,7 @@ const STEMS: { readonly [stem: string]: string } = {
   sspi: "sspi",
 };
 
-/** Digits and pairs of letters that are read as a letter, as that letter; `i` and `l` are alike too. */
+/** Digits and pairs of letters that look like a letter, with that letter; `i` and `l` look alike too. */
 const LOOK_ALIKES: readonly [RegExp, string][] = [
   [/0/g, "o"],
   [/[1i|!]/g, "l"],
@@ -60,9 +60,9 @@ function look(text: string): string {
 const STEM_LOOKS = Object.entries(STEMS).map(([stem, owner]) => ({ stem, seen: look(stem), owner }));
 
 /**
- * Whose name `name` is or holds: the built-in name, for instance `"kerberos"` of `kerberos-v5` and `krb5`; `null` where
- * it is nobody's. A built-in name counts anywhere in it; one that only looks alike, or has separators inside, counts
- * at the beginning of a word.
+ * Returns the built-in name that `name` is or contains, for instance `"kerberos"` for `kerberos-v5` and `krb5`;
+ * `null` if there is none. A built-in name counts anywhere in it; a look-alike, or a name with separators inside,
+ * counts at the beginning of a word.
  */
 export function builtInName(name: string): string | null {
   const text = name.toLowerCase();
@@ -74,24 +74,24 @@ export function builtInName(name: string): string | null {
   return found?.owner ?? null;
 }
 
-/** Which of the denied names denies a provider or mechanism: its own, or the built-in one that is part of it. */
+/** Which of the denied names denies a provider or mechanism: its own name, or the built-in name that it contains. */
 export function deniedBy(denied: readonly string[] | undefined, name: string): string | null {
   if (!denied || denied.length === 0) return null;
   const builtIn = builtInName(name);
   return denied.find((one) => one === name || one === builtIn) ?? null;
 }
 
-/** Names of a policy that have no effect, since nothing is called so. */
+/** Names of a policy that have no effect, because no provider or mechanism has such a name. */
 export interface UnknownNames {
-  /** The list they stand in. */
+  /** The list that contains them. */
   readonly list: "order" | "deny";
   /** The names. */
   readonly names: readonly string[];
-  /** The names that have a meaning there. */
+  /** The names that have an effect there. */
   readonly known: readonly string[];
 }
 
-/** The names in `policy` that are those of no built-in provider and of nothing among `providers`. */
+/** The names in `policy` that are neither built in nor known to `providers`. */
 export function unknownNames(policy: Policy, providers: readonly Provider[]): readonly UnknownNames[] {
   const serving = [...BUILT_IN, ...providers.map(({ name }) => name)];
   const negotiated = providers.flatMap(({ description }) => description.mechanisms ?? []);

@@ -1,5 +1,5 @@
 /**
- * Policies: reading one from JSON, and letting the machine's tighten the application's.
+ * Policies: reads one from JSON, and combines the application's with the machine's.
  *
  * @module
  */
@@ -7,20 +7,19 @@
 import type { Policy, ResolvedRequirements } from "../contract.ts";
 import { isProviderName, NAME_RULE } from "./names.ts";
 
-/** What a policy, the application's or the machine's, may raise. */
+/** The part of a policy that raises requirements. */
 export type Floor = NonNullable<Policy["floor"]>;
 
 const KEYS = ["version", "order", "deny", "floor"];
 const FLOOR_KEYS = ["integrity", "confidentiality", "mutualAuthentication"] as const;
 
 /**
- * Reads a policy of schema version 1; the result is a frozen copy. Whether there is anything of the names in it is
- * checked by `createRegistry()`, which knows the providers.
+ * Reads a policy of schema version 1; returns a frozen copy. `createRegistry()` checks that the names in it exist,
+ * because it knows the providers.
  *
- * @param source JSON text, or the object such a text describes.
+ * @param source JSON text, or the object that such a text describes.
  * @param where What to call the policy in an error, for instance the path of its file.
- * @throws TypeError where the text is not JSON, a key is unknown, missing or there twice, or a value is not
- * allowed.
+ * @throws TypeError if the text is not JSON, a key is unknown, missing or duplicated, or a value is not allowed.
  *
  * @example
  * ```ts
@@ -33,7 +32,9 @@ export function parsePolicy(source: unknown, where = "policy"): Policy {
   const value = typeof source === "string" ? parseJson(source, where) : source;
   const entries = readObject(value, where, KEYS);
   if (entries.version !== 1) {
-    throw new TypeError(`${where}: version must be 1, the only one there is, not ${show(entries.version)}`);
+    throw new TypeError(
+      `${where}: version must be 1, the only supported version, not ${show(entries.version)}`,
+    );
   }
   return Object.freeze({
     version: 1,
@@ -44,9 +45,9 @@ export function parsePolicy(source: unknown, where = "policy"): Policy {
 }
 
 /**
- * One policy that allows what both allow and requires what either requires.
+ * Combines two policies: allows what both allow and requires what either requires.
  *
- * Where both give an order, the application's order holds among the names that stand in both.
+ * If both have an order, the application's order applies to the names that are in both.
  */
 export function tighten(application: Policy, machine: Policy): Policy {
   const order = application.order === undefined
@@ -60,13 +61,13 @@ export function tighten(application: Policy, machine: Policy): Policy {
   });
 }
 
-/** Requirements after a floor; never less than before. */
+/** Raises requirements to a floor; never lowers them. */
 export function raise(requirements: ResolvedRequirements, floor: Floor = {}): ResolvedRequirements {
   const confidentiality = requirements.confidentiality || floor.confidentiality === true;
   return Object.freeze({
     ...requirements,
     confidentiality,
-    // Encrypted records are always protected too.
+    // Encrypted records always have integrity too.
     integrity: requirements.integrity || floor.integrity === true || confidentiality,
     mutualAuthentication: requirements.mutualAuthentication || floor.mutualAuthentication === true,
   });
@@ -83,7 +84,7 @@ function parseJson(text: string, where: string): unknown {
   return value;
 }
 
-/** Of a key that is there twice the parser of the runtime keeps the last, and a `deny` before it would be void. */
+/** With a duplicate key the runtime's parser keeps the last value, so an earlier `deny` would have no effect. */
 function refuseRepeatedKeys(text: string, where: string): void {
   const open: (Set<string> | null)[] = [];
   for (const [token, colon] of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g)) {
@@ -91,7 +92,7 @@ function refuseRepeatedKeys(text: string, where: string): void {
     else if (token === "}" || token === "]") open.pop();
     else if (colon !== undefined) {
       const key: string = JSON.parse(token.slice(0, -colon.length)), keys = open.at(-1)!;
-      if (keys.has(key)) throw new TypeError(`${where}: ${show(key)} stands there twice; leave one`);
+      if (keys.has(key)) throw new TypeError(`${where}: ${show(key)} is duplicated; keep one`);
       keys.add(key);
     }
   }
@@ -116,7 +117,7 @@ function readNames(value: unknown, where: string): readonly string[] {
     if (!isProviderName(name)) {
       throw new TypeError(`${where}: ${show(name)} is not a provider's name (${NAME_RULE})`);
     }
-    if (names.includes(name)) throw new TypeError(`${where}: ${show(name)} stands there twice`);
+    if (names.includes(name)) throw new TypeError(`${where}: ${show(name)} is duplicated`);
     names.push(name);
   }
   return Object.freeze(names);

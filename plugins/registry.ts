@@ -1,5 +1,5 @@
 /**
- * The registry: an ordered list of providers and a policy, which together choose the provider of a connection.
+ * The registry: an ordered list of providers and a policy, which select the provider of a connection.
  *
  * @module
  */
@@ -21,54 +21,54 @@ import type {
 } from "../contract.ts";
 import { IMPERSONATION_LEVELS, resolveRequirements } from "./requirements.ts";
 
-/** What is known beside the provider that serves. */
+/** Details of a selection, besides the provider. */
 export interface SelectionDetails {
-  /** Every provider that was passed over, with the reason; one that was never reached is not among them. */
+  /** Every provider that was not selected, with the reason; those after the selected one are not in the list. */
   readonly rejected: readonly RejectedProvider[];
-  /** What the connection must be: what was asked for, raised by the floor of each policy. */
+  /** What the connection must provide: the application's requirements, raised by the floor of each policy. */
   readonly requirements: ResolvedRequirements;
-  /** The names that either policy denies: the provider must not bring them in by negotiating. */
+  /** The names that either policy denies. The provider must not negotiate them. */
   readonly denied: readonly string[];
-  /** Names in the machine's policy that have no effect, since nothing known here is called so. */
+  /** Names in the machine's policy that have no effect, because no known provider or mechanism has such a name. */
   readonly unknownNames: readonly UnknownNames[];
-  /** The machine's policy as it was found: where its `state` is `"unread"`, it had no say. */
+  /** The state of the machine's policy. If its `state` is `"unread"`, it was not applied. */
   readonly machinePolicy: MachinePolicy;
 }
 
-/** A provider that makes security contexts serves. */
+/** The selection of a provider that makes security contexts. */
 export interface ContextSelection extends SelectionDetails {
   /** Always `"context"`. */
   readonly layer: "context";
-  /** The provider that serves. */
+  /** The selected provider. */
   readonly provider: ContextProvider;
 }
 
-/** A provider that has the operating system secure the socket serves. */
+/** The selection of a provider with which the operating system secures the socket. */
 export interface SocketSelection extends SelectionDetails {
   /** Always `"socket"`. */
   readonly layer: "socket";
-  /** The provider that serves. */
+  /** The selected provider. */
   readonly provider: SocketProvider;
 }
 
-/** Which provider serves, and why no other does. */
+/** The selected provider, and why the others were not selected. */
 export type Selection = ContextSelection | SocketSelection;
 
-/** Chooses a provider for each connection. */
+/** Selects a provider for each connection. */
 export interface Registry {
-  /** The providers, in the order they were given. */
+  /** The providers, in the order given. */
   readonly providers: readonly Provider[];
   /** The application's policy. */
   readonly policy: Policy;
   /**
-   * Chooses the first provider, in the order of the policy, that is allowed, available here and offers all that
-   * is required. Opens nothing. Where the machine's policy has names that are known to nobody here, each is told by one
-   * `console.warn()` for the life of the process.
+   * Selects the first provider, in the order of the policy, that is allowed, is available here and offers
+   * everything required. Opens nothing. Each name in the machine's policy that is unknown here is reported once per
+   * process with `console.warn()`.
    *
-   * @throws TypeError where `requirements` are contradictory, or the machine's policy is malformed.
-   * @throws PermissionError where permission is all that every candidate lacks, or where the machine's policy is
-   * there and cannot be read.
-   * @throws ProviderNotFoundError with a reason for each provider, where none can serve.
+   * @throws TypeError if `requirements` contradict each other, or the machine's policy is malformed.
+   * @throws PermissionError if every candidate lacks only a permission, or if the machine's policy exists and
+   * cannot be read.
+   * @throws ProviderNotFoundError if no provider is suitable, with a reason for each.
    */
   select(requirements: Requirements | undefined, capabilities: Capabilities): Selection;
 }
@@ -76,10 +76,11 @@ export interface Registry {
 /**
  * Makes a registry.
  *
- * @param providers The providers, best first; copied.
- * @param policy Which of them may serve and the least they must give: an object or JSON text of {@linkcode Policy}.
- * @throws TypeError where an entry is no provider, two have the same name, the policy is malformed, or it has a name
- * that is neither a built-in provider's nor that of one of `providers` or a mechanism it negotiates.
+ * @param providers The providers in order of preference; copied.
+ * @param policy Which providers may be selected, and the least that they must provide: a {@linkcode Policy} as an
+ * object or JSON text.
+ * @throws TypeError if an entry is not a provider, two have the same name, the policy is malformed, or the policy
+ * has a name that is neither built in nor that of one of `providers` or of a mechanism it negotiates.
  */
 export function createRegistry(providers: readonly Provider[], policy?: Policy | string): Registry {
   const list = checkProviders(providers);
@@ -87,10 +88,8 @@ export function createRegistry(providers: readonly Provider[], policy?: Policy |
   for (const { list: key, names, known } of unknownNames(own, list)) {
     const what = key === "deny" ? "provider or mechanism" : "provider";
     throw new TypeError(
-      `policy: ${key}: ${quoted(names)} is the name of no ${what} that this registry knows (${
-        quoted(known)
-      }). ` +
-        "Correct it, take it out, or add its provider to the registry",
+      `policy: ${key}: ${quoted(names)} is not the name of a ${what} that this registry knows ` +
+        `(${quoted(known)}). Correct it, remove it, or add its provider to the registry`,
     );
   }
   return Object.freeze({
@@ -121,7 +120,7 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
       throw new TypeError(`${at} ("${name}") lacks available() or ${method}()`);
     }
     if (provider.description?.name !== name || typeof provider.description.offers !== "object") {
-      throw new TypeError(`${at} ("${name}") must describe itself under the same name, with its offers`);
+      throw new TypeError(`${at} ("${name}") must describe itself with the same name, and with its offers`);
     }
     const { mechanisms } = provider.description;
     const listed = Array.isArray(mechanisms) && mechanisms.length > 0 && mechanisms.every(isProviderName);
@@ -132,7 +131,7 @@ function checkProviders(providers: readonly Provider[]): readonly Provider[] {
     }
     if (seen.has(name)) {
       throw new TypeError(
-        `${at}: another provider is called "${name}" too; a policy could not tell them apart`,
+        `${at}: another provider has the name "${name}" too; a policy could not distinguish them`,
       );
     }
     seen.add(name);
@@ -182,11 +181,12 @@ function select(
   throw nothingServes(requirements, rejected);
 }
 
-/** A policy, and whose it is. */
+/** A policy, and the name of its source. */
 type NamedPolicy = readonly [policy: Policy, whose: string];
 
 /**
- * What an administrator should know of the machine's policy, a sentence each; not warned of again in this process.
+ * Returns what is wrong with the machine's policy, one sentence each, for an administrator; the process does not
+ * warn of it again.
  *
  * @throws as {@linkcode Registry.select} does for such a policy.
  */
@@ -198,15 +198,13 @@ export function machinePolicyFindings(found: MachinePolicy, providers: readonly 
   });
 }
 
-/** What is wrong with a machine's policy that has unknown names, and what to do. */
+/** The sentence about unknown names in a machine's policy, with the fix. */
 function unknownNamesFinding(path: string, { list, names, known }: UnknownNames): string {
-  return `The machine's policy ${path} has ${
-    quoted(names)
-  } in ${list}, and nothing known here is called so ` +
-    `(known: ${quoted(known)}): it has no effect on this program. Correct it if it is misspelt`;
+  return `The machine's policy ${path} has ${quoted(names)} in ${list}, which is unknown here (known: ` +
+    `${quoted(known)}) and has no effect on this program. Correct it if it is misspelt`;
 }
 
-/** What was told in this process: the list, and the name. */
+/** The list and name of each warning of this process. */
 const warned = new Set<string>();
 
 function warnOnce(path: string, finding: UnknownNames): void {
@@ -216,7 +214,7 @@ function warnOnce(path: string, finding: UnknownNames): void {
   console.warn(`secure-sockets: ${unknownNamesFinding(path, { ...finding, names })}`);
 }
 
-/** The machine's policy; one that is there and cannot be read stops every choice. */
+/** The machine's policy. If it exists and cannot be read, no provider can be selected. */
 function readMachinePolicy(found: MachinePolicy): Policy | null {
   switch (found.state) {
     case "present":
@@ -228,15 +226,15 @@ function readMachinePolicy(found: MachinePolicy): Policy | null {
       throw new PermissionError(
         "policy",
         `read access to ${found.path}`,
-        `The machine's policy ${found.path} cannot be read (${found.reason}), so no provider may be chosen. ` +
-          "Have an administrator make it readable",
+        `The machine's policy ${found.path} cannot be read (${found.reason}), so no provider can be ` +
+          "selected. Have an administrator make it readable",
       );
     default:
       throw new TypeError("capabilities.machinePolicy.state must be absent, present, unread or unreadable");
   }
 }
 
-/** Why a policy or the requirements themselves exclude a provider by name. */
+/** Why a policy, or the requirements, exclude a provider by name. */
 function refusal(
   { name }: Provider,
   asked: ResolvedRequirements,
@@ -253,7 +251,7 @@ function refusal(
   return null;
 }
 
-/** Why none of the mechanisms that a provider negotiates may serve. */
+/** Why none of the mechanisms that a provider negotiates is allowed. */
 function nothingLeft(
   { description }: Provider,
   requirements: ResolvedRequirements,
@@ -269,7 +267,7 @@ function nothingLeft(
       problems.push("ntlm (it cannot authenticate the server, and mutualAuthentication is required)");
     } else return null;
   }
-  return `no mechanism is left that it could negotiate: ${problems.join(", ")}`;
+  return `every mechanism that it could negotiate is excluded: ${problems.join(", ")}`;
 }
 
 function inOrder(providers: readonly Provider[], order?: readonly string[]): readonly Provider[] {
@@ -286,10 +284,10 @@ function check(
   try {
     availability = provider.available(capabilities);
   } catch (cause) {
-    return { reason: "it failed when asked whether it is available here", cause };
+    return { reason: "its available() failed", cause };
   }
   if (availability?.available === true) return shortfall(provider.description.offers, requirements);
-  const reason = availability?.reason || "it does not say that it is available here";
+  const reason = availability?.reason || "its available() did not report that it is available";
   return availability?.cause === undefined ? { reason } : { reason, cause: availability.cause };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Requirements: filling in defaults, refusing contradictions, and holding a finished context against them.
+ * Requirements: fills in defaults, refuses contradictions, and checks an established context.
  *
  * @module
  */
@@ -28,7 +28,7 @@ const KEYS: readonly string[] = ["provider", "impersonation", ...BOOLEANS];
 /**
  * Fills in the strict defaults.
  *
- * @throws TypeError where a key is unknown, a value has the wrong type, or two values contradict each other.
+ * @throws TypeError if a key is unknown, a value has the wrong type, or two values contradict each other.
  */
 export function resolveRequirements(requirements: Requirements = {}): ResolvedRequirements {
   checkShape(requirements);
@@ -43,8 +43,9 @@ export function resolveRequirements(requirements: Requirements = {}): ResolvedRe
   };
   if (resolved.confidentiality && !resolved.integrity) {
     throw new TypeError(
-      "requirements contradict each other: integrity is false while confidentiality is true; encrypted records " +
-        "are always protected, so set confidentiality: false too, or leave integrity out",
+      "requirements contradict each other: integrity is false while confidentiality is true; " +
+        "encrypted records always have integrity, so set confidentiality: false too, or leave " +
+        "integrity out",
     );
   }
   if (delegation !== (resolved.impersonation === "delegate")) {
@@ -88,16 +89,19 @@ function describe(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : `a ${typeof value}`;
 }
 
-/** Whether each end has proved its identity to the other. NTLM may claim it (dotnet/runtime 131192) and cannot give it. */
+/**
+ * Whether each end has proved its identity to the other. NTLM may report it (dotnet/runtime 131192), but cannot
+ * provide it.
+ */
 export function provesServer({ mechanism, mutualAuthentication }: ContextAttributes): boolean {
   return mutualAuthentication && mechanism !== "ntlm";
 }
 
 /**
- * Holds what was agreed on against what was required. Call it before the first byte of application data.
+ * Checks what was agreed against the requirements. Call it before the first byte of application data.
  *
- * @param channelBindings true where channel bindings were given, which makes proof of them a requirement.
- * @throws SecurityRequirementError naming the first requirement that is not met.
+ * @param channelBindings True if channel bindings were given, which makes proof of them a requirement.
+ * @throws SecurityRequirementError that names the first requirement that is not met.
  */
 export function verifyAttributes(
   attributes: ContextAttributes,
@@ -109,27 +113,29 @@ export function verifyAttributes(
     throw new SecurityRequirementError(
       name,
       got,
-      `The peer's ${attributes.mechanism} gives no ${name} (${got}), and it was required; no data was sent. ${fix}`,
+      `The peer's ${attributes.mechanism} does not provide ${name} (${got}), which is required; no ` +
+        `data was sent. ${fix}`,
     );
   };
   if (required.mutualAuthentication && !provesServer(attributes)) {
     refuse("mutualAuthentication", "one-sided", "Use Kerberos with the server's right SPN.");
   }
   if (required.integrity && !attributes.integrity) {
-    refuse("integrity", "none", "Ask for signing or sealing on the other end too.");
+    refuse("integrity", "none", "Request signing or sealing on the other end too.");
   }
   if (required.integrity && !(attributes.sequenceDetection && attributes.replayDetection)) {
-    refuse("sequenceDetection", "none", "Ask for replay and sequence detection on the other end too.");
+    refuse("sequenceDetection", "none", "Request replay and sequence detection on the other end too.");
   }
   if (required.confidentiality && !attributes.confidentiality) {
-    refuse("confidentiality", "signed only", "Ask for encryption on the other end too.");
+    refuse("confidentiality", "signed only", "Request encryption on the other end too.");
   }
   if (role === "client" && required.delegation && !attributes.delegation) {
     refuse(
       "delegation",
       "not delegated",
-      'A ticket that was got elsewhere must be forwardable: log in with kinit -f, or write "forwardable = true" ' +
-        "under [libdefaults] in krb5.conf and log in again. The account must be allowed to delegate, too.",
+      'A ticket from elsewhere must be forwardable: log in with kinit -f, or write "forwardable = ' +
+        'true" under [libdefaults] in krb5.conf and log in again. The account must also be allowed to ' +
+        "delegate.",
     );
   }
   if (channelBindings && !attributes.channelBound) {
@@ -137,7 +143,7 @@ export function verifyAttributes(
   }
   const level = IMPERSONATION_LEVELS.indexOf(attributes.impersonation);
   if (role === "client" && required.impersonation === "anonymous" && level > 0) {
-    refuse("impersonation", attributes.impersonation, 'Ask for "identify", the default.');
+    refuse("impersonation", attributes.impersonation, 'Require "identify", the default.');
   }
   if (role === "server" && level < IMPERSONATION_LEVELS.indexOf(required.impersonation)) {
     refuse("impersonation", attributes.impersonation, `The client must allow "${required.impersonation}".`);
@@ -145,12 +151,12 @@ export function verifyAttributes(
 }
 
 /**
- * Holds the mechanism that authenticated against what policies deny: the provider left it out before the first token,
- * and is not believed. Call it before the first byte of application data.
+ * Checks the mechanism that authenticated against the names that policies deny. The provider was told to leave
+ * those out, but this is not relied on. Call it before the first byte of application data.
  *
- * @param denied the denied names, as the registry's selection has them.
- * @throws AuthenticationError where the mechanism is denied; and where anything is, and it is none of those that the
- * provider says it negotiates.
+ * @param denied The denied names, as in the registry's selection.
+ * @throws AuthenticationError if the mechanism is denied; and, if anything is denied, if it is not one of those
+ * that the provider says it negotiates.
  */
 export function verifyMechanism(
   { mechanism }: ContextAttributes,
@@ -161,7 +167,7 @@ export function verifyMechanism(
   const by = deniedBy(denied, mechanism);
   if (by === null && (mechanisms?.includes(mechanism) ?? true)) return;
   const why = by === null
-    ? `${name} does not say that it negotiates it, so it cannot be held against what a policy denies`
+    ? `${name} does not list it among the mechanisms it negotiates, so it cannot be checked against a policy`
     : `a policy denies ${by}`;
   throw new AuthenticationError(
     "mechanism",

@@ -1,20 +1,20 @@
 /**
- * A map that forgets.
+ * A bounded map.
  *
  * @module
  */
 
-/** Values by key, of which the one that was set first goes where there are too many. */
-export class Recent<V> {
+/** A map that removes its oldest entry when it is full. */
+export class BoundedMap<V> {
   readonly #limit: number;
   readonly #values = new Map<string, V>();
 
-  /** @param limit the most it holds. */
+  /** @param limit The most entries it keeps. */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** How many it holds. */
+  /** The number of entries. */
   get size(): number {
     return this.#values.size;
   }
@@ -24,7 +24,10 @@ export class Recent<V> {
     return this.#values.get(key);
   }
 
-  /** Sets a value; gives the one that had to go. */
+  /**
+   * Sets a value; returns the value that was removed to make room, if any. Setting a key again does not make it
+   * newer.
+   */
   set(key: string, value: V): V | undefined {
     let gone: V | undefined;
     if (!this.#values.has(key) && this.#values.size >= this.#limit) {
@@ -36,7 +39,7 @@ export class Recent<V> {
     return gone;
   }
 
-  /** Forgets a key. */
+  /** Removes a key. */
   delete(key: string): void {
     this.#values.delete(key);
   }

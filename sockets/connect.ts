@@ -1,5 +1,5 @@
 /**
- * Opening an authenticated TCP connection.
+ * Opens an authenticated TCP connection.
  *
  * @module
  */
@@ -16,21 +16,21 @@ import { Deadline } from "./deadline.ts";
 /**
  * Connects over TCP and authenticates both ends.
  *
- * The server is known by `target`, by default `host/` and the hostname as typed, without
- * the dot at the end of an absolute one; DNS is never asked for another
- * name. Credentials are acquired first, so that nothing is sent where there are none.
+ * `target` names the server: by default `host/` and the hostname as typed, without the dot at the end of an
+ * absolute name. DNS is never asked for another name. Credentials are acquired before the connection is opened, so
+ * nothing is sent where there are none.
  *
- * A provider of the socket layer has the system secure the socket itself: the peer is then known by `computer`, by
- * default the same name, and the connection is handed out only after the system has told that it
- * is secured as required.
+ * With a provider of the socket layer the operating system secures the socket itself. `computer` then names the
+ * peer, by default with the same name, and the connection is returned only after the system has reported that it is
+ * secured as required.
  *
- * @throws TypeError or RangeError where an option is wrong; nothing was opened.
- * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.
- * @throws TransportError where the TCP connection cannot be made.
- * @throws AuthenticationError where either end refuses the other, or the peer goes away.
- * @throws SecurityRequirementError where the peer would give less than is required.
- * @throws ProtocolError where the peer does not keep to the protocol.
- * @throws TimeoutError where everything together takes longer than `timeoutMs`.
+ * @throws TypeError or RangeError if an option is invalid; nothing was opened.
+ * @throws ProviderNotFoundError or PermissionError if no provider is available; nothing was opened.
+ * @throws TransportError if the TCP connection fails.
+ * @throws AuthenticationError if either end refuses the other, or the peer closes the connection.
+ * @throws SecurityRequirementError if the connection would be weaker than required.
+ * @throws ProtocolError if the peer breaks the protocol.
+ * @throws TimeoutError if everything together takes longer than `timeoutMs`.
  *
  * @example
  * ```ts
@@ -44,7 +44,7 @@ export async function connect(options: ConnectOptions): Promise<SecureConn> {
   const settings = readConnectOptions(options);
   const deadline = new Deadline(settings.signal, "Connecting", settings.timeoutMs);
   try {
-    // Before the choice: that opens the system's libraries.
+    // Before a provider is selected: that opens the system's libraries.
     deadline.signal.throwIfAborted();
     const chosen = choose(settings);
     if (isSocketChosen(chosen)) return await connectSecured(settings, chosen, deadline);

@@ -1,5 +1,5 @@
 /**
- * The connection itself: who may call when, what a failure does, and who releases what.
+ * The implementation of a connection: which calls are valid when, what a failure does, and what is released.
  *
  * @module
  */
@@ -9,24 +9,23 @@ import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contrac
 import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
 import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";
-import { type FailableWritable, readableFrom, writableTo } from "./streams.ts";
+import { type FailableWritable, readableFrom, writableTo, WriteQueue } from "./streams.ts";
 import type { NetAddress, Wire } from "./transport.ts";
-import { WriteQueue } from "./write_queue.ts";
 
-/** The longest chunk that the readable stream gives. */
+/** The longest chunk that the readable stream returns. */
 const MAX_CHUNK = 64 * 1024;
 
-/** What a connection is made of; all of it becomes its own. */
+/** What a connection consists of. The connection owns all of it. */
 export interface ConnectionParts {
-  /** The transport underneath. */
+  /** The transport. */
   readonly wire: Wire;
-  /** What secures it, verified. */
+  /** The verified security of the connection. */
   readonly security: ConnectionSecurity;
-  /** The records between the two. */
+  /** Reads and writes records over the transport. */
   readonly records: Records;
 }
 
-/** An authenticated connection, whichever layer secures it. */
+/** An authenticated connection of any layer. */
 export class Connection implements SecureConn {
   readonly localAddr: NetAddress | null;
   readonly remoteAddr: NetAddress | null;
@@ -35,13 +34,16 @@ export class Connection implements SecureConn {
   readonly #parts: ConnectionParts;
   readonly #writes = new WriteQueue((error) => this.#fail(error));
   #endOfStream: "unauthenticated" | null = null;
-  /** Why no call is served any more. */
+  /** Why every call is refused, once the connection is closed or has failed. */
   #over: { readonly error: unknown } | null = null;
   #closing: Promise<void> | null = null;
   #rejectRead: ((error: unknown) => void) | null = null;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   #writable: FailableWritable | null = null;
-  /** True once the stream of the direction has moved bytes: a call could overtake what it still holds. */
+  /**
+   * True once the stream of this direction has moved bytes: a call could overtake bytes that the stream still
+   * holds.
+   */
   #streamReads = false;
   #streamWrites = false;
   #readEnded = false;
@@ -103,18 +105,18 @@ export class Connection implements SecureConn {
       const { records } = this.#parts;
       const chunk = new Uint8Array(Math.min(records.buffered, MAX_CHUNK));
       const taken = records.take(chunk);
-      // A few bytes must not keep a whole buffer alive.
+      // A few bytes must not keep a large buffer alive.
       return 2 * taken < chunk.length ? chunk.slice(0, taken) : chunk.subarray(0, taken);
     });
   }
 
-  /** Waits until something has arrived and takes it; `null` at the end of the stream. */
+  /** Waits until bytes have arrived and takes them; `null` at the end of the stream. */
   async #receive<T>(take: () => T): Promise<T | null> {
     this.#rejectIfOver();
-    if (this.#rejectRead) throw new StateError("Another read is waiting; await it before the next");
+    if (this.#rejectRead) throw new StateError("Another read is pending; await it before you start the next");
     if (this.#readEnded) return null;
     const { records } = this.#parts;
-    // Raced by hand: a close must reject the wait although the transport may never settle its own read.
+    // Not with AbortSignal: close() must reject the pending read even if the transport never settles its own read.
     const interrupted = new Promise<never>((_, reject) => this.#rejectRead = reject);
     try {
       const more = await Promise.race([records.ready(), interrupted]);
@@ -145,7 +147,7 @@ export class Connection implements SecureConn {
   async #enqueueWrite(p: Uint8Array): Promise<void> {
     this.#rejectIfOver();
     if (this.#writeEnded) {
-      throw new StateError("The direction to the peer was closed; nothing more can be written");
+      throw new StateError("The sending direction is closed; nothing more can be written");
     }
     await this.#writes.add(() => this.#parts.records.write(p));
   }
@@ -154,7 +156,7 @@ export class Connection implements SecureConn {
     this.#rejectIfOver();
     if (this.#streamWrites || this.#writable?.stream.locked) throw inUse("writable", "writing");
     if (!this.#parts.wire.closeWrite) {
-      throw new UnsupportedPlatformError("This transport cannot close one direction alone", {
+      throw new UnsupportedPlatformError("This transport cannot close one direction only", {
         instead: "Close the connection, or pass a transport that has closeWrite()",
       });
     }
@@ -216,7 +218,7 @@ export class Connection implements SecureConn {
     if (this.#readEnded && this.#writeEnded && this.#streamReads && this.#streamWrites) this.close();
   }
 
-  /** Makes `error` final, unless the connection is over already; returns the error that is. */
+  /** Makes `error` final unless the connection is already over; returns the error that is final. */
   #fail(error: unknown): unknown {
     if (!this.#over) this.#release(error);
     return this.#over!.error;
@@ -228,7 +230,7 @@ export class Connection implements SecureConn {
     this.#writes.stop(error);
     this.#writable?.fail(error);
     this.#closing = this.#parts.wire.close();
-    // While the client is impersonated its context is in use: released when that ends.
+    // While the client is impersonated its context is in use; it is released afterwards.
     if (!this.#impersonating) this.#releaseContext();
   }
 
@@ -240,21 +242,23 @@ export class Connection implements SecureConn {
       await security.release();
       await closed;
     })();
-    // For whoever awaits close(); never instead of the failure that led here.
+    // Reported to callers of close(); never in place of the failure that caused the release.
     this.#closing.catch(() => {});
   }
 }
 
-/** A plain view: methods that a subclass, such as Node's Buffer, has overridden must not decide what is sent. */
+/** A plain view: methods that a subclass such as Node's Buffer overrides must not change what is sent. */
 function bytesOf(p: unknown, name: string): Uint8Array {
   if (!(p instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
   return new Uint8Array(p.buffer, p.byteOffset, p.byteLength);
 }
 
 function inUse(stream: "readable" | "writable", doing: string): StateError {
-  return new StateError(`conn.${stream} is in use: go on ${doing} through it, or use calls from the start`);
+  return new StateError(
+    `conn.${stream} is in use: continue ${doing} through it, or use only calls from the start`,
+  );
 }
 
 function mixed(stream: "readable" | "writable", call: string): StateError {
-  return new StateError(`conn.${stream} cannot be used while ${call} waits; await it first`);
+  return new StateError(`conn.${stream} cannot be used while ${call} is pending; await it first`);
 }

@@ -1,6 +1,5 @@
 /**
- * What a connection knows of its security: told, checked again, acted on and released the same way whichever layer
- * secures it.
+ * The security of a connection: reported, checked again, used and released in the same way for every layer.
  *
  * @module
  */
@@ -10,31 +9,31 @@ import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contrac
 import { UnsupportedPlatformError } from "../errors.ts";
 import type { PeerTokens } from "./secure_conn.ts";
 
-/** The security of one connection, already held against what was required once. */
+/** The security of one connection, which was already checked against the requirements once. */
 export interface ConnectionSecurity {
-  /** What was proved when the connection was made. */
+  /** The security that was verified when the connection was made. */
   readonly info: SecurityInfo;
-  /** Who the peer is, where it proved it and the layer reports it. */
+  /** The peer's identity, if it was proved and the layer reports it. */
   readonly peer?: PeerIdentity;
-  /** Asks again and holds the answer against what is required; throws where it falls short. */
+  /** Reads the security again and checks it against the requirements; throws if it falls short. */
   check(): SecurityInfo;
-  /** The peer's tokens, open until {@linkcode ConnectionSecurity.release} at the latest. */
+  /** The peer's access tokens; {@linkcode ConnectionSecurity.release} closes them at the latest. */
   tokens(): PeerTokens;
   /** Runs `fn` as the client. */
   impersonate<T>(fn: () => T): T;
-  /** The credentials the client delegated, once; `null`: none. */
+  /** The credentials that the client delegated, on the first call; `null` if there are none. */
   takeDelegated(): ProviderCredentials | null;
-  /** Forgets keys and closes handles; once. It may throw, or reject. */
+  /** Discards keys and closes handles. Call it once. It may throw or reject. */
   release(): unknown;
 }
 
-/** The security that a verified context gives. */
+/** The security of a verified context. */
 export class VerifiedSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly peer: PeerIdentity | undefined;
   readonly #context: VerifiedContext;
 
-  /** The context becomes its own. */
+  /** @param context Becomes owned by this object. */
   constructor(context: VerifiedContext) {
     this.#context = context;
     this.info = context.security;
@@ -47,7 +46,7 @@ export class VerifiedSecurity implements ConnectionSecurity {
 
   tokens(): never {
     throw new UnsupportedPlatformError(
-      "This connection's provider authenticates by messages and has no tokens",
+      "This connection's provider makes security contexts, which have no access tokens",
       {
         instead: "Use conn.peer, or conn.impersonate()",
       },

@@ -1,5 +1,5 @@
 /**
- * One limit over several waits: the caller's signal and a time-out.
+ * A deadline shared by several operations: the caller's signal and a time-out.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { TimeoutError } from "../errors.ts";
 import { quietly } from "./transport.ts";
 
-/** Ends when its owner calls {@linkcode Deadline.end}; until then it can abort whatever is raced against it. */
+/** A deadline. It can abort everything raced against it until its owner calls {@linkcode Deadline.end}. */
 export class Deadline {
-  /** Aborts when the deadline does, for those who can stop by themselves. */
+  /** Aborts when the deadline does, for operations that accept a signal. */
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #aborted: Promise<never>;
@@ -20,7 +20,7 @@ export class Deadline {
   readonly #onAbort = (): void => this.abort(this.#outer!.reason);
 
   /**
-   * Starts to count.
+   * Starts the clock.
    *
    * @param timeoutMs Milliseconds; left out: no time-out.
    * @param what What timed out, as the start of a sentence.
@@ -43,7 +43,7 @@ export class Deadline {
     this.#timer = setTimeout(this.#expire, leftMs);
   }
 
-  /** Stops the clock until what it returns is called, or for good where the deadline ends before. */
+  /** Stops the clock until the returned function is called, or for good if the deadline ends first. */
   pause(): () => void {
     if (this.#timer === undefined) return () => {};
     clearTimeout(this.#timer);
@@ -52,7 +52,7 @@ export class Deadline {
     return () => this.#count(leftMs);
   }
 
-  /** Aborts everything that is raced against the deadline. */
+  /** Aborts every operation raced against the deadline. */
   abort(reason: unknown): void {
     this.#controller.abort(reason);
   }
@@ -60,20 +60,20 @@ export class Deadline {
   /**
    * Settles with `promise`, or rejects with the reason of an abort that comes first.
    *
-   * @param discard Releases a result that came too late.
+   * @param discard Releases a result that arrives after the abort.
    */
   async race<T>(promise: Promise<T>, discard?: (late: T) => unknown): Promise<T> {
     try {
       this.signal.throwIfAborted();
       return await Promise.race([promise, this.#aborted]);
     } catch (error) {
-      // What came too late is nobody's: neither is a failure to release it.
+      // A late result has no caller, nor has a failure to release it.
       if (this.signal.aborted) quietly(() => promise.then(discard));
       throw error;
     }
   }
 
-  /** Stops the clock and lets go of the caller's signal. */
+  /** Stops the clock and stops listening to the caller's signal. */
   end(): void {
     clearTimeout(this.#timer);
     this.#outer?.removeEventListener("abort", this.#onAbort);

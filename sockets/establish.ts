@@ -1,5 +1,5 @@
 /**
- * From a plain transport to an authenticated connection.
+ * Turns a plain transport into an authenticated connection.
  *
  * @module
  */
@@ -19,17 +19,17 @@ import type { SecureConn } from "./secure_conn.ts";
 import type { Deadline } from "./deadline.ts";
 import { WireReader } from "./wire_reader.ts";
 
-/** What was chosen before a transport was there. */
+/** The provider that was selected, before a transport was opened. */
 export interface Chosen<S extends Selection = Selection> {
   /** The checked options. */
   readonly settings: Settings;
-  /** The provider, and what it must give. */
+  /** The provider, and the requirements that it must meet. */
   readonly selection: S;
-  /** Who serves, and on what ground. */
+  /** Which provider was selected, and by what rule. */
   readonly origin: Origin;
 }
 
-/** Chooses a provider by checked options, for a socket of the library's own. */
+/** Selects a provider for a socket that the library opens. */
 export function choose(settings: Settings): Chosen<ContextSelection> | Chosen<SocketSelection> {
   const capabilities = settings.system.capabilities();
   const selection = settings.registry.select(settings.requirements, capabilities);
@@ -37,7 +37,7 @@ export function choose(settings: Settings): Chosen<ContextSelection> | Chosen<So
   return selection.layer === "context" ? { settings, selection, origin } : { settings, selection, origin };
 }
 
-/** What was chosen where the operating system secures the socket itself. */
+/** A selected provider of the socket layer: the operating system secures the socket itself. */
 export type SocketChosen = Chosen<SocketSelection>;
 
 /** Whether the operating system secures the socket itself. */
@@ -45,12 +45,12 @@ export function isSocketChosen(chosen: Chosen): chosen is SocketChosen {
   return chosen.selection.layer === "socket";
 }
 
-/** Chooses a provider of contexts for a transport that the application opened. */
+/** Selects a provider of the context layer for a transport that the application opened. */
 export function chooseForTransport(settings: Settings): Chosen<ContextSelection> {
   return { settings, ...selectContexts(settings) };
 }
 
-/** Acquires credentials; those that come after an abort are closed at once. */
+/** Acquires credentials. Credentials that arrive after an abort are closed at once. */
 export async function acquire(
   { settings, selection }: Chosen<ContextSelection>,
   deadline: Deadline,
@@ -69,35 +69,38 @@ export async function acquire(
   return await deadline.race(acquired, (late) => late.close());
 }
 
-/** What a handshake is to use and to tell, beside what was chosen. */
-export interface EstablishMeans {
-  /** Becomes the connection's; closed where it cannot be made. */
+/** What a handshake uses and notifies, besides the selected provider. */
+export interface EstablishOptions {
+  /** Becomes owned by the connection; closed if the handshake fails. */
   readonly wire: Wire;
-  /** The limit over every wait; the caller ends it. */
+  /** The deadline of every wait; the caller ends it. */
   readonly deadline: Deadline;
-  /** Who this end is. */
+  /** The credentials of this end. */
   readonly credentials: ProviderCredentials;
-  /** Releases what was lent, when no call into the provider uses it any more; it may throw or reject. */
+  /**
+   * Releases what the caller shares with the handshake, once no call into the provider uses it. It may throw or
+   * reject.
+   */
   readonly release: () => unknown;
-  /** Told whenever the handshake begins, and stops, waiting for its peer. */
+  /** Called when the handshake starts to wait for its peer, and when it stops. */
   readonly onWaiting?: (waiting: boolean) => void;
-  /** As a handshake's, which see. */
+  /** See {@linkcode HandshakeOptions.begin}. */
   readonly begin?: (peerEnded: () => Promise<void>) => Promise<void>;
 }
 
 /**
  * Runs the handshake and makes the connection.
  *
- * When it settles, what was lent has been released, unless an abort came while the provider was at work: its call
- * cannot be taken back, so that the release follows when it ends. Where releasing fails the connection is closed,
- * and that is the failure; behind another failure it is nobody's.
+ * When it settles, `release` has been called, unless an abort came while the provider was working: its call cannot
+ * be cancelled, so the release follows when that call ends. If the release fails, the connection is closed and that
+ * failure is thrown; after another failure it is ignored.
  */
 export async function establish(
   chosen: Chosen<ContextSelection>,
-  means: EstablishMeans,
+  options: EstablishOptions,
 ): Promise<SecureConn> {
   const { settings: { side, channelBindings }, selection: { requirements }, origin } = chosen;
-  const { wire, deadline, release, credentials } = means;
+  const { wire, deadline, release, credentials } = options;
   const reader = new WireReader(wire);
   const context = new VerifiedContext({
     ...namedSide(side),
@@ -107,7 +110,7 @@ export async function establish(
   });
   let conn: Connection;
   try {
-    await new Handshake(context, { ...means, role: side.role, reader }).run();
+    await new Handshake(context, { ...options, role: side.role, reader }).run();
     const records = openRecords(context.inner("records"), wire, reader);
     conn = new Connection({ wire, security: new VerifiedSecurity(context), records });
   } catch (error) {

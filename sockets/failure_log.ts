@@ -1,21 +1,21 @@
 /**
- * Where failures go that nobody asked to be told of, or whose observer failed itself.
+ * The log of failures that have no observer, or whose observer itself failed.
  *
  * @module
  */
 
-/** One line in this time, whatever strangers do. */
+/** At most one line in this time, however many peers fail. */
 const INTERVAL_MS = 1000;
 
-/** How a log speaks of what failed. */
+/** The words of a log. */
 interface FailureWords {
-  /** One of them, with its peer `host:port` where that is known. */
+  /** One failure, with its peer `host:port` if known. */
   readonly one: (peer: string | undefined) => string;
-  /** Several of them. */
+  /** Several failures. */
   readonly many: string;
-  /** What has the log. */
+  /** The object that owns the log. */
   readonly owner: string;
-  /** The option whose function is told. */
+  /** The option that is the observer. */
   readonly observer: string;
 }
 
@@ -52,24 +52,24 @@ export class FailureLog {
   }
 
   /**
-   * Tells of one failure by `tell`; where there is none it is written, or counted.
+   * Reports one failure by calling `tell`; without an observer it is written, or counted.
    *
-   * An observer that throws, or whose promise rejects, must not end what it watches, nor hide the failure it was told of:
-   * both are written then, in one line, or counted as one.
+   * An observer that throws, or whose promise rejects, must neither end what it observes nor hide the failure it
+   * was called with: both are then written in one line, or counted as one.
    */
   report(error: unknown, peer: Peer | undefined, tell?: () => unknown): void {
     if (!tell) return this.#write(peer, text(error));
     const failed = (thrown: unknown): void =>
       this.#write(peer, `${text(error)}; and ${this.#words.observer} threw ${text(thrown)}`);
     try {
-      // A function that promises something passes for one that gives nothing.
+      // An async function is assignable to a function that returns void.
       Promise.resolve(tell()).catch(failed);
     } catch (thrown) {
       failed(thrown);
     }
   }
 
-  /** Writes how many failures were only counted. */
+  /** Writes how many failures were counted but not written. */
   flush(): void {
     const count = this.#takeCount();
     if (count) console.warn(`secure-sockets: ${this.#words.owner} was closed${count}`);
@@ -93,11 +93,11 @@ export class FailureLog {
   }
 }
 
-/** Anything may be thrown, also what cannot be shown. */
+/** Anything may be thrown, including values that cannot be converted to text. */
 function text(error: unknown): string {
   try {
     return String(error);
   } catch {
-    return "a value that cannot be shown";
+    return "a value that cannot be converted to text";
   }
 }

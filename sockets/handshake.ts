@@ -1,5 +1,5 @@
 /**
- * The token exchange of [MS-NNS], as .NET's NegotiateStream runs it, and the checks that end it.
+ * The token exchange of [MS-NNS], as .NET's NegotiateStream runs it, and the final checks.
  *
  * @module
  */
@@ -21,21 +21,21 @@ import type { WireReader } from "./wire_reader.ts";
 
 const NO_TOKEN = new Uint8Array();
 
-/** What one end works with. */
-export interface HandshakeMeans {
-  /** Where records go; closed by the caller. */
+/** What a handshake uses. */
+export interface HandshakeOptions {
+  /** Where records are written; the caller closes it. */
   readonly wire: Wire;
-  /** Where records come from. */
+  /** Where records are read. */
   readonly reader: WireReader;
-  /** The end this is. */
+  /** Which end this is. */
   readonly role: "client" | "server";
-  /** The limit over every wait. */
+  /** The deadline of every wait. */
   readonly deadline: Deadline;
-  /** Told whenever the handshake begins, and stops, waiting for its peer. */
+  /** Called when the handshake starts to wait for its peer, and when it stops. */
   readonly onWaiting?: (waiting: boolean) => void;
   /**
-   * Awaited by a server when the first token has come whole, before the provider is asked for anything. It may call what
-   * it is given, once, which resolves when the peer has gone.
+   * A server awaits it once the first token has arrived whole, before it calls the provider. `begin` may call
+   * `peerEnded` once; its promise resolves when the peer has closed the connection.
    */
   readonly begin?: (peerEnded: () => Promise<void>) => Promise<void>;
 }
@@ -45,49 +45,49 @@ interface HandshakeRecord {
   readonly token: Uint8Array;
 }
 
-/** One end of one handshake; run it once. */
+/** One end of one handshake. Run it once. */
 export class Handshake {
   readonly #context: VerifiedContext;
-  readonly #means: HandshakeMeans;
-  /** False once the peer need not, or cannot, learn that this end failed. */
+  readonly #options: HandshakeOptions;
+  /** False once the peer cannot, or need not, be sent this end's error. */
   #peerListens = true;
 
-  /** @param context Stays the caller's, who closes it where the handshake fails. */
-  constructor(context: VerifiedContext, means: HandshakeMeans) {
+  /** @param context Stays owned by the caller, who closes it if the handshake fails. */
+  constructor(context: VerifiedContext, options: HandshakeOptions) {
     this.#context = context;
-    this.#means = means;
+    this.#options = options;
   }
 
   /**
-   * Exchanges tokens until both ends are satisfied; the context verifies what was agreed on.
+   * Exchanges tokens until both ends are complete; the context verifies the result.
    *
-   * Where it rejects, the peer has been sent an error if it was this end that refused.
+   * If this end is the one that refuses, the peer has been sent an error when the promise rejects.
    */
   async run(): Promise<void> {
     try {
       await this.#exchange();
     } catch (error) {
-      if (this.#peerListens && !this.#means.deadline.signal.aborted) await this.#sendError(error);
+      if (this.#peerListens && !this.#options.deadline.signal.aborted) await this.#sendError(error);
       throw error;
     }
   }
 
   async #exchange(): Promise<void> {
-    const { role, deadline } = this.#means;
+    const { role, deadline } = this.#options;
     let incoming: Uint8Array | null = null;
     let peerDone = false;
-    for (let leg = 0;; leg++) {
-      if (role === "server" || leg > 0) {
+    for (let step = 0;; step++) {
+      if (role === "server" || step > 0) {
         const record = await this.#receive();
         if (record.token.length === 0) {
-          throw new ProtocolError("empty", "The peer sent no token although one was due");
+          throw new ProtocolError("empty", "The peer sent an empty token where a token was expected");
         }
         incoming = record.token;
         peerDone = record.kind === "done";
       }
-      if (leg === 0 && this.#means.begin) {
-        const { begin, reader } = this.#means;
-        // Many may wait for a slot, each with a token and nothing else.
+      if (step === 0 && this.#options.begin) {
+        const { begin, reader } = this.#options;
+        // Many peers may wait for a slot: each keeps its token and no other memory.
         reader.rest();
         await begin(() => reader.ended()).catch((error) => {
           this.#peerListens = false;
@@ -97,25 +97,25 @@ export class Handshake {
       const { token, done } = await deadline.race(this.#context.step(incoming));
       const outgoing = token && token.length > 0 ? token : null;
       if (!done) {
-        if (peerDone) throw unexpected("The peer says it is done while another token is due");
+        if (peerDone) throw unexpected("The peer reports that it is done although another token is due");
         await this.#send("in-progress", outgoing!);
         continue;
       }
-      // A server sends it even without a token: the client waits for it.
+      // A server sends "done" even without a token: the client waits for it.
       if (role === "server") return await this.#send("done", outgoing ?? NO_TOKEN);
       if (peerDone && outgoing) {
-        throw unexpected("The peer says it is done while a token for it is left over");
+        throw unexpected("The peer reports that it is done although a token for it is left");
       }
       if (outgoing) await this.#send("done", outgoing);
       if (!peerDone && (await this.#receive()).kind !== "done") {
-        throw unexpected("The peer sent another token although the exchange was over");
+        throw unexpected("The peer sent another token although the exchange was complete");
       }
       return;
     }
   }
 
   async #receive(): Promise<HandshakeRecord> {
-    const { reader } = this.#means;
+    const { reader } = this.#options;
     await this.#fill(HANDSHAKE_HEADER_SIZE);
     const header = reader.take(HANDSHAKE_HEADER_SIZE).slice();
     const { kind, size } = decodeHandshakeHeader(header);
@@ -125,21 +125,21 @@ export class Handshake {
     refuseTls(header, token);
     if (kind !== "error") return { kind, token };
     this.#peerListens = false;
-    throw refusedByPeer(token, this.#means.role);
+    throw refusedByPeer(token, this.#options.role);
   }
 
   async #fill(size: number): Promise<void> {
-    if (await this.#wait(this.#means.reader.fill(size))) return;
+    if (await this.#wait(this.#options.reader.fill(size))) return;
     this.#peerListens = false;
-    throw closedByPeer(this.#means.role);
+    throw closedByPeer(this.#options.role);
   }
 
   #send(kind: HandshakeKind, token: Uint8Array): Promise<void> {
-    return this.#wait(this.#means.wire.write(encodeHandshake(kind, token)));
+    return this.#wait(this.#options.wire.write(encodeHandshake(kind, token)));
   }
 
   async #wait<T>(peer: Promise<T>): Promise<T> {
-    const { onWaiting, deadline } = this.#means;
+    const { onWaiting, deadline } = this.#options;
     onWaiting?.(true);
     try {
       return await deadline.race(peer);
@@ -153,9 +153,9 @@ export class Handshake {
 
   async #sendError(error: unknown): Promise<void> {
     try {
-      await this.#send("error", encodeErrorCode(codeOfFailure(error, this.#means.role)));
+      await this.#send("error", encodeErrorCode(codeOfFailure(error, this.#options.role)));
     } catch {
-      // The failure that is to be told matters more than that the peer could not be.
+      // The original failure matters more than a failure to report it to the peer.
     }
   }
 }

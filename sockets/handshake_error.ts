@@ -1,5 +1,5 @@
 /**
- * The codes by which one end of a handshake tells the other why it failed.
+ * The error codes that one end of a handshake sends to the other.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { AuthenticationError } from "../errors.ts";
 import { decodeErrorCode } from "./framing.ts";
 
-/** ERROR_TRUST_FAILURE: what .NET sends where the agreed protection, level or target is not what it requires. */
-const NOT_AS_REQUIRED = 1790;
+/** .NET sends it if the agreed protection, impersonation level or target is not as required. */
+const ERROR_TRUST_FAILURE = 1790;
 const SEC_E_INVALID_TOKEN = 0x80090308;
 const SEC_E_LOGON_DENIED = 0x8009030c;
 const SEC_E_BAD_BINDINGS = 0x80090346;
@@ -19,31 +19,31 @@ const SEC_E_TARGET_UNKNOWN = 0x80090303;
 const SEC_E_TIME_SKEW = 0x80090324;
 
 const MEANINGS = new Map([
-  [NOT_AS_REQUIRED, "it requires another protection or impersonation level, or another target name"],
+  [ERROR_TRUST_FAILURE, "it requires another protection or impersonation level, or another target name"],
   [SEC_E_INVALID_TOKEN, "SEC_E_INVALID_TOKEN: it did not understand a token"],
   [SEC_E_LOGON_DENIED, "SEC_E_LOGON_DENIED: it refused the credentials"],
   [SEC_E_BAD_BINDINGS, "SEC_E_BAD_BINDINGS: its channel bindings differ"],
   [SEC_E_INTERNAL_ERROR, "SEC_E_INTERNAL_ERROR: it failed on its own side"],
   [
     SEC_E_UNSUPPORTED_FUNCTION,
-    "SEC_E_UNSUPPORTED_FUNCTION: the mechanism does not serve there; use the same provider on both ends: " +
-    "kerberos() and negotiate() do not meet, and NTLM is left out by default",
+    "SEC_E_UNSUPPORTED_FUNCTION: the mechanism is not supported there; use the same provider on both " +
+    "ends: kerberos() and negotiate() cannot connect to each other, and NTLM is left out by default",
   ],
   [0x80090322, "SEC_E_WRONG_PRINCIPAL: the target name is not this server's"],
-  [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: the target name is not known"],
+  [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: the target name is unknown"],
   [SEC_E_TIME_SKEW, "SEC_E_TIME_SKEW: the clocks differ too much"],
 ]);
-/** What a code means that a client gives up with: it judges no credentials but its own. */
-const OF_CLIENT = new Map([
-  [SEC_E_LOGON_DENIED, "SEC_E_LOGON_DENIED: it could not go on"],
-  [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: it found no such target name"],
+/** The meanings of codes from a client, which checks no credentials but its own. */
+const CLIENT_MEANINGS = new Map([
+  [SEC_E_LOGON_DENIED, "SEC_E_LOGON_DENIED: it could not continue"],
+  [SEC_E_TARGET_UNKNOWN, "SEC_E_TARGET_UNKNOWN: it could not find the target name"],
 ]);
 
-/** The code to send for a failure on this side, which is `role`; a server's tells no more than .NET's would. */
+/** The code to send for a failure of this end, which is `role`. A server's code reveals no more than .NET's would. */
 export function codeOfFailure(error: unknown, role: "client" | "server"): number {
   // Compared by name: the error may come from another copy of this package.
   const { name, reason } = (error ?? {}) as { name?: unknown; reason?: unknown };
-  if (name === "SecurityRequirementError" || reason === "target-not-accepted") return NOT_AS_REQUIRED;
+  if (name === "SecurityRequirementError" || reason === "target-not-accepted") return ERROR_TRUST_FAILURE;
   if (name === "ProtocolError" || reason === "bad-token") return SEC_E_INVALID_TOKEN;
   if (name !== "AuthenticationError") return SEC_E_INTERNAL_ERROR;
   if (reason === "mechanism") return SEC_E_UNSUPPORTED_FUNCTION;
@@ -52,7 +52,7 @@ export function codeOfFailure(error: unknown, role: "client" | "server"): number
   return reason === "channel-bindings" ? SEC_E_BAD_BINDINGS : SEC_E_LOGON_DENIED;
 }
 
-/** The error for a handshake that the peer of this side, which is `role`, gave up; from the payload with which it did. */
+/** The error for a handshake that the peer ended with an error record; `role` is this end, `payload` the record's. */
 export function refusedByPeer(payload: Uint8Array, role: "client" | "server"): AuthenticationError {
   const [gaveUp, log] = role === "client"
     ? ["The server refused the handshake", "The server's log has the reason"]
@@ -60,12 +60,12 @@ export function refusedByPeer(payload: Uint8Array, role: "client" | "server"): A
   const code = decodeErrorCode(payload);
   if (code === null) return new AuthenticationError("peer-refused", `${gaveUp} without a code. ${log}`);
   const spelled = code > 0xffff ? `0x${code.toString(16).padStart(8, "0")}` : String(code);
-  const meaning = (role === "server" ? OF_CLIENT.get(code) : undefined) ?? MEANINGS.get(code);
+  const meaning = (role === "server" ? CLIENT_MEANINGS.get(code) : undefined) ?? MEANINGS.get(code);
   const known = meaning === undefined ? "" : ` (${meaning})`;
   return new AuthenticationError("peer-refused", `${gaveUp} with ${spelled}${known}. ${log}`);
 }
 
-/** The error for a handshake that the peer of this side, which is `role`, ended without a word. */
+/** The error for a handshake whose peer closed the connection without an error record; `role` is this end. */
 export function closedByPeer(role: "client" | "server"): AuthenticationError {
   const [peer, log] = role === "client"
     ? ["server", "The server's log"]

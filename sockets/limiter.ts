@@ -1,33 +1,36 @@
 /**
- * Who of those that have connected may begin a handshake, and who has to make room for others: nobody who says
- * nothing holds anything that somebody else needs, and nobody is dropped whom the machine alone has made late.
+ * Limits concurrent handshakes, and evicts the peer that has been idle longest when the limit is reached.
+ *
+ * A peer that sends nothing takes no slot, and is not evicted before it has had time to send something, however
+ * busy this machine is.
  *
  * @module
  */
 
 import { AuthenticationError, StateError, TransportError } from "../errors.ts";
 
-/** How many connections may be held that wait to begin, for each place. */
-export const CONNECTIONS_PER_PLACE = 16;
+/** How many connections may wait to begin a handshake, for each slot. */
+export const CONNECTIONS_PER_SLOT = 16;
 /**
- * How many times as many are held at the most where the runtime takes connections from the system by itself; how many
- * there are beyond the limit is else bounded by how many come in {@linkcode GRACE_TURNS} turns.
+ * The limit, as a multiple of the usual one, where the runtime accepts connections from the system by itself.
+ * Elsewhere the number of connections over the limit is bounded by how many arrive in {@linkcode GRACE_TURNS}
+ * turns.
  */
 export const OVERFLOW = 4;
-/** How many fewer wait, at the most, after the system could take no more: a handshake opens files of its own. */
+/** By how much the limit falls at most when the system is out of file descriptors: a handshake opens files too. */
 export const SPARE = 8;
-/** How many connections must have come for one more to be allowed to wait, after the system could take no more. */
+/** How many connections must arrive before a lowered limit grows by one. */
 export const REGROWTH = 16;
-/** How many turns somebody must have waited for its peer before it is dropped for another. */
+/** How many turns a peer may be idle before it can be evicted. */
 export const GRACE_TURNS = 25;
-/** How long a turn takes at the least, in milliseconds. */
+/** The shortest time of a turn, in milliseconds. */
 const TURN_MS = 10;
 
 /**
- * Calls `then` once the event loop has gone round; what it returns takes that back.
+ * Calls `then` after one turn of the event loop; the returned function cancels the call.
  *
- * Patience is counted in turns and not in time: on a machine that is busy a turn takes as long as it takes, and
- * what has arrived meanwhile is read before anybody is said to have sent nothing.
+ * Idle time is counted in turns, not in milliseconds: a turn takes longer on a busy machine, and bytes that have
+ * arrived are read before their peer counts as idle.
  */
 export type Turn = (then: () => void) => () => void;
 
@@ -36,79 +39,83 @@ const turnOfLoop: Turn = (then) => {
   return () => clearTimeout(timer);
 };
 
-/** What {@linkcode Limiter} are made from. */
-export interface PlacesOptions {
+/** Options of {@linkcode Limiter}. */
+export interface LimiterOptions {
   /** How many handshakes may run at once. */
-  readonly places: number;
-  /** How many places are taken by connections that are ready and that nobody has fetched. */
-  readonly unfetched: () => number;
-  /** Left out: turns of this process's event loop. */
+  readonly slots: number;
+  /** How many slots are taken by finished connections that the application has not accepted yet. */
+  readonly unaccepted: () => number;
+  /** Counts turns; left out: the turns of this process's event loop. */
   readonly turn?: Turn;
 }
 
-/** One that has connected. */
-export interface Guest {
+/** A connected peer, as its handshake sees it. */
+export interface LimitedPeer {
   /**
-   * Call it once, when the first token has come whole; resolves when there is a place, in the order of the calls.
-   * `null`: there is one at once.
+   * Call it once, when the first token has arrived whole. Resolves when a slot is free, in the order of the calls;
+   * `null` if one is free at once.
    */
   begin(): Promise<void> | null;
-  /** Call it whenever the handshake begins, and stops, waiting for its peer. */
+  /** Call it when the handshake starts to wait for its peer, and when it stops. */
   onWaiting(waiting: boolean): void;
-  /** Call it once, when nothing is held any more. */
+  /** Call it once, when the handshake no longer uses anything. */
   leave(): void;
 }
 
-/** Throws what becomes of one whose peer has closed the connection before there was a place. */
-export function goneWhileWaiting(): never {
+/** Throws the error for a peer that closed the connection before a slot was free. */
+export function rejectClosedPeer(): never {
   throw new AuthenticationError(
     "peer-closed",
-    "The peer closed the connection while it waited for one of the places (maxHandshakes), all of which were taken",
+    "The peer closed the connection while it waited for one of the slots (maxHandshakes), all of " +
+      "which were taken",
   );
 }
 
 const SILENT = "The peer had not sent its first token";
-const DROPPED = "and was dropped for a newer one";
+const EVICTED = "and was evicted for a newer connection";
 
-interface Member {
-  stage: "silent" | "queued" | "placed" | "dropped";
-  /** The turn since which it waits for its peer, where it does. */
+interface PeerState {
+  stage: "silent" | "queued" | "active" | "evicted";
+  /** The turn since which this end waits for the peer, if it does. */
   since: number;
   /** Ends its handshake. */
-  readonly drop: (reason: StateError) => void;
-  /** Lets it begin. */
-  seat: () => void;
+  readonly evict: (reason: StateError) => void;
+  /** Lets its handshake begin. */
+  start: () => void;
 }
 
-/** The places of one listener, and the room before them. */
+/** The handshake slots of one listener, and the connections that wait for them. */
 export class Limiter {
-  readonly #options: PlacesOptions;
+  readonly #options: LimiterOptions;
   readonly #turn: Turn;
-  /** Those whose first token has not come whole, in the order in which they came. */
-  readonly #silent = new Set<Member>();
-  /** Those that could begin, in the order in which their tokens came. */
-  readonly #queue = new Set<Member>();
-  /** Those that have begun; a dropped one keeps its place until it has left. */
-  readonly #placed = new Set<Member>();
-  /** Those of them that wait for their peer, the longest wait first. */
-  readonly #stuck = new Set<Member>();
-  /** How many may wait to begin: fewer for a while where the system could hold no more. */
+  /** Peers whose first token has not arrived whole, in the order in which they connected. */
+  readonly #silent = new Set<PeerState>();
+  /** Peers that are ready to begin, in the order in which their tokens arrived. */
+  readonly #queue = new Set<PeerState>();
+  /** Peers whose handshake has begun; an evicted one keeps its slot until it has left. */
+  readonly #active = new Set<PeerState>();
+  /** The active peers whose next bytes this end waits for, the longest wait first. */
+  readonly #waitingForPeer = new Set<PeerState>();
+  /** How many may wait to begin. It is lower for a while after the system was out of file descriptors. */
   #limit: number;
-  /** How many have come since the limit last grew. */
+  /** How many have connected since the limit last grew. */
   #entered = 0;
   #turns = 0;
   #cancelTurn: (() => void) | null = null;
   #wakeNewcomer: (() => void) | null = null;
   #closed = false;
 
-  constructor(options: PlacesOptions) {
+  constructor(options: LimiterOptions) {
     this.#options = options;
     this.#turn = options.turn ?? turnOfLoop;
     this.#limit = this.#most;
   }
 
-  /** Waits until there is room for one more; where there is none, the one that has been silent longest is dropped. */
-  async room(): Promise<void> {
+  /**
+   * Waits until there is room for one more connection; the peer that has been silent longest is evicted if there is
+   * none.
+   */
+  async waitForRoom(): Promise<void> {
     while (!this.#closed && this.#isFull) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wakeNewcomer = resolve;
@@ -118,15 +125,17 @@ export class Limiter {
   }
 
   /**
-   * Whether one more may be held that cannot be left in the system's queue; an error is why not. Its coming drops nobody
-   * before the grace is over, except where `scarce`, for hardly a file descriptor is left, or where
-   * {@linkcode OVERFLOW} times the limit wait: then the one that has been silent longest goes at once.
+   * Whether one more connection may be kept, for runtimes that cannot leave it in the system's queue. Returns an
+   * error if not.
+   *
+   * Nobody is evicted before the grace period is over, except where `scarce` (hardly a file descriptor is left) or
+   * where {@linkcode OVERFLOW} times the limit wait: then the peer that has been silent longest is evicted at once.
    */
   admit(scarce: boolean): Error | null {
     const most = OVERFLOW * this.#most;
     if (!scarce && this.#waiting < most) return null;
     const why = scarce ? "this process had hardly a file descriptor left" : `${most} connections waited`;
-    if (this.#dropFirst(this.#silent, `${SILENT} while ${why}, ${DROPPED}`, 0)) return null;
+    if (this.#evictFirst(this.#silent, `${SILENT} while ${why}, ${EVICTED}`, 0)) return null;
     return scarce
       ? new TransportError(
         "EMFILE",
@@ -134,81 +143,84 @@ export class Limiter {
           "Raise the limit (ulimit -n), or close what is not needed.",
       )
       : new StateError(
-        `The connection was dropped: ${most} others wait for one of ${this.#options.places} places ` +
+        `The connection was closed: ${most} others wait for one of ${this.#options.slots} slots ` +
           "(maxHandshakes), and none of them is silent",
       );
   }
 
-  /** To be called when the system could take no more: those that wait to begin are then too many already. */
+  /** Lowers the limit. Call it when the system is out of file descriptors. */
   shrink(): void {
     const held = Math.min(this.#limit, this.#waiting);
     this.#limit = Math.max(1, held - Math.min(SPARE, held >> 3));
     this.#entered = 0;
   }
 
-  /** Takes one in; `drop` is called, at most once, where it must go. */
-  enter(drop: (reason: StateError) => void): Guest {
-    const member: Member = { stage: "silent", since: this.#turns, drop, seat: () => {} };
-    this.#silent.add(member);
+  /** Adds a peer. `evict` is called, at most once, when the peer is evicted. */
+  add(evict: (reason: StateError) => void): LimitedPeer {
+    const peer: PeerState = { stage: "silent", since: this.#turns, evict, start: () => {} };
+    this.#silent.add(peer);
     this.#grow();
     this.settle();
     return {
-      begin: () => this.#begin(member),
+      begin: () => this.#begin(peer),
       onWaiting: (waiting) => {
-        // Who has not sent its first token has waited since it came, in however many pieces that comes.
-        if (member.stage !== "placed") return;
-        this.#stuck.delete(member);
-        if (waiting) this.#stuck.add(member);
-        member.since = this.#turns;
+        // A peer that has not sent its first token whole counts as idle since it connected, in however many parts
+        // it arrives.
+        if (peer.stage !== "active") return;
+        this.#waitingForPeer.delete(peer);
+        if (waiting) this.#waitingForPeer.add(peer);
+        peer.since = this.#turns;
         this.settle();
       },
       leave: () => {
-        for (const group of [this.#silent, this.#queue, this.#placed, this.#stuck]) group.delete(member);
+        for (const group of [this.#silent, this.#queue, this.#active, this.#waitingForPeer]) {
+          group.delete(peer);
+        }
         this.settle();
       },
     };
   }
 
-  /** Gives what is free to whom it is due; call it whenever a connection was fetched. */
+  /** Assigns free slots and evicts idle peers. Call it whenever the application has accepted a connection. */
   settle(): void {
-    for (const member of this.#queue) {
+    for (const peer of this.#queue) {
       if (this.#free <= 0) break;
-      this.#queue.delete(member);
-      this.#placed.add(member);
-      member.stage = "placed";
-      member.seat();
+      this.#queue.delete(peer);
+      this.#active.add(peer);
+      peer.stage = "active";
+      peer.start();
     }
-    while (this.#isCrowded && this.#dropSilent());
-    if (this.#wakeNewcomer && !this.#isFull) this.#letNewcomerGo();
-    while (this.#lacking > 0 && this.#dropPlaced());
-    const impatient = (this.#isCrowded && this.#silent.size > 0) ||
-      (this.#lacking > 0 && this.#stuck.size > 0);
-    if (impatient) this.#countTurn();
+    while (this.#isCrowded && this.#evictSilent());
+    if (this.#wakeNewcomer && !this.#isFull) this.#admitNewcomer();
+    while (this.#shortage > 0 && this.#evictActive());
+    const contended = (this.#isCrowded && this.#silent.size > 0) ||
+      (this.#shortage > 0 && this.#waitingForPeer.size > 0);
+    if (contended) this.#countTurn();
     else this.#stopCounting();
   }
 
-  /** Gives out nothing more and drops nobody any more. */
+  /** Assigns no more slots and evicts nobody. */
   close(): void {
     this.#closed = true;
     this.#stopCounting();
-    this.#letNewcomerGo();
+    this.#admitNewcomer();
   }
 
-  #begin(member: Member): Promise<void> | null {
+  #begin(peer: PeerState): Promise<void> | null {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // One that was dropped meanwhile waits for nothing: its handshake has been ended.
-    if (member.stage === "silent") {
-      this.#silent.delete(member);
-      this.#queue.add(member);
-      member.stage = "queued";
-      member.seat = resolve;
+    // An evicted peer gets no slot: its handshake has been ended.
+    if (peer.stage === "silent") {
+      this.#silent.delete(peer);
+      this.#queue.add(peer);
+      peer.stage = "queued";
+      peer.start = resolve;
       this.settle();
     }
-    return this.#placed.has(member) ? null : promise;
+    return this.#active.has(peer) ? null : promise;
   }
 
   get #most(): number {
-    return this.#options.places * CONNECTIONS_PER_PLACE;
+    return this.#options.slots * CONNECTIONS_PER_SLOT;
   }
 
   get #waiting(): number {
@@ -219,61 +231,63 @@ export class Limiter {
     return this.#waiting >= this.#limit;
   }
 
-  /** Whether more wait, the newcomer included, than may. */
+  /** Whether more connections wait than may, one that waits for room included. */
   get #isCrowded(): boolean {
     return !this.#closed && this.#waiting + (this.#wakeNewcomer ? 1 : 0) > this.#limit;
   }
 
-  /** Lets more wait: at once up to one for each place, then slowly, for each failed accept drops somebody. */
+  /**
+   * Raises a lowered limit: at once up to one for each slot, then slowly, because each failed accept evicts a peer.
+   */
   #grow(): void {
     if (this.#limit >= this.#most) return;
-    if (this.#limit >= this.#options.places && ++this.#entered < REGROWTH) return;
+    if (this.#limit >= this.#options.slots && ++this.#entered < REGROWTH) return;
     this.#entered = 0;
     this.#limit++;
   }
 
   get #free(): number {
-    return this.#closed ? 0 : this.#options.places - this.#placed.size - this.#options.unfetched();
+    return this.#closed ? 0 : this.#options.slots - this.#active.size - this.#options.unaccepted();
   }
 
-  /** How many of those that could begin have no place, nor one that is about to be left. */
-  get #lacking(): number {
-    const leaving = [...this.#placed].filter(({ stage }) => stage === "dropped").length;
+  /** How many ready peers have neither a slot nor one that an evicted peer is about to leave. */
+  get #shortage(): number {
+    const leaving = [...this.#active].filter(({ stage }) => stage === "evicted").length;
     return this.#closed ? 0 : this.#queue.size - leaving;
   }
 
-  #dropSilent(): boolean {
-    return this.#dropFirst(
+  #evictSilent(): boolean {
+    return this.#evictFirst(
       this.#silent,
-      `${SILENT} while ${this.#limit} connections waited, as many as may before ` +
-        `${this.#options.places} places (maxHandshakes), ${DROPPED}`,
+      `${SILENT} while ${this.#limit} connections waited, the most allowed for ` +
+        `${this.#options.slots} slots (maxHandshakes), ${EVICTED}`,
     );
   }
 
-  #dropPlaced(): boolean {
-    return this.#dropFirst(
-      this.#stuck,
-      `The handshake waited for its peer while all ${this.#options.places} places (maxHandshakes) were taken, and ` +
-        "was dropped for another that could begin",
+  #evictActive(): boolean {
+    return this.#evictFirst(
+      this.#waitingForPeer,
+      `The handshake waited for its peer while all ${this.#options.slots} slots (maxHandshakes) ` +
+        "were taken, and was evicted for another peer that was ready to begin",
     );
   }
 
-  /** Drops the first of a group if it has waited for that many turns. */
-  #dropFirst(group: Set<Member>, why: string, grace = GRACE_TURNS): boolean {
+  /** Evicts the first peer of a group if it has been idle for `grace` turns. */
+  #evictFirst(group: Set<PeerState>, why: string, grace = GRACE_TURNS): boolean {
     const [first] = group;
     if (first === undefined || this.#turns - first.since < grace) return false;
     group.delete(first);
-    first.stage = "dropped";
-    first.drop(new StateError(why));
+    first.stage = "evicted";
+    first.evict(new StateError(why));
     return true;
   }
 
-  #letNewcomerGo(): void {
+  #admitNewcomer(): void {
     this.#wakeNewcomer?.();
     this.#wakeNewcomer = null;
   }
 
-  /** Turns are counted while somebody lacks what another could be dropped for, and at no other time. */
+  /** Turns are counted only while somebody could be evicted for somebody else. */
   #countTurn(): void {
     this.#cancelTurn ??= this.#turn(() => {
       this.#cancelTurn = null;

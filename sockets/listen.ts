@@ -1,5 +1,5 @@
 /**
- * Listening for authenticated TCP connections.
+ * Listens for authenticated TCP connections.
  *
  * @module
  */
@@ -18,21 +18,23 @@ import type { SecureListener } from "./secure_conn.ts";
 import { Deadline } from "./deadline.ts";
 
 /**
- * Listens on TCP for clients to authenticate.
+ * Listens on TCP and authenticates each client that connects.
  *
- * Strangers cost little: who says nothing holds a socket and 4 KiB, and none of the `maxHandshakes` places. A
- * handshake takes its place when the peer's first token has come whole; before that the provider is asked for
- * nothing. At most 16 connections for each place wait to begin, each peer has `handshakeTimeoutMs` while it is its
- * turn, and where somebody else could use its room the one that has kept everybody waiting longest is dropped. Who
- * waits for a place, its token read, has no limit of time but is let go where its peer has gone, and holds the token and
- * no other memory but what Node itself reads ahead. While `maxHandshakes` connections wait to be accepted, the system's
- * own queue holds the rest. Node has no such queue: there they are held in the process, and where hardly a file
- * descriptor is left the one that has been silent longest is dropped at once, or the newcomer where none is silent.
+ * A handshake takes one of the `maxHandshakes` slots once the peer's first token has arrived whole; before that the
+ * provider is not called, and a silent connection costs a socket and 4 KiB. At most 16 connections per slot wait to
+ * begin. When a limit is reached, the peer that has been idle longest is evicted.
  *
- * @throws TypeError or RangeError where an option is wrong; nothing was opened.
- * @throws ProviderNotFoundError or PermissionError where no provider can serve; nothing was opened.
- * @throws AuthenticationError where the server's credentials cannot be had.
- * @throws TransportError where the address cannot be had.
+ * Each peer has `handshakeTimeoutMs` for its handshake. Waiting for a slot does not count, has no time limit, ends
+ * when the peer closes the connection, and keeps only the token in memory (and what Node itself reads ahead).
+ *
+ * While `maxHandshakes` finished connections wait for `accept()`, new ones stay in the system's own queue. Node has
+ * no such queue and keeps them in the process: when hardly a file descriptor is left, the peer that has been silent
+ * longest is evicted at once, or the new connection is closed if none is silent.
+ *
+ * @throws TypeError or RangeError if an option is invalid; nothing was opened.
+ * @throws ProviderNotFoundError or PermissionError if no provider is available; nothing was opened.
+ * @throws AuthenticationError if the server's credentials are unavailable.
+ * @throws TransportError if the address is unavailable.
  *
  * @example
  * ```ts
@@ -49,7 +51,7 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
   const settings = readListenOptions(options);
   const deadline = new Deadline(settings.signal, "Listening");
   try {
-    // Before the choice: that opens the system's libraries.
+    // Before a provider is selected: that opens the system's libraries.
     deadline.signal.throwIfAborted();
     const chosen = choose(settings);
     if (isSocketChosen(chosen)) return await listenSecured(settings, chosen, deadline);
@@ -67,9 +69,10 @@ export async function listen(options: ListenOptions): Promise<SecureListener> {
 }
 
 /**
- * Accepts from `tcp` and authenticates by messages; `tcp` and the credentials become the listener's.
+ * Accepts connections from `tcp` and authenticates them with security contexts. The listener owns `tcp` and the
+ * credentials.
  *
- * @param turn How patience is counted; left out: by turns of the event loop.
+ * @param turn Counts idle time; left out: the turns of the event loop.
  */
 export function listenOver(
   tcp: TcpListener,
@@ -81,7 +84,7 @@ export function listenOver(
   return new Listener(tcp, {
     ...settings,
     turn,
-    secure: (transport, means) => establish(chosen, { wire: openWire(transport), credentials, ...means }),
+    secure: (transport, options) => establish(chosen, { wire: openWire(transport), credentials, ...options }),
     release: () => credentials.close(),
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Many handshakes at once, none of which can hold up another.
+ * A listener that runs many handshakes at once, none of which can block another.
  *
  * @module
  */
@@ -7,61 +7,61 @@
 import { StateError } from "../errors.ts";
 import { FailureLog, HANDSHAKES } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
-import { goneWhileWaiting, Limiter, type Turn } from "./limiter.ts";
+import { Limiter, rejectClosedPeer, type Turn } from "./limiter.ts";
 import { type NetAddress, quietly } from "./transport.ts";
 import type { ListenSettings } from "./read_options.ts";
 import type { SecureConn, SecureListener } from "./secure_conn.ts";
 import { Deadline } from "./deadline.ts";
 
-/** How long to wait after the first failed accept, and at most; doubled between. */
+/** How long to wait after the first failed accept, and at most; doubled in between. */
 const BACKOFF_MS = { first: 5, most: 1000 };
 
-/** Something that was accepted and is not secured yet. */
+/** An accepted connection that is not secured yet. */
 export interface Accepted {
-  /** The peer. */
+  /** The peer's address. */
   readonly remoteAddr: NetAddress;
   /** Closes it. */
   close(): unknown;
 }
 
-/** Where connections come from. */
+/** The source of connections. */
 export interface Acceptor<T extends Accepted> {
-  /** Where it listens. */
+  /** The address it listens on. */
   readonly addr: NetAddress;
-  /** The next one. A rejection does not end the listening unless it was closed. */
+  /** The next connection. A rejection does not end the listener unless it was closed. */
   accept(): Promise<T>;
   /**
-   * Given where the runtime takes connections from the system's queue by itself, accepted or not: whether the last one
-   * left hardly a file descriptor. Left out where the system's queue holds them until they are accepted.
+   * Set where the runtime accepts connections from the system by itself: whether hardly a file descriptor was left
+   * after the last one. Left out where connections stay in the system's queue until they are accepted.
    */
   readonly scarce?: boolean;
-  /** Stops; a waiting accept is rejected. */
+  /** Stops listening; a pending accept rejects. */
   close(): unknown;
 }
 
-/** What one handshake may use and must tell. */
-export interface AttemptMeans {
-  /** The limit over every wait. */
+/** What one handshake uses and must call. */
+export interface AttemptOptions {
+  /** The deadline of every wait. */
   readonly deadline: Deadline;
-  /** To be called once nothing that the listener lent is in use any more. */
+  /** Call it once nothing that the listener shares is in use any more. */
   readonly release: () => void;
   /**
-   * To be awaited when the peer's first token has come whole: resolves when there is a place, and rejects where the peer
-   * has gone before. `peerEnded` is called, once, only where it has to wait.
+   * Await it once the peer's first token has arrived whole. Resolves when a slot is free, and rejects if the peer
+   * closes the connection before. `peerEnded` is called, once, only if the handshake has to wait.
    */
   readonly begin: (peerEnded: () => Promise<void>) => Promise<void>;
-  /** To be called whenever the handshake begins, and stops, waiting for its peer. */
+  /** Call it when the handshake starts to wait for its peer, and when it stops. */
   readonly onWaiting: (waiting: boolean) => void;
 }
 
-/** What a listener works with. */
+/** What a listener uses. */
 export interface ListenerSettings<T extends Accepted>
   extends Pick<ListenSettings, "maxHandshakes" | "timeoutMs" | "onHandshakeError" | "signal"> {
-  /** Makes a connection of what was accepted; where it rejects, that is closed. */
-  readonly secure: (accepted: T, means: AttemptMeans) => Promise<SecureConn>;
-  /** Called once, when no handshake needs what they share; where it fails, closing does. */
+  /** Makes an accepted connection secure; closes it if that fails. */
+  readonly secure: (accepted: T, options: AttemptOptions) => Promise<SecureConn>;
+  /** Called once, when no handshake uses what they share; if it fails, `close()` rejects. */
   readonly release: () => unknown;
-  /** How patience is counted; left out: by turns of the event loop. */
+  /** Counts idle time; left out: the turns of the event loop. */
   readonly turn?: Turn;
 }
 
@@ -70,13 +70,13 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** Accepts from an acceptor, which becomes its own, until it is closed. */
+/** Accepts connections from an acceptor, which it owns, until it is closed. */
 export class Listener<T extends Accepted> implements SecureListener {
   readonly addr: NetAddress;
   readonly #acceptor: Acceptor<T>;
   readonly #settings: ListenerSettings<T>;
   readonly #log = new FailureLog(HANDSHAKES);
-  readonly #places: Limiter;
+  readonly #limiter: Limiter;
   readonly #deadlines = new Set<Deadline>();
   readonly #busy = new Set<Promise<void>>();
   readonly #ready: SecureConn[] = [];
@@ -91,7 +91,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     this.#acceptor = acceptor;
     this.#settings = settings;
     const { maxHandshakes, turn } = settings;
-    this.#places = new Limiter({ places: maxHandshakes, unfetched: () => this.#ready.length, turn });
+    this.#limiter = new Limiter({ slots: maxHandshakes, unaccepted: () => this.#ready.length, turn });
     this.#track(this.#acceptAll());
     if (settings.signal?.aborted) this.#onAbort();
     else settings.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -102,7 +102,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     const conn = this.#ready.shift();
     if (conn) {
       this.#wake();
-      this.#places.settle();
+      this.#limiter.settle();
       return Promise.resolve(conn);
     }
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
@@ -120,7 +120,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     try {
       for (;;) yield await this.accept();
     } catch (error) {
-      // Closing ends the loop; a signal throws its reason.
+      // Closing ends the loop; a signal's reason is thrown.
       if (!(error instanceof StateError && error === this.#over?.error)) throw error;
     } finally {
       await this.close();
@@ -130,7 +130,7 @@ export class Listener<T extends Accepted> implements SecureListener {
   async #acceptAll(): Promise<void> {
     let backoff = BACKOFF_MS.first;
     while (!this.#over) {
-      // To leave connections unaccepted spares nothing where they are in this process already.
+      // Leaving connections unaccepted saves nothing where the runtime has already accepted them.
       const waits = this.#acceptor.scarce === undefined;
       if (waits && this.#ready.length >= this.#settings.maxHandshakes) {
         await this.#sleep();
@@ -141,18 +141,18 @@ export class Listener<T extends Accepted> implements SecureListener {
         accepted = await this.#acceptor.accept();
         backoff = BACKOFF_MS.first;
       } catch (error) {
-        // Out of file descriptors, or the peer was gone again: neither ends the listening.
+        // Neither a lack of file descriptors nor a peer that has already gone ends the listener.
         if (this.#over) return;
         this.#report(error, {});
         if (isExhausted(error)) {
-          this.#places.shrink();
-          await this.#places.room();
+          this.#limiter.shrink();
+          await this.#limiter.waitForRoom();
         }
         await this.#sleep(backoff);
         backoff = Math.min(2 * backoff, BACKOFF_MS.most);
         continue;
       }
-      const refusal = waits ? await this.#places.room() : this.#places.admit(this.#acceptor.scarce!);
+      const refusal = waits ? await this.#limiter.waitForRoom() : this.#limiter.admit(this.#acceptor.scarce!);
       if (this.#over || refusal) {
         if (!this.#over) this.#report(refusal, { remoteAddr: accepted.remoteAddr });
         await quietly(() => accepted.close());
@@ -167,28 +167,28 @@ export class Listener<T extends Accepted> implements SecureListener {
     const { remoteAddr } = accepted;
     const deadline = new Deadline(undefined, "The handshake", timeoutMs);
     this.#deadlines.add(deadline);
-    const guest = this.#places.enter((reason) => deadline.abort(reason));
+    const peer = this.#limiter.add((reason) => deadline.abort(reason));
     const begin = async (peerEnded: () => Promise<void>) => {
-      const place = guest.begin();
-      if (place === null) return;
-      // The time it takes the others is not the peer's.
+      const slot = peer.begin();
+      if (slot === null) return;
+      // The time spent on other peers does not count.
       const resume = deadline.pause();
-      await deadline.race(Promise.race([place, peerEnded().then(goneWhileWaiting)]));
+      await deadline.race(Promise.race([slot, peerEnded().then(rejectClosedPeer)]));
       resume();
     };
     let release!: () => void;
     const released = new Promise<void>((resolve) => release = resolve);
     try {
-      this.#deliver(await secure(accepted, { deadline, release, begin, onWaiting: guest.onWaiting }));
+      this.#deliver(await secure(accepted, { deadline, release, begin, onWaiting: peer.onWaiting }));
     } catch (error) {
       if (!this.#over) this.#report(error, { remoteAddr });
     } finally {
       deadline.end();
     }
-    // A call into the provider that outlives an abort keeps its place, and the credentials that all share.
+    // A call into the provider that outlives an abort keeps its slot and the shared credentials.
     await released;
     this.#deadlines.delete(deadline);
-    guest.leave();
+    peer.leave();
   }
 
   #deliver(conn: SecureConn): void {
@@ -206,7 +206,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     this.#log.report(error, origin.remoteAddr, onHandshakeError && (() => onHandshakeError(error, origin)));
   }
 
-  /** Waits for a change, or for so many milliseconds. */
+  /** Waits for a change, or for `ms` milliseconds. */
   #sleep(ms = Infinity): Promise<void> {
     return new Promise((resolve) => {
       const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
@@ -225,7 +225,7 @@ export class Listener<T extends Accepted> implements SecureListener {
   #stop(error: unknown): Promise<void> {
     if (!this.#closing) {
       this.#closing = this.#release(error);
-      // For whoever awaits close(); where nobody does it is nobody's.
+      // Reported to callers of close(); without one it is ignored.
       this.#closing.catch(() => {});
     }
     return this.#closing;
@@ -237,7 +237,7 @@ export class Listener<T extends Accepted> implements SecureListener {
     const closed = (async () => await this.#acceptor.close())();
     closed.catch(() => {});
     this.#wake();
-    this.#places.close();
+    this.#limiter.close();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     for (const deadline of this.#deadlines) deadline.abort(error);
     await Promise.all(this.#ready.splice(0).map((conn) => quietly(() => conn.close())));

@@ -1,5 +1,5 @@
 /**
- * Options as they were given to options as they are used: checked, copied, with defaults.
+ * Checks and copies options, and sets their defaults.
  *
  * @module
  */
@@ -38,63 +38,63 @@ const SERVER = ["acceptedTargets", "handshakeTimeoutMs", ...COMMON];
 const DEFAULT_CONNECT_MS = 30_000;
 const DEFAULT_HANDSHAKE_MS = 10_000;
 const DEFAULT_HANDSHAKES = 64;
-/** More would be no bound at all. */
+/** A higher number would not limit anything. */
 const MAX_HANDSHAKES = 65_536;
 
-/** A client, and whom it is to meet. */
+/** A client, and the peer it connects to. */
 export interface ClientSide {
   readonly role: "client";
-  /** The server's principal; left out where an IP address came with the peer's computer alone. */
+  /** The server's SPN; left out if an IP address came with the peer's computer only. */
   readonly target?: string;
-  /** The principal of the peer's computer, where it was given. */
+  /** The principal of the peer's computer, if given. */
   readonly computer?: string;
 }
 
-/** A server, and the names it answers to. */
+/** A server, and the SPNs it accepts. */
 export interface ServerSide {
   readonly role: "server";
   readonly acceptedTargets?: readonly string[];
 }
 
-/** What every connection needs. */
+/** The checked options of every connection. */
 export interface Settings {
-  /** The end this is, and the names that go with it. */
+  /** Which end this is, and its names. */
   readonly side: ClientSide | ServerSide;
-  /** Who to be. */
+  /** What this end authenticates with. */
   readonly credentials?: CheckedCredentials;
-  /** A copy of what was given. */
+  /** A copy of the caller's bytes. */
   readonly channelBindings?: Uint8Array;
-  /** What was asked for, before any policy. */
+  /** The application's requirements, before any policy. */
   readonly requirements: ResolvedRequirements;
-  /** Whether those say the level of impersonation, and do not leave it to its default. */
-  readonly levelSaid: boolean;
-  /** The providers to choose from. */
+  /** Whether the requirements state an impersonation level instead of leaving it to its default. */
+  readonly levelGiven: boolean;
+  /** The providers to select from. */
   readonly registry: Registry;
-  /** The system to work on. */
+  /** The system to use. */
   readonly system: ProviderSystem;
   /** The caller's signal. */
   readonly signal?: AbortSignal;
-  /** Milliseconds for the handshake, or for everything. */
+  /** Milliseconds for the handshake (server), or until the connection is ready (client). */
   readonly timeoutMs: number;
 }
 
-/** What {@linkcode readConnectOptions} reads. */
+/** The result of {@linkcode readConnectOptions}. */
 export interface ConnectSettings extends Settings {
-  /** Where to connect to. */
+  /** The name or address to connect to. */
   readonly hostname: string;
-  /** The port there. */
+  /** The server's port. */
   readonly port: number;
 }
 
-/** What {@linkcode readListenOptions} reads. */
+/** The result of {@linkcode readListenOptions}. */
 export interface ListenSettings extends Settings {
-  /** Where to listen. */
+  /** The address to listen on. */
   readonly hostname: string;
-  /** The port there. */
+  /** The port to listen on. */
   readonly port: number;
   /** The most handshakes at once. */
   readonly maxHandshakes: number;
-  /** Told of failures. */
+  /** Called with failures. */
   readonly onHandshakeError?: (error: unknown, origin: HandshakeOrigin) => void;
 }
 
@@ -102,7 +102,7 @@ export interface ListenSettings extends Settings {
 export function readSecureOptions(options: SecureOptions): Settings {
   const role: unknown = (options as Partial<SecureOptions> | null | undefined)?.role;
   if (role !== "client" && role !== "server") {
-    throw new TypeError('options.role must be "client", the end that speaks first, or "server"');
+    throw new TypeError('options.role must be "client", the end that sends the first token, or "server"');
   }
   checkKeys(options, ["role", ...role === "client" ? CLIENT : SERVER], "options");
   return options.role === "client"
@@ -117,7 +117,7 @@ export function readConnectOptions(options: ConnectOptions): ConnectSettings {
   const port = checkInteger(options.port, "options.port", 1, 65_535);
   const { target, computer } = options;
   if (target === undefined && isIpAddress(hostname)) {
-    if (computer === undefined) throw nobodyNamed(`the IP address ${hostname}`);
+    if (computer === undefined) throw missingTarget(`the IP address ${hostname}`);
     return { ...readClient(options), hostname, port };
   }
   return {
@@ -128,23 +128,23 @@ export function readConnectOptions(options: ConnectOptions): ConnectSettings {
 }
 
 /**
- * A side as providers need it that authenticate by messages: a client knows the server's principal.
+ * The names as providers of the context layer need them: a client knows the server's SPN.
  *
- * @throws TypeError where an IP address came with `computer` alone, which only providers of the socket layer know.
+ * @throws TypeError if an IP address came with `computer` only, which only providers of the socket layer use.
  */
 export function namedSide(
   side: ClientSide | ServerSide,
 ): ClientSide & { readonly target: string } | ServerSide {
   if (side.role === "server") return side;
   const { target } = side;
-  if (target === undefined) throw nobodyNamed("an IP address");
+  if (target === undefined) throw missingTarget("an IP address");
   return { ...side, target };
 }
 
-function nobodyNamed(hostname: string): TypeError {
+function missingTarget(hostname: string): TypeError {
   return new TypeError(
-    `options.hostname is ${hostname}, after which nobody is named: give options.target too, for instance ` +
-      '"host/server.example.test"; with ipsec(), options.computer',
+    `options.hostname is ${hostname}, which does not name the server: give options.target too, for ` +
+      'instance "host/server.example.test"; with ipsec(), options.computer',
   );
 }
 
@@ -197,16 +197,16 @@ function readCommon(
     channelBindings !== undefined && !(channelBindings instanceof Uint8Array && channelBindings.length > 0)
   ) {
     throw new TypeError(
-      "options.channelBindings must be a Uint8Array that is not empty; leave it out for none",
+      "options.channelBindings must be a Uint8Array that is not empty; leave it out if there are none",
     );
   }
   if (registry !== undefined) checkMethod(registry, "options.registry", "select");
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
   return {
     requirements: resolveRequirements(options.requirements),
-    levelSaid: options.requirements?.impersonation !== undefined,
+    levelGiven: options.requirements?.impersonation !== undefined,
     signal: checkSignal(options.signal, "options.signal"),
-    // Not slice(): a Buffer's shares its memory with the caller.
+    // Not slice(): a Buffer's slice shares its memory with the caller.
     ...(channelBindings ? { channelBindings: new Uint8Array(channelBindings) } : {}),
     ...(credentials === undefined
       ? {}

@@ -1,5 +1,6 @@
 /**
- * Application data to records and back: sealed where the context protects anything, else as it is.
+ * Converts application data to records and back: wrapped if the context gives integrity or confidentiality, else
+ * unchanged.
  *
  * @module
  */
@@ -7,37 +8,36 @@
 import { ProtocolError } from "../errors.ts";
 import type { ProviderContext } from "../contract.ts";
 import { DATA_HEADER_SIZE, MAX_SENT_SIZE, readDataHeader, writeDataHeader } from "./framing.ts";
-import { borrowBuffer, giveBackBuffer } from "./spare_buffers.ts";
+import { borrowBuffer, returnBuffer, type WireReader } from "./wire_reader.ts";
 import type { Wire } from "./transport.ts";
-import type { WireReader } from "./wire_reader.ts";
 
-/** Carries application data over a wire; one reader and one writer at a time. Every failure is final. */
+/** Carries application data over a wire, for one reader and one writer at a time. Every failure is final. */
 export interface Records {
-  /** About how many bytes {@linkcode Records.take} would give without waiting. */
+  /** About how many bytes {@linkcode Records.take} returns without waiting. */
   readonly buffered: number;
   /** Waits until there is at least one byte to take; false at the end of the stream. */
   ready(): Promise<boolean>;
-  /** Moves what has arrived whole into `p`. */
+  /** Moves bytes of complete records into `p`; returns how many. */
   take(p: Uint8Array): number;
-  /** A failure that {@linkcode Records.take} met behind bytes that were good. */
+  /** A failure that {@linkcode Records.take} met after it had taken valid bytes. */
   readonly failure: unknown;
   /** Sends all of `p`, without changing it. */
   write(p: Uint8Array): Promise<void>;
-  /** Overwrites what is buffered. */
+  /** Overwrites the buffered bytes. */
   wipe(): void;
 }
 
-/** The records of an authenticated connection. */
+/** The records of a connection with a security context. */
 export function openRecords(context: ProviderContext, wire: Wire, reader: WireReader): Records {
   const { integrity, confidentiality } = context.attributes;
   reader.readAhead();
-  // The same test as .NET's: both ends frame, or neither does.
+  // The same condition as .NET's: both ends use records, or neither does.
   return integrity || confidentiality
     ? new SealedRecords(context, wire, reader)
     : new BareBytes(wire, reader);
 }
 
-/** The bytes of a connection that the system itself protects. */
+/** The bytes of a connection that the operating system protects. */
 export function openBytes(wire: Wire, reader: WireReader): Records {
   reader.readAhead();
   return new BareBytes(wire, reader);
@@ -59,7 +59,7 @@ class SealedRecords implements Records {
     if (!(this.#overhead >= 0 && this.#overhead < MAX_SENT_SIZE)) {
       throw new ProtocolError(
         "oversized",
-        `The provider adds ${this.#overhead} bytes to a record; none would fit`,
+        `The provider adds ${this.#overhead} bytes to a record, which leaves no room for data`,
       );
     }
   }
@@ -100,7 +100,7 @@ class SealedRecords implements Records {
     return part.length;
   }
 
-  /** Opens the next record if it has arrived whole. */
+  /** Unwraps the next record if it has arrived whole. */
   #unwrapNext(): boolean {
     const { buffered } = this.#reader;
     if (buffered < DATA_HEADER_SIZE) return false;
@@ -116,7 +116,7 @@ class SealedRecords implements Records {
 
   async write(p: Uint8Array): Promise<void> {
     const step = MAX_SENT_SIZE - this.#overhead;
-    // A record at a time, in one buffer: one that a write has failed on may still be in the transport's hands.
+    // One record at a time, in one buffer. If a write fails, the transport may still use the buffer.
     const out = borrowBuffer();
     let used = 0;
     try {
@@ -126,11 +126,11 @@ class SealedRecords implements Records {
         await this.#wire.write(this.#seal(plain, out));
       }
     } catch (error) {
-      // Not given back, but forgotten: with integrity alone there is plain text in it.
+      // Overwritten but not returned: with integrity only, it contains plain text.
       out.fill(0, 0, used);
       throw error;
     }
-    giveBackBuffer(out, used);
+    returnBuffer(out, used);
   }
 
   #seal(plain: Uint8Array, out: Uint8Array): Uint8Array {
@@ -140,12 +140,15 @@ class SealedRecords implements Records {
       const at = sealed.byteOffset - room.byteOffset;
       const fits = sealed.buffer === out.buffer && at >= 0 && at + sealed.length <= room.length;
       if (!fits || sealed.length === 0) {
-        throw new ProtocolError("malformed", "The provider did not wrap into the buffer it was given");
+        throw new ProtocolError(
+          "malformed",
+          "The provider's wrap did not write into the buffer that it was given",
+        );
       }
       writeDataHeader(out, at, sealed.length);
       return out.subarray(at, at + DATA_HEADER_SIZE + sealed.length);
     } catch (error) {
-      // Whatever the provider left there, plain text included, must not leave.
+      // Nothing that the provider left there may be sent; it may be plain text.
       out.fill(0);
       throw error;
     }
@@ -191,5 +194,8 @@ class BareBytes implements Records {
 }
 
 function truncated(): ProtocolError {
-  return new ProtocolError("truncated", "The connection ended inside a record; what it held is lost");
+  return new ProtocolError(
+    "truncated",
+    "The connection ended inside a record; the data of that record is lost",
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * Securing a byte stream that is there already.
+ * Secures an existing byte stream.
  *
  * @module
  */
@@ -14,17 +14,17 @@ import { Deadline } from "./deadline.ts";
 /**
  * Authenticates both ends of `transport` and protects what is sent over it.
  *
- * Wrong arguments are refused before the transport is touched. From then on it belongs to this function, and then
- * to the connection: every failure closes it, an abort, a time-out and a provider that cannot be had included.
+ * Invalid arguments are refused before the transport is used. After that this function, and then the connection,
+ * owns the transport: every failure closes it, including an abort, a time-out and an unavailable provider.
  *
- * @param transport A `Deno.Conn`, anything else with `read`, `write` and `close`, or a pair of web streams. Nothing
+ * @param transport A `Deno.Conn`, any object with `read`, `write` and `close`, or a pair of web streams. Nothing
  * else may read from it or write to it.
- * @throws TypeError or RangeError where an argument is wrong; the transport is untouched.
- * @throws ProviderNotFoundError or PermissionError where no provider can serve.
- * @throws AuthenticationError where either end refuses the other, or the peer goes away.
- * @throws SecurityRequirementError where the peer would give less than is required.
- * @throws ProtocolError where the peer does not keep to the protocol.
- * @throws TimeoutError where the handshake takes too long.
+ * @throws TypeError or RangeError if an argument is invalid; the transport was not used.
+ * @throws ProviderNotFoundError or PermissionError if no provider is available.
+ * @throws AuthenticationError if either end refuses the other, or the peer closes the connection.
+ * @throws SecurityRequirementError if the connection would be weaker than required.
+ * @throws ProtocolError if the peer breaks the protocol.
+ * @throws TimeoutError if the handshake takes too long.
  *
  * @example
  * ```ts
@@ -41,7 +41,7 @@ export async function secure(transport: Transport, options: SecureOptions): Prom
   const wire = openWire(transport);
   const deadline = new Deadline(settings.signal, "The handshake", settings.timeoutMs);
   try {
-    // Before the choice: that opens the system's libraries.
+    // Before a provider is selected: that opens the system's libraries.
     deadline.signal.throwIfAborted();
     const chosen = chooseForTransport(settings);
     const credentials = await acquire(chosen, deadline);

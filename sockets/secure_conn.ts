@@ -1,5 +1,5 @@
 /**
- * The face of an authenticated connection.
+ * The interfaces of authenticated connections and of their listeners.
  *
  * @module
  */
@@ -9,56 +9,58 @@ import type { NetAddress } from "./transport.ts";
 
 /** Options of {@linkcode SecureConn.querySecurity}. */
 export interface QuerySecurityOptions {
-  /** Asks for the peer's access tokens too. Only for providers of the socket layer, with the grant `impersonation`. */
+  /**
+   * Also requests the peer's access tokens. Only for providers of the socket layer, with the grant `impersonation`.
+   */
   readonly tokens?: boolean;
 }
 
-/** What {@linkcode SecureConn.querySecurity} tells. */
+/** The result of {@linkcode SecureConn.querySecurity}. */
 export interface QueriedSecurity extends SecurityInfo {
-  /** The peer's tokens, where they were asked for. */
+  /** The peer's access tokens, if requested. */
   readonly tokens?: PeerTokens;
 }
 
 /** An account or a group. */
 export interface PeerAccount {
-  /** The security identifier: `S-1-5-21-…`. */
+  /** The security identifier (SID): `S-1-5-21-…`. */
   readonly sid: string;
-  /** The domain or computer it belongs to; empty where nobody knows the SID. */
+  /** The domain or computer it belongs to; empty if the system does not know the SID. */
   readonly domain: string;
-  /** Its name; empty where nobody knows the SID. */
+  /** Its name; empty if the system does not know the SID. */
   readonly name: string;
 }
 
-/** An access token of the peer. Closed with the connection at the latest; closing it before is harmless. */
+/** An access token of the peer. The connection closes it at the latest; you may close it earlier. */
 export interface PeerToken extends Disposable {
   /** The account. */
   readonly account: PeerAccount;
   /** The groups it belongs to. */
   readonly groups: readonly PeerAccount[];
-  /** Whether a group (a SID, or `DOMAIN\\name`) counts for it in access checks. */
+  /** Whether a group (a SID, or `DOMAIN\\name`) counts in access checks of this token. */
   isMember(group: string): boolean;
-  /** Closes it. */
+  /** Closes the token. */
   close(): void;
 }
 
-/** The tokens of a peer; the system may have none, one or both. */
+/** The access tokens of a peer; the system may have neither, one or both. */
 export interface PeerTokens {
-  /** Who runs the peer's program. */
+  /** The account that runs the peer's program. */
   readonly user: PeerToken | null;
   /** The peer's computer. */
   readonly computer: PeerToken | null;
 }
 
 /**
- * A connection whose peer is authenticated and whose bytes are protected as was required.
+ * A connection whose peer is authenticated and whose bytes are protected as required.
  *
- * It has one owner, who calls `close()`. Each direction is used either by calls (`read`, `write`) or by its web
- * stream: once the stream has moved a byte, or while it is locked, calls are refused with a `StateError`, and a
- * stream is refused while a call waits. The refusal does no harm to the connection.
+ * It has one owner, who calls `close()`. Use each direction either by calls (`read`, `write`) or by its web stream.
+ * Once the stream has moved a byte, or while it is locked, calls are refused with a `StateError`; while a call is
+ * pending, the stream is refused. Such a refusal does not affect the connection.
  *
  * Every other failure is final: a record that is truncated, altered, replayed, out of order or not encrypted, a
- * transport that breaks, a context that has run out (`AuthenticationError` with reason `"context-expired"`). The
- * transport is closed, the keys are forgotten, and this call and each one after it rejects with the same error.
+ * broken transport, an expired context (`AuthenticationError` with reason `"context-expired"`). The transport is
+ * closed, the keys are discarded, and the failed call and every later one reject with the same error.
  *
  * @example
  * ```ts
@@ -70,88 +72,115 @@ export interface PeerTokens {
  */
 export interface SecureConn extends AsyncDisposable, Disposable {
   /**
-   * What the peer sends, with backpressure; reads nothing before it is asked. Cancelling it ends reading.
+   * The bytes from the peer, with backpressure: nothing is read before the stream is read. Cancelling it ends
+   * reading.
    *
-   * When both streams have ended the connection closes by itself.
+   * The connection closes by itself when both streams have ended.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
-   * What is sent to the peer, with backpressure. Closing it is `closeWrite()` where the transport can do that and
-   * else sends nothing; aborting it is a failure of the connection.
+   * The bytes to the peer, with backpressure. Closing it calls `closeWrite()` if the transport supports that, and
+   * else sends nothing; aborting it makes the connection fail.
    */
   readonly writable: WritableStream<Uint8Array>;
-  /** This end of the transport, where the transport tells. */
+  /** The local address of the transport; `null` if the transport does not report one. */
   readonly localAddr: NetAddress | null;
-  /** The peer's end of the transport, where the transport tells. */
+  /** The peer's address; `null` if the transport does not report one. */
   readonly remoteAddr: NetAddress | null;
-  /** What was proved when the connection was made. */
+  /** The security that was verified when the connection was made. */
   readonly security: SecurityInfo;
   /**
-   * Who the peer is: what to authorise by, for instance with `isMember()`. `undefined` where the peer did not
-   * prove it (a client that gave up mutual authentication has such a server), and on connections of the socket layer,
-   * whose peers have access tokens instead: {@linkcode SecureConn.querySecurity}.
+   * The peer's identity, for authorisation, for instance with `isMember()`. `undefined` if the peer did not prove it
+   * (a server, where the client gave up mutual authentication), and on connections of the socket layer, whose
+   * peers have access tokens instead: {@linkcode SecureConn.querySecurity}.
    */
   readonly peer: PeerIdentity | undefined;
   /**
-   * `null` until reading has come to the end. Then `"unauthenticated"`: the protocol has no goodbye, so that
-   * anyone on the network could have ended the stream between two records. Where the end matters, let the
-   * application's own protocol say how much is to come.
+   * `null` until reading has reached the end. Then `"unauthenticated"`: the protocol does not protect the end of
+   * the stream, so anyone on the network could have ended it between two records. Where the end matters, let the
+   * application's own protocol state how much data to expect.
    */
   readonly endOfStream: "unauthenticated" | null;
   /**
-   * Reads up to `p.length` bytes into `p` and tells how many; `null` at the end of the stream.
+   * Reads up to `p.length` bytes into `p` and returns their number; `null` at the end of the stream.
    *
-   * One read at a time: a second one is refused with a `StateError`. An end of the stream inside a record is a
-   * `ProtocolError` with reason `"truncated"`.
+   * One read at a time: a second one is refused with a `StateError`. If the stream ends inside a record, the read
+   * rejects with a `ProtocolError` with reason `"truncated"`.
    *
-   * @throws TypeError where `p` is no `Uint8Array`.
+   * @throws TypeError if `p` is not a `Uint8Array`.
    */
   read(p: Uint8Array): Promise<number | null>;
   /**
-   * Protects and writes all of `p`, which is never changed and must not change before the promise settles.
+   * Protects and writes all of `p`. It does not change `p`; the caller must not change it before the promise
+   * settles.
    *
-   * Writes that overlap are carried out in the order they were called. The promise settles when the transport has
-   * taken every byte, which does not say that the peer has read any.
+   * Overlapping writes run in the order of the calls. The promise settles when the transport has taken every byte,
+   * which does not mean that the peer has read any.
    *
    * @returns `p.length`.
-   * @throws TypeError where `p` is no `Uint8Array`.
+   * @throws TypeError if `p` is not a `Uint8Array`.
    */
   write(p: Uint8Array): Promise<number>;
   /**
-   * Ends the direction to the peer after all writes; reading goes on.
+   * Closes the sending direction after all pending writes; reading continues.
    *
-   * @throws UnsupportedPlatformError where the transport cannot; the connection goes on as it was.
+   * @throws UnsupportedPlatformError if the transport cannot close one direction; the connection is not affected.
    */
   closeWrite(): Promise<void>;
   /**
-   * Reads again what the context, or the system, tells, holds it against what was required, and tells it.
+   * Reads the security again from the context, or from the system, checks it against the requirements, and returns
+   * it.
    *
-   * @throws UnsupportedPlatformError where tokens are asked for and the provider's layer has none; the connection
-   * goes on.
+   * @throws SecurityRequirementError if it falls short of the requirements; the connection is closed.
+   * @throws UnsupportedPlatformError if tokens are requested and the provider's layer has none; the connection
+   * stays open.
    */
   querySecurity(options?: QuerySecurityOptions): Promise<QueriedSecurity>;
   /**
-   * On a server: the credentials its client delegated, to connect onward with as
-   * `connect({ credentials: { delegated } })`. The caller's to close; `null` where there are none, and from the
+   * On a server: the credentials that the client delegated, for connections to others with
+   * `connect({ credentials: { delegated } })`. The caller closes them. `null` if there are none, and from the
    * second call on.
    */
   takeDelegated(): ProviderCredentials | null;
   /**
-   * Runs `fn` as the client, on a server, and returns what it returns.
+   * On a server: runs `fn` as the client, and returns its result.
    *
-   * `fn` must be synchronous: the impersonation ends when it returns. What it hands out to be called later runs as the
-   * server. No call inside another, of any connection: the thread would not be the first client again.
+   * `fn` must be synchronous: the impersonation ends when it returns, and functions that it leaves for later run as
+   * the server. Calls cannot be nested, not even across connections: the thread would not return to the first
+   * client.
    *
-   * @throws TypeError where `fn` is asynchronous, or what it returned is a promise or an iterator.
-   * @throws StateError where this thread is impersonating already, or this end is the client.
-   * @throws UnsupportedPlatformError where the provider or the platform cannot.
+   * @throws TypeError if `fn` is asynchronous, or returned a promise or an iterator.
+   * @throws StateError if this thread is already impersonating, or this end is the client.
+   * @throws UnsupportedPlatformError if the provider or the platform cannot impersonate.
    */
   impersonate<T>(fn: () => T): T;
   /**
-   * Closes both directions at once and forgets the keys; calling it again does nothing.
+   * Closes both directions at once and discards the keys. Calling it again has no effect.
    *
-   * Calls that wait are rejected with a `StateError`, and what they had not yet handed to the transport is lost:
-   * await your writes first. Later calls are rejected likewise. Resolves when the transport has closed.
+   * Pending calls reject with a `StateError`, and bytes that they had not yet passed to the transport are lost:
+   * await your writes first. Later calls reject too. Resolves when the transport has closed.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * A listener that returns connections whose handshake has succeeded.
+ *
+ * A failed handshake does not end it: the error goes to `onHandshakeError`, or to `console.warn`. Iteration ends
+ * when the listener is closed; leaving the loop closes it.
+ */
+export interface SecureListener extends AsyncIterable<SecureConn>, AsyncDisposable {
+  /** The address it listens on. */
+  readonly addr: NetAddress;
+  /**
+   * The next connection, in the order in which handshakes succeed.
+   *
+   * @throws StateError if the listener is closed, or the signal's reason if the signal closed it.
+   */
+  accept(): Promise<SecureConn>;
+  /**
+   * Stops listening, ends every pending handshake and closes the connections that were not accepted. Calling it
+   * again has no effect. Connections that were accepted stay open. Resolves when all of that is released.
    */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * What a secured connection can run over: any byte stream, told by its shape.
+ * The byte streams that a secured connection can use, described by their shape.
  *
  * @module
  */
@@ -8,41 +8,44 @@ import type { NetAddress } from "../ffi/transport/mod.ts";
 
 export type { NetAddress } from "../ffi/transport/mod.ts";
 
-/** A byte stream in the manner of `Deno.Conn`; preferred, since it costs least and can close one direction. */
+/** A byte stream like `Deno.Conn`. Prefer it to a pair of streams: it is cheaper and can close one direction. */
 export interface ByteTransport {
   /**
-   * Reads up to `p.length` bytes into `p`; `null` at the end. Never called again before it has settled.
+   * Reads up to `p.length` bytes into `p` and returns their number; `null` at the end. It is not called again
+   * before it has settled.
    *
-   * No more of `p` may be written to than it tells; the rest is not overwritten before it is used again. Once it has settled, `p` must not be touched: it is used again for other bytes, another connection's too.
+   * It must write no more of `p` than the number it returns; bytes beyond that are not overwritten before they are
+   * used again. Once it has settled it must not use `p`, which is reused for other bytes, also of other
+   * connections.
    */
   read(p: Uint8Array): Promise<number | null>;
   /**
-   * Writes from the start of `p` and tells how many bytes it took; called again with the rest.
+   * Writes from the start of `p` and returns how many bytes it took; it is called again with the rest.
    *
-   * Once it has settled, `p` must not be touched: it is used again for other bytes, another connection's too.
+   * Once it has settled it must not use `p`, which is reused for other bytes, also of other connections.
    */
   write(p: Uint8Array): Promise<number>;
-  /** Sends the end of the stream while reading goes on; left out where that cannot be done. */
+  /** Sends the end of the stream while reading continues; left out if the transport cannot do that. */
   closeWrite?(): Promise<void>;
-  /** Closes both directions; called once. Calls that wait should be rejected by it. */
+  /** Closes both directions; called once. It should reject pending calls. */
   close(): void | Promise<void>;
 }
 
-/** The part of a stream's reader that is used. */
+/** The methods of a stream's reader that are used. */
 export interface StreamReader {
   /** The next bytes. */
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
-  /** Gives up the rest of the stream. */
+  /** Cancels the rest of the stream. */
   cancel(reason?: unknown): Promise<void>;
-  /** Gives the stream back. */
+  /** Releases the stream's lock. */
   releaseLock(): void;
 }
 
-/** The part of a stream's writer that is used. */
+/** The methods of a stream's writer that are used. */
 export interface StreamWriter {
-  /** Writes one chunk, which is the stream's to keep. */
+  /** Writes one chunk, which the stream may keep. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Ends the stream after all that was written. */
+  /** Ends the stream after all pending writes. */
   close(): Promise<void>;
   /** Ends the stream at once. */
   abort(reason?: unknown): Promise<void>;
@@ -51,42 +54,42 @@ export interface StreamWriter {
 /**
  * A pair of web streams.
  *
- * Every record is copied once more than over a {@linkcode ByteTransport}. Half-closing closes `writable`; whether
- * `readable` survives that is the pair's affair.
+ * Every record is copied once more than with a {@linkcode ByteTransport}. Closing one direction closes `writable`;
+ * whether `readable` stays open depends on the pair.
  */
 export interface StreamTransport {
-  /** What arrives. */
+  /** The bytes from the peer. */
   readonly readable: { getReader(): StreamReader };
-  /** What leaves. */
+  /** The bytes to the peer. */
   readonly writable: { getWriter(): StreamWriter };
 }
 
-/** A byte stream of either kind; where a value is both, `read` and `write` are used. */
+/** A byte stream of either kind. If a value is both, `read` and `write` are used. */
 export type Transport = ByteTransport | StreamTransport;
 
-/** A transport as the rest of the library uses it. */
+/** A transport, as the rest of the library uses it. */
 export interface Wire {
   /** Reads at least one byte; `null` at the end. */
   read(p: Uint8Array): Promise<number | null>;
-  /** Writes all of `p`, which may be used again once this has settled. */
+  /** Writes all of `p`, which may be reused once this has settled. */
   write(p: Uint8Array): Promise<void>;
-  /** Sends the end of the stream; `null` where that cannot be done. */
+  /** Sends the end of the stream; `null` if the transport cannot do that. */
   readonly closeWrite: (() => Promise<void>) | null;
-  /** Closes both directions, once; the promise is the same each time and never rejects. */
+  /** Closes both directions, once. Every call returns the same promise, which never rejects. */
   close(): Promise<void>;
-  /** This end, where the transport tells. */
+  /** The local address; `null` if the transport does not report one. */
   readonly localAddr: NetAddress | null;
-  /** The peer, where the transport tells. */
+  /** The peer's address; `null` if the transport does not report one. */
   readonly remoteAddr: NetAddress | null;
 }
 
-/** How often in a row a transport may move no byte at all before it is taken to be broken. */
+/** How often in a row a transport may move no byte before it is considered broken. */
 const MAX_EMPTY_TURNS = 64;
 
 /**
- * Takes a transport over.
+ * Takes ownership of a transport.
  *
- * @throws TypeError where it has neither shape, or its streams are locked; it is then untouched.
+ * @throws TypeError if it has neither shape, or its streams are locked; it was not used.
  */
 export function openWire(transport: Transport): Wire {
   const bytes = transport as Partial<ByteTransport> | null | undefined;
@@ -103,8 +106,8 @@ export function openWire(transport: Transport): Wire {
     return wireOver(new StreamPair(streams as StreamTransport), transport);
   }
   throw new TypeError(
-    "transport must have read(), write() and close(), or a readable and a writable web stream; a stream of Node " +
-      "has them after Duplex.toWeb(stream)",
+    "transport must have read(), write() and close(), or a readable and a writable web stream; " +
+      "convert a Node stream with Duplex.toWeb(stream)",
   );
 }
 
@@ -115,7 +118,9 @@ function wireOver(bytes: ByteTransport, original: Transport): Wire {
       const moved = await bytes[kind](p);
       if (moved === null && kind === "read") return null;
       if (!Number.isInteger(moved) || moved! < 0 || moved! > p.length) {
-        throw new TypeError(`transport.${kind} must give the number of bytes it moved, not ${String(moved)}`);
+        throw new TypeError(
+          `transport.${kind} must return the number of bytes it moved, not ${String(moved)}`,
+        );
       }
       if (moved! > 0) return moved;
     }
@@ -140,7 +145,7 @@ function toAddress(address: unknown): NetAddress | null {
   return Object.freeze({ transport, hostname, port });
 }
 
-/** Two web streams in the manner of a Deno.Conn. */
+/** Adapts a pair of web streams to the interface of `Deno.Conn`. */
 class StreamPair implements ByteTransport {
   readonly #reader: StreamReader;
   readonly #writer: StreamWriter;
@@ -163,7 +168,7 @@ class StreamPair implements ByteTransport {
       const { done, value } = await this.#reader.read();
       if (done) return null;
       if (!(value instanceof Uint8Array)) {
-        throw new TypeError("transport.readable must give Uint8Array chunks");
+        throw new TypeError("transport.readable must return Uint8Array chunks");
       }
       this.#rest = value;
     }
@@ -175,7 +180,7 @@ class StreamPair implements ByteTransport {
 
   async write(p: Uint8Array): Promise<number> {
     this.#writing = true;
-    // A stream may hold on to a chunk after the write has settled; a Buffer's slice() would be no copy.
+    // A stream may keep a chunk after the write has settled, and a Buffer's slice() does not copy.
     await this.#writer.write(new Uint8Array(p));
     this.#writing = false;
     return p.length;
@@ -188,18 +193,18 @@ class StreamPair implements ByteTransport {
 
   async close(): Promise<void> {
     const ending = [this.#reader.cancel()];
-    // An abort, too, waits for the write that is stuck; it must not keep the connection from closing.
+    // An abort waits for a stuck write too; it must not keep the connection from closing.
     if (this.#writing) this.#writer.abort().catch(() => {});
     else if (!this.#writeEnded) ending.push(this.#writer.close());
     await Promise.allSettled(ending);
   }
 }
 
-/** Runs `close`, which may throw or give a promise whatever its type says; that it fails changes nothing for anyone. */
+/** Runs `close` and ignores its failure; it may throw or reject, whatever its type says. */
 export async function quietly(close: () => unknown): Promise<void> {
   try {
     await close();
   } catch {
-    // What led here is what matters.
+    // The failure that led here matters, not this one.
   }
 }

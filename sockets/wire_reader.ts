@@ -1,51 +1,56 @@
 /**
- * Reads ahead from a wire into one buffer, so that many small records cost few reads and no allocation.
+ * Reads ahead from a wire into one buffer, so that many small records cost few reads and no allocation; and the
+ * buffers that connections reuse for this. A connection that waits for its peer, as most of a server's do, borrows
+ * none.
  *
  * @module
  */
 
 import { StateError } from "../errors.ts";
-import { borrowBuffer, giveBackBuffer } from "./spare_buffers.ts";
 import type { Wire } from "./transport.ts";
+import { DATA_HEADER_SIZE, MAX_RECEIVED_SIZE } from "./framing.ts";
 
-/** Enough for a ticket, and for most messages; a peer that has proved nothing yet gets no more than it fills. */
+/**
+ * Enough for a ticket and for most messages. An unauthenticated peer gets no more memory than the bytes it sends
+ * need.
+ */
 const OWN_CAPACITY = 4096;
 
 /**
- * A buffer before a wire. What it hands out is a view that holds until the next {@linkcode WireReader.fill}.
+ * A buffer in front of a wire. The views it returns are valid until the next {@linkcode WireReader.fill}.
  *
- * While it waits for the first byte of something it holds a small buffer, however much has passed before, unless
- * the last read gave all that it was asked for.
+ * While it waits for the first byte of a record it keeps a small buffer only, unless the last read returned all the
+ * bytes that it had room for.
  */
 export class WireReader {
   readonly #wire: Wire;
   #buffer: Uint8Array<ArrayBuffer> | null = null;
   #start = 0;
   #end = 0;
-  /** The small buffer, set aside while a borrowed one is in use; `null` where there is none, or it is in use. */
+  /** The small buffer while a borrowed one is in use; else `null`. */
   #aside: Uint8Array<ArrayBuffer> | null = null;
   #borrowed = false;
-  /** How far the borrowed buffer has been written to. */
+  /** How far the borrowed buffer has been written. */
   #used = 0;
   #ahead = false;
   #reading = false;
-  /** Whether the last read filled all the room it was given: there is more where that came from. */
+  /** Whether the last read filled its buffer, so that more bytes are probably waiting. */
   #more = false;
   #wiped = false;
-  /** The read that {@linkcode WireReader.ended} began, until a fill has had what came of it. */
+  /** The read that {@linkcode WireReader.ended} started, until a fill has used its result. */
   #early: { readonly byte: Uint8Array; readonly read: Promise<number | null> } | null = null;
 
-  /** Nothing is allocated before the first fill. */
+  /** Allocates nothing before the first fill. */
   constructor(wire: Wire) {
     this.#wire = wire;
   }
 
-  /** How many bytes have arrived and are not taken yet. */
+  /** How many bytes have arrived and were not taken yet. */
   get buffered(): number {
     return this.#end - this.#start;
   }
 
-  /** Waits until `size` bytes have arrived; false where the stream ended before. */
+  /** Waits until `size` bytes have arrived; false if the stream ended before. */
   async fill(size: number): Promise<boolean> {
     while (this.buffered < size) {
       const room = this.#makeRoom(size).subarray(this.#end);
@@ -55,7 +60,7 @@ export class WireReader {
       this.#reading = false;
       this.#early = null;
       this.#more = early === null && read === room.length;
-      if (this.#wiped) throw new StateError("The connection was closed while it was read");
+      if (this.#wiped) throw new StateError("The connection was closed during a read");
       if (read === null) return false;
       if (early !== null) room[0] = early.byte[0];
       this.#end += read;
@@ -65,8 +70,8 @@ export class WireReader {
   }
 
   /**
-   * Resolves once the stream has ended, and rejects once reading has failed, before anything more has arrived; settles
-   * no more where something has. It reads one byte at the most, which is the next fill's; not while one waits.
+   * Resolves when the stream ends, and rejects when reading fails, before more bytes have arrived; never settles if
+   * bytes arrive. It reads one byte at most, which the next fill uses. Do not call it during a fill.
    */
   async ended(): Promise<void> {
     if (this.buffered === 0) {
@@ -78,7 +83,7 @@ export class WireReader {
     await new Promise(() => {});
   }
 
-  /** The next `size` bytes, which must have arrived, without taking them. */
+  /** Returns the next `size` bytes, which must have arrived, without taking them. */
   peek(size: number): Uint8Array {
     return this.#buffer!.subarray(this.#start, this.#start + size);
   }
@@ -90,26 +95,26 @@ export class WireReader {
     return taken;
   }
 
-  /** From here on reads as far ahead as pays off. */
+  /** Lets later fills read ahead. */
   readAhead(): void {
     this.#ahead = true;
   }
 
-  /** Gives up its memory until more is read, where nothing has arrived that is not taken; not while it is filled. */
+  /** Releases the buffer until the next fill if all bytes were taken. Do not call it during a fill. */
   rest(): void {
     if (this.buffered > 0 || this.#buffer === null) return;
-    if (this.#borrowed) giveBackBuffer(this.#buffer, this.#used);
+    if (this.#borrowed) returnBuffer(this.#buffer, this.#used);
     else this.#buffer.fill(0);
     this.#buffer = null;
     this.#borrowed = false;
     this.#start = this.#end = 0;
   }
 
-  /** Forgets and overwrites everything; a fill that waits will reject. */
+  /** Discards and overwrites everything; a pending fill rejects. */
   wipe(): void {
     this.#wiped = true;
-    // What a call that has not settled may write to is given to nobody else.
-    if (this.#borrowed && !this.#reading) giveBackBuffer(this.#buffer!, this.#used);
+    // A buffer that an unsettled call may still write to is not reused.
+    if (this.#borrowed && !this.#reading) returnBuffer(this.#buffer!, this.#used);
     else this.#buffer?.fill(0);
     this.#aside?.fill(0);
     this.#early?.byte.fill(0);
@@ -124,7 +129,7 @@ export class WireReader {
     const short = this.#end === buffer.length || this.#start + size > buffer.length;
     if (!short) return buffer;
     if (this.#ahead && !this.#borrowed && this.buffered > 0) return this.#borrow();
-    // Room is made as bytes arrive, not as they are announced.
+    // The buffer grows as bytes arrive, not as the peer announces them.
     if (this.#start === 0) return this.#end === buffer.length ? this.#grow() : buffer;
     buffer.copyWithin(0, this.#start, this.#end);
     this.#end -= this.#start;
@@ -132,7 +137,7 @@ export class WireReader {
     return buffer;
   }
 
-  /** Nothing has arrived that is not taken: a small buffer will do until something has, unless more is there. */
+  /** Called when all bytes were taken: a small buffer is enough until bytes arrive, unless more are waiting. */
   #beginAnew(): void {
     this.#start = this.#end = 0;
     if (this.#ahead && this.#more) {
@@ -140,7 +145,7 @@ export class WireReader {
       return;
     }
     if (this.#buffer?.length === OWN_CAPACITY) return;
-    if (this.#borrowed) giveBackBuffer(this.#buffer!, this.#used);
+    if (this.#borrowed) returnBuffer(this.#buffer!, this.#used);
     else this.#buffer?.fill(0);
     this.#borrowed = false;
     this.#buffer = this.#aside ?? new Uint8Array(OWN_CAPACITY);
@@ -170,4 +175,27 @@ export class WireReader {
     this.#used = this.#end;
     return this.#buffer = to;
   }
+}
+
+/** The size of two of the longest records. */
+const SIZE = 2 * (MAX_RECEIVED_SIZE + DATA_HEADER_SIZE);
+/** How many buffers are kept for reuse: 2 MiB. */
+const MOST_KEPT = 16;
+
+const spare: Uint8Array<ArrayBuffer>[] = [];
+
+/** Returns a zeroed buffer. The borrower may use it until it returns it, or keep it. */
+export function borrowBuffer(): Uint8Array<ArrayBuffer> {
+  return spare.pop() ?? new Uint8Array(SIZE);
+}
+
+/**
+ * Takes a borrowed buffer back. Nothing may use it any more, not even a call of a transport that never settled; a
+ * connection that is cut off therefore keeps its buffer.
+ *
+ * @param used How many bytes from its start may have been written; they are overwritten.
+ */
+export function returnBuffer(buffer: Uint8Array<ArrayBuffer>, used: number): void {
+  buffer.fill(0, 0, used);
+  if (spare.length < MOST_KEPT) spare.push(buffer);
 }

@@ -1,5 +1,5 @@
 /**
- * What tests of applications and providers need.
+ * What the tests of applications and providers need.
  *
  * @module
  */

@@ -22,32 +22,32 @@ const READ: [username: string, domain: string | undefined, user: User][] = [
   ["Jörg Groß", undefined, { username: "Jörg Groß" }],
 ];
 
-test("a user's name is read as Windows does, in every form", () => {
+test("readUser() reads a user's name as Windows does, in every form", () => {
   for (const [username, domain, user] of READ) assertEquals(read(username, domain), user);
 });
 
 const REFUSED: [username: unknown, domain: unknown, message: string][] = [
-  ["", undefined, "credentials.username must be a string that is not empty"],
-  [7, undefined, "credentials.username must be a string"],
-  ["alice", "", "credentials.domain must be a string that is not empty"],
-  ["alice", 7, "credentials.domain must be a string"],
+  ["", undefined, "credentials.username must be a non-empty string"],
+  [7, undefined, "credentials.username must be a non-empty string"],
+  ["alice", "", "credentials.domain must be a non-empty string"],
+  ["alice", 7, "credentials.domain must be a non-empty string"],
   ["\\alice", undefined, "credentials.username has a backslash"],
   ["EXAMPLE\\", undefined, "credentials.username has a backslash"],
   ["EXAMPLE\\sub\\alice", undefined, "credentials.username has a backslash"],
-  ["EXAMPLE\\alice", "OTHER", "credentials.username says one domain before its backslash"],
+  ["EXAMPLE\\alice", "OTHER", "credentials.username has one domain before its backslash"],
   ["@corp.example", undefined, "credentials.username has an @"],
   ["alice@", "EXAMPLE", "credentials.username has an @"],
   ["alice@a@b", undefined, "credentials.username has an @"],
   ["a@b\\alice", undefined, "credentials.username has a backslash or an @ in the domain"],
   ["alice", "a\\b", "credentials.domain has a backslash"],
   ["alice", "a@b", "credentials.domain has a backslash or an @"],
-  ["al\u0000ice", undefined, "credentials.username holds a control character"],
-  ["alice\n", undefined, "credentials.username holds a control character"],
-  ["alice", "EXA\u007fMPLE", "credentials.domain holds a control character"],
-  ["al\ud83d", undefined, "credentials.username holds half of a surrogate pair"],
+  ["al\u0000ice", undefined, "credentials.username contains a control character"],
+  ["alice\n", undefined, "credentials.username contains a control character"],
+  ["alice", "EXA\u007fMPLE", "credentials.domain contains a control character"],
+  ["al\ud83d", undefined, "credentials.username contains a lone surrogate"],
 ];
 
-test("a name that could be another user's is a TypeError that names the argument and not its value", () => {
+test("readUser() throws a TypeError for an ambiguous name, with the argument's name and not its value", () => {
   for (const [username, domain, message] of REFUSED) {
     assertThrows(() => read(username, domain), TypeError, message);
   }
@@ -55,7 +55,7 @@ test("a name that could be another user's is a TypeError that names the argument
   assert(!error.message.includes("s3cret"));
 });
 
-test("any name gives back every character in its place, or is refused by the argument's name", () => {
+test("readUser() returns every character of a name, or refuses it by the argument's name", () => {
   let taken = 0;
   fc.assert(
     fc.property(names, fc.option(names, { nil: undefined }), (username, domain) => {
@@ -106,15 +106,15 @@ const WRONG: [given: unknown, text: string][] = [
   ["alice", "x must have a username and a password"],
   [{ username: "alice" }, "x.password must be given with the username"],
   [{ username: "alice", password: 5 }, "x.password must be a string or a Uint8Array"],
-  [{ username: "alice", password: "z\ud83d" }, "x.password holds half of a surrogate pair"],
-  [{ username: "alice", password: "x", keytab: "FILE:/k" }, "x.keytab is not known beside username"],
-  [{ keytab: "" }, "x.keytab must be a string that is not empty"],
-  [{ keytab: "FILE:/a\u0000b" }, "x.keytab must be a string that is not empty and holds no NUL"],
-  [{ keytab: "FILE:/k", principal: 5 }, "x.principal must be a string"],
-  [{ keytab: "FILE:/k", username: undefined }, "x.keytab is not known beside username"],
-  [{ cache: 5 }, "x.cache must be a string"],
-  [{ cache: "FILE:/\ude00" }, "x.cache holds half of a surrogate pair"],
-  [{ cache: "FILE:/c", other: 1 }, "x.other is not known beside cache; use cache"],
+  [{ username: "alice", password: "z\ud83d" }, "x.password contains a lone surrogate"],
+  [{ username: "alice", password: "x", keytab: "FILE:/k" }, "x.keytab is not known with username"],
+  [{ keytab: "" }, "x.keytab must be a non-empty string"],
+  [{ keytab: "FILE:/a\u0000b" }, "x.keytab must be a non-empty string without a NUL"],
+  [{ keytab: "FILE:/k", principal: 5 }, "x.principal must be a non-empty string"],
+  [{ keytab: "FILE:/k", username: undefined }, "x.keytab is not known with username"],
+  [{ cache: 5 }, "x.cache must be a non-empty string"],
+  [{ cache: "FILE:/\ude00" }, "x.cache contains a lone surrogate"],
+  [{ cache: "FILE:/c", other: 1 }, "x.other is not known with cache; use cache"],
 ];
 
 test("checkCredentials() refuses each wrong form by the argument's name, without its value", () => {

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { currentPlace } from "../ffi/permissions.ts";
+import { currentPlatform } from "../ffi/permissions.ts";
 
 const EXAMPLES: { readonly [file: string]: string } = {
   secure_tcp_connect: "Received 8 bytes of data from the server",
@@ -50,5 +50,5 @@ for (const [file, expected] of Object.entries(EXAMPLES)) {
     assertEquals(code, 1);
     assertStringIncludes(stderr, "UnsupportedPlatformError");
     assertStringIncludes(stderr, "use simulate() of ./testing");
-  }, { skip: skip ?? (currentPlace("").os === "windows" ? "this is Windows" : null) });
+  }, { skip: skip ?? (currentPlatform("").os === "windows" ? "this is Windows" : null) });
 }

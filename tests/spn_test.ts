@@ -24,7 +24,7 @@ function partsOf(spn: Spn): SpnParts {
   ) as unknown as SpnParts;
 }
 
-test("A name made from parts is read back as the same parts", () => {
+test("Spn.parse() reads a name that Spn.make() wrote as the same parts", () => {
   fc.assert(fc.property(parts, (given) => {
     const made = Spn.make(given);
     const read = Spn.parse(made.toString());
@@ -34,7 +34,7 @@ test("A name made from parts is read back as the same parts", () => {
   }));
 });
 
-test("Whatever text is read is either refused with a TypeError or written back as a name that reads the same", () => {
+test("Spn.parse() either refuses a text with a TypeError or reads a name whose text reads the same", () => {
   const tricky = fc.string({ unit: fc.constantFrom(...'ab/:@\\ .1\u0000\n"*é'), maxLength: 12 });
   fc.assert(
     fc.property(fc.oneof(tricky, fc.string()), (text) => {
@@ -51,7 +51,7 @@ test("Whatever text is read is either refused with a TypeError or written back a
   );
 });
 
-test("Comparison does not see the case of A to Z, and a realm only where both have one", () => {
+test("equals() ignores the case of A to Z, and the realm where one of them has none", () => {
   fc.assert(fc.property(parts, word, (given, realm) => {
     const name = Spn.make(given);
     const bare = Spn.make({ ...given, realm: undefined });
@@ -70,7 +70,7 @@ test("Comparison does not see the case of A to Z, and a realm only where both ha
   assert(Spn.parse("ldap/dc/dc").equals(Spn.parse("ldap/dc")));
 });
 
-test("A name is read in each of its forms", () => {
+test("Spn.parse() reads every form of a name", () => {
   assertEquals(partsOf(Spn.parse("host/web.example.test")), {
     serviceClass: "host",
     instanceName: "web.example.test",
@@ -87,7 +87,7 @@ test("A name is read in each of its forms", () => {
   });
 });
 
-test("Names that Windows' own services register are read, spaces, GUIDs and distinguished names with them", () => {
+test("Spn.parse() reads the names of Windows' own services, with spaces, GUIDs and distinguished names", () => {
   const registered: { readonly [text: string]: Partial<SpnParts> } = {
     "Microsoft Virtual Console Service/hv1.example.test": {
       serviceClass: "Microsoft Virtual Console Service",
@@ -110,15 +110,15 @@ test("Names that Windows' own services register are read, spaces, GUIDs and dist
 const MALFORMED: { readonly [text: string]: string } = {
   "": "two or three parts",
   "host": "two or three parts",
-  "service@example.test": "it names an account, which is reached by an SPN that is registered for it",
-  "EXAMPLE\\service": "it names an account, which is reached by an SPN that is registered for it",
+  "service@example.test": "it names an account, and an account is reached by an SPN",
+  "EXAMPLE\\service": "it names an account, and an account is reached by an SPN",
   "host/": "instanceName must be",
   "/web": "serviceClass must be",
   "host/web/": "serviceName must be",
   "host/a/b/c": "two or three parts",
   "host/web@": "realm must be",
-  "host/we@b@": 'must not hold "@"',
-  "host/w@eb@REALM": 'must not hold "@"',
+  "host/we@b@": 'must not contain "@"',
+  "host/w@eb@REALM": 'must not contain "@"',
   "host/web:": "port must be",
   "host/web:0": "from 1 to 65535",
   "host/web:65536": "from 1 to 65535",
@@ -134,34 +134,34 @@ const MALFORMED: { readonly [text: string]: string } = {
   "host/web.example.test.@REALM": "instanceName must not end with a dot",
   "ldap/dc1/example.test.": "serviceName must not end with a dot",
   "host/.": "instanceName must not end with a dot",
-  "host/web\u0000evil": "must not hold",
-  "host/web\\evil": "must not hold",
-  "host/web\n": "must not hold",
-  "ho:st/web": 'must not hold ":"',
-  "ho\ud83dst/web": "serviceClass holds half of a surrogate pair",
-  "host/\ude00web": "instanceName holds half of a surrogate pair",
-  "host/web:\ude00": "port holds half of a surrogate pair",
-  "host/web/x\ud83d": "serviceName holds half of a surrogate pair",
-  "host/web@R\ud83d": "realm holds half of a surrogate pair",
+  "host/web\u0000evil": "must not contain",
+  "host/web\\evil": "must not contain",
+  "host/web\n": "must not contain",
+  "ho:st/web": 'must not contain ":"',
+  "ho\ud83dst/web": "serviceClass contains a lone surrogate",
+  "host/\ude00web": "instanceName contains a lone surrogate",
+  "host/web:\ude00": "port contains a lone surrogate",
+  "host/web/x\ud83d": "serviceName contains a lone surrogate",
+  "host/web@R\ud83d": "realm contains a lone surrogate",
 };
 
 for (const [text, reason] of Object.entries(MALFORMED)) {
-  test(`${JSON.stringify(text)} is no name, and the error says why and shows the forms there are`, () => {
+  test(`Spn.parse() refuses ${JSON.stringify(text)}, with the reason and the valid forms`, () => {
     const error = assertThrows(() => Spn.parse(text), TypeError, reason);
     assert(error.message.includes(JSON.stringify(text)) && error.message.includes("class/host:port"));
   });
 }
 
-test("Parts that are missing, unknown or of another type are refused by their names", () => {
+test("Spn.make() refuses missing or unknown parts, and parts of another type, by their names", () => {
   const make = (given: unknown) => () => Spn.make(given as SpnParts);
-  assertThrows(make(undefined), TypeError, "object of parts");
+  assertThrows(make(undefined), TypeError, "object of an SPN's parts");
   assertThrows(make({ instanceName: "web" }), TypeError, "serviceClass");
   assertThrows(make({ serviceClass: "host" }), TypeError, "instanceName");
   assertThrows(make({ serviceClass: 7, instanceName: "web" }), TypeError, "serviceClass");
   assertThrows(
     make({ serviceClass: "host", instanceName: "web", host: "web" }),
     TypeError,
-    "host is no part",
+    "Unknown part host",
   );
   assertThrows(make({ serviceClass: "host", instanceName: "web", port: 1.5 }), RangeError, "whole number");
   assertThrows(make({ serviceClass: "host", instanceName: "web", port: "80" }), RangeError, "whole number");
@@ -169,11 +169,11 @@ test("Parts that are missing, unknown or of another type are refused by their na
   assertThrows(() => Spn.parse(undefined as unknown as string), TypeError, "string");
 });
 
-test("A whole surrogate pair is a letter like others", () => {
+test("Spn.parse() accepts a surrogate pair", () => {
   assertEquals(Spn.parse("host/\ud83d\ude00").instanceName, "\ud83d\ude00");
 });
 
-test("A name cannot be changed", () => {
+test("Spn objects cannot be changed", () => {
   const name = Spn.parse("host/web");
   assertThrows(() => ((name as { instanceName: string }).instanceName = "other"), TypeError);
 });

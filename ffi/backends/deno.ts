@@ -1,5 +1,5 @@
 /**
- * Lowers library tables to `Deno.dlopen`.
+ * Opens libraries with `Deno.dlopen`, by their tables.
  *
  * @module
  */
@@ -38,7 +38,7 @@ const NAMES: { readonly [T in AbiType]: string } = {
   void: "void",
 };
 
-/** The key under which a function's threaded twin is bound. */
+/** The key for the variant of a function that runs on another thread. */
 const threadedKey = (name: string): string => `${name}\u0000threaded`;
 
 function lower(name: string, fn: FnSpec, nonblocking: boolean): Record<string, unknown> {
@@ -51,7 +51,7 @@ function lower(name: string, fn: FnSpec, nonblocking: boolean): Record<string, u
   };
 }
 
-/** Deno's own words for a symbol that is not there. */
+/** Deno's error message for a missing symbol. */
 const NO_SYMBOL = /^Failed to register symbol ([^:]+):/;
 
 function openFile(
@@ -88,7 +88,7 @@ export function denoBackend(): Backend {
         const found = library.symbols[name];
         call[name] = found ?? missingFunction(spec, name);
         if (!fn.threaded) continue;
-        // Deno gives a function for the threaded twin even where the symbol is not there.
+        // Deno returns a function for the threaded variant even where the symbol is missing.
         const twin = library.symbols[threadedKey(name)]!;
         const endless = fn.threaded === "endless";
         threaded[name] = found

@@ -1,6 +1,6 @@
 /**
- * An end for a process on Node that exits while calls on other threads are under way. Node joins the threads of its
- * pool first, and libkrb5 may wait for a silent KDC for half a minute, from release 1.22 on without any limit.
+ * Limits how long a Node process takes to exit while calls run on other threads. Node waits for the threads of its
+ * pool first, and libkrb5 may wait half a minute for a KDC that does not answer, from release 1.22 on without limit.
  *
  * @module
  */
@@ -15,19 +15,20 @@ import {
 import { struct } from "../memory/struct.ts";
 import { callsUnderWay } from "./thread_pool.ts";
 
-/** How long, from the `exit` event on, the process still waits for its calls, in seconds. */
+/** How long the process waits for its calls after the `exit` event, in seconds. */
 const EXIT_LIMIT_S = 3n;
 
-/** The functions of {@linkcode EXIT_FNS}, bound in the process itself; `null` for one that it has not. */
+/** The functions of {@linkcode EXIT_FNS}, bound in the process itself; `null` for a missing one. */
 export type ExitFunctions = {
   readonly [name in keyof typeof EXIT_FNS]: ((...args: unknown[]) => unknown) | null;
 };
 
 /**
- * Has the process end by itself with its exit code, {@linkcode EXIT_LIMIT_S} after its `exit` event, where calls are
- * under way then. Call it once, on the main thread: a worker's end is not the process's, and no event precedes it.
+ * Ends the process with its exit code {@linkcode EXIT_LIMIT_S} seconds after its `exit` event, where calls are still
+ * running then. Call it once, on the main thread: the end of a worker is not the end of the process, and no event
+ * precedes it.
  *
- * @param functions Called at the event.
+ * @param functions called at the event; returns the functions to use.
  */
 export function limitExit(
   process: { on(event: "exit", listener: (code: number) => void): unknown },
@@ -37,12 +38,12 @@ export function limitExit(
     try {
       if (callsUnderWay() > 0) endLater(functions(), code);
     } catch {
-      // To wait for the calls is better than to exit with another code.
+      // Waiting for the calls is better than exiting with another code.
     }
   });
 }
 
-/** Calls `_exit(code)` on a thread of its own after a while. */
+/** Calls `_exit(code)` on a separate thread when the limit is over. */
 function endLater({ dlsym, timer_create, timer_settime }: ExitFunctions, code: number): void {
   if (!dlsym || !timer_create || !timer_settime) return;
   const end = BigInt(dlsym(0n, new TextEncoder().encode("_exit\0")) as number | bigint);

@@ -1,5 +1,5 @@
 /**
- * Lowers library tables to koffi, on Node.
+ * Opens libraries with koffi, by their tables, on Node.
  *
  * @module
  */
@@ -69,7 +69,10 @@ function bindSync(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => unkn
   return fn;
 }
 
-/** The stack of a call on another thread: koffi's 128 KiB end the process where name service modules want more. */
+/**
+ * The stack of a call on another thread. With koffi's default of 128 KiB the process crashes where name service
+ * modules need more.
+ */
 const STACK_BYTES = 1 << 20;
 
 function bindThreaded(fn: KoffiFunction, spec: FnSpec): (...args: unknown[]) => Promise<unknown> {
@@ -99,14 +102,14 @@ interface LoadError extends Error {
   requireStack?: string[];
 }
 
-/** The `require` of a CommonJS module, which this is in some bundles. */
+/** The `require` of a CommonJS module; this file is one in some bundles. */
 declare const require: Require | undefined;
 
-/** koffi, with room enough on the stacks of its threads unless the application uses it already, and a limit for the exit. */
+/** Loads koffi, sets the stack size of its threads unless the application uses koffi already, and limits the exit. */
 function loadKoffi(process: NodeProcess): Koffi {
   let koffi: Koffi;
   try {
-    // Not `import("koffi")`: Deno would then ask the npm registry for it whenever this module is loaded.
+    // Not `import("koffi")`: Deno would then contact the npm registry whenever it loads this module.
     koffi = requireFromHere(process)("koffi") as Koffi;
   } catch (error) {
     throw koffiNotLoaded(process, error as LoadError);
@@ -114,7 +117,7 @@ function loadKoffi(process: NodeProcess): Koffi {
   try {
     if (koffi.config().async_stack_size < STACK_BYTES) koffi.config({ async_stack_size: STACK_BYTES });
   } catch {
-    // The application has opened a library with koffi before; its settings stand.
+    // The application has opened a library with koffi before; koffi's settings can no longer be changed.
   }
   const isMainThread = process.getBuiltinModule("node:worker_threads").isMainThread;
   if (process.platform === "linux" && isMainThread && !exitLimited) {
@@ -124,7 +127,7 @@ function loadKoffi(process: NodeProcess): Koffi {
   return koffi;
 }
 
-/** What ends a process, as the process itself has it. */
+/** The functions that end a process, from the process itself. */
 function exitFunctions(koffi: Koffi): ExitFunctions {
   const spec = { name: "libc", instead: "", files: {}, fns: EXIT_FNS };
   const own = koffi.load(null);
@@ -133,22 +136,24 @@ function exitFunctions(koffi: Koffi): ExitFunctions {
 }
 
 /**
- * A `require` that looks for packages from this file, or from the bundle that this file is part of: never from the
- * path it had on the machine that made the bundle, where anybody may have put a koffi of their own.
+ * Returns a `require` that looks for packages from this file, or from the bundle that contains it. It never uses the
+ * path that the file had on the machine that made the bundle: another user of this machine could put a different
+ * koffi there.
  */
 function requireFromHere(process: NodeProcess): Require {
   const { createRequire } = process.getBuiltinModule("node:module");
-  // A module. webpack writes the path it had into `import.meta.url`, but not into `import.meta.filename`; Bun leaves
-  // the latter in CommonJS, where it is a syntax error, unless the condition is as simple as this.
+  // An ES module. webpack writes the build machine's path into `import.meta.url`, but not into
+  // `import.meta.filename`. Bun leaves the latter in CommonJS, where it is a syntax error, unless the condition is as
+  // simple as this.
   if (typeof require !== "function") return createRequire(import.meta.filename ?? import.meta.url);
-  // A bundle of CommonJS, where `import.meta.url` is undefined (esbuild) or that path (webpack, Bun).
+  // A CommonJS bundle, where `import.meta.url` is undefined (esbuild) or that path (webpack, Bun).
   const isOwn = typeof require.resolve === "function" &&
     require !== (globalThis as { require?: unknown }).require;
-  // Else a module: beside it stands the global `require` of `node --eval`, or esbuild's, which only throws.
+  // Otherwise an ES module: `require` is then the global one of `node --eval`, or esbuild's, which only throws.
   return isOwn ? require : createRequire(import.meta.url);
 }
 
-/** The error for koffi that is missing or broken; a refusal of Node's permissions is returned as it is. */
+/** Returns the error for a missing or broken koffi; an error of Node's permissions is returned unchanged. */
 function koffiNotLoaded(process: NodeProcess, error: LoadError): Error {
   if (["ERR_ACCESS_DENIED", "ERR_DLOPEN_DISABLED"].includes(error.code ?? "")) return error;
   const [problem] = error.message.split("\n");
@@ -178,7 +183,7 @@ function koffiNotLoaded(process: NodeProcess, error: LoadError): Error {
     );
 }
 
-/** The backend over koffi, which is loaded by the first library opened. */
+/** Returns the backend over koffi. Opening the first library loads koffi. */
 export function koffiBackend(): Backend {
   const process = (globalThis as unknown as { process: NodeProcess }).process;
   let koffi: Koffi | undefined;

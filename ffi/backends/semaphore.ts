@@ -1,52 +1,55 @@
 /**
- * A bound on how many calls run on threads of a pool that they share with the runtime.
+ * Limits how many calls run on the threads of a pool that they share with the runtime.
  *
  * @module
  */
 
-/** How often a wait without a thread looks whether it is over, in milliseconds: at first, and at last. */
+/** The interval at which a wait without a thread polls, in milliseconds: the first one, and the longest one. */
 const PAUSE_MS = { first: 1, last: 16 } as const;
-/** When a wait that could not be woken is woken again. */
+/** After how many milliseconds a failed wake-up is tried again. */
 const RETRY_MS = 50;
 
-/** A wait for what may never come: an accept, a datagram. Under way once at a time. */
+/** A wait without a time limit: for an accept, for a datagram. Runs once at a time. */
 export interface EndlessWait<T> {
-  /** Waits on another thread; ends, too, after `wake`. */
+  /** Waits on another thread; also ends after `wake`. */
   block(): Promise<T>;
-  /** Ends `block`, whatever it waits for; false where that could not be done. */
+  /** Ends `block`; returns false where that failed. */
   wake(): boolean;
-  /** Looks on this thread, without waiting: what `block` would give, or `null`. */
+  /** Polls on this thread, without waiting: returns the result of `block`, or `null`. */
   poll(): T | null;
 }
 
 /**
- * A gate for calls on threads of a pool of that many. One thread stays free: calls that wait for a server that does not
- * answer would else stop the application's files and DNS too. Where the pool has but one, calls use it, and waits do
- * without.
+ * Returns a semaphore for calls on the threads of a pool of that size. One thread stays free: otherwise calls that
+ * wait for a server that does not answer would also block the application's file operations and DNS. Where the pool
+ * has only one thread, calls use it and waits poll.
  */
-export function gateOfPool(threads: number): Semaphore {
+export function semaphoreOfPool(threads: number): Semaphore {
   return new Semaphore(Math.max(1, threads - 1), threads > 1);
 }
 
-/** Lets a number of calls through at a time; the others wait in the order they came. */
+/** Runs a limited number of calls at a time; further calls wait in order. */
 export class Semaphore {
   #free: number;
   readonly #mayBlock: boolean;
   readonly #queue: (() => void)[] = [];
-  /** The waits that hold a thread and were not asked to give it back, the oldest first. */
+  /** The waits that have a thread and were not asked to release it, oldest first. */
   readonly #givers = new Set<EndlessWait<unknown>>();
   #retrying = false;
 
   /**
-   * @param limit how many may run at a time, at least 1.
-   * @param mayBlock whether waits without an end may be among them.
+   * @param limit the most calls that may run at a time; at least 1.
+   * @param mayBlock whether waits without a time limit may use a thread.
    */
   constructor(limit: number, mayBlock = true) {
     this.#free = limit;
     this.#mayBlock = mayBlock;
   }
 
-  /** Runs `call`, which ends some time, once there is room; a wait has to make it. */
+  /**
+   * Runs `call`, which must end by itself, when a thread is free. A wait without a time limit releases its thread for
+   * it.
+   */
   async run<T>(call: () => T | PromiseLike<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
     else {
@@ -63,11 +66,11 @@ export class Semaphore {
   }
 
   /**
-   * Waits on a thread where there is one to spare, and until it is needed; else by looking now and then. Ends also where
-   * it was woken: call it again. What has no end never keeps a call from a thread, nor the other way round.
+   * Waits on a thread while one is free and no call needs it; otherwise polls. It also ends when it was woken, so
+   * call it again. A wait never keeps a call from running, and calls never keep a wait from ending.
    */
   wait<T>(wait: EndlessWait<T>): Promise<T> {
-    // Nobody is queued where there is room.
+    // While a thread is free, no call is queued.
     return this.#mayBlock && this.#free > 0 ? this.#block(wait) : this.#look(wait);
   }
 
@@ -97,7 +100,7 @@ export class Semaphore {
     else this.#free++;
   }
 
-  /** Asks one wait to give its thread back. */
+  /** Asks one wait to release its thread. */
   #makeRoom(): void {
     for (const giver of this.#givers) {
       if (!giver.wake()) continue;

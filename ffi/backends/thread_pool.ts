@@ -1,16 +1,16 @@
 /**
- * What calls on other threads need of this side: their arguments held until they end, and a bound on how many run.
+ * Calls on other threads: keeps their arguments reachable until they end, and limits how many run.
  *
  * @module
  */
 
-import { gateOfPool, type Semaphore } from "./semaphore.ts";
+import { type Semaphore, semaphoreOfPool } from "./semaphore.ts";
 
 const underWay = new Set<readonly unknown[]>();
 
 /**
- * Runs a call on another thread and holds what it was given until it has ended: no runtime promises that, and the
- * native side knows only addresses.
+ * Runs a call on another thread and keeps its arguments reachable until it has ended: no runtime guarantees that, and
+ * native code has only addresses.
  */
 export async function holding<T>(args: readonly unknown[], call: () => T | PromiseLike<T>): Promise<T> {
   underWay.add(args);
@@ -21,15 +21,20 @@ export async function holding<T>(args: readonly unknown[], call: () => T | Promi
   }
 }
 
-/** How many calls on other threads have not ended. */
+/** Returns how many calls on other threads have not ended. */
 export function callsUnderWay(): number {
   return underWay.size;
 }
 
-/** koffi takes 256 calls on other threads at a time and refuses the next; half of them are the application's own. */
+/**
+ * koffi accepts 256 calls on other threads at a time and refuses further ones; half of them are left to the
+ * application.
+ */
 const MOST_THREADS = 128;
 
-/** The threads of the pool that koffi shares with Node, read as libuv reads `UV_THREADPOOL_SIZE`; 128 at most. */
+/**
+ * Returns the size of the pool that koffi shares with Node, read as libuv reads `UV_THREADPOOL_SIZE`; at most 128.
+ */
 export function poolThreads(size: string | undefined): number {
   if (size === undefined) return 4;
   return Math.min(Math.max(Number.parseInt(size, 10) || 0, 1), MOST_THREADS);
@@ -43,7 +48,8 @@ interface Runtimes {
 }
 
 /**
- * The threads that the runtime keeps for whatever blocks, its files and DNS included. Deno offers no way to ask.
+ * The threads that the runtime has for blocking work, file operations and DNS included. Deno does not report their
+ * number.
  *
  * @see https://github.com/denoland/deno/blob/main/runtime/tokio_util.rs
  */
@@ -53,9 +59,9 @@ function threadsOfRuntime(): number {
   return Deno.build.os === "windows" ? 4 * (navigator?.hardwareConcurrency ?? 1) : 32;
 }
 
-let gate: Semaphore | undefined;
+let semaphore: Semaphore | undefined;
 
-/** The gate of the runtime's pool: one for all libraries and systems. */
+/** Returns the semaphore of the runtime's pool, one for all libraries and systems. */
 export function poolSemaphore(): Semaphore {
-  return gate ??= gateOfPool(threadsOfRuntime());
+  return semaphore ??= semaphoreOfPool(threadsOfRuntime());
 }

@@ -1,6 +1,6 @@
 /**
- * What the security associations of a connection tell of its two ends, where the account may read them: main mode's
- * here, quick mode's in `quick_mode.ts`.
+ * Reads the security associations of a connection, where the account is permitted to: main mode here, quick mode in
+ * `quick_mode.ts`.
  *
  * @see https://learn.microsoft.com/windows/win32/api/fwpmu/nf-fwpmu-ikeextsagetbyid1
  * @module
@@ -14,13 +14,13 @@ import { IKEEXT, IKEEXT_CREDENTIAL_PAIR1, IKEEXT_SA_DETAILS1 } from "../raw/wfp.
 import type { SecurityAnswer } from "./query.ts";
 import { struct } from "../memory/struct.ts";
 
-/** What was read. */
+/** A connection's security association. */
 export interface Association {
   /** Each computer has proved its identity to the other. */
   readonly mutual: boolean;
-  /** What each end proved itself by, in the order of the modes. */
+  /** How each end was authenticated, in the order of the modes. */
   readonly authentication: readonly string[];
-  /** The peer's principal, where its credentials name one. */
+  /** The peer's principal, where its credentials contain one. */
   readonly peer: string;
   /** Main mode's cipher. */
   readonly cipher: string;
@@ -28,7 +28,7 @@ export interface Association {
   readonly integrity: string;
   /** Seconds the association may live. */
   readonly lifetimeSeconds: number;
-  /** How packets are protected; where that is not told, why not, as a sentence. */
+  /** How packets are protected; where that is not known, the reason, as a sentence. */
   readonly quickMode: QuickMode | string;
 }
 
@@ -45,7 +45,9 @@ const METHODS: readonly string[] = [
   "certificate-ecdsa-p256",
   "certificate-ecdsa-p384",
 ];
-/** What proves an identity on both ends. A preshared key proves that it is known, and nobody's identity. */
+/**
+ * The authentication methods that prove an identity. A preshared key does not: it only proves that the key is known.
+ */
 const PROOFS = ["kerberos", "certificate", "certificate-ecdsa-p256", "certificate-ecdsa-p384"];
 const CIPHERS: readonly string[] = ["des", "3des", "aes-128", "aes-192", "aes-256"];
 const INTEGRITY: readonly string[] = ["md5", "sha-1", "sha-256", "sha-384"];
@@ -55,13 +57,13 @@ const MAX_PAIRS = 16;
 const nameOf = (names: readonly string[], index: number): string => names[index] ?? `unknown (${index})`;
 
 /**
- * Reads the associations of an answer; never throws for what the system refuses, nor for what it makes up.
+ * Reads the associations of an answer. Does not throw where the system refuses them or returns invalid data.
  *
- * @returns why not, as a sentence, where they cannot be read; `null` where there is none.
+ * @returns the association; where it cannot be read the reason, as a sentence; `null` where there is none.
  */
 export function readAssociation(filtering: Filtering, answer: SecurityAnswer): Association | string | null {
   if (answer.mainModeSa === 0n) return null;
-  return toldOrNot(() => {
+  return resultOrReason(() => {
     using engine = new FilteringEngine(filtering, false);
     const key = pinned(GUID.size);
     GUID.write(new DataView(key.buffer), { value: answer.lookupContext });
@@ -71,22 +73,24 @@ export function readAssociation(filtering: Filtering, answer: SecurityAnswer): A
     engine.check(error, "IkeextSaGetById1", "read the security association");
     try {
       const mainMode = describe(engine, new DataView(out.buffer).getBigUint64(0, true));
-      // What main mode tells holds, whatever becomes of the search for quick mode.
-      return { ...mainMode, quickMode: toldOrNot(() => readQuickMode(engine, answer)) };
+      // The main mode's result is valid even where quick mode cannot be read.
+      return { ...mainMode, quickMode: resultOrReason(() => readQuickMode(engine, answer)) };
     } finally {
       engine.call.FwpmFreeMemory0(out);
     }
   });
 }
 
-/** What `read` gives, or why the system does not tell it. */
-function toldOrNot<T>(read: () => T): T | string {
+/** Returns the result of `read`, or the reason why it is not available. */
+function resultOrReason<T>(read: () => T): T | string {
   try {
     return read();
   } catch (error) {
     if (error instanceof PermissionError) return `needs ${error.flag}`;
     const refusals = [TransportError, ProtocolError, UnsupportedPlatformError];
-    if (refusals.some((refusal) => error instanceof refusal)) return `not told: ${(error as Error).message}`;
+    if (refusals.some((refusal) => error instanceof refusal)) {
+      return `unavailable: ${(error as Error).message}`;
+    }
     throw error;
   }
 }
@@ -107,7 +111,8 @@ function describe({ memory }: FilteringEngine, at: bigint): Omit<Association, "q
   });
   const { cipherAlgorithm, integrityAlgorithm, maxLifetimeSeconds } = details.ikeProposal;
   return {
-    // The first pair is main mode's: the computers'. What users prove later says nothing of computers.
+    // The first pair belongs to main mode, which authenticates the computers. Later pairs authenticate users and
+    // prove nothing about the computers.
     mutual: pairs.length > 0 && PROOFS.includes(pairs[0].local) && PROOFS.includes(pairs[0].peer),
     authentication: pairs.map(({ local, peer }) => local === peer ? local : `${local}/${peer}`),
     peer: pairs[0]?.named ?? "",

@@ -1,6 +1,7 @@
 /**
- * What a codec of the socket layer wrote, read with the layouts of `ffi/raw` before the system gets it. A codec may be
- * a third party's: whatever is weaker than the application granted, or other, is refused. Results are copies.
+ * Reads the bytes that a codec of the socket layer wrote, with the layouts of `ffi/raw`, before they are passed to
+ * the system. A codec may be a third party's: what is weaker than the application granted, or different from it, is
+ * refused. Results are copies.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import * as fwp from "../raw/fwpuclnt.ts";
 import { SOCKADDR_STORAGE } from "../raw/ws2_32.ts";
 import type { Fields, Struct, Values } from "../memory/struct.ts";
 
-/** The key that names no policy: the system's own serves. */
+/** The key that means the system's own policy. */
 const NO_KEY = "00000000-0000-0000-0000-000000000000";
 const FLAGS = {
   skipFilters: fwp.SOCKET_SETTINGS_IPSEC.SKIP_FILTER_INSTANTIATION,
@@ -22,9 +23,9 @@ const { MM_SA_ID: mainModeSa, QM_SA_ID: quickModeSa } = fwp.SOCKET_QUERY_IPSEC2_
 const WATCHED = { mainModeSa, quickModeSa } as const;
 type Flag = keyof typeof FLAGS;
 
-/** What the application granted the settings of a socket: flags are set where they are true, and only there. */
+/** What the application granted for a socket's settings: a flag must be set exactly where it is true. */
 export interface SettingsGrant extends Readonly<Record<Flag | "encryption" | "allowInsecure", boolean>> {
-  /** Keys of policies, of which the settings have one; empty: the system's own policy. */
+  /** Keys of policies; the settings must name one of them. Empty: only the system's own policy. */
   readonly mainModePolicies: readonly string[];
   readonly quickModePolicies: readonly string[];
   readonly username: string;
@@ -35,7 +36,8 @@ export interface SettingsGrant extends Readonly<Record<Flag | "encryption" | "al
 /** Reads a `SOCKET_SECURITY_SETTINGS_IPSEC` that ends before its password; `keys` are those of its policies. */
 export function readSettings(given: Uint8Array, grant: SettingsGrant): { bytes: Uint8Array; keys: string[] } {
   const { ALLOW_INSECURE, GUARANTEE_ENCRYPTION } = fwp.SOCKET_SETTINGS;
-  // Encryption may be guaranteed unasked, and clear text that is allowed be left out.
+  // Guaranteeing encryption without a requirement is allowed, and so is leaving out a granted permission for clear
+  // text.
   const secure = grant.encryption ? [GUARANTEE_ENCRYPTION] : [0, GUARANTEE_ENCRYPTION];
   const clear = grant.allowInsecure ? secure.map((flags) => flags | ALLOW_INSECURE) : [];
   const oneOf = (keys: readonly string[]) => keys.length > 0 ? keys.map((key) => key.toLowerCase()) : NO_KEY;
@@ -57,7 +59,7 @@ export function readSettings(given: Uint8Array, grant: SettingsGrant): { bytes: 
   return { bytes, keys: [fields.AuthipMMPolicyKey, fields.AuthipQMPolicyKey] };
 }
 
-/** Reads the `SOCKET_PEER_TARGET_NAME` of a peer, whose address may be empty. */
+/** Reads a `SOCKET_PEER_TARGET_NAME` for a peer, whose address may be empty. */
 export function readTarget(given: Uint8Array, peer: Uint8Array, name: string): Uint8Array {
   const { offsets, size } = fwp.SOCKET_PEER_TARGET_NAME, length = offsets.AllStrings + 2 * name.length;
   return read(given, fwp.SOCKET_PEER_TARGET_NAME, Math.max(size, length), {
@@ -68,7 +70,10 @@ export function readTarget(given: Uint8Array, peer: Uint8Array, name: string): U
   }).bytes;
 }
 
-/** Reads a `SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2`; where `watched` changes, the system aborts the connection. */
+/**
+ * Reads a `SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2`; when a field of `watched` changes, the system aborts the
+ * connection.
+ */
 export function readTemplate(
   given: Uint8Array,
   peer: Uint8Array,
@@ -86,10 +91,13 @@ export function readTemplate(
   }).bytes;
 }
 
-/** What a field must be: a value, one of several, a text in UTF-16, or the bytes of an address with zeros behind. */
+/**
+ * The allowed contents of a field: a value, one of several values, a text in UTF-16, or the bytes of an address
+ * followed by zeros.
+ */
 type Granted = number | bigint | string | Uint8Array | readonly (number | string)[];
 
-/** Reads a structure whose every field is as granted, with nothing but zeros between and behind its fields. */
+/** Reads a structure: every field must be as granted, and the bytes between and after the fields must be zeros. */
 function read<F extends Fields>(
   given: Uint8Array,
   layout: Struct<F>,
@@ -98,7 +106,7 @@ function read<F extends Fields>(
 ): { bytes: Uint8Array; fields: Values<F> } {
   const refuse = (problem: string): never => {
     throw new ProviderTrapError(
-      `The provider's ${layout.name} was refused: it ${problem}. Correct it, or its grants`,
+      `The provider's ${layout.name} was refused: it ${problem}. Correct the provider, or its grants`,
     );
   };
   if (given.length !== length) refuse(`has ${given.length} bytes, not ${length}`);
@@ -111,9 +119,9 @@ function read<F extends Fields>(
     if (Array.isArray(is)) same = is.every((unit, index) => unit === (String(want).charCodeAt(index) || 0));
     const address = whole.subarray(at, at + SOCKADDR_STORAGE.size);
     if (want instanceof Uint8Array) same = address.every((byte, index) => byte === (want[index] ?? 0));
-    if (!same) refuse(`has another ${name} than was granted`);
+    if (!same) refuse(`has a value in ${name} that was not granted`);
   }
   layout.write(new DataView(again.buffer), fields);
-  if (again.some((byte, index) => byte !== whole[index])) refuse("has bytes outside of its fields");
+  if (again.some((byte, index) => byte !== whole[index])) refuse("has bytes outside its fields");
   return { bytes: whole.subarray(0, length), fields };
 }

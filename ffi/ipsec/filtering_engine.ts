@@ -17,12 +17,15 @@ import { nativeError } from "../status.ts";
 import type { NativeSystem } from "../system.ts";
 
 const ERROR_ACCESS_DENIED = 5;
-/** Who may read and change what the engine holds. */
+/** What an account needs to read and change the engine's objects. */
 const RIGHTS = "membership in Administrators or Network Configuration Operators";
 
-/** The platform's functions, held for as long as somebody may open a session: past the end of the system too. */
+/**
+ * The functions of the Windows Filtering Platform, kept open while sessions may be opened, even after the system is
+ * closed.
+ */
 export class Filtering {
-  /** The grant it works under. */
+  /** The grant that covers it. */
   readonly grant: Grant;
   /** The functions. */
   readonly call: Calls<typeof FWPUCLNT>;
@@ -44,7 +47,7 @@ export class Filtering {
   }
 }
 
-/** A session; what a dynamic one added goes with it. One owner; closing twice is harmless. */
+/** A session. Closing a dynamic session removes what it added. One owner; closing twice is harmless. */
 export class FilteringEngine implements Disposable {
   /** The functions. */
   readonly call: Calls<typeof FWPUCLNT>;
@@ -58,8 +61,8 @@ export class FilteringEngine implements Disposable {
   /**
    * Opens it.
    *
-   * @param dynamic whether what is added goes with the session.
-   * @throws PermissionError where the account may not, naming the group to be in.
+   * @param dynamic whether closing the session removes what it added.
+   * @throws PermissionError with the required group, where the account is not permitted to.
    */
   constructor(filtering: Filtering, dynamic: boolean) {
     this.#grant = filtering.grant;
@@ -78,11 +81,11 @@ export class FilteringEngine implements Disposable {
 
   /** The engine's handle. */
   get handle(): bigint {
-    if (this.#handle === null) throw new TypeError("the filtering engine was closed");
+    if (this.#handle === null) throw new TypeError("The filtering engine was closed");
     return this.#handle;
   }
 
-  /** Runs `fn` in a transaction: all that it adds, or nothing. */
+  /** Runs `fn` in a transaction: everything it adds is added, or nothing. */
   transact(fn: () => void): void {
     const { call } = this;
     this.check(call.FwpmTransactionBegin0(this.handle, 0), "FwpmTransactionBegin0", "begin a transaction");
@@ -103,7 +106,7 @@ export class FilteringEngine implements Disposable {
     if (error === ERROR_ACCESS_DENIED) {
       throw new PermissionError(this.#grant, RIGHTS, `${message}. It needs ${RIGHTS}`, { cause });
     }
-    throw new TransportError(cause.codeName, `${message}. Is the service BFE running?`, { cause });
+    throw new TransportError(cause.codeName, `${message}. Check that the service BFE is running`, { cause });
   }
 
   /** Closes it. */

@@ -1,6 +1,6 @@
 /**
- * IPsec policies of an application's own: AuthIP provider contexts in the Windows Filtering Platform, named by keys
- * that `ipsec()` takes, gone when they are closed.
+ * Adds an application's own IPsec policies: AuthIP provider contexts in the Windows Filtering Platform. `ipsec()`
+ * takes their keys. Closing removes them.
  *
  * @see https://learn.microsoft.com/windows/win32/fwp/ipsec-configuration
  * @module
@@ -38,7 +38,7 @@ import {
 } from "../raw/wfp.ts";
 import { nativeSystem } from "../system.ts";
 
-/** Policies that stand until they are closed. Keep them while any socket uses their keys. */
+/** Policies that exist until they are closed. Keep them open while any socket uses their keys. */
 export interface IpsecPolicy extends Disposable {
   /** The main-mode policy's key, for `ipsec({ mainModePolicy })`; left out where none was added. */
   readonly mainModePolicy?: string;
@@ -56,7 +56,7 @@ const METHODS: { readonly [name in IpsecAuthentication]: number } = {
 const MAX_FILTERS = 8;
 
 /**
- * Adds policies in one transaction of a dynamic session: all of them, or none.
+ * Adds policies in one transaction of a dynamic session: all of them or none.
  *
  * @example
  * ```ts
@@ -66,8 +66,9 @@ const MAX_FILTERS = 8;
  * using policy = ipsecPolicy({ system, mainMode: { authentication: ["kerberos"] } });
  * const provider = ipsec({ mainModePolicy: policy.mainModePolicy });
  * ```
- * @throws TypeError or RangeError where an option is wrong or unknown, on any level; nothing was opened.
- * @throws PermissionError where the grant, or the account's right, is missing; it names the group to be in.
+ * @throws TypeError or RangeError where an option at any level is invalid or unknown; nothing was opened.
+ * @throws PermissionError where the grant is missing, or the account is not in the required group, which the error
+ * names.
  */
 export function ipsecPolicy(options: IpsecPolicyOptions): IpsecPolicy {
   const { system, mainMode, quickMode, extendedMode } = readPolicyOptions(options);
@@ -139,7 +140,7 @@ function mainModeAt(arena: Arena, { authentication, lifetimeSeconds = 7200 }: Ma
   });
 }
 
-/** The pairs of transforms of each cipher; with AES-GCM the integrity is the cipher's own. */
+/** The pair of transforms of each cipher; AES-GCM provides the integrity itself. */
 const GCM = {
   "aes-256-gcm": {
     auth: { authType: IPSEC_AUTH.AES_256, authConfig: IPSEC_AUTH_CONFIG.GCM_AES_256 },
@@ -188,10 +189,10 @@ function quickModeAt(arena: Arena, policy: QuickModePolicy, extended?: ExtendedM
   });
 }
 
-/** From the beginning the key that names none: the system's own policy, by which no server acts as its client. */
+/** Initially the key of zeros: the system's own policy, which does not allow a server to act as its client. */
 const BOUNDED = new Set<string>(["00000000-0000-0000-0000-000000000000"]);
 
-/** Keeps in mind that the policies of these keys let nobody impersonate; gives what forgets them. */
+/** Adds the keys of policies that do not allow impersonation; returns a function that removes them. */
 export function rememberBounded(keys: readonly string[]): () => void {
   for (const key of keys) BOUNDED.add(key);
   return () => {
@@ -199,7 +200,7 @@ export function rememberBounded(keys: readonly string[]): () => void {
   };
 }
 
-/** Whether a server may be able to act as a client with this policy: for all that is known. */
-export function mayLetImpersonate(key: string): boolean {
+/** Returns whether a policy may allow a server to act as its client; true for unknown policies. */
+export function mayAllowImpersonation(key: string): boolean {
   return !BOUNDED.has(key.toLowerCase());
 }

@@ -1,25 +1,25 @@
 /**
- * What `ipsecPolicy()` takes, and its checks: on every level, and before anything native is called.
+ * The options of `ipsecPolicy()`, checked at every level before any native call.
  *
  * @module
  */
 
 import type { System } from "../system.ts";
 
-/** What the two computers, or users, authenticate by. */
+/** How the two computers or users authenticate. */
 export type IpsecAuthentication = "kerberos" | "anonymous" | "ntlm";
 
-/** How the two computers find each other: main mode. */
+/** Main mode: how the two computers authenticate each other. */
 export interface MainModePolicy {
-  /** In the order to try. Only `"kerberos"` alone proves each computer to the other. */
+  /** The methods, in the order to try. Only `"kerberos"` alone proves the identity of each computer to the other. */
   readonly authentication: readonly IpsecAuthentication[];
-  /** Seconds until it is negotiated anew. Default 7200. */
+  /** Seconds until it is negotiated again. Default 7200. */
   readonly lifetimeSeconds?: number;
 }
 
-/** How the packets are protected: quick mode. */
+/** Quick mode: how packets are protected. */
 export interface QuickModePolicy {
-  /** Encrypt, in the order to try. Left out: AES-256-GCM, AES-128-GCM. An empty list: protect without encrypting. */
+  /** The ciphers, in the order to try. Left out: AES-256-GCM, AES-128-GCM. Empty: integrity without encryption. */
   readonly ciphers?: readonly ("aes-256-gcm" | "aes-128-gcm")[];
   /** Seconds until keys are renewed. Default 3600. */
   readonly lifetimeSeconds?: number;
@@ -27,18 +27,18 @@ export interface QuickModePolicy {
   readonly lifetimeKilobytes?: number;
 }
 
-/** Who the users are: extended mode, which goes with a quick-mode policy. */
+/** Extended mode: how the users authenticate. It is part of a quick-mode policy. */
 export interface ExtendedModePolicy {
-  /** In the order to try. */
+  /** The methods, in the order to try. */
   readonly authentication: readonly IpsecAuthentication[];
   /**
-   * Lets the server act as the client's user; a client with such a policy requires `impersonation: "impersonate"`, the
-   * most a server may then do. Default `false`.
+   * Allows the server to act as the client's user. A client with such a policy must require `impersonation:
+   * "impersonate"`, which is the most the server may then do. Default `false`.
    */
   readonly impersonation?: boolean;
 }
 
-/** What {@linkcode ipsecPolicy} adds. */
+/** Options of {@linkcode ipsecPolicy}. */
 export interface IpsecPolicyOptions {
   /** The system, with the grant `ipsec.policy`. */
   readonly system: System;
@@ -60,9 +60,9 @@ const MODES = {
 } as const;
 
 /**
- * Options as they were given, checked and copied.
+ * Checks and copies the options.
  *
- * @throws TypeError or RangeError that names the option, what it must be, and what it is not.
+ * @throws TypeError or RangeError that names the option, what it must be, and what it is.
  */
 export function readPolicyOptions(options: IpsecPolicyOptions): IpsecPolicyOptions {
   checkKeys(options, OPTIONS, "ipsecPolicy()'s options");
@@ -108,15 +108,15 @@ function ciphers({ ciphers }: QuickModePolicy): Pick<QuickModePolicy, "ciphers">
   return ciphers === undefined ? {} : { ciphers: listOf(ciphers, CIPHERS, "quickMode.ciphers") };
 }
 
-/** A list whose members are all known; copied. */
+/** Checks and copies a list whose elements must all be known. */
 function listOf<T extends string>(value: unknown, known: readonly T[], name: string): readonly T[] {
   if (!Array.isArray(value)) {
     throw new TypeError(`${name} must be a list of ${known.join(", ")}, not ${describe(value)}`);
   }
-  // Not every(): it would pass over the holes of a list.
+  // Not every(): it skips the holes of a sparse array.
   for (const each of value as unknown[]) {
     if (known.includes(each as T)) continue;
-    throw new TypeError(`${name} may hold ${known.join(" and ")}, not ${describe(each)}`);
+    throw new TypeError(`${name} may contain ${known.join(" and ")}, not ${describe(each)}`);
   }
   return [...value];
 }
@@ -139,7 +139,7 @@ function checkLifetime(value: unknown, name: string): void {
   if (!Number.isInteger(value) || value < 300 || value > 0x7fff_ffff) throw new RangeError(problem);
 }
 
-/** What a value is, as errors say it. */
+/** Describes a value, for messages. */
 function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return "a list";

@@ -1,5 +1,6 @@
 /**
- * What WSAQuerySocketSecurity answered: what is secured, and handles that must be closed. No codec reads it.
+ * Reads the answer of WSAQuerySocketSecurity: how the socket is protected, and handles that must be closed. A codec
+ * never reads it.
  *
  * @module
  */
@@ -10,31 +11,31 @@ import {
   SOCKET_SECURITY_QUERY_INFO_IPSEC2,
 } from "../raw/fwpuclnt.ts";
 
-/** An answer. */
+/** The answer of a query. */
 export interface SecurityAnswer {
   /** The packets are protected against change. */
   readonly secured: boolean;
-  /** The packets are encrypted, and protected against change: without that, encryption is none. */
+  /** The packets are encrypted and protected against change; false where only the first is true. */
   readonly encrypted: boolean;
-  /** The server may act as the client's user: by the flag's name, which the header declares and no page describes. */
+  /** The server may act as the client's user. Concluded from the flag's name in the header; no page documents it. */
   readonly impersonated: boolean;
   /** The peer's user token, or 0. */
   readonly userToken: bigint;
   /** The peer's computer token, or 0. */
   readonly machineToken: bigint;
-  /** The main-mode and quick-mode associations, where the `IPSEC2` form was asked for; 0: not told. */
+  /** The main-mode and quick-mode associations, where the `IPSEC2` form was queried; 0: not reported. */
   readonly mainModeSa: bigint;
   /** See {@linkcode SecurityAnswer.mainModeSa}. */
   readonly quickModeSa: bigint;
   /** Why a negotiation failed, as a Win32 code; 0: it did not. */
   readonly negotiationError: number;
-  /** What finds the associations in the Windows Filtering Platform. */
+  /** The key that finds the associations in the Windows Filtering Platform. */
   readonly lookupContext: string;
 }
 
 const NO_GUID = "00000000-0000-0000-0000-000000000000";
 
-/** Reads an answer of either form, which is at least as long as the shorter. */
+/** Reads an answer of either form; `bytes` must be at least as long as the shorter form. */
 export function readAnswer(bytes: Uint8Array): SecurityAnswer {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const basic = SOCKET_SECURITY_QUERY_INFO.read(view);

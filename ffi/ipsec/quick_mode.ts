@@ -1,8 +1,9 @@
 /**
- * What quick mode agreed on for a connection: how its packets are protected, and for how long.
+ * Reads what quick mode agreed on for a connection: how its packets are protected, and for how long.
  *
- * An association is looked for among all of the machine's, since nothing leads from a socket to its own:
- * `IPsecSaContextGetById1` takes the identifier that `IPsecSaContextCreate0` gave, which no query tells.
+ * It searches all associations of the machine, because no function returns the association of a socket:
+ * `IPsecSaContextGetById1` takes the identifier that `IPsecSaContextCreate0` returned, and a query does not return
+ * it.
  *
  * @see https://learn.microsoft.com/windows/win32/api/fwpmu/nf-fwpmu-ipsecsacontextenum1
  * @see https://learn.microsoft.com/windows/win32/api/ipsectypes/ns-ipsectypes-ipsec_sa_bundle1
@@ -25,29 +26,29 @@ import { readTransform, type Transform } from "./transform.ts";
 
 /** How one direction is protected. */
 export interface QuickModeDirection {
-  /** Between the two computers alone, or inside a tunnel between two networks. */
+  /** Between the two computers only, or inside a tunnel between two networks. */
   readonly mode: "transport" | "tunnel";
   /** Seconds until the keys are renewed. */
   readonly lifetimeSeconds: number;
-  /** Kilobytes until then. */
+  /** Kilobytes until the keys are renewed. */
   readonly lifetimeKilobytes: number;
-  /** Packets until then. */
+  /** Packets until the keys are renewed. */
   readonly lifetimePackets: number;
   /** What is done to each packet; two where AH and ESP are combined. */
   readonly transforms: readonly Transform[];
 }
 
-/** What quick mode agreed on; of what arrives, and of what is sent only where that differs. */
+/** What quick mode agreed on: for received packets, and for sent packets where that differs. */
 export interface QuickMode extends QuickModeDirection {
-  /** What is sent, where it is not protected in the same way. */
+  /** The sent packets, where they are protected differently. */
   readonly outbound?: QuickModeDirection;
-  /** By what the association was known to be the connection's. */
+  /** The fields by which the association was matched with the connection. */
   readonly matchedBy: "saLookupContext+qmSaId" | "saLookupContext" | "mmSaId+qmSaId";
 }
 
-/** Contexts asked for at once. */
+/** The number of contexts in one page. */
 const PAGE = 64;
-/** A machine with more associations is not searched to the end: it would hold the process up. */
+/** The most associations that are searched, so that a search does not block the process for long. */
 const MAX_CONTEXTS = 16_384;
 /** "The only possible values are 1 and 2" (IPSEC_SA_BUNDLE1). */
 const MAX_SAS = 2;
@@ -65,37 +66,38 @@ interface Found {
 /**
  * Reads the quick-mode association of an answer.
  *
- * @returns why not, as a sentence, where none is the connection's beyond doubt.
- * @throws PermissionError, TransportError, UnsupportedPlatformError for what the system refuses; ProtocolError where
- * what it tells cannot be.
+ * @returns the association; where none certainly belongs to the connection the reason, as a sentence.
+ * @throws PermissionError, TransportError, UnsupportedPlatformError where the system refuses; ProtocolError where its
+ * answer is invalid.
  */
 export function readQuickMode(engine: FilteringEngine, answer: SecurityAnswer): QuickMode | string {
-  if (answer.quickModeSa === 0n) return "not told: the system named no quick-mode association";
+  if (answer.quickModeSa === 0n) return "unavailable: the system reported no quick-mode association";
   const loose: QuickMode[] = [];
   for (const found of contexts(engine)) {
     const match = matching(found, answer);
     if (match === null) continue;
-    // Read at once: what is found is given back to the system with its page.
+    // Read immediately: the page's memory is released after it.
     const quickMode = describe(engine.memory, found, match);
     if (match !== "saLookupContext") return quickMode;
     loose.push(quickMode);
   }
   if (loose.length === 1) return loose[0];
   return loose.length === 0
-    ? "not told: the association is not there any more"
-    : `not told: ${loose.length} associations may be the connection's, and none has its quick-mode id`;
+    ? "unavailable: the association does not exist any more"
+    : `unavailable: ${loose.length} associations may belong to the connection, and none has its quick-mode id`;
 }
 
 /**
- * Whether an association is the one an answer speaks of.
+ * Returns the fields by which an association matches an answer; `null` where it does not.
  *
- * Documented: `saLookupContext` is "propagated from the SA to data connections flowing over that SA" and given to
- * whoever calls WSAQuerySocketSecurity; `mmSaId` correlates with the IKE SA that made the association; `qmSaId` is the
- * same for both directions of a pair, and different for different pairs (all of IPSEC_SA_BUNDLE1's page).
+ * Documented: `saLookupContext` is "propagated from the SA to data connections flowing over that SA" and returned by
+ * WSAQuerySocketSecurity; `mmSaId` correlates with the IKE SA that made the association; `qmSaId` is the same for
+ * both directions of a pair, and different for different pairs (all of IPSEC_SA_BUNDLE1's page).
  *
- * Assumed: the answer's `QmSaId` is the bundle's `qmSaId`. No page says so. FWPS_ALE_ENDPOINT_PROPERTIES0, which tells
- * of the same endpoints, has a 64-bit `qmSaId` with the very text of the bundle's 32-bit one. So it decides between
- * associations that the documented field names alike, and where there is only one of these it is not needed.
+ * Assumed: the answer's `QmSaId` is the bundle's `qmSaId`. No page states this. FWPS_ALE_ENDPOINT_PROPERTIES0, which
+ * describes the same endpoints, has a 64-bit `qmSaId` with the same description as the bundle's 32-bit one. So it is
+ * used only to decide between associations that match by the documented field; where only one matches, it is not
+ * needed.
  */
 function matching({ inbound, outbound }: Found, answer: SecurityAnswer): QuickMode["matchedBy"] | null {
   const bundles = [inbound.saBundle, outbound.saBundle];
@@ -109,11 +111,14 @@ function matching({ inbound, outbound }: Found, answer: SecurityAnswer): QuickMo
   return sameId && sameMain ? "mmSaId+qmSaId" : null;
 }
 
-/** Every association of the machine that has both directions, page by page; each is read before the next is asked for. */
+/**
+ * Returns all associations of the machine that have both directions, page by page; each must be read before the next
+ * is requested.
+ */
 function* contexts(engine: FilteringEngine): Generator<Found> {
   const { call, memory } = engine;
   const [out, counted] = [pinned(8), pinned(4)];
-  // A template of NULL: all of them. The pages of the template's own fields contradict each other on IPv4.
+  // A template of NULL returns all of them. The documentation of the template's fields contradicts itself on IPv4.
   const created = call.IPsecSaContextCreateEnumHandle0(engine.handle, null, out);
   engine.check(created, "IPsecSaContextCreateEnumHandle0", "look for the security association");
   const enumeration = addressIn(out);
@@ -125,11 +130,11 @@ function* contexts(engine: FilteringEngine): Generator<Found> {
       try {
         const count = new DataView(counted.buffer).getUint32(0, true);
         if (count > PAGE) {
-          throw malformed(`IPsecSaContextEnum1 tells of ${count} entries, of ${PAGE} asked for`);
+          throw malformed(`IPsecSaContextEnum1 returned ${count} entries, and ${PAGE} were requested`);
         }
         for (const { at } of structsAt(memory, addressIn(entries), POINTER, count)) {
           const { inboundSa, outboundSa } = structAt(memory, at, IPSEC_SA_CONTEXT1);
-          // One without a direction is being set up, or expiring.
+          // An association with one direction only is being created, or is expiring.
           if (inboundSa === 0n || outboundSa === 0n) continue;
           yield {
             inbound: structAt(memory, inboundSa, IPSEC_SA_DETAILS1),

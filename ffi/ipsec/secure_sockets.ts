@@ -1,6 +1,6 @@
 /**
- * The Winsock secure socket functions over the library's own sockets: bytes in, bytes out. What the bytes say is for
- * the provider's codec; when to call is here.
+ * The Winsock secure socket functions over the library's sockets. Arguments and results are bytes, whose contents are
+ * the codec's; this file defines when the functions are called.
  *
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions
  * @module
@@ -20,22 +20,22 @@ import type { NativeSystem } from "../system.ts";
 
 const WSAEFAULT = 10014;
 const WSAEMSGSIZE = 10040;
-/** No answer is longer; a system that asks for more is not believed. */
+/** The longest answer; a longer one is refused. */
 const MAX_ANSWER = 4096;
 
-/** What a failed call may mean beyond its code, by the page of each function. */
+/** Advice for errors of each function, from its documentation. */
 const ADVICE: { readonly [fn: string]: { readonly [code: number]: string } } = {
   WSASetSocketSecurity: {
     10022:
       "The settings are not valid here: check the policy keys (their provider contexts must have been added), " +
-      "and that this is the socket's first setting, before it is bound",
-    10056: "Security is set before a socket is connected",
+      "and that the socket has no other settings and is not bound yet",
+    10056: "Set the security before the socket is connected",
   },
-  WSASetSocketPeerTargetName: { 10056: "The peer is named before a socket is connected" },
-  WSAQuerySocketSecurity: { 10054: "The peer reset the connection; nothing is known of its security" },
+  WSASetSocketPeerTargetName: { 10056: "Set the peer's name before the socket is connected" },
+  WSAQuerySocketSecurity: { 10054: "The peer reset the connection; its security is not known" },
 };
 
-/** The functions of a system that holds the grant `ipsec`. */
+/** The functions of a system with the grant `ipsec`. */
 export class SecureSockets {
   readonly #call: Calls<typeof FWPUCLNT>;
   readonly #lastError: () => number;
@@ -49,10 +49,10 @@ export class SecureSockets {
   }
 
   /**
-   * Applies security to a socket: once, before it is bound or connected.
+   * Sets the security of a socket: once, before it is bound or connected.
    *
-   * @param settings a `SOCKET_SECURITY_SETTINGS` or `SOCKET_SECURITY_SETTINGS_IPSEC`, only read; `null`: the system's
-   * default policy.
+   * @param settings a `SOCKET_SECURITY_SETTINGS` or `SOCKET_SECURITY_SETTINGS_IPSEC`, not changed; `null`: the
+   * system's default policy.
    * @throws TransportError
    * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketsecurity
    */
@@ -64,37 +64,37 @@ export class SecureSockets {
   }
 
   /**
-   * Names the peer that is to be authenticated. TCP: before the socket connects. UDP: once for each peer.
+   * Sets the name that the peer must prove. TCP: before the socket connects. UDP: once for each peer.
    *
-   * @param target a `SOCKET_PEER_TARGET_NAME`, only read.
+   * @param target a `SOCKET_PEER_TARGET_NAME`, not changed.
    * @throws TransportError
    * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketpeertargetname
    */
   setPeerTarget(socket: OverlappedSocket, target: Uint8Array): void {
-    const handle = socket.handleFor("name the peer");
+    const handle = socket.handleFor("set the peer's name");
     const failed = this.#call.WSASetSocketPeerTargetName(handle, target, target.length, 0n, 0n);
-    this.#check(failed, "WSASetSocketPeerTargetName", "name the peer");
+    this.#check(failed, "WSASetSocketPeerTargetName", "set the peer's name");
   }
 
   /**
-   * Forgets the name of a peer.
+   * Deletes the name of a peer.
    *
    * @throws TransportError
    * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsadeletesocketpeertargetname
    */
   deletePeerTarget(socket: OverlappedSocket, peer: SocketAddress): void {
-    const handle = socket.handleFor("forget the peer's name");
+    const handle = socket.handleFor("delete the peer's name");
     const { bytes } = peer;
     const failed = this.#call.WSADeleteSocketPeerTargetName(handle, bytes, bytes.length, 0n, 0n);
-    this.#check(failed, "WSADeleteSocketPeerTargetName", "forget the peer's name");
+    this.#check(failed, "WSADeleteSocketPeerTargetName", "delete the peer's name");
   }
 
   /**
-   * What security a connection has now. May be called as often as one likes, once the socket is connected.
+   * Queries the current security of a connection. May be called any number of times after the socket is connected.
    *
-   * @param template a `SOCKET_SECURITY_QUERY_TEMPLATE` or its `IPSEC2` form, only read; `null`: TCP alone, and only
-   * the flags are then answered.
-   * @returns a `SOCKET_SECURITY_QUERY_INFO` or its `IPSEC2` form. Token handles in it are the caller's to close.
+   * @param template a `SOCKET_SECURITY_QUERY_TEMPLATE` or its `IPSEC2` form, not changed; `null`: for TCP only, and
+   * then only the flags are returned.
+   * @returns a `SOCKET_SECURITY_QUERY_INFO` or its `IPSEC2` form. The caller closes the token handles in it.
    * @throws TransportError, ProtocolError
    * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaquerysocketsecurity
    */
@@ -109,11 +109,11 @@ export class SecureSockets {
       return failed === 0 ? 0 : this.#lastError() || -1;
     };
     const probe = ask(null);
-    // The function's page says WSAEMSGSIZE; the sample of "Using Secure Socket Extensions" waits for WSAEFAULT.
+    // The function's page documents WSAEMSGSIZE; the sample of "Using Secure Socket Extensions" expects WSAEFAULT.
     if (probe !== 0 && probe !== WSAEMSGSIZE && probe !== WSAEFAULT) throw this.#queryError(probe);
     const needed = view.getUint32(0, true);
     if (needed < SOCKET_SECURITY_QUERY_INFO.size || needed > MAX_ANSWER) {
-      // No size came with the error: it was about something else than room.
+      // An error without a size is not about the buffer's length.
       if (probe !== 0 && needed === 0) throw this.#queryError(probe);
       throw unbelievable(needed);
     }
@@ -122,7 +122,7 @@ export class SecureSockets {
     if (error !== 0) throw this.#queryError(error);
     const filled = view.getUint32(0, true);
     if (filled < SOCKET_SECURITY_QUERY_INFO.size || filled > needed) {
-      // Nobody else will see the handles that it may hold.
+      // The caller will not get the handles in it.
       const { userToken, machineToken } = readAnswer(answer);
       this.closeTokens(userToken, machineToken);
       throw unbelievable(filled);
@@ -130,7 +130,7 @@ export class SecureSockets {
     return answer.subarray(0, filled);
   }
 
-  /** Closes the tokens of an answer; 0 is none. */
+  /** Closes the tokens of an answer; ignores 0. */
   closeTokens(...tokens: readonly bigint[]): void {
     for (const token of tokens) if (token !== 0n) this.#closeHandle(token);
   }
@@ -150,6 +150,6 @@ export class SecureSockets {
 function unbelievable(size: number): ProtocolError {
   return new ProtocolError(
     "malformed",
-    `WSAQuerySocketSecurity speaks of an answer of ${size} bytes, which none can have`,
+    `WSAQuerySocketSecurity reported an answer of ${size} bytes, which is not a valid size`,
   );
 }

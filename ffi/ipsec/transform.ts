@@ -1,5 +1,5 @@
 /**
- * The transforms of an IPsec security association, under the names of their field.
+ * Reads the transforms of an IPsec security association and returns the standard names of their algorithms.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ipsectypes/ns-ipsectypes-ipsec_sa0
  * @see https://learn.microsoft.com/windows/win32/api/ipsectypes/ns-ipsectypes-ipsec_cipher_transform_id0
@@ -23,15 +23,15 @@ import type { Values } from "../memory/struct.ts";
 
 /** What is done to each packet. */
 export interface Transform {
-  /** The protocol, and which of its services. */
+  /** The protocol and its service. */
   readonly type: "ah" | "esp-auth" | "esp-cipher" | "esp-auth-and-cipher" | "esp-auth-fw";
   /** The cipher with its mode of operation, `aes-256-gcm`; left out: none. */
   readonly cipher?: string;
-  /** The bits of its key, where the cipher's name alone tells them. */
+  /** The length of its key in bits, where the cipher's name determines it. */
   readonly cipherKeyBits?: number;
-  /** What protects against change, `hmac-sha-256-128` or `aes-256-gcm`; left out: nothing. */
+  /** The integrity algorithm, `hmac-sha-256-128` or `aes-256-gcm`; left out: none. */
   readonly integrity?: string;
-  /** The bits of its key, likewise. */
+  /** The length of its key in bits, in the same way. */
   readonly integrityKeyBits?: number;
 }
 
@@ -55,7 +55,7 @@ const CIPHERS: readonly Algorithm[] = [
   }),
 ];
 
-/** Likewise `IPSEC_AUTH_TRANSFORM_ID_*`. */
+/** The same for `IPSEC_AUTH_TRANSFORM_ID_*`. */
 const INTEGRITY: readonly Algorithm[] = [
   { type: IPSEC_AUTH.MD5, config: IPSEC_AUTH_CONFIG.HMAC_MD5_96, name: "hmac-md5-96" },
   { type: IPSEC_AUTH.SHA_1, config: IPSEC_AUTH_CONFIG.HMAC_SHA_1_96, name: "hmac-sha-1-96" },
@@ -73,7 +73,7 @@ function known(algorithms: readonly Algorithm[], type: number, config: number): 
     { config, name: `unknown (type ${type}, configuration ${config})` };
 }
 
-/** Reads the transform of a security association. Its keys are pointed to as well, and never read. */
+/** Reads the transform of a security association. Never reads its keys. */
 export function readTransform(memory: Memory, sa: Values<typeof IPSEC_SA0["fields"]>): Transform {
   const { saTransformType, espAuthAndCipherInformation: at } = sa;
   switch (saTransformType) {

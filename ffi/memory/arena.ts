@@ -1,5 +1,5 @@
 /**
- * Structures that point to each other, in memory that stays until the last of them is no longer needed.
+ * Allocates structures that point to each other, in memory that stays while the arena is reachable.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { type Memory, pinned, wideString } from "./memory.ts";
 import type { Fields, Struct, Values } from "./struct.ts";
 
-/** Holds what it hands out addresses of. Keep it reachable while the addresses are used. */
+/** Keeps memory whose addresses it returns. Keep the arena reachable while the addresses are used. */
 export class Arena {
   readonly #memory: Memory;
   readonly #held: Uint8Array[] = [];
@@ -16,22 +16,22 @@ export class Arena {
     this.#memory = memory;
   }
 
-  /** A structure in memory of its own. */
+  /** Writes a structure to new memory and returns the memory. */
   put<F extends Fields>(layout: Struct<F>, values: Partial<Values<F>>): Uint8Array<ArrayBuffer> {
     return this.#array(layout, [values]);
   }
 
-  /** The address of a structure. */
+  /** Writes a structure and returns its address. */
   address<F extends Fields>(layout: Struct<F>, values: Partial<Values<F>>): bigint {
     return this.#memory.addressOf(this.put(layout, values));
   }
 
-  /** The address of an array of structures; 0 for none. */
+  /** Writes an array of structures and returns its address; 0 for an empty array. */
   array<F extends Fields>(layout: Struct<F>, values: readonly Partial<Values<F>>[]): bigint {
     return values.length === 0 ? 0n : this.#memory.addressOf(this.#array(layout, values));
   }
 
-  /** The address of zero-terminated text. */
+  /** Writes zero-terminated UTF-16 text and returns its address. */
   wide(text: string): bigint {
     const bytes = wideString(text);
     this.#held.push(bytes);

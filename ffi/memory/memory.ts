@@ -1,6 +1,6 @@
 /**
- * Addresses of buffers and reading of foreign memory without `UnsafePointer`, which a path-limited `--allow-ffi`
- * refuses: the C library's `memmove` is called with buffers and addresses in turn.
+ * Reads addresses of buffers, and foreign memory, without `UnsafePointer`, which a path-limited `--allow-ffi`
+ * refuses: it calls the C library's `memmove` with buffers or addresses.
  *
  * @module
  */
@@ -12,18 +12,21 @@ import type { Fields, Struct, Values } from "./struct.ts";
 
 type MemoryLibrary = Omit<LibrarySpec, "fns"> & { readonly fns: typeof MEMORY_FNS };
 
-/** Reads and addresses native memory. */
+/** Reads and writes native memory, and returns addresses of buffers. */
 export interface Memory {
   /**
-   * The address of a buffer's first byte, true for as long as the buffer is reachable: handing a small array, which
-   * lives inside the collected heap, to a foreign function moves it out of there for good.
+   * Returns the address of a buffer's first byte, valid while the buffer is reachable: passing a small array, which
+   * is inside the garbage-collected heap, to a foreign function moves it out of the heap permanently.
    */
   addressOf(buffer: Uint8Array): bigint;
-  /** A copy of `length` bytes at `address`; the caller vouches for both. Throws a RangeError for address 0. */
+  /**
+   * Returns a copy of `length` bytes at `address`; the caller must ensure that both are valid. Throws a RangeError
+   * for address 0.
+   */
   read(address: bigint, length: number): Uint8Array;
-  /** Fills `into` from `address`; the caller vouches for it. */
+  /** Fills `into` from `address`; the caller must ensure that it is valid. */
   readInto(address: bigint, into: Uint8Array): void;
-  /** Writes `bytes` at `address`; the caller vouches for it. */
+  /** Writes `bytes` at `address`; the caller must ensure that it is valid. */
   write(address: bigint, bytes: Uint8Array): void;
   /** The text of a zero-terminated UTF-8 string; `""` for address 0. Reads at most 64 KiB. */
   cString(address: bigint): string;
@@ -31,15 +34,15 @@ export interface Memory {
   wideString(address: bigint): string;
 }
 
-/** A zeroed buffer of its own, which the garbage collector never moves. */
+/** Returns a new zeroed buffer, which the garbage collector never moves. */
 export function pinned(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(length));
 }
 
 /**
- * A zero-terminated UTF-8 string in a buffer of its own.
+ * Returns a zero-terminated UTF-8 string in a new buffer.
  *
- * @throws TypeError where it holds half of a surrogate pair, which has no UTF-8: it would become another text.
+ * @throws TypeError where it contains a lone surrogate, which UTF-8 cannot encode: it would become another text.
  */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   checkWellFormed(text, "text");
@@ -49,7 +52,10 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return buffer;
 }
 
-/** A zero-terminated UTF-16 string in a buffer of its own, unit by unit: Windows' file names need not be pairs. */
+/**
+ * Returns a zero-terminated UTF-16 string in a new buffer, unit by unit: Windows' file names may contain lone
+ * surrogates.
+ */
 export function wideString(text: string): Uint8Array<ArrayBuffer> {
   const buffer = pinned((text.length + 1) * 2);
   const view = new DataView(buffer.buffer);
@@ -58,11 +64,11 @@ export function wideString(text: string): Uint8Array<ArrayBuffer> {
 }
 
 const PAGE = 4096n;
-/** As much of a text of unknown length as is read at once: names are short. */
+/** The number of bytes of a text of unknown length that one call reads: names are short. */
 const PART = 256n;
 const MAX_UNITS = 65536;
 
-/** Memory access through a library whose table holds {@linkcode MEMORY_FNS}. */
+/** Memory access through a library whose table contains {@linkcode MEMORY_FNS}. */
 export function memoryOf(call: Calls<MemoryLibrary>): Memory {
   const readInto = (address: bigint, into: Uint8Array): void => {
     if (into.length === 0) return;
@@ -75,7 +81,7 @@ export function memoryOf(call: Calls<MemoryLibrary>): Memory {
     return bytes;
   };
   const first = pinned(Number(PART));
-  // Never past the end of a page, so that it never touches one the string does not reach.
+  // Never reads past the end of a page, so that it never reads a page behind the string.
   const terminated = (address: bigint, unit: number): Uint8Array => {
     const parts: Uint8Array[] = [];
     for (let at = address, total = 0; total < MAX_UNITS * unit;) {
@@ -122,7 +128,7 @@ function concat(parts: Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** `memmove` under three signatures: how memory is addressed and read without `UnsafePointer`. */
+/** `memmove` under three signatures: reads addresses and memory without `UnsafePointer`. */
 export const MEMORY_FNS = {
   addressOf: {
     symbol: "memmove",
@@ -141,7 +147,7 @@ export const MEMORY_FNS = {
   },
 } as const satisfies { readonly [name: string]: FnSpec };
 
-/** Reading one file: how a machine policy is read where the runtime's own file access was not granted. */
+/** Reads one file: the machine's policy, where the runtime has no permission to read files. */
 export const FILE_FNS = {
   access: { params: [["path", "buf"], ["mode", "i32"]], result: "i32" },
   fopen: { params: [["path", "buf"], ["mode", "buf"]], result: "usize" },
@@ -163,15 +169,15 @@ export const WIDE_FILE_FNS = {
   fclose: FILE_FNS.fclose,
 } as const satisfies { readonly [name: string]: FnSpec };
 
-/** The structure at an address. @throws ProtocolError where the system gave none. */
+/** Copies the structure at an address. @throws ProtocolError where the address is 0. */
 export function structAt<F extends Fields>(memory: Memory, address: bigint, layout: Struct<F>): Values<F> {
   return structsAt(memory, address, layout, 1)[0];
 }
 
 /**
- * The structures of an array. How many there are is the system's word: the caller has bounded it.
+ * Copies the structures of an array. The caller has limited `count`, which the system returned.
  *
- * @throws ProtocolError where the system gave none.
+ * @throws ProtocolError where the address is 0.
  */
 export function structsAt<F extends Fields>(
   memory: Memory,
@@ -186,7 +192,7 @@ export function structsAt<F extends Fields>(
   return Array.from({ length: count }, (_, index) => layout.read(view, index * layout.size));
 }
 
-/** What the system told cannot be. */
+/** Returns the error for an invalid answer of the system. */
 export function malformed(problem: string): ProtocolError {
   return new ProtocolError("malformed", `the system's answer is not as documented: ${problem}`);
 }

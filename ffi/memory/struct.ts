@@ -1,11 +1,14 @@
 /**
- * C structs as field tables: sizes and offsets by the Win64 ABI (which agrees with LP64 Unix for the types
- * here), and typed reading and writing over a `DataView`. Little-endian, as every platform the library runs on.
+ * C structs from tables of fields: sizes and offsets by the Win64 ABI (the same as LP64 Unix for the types here), and
+ * typed reading and writing over a `DataView`. Little-endian, as on every supported platform.
  *
  * @module
  */
 
-/** A scalar field: its width in the name; `ptr` and `usize` are 8 bytes; `guid` is 16 bytes aligned to 4. */
+/**
+ * A scalar field; its name contains its width in bits. `ptr` and `usize` are 8 bytes; `guid` is 16 bytes aligned to
+ * 4.
+ */
 export type Scalar = "u8" | "u16" | "u32" | "i32" | "u64" | "i64" | "usize" | "ptr" | "guid";
 
 /** A field: a scalar, a nested struct, `[type, count]`, or `[type, "*"]` for a flexible tail (last field only). */
@@ -31,11 +34,13 @@ export interface Struct<F extends Fields = Fields> {
   readonly name: string;
   /** The fields it was made from. */
   readonly fields: F;
-  /** Bytes, with trailing padding, as `sizeof` counts; a flexible tail counts for its padding only. */
+  /**
+   * The size in bytes, with trailing padding, as `sizeof` returns it; a flexible tail counts for its padding only.
+   */
   readonly size: number;
-  /** Bytes. */
-  readonly align: number;
-  /** Where each field begins, in bytes. */
+  /**
+   * The alignment in bytes. */ readonly align: number;
+  /** The offset of each field, in bytes. */
   readonly offsets: { readonly [K in keyof F]: number };
   /**
    * Reads every field at `at`; a flexible tail reads to the end of the view.
@@ -43,7 +48,7 @@ export interface Struct<F extends Fields = Fields> {
    */
   read(view: DataView, at?: number): Values<F>;
   /**
-   * Writes the given fields at `at` and leaves the others alone.
+   * Writes the given fields at `at` and does not change the others.
    * @throws RangeError where the view is too short or a value does not fit its field; nothing is written then.
    */
   write(view: DataView, values: Partial<Values<F>>, at?: number): void;
@@ -78,7 +83,7 @@ const WIDE: { readonly [name: string]: readonly [bigint, bigint] } = {
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * Lays out a struct.
+ * Computes the layout of a struct.
  *
  * @param name the C name, for messages.
  * @param fields the fields in the order of declaration.
@@ -154,9 +159,13 @@ function measure(struct: string, key: string, field: Field | undefined): Measure
   if ("offsets" in field) return { size: field.size, align: field.align, flexible: isFlexible(field) };
   const [element, count] = field;
   const one = measure(struct, key, element);
-  if (one.flexible) throw new RangeError(`${struct}.${key} has elements that end in a flexible tail`);
+  if (one.flexible) {
+    throw new RangeError(
+      `${struct}.${key} has elements with a flexible tail; only a single struct can have one`,
+    );
+  }
   if (count === "*") {
-    if (one.size === 0) throw new RangeError(`${struct}.${key} has elements of no size`);
+    if (one.size === 0) throw new RangeError(`${struct}.${key} has elements of size 0`);
     return { size: 0, align: one.align, flexible: true };
   }
   if (!Number.isSafeInteger(count) || count < 0) {
@@ -165,7 +174,7 @@ function measure(struct: string, key: string, field: Field | undefined): Measure
   return { size: one.size * count, align: one.align, flexible: false };
 }
 
-/** Whether a struct's own size says nothing of how far it reaches. */
+/** Whether a struct has a flexible tail, so that its size is not fixed. */
 function isFlexible({ fields }: Struct): boolean {
   const last = Object.values(fields).at(-1);
   if (last === undefined || typeof last === "string") return false;
@@ -225,7 +234,7 @@ function checkField(
   view: DataView,
   at: number,
 ): void {
-  if (field === undefined) throw new RangeError(`${path} is not a field; use one of the struct's own`);
+  if (field === undefined) throw new RangeError(`Unknown field ${path}; use a field of the struct`);
   if (typeof field === "string") return checkScalar(path, field, value);
   if ("offsets" in field) {
     if (typeof value !== "object" || value === null) {
@@ -241,7 +250,7 @@ function checkField(
   const list = value as ArrayLike<unknown>;
   const room = count === "*" ? Math.floor((view.byteLength - at) / elementSize(element)) : count;
   if (typeof list?.length !== "number" || list.length > room) {
-    throw new RangeError(`${path} holds ${room} elements at most, not ${list?.length}`);
+    throw new RangeError(`${path} has at most ${room} elements, not ${list?.length}`);
   }
   if (element === "u8" && list instanceof Uint8Array) return;
   for (let index = 0; index < list.length; index++) {

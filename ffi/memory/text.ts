@@ -1,26 +1,27 @@
 /**
- * Text that the system gives, as it is. Names are compared with others: two that differ must never read the same, and
- * a decoder by itself drops a byte order mark in front, which is a letter like any other here.
+ * Decodes text from the system without changing it. Names are compared with others, so two different names must never
+ * decode to the same text; a decoder by default removes a leading byte order mark, which here is an ordinary
+ * character.
  *
  * @module
  */
 
 const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
-/** As many units as an argument list takes on every engine. */
+/** The number of code units that an argument list may have on every engine. */
 const PART_UNITS = 4096;
 
-/** UTF-8 for people to read: what is none of it is shown as U+FFFD. */
+/** Decodes UTF-8 for display: invalid bytes become U+FFFD. */
 export function messageText(bytes: Uint8Array): string {
   return lossy.decode(bytes);
 }
 
-/** UTF-8 that names somebody; throws a TypeError where it is no UTF-8. */
+/** Decodes UTF-8 that is a name. @throws TypeError where it is not UTF-8. */
 export function nameText(bytes: Uint8Array): string {
   return strict.decode(bytes);
 }
 
-/** UTF-16, little-endian, unit for unit, surrogates without their other half too; an odd byte behind is left out. */
+/** Decodes little-endian UTF-16 unit by unit, lone surrogates included; ignores an odd byte at the end. */
 export function wideText(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at + 1 < bytes.length; at += 2 * PART_UNITS) {
@@ -33,13 +34,14 @@ export function wideText(bytes: Uint8Array): string {
 }
 
 /**
- * Refuses text that native code would get as another text, or not at all; what it holds may be secret and is not told.
+ * Refuses text with a lone surrogate, which native code would receive as other text or not at all. The text may be
+ * secret and is not in the message.
  *
  * @throws TypeError that names the argument.
  */
 export function checkWellFormed(text: string, name: string): void {
   if (text.isWellFormed()) return;
   throw new TypeError(
-    `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
+    `${name} contains a lone surrogate, which no keyboard types; check where it comes from`,
   );
 }

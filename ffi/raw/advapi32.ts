@@ -1,5 +1,5 @@
 /**
- * advapi32.dll: access tokens, and who stands behind them. No logic.
+ * advapi32.dll: access tokens and their accounts. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/api/securitybaseapi/
  * @module
@@ -79,7 +79,7 @@ export const ADVAPI32 = {
 
 /** Fields of {@linkcode SID_AND_ATTRIBUTES}. */
 export const SID_AND_ATTRIBUTES_FIELDS = { Sid: "ptr", Attributes: "u32" } as const;
-/** `SID_AND_ATTRIBUTES`: `TokenUser` answers one, `TokenGroups` a count (8 bytes with padding) and an array. */
+/** `SID_AND_ATTRIBUTES`: `TokenUser` returns one, `TokenGroups` a count (8 bytes with padding) and an array. */
 export const SID_AND_ATTRIBUTES: Struct<typeof SID_AND_ATTRIBUTES_FIELDS> = struct(
   "SID_AND_ATTRIBUTES",
   SID_AND_ATTRIBUTES_FIELDS,
@@ -117,7 +117,7 @@ export const TokenImpersonation = 2;
 export const SecurityIdentification = 1;
 /** `SE_GROUP_ENABLED`: the group counts in access checks. */
 export const SE_GROUP_ENABLED = 4;
-/** `SE_GROUP_USE_FOR_DENY_ONLY`: the group counts only where it is refused something. */
+/** `SE_GROUP_USE_FOR_DENY_ONLY`: the group is used only to deny access. */
 export const SE_GROUP_USE_FOR_DENY_ONLY = 16;
 /** The longest SID. */
 export const SECURITY_MAX_SID_SIZE = 68;

@@ -1,6 +1,6 @@
 /**
- * fwpuclnt.dll: the Winsock secure socket extensions and the part of the Windows Filtering Platform they lean on.
- * No logic.
+ * fwpuclnt.dll: the Winsock secure socket extensions and the part of the Windows Filtering Platform that they use. No
+ * logic.
  *
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions
  * @see https://learn.microsoft.com/windows/win32/api/fwpmu/
@@ -20,7 +20,7 @@ export const FWPUCLNT = {
   files: { windows: ["fwpuclnt.dll"] },
   fns: {
     /**
-     * Applies `SOCKET_SECURITY_SETTINGS`, or the system's default policy where there are none. Once for a socket, and
+     * Applies `SOCKET_SECURITY_SETTINGS`, or the system's default policy where none are given. Once for each socket,
      * before it is bound or connected.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketsecurity
@@ -35,8 +35,9 @@ export const FWPUCLNT = {
       result: "i32",
     },
     /**
-     * Fills a `SOCKET_SECURITY_QUERY_INFO`, or its `IPSEC2` form where the template has it; without room for it, tells
-     * how much it needs. As often as one likes, once the socket is connected; UDP needs a template with the peer.
+     * Fills a `SOCKET_SECURITY_QUERY_INFO`, or its `IPSEC2` form where the template has that form; where the buffer
+     * is too short, returns the size needed. Any number of times after the socket is connected; UDP needs a template
+     * with the peer's address.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaquerysocketsecurity
      */
@@ -52,7 +53,7 @@ export const FWPUCLNT = {
       result: "i32",
     },
     /**
-     * Names the principal of a peer's computer. TCP: before the socket connects; UDP: for each peer, before the first
+     * Sets the principal of a peer's computer. TCP: before the socket connects; UDP: for each peer, before the first
      * datagram to it.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketpeertargetname
@@ -67,7 +68,7 @@ export const FWPUCLNT = {
       result: "i32",
     },
     /**
-     * Forgets the name of a UDP peer, which is given as its address.
+     * Deletes the name of a UDP peer, which is given by its address.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsadeletesocketpeertargetname
      */
@@ -76,9 +77,9 @@ export const FWPUCLNT = {
       result: "i32",
     },
     /**
-     * Has the calling thread act as the peer's user, or as its computer where the peer gave no user. Only for blocking
-     * sockets that are not overlapped, which the library's are not: it takes the token of a query instead. `PeerAddress`
-     * counts for UDP alone. End it with `WSARevertImpersonation`, on the same thread.
+     * Makes the calling thread impersonate the peer's user, or its computer where the peer gave no user. Only for
+     * blocking sockets that are not overlapped; the library's are overlapped, so it uses the token of a query
+     * instead. `PeerAddress` is used for UDP only. End it with `WSARevertImpersonation` on the same thread.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaimpersonatesocketpeer
      */
@@ -87,8 +88,8 @@ export const FWPUCLNT = {
       result: "i32",
     },
     /**
-     * Ends what `WSAImpersonateSocketPeer` began on the calling thread; where nothing did, nothing happens. It does not
-     * end an impersonation of another kind: the library, which begins none of this kind, does not call it.
+     * Ends an impersonation of `WSAImpersonateSocketPeer` on the calling thread; without one it does nothing. It does
+     * not end other impersonations: the library, which does not use `WSAImpersonateSocketPeer`, does not call it.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsarevertimpersonation
      */
@@ -215,7 +216,7 @@ export const SOCKET_SECURITY_QUERY_INFO_FIELDS = {
   PeerApplicationAccessTokenHandle: "u64",
   PeerMachineAccessTokenHandle: "u64",
 } as const;
-/** `SOCKET_SECURITY_QUERY_INFO`: both handles are the caller's to close. */
+/** `SOCKET_SECURITY_QUERY_INFO`: the caller closes both handles. */
 export const SOCKET_SECURITY_QUERY_INFO: Struct<typeof SOCKET_SECURITY_QUERY_INFO_FIELDS> = struct(
   "SOCKET_SECURITY_QUERY_INFO",
   SOCKET_SECURITY_QUERY_INFO_FIELDS,

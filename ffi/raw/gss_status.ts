@@ -1,5 +1,5 @@
 /**
- * GSS-API routine errors and the Kerberos minor codes that have a meaning of their own here. No logic.
+ * GSS-API routine errors and the Kerberos minor codes with their reasons and advice. No logic.
  *
  * @see https://www.rfc-editor.org/rfc/rfc2744#section-3.9.1
  * @module
@@ -15,7 +15,10 @@ export interface StatusEntry {
   readonly reason: AuthenticationReason;
   /** What to do, as a sentence. */
   readonly advice: string;
-  /** What holds instead where the library's own text has these words: one status may have several causes. */
+  /**
+   * Another reason and advice, used where the library's text contains these words: one status may have several
+   * causes.
+   */
   readonly variants?: readonly {
     readonly words: string;
     readonly reason?: AuthenticationReason;
@@ -31,7 +34,8 @@ export const GSS_ROUTINE_ERRORS: { readonly [code: number]: StatusEntry } = {
   4: {
     name: "GSS_S_BAD_BINDINGS",
     reason: "channel-bindings",
-    advice: "Give the same channel bindings on both ends; where they are the same, something stands between.",
+    advice:
+      "Give the same channel bindings on both ends; where they are the same, a proxy or an attacker may be between them.",
   },
   5: { name: "GSS_S_BAD_STATUS", reason: "other", advice: "" },
   6: {
@@ -44,7 +48,7 @@ export const GSS_ROUTINE_ERRORS: { readonly [code: number]: StatusEntry } = {
   9: {
     name: "GSS_S_DEFECTIVE_TOKEN",
     reason: "bad-token",
-    advice: "The peer speaks another mechanism, or the token was damaged.",
+    advice: "The peer uses another mechanism, or the token was damaged.",
   },
   10: {
     name: "GSS_S_DEFECTIVE_CREDENTIAL",
@@ -73,17 +77,18 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   1: {
     name: "KRB5KDC_ERR_NAME_EXP",
     reason: "account-expired",
-    advice: "The account has expired; have the administrator extend it (kadmin: modprinc -expire).",
+    advice: "The account has expired; ask the administrator to extend it (kadmin: modprinc -expire).",
   },
   2: {
     name: "KRB5KDC_ERR_SERVICE_EXP",
     reason: "unknown-target",
-    advice: "The service's account has expired; have the administrator extend it (kadmin: modprinc -expire).",
+    advice:
+      "The service's account has expired; ask the administrator to extend it (kadmin: modprinc -expire).",
   },
   6: {
     name: "KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN",
     reason: "bad-credentials",
-    advice: "The user is not known to the Kerberos server; check the name and the realm.",
+    advice: "The user is not known to the KDC; check the name and the realm.",
   },
   7: {
     name: "KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN",
@@ -94,32 +99,32 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   8: {
     name: "KRB5KDC_ERR_PRINCIPAL_NOT_UNIQUE",
     reason: "unknown-target",
-    advice: "Two accounts hold the SPN; remove one registration.",
+    advice: "Two accounts have the SPN; remove one registration.",
   },
   14: {
     name: "KRB5KDC_ERR_ETYPE_NOSUPP",
     reason: "mechanism",
-    advice: "Client, server and Kerberos server share no encryption type.",
+    advice: "Client, server and KDC have no encryption type in common.",
   },
   9: {
     name: "KRB5KDC_ERR_NULL_KEY",
     reason: "bad-credentials",
-    advice: "The account has no key; have the administrator set a password.",
+    advice: "The account has no key; ask the administrator to set a password.",
   },
   12: {
     name: "KRB5KDC_ERR_POLICY",
     reason: "other",
-    advice: "A policy of the Kerberos server forbids it; its log says which.",
+    advice: "A policy of the KDC forbids it; see its log.",
   },
   13: {
     name: "KRB5KDC_ERR_BADOPTION",
     reason: "other",
-    advice: "The Kerberos server does not do what was asked for with this ticket; its log says more.",
+    advice: "The KDC does not support this use of the ticket; see its log.",
   },
   16: {
     name: "KRB5KDC_ERR_PADATA_TYPE_NOSUPP",
     reason: "preauthentication",
-    advice: "The Kerberos server does not take this kind of proof; log in with kinit.",
+    advice: "The KDC does not support this kind of pre-authentication; log in with kinit.",
   },
   21: {
     name: "KRB5KDC_ERR_CLIENT_NOTYET",
@@ -130,7 +135,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5KDC_ERR_CLIENT_REVOKED",
     reason: "account-locked",
     advice:
-      "The account is locked or disabled; have the administrator unlock it (kadmin: modprinc -unlock, +allow_tix).",
+      "The account is locked or disabled; ask the administrator to unlock it (kadmin: modprinc -unlock, +allow_tix).",
   },
   23: {
     name: "KRB5KDC_ERR_KEY_EXP",
@@ -142,18 +147,18 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5KDC_ERR_PREAUTH_REQUIRED",
     reason: "preauthentication",
     advice:
-      "The Kerberos server wants another proof than a password, such as a smart card; log in with kinit.",
+      "The KDC requires another pre-authentication than a password, such as a smart card; log in with kinit.",
   },
   29: {
     name: "KRB5KDC_ERR_SVC_UNAVAILABLE",
     reason: "authority-unreachable",
-    advice: "The Kerberos server cannot serve now; see its log.",
+    advice: "The KDC is not available now; see its log.",
   },
   31: {
     name: "KRB5KRB_AP_ERR_BAD_INTEGRITY",
     reason: "wrong-target",
     advice:
-      "The key does not fit: the password is wrong, or the SPN belongs to another account than the server's.",
+      "The key is wrong: the password is wrong, or the SPN belongs to another account than the server's.",
   },
   32: {
     name: "KRB5KRB_AP_ERR_TKT_EXPIRED",
@@ -168,7 +173,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   34: {
     name: "KRB5KRB_AP_ERR_REPEAT",
     reason: "bad-token",
-    advice: "The first token had been used before: a replay.",
+    advice: "The first token was used before: it is a replay.",
   },
   35: {
     name: "KRB5KRB_AP_ERR_NOT_US",
@@ -177,8 +182,8 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     variants: [{
       words: "using keytab key for",
       advice:
-        "The server's credentials are one principal, and the client asked for another: have it use that one, or " +
-        "leave credentials.principal out.",
+        "The server's credentials are for one principal, and the client requested another: use that one on the client, or " +
+        "leave credentials.principal out on the server.",
     }],
   },
   36: {
@@ -189,20 +194,20 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   37: {
     name: "KRB5KRB_AP_ERR_SKEW",
     reason: "clock-skew",
-    advice: "The clocks differ by more than Kerberos allows, which is five minutes by default; set them.",
+    advice: "The clocks differ by more than Kerberos allows (five minutes by default); set them.",
   },
   44: {
     name: "KRB5KRB_AP_ERR_BADKEYVER",
     reason: "wrong-target",
-    advice: "The key table holds an older key than the ticket; export it again.",
+    advice: "The key table has an older key than the ticket; export it again.",
     variants: [{
       words: "ticket is likely out of date",
       advice:
-        "The client's ticket is for an older key than the key table holds: have the client get a new ticket " +
+        "The client's ticket is for an older key than the key table has: get a new ticket on the client " +
         "(kinit), or keep the older key in the key table until such tickets have expired.",
     }, {
       words: "but not with enctype",
-      advice: "The key table lacks the key of the ticket's encryption type; export it again.",
+      advice: "The key table has no key of the ticket's encryption type; export it again.",
     }],
   },
   45: {
@@ -215,7 +220,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     reason: "wrong-target",
     advice: "The server did not prove its identity.",
   },
-  60: { name: "KRB5KRB_ERR_GENERIC", reason: "other", advice: "The Kerberos server's log says more." },
+  60: { name: "KRB5KRB_ERR_GENERIC", reason: "other", advice: "The KDC's log says more." },
   68: {
     name: "KRB5KDC_ERR_WRONG_REALM",
     reason: "unknown-realm",
@@ -224,18 +229,17 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   90: {
     name: "KRB5KDC_ERR_PREAUTH_EXPIRED",
     reason: "preauthentication",
-    advice: "The proof came too late; try again.",
+    advice: "The pre-authentication has expired; try again.",
   },
   130: {
     name: "KRB5_LIBOS_CANTREADPWD",
     reason: "preauthentication",
-    advice:
-      "The Kerberos server asks for more than the password, which nobody is here to answer; log in with kinit.",
+    advice: "The KDC asks for more than the password, which this library cannot answer; log in with kinit.",
   },
   134: {
     name: "KRB5_PARSE_MALFORMED",
     reason: "bad-credentials",
-    advice: "It is no principal; write it as klist prints it.",
+    advice: "It is not a principal; write it as klist prints it.",
   },
   135: {
     name: "KRB5_CONFIG_CANTOPEN",
@@ -245,12 +249,12 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   136: {
     name: "KRB5_CONFIG_BADFORMAT",
     reason: "configuration",
-    advice: "krb5.conf is no Kerberos configuration; correct it, or set KRB5_CONFIG to another.",
+    advice: "krb5.conf is not a Kerberos configuration; correct it, or set KRB5_CONFIG to another file.",
   },
   139: {
     name: "KRB5_CC_BADNAME",
     reason: "no-credentials",
-    advice: "The credential cache's name is not one; write TYPE:name, as klist prints it.",
+    advice: "The name of the credential cache is invalid; write TYPE:name, as klist prints it.",
   },
   140: {
     name: "KRB5_CC_UNKNOWN_TYPE",
@@ -260,27 +264,27 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   144: {
     name: "KRB5KRB_AP_WRONG_PRINC",
     reason: "wrong-target",
-    advice: "The key table has no key for the service the client asked for.",
+    advice: "The key table has no key for the service that the client requested.",
   },
   148: {
     name: "KRB5_KDCREP_SKEW",
     reason: "clock-skew",
-    advice: "This machine's clock and the Kerberos server's differ too much; set them.",
+    advice: "This machine's clock and the KDC's differ too much; set them.",
   },
   156: {
     name: "KRB5_KDC_UNREACH",
     reason: "authority-unreachable",
-    advice: "No Kerberos server answers; check krb5.conf and the network.",
+    advice: "No KDC answers; check krb5.conf and the network.",
   },
   141: {
     name: "KRB5_CC_NOTFOUND",
     reason: "no-credentials",
-    advice: "The credential cache does not hold what is needed; log in with kinit.",
+    advice: "The credential cache does not contain the ticket that is needed; log in with kinit.",
   },
   220: {
     name: "KRB5_REALM_CANT_RESOLVE",
     reason: "authority-unreachable",
-    advice: "The Kerberos server's name cannot be resolved; check krb5.conf and DNS.",
+    advice: "The KDC's name cannot be resolved; check krb5.conf and DNS.",
   },
   221: {
     name: "KRB5_TKT_NOT_FORWARDABLE",
@@ -299,7 +303,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   179: {
     name: "KRB5_KT_BADNAME",
     reason: "no-credentials",
-    advice: "The key table's name is not one; write FILE:/path, as klist -k prints it.",
+    advice: "The name of the key table is invalid; write FILE:/path, as klist -k prints it.",
   },
   180: {
     name: "KRB5_KT_UNKNOWN_TYPE",
@@ -310,7 +314,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5_KT_NOTFOUND",
     reason: "no-credentials",
     advice:
-      "There is no such key table, or it does not hold the principal; check its path and what klist -k lists.",
+      "The key table does not exist, or does not contain the principal; check its path and what klist -k lists.",
   },
   182: {
     name: "KRB5_KT_END",
@@ -325,7 +329,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   194: {
     name: "KRB5_FCC_PERM",
     reason: "no-credentials",
-    advice: "This account may not read the credential cache.",
+    advice: "This account is not permitted to read the credential cache.",
   },
   195: {
     name: "KRB5_FCC_NOFILE",
@@ -341,7 +345,7 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
     name: "KRB5_PREAUTH_FAILED",
     reason: "preauthentication",
     advice:
-      "The Kerberos server wants another proof than a password, such as a smart card; log in with kinit.",
+      "The KDC requires another pre-authentication than a password, such as a smart card; log in with kinit.",
   },
   212: {
     name: "KRB5_CCACHE_BADVNO",
@@ -351,23 +355,22 @@ export const KRB5_ERRORS: { readonly [code: number]: StatusEntry } = {
   213: {
     name: "KRB5_KEYTAB_BADVNO",
     reason: "no-credentials",
-    advice: "The key table is none, or of no version that the library knows; see klist -k.",
+    advice: "The file is not a key table, or of a version that the library does not know; see klist -k.",
   },
   154: {
     name: "KRB5_REALM_UNKNOWN",
     reason: "unknown-realm",
-    advice:
-      "No Kerberos server is known for the realm, neither from krb5.conf nor from DNS: check how the realm is " +
-      'written (most are in capital letters), or name its server with "kdc = HOST" under [realms].',
+    advice: "No KDC is known for the realm, neither from krb5.conf nor from DNS: check how the realm is " +
+      'written (most are in capital letters), or name its KDC with "kdc = HOST" under [realms].',
   },
   155: {
     name: "KRB5_SERVICE_UNKNOWN",
     reason: "unknown-realm",
-    advice: "No Kerberos server is known for the realm.",
+    advice: "No KDC is known for the realm.",
   },
 };
 
-/** {@linkcode KRB5_ERRORS} as they are meant while credentials are acquired: no service is asked for yet. */
+/** What differs from {@linkcode KRB5_ERRORS} while credentials are acquired: no service is requested yet. */
 export const KRB5_ACQUIRE_ERRORS: { readonly [code: number]: StatusEntry } = {
   ...KRB5_ERRORS,
   31: {

@@ -405,7 +405,7 @@ export const GSSAPI = {
   },
 } as const satisfies LibrarySpec;
 
-/** Object identifiers, as the contents of their DER encoding. */
+/** Object identifiers: the contents of their DER encoding. */
 export const OIDS = {
   kerberos: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02],
   spnego: [0x2b, 0x06, 0x01, 0x05, 0x05, 0x02],
@@ -422,7 +422,7 @@ export const OIDS = {
   exportedName: [0x2b, 0x06, 0x01, 0x05, 0x06, 0x04],
   /** GSS_C_INQ_SSPI_SESSION_KEY */
   sessionKey: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x05],
-  /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; asking for it leaves the context as it is. */
+  /** GSS_KRB5_EXPORT_LUCID_SEC_CONTEXT_OID, version 1; querying it does not change the context. */
   lucidV1: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x06, 0x01],
   /** GSS_KRB5_EXTRACT_AUTHZ_DATA_FROM_SEC_CONTEXT_OID, for AD-IF-RELEVANT: authorization data of type 1. */
   ifRelevant: [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x05, 0x0a, 0x01],
@@ -440,7 +440,7 @@ export const BUFFER_SET_DESC_FIELDS = { count: "usize", elements: "ptr" } as con
 export const KEY_VALUE_ELEMENT_FIELDS = { key: "ptr", value: "ptr" } as const;
 /** `gss_key_value_set_desc`. */
 export const KEY_VALUE_SET_FIELDS = { count: "u32", elements: "ptr" } as const;
-/** `gss_channel_bindings_struct`, with its buffers laid flat. */
+/** `gss_channel_bindings_struct`, with its buffers flattened. */
 export const CHANNEL_BINDINGS_FIELDS = {
   initiator_addrtype: "u32",
   initiator_address_length: "usize",
@@ -451,7 +451,7 @@ export const CHANNEL_BINDINGS_FIELDS = {
   application_data_length: "usize",
   application_data_value: "ptr",
 } as const;
-/** `gss_iov_buffer_desc`, with its buffer laid flat. */
+/** `gss_iov_buffer_desc`, with its buffer flattened. */
 export const IOV_BUFFER_FIELDS = { type: "u32", length: "usize", value: "ptr" } as const;
 /** The head of `gss_krb5_lucid_context_v1_t`. */
 export const LUCID_V1_FIELDS = {
@@ -463,12 +463,12 @@ export const LUCID_V1_FIELDS = {
   protocol: "u32",
 } as const;
 
-/** Names of name attributes (RFC 6680) under which libkrb5 gives the buffers of a PAC. */
+/** Name attributes (RFC 6680) with which libkrb5 returns the buffers of a PAC. */
 export const NAME_ATTRIBUTES = {
   logonInfo: "urn:mspac:logon-info",
   upnDnsInfo: "urn:mspac:upn-dns-info",
 } as const;
-/** `krb5_keytab_entry`, with its key laid flat. */
+/** `krb5_keytab_entry`, with its key flattened. */
 export const KEYTAB_ENTRY_FIELDS = {
   magic: "i32",
   principal: "ptr",
@@ -500,7 +500,9 @@ export const GSS_C = {
   INDEFINITE: 0xffffffff,
 } as const;
 
-/** Supplementary bits of a major status, none of which is an error to GSS_ERROR(), and the one error used by number. */
+/**
+ * Supplementary bits of a major status, which GSS_ERROR() does not treat as errors, and the one error used by number.
+ */
 export const GSS_S = {
   CONTINUE_NEEDED: 1,
   DUPLICATE_TOKEN: 2,
@@ -513,7 +515,7 @@ export const GSS_S = {
 /** Flags of `krb5_parse_name_flags`. */
 export const KRB5_PRINCIPAL_PARSE = { ENTERPRISE: 4 } as const;
 
-/** Bytes that hold a `krb5_creds` (120) or a `krb5_keytab_entry` (48) of 64-bit systems, which the library fills. */
+/** Bytes for a `krb5_creds` (120) or a `krb5_keytab_entry` (48) of 64-bit systems, which the library fills. */
 export const KRB5_STRUCT_BYTES = 256;
 
 /** The bits of a major status that make it an error. */

@@ -101,22 +101,22 @@ export const OVERLAPPED_ENTRY: Struct<typeof OVERLAPPED_ENTRY_FIELDS> = struct(
   OVERLAPPED_ENTRY_FIELDS,
 );
 
-/** An operation that ends at once sends no completion; a mode of `SetFileCompletionNotificationModes`. */
+/** An operation that succeeds immediately sends no completion; a mode of `SetFileCompletionNotificationModes`. */
 export const FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 0x1;
 
-/** Not an error: an overlapped operation is under way. */
+/** Not an error: an overlapped operation has begun. */
 export const ERROR_IO_PENDING = 997;
 
 /** Waits without end. */
 export const INFINITE = 0xffff_ffff;
-/** The most handles one wait takes. */
+/** The most handles of one wait. */
 export const MAXIMUM_WAIT_OBJECTS = 64;
-/** A wait's result where the first handle ended it; those of the others follow. */
+/** The result of a wait that the first handle ended; the results for the other handles follow. */
 export const WAIT_OBJECT_0 = 0;
-/** A wait's result where the time was over. */
+/** The result of a wait whose time-out has expired. */
 export const WAIT_TIMEOUT = 258;
-/** A wait's result where it failed; why is the last error. */
+/** The result of a failed wait; the last error is the reason. */
 export const WAIT_FAILED = 0xffff_ffff;
 
-/** What a function that gives a handle answers instead of one. */
+/** The result of a function that returns a handle, where it failed. */
 export const INVALID_HANDLE_VALUE = 0xffff_ffff_ffff_ffffn;

@@ -42,5 +42,5 @@ export const MSWSOCK = {
   },
 } as const satisfies LibrarySpec;
 
-/** The name under which WSAIoctl gives ConnectEx's address. */
+/** The identifier for which WSAIoctl returns ConnectEx's address. */
 export const WSAID_CONNECTEX = "25a207b9-ddf3-4660-8ee9-76e58c74063e";

@@ -1,5 +1,5 @@
 /**
- * ntdll.dll: what the status of an overlapped operation is called in Win32. No logic.
+ * ntdll.dll: converts the status of an overlapped operation to a Win32 code. No logic.
  *
  * @module
  */

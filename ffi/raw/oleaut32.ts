@@ -1,6 +1,6 @@
 /**
- * oleaut32.dll: the one documented function that calls a function by its address. ConnectEx can be had only as an
- * address, and a path-limited grant refuses the runtime's own way to call one. No logic.
+ * oleaut32.dll: the one documented function that calls a function by its address. ConnectEx is available only as an
+ * address, and a path-limited `--allow-ffi` refuses the runtime's own way to call one. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/api/oleauto/nf-oleauto-dispcallfunc
  * @module
@@ -9,13 +9,13 @@
 import type { LibrarySpec } from "../abi.ts";
 import { type Struct, struct } from "../memory/struct.ts";
 
-/** Calling by address. */
+/** Calls functions by address. */
 export const OLEAUT32 = {
   name: "oleaut32.dll",
   instead: "It is part of Windows",
   files: { windows: ["oleaut32.dll"] },
   fns: {
-    /** Gives an `HRESULT`; the called function's own result is in `pvargResult`. */
+    /** Returns an `HRESULT`; the called function's own result is in `pvargResult`. */
     DispCallFunc: {
       params: [
         ["pvInstance", "usize"],
@@ -32,14 +32,14 @@ export const OLEAUT32 = {
   },
 } as const satisfies LibrarySpec;
 
-/** Fields of {@linkcode VARIANT}; `llVal` stands for the union. */
+/** Fields of {@linkcode VARIANT}; `llVal` represents the union. */
 export const VARIANT_FIELDS = {
   vt: "u16",
   wReserved1: "u16",
   wReserved2: "u16",
   wReserved3: "u16",
   llVal: "i64",
-  // The union's longest member holds two pointers.
+  // The union's longest member has two pointers.
   pRecInfo: "ptr",
 } as const;
 /** `VARIANT`. */

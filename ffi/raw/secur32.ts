@@ -267,7 +267,7 @@ export const SecPkgContext_LastClientTokenStatus: Struct<
 /** `fCredentialUse` */
 export const SECPKG_CRED = { INBOUND: 1, OUTBOUND: 2, BOTH: 3 } as const;
 
-/** `fContextReq` and `pfContextAttr` of InitializeSecurityContext: asked for and returned under the same bit. */
+/** `fContextReq` and `pfContextAttr` of InitializeSecurityContext: requested and returned with the same bit. */
 export const ISC = {
   DELEGATE: 0x1,
   MUTUAL_AUTH: 0x2,

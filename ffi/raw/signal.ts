@@ -8,7 +8,7 @@ import type { FnSpec } from "../abi.ts";
 import type { Fields } from "../memory/struct.ts";
 
 /**
- * What ends a process at a time of its own: Linux has all of it, older glibc (before 2.34) without the timers. On other
+ * Functions that end a process at a given time. Linux has all of them; glibc before 2.34 lacks the timers. On other
  * systems `timer_create` is missing, or starts no thread.
  *
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/functions/timer_create.html
@@ -29,7 +29,7 @@ export const EXIT_FNS = {
 
 /** `CLOCK_MONOTONIC` */
 export const CLOCK_MONOTONIC = 1;
-/** `SIGEV_THREAD`: the timer calls a function on a thread of its own. */
+/** `SIGEV_THREAD`: the timer calls a function on a separate thread. */
 export const SIGEV_THREAD = 2;
 
 /** `struct sigevent` with what `SIGEV_THREAD` uses; 64 bytes in all. */

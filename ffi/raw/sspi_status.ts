@@ -1,5 +1,5 @@
 /**
- * The `SECURITY_STATUS` values that mean something of their own here. No logic.
+ * The `SECURITY_STATUS` values with their reasons and advice. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/com/com-error-codes-4
  * @module
@@ -26,7 +26,7 @@ export const SECURITY_STATUS: { readonly [status: number]: SecurityStatusEntry }
   0x80090302: {
     name: "SEC_E_UNSUPPORTED_FUNCTION",
     reason: "mechanism",
-    advice: "The package does not offer this.",
+    advice: "The package does not support this.",
   },
   0x80090303: {
     name: "SEC_E_TARGET_UNKNOWN",
@@ -43,7 +43,7 @@ export const SECURITY_STATUS: { readonly [status: number]: SecurityStatusEntry }
     name: "SEC_E_INVALID_TOKEN",
     reason: "bad-token",
     record: "malformed",
-    advice: "The peer speaks another package, or the token was damaged.",
+    advice: "The peer uses another package, or the token was damaged.",
   },
   0x8009030c: {
     name: "SEC_E_LOGON_DENIED",
@@ -60,13 +60,13 @@ export const SECURITY_STATUS: { readonly [status: number]: SecurityStatusEntry }
     name: "SEC_E_MESSAGE_ALTERED",
     reason: "bad-token",
     record: "altered",
-    advice: "It was changed on the way.",
+    advice: "It was changed in transit.",
   },
   0x80090310: {
     name: "SEC_E_OUT_OF_SEQUENCE",
     reason: "bad-token",
     record: "out-of-order",
-    advice: "It is a replay, or one before it is missing.",
+    advice: "It is a replay, or an earlier record is missing.",
   },
   0x80090311: {
     name: "SEC_E_NO_AUTHENTICATING_AUTHORITY",
@@ -78,7 +78,7 @@ export const SECURITY_STATUS: { readonly [status: number]: SecurityStatusEntry }
     name: "SEC_E_INCOMPLETE_MESSAGE",
     reason: "bad-token",
     record: "malformed",
-    advice: "It is cut short.",
+    advice: "It is incomplete.",
   },
   0x80090321: { name: "SEC_E_BUFFER_TOO_SMALL", reason: "other", advice: "" },
   0x80090322: {
@@ -92,33 +92,34 @@ export const SECURITY_STATUS: { readonly [status: number]: SecurityStatusEntry }
     name: "SEC_E_DECRYPT_FAILURE",
     reason: "bad-token",
     record: "altered",
-    advice: "It was changed on the way, or made with another key.",
+    advice: "It was changed in transit, or made with another key.",
   },
   0x80090331: {
     name: "SEC_E_ALGORITHM_MISMATCH",
     reason: "mechanism",
-    advice: "The ends share no algorithm.",
+    advice: "The two ends have no algorithm in common.",
   },
   0x80090342: {
     name: "SEC_E_KDC_UNKNOWN_ETYPE",
     reason: "mechanism",
-    advice: "The domain controller and the account share no encryption type.",
+    advice: "The domain controller and the account have no encryption type in common.",
   },
   0x80090346: {
     name: "SEC_E_BAD_BINDINGS",
     reason: "channel-bindings",
-    advice: "Give the same channel bindings on both ends; where they are the same, something stands between.",
+    advice:
+      "Give the same channel bindings on both ends; where they are the same, a proxy or an attacker may be between them.",
   },
   0x80090347: {
     name: "SEC_E_MULTIPLE_ACCOUNTS",
     reason: "unknown-target",
-    advice: "Two accounts hold the SPN.",
+    advice: "Two accounts have the SPN; remove one registration.",
   },
   0x8009035d: { name: "SEC_E_INVALID_PARAMETER", reason: "other", advice: "" },
   0x80090363: {
     name: "SEC_E_MUTUAL_AUTH_FAILED",
     reason: "wrong-target",
-    advice: "The server did not prove itself.",
+    advice: "The server did not prove its identity.",
   },
   0x80090357: {
     name: "SEC_E_CROSSREALM_DELEGATION_FAILURE",

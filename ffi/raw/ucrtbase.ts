@@ -16,13 +16,13 @@ export const UCRTBASE = {
     ...MEMORY_FNS,
     ...WIDE_FILE_FNS,
     /**
-     * The system's local date, `mm/dd/yy`, into a buffer of at least 9 bytes; 0: well.
+     * Writes the system's local date, `mm/dd/yy`, to a buffer of at least 9 bytes; returns 0 on success.
      *
      * @see https://learn.microsoft.com/cpp/c-runtime-library/reference/strdate-s-wstrdate-s
      */
     _strdate_s: { params: [["buffer", "buf"], ["size", "usize"]], result: "i32" },
     /**
-     * The system's local time, `hh:mm:ss`, likewise.
+     * Writes the system's local time, `hh:mm:ss`, in the same way.
      *
      * @see https://learn.microsoft.com/cpp/c-runtime-library/reference/strtime-s-wstrtime-s
      */

@@ -1,7 +1,7 @@
 /**
- * The structs of the Windows Filtering Platform that an IPsec policy is written with and that a security
- * association is read with (fwpmtypes.h, iketypes.h, ipsectypes.h). Version 1 throughout: version 0 is Vista's.
- * A union is named by the member that is used, or by its longest. No logic.
+ * The structs of the Windows Filtering Platform for writing IPsec policies and reading security associations
+ * (fwpmtypes.h, iketypes.h, ipsectypes.h). Version 1 throughout: version 0 is Vista's. A union is named by the member
+ * that is used, or by its longest. No logic.
  *
  * @see https://learn.microsoft.com/windows/win32/api/fwpmtypes/
  * @see https://learn.microsoft.com/windows/win32/api/iketypes/
@@ -55,7 +55,7 @@ export const FWPM_PROVIDER_CONTEXT1_FIELDS = {
   authIpMmPolicy: "ptr",
   providerContextId: "u64",
 } as const;
-/** `FWPM_PROVIDER_CONTEXT1`: `authIpMmPolicy` is the place of every kind of policy. */
+/** `FWPM_PROVIDER_CONTEXT1`: `authIpMmPolicy` is at the offset of every kind of policy. */
 export const FWPM_PROVIDER_CONTEXT1: Struct<typeof FWPM_PROVIDER_CONTEXT1_FIELDS> = struct(
   "FWPM_PROVIDER_CONTEXT1",
   FWPM_PROVIDER_CONTEXT1_FIELDS,
@@ -276,7 +276,7 @@ export const IKEEXT_CREDENTIAL1_FIELDS = {
   impersonationType: "u32",
   name: "ptr",
 } as const;
-/** `IKEEXT_CREDENTIAL1`: `name` is what names and Kerberos have; a certificate's stands in the same place. */
+/** `IKEEXT_CREDENTIAL1`: `name` is for names and Kerberos; a certificate's is at the same offset. */
 export const IKEEXT_CREDENTIAL1: Struct<typeof IKEEXT_CREDENTIAL1_FIELDS> = struct(
   "IKEEXT_CREDENTIAL1",
   IKEEXT_CREDENTIAL1_FIELDS,
@@ -287,7 +287,7 @@ export const IKEEXT_CREDENTIAL_PAIR1_FIELDS = {
   localCredentials: IKEEXT_CREDENTIAL1,
   peerCredentials: IKEEXT_CREDENTIAL1,
 } as const;
-/** `IKEEXT_CREDENTIAL_PAIR1`: what each end proved itself with, once for each mode that ran. */
+/** `IKEEXT_CREDENTIAL_PAIR1`: how each end was authenticated, once for each mode that ran. */
 export const IKEEXT_CREDENTIAL_PAIR1: Struct<typeof IKEEXT_CREDENTIAL_PAIR1_FIELDS> = struct(
   "IKEEXT_CREDENTIAL_PAIR1",
   IKEEXT_CREDENTIAL_PAIR1_FIELDS,
@@ -430,7 +430,7 @@ export const IPSEC_SA_CONTEXT1: Struct<typeof IPSEC_SA_CONTEXT1_FIELDS> = struct
   IPSEC_SA_CONTEXT1_FIELDS,
 );
 
-/** `FWPM_SESSION_FLAG_DYNAMIC`: what the session added goes with it. */
+/** `FWPM_SESSION_FLAG_DYNAMIC`: the end of the session removes what it added. */
 export const FWPM_SESSION_FLAG_DYNAMIC = 0x1;
 /** `RPC_C_AUTHN_WINNT`: how the engine is opened. */
 export const RPC_C_AUTHN_WINNT = 10;

@@ -1,8 +1,8 @@
 /**
- * The codes that Winsock, and Win32 under it, answer with. No logic.
+ * The error codes of Winsock and of the Win32 functions below it. No logic.
  *
- * An overlapped operation ends with an NTSTATUS, which `RtlNtStatusToDosError` turns into a Win32 code: so the same
- * event has a Winsock name where a call fails at once and a Win32 name where it fails later. Both are here.
+ * An overlapped operation ends with an NTSTATUS, which `RtlNtStatusToDosError` converts to a Win32 code. So the same
+ * failure has a Winsock name where a call fails immediately, and a Win32 name where it fails later. Both are here.
  *
  * @see https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2
  * @see https://learn.microsoft.com/windows/win32/debug/system-error-codes
@@ -13,24 +13,25 @@
 export interface StatusEntry {
   /** The symbolic name. */
   readonly name: string;
-  /** What to do, as sentences; empty where the code says it all. */
+  /** What to do, as sentences; empty where the code is sufficient. */
   readonly advice: string;
 }
 
 const REFUSED = "Is the server running, and listening on this port?";
-const RESET = "The peer went away, or something between refused the connection.";
+const RESET =
+  "The peer closed the connection, or a firewall or another device between the two ends refused it.";
 const TIMED_OUT =
   "Nothing answered. Where IPsec is required, the negotiation may have failed: check UDP 500 and 4500 in both " +
   "firewalls, the services BFE, IKEEXT and MpsSvc, and both computers' credentials.";
 const UNREACHABLE = "Check the address, and the route to it.";
 const IN_USE = "Another process listens there: stop it, or choose another port.";
-const RESERVED = "The system reserves this port, or another process holds it exclusively: choose another.";
+const RESERVED = "The system reserves this port, or another process uses it exclusively: choose another.";
 const NOT_HERE = "This machine has no such address.";
 const NO_MEMORY = "Close what is not needed.";
 
 /** Codes by value. */
 export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
-  5: { name: "ERROR_ACCESS_DENIED", advice: "This account may not do that." },
+  5: { name: "ERROR_ACCESS_DENIED", advice: "This account is not permitted to do that." },
   6: { name: "ERROR_INVALID_HANDLE", advice: "The socket was closed." },
   8: { name: "ERROR_NOT_ENOUGH_MEMORY", advice: NO_MEMORY },
   50: { name: "ERROR_NOT_SUPPORTED", advice: "" },
@@ -62,7 +63,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   10039: { name: "WSAEDESTADDRREQ", advice: "" },
   10040: {
     name: "WSAEMSGSIZE",
-    advice: "The datagram is longer than a datagram may be, or than the buffer.",
+    advice: "The datagram is longer than the protocol allows, or than the buffer.",
   },
   10041: { name: "WSAEPROTOTYPE", advice: "" },
   10042: { name: "WSAENOPROTOOPT", advice: "" },
@@ -92,7 +93,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   10091: { name: "WSASYSNOTREADY", advice: "The network subsystem is not ready." },
   10092: { name: "WSAVERNOTSUPPORTED", advice: "" },
   10093: { name: "WSANOTINITIALISED", advice: "" },
-  10107: { name: "WSASYSCALLFAILURE", advice: "A system call that should never fail has failed." },
+  10107: { name: "WSASYSCALLFAILURE", advice: "A system call that normally never fails has failed." },
   10108: { name: "WSASERVICE_NOT_FOUND", advice: "" },
   10109: { name: "WSATYPE_NOT_FOUND", advice: "" },
   10111: { name: "WSA_E_CANCELLED", advice: "" },
@@ -102,7 +103,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
   11004: { name: "WSANO_DATA", advice: "The name has no address of this kind." },
   13801: { name: "ERROR_IPSEC_IKE_AUTH_FAIL", advice: "The computers' credentials do not match the policy." },
   13805: { name: "ERROR_IPSEC_IKE_TIMED_OUT", advice: TIMED_OUT },
-  13806: { name: "ERROR_IPSEC_IKE_NO_CERT", advice: "The policy wants a certificate, and there is none." },
+  13806: { name: "ERROR_IPSEC_IKE_NO_CERT", advice: "The policy requires a certificate, and there is none." },
   13816: { name: "ERROR_IPSEC_IKE_ERROR", advice: "" },
   13848: { name: "ERROR_IPSEC_IKE_PEER_CRL_FAILED", advice: "The peer's certificate could not be checked." },
   13868: {
@@ -112,7 +113,7 @@ export const WINSOCK_STATUS: { readonly [code: number]: StatusEntry } = {
 };
 
 /**
- * The errors each of the six functions documents, on the page of each under
+ * The errors that the documentation of each of the six functions lists, under
  * https://learn.microsoft.com/windows/win32/api/ws2tcpip/
  */
 export const SECURE_SOCKET_ERRORS = {

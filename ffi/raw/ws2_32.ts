@@ -1,8 +1,8 @@
 /**
  * ws2_32.dll: Winsock, as winsock2.h and ws2tcpip.h declare it. No logic.
  *
- * Arguments that must stay where they are until an overlapped operation completes are addresses (`usize`), which
- * the caller takes of memory it keeps; the others are buffers.
+ * Arguments whose memory must stay until an overlapped operation completes are addresses (`usize`) of memory that the
+ * caller keeps; the others are buffers.
  *
  * @see https://learn.microsoft.com/windows/win32/api/winsock2/
  * @module
@@ -82,9 +82,9 @@ export const WS2_32 = {
       result: "i32",
     },
     /**
-     * Its result is its error. With `lpOverlapped`, whose `hEvent` must be a manual-reset event, it waits for nothing:
-     * `WSA_IO_PENDING` then says that the event will tell of the end. All but `lpNspId` are addresses: nothing says
-     * that what they lead to is not read later.
+     * Its result is its error. With `lpOverlapped`, whose `hEvent` must be a manual-reset event, it does not wait:
+     * `WSA_IO_PENDING` then means that the event will be set at the end. All arguments but `lpNspId` are addresses,
+     * because the documentation does not exclude that their memory is read later.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexw
      */
@@ -102,11 +102,11 @@ export const WS2_32 = {
       ],
       result: "i32",
     },
-    /** What an overlapped query came to; `WSAEINPROGRESS` before its end. Windows 8 and later. */
+    /** Returns the result of an overlapped query; `WSAEINPROGRESS` before its end. Windows 8 and later. */
     GetAddrInfoExOverlappedResult: { params: [["lpOverlapped", "usize"]], result: "i32" },
     /**
-     * Ends an overlapped query with `WSA_E_CANCELLED`, and waits for nothing. `lpHandle` is where GetAddrInfoExW wrote
-     * the query's handle. `WSA_INVALID_HANDLE`: it had ended already. Windows 8 and later.
+     * Cancels an overlapped query, which ends with `WSA_E_CANCELLED`, and does not wait. `lpHandle` is where
+     * GetAddrInfoExW wrote the query's handle. `WSA_INVALID_HANDLE`: it had ended already. Windows 8 and later.
      *
      * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexcancel
      */
@@ -118,7 +118,7 @@ export const WS2_32 = {
 
 /** Fields of {@linkcode WSABUF}. */
 export const WSABUF_FIELDS = { len: "u32", buf: "ptr" } as const;
-/** `WSABUF`: read by the call itself; only what it points at must stay. */
+/** `WSABUF`: read by the call itself; only the memory it points to must stay. */
 export const WSABUF: Struct<typeof WSABUF_FIELDS> = struct("WSABUF", WSABUF_FIELDS);
 
 /** Fields of {@linkcode WSADATA}. */
@@ -162,7 +162,7 @@ export const SOCKADDR_STORAGE_FIELDS = {
   __ss_align: "i64",
   __ss_pad2: ["u8", 112],
 } as const;
-/** `SOCKADDR_STORAGE`: room for any address. */
+/** `SOCKADDR_STORAGE`: large enough for any address. */
 export const SOCKADDR_STORAGE: Struct<typeof SOCKADDR_STORAGE_FIELDS> = struct(
   "SOCKADDR_STORAGE",
   SOCKADDR_STORAGE_FIELDS,
@@ -208,7 +208,7 @@ export const WSAPROTOCOL_INFOW_FIELDS = {
   dwProviderReserved: "u32",
   szProtocol: ["u8", 512],
 } as const;
-/** `WSAPROTOCOL_INFOW`: who serves a socket. */
+/** `WSAPROTOCOL_INFOW`: the transport provider of a socket. */
 export const WSAPROTOCOL_INFOW: Struct<typeof WSAPROTOCOL_INFOW_FIELDS> = struct(
   "WSAPROTOCOL_INFOW",
   WSAPROTOCOL_INFOW_FIELDS,
@@ -228,7 +228,7 @@ export const SO = {
   UPDATE_ACCEPT_CONTEXT: 0x700b,
   UPDATE_CONNECT_CONTEXT: 0x7010,
 } as const;
-/** A provider's sockets are the file system's handles; a flag of {@linkcode WSAPROTOCOL_INFOW}. */
+/** A provider's sockets are file system handles; a flag of {@linkcode WSAPROTOCOL_INFOW}. */
 export const XP1_IFS_HANDLES = 0x0002_0000;
 /** Options of TCP. */
 export const TCP = { NODELAY: 1 } as const;
@@ -240,7 +240,7 @@ export const WSA_FLAG = { OVERLAPPED: 0x1, NO_HANDLE_INHERIT: 0x80 } as const;
 export const SD = { RECEIVE: 0, SEND: 1, BOTH: 2 } as const;
 /** The longest backlog the system allows. */
 export const SOMAXCONN = 0x7fff_ffff;
-/** Control codes of `WSAIoctl`; four of them stand behind the secure socket functions. */
+/** Control codes of `WSAIoctl`; the secure socket functions use four of them. */
 export const SIO = {
   GET_EXTENSION_FUNCTION_POINTER: 0xc800_0006,
   UDP_CONNRESET: 0x9800_000c,

@@ -1,6 +1,6 @@
 /**
- * The rules that every security context keeps, whatever the operating system: what may be called when, what a token
- * may be, and that a context that failed gives nothing any more.
+ * The rules of every security context on all operating systems: which calls are allowed in which state, which tokens
+ * are valid, and that a failed context returns nothing any more.
  *
  * @module
  */
@@ -19,26 +19,26 @@ import { Spn } from "../../spn.ts";
 import { track } from "../handles.ts";
 import { pinned } from "../memory/memory.ts";
 
-/** What is asked of a context: what its credentials were acquired for, and its own target and channel bindings. */
+/** What a context must provide: the requirements of its credentials, and its own target and channel bindings. */
 export type ContextRequest = ContextOptions & ResolvedRequirements;
 
-/** Whether the server must not act as the client: without the flag for it, it may. */
+/** Whether to set the flag that forbids the server to act as the client; without the flag it may. */
 export function mayOnlyIdentify({ impersonation }: ContextRequest): boolean {
   return impersonation === "identify" || impersonation === "anonymous";
 }
 
 /**
- * Checks what a context is made from, and returns it with the target in its canonical form; nothing is held yet.
+ * Checks the options of a context and returns them with the target in canonical form. Acquires nothing.
  *
- * @throws TypeError where a client's target is no SPN (Negotiate without one would choose NTLM), or channel bindings
- * are no bytes.
+ * @throws TypeError where a client's target is not an SPN (without one Negotiate would choose NTLM), or channel
+ * bindings are not a `Uint8Array`.
  */
 export function checkContextOptions(role: "client" | "server", options: ContextOptions): ContextOptions {
   const { channelBindings } = options;
   if (
     channelBindings !== undefined && !(channelBindings instanceof Uint8Array && channelBindings.length > 0)
   ) {
-    throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
+    throw new TypeError("channelBindings must be a non-empty Uint8Array; leave it out for none");
   }
   if (role === "server") return { channelBindings, allowMissingBindings: options.allowMissingBindings };
   try {
@@ -48,16 +48,17 @@ export function checkContextOptions(role: "client" | "server", options: ContextO
   }
 }
 
-/** Whether records are encrypted, and whether they have to be. */
+/** Whether records are encrypted, and whether they must be. */
 export interface EncryptionRules {
-  /** Encrypt what is sent. */
+  /** Encrypts what is sent. */
   readonly encrypts: boolean;
-  /** Refuse what arrives without encryption: it is required, or both ends agreed on it. */
+  /** Refuses records that arrive unencrypted: encryption is required, or both ends agreed on it. */
   readonly mustBeEncrypted: boolean;
 }
 
 /**
- * Call it before a record is made: whoever forgot to hold the attributes against what was required sends nothing.
+ * Checks encryption before a record is made: a caller that did not compare the attributes with the requirements sends
+ * nothing.
  *
  * @throws SecurityRequirementError where encryption is required and was not agreed on.
  */
@@ -70,12 +71,12 @@ export function requireEncryption({ encrypts, mustBeEncrypted }: EncryptionRules
   );
 }
 
-/** The longest record a limit is computed for: the sizes of GSS-API have 32 bits. */
+/** The longest record for which a size limit is computed: GSS-API's sizes have 32 bits. */
 const MAX_RECORD_BYTES = 0xffffffff;
-/** The longest token either end accepts: what [MS-NNS] can carry. */
+/** The longest token that either end accepts: the most that an [MS-NNS] frame can carry. */
 const MAX_TOKEN_BYTES = 0xffff;
 
-/** What seals and opens the records of a context that is done; see {@linkcode ProviderContext} for each member. */
+/** Wraps and unwraps the records of an established context; see {@linkcode ProviderContext} for each member. */
 export type NativeRecords =
   & Pick<
     ProviderContext,
@@ -92,14 +93,14 @@ function checkBytes(name: string, value: unknown): void {
   if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`);
 }
 
-/** Keeps the rules that do not depend on the operating system; `native` members do the work. */
+/** Implements the rules that do not depend on the operating system; subclasses implement the `native` members. */
 export abstract class ContextBase implements ProviderContext {
   readonly #role: "client" | "server";
   readonly #untrack = track("context");
   #state: "ready" | "stepping" | "done" | "failed" | "closed" = "ready";
-  #legs = 0;
+  #steps = 0;
   #closeAfterStep = false;
-  /** The peer's token while a leg is under way: the native side knows its address only. */
+  /** The peer's token during a step, kept reachable: native code has only its address. */
   #token: Uint8Array | null = null;
   #expiresAtMs = Infinity;
   #attributes?: ContextAttributes;
@@ -113,11 +114,11 @@ export abstract class ContextBase implements ProviderContext {
   abstract readonly peerName: string;
   abstract readonly requestedTarget?: string;
 
-  /** One leg; `token` is a copy of its own, or `null` on a client's first leg. */
+  /** Runs one step; `token` is a private copy, or `null` on a client's first step. */
   protected abstract nativeStep(token: Uint8Array | null, first: boolean): Promise<StepResult>;
-  /** Who the peer proved to be; called once, when the exchange is complete. */
+  /** Returns the peer's proved identity; called once, after the exchange is complete. */
   protected abstract nativePeer(): PeerIdentity | undefined;
-  /** Releases everything; called once, never while a leg is under way. */
+  /** Releases everything; called once, never during a step. */
   protected abstract nativeClose(): void;
 
   get done(): boolean {
@@ -129,7 +130,7 @@ export abstract class ContextBase implements ProviderContext {
     return this.#expiresAtMs === Infinity ? undefined : new Date(this.#expiresAtMs);
   }
 
-  /** Keeps what was agreed on; the leg that is the last calls it. */
+  /** Stores what was agreed on; called by the last step. */
   protected establish(attributes: ContextAttributes, records: NativeRecords): void {
     this.#attributes = Object.freeze(attributes);
     this.#records = records;
@@ -151,7 +152,7 @@ export abstract class ContextBase implements ProviderContext {
     return this.#records!.maxOverhead;
   }
 
-  /** When records stop being accepted. */
+  /** Sets the time from which records are refused. */
   protected expireAt(timeMs: number): void {
     this.#expiresAtMs = timeMs;
   }
@@ -159,15 +160,18 @@ export abstract class ContextBase implements ProviderContext {
   async step(token: Uint8Array | null): Promise<StepResult> {
     this.#checkStep(token);
     this.#state = "stepping";
-    const first = this.#legs++ === 0;
-    // A copy, and not by slice(): a Buffer's shares its memory with the caller.
+    const first = this.#steps++ === 0;
+    // A copy, but not by slice(): a Buffer's slice shares its memory with the caller.
     this.#token = token === null ? null : pinned(token.length);
     this.#token?.set(token!);
     try {
       const result = await this.nativeStep(this.#token, first);
-      // A first leg that ends with nothing to send and more to come would leave both ends waiting.
+      // Without a token to send, both ends would wait for each other.
       if (!result.done && result.token === null) {
-        throw new AuthenticationError("bad-token", "The mechanism wants another token but has none to send");
+        throw new AuthenticationError(
+          "bad-token",
+          "The mechanism expects another token but returned none to send",
+        );
       }
       this.#state = result.done ? "done" : "ready";
       return result;
@@ -182,23 +186,25 @@ export abstract class ContextBase implements ProviderContext {
   }
 
   #checkStep(token: Uint8Array | null): void {
-    if (this.#state === "stepping") throw new StateError("A step is under way; await it before the next");
+    if (this.#state === "stepping") {
+      throw new StateError("step() is still running; await it before the next call");
+    }
     if (this.#state === "done") {
-      throw new StateError("The exchange is complete; step() takes no further token");
+      throw new StateError("The exchange is complete; step() accepts no further token");
     }
     this.#requireOpen("step");
-    const opening = this.#role === "client" && this.#legs === 0;
+    const opening = this.#role === "client" && this.#steps === 0;
     if (opening !== (token === null)) {
       throw new TypeError(
         opening
           ? "token must be null on a client's first step"
-          : "token must be a Uint8Array; only a client's first step takes null",
+          : "token must be a Uint8Array; only a client's first step accepts null",
       );
     }
     if (token === null) return;
     if (!(token instanceof Uint8Array)) throw new TypeError("token must be a Uint8Array");
     if (token.length === 0) {
-      throw new ProtocolError("empty", "The peer sent an empty token where one is needed");
+      throw new ProtocolError("empty", "The peer sent an empty token");
     }
     if (token.length > MAX_TOKEN_BYTES) {
       throw new ProtocolError(
@@ -233,7 +239,7 @@ export abstract class ContextBase implements ProviderContext {
     try {
       return this.#records![member](plain, out);
     } catch (error) {
-      // Whatever went wrong, what is in `out` must not be sent: it may be plain text.
+      // After any failure `out` may contain plain text, which must not be sent.
       out.fill(0);
       throw error;
     }
@@ -259,7 +265,7 @@ export abstract class ContextBase implements ProviderContext {
     try {
       return open(this.#records!);
     } catch (error) {
-      // It is opened in place: what was refused must not be read there.
+      // It was opened in place: refused data must not stay readable.
       record.fill(0);
       throw error;
     }
@@ -278,7 +284,7 @@ export abstract class ContextBase implements ProviderContext {
   wrapDetached(data: Uint8Array): Uint8Array {
     this.#requireLive("wrapDetached");
     checkBytes("data", data);
-    if (data.length === 0) throw new RangeError("data is empty; there is nothing to protect in place");
+    if (data.length === 0) throw new RangeError("data is empty; give at least one byte to protect in place");
     try {
       return this.#records!.wrapDetached(data);
     } catch (error) {
@@ -315,7 +321,7 @@ export abstract class ContextBase implements ProviderContext {
   protected requireDone(member: string): void {
     if (this.#state === "done") return;
     this.#requireOpen(member);
-    throw new StateError(`${member} may be used once step() has said done`);
+    throw new StateError(`${member} is available after step() has returned done`);
   }
 
   #requireOpen(member: string): void {

@@ -1,5 +1,5 @@
 /**
- * Credentials of the operating system: SSPI's on Windows, GSS-API's elsewhere, behind one function.
+ * Acquires credentials from the operating system: SSPI on Windows, GSS-API elsewhere.
  *
  * @module
  */
@@ -20,8 +20,8 @@ const natives = new WeakMap<NativeSystem, Native>();
 /**
  * Acquires credentials without blocking the event loop.
  *
- * @param signal abandons the wait: the native call ends by itself, and what it acquired is released then.
- * @throws AuthenticationError where there are none, they are wrong or have expired; PermissionError and
+ * @param signal ends the wait: the native call runs to its end, and what it acquired is then released.
+ * @throws AuthenticationError where credentials are missing, wrong or expired; PermissionError and
  * UnsupportedPlatformError where the library cannot be opened; the signal's reason, unchanged.
  */
 export async function acquireCredentials(
@@ -45,13 +45,13 @@ function acquireNative(system: NativeSystem, request: CredentialsRequest): Promi
 }
 
 function openNative(system: NativeSystem): Native {
-  if (system.place.os !== "windows") return { gss: new Gss(system) };
-  // Opened here, before anybody is impersonated: a library opened then would be opened as the client.
+  if (system.platform.os !== "windows") return { gss: new Gss(system) };
+  // Opened here, before any impersonation: a library opened during one would be opened as the client.
   const clients = system.grants.includes("impersonation") ? new Clients(system) : null;
   return { sspi: new Sspi(system), clients };
 }
 
-/** The result, or the signal's reason as soon as it aborts; a result that comes later is closed. */
+/** Returns the result, or throws the signal's reason as soon as it aborts; a later result is closed. */
 async function abandonable<T extends { close(): void }>(
   pending: Promise<T>,
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 /**
- * The rules that credentials keep, whatever the operating system: contexts outlive the closing of the credentials
- * that they were made from, which are released with the last of them.
+ * The rules of credentials on all operating systems. Contexts stay usable after their credentials are closed; the
+ * credentials are released when the last of these contexts is closed.
  *
  * @module
  */
@@ -19,42 +19,44 @@ import { checkContextOptions, type ContextRequest } from "./context.ts";
 /** The package (SSPI) or mechanism (GSS-API) to use. */
 export type SecurityPackage = "negotiate" | "kerberos";
 
-/** What is asked of credentials. */
+/** What credentials are acquired for. */
 export interface CredentialsRequest {
   /** The package or mechanism. */
   readonly package: SecurityPackage;
   /** The end that will use them. */
   readonly role: "client" | "server";
-  /** Leave NTLM out when the credentials are acquired: it cannot authenticate the server. */
+  /** Excludes NTLM when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
-  /** Leave Kerberos out of Negotiate, likewise. Default `false`. */
+  /** Excludes Kerberos from Negotiate. Default `false`. */
   readonly excludeKerberos?: boolean;
-  /** What every context that is made from them must be. */
+  /** What every context made from them must provide. */
   readonly requirements: ResolvedRequirements;
-  /** Who to be; left out: whoever runs the process. */
+  /** What to authenticate with. Left out: the logon of the user that runs the process. */
   readonly identity?: Identity;
 }
 
-/** Who to be. Keytab and cache have no meaning on Windows. */
+/** What to authenticate with. A key table and a credential cache are not supported on Windows. */
 export type Identity = CheckedIdentity;
 
-/** What credentials came from. */
+/** How credentials were acquired. */
 export interface CredentialsOrigin extends Pick<CredentialsRequest, "package" | "requirements"> {
   /** True where a client delegated them. */
   readonly delegated?: boolean;
 }
 
-/** Keeps the rules; `native` members do the work. */
+/** Implements the rules; subclasses implement the `native` members. */
 export abstract class CredentialsBase implements ProviderCredentials {
   /** The package they were acquired for. */
   readonly package: SecurityPackage;
-  /** Whether a client delegated them: they are Kerberos tickets, whatever was left out when others were acquired. */
+  /**
+   * Whether a client delegated them. They are then Kerberos tickets, independent of what other credentials exclude.
+   */
   readonly delegated: boolean;
   readonly #requirements: ResolvedRequirements;
   readonly #references: ReferenceCount;
 
-  /** @param unhold Lets go of the library that the credentials are held by. */
-  protected constructor(request: CredentialsOrigin, unhold: () => void) {
+  /** @param releaseLibrary releases the library that the credentials use. */
+  protected constructor(request: CredentialsOrigin, releaseLibrary: () => void) {
     this.package = request.package;
     this.delegated = request.delegated ?? false;
     this.#requirements = request.requirements;
@@ -64,18 +66,18 @@ export abstract class CredentialsBase implements ProviderCredentials {
         this.nativeRelease();
       } finally {
         untrack();
-        unhold();
+        releaseLibrary();
       }
     });
   }
 
-  /** Makes a context, which calls `release` once, when it no longer uses the credentials. */
+  /** Makes a context. It calls `release` once, when it no longer uses the credentials. */
   protected abstract nativeContext(
     role: "client" | "server",
     request: ContextRequest,
     release: () => void,
   ): ProviderContext;
-  /** Releases everything; called once, when no context uses it. */
+  /** Releases everything; called once, when no context uses the credentials any more. */
   protected abstract nativeRelease(): void;
 
   client(options: ContextOptions & { readonly target: string }): ProviderContext {
@@ -87,10 +89,10 @@ export abstract class CredentialsBase implements ProviderCredentials {
   }
 
   /**
-   * The same credentials for other requirements. They stay their owner's: closing what is returned closes nothing, and
-   * it makes contexts for as long as these are open.
+   * Returns the same credentials with other requirements. Their owner does not change: closing the result closes
+   * nothing, and it can make contexts while these credentials are open.
    */
-  lend(requirements: ResolvedRequirements): ProviderCredentials {
+  withRequirements(requirements: ResolvedRequirements): ProviderCredentials {
     let closed = false;
     const context = (role: "client" | "server", options: ContextOptions): ProviderContext => {
       if (closed) throw closedCredentials();

@@ -1,22 +1,22 @@
 /**
- * What to say where a peer comes with a mechanism that does not serve on this end, which is no fault of what is
- * installed: NTLM is left out on purpose, and anything else is a matter of which provider each end was given.
+ * Advice for a peer that uses a mechanism which this end does not accept. The installation is not at fault: NTLM is
+ * excluded on purpose, and for other mechanisms the two ends use different providers.
  *
  * @module
  */
 
 const NTLM_SIGNATURE = [..."NTLMSSP\0"].map((letter) => letter.charCodeAt(0));
-/** The object identifiers of Kerberos in DER: RFC 4121's, and the one that Windows 2000 wrote by mistake. */
+/** The object identifiers of Kerberos in DER: that of RFC 4121, and the wrong one that Windows 2000 introduced. */
 const KERBEROS_OIDS = [0x86, 0x82].map((arc) => {
   return [0x06, 0x09, 0x2a, 0x86, 0x48, arc, 0xf7, 0x12, 0x01, 0x02, 0x02];
 });
 
-/** Whether a token is one of NTLM's, or carries one inside of SPNEGO. */
+/** Whether a token is an NTLM token, or contains one inside SPNEGO. */
 export function holdsNtlm(token: Uint8Array): boolean {
   return holds(token, NTLM_SIGNATURE);
 }
 
-/** Whether a token is one of Kerberos', or carries or offers it inside of SPNEGO. */
+/** Whether a token is a Kerberos token, or contains or offers Kerberos inside SPNEGO. */
 export function holdsKerberos(token: Uint8Array): boolean {
   return KERBEROS_OIDS.some((oid) => holds(token, oid));
 }
@@ -29,16 +29,16 @@ function holds(token: Uint8Array, part: readonly number[]): boolean {
   return false;
 }
 
-/** How gss-ntlmssp finds who to be. */
+/** How gss-ntlmssp finds the user. */
 export const NTLM_USER =
-  "Leave credentials out and have NTLM_USER_FILE name the file with the user, or use ntlm()";
+  "Leave credentials out and set NTLM_USER_FILE to the file with the user, or use ntlm()";
 
-/** What to do about a peer that offers Kerberos where it was left out. */
+/** What to do about a peer that offers Kerberos where it is excluded. */
 export const KERBEROS_DENIED =
-  "The peer offers Kerberos, which was left out here on purpose, since a policy denies it: " +
-  "have the policy of both ends deny it, or of neither";
+  "The peer offers Kerberos, which is excluded here on purpose, because a policy denies it: " +
+  "deny it in the policies of both ends, or of neither";
 
-/** What this end or its peer speaks: Kerberos' own tokens, or SPNEGO around them. */
+/** The form of the tokens of this end or of its peer: Kerberos tokens, or SPNEGO around them. */
 export type Wrapping = "kerberos" | "spnego";
 
 const SAYS: { readonly [wrapping in Wrapping]: string } = {
@@ -51,7 +51,7 @@ const OIDS: { readonly [wrapping in Wrapping]: readonly number[] } = {
   spnego: [0x06, 0x06, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x02],
 };
 
-/** What a first token is of, where that can be seen. */
+/** The wrapping of a first token; `null` where it cannot be recognised. */
 function wrappingOf(token: Uint8Array): Wrapping | null {
   if (token[0] === 0x6e) return "kerberos";
   if (token[0] !== 0x60) return null;
@@ -61,18 +61,18 @@ function wrappingOf(token: Uint8Array): Wrapping | null {
 }
 
 /**
- * What to do about a peer whose token is of a mechanism that does not serve here.
+ * Returns what to do about a peer whose token belongs to a mechanism that is not accepted here.
  *
- * @param own what this end speaks.
+ * @param own the wrapping that this end uses.
  */
 export function otherMechanismAdvice(token: Uint8Array, own: Wrapping): string {
   if (holdsNtlm(token)) {
-    return "The peer offers NTLM, which was left out here on purpose: it cannot prove who the server is. Have the " +
-      "client use Kerberos: it needs a ticket, and a target that is registered";
+    return "The peer offers NTLM, which is excluded here on purpose: it cannot authenticate the server. Use Kerberos on " +
+      "the client: it needs a ticket, and a target that is registered";
   }
   const peer = wrappingOf(token);
   const what = peer === null || peer === own
-    ? "The peer speaks a mechanism that does not serve here"
-    : `The peer speaks ${SAYS[peer]}; this end speaks ${SAYS[own]}`;
+    ? "The peer uses a mechanism that is not accepted here"
+    : `The peer uses ${SAYS[peer]}; this end uses ${SAYS[own]}`;
   return `${what}. Use the same provider on both ends`;
 }

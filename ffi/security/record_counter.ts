@@ -1,27 +1,29 @@
 /**
- * Counts the records of one direction, so that no sequence number is ever used a second time: the library would
- * go on from 0 without a word, and a record of long ago would pass as new.
+ * Counts the records of one direction, so that no sequence number is used twice: the native library would silently
+ * continue from 0 and accept an old record as new.
  *
  * @module
  */
 
 import { ProtocolError } from "../../errors.ts";
 
-/** What 32-bit numbers (NTLM, RFC 1964) allow. */
+/** The most records that 32-bit sequence numbers allow (NTLM, RFC 1964). */
 const NARROW_LIMIT = 2 ** 32 - 1;
-/** What this counts exactly: less than RFC 4121's 2^64, and more than any connection lasts. */
+/**
+ * The most that a JavaScript number counts exactly: less than RFC 4121's 2^64, and more than any connection needs.
+ */
 const WIDE_LIMIT = Number.MAX_SAFE_INTEGER;
 
-/** How many more records one direction may carry. */
+/** Limits the number of records of one direction. */
 export class RecordCounter {
   #count: number;
   #limit: number;
   #wide: (() => boolean) | null;
 
   /**
-   * @param wide tells whether the numbers have 64 bits; asked when 32 bits are used up.
-   * @param limit another limit, which then stands.
-   * @param count how many records there have been.
+   * @param wide returns whether the sequence numbers have 64 bits; called when 32 bits are used up.
+   * @param limit replaces the default limit.
+   * @param count the number of records so far.
    */
   constructor(wide: () => boolean, limit?: number, count = 0) {
     this.#limit = limit ?? NARROW_LIMIT;
@@ -30,7 +32,7 @@ export class RecordCounter {
   }
 
   /**
-   * Call it before each record.
+   * Counts one record; called before each of them.
    *
    * @throws ProtocolError `sequence-exhausted`.
    */
@@ -47,7 +49,7 @@ export class RecordCounter {
     }
     throw new ProtocolError(
       "sequence-exhausted",
-      `This direction has carried ${this.#limit} records, as many as its security context can number; connect again`,
+      `This direction has carried ${this.#limit} records, the most that its security context can number; connect again`,
     );
   }
 }

@@ -20,7 +20,7 @@ export async function connectTcp({ hostname, port, signal }: ConnectTcpOptions):
 }
 
 /** Listens; see {@linkcode ListenTcpOptions}. */
-// deno-lint-ignore require-await -- asynchronous because Node's cannot be anything else
+// deno-lint-ignore require-await -- asynchronous, because Node's is
 export async function listenTcp({ hostname, port }: ListenTcpOptions): Promise<TcpListener> {
   const address = `${hostname}:${port}`;
   let listener: Deno.TcpListener;
@@ -53,7 +53,7 @@ function toAddress({ hostname, port }: Deno.NetAddr): NetAddress {
 }
 
 function wrap(conn: Deno.TcpConn): TcpTransport {
-  // A record is written as a whole: waiting for more to send with it only adds delay.
+  // A record is written as a whole: waiting for more data only adds delay.
   conn.setNoDelay(true);
   const remoteAddr = toAddress(conn.remoteAddr);
   const address = `${remoteAddr.hostname}:${remoteAddr.port}`;

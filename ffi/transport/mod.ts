@@ -1,5 +1,5 @@
 /**
- * Plain TCP of whichever runtime this is, chosen when it is called and not at import.
+ * Plain TCP of the current runtime, selected at the call and not at import.
  *
  * @module
  */
@@ -16,10 +16,10 @@ function runtime(): typeof deno | typeof node {
 }
 
 /**
- * Opens a TCP connection, without delay for small writes and able to close one direction.
+ * Opens a TCP connection with `TCP_NODELAY`, whose directions can be closed separately.
  *
- * @throws TransportError where it cannot be made.
- * @throws PermissionError naming the flag, where the runtime forbids it.
+ * @throws TransportError where the connection fails.
+ * @throws PermissionError with the flag to add, where the runtime does not permit it.
  */
 export function connectTcp(options: ConnectTcpOptions): Promise<TcpTransport> {
   return runtime().connectTcp(options);
@@ -28,8 +28,8 @@ export function connectTcp(options: ConnectTcpOptions): Promise<TcpTransport> {
 /**
  * Listens for TCP connections.
  *
- * @throws TransportError where the address cannot be had.
- * @throws PermissionError naming the flag, where the runtime forbids it.
+ * @throws TransportError where the address is unavailable.
+ * @throws PermissionError with the flag to add, where the runtime does not permit it.
  */
 export function listenTcp(options: ListenTcpOptions): Promise<TcpListener> {
   return runtime().listenTcp(options);

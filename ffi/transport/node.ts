@@ -10,7 +10,7 @@ import { closedFailure, socketFailure } from "./failure.ts";
 import { NodeTransport } from "./node_transport.ts";
 import type { ConnectTcpOptions, ListenTcpOptions, NetAddress, TcpListener, TcpTransport } from "./types.ts";
 
-/** How many file descriptors are left, at the most, for what handshakes and the application open. */
+/** The most file descriptors that are kept free for handshakes and the application. */
 const SPARE_DESCRIPTORS = 32;
 
 type Net = typeof import("node:net");
@@ -25,7 +25,7 @@ interface NodeProcess {
 
 let mostDescriptors: number | undefined;
 
-/** How many descriptors may be in use before they are scarce; Infinity where the limit is not known. */
+/** Returns how many descriptors may be in use before they are scarce; Infinity where the limit is not known. */
 function plenty(): number {
   mostDescriptors ??= descriptorLimit((globalThis as { process?: NodeProcess }).process ?? {});
   return mostDescriptors - Math.min(SPARE_DESCRIPTORS, mostDescriptors / 8);
@@ -37,11 +37,12 @@ function descriptorLimit({ getBuiltinModule, platform, report }: NodeProcess): n
     const limit = /^Max open files +(\d+)/m.exec(fs.readFileSync("/proc/self/limits", "latin1"))?.[1];
     if (limit !== undefined) return Number(limit);
   } catch {
-    // Not Linux, or not permitted. A report waits for each worker that is in a native call, so it comes second.
+    // Not Linux, or not permitted. The report is the second choice, because it waits for each worker that is in a
+    // native call.
   }
   if (!report || platform === "win32") return Infinity;
   const network = report.excludeNetwork;
-  // It would look up the name of each peer.
+  // Otherwise the report would resolve the name of each peer.
   report.excludeNetwork = true;
   const { userLimits } = report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } };
   report.excludeNetwork = network;
@@ -49,17 +50,21 @@ function descriptorLimit({ getBuiltinModule, platform, report }: NodeProcess): n
   return typeof soft === "number" && soft > 0 ? soft : Infinity;
 }
 
-/** `node:net`, unless this process may not use it, or has none. */
+/**
+ * Returns `node:net`. @throws PermissionError or UnsupportedPlatformError where it is not permitted or does not
+ * exist.
+ */
 function net(what: string, address: string): Net {
   const { process = {} } = globalThis as { process?: NodeProcess };
-  // Asked here: Node 26 throws a refused listen where nothing can catch it. Before 25 there was no such permission.
+  // Checked here: Node 26 throws the error of a refused listen where it cannot be caught. Node before 25 has no such
+  // permission.
   const limited = process.permission && process.allowedNodeEnvironmentFlags?.has("--allow-net");
   if (limited && !process.permission!.has("net")) {
     throw socketFailure({ code: "ERR_ACCESS_DENIED" }, what, address);
   }
   const module = process.getBuiltinModule?.("node:net") as Net | undefined;
   if (module) return module;
-  throw new UnsupportedPlatformError("This runtime has no TCP sockets that the library knows", {
+  throw new UnsupportedPlatformError("This runtime has no TCP sockets that the library supports", {
     instead: "Use Deno 2 or Node 22 or later, or pass your own transport to secure()",
   });
 }
@@ -114,20 +119,20 @@ export async function listenTcp({ hostname, port }: ListenTcpOptions): Promise<T
   return new NodeListener(server, address, plenty());
 }
 
-/** What is used of a socket's inner handle. */
+/** The part of a socket's internal handle used here. */
 interface Handled {
   readonly _handle?: { readonly fd?: number } | null;
 }
 
 const descriptorOf = (socket: Socket): number => (socket as Handled)._handle?.fd ?? -1;
 
-/** The sockets that listeners of this process have taken. */
+/** The sockets that listeners of this process have accepted. */
 const taken = new Set<Socket>();
 
 /**
- * Whether so many descriptors are in use, once this one is open. At the limit libuv closes each new connection, and
- * nobody is told. A new descriptor has the lowest number that is free: all below are in use, and so are those of the
- * sockets above.
+ * Whether so many descriptors are in use, with this one open. At the limit libuv silently closes each new connection.
+ * A new descriptor has the lowest free number: all numbers below it are in use, and so are those of the sockets
+ * above.
  */
 function isScarce(socket: Socket, plenty: number): boolean {
   let used = descriptorOf(socket) + 1;
@@ -161,7 +166,7 @@ class NodeListener implements TcpListener {
       this.#arrive(new NodeTransport(socket));
     });
     server.on("error", (cause) => {
-      // As long as one has not been told the next says nothing new.
+      // While one error waits to be reported, a further one adds nothing.
       if (this.#arrived.some((one) => one instanceof Error)) return;
       this.#arrive(socketFailure(cause, `accept on ${address}`, address));
     });

@@ -1,5 +1,5 @@
 /**
- * One Node socket in the manner of a Deno.Conn.
+ * Adapts a Node socket to the interface of a Deno.Conn.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { closedFailure, socketFailure } from "./failure.ts";
 import type { NetAddress, TcpTransport } from "./types.ts";
 
-/** How much may arrive unread before the socket is told to wait. */
+/** How many bytes may arrive unread before the socket is paused. */
 const HIGH_WATER = 128 * 1024;
 
-/** What is used of a `net.Socket`, which stays out of every signature that a package's types could show. */
+/** The part of a `net.Socket` used here, so that no `node:` type reaches a public signature. */
 export interface NodeSocket {
   /** This end's address. */
   readonly localAddress?: string;
@@ -32,7 +32,7 @@ export interface NodeSocket {
   on(event: "error", listener: (error: Error) => void): unknown;
   /** Listens for the end of the peer's direction, or of both. */
   on(event: "end" | "close", listener: () => void): unknown;
-  /** Writes; `done` is told when the bytes are the system's, or why they are not. */
+  /** Writes; `done` is called when the system has the bytes, or with the error. */
   write(bytes: Uint8Array, done: (error?: Error | null) => void): unknown;
   /** Ends the direction to the peer. */
   end(done: () => void): unknown;
@@ -46,7 +46,7 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** Owns `socket`, which must be connected, half-open and without a reader. */
+/** Becomes the owner of `socket`, which must be connected, allow half-open connections and have no reader. */
 export class NodeTransport implements TcpTransport {
   readonly localAddr: NetAddress;
   readonly remoteAddr: NetAddress;
@@ -87,7 +87,7 @@ export class NodeTransport implements TcpTransport {
     this.#serve();
   }
 
-  /** Gives the waiting read what there is: bytes, the end, or the failure. */
+  /** Completes the waiting read with bytes, the end, or the failure. */
   #serve(): void {
     const waiter = this.#waiter;
     if (!waiter) return;
@@ -113,7 +113,7 @@ export class NodeTransport implements TcpTransport {
   }
 
   read(p: Uint8Array): Promise<number | null> {
-    if (this.#waiter) return Promise.reject(new TypeError("Another read is waiting; await it first"));
+    if (this.#waiter) return Promise.reject(new TypeError("Another read is pending; await it first"));
     return new Promise((resolve, reject) => {
       this.#waiter = { into: p, resolve, reject };
       this.#serve();

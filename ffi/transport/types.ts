@@ -1,5 +1,5 @@
 /**
- * What a plain TCP connection looks like to this library, on every runtime.
+ * The interface of a plain TCP connection, the same on every runtime.
  *
  * @module
  */
@@ -20,9 +20,9 @@ export interface TcpTransport {
   read(p: Uint8Array): Promise<number | null>;
   /** Writes all of `p`, which must not change meanwhile; settles when `p` is no longer needed. */
   write(p: Uint8Array): Promise<number>;
-  /** Sends the end of the stream; reading goes on. */
+  /** Sends the end of the stream; reading stays possible. */
   closeWrite(): Promise<void>;
-  /** Closes both directions at once; waiting calls are rejected. Calling it again does nothing. */
+  /** Closes both directions immediately; pending calls are rejected. Calling it again does nothing. */
   close(): void;
   /** This end. */
   readonly localAddr: NetAddress;
@@ -32,16 +32,16 @@ export interface TcpTransport {
 
 /** A listening TCP socket. */
 export interface TcpListener {
-  /** The next connection. A rejection does not end the listening unless it was closed. */
+  /** Returns the next connection. After a rejection, accept can be called again unless the listener was closed. */
   accept(): Promise<TcpTransport>;
   /**
-   * Given where the runtime takes connections from the system's queue by itself, accepted or not: whether the last one
-   * left hardly a file descriptor. Left out where the system's queue holds them until they are accepted.
+   * Whether the last connection left almost no file descriptors. Present where the runtime takes connections from the
+   * system's queue before they are accepted; left out where they stay in the system's queue until then.
    */
   readonly scarce?: boolean;
-  /** Where it listens; with the real port where 0 was asked for. */
+  /** The address it listens on; with the actual port where 0 was given. */
   readonly addr: NetAddress;
-  /** Stops listening; a waiting accept is rejected. Calling it again does nothing. */
+  /** Stops listening; a pending accept is rejected. Calling it again does nothing. */
   close(): void;
 }
 
@@ -51,7 +51,7 @@ export interface ConnectTcpOptions {
   readonly hostname: string;
   /** The port, 1 to 65535. */
   readonly port: number;
-  /** Gives up connecting; its reason is rethrown unchanged. No effect once connected. */
+  /** Aborts connecting; its reason is rethrown unchanged. It has no effect after that. */
   readonly signal?: AbortSignal;
 }
 
@@ -59,6 +59,6 @@ export interface ConnectTcpOptions {
 export interface ListenTcpOptions {
   /** The address to listen on. */
   readonly hostname: string;
-  /** The port, 0 to 65535; 0 takes any free one. */
+  /** The port, 0 to 65535; 0: any free port. */
   readonly port: number;
 }

@@ -1,5 +1,6 @@
 /**
- * Impersonation of a client on this thread: entered, checked, left and checked again, all synchronously.
+ * Impersonates a client on this thread: enters and leaves the impersonation, and checks the thread's token after
+ * both. All of it is synchronous.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import type { NativeSystem } from "../system.ts";
 /** `SECURITY_IMPERSONATION_LEVEL`, in its own order. */
 const LEVELS: readonly ImpersonationLevel[] = ["anonymous", "identify", "impersonate", "delegate"];
 
-/** Runs functions as somebody else. Its libraries are open before anybody is impersonated. */
+/** Runs functions as another account. Its libraries are opened before any impersonation. */
 export class Impersonator {
   readonly #advapi: Calls<typeof ADVAPI32>;
   readonly #kernel: Calls<typeof KERNEL32>;
@@ -27,14 +28,14 @@ export class Impersonator {
   }
 
   /**
-   * Runs `fn` between `enter` and `leave` and checks both. A thread that carries a token already is refused: leaving
-   * drops whatever the thread carries, and what is left of the outer function would run with the process's rights.
+   * Runs `fn` between `enter` and `leave` and checks both. Refuses a thread that has a token already: leaving removes
+   * the thread's token, and the rest of the outer function would run with the process's rights.
    *
-   * Where leaving fails the process ends: anything else would go on with the client's rights, and any exception
-   * can be caught.
+   * Where leaving fails, the process ends: otherwise it would continue with the client's rights, and an exception can
+   * be caught.
    *
    * @param level the least level the client must have granted.
-   * @throws StateError where this thread acts as somebody already; neither `enter` nor `fn` was called.
+   * @throws StateError where this thread is impersonating already; neither `enter` nor `fn` was called.
    */
   run<T>(enter: () => void, leave: () => boolean, level: ImpersonationLevel, fn: () => T): T {
     this.#requireNobody();
@@ -47,7 +48,7 @@ export class Impersonator {
     }
   }
 
-  /** Whether leaving worked and is proved to have; whatever goes wrong in asking proves nothing. */
+  /** Whether leaving worked and was verified; an error in the check means that it was not. */
   #isBack(leave: () => boolean): boolean {
     try {
       return leave() && this.#tokenOfThread() === null;
@@ -61,14 +62,14 @@ export class Impersonator {
     if (token === null) return;
     this.#kernel.CloseHandle(token);
     throw new StateError(
-      "This thread is already impersonating somebody: let that function return before the next impersonate()",
+      "This thread is already impersonating a client: let that function return before the next impersonate()",
     );
   }
 
   #requireLevel(level: ImpersonationLevel): void {
     const token = this.#tokenOfThread();
     if (token === null) {
-      throw new AuthenticationError("other", "Cannot impersonate: this thread carries no client's token");
+      throw new AuthenticationError("other", "Cannot impersonate: this thread has no client's token");
     }
     const got = LEVELS[this.#levelOf(token)];
     if (LEVELS.indexOf(got) < LEVELS.indexOf(level)) {
@@ -76,7 +77,7 @@ export class Impersonator {
         "impersonation",
         got,
         `The client is impersonated at level "${got}", and "${level}" was required. The account may lack ` +
-          "SeImpersonatePrivilege, or the client allowed no more",
+          "SeImpersonatePrivilege, or the client allows no more",
       );
     }
   }
@@ -96,15 +97,15 @@ export class Impersonator {
     return new DataView(level.buffer).getUint32(0, true);
   }
 
-  /** The token this thread carries; `null`: none, which only ERROR_NO_TOKEN proves. */
+  /** The thread's token; `null`: none, which only ERROR_NO_TOKEN proves. */
   #tokenOfThread(): bigint | null {
     const out = pinned(8);
     const ok = this.#advapi.OpenThreadToken(TOKEN.CURRENT_THREAD, TOKEN.QUERY, 1, out);
-    // Nothing may stand between the call and its last error.
+    // No other call may come between the call and reading its last error.
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
     if (ok !== 0) return new DataView(out.buffer).getBigUint64(0, true);
     if (code === TOKEN.ERROR_NO_TOKEN) return null;
-    throw unknown("whose token this thread carries", nativeError("OpenThreadToken", code));
+    throw unknown("this thread's token", nativeError("OpenThreadToken", code));
   }
 
   #endProcess(): never {
@@ -115,12 +116,12 @@ export class Impersonator {
 }
 
 function unknown(what: string, cause: NativeError): AuthenticationError {
-  return new AuthenticationError("other", `Cannot tell ${what}: ${cause.message}`, { cause });
+  return new AuthenticationError("other", `Cannot read ${what}: ${cause.message}`, { cause });
 }
 
 /**
- * Refuses a result with which the function's work has only been begun, or not even that: promises, and iterators, whose
- * bodies run when they are asked for a value. A promise's own outcome is then nobody's.
+ * Refuses a result of a function whose work is not complete: a promise, or an iterator, whose body runs when a value
+ * is requested. The outcome of a refused promise is ignored.
  *
  * @returns the result.
  * @throws TypeError
@@ -142,7 +143,7 @@ export function finished<T>(result: T): T {
 
 function unfinished(what: string): TypeError {
   return new TypeError(
-    `fn returned ${what}: the impersonation ends when fn returns, so it must be synchronous and hand back ` +
-      "what it came to",
+    `fn returned ${what}: the impersonation ends when fn returns, so it must be synchronous and return its ` +
+      "final result",
   );
 }

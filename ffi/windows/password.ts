@@ -1,5 +1,5 @@
 /**
- * Passwords as Windows takes them, without a copy that cannot be zeroed: a JavaScript string cannot.
+ * Converts passwords to the form that Windows takes, without a copy in a JavaScript string, which cannot be zeroed.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { pinned, wideString } from "../memory/memory.ts";
 import { checkWellFormed } from "../memory/text.ts";
 
-/** The least code point that a sequence with so many continuation bytes may stand for. */
+/** The lowest code point of a sequence, by its number of continuation bytes. */
 const LEAST = [0, 0x80, 0x800, 0x10000];
 
 /**
- * Zero-terminated UTF-16 of a password as text or in UTF-8; the caller zeroes it.
+ * Returns a password, given as text or in UTF-8, as zero-terminated UTF-16; the caller zeroes it.
  *
- * @throws TypeError where the bytes are no UTF-8, or the text holds half of a surrogate pair: another password than the
- * one that was meant must not be tried, for a wrong one counts towards locking the account.
+ * @throws TypeError where the bytes are not UTF-8, or the text contains a lone surrogate: a password that differs
+ * from the intended one must not be tried, because a wrong password counts towards locking the account.
  */
 export function passwordUnits(password: string | Uint8Array): Uint8Array {
   if (typeof password !== "string") return fromUtf8(password);
@@ -23,7 +23,7 @@ export function passwordUnits(password: string | Uint8Array): Uint8Array {
 }
 
 function fromUtf8(utf8: Uint8Array): Uint8Array {
-  // No text has more units in UTF-16 than bytes in UTF-8.
+  // A text never has more units in UTF-16 than bytes in UTF-8.
   const buffer = pinned((utf8.length + 1) * 2);
   const view = new DataView(buffer.buffer);
   let end = 0;

@@ -1,21 +1,21 @@
 /**
- * Security identifiers: the system's bytes and the text people know them by.
+ * Security identifiers (SIDs): converts between the system's bytes and text.
  *
  * @module
  */
 
 const MAX_AUTHORITIES = 15;
 
-/** The bytes of a SID that begins at `bytes`. @throws RangeError where it does not fit. */
+/** Returns the length of the SID at the start of `bytes`. @throws RangeError where it is longer than `bytes`. */
 export function sidLength(bytes: Uint8Array): number {
   const length = 8 + 4 * (bytes[1] ?? 0);
   if (bytes[0] !== 1 || bytes[1] > MAX_AUTHORITIES || bytes.length < length) {
-    throw new RangeError("these bytes are no security identifier");
+    throw new RangeError("The bytes are not a security identifier");
   }
   return length;
 }
 
-/** `S-1-5-21-…` for the system's bytes. @throws RangeError where they are no SID. */
+/** Returns the text `S-1-5-21-…` for the system's bytes. @throws RangeError where they are not a SID. */
 export function formatSid(bytes: Uint8Array): string {
   const length = sidLength(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
@@ -24,7 +24,7 @@ export function formatSid(bytes: Uint8Array): string {
   return ["S-1", authority, ...parts].join("-");
 }
 
-/** The system's bytes for `S-1-5-21-…`; `null` where the text is none. */
+/** Returns the system's bytes for the text `S-1-5-21-…`; `null` where it is not a SID. */
 export function parseSid(text: string): Uint8Array | null {
   const match = /^S-1-(\d{1,15})((?:-\d{1,10}){0,15})$/i.exec(text);
   if (match === null) return null;

@@ -1,5 +1,5 @@
 /**
- * Access tokens of a peer: who it is, what groups it is in, and acting as it.
+ * Access tokens of a peer: its account, its groups, and impersonation.
  *
  * @module
  */
@@ -34,20 +34,20 @@ import { checkWellFormed, wideText } from "../memory/text.ts";
 export interface Account {
   /** The security identifier: `S-1-5-21-…`. */
   readonly sid: string;
-  /** The domain or computer it belongs to; empty where nobody knows the SID. */
+  /** The domain or computer it belongs to; empty where the SID cannot be resolved. */
   readonly domain: string;
-  /** Its name; empty where nobody knows the SID. */
+  /** Its name; empty where the SID cannot be resolved. */
   readonly name: string;
 }
 
-/** What to ask of a token: no more than is used. */
+/** Access rights for a token: no more than is used. */
 export const TOKEN_ACCESS = {
-  /** To know that there is one. */
-  know: TOKEN.QUERY,
-  /** To tell who it is, and what it is a member of: of a primary token only a duplicate tells. */
-  tell: TOKEN.QUERY | TOKEN.DUPLICATE,
-  /** To act as it. */
-  act: TOKEN.QUERY | TOKEN.IMPERSONATE | TOKEN.DUPLICATE,
+  /** To check that there is one. */
+  query: TOKEN.QUERY,
+  /** To read its account and groups; for a primary token this needs a duplicate. */
+  identify: TOKEN.QUERY | TOKEN.DUPLICATE,
+  /** To impersonate it. */
+  impersonate: TOKEN.QUERY | TOKEN.IMPERSONATE | TOKEN.DUPLICATE,
 } as const;
 
 /** A count, padded to the alignment of what follows. */
@@ -58,8 +58,8 @@ const MAX_INFORMATION = 1 << 20;
 /**
  * The token of a peer. One owner, usually the connection; closing twice is harmless.
  *
- * What the system does not tell of it is an AuthenticationError, what it made up a ProtocolError, and a token that was
- * closed a StateError.
+ * Members throw an AuthenticationError where the system does not return the information, a ProtocolError where its
+ * answer is invalid, and a StateError after `close()`.
  */
 export class PeerToken implements Disposable {
   readonly #advapi: Calls<typeof ADVAPI32>;
@@ -70,8 +70,9 @@ export class PeerToken implements Disposable {
   #handle: bigint | null;
 
   /**
-   * @param onClose called once, when it was closed: its owner need not keep it any longer.
-   * @throws PermissionError where the system lacks the grant `impersonation`; the handle is then the caller's.
+   * @param onClose called once, after it was closed: its owner then no longer keeps it.
+   * @throws PermissionError where the system does not have the grant `impersonation`; the caller then still owns the
+   * handle.
    */
   constructor(system: NativeSystem, handle: bigint, onClose: () => void = () => {}) {
     this.#advapi = system.library("impersonation", ADVAPI32).call;
@@ -92,12 +93,14 @@ export class PeerToken implements Disposable {
     return this.#groups().map(({ sid }) => this.#account(sid));
   }
 
-  /** The account's SID; asks no domain controller for its name. */
+  /** The account's SID; does not contact a domain controller for its name. */
   get sid(): string {
     return formatSid(this.#sidAt(this.#information(TokenUser), 0).sid);
   }
 
-  /** The SIDs of the groups that count for it in access checks; asks no domain controller for their names. */
+  /**
+   * The SIDs of the groups that count for it in access checks; does not contact a domain controller for their names.
+   */
   get memberOf(): readonly string[] {
     const counting = this.#groups().filter(({ attributes }) => {
       return (attributes & (SE_GROUP_ENABLED | SE_GROUP_USE_FOR_DENY_ONLY)) === SE_GROUP_ENABLED;
@@ -106,10 +109,10 @@ export class PeerToken implements Disposable {
   }
 
   /**
-   * Whether a group counts for it in access checks.
+   * Returns whether the account is a member of a group in access checks.
    *
    * @param group a SID, `S-1-5-32-544`, or a name, `EXAMPLE\Operators`.
-   * @throws TypeError where it is neither; AuthenticationError where the name is not known.
+   * @throws TypeError where it is neither; AuthenticationError where the name cannot be resolved.
    */
   isMember(group: string): boolean {
     if (typeof group !== "string" || group === "") {
@@ -132,11 +135,11 @@ export class PeerToken implements Disposable {
     const member = pinned(4);
     const ok = this.#advapi.CheckTokenMembership(token, sid, member);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("ask for the peer's membership", "CheckTokenMembership", code);
+    if (ok === 0) throw tokenFailure("check the peer's membership", "CheckTokenMembership", code);
     return new DataView(member.buffer).getInt32(0, true) !== 0;
   }
 
-  /** A token by which the peer can be identified and not acted as; the caller's to close. */
+  /** Returns a token that identifies the peer and cannot be impersonated further; the caller closes it. */
   #identifying(): bigint {
     const out = pinned(8);
     const ok = this.#advapi.DuplicateTokenEx(
@@ -148,7 +151,7 @@ export class PeerToken implements Disposable {
       out,
     );
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("ask for the peer's membership", "DuplicateTokenEx", code);
+    if (ok === 0) throw tokenFailure("check the peer's membership", "DuplicateTokenEx", code);
     return new DataView(out.buffer).getBigUint64(0, true);
   }
 
@@ -179,8 +182,8 @@ export class PeerToken implements Disposable {
     const bytes = pinned(needed);
     const ok = this.#advapi.GetTokenInformation(this.#live(), kind, bytes, bytes.length, size);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("read the peer's token", "GetTokenInformation", code);
-    // Every answer begins with a number or a pointer.
+    if (ok === 0) throw tokenFailure("read the peer's token", "GetTokenInformation", code);
+    // Every valid answer begins with a number or a pointer.
     if (bytes.length < 4) throw malformed(`${bytes.length} bytes`);
     return bytes;
   }
@@ -199,14 +202,14 @@ export class PeerToken implements Disposable {
     if (at + SID_AND_ATTRIBUTES.size > bytes.length) throw malformed(`${bytes.length} bytes`);
     const { Sid, Attributes } = SID_AND_ATTRIBUTES.read(new DataView(bytes.buffer), at);
     const place = Number(Sid - this.#memory.addressOf(bytes));
-    if (place < 0 || place >= bytes.length) throw malformed("a SID outside of it");
+    if (place < 0 || place >= bytes.length) throw malformed("a SID outside the answer");
     try {
       return {
         sid: bytes.slice(place, place + sidLength(bytes.subarray(place))),
         attributes: Attributes,
       };
     } catch {
-      throw malformed("a SID that is none");
+      throw malformed("an invalid SID");
     }
   }
 
@@ -228,12 +231,12 @@ export class PeerToken implements Disposable {
     const { LookupAccountNameW } = this.#advapi;
     const ok = LookupAccountNameW(null, wideString(group), sid, sidSize, domain, domainLength, use);
     const code = ok === 0 ? this.#kernel.GetLastError() : 0;
-    if (ok === 0) throw untold(`find the account ${group}`, "LookupAccountNameW", code);
+    if (ok === 0) throw tokenFailure(`find the account ${group}`, "LookupAccountNameW", code);
     return sid;
   }
 }
 
-function untold(doing: string, fn: string, code: number): AuthenticationError {
+function tokenFailure(doing: string, fn: string, code: number): AuthenticationError {
   const cause = nativeError(fn, code);
   return new AuthenticationError("other", `Cannot ${doing}: ${cause.message}`, { cause });
 }
@@ -241,7 +244,7 @@ function untold(doing: string, fn: string, code: number): AuthenticationError {
 function malformed(what: string): ProtocolError {
   return new ProtocolError(
     "malformed",
-    `What the system tells of the peer's token has ${what}, which none can have`,
+    `The system's answer about the peer's token is invalid: it has ${what}`,
   );
 }
 
@@ -257,12 +260,12 @@ function text(units: Uint8Array): string {
 }
 
 /**
- * Runs `fn` as the owner of a token, on this thread and synchronously; the token stays the caller's.
+ * Runs `fn` as the account of a token, on this thread and synchronously. The caller keeps the ownership of the token.
  *
- * @param level the least level the token must give; read back once it is in force.
- * @throws PermissionError where the system lacks the grant `impersonation`.
- * @throws AuthenticationError where the system does not let this account act as it; StateError where this thread acts
- * as somebody already.
+ * @param level the least impersonation level of the token; verified once the thread has it.
+ * @throws PermissionError where the system does not have the grant `impersonation`.
+ * @throws AuthenticationError where the system does not permit this account to impersonate it; StateError where this
+ * thread is impersonating already.
  */
 export function runAs<T>(system: NativeSystem, token: bigint, level: ImpersonationLevel, fn: () => T): T {
   const advapi = system.library("impersonation", ADVAPI32).call;
@@ -270,7 +273,7 @@ export function runAs<T>(system: NativeSystem, token: bigint, level: Impersonati
   const enter = (): void => {
     const ok = advapi.ImpersonateLoggedOnUser(token);
     const code = ok === 0 ? kernel.GetLastError() : 0;
-    if (ok === 0) throw untold("act as the client", "ImpersonateLoggedOnUser", code);
+    if (ok === 0) throw tokenFailure("act as the client", "ImpersonateLoggedOnUser", code);
   };
   return new Impersonator(system).run(enter, () => advapi.RevertToSelf() !== 0, level, fn);
 }

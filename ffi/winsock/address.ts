@@ -1,5 +1,5 @@
 /**
- * Socket addresses as the system has them, and as people read them.
+ * Socket addresses: converts between the system's structures and text.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export function familyOf(version: 4 | 6): number {
 }
 
 /**
- * Reads the system's structure, copying it.
+ * Reads and copies the system's structure.
  *
  * @throws UnsupportedPlatformError where it is neither IPv4 nor IPv6.
  */
@@ -41,7 +41,7 @@ export function readAddress(from: Uint8Array): SocketAddress {
     const scope = sin6_scope_id === 0 ? "" : `%${sin6_scope_id}`;
     return address(6, formatIpv6(sin6_addr) + scope, sin6_port, from.slice(0, SOCKADDR_IN6.size));
   }
-  throw new UnsupportedPlatformError(`The address family ${family} is not known here`, {
+  throw new UnsupportedPlatformError(`Unknown address family ${family}`, {
     instead: "Use IPv4 or IPv6",
   });
 }
@@ -50,14 +50,14 @@ function address(version: 4 | 6, hostname: string, port: Uint8Array, bytes: Uint
   return { version, hostname, port: port[0] << 8 | port[1], bytes };
 }
 
-/** Every address of this machine, with any free port, as `bind` takes it before ConnectEx. */
+/** Returns the wildcard address with port 0, to which `bind` must bind a socket before ConnectEx. */
 export function anyAddress(version: 4 | 6): Uint8Array {
   const bytes = new Uint8Array(version === 4 ? SOCKADDR_IN.size : SOCKADDR_IN6.size);
   new DataView(bytes.buffer).setUint16(0, familyOf(version), true);
   return bytes;
 }
 
-/** The text of an IPv6 address by RFC 5952. */
+/** Formats an IPv6 address as in RFC 5952. */
 function formatIpv6(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, index) => bytes[index * 2] << 8 | bytes[index * 2 + 1]);
   if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {

@@ -1,6 +1,6 @@
 /**
- * Buffers for what sockets send and receive, used again: making and clearing 64 KiB for each operation costs as much
- * as moving them.
+ * A pool of buffers for sending and receiving: allocating and clearing 64 KiB for each operation costs as much as
+ * transferring them.
  *
  * @module
  */
@@ -8,22 +8,25 @@
 import type { Kept } from "./completion_port.ts";
 import { type Memory, pinned } from "../memory/memory.ts";
 
-/** The most bytes one operation moves. */
+/** The most bytes that one operation transfers. */
 export const MAX_CHUNK = 65536;
-/** The least a buffer has; each next size is twice as much, so that one that waits holds little it does not need. */
+/**
+ * The smallest buffer size in bytes. Each next size is twice as large, so that a pending operation keeps little
+ * unused memory.
+ */
 const LEAST = 1024;
-/** The most bytes that are kept for operations to come. */
+/** The most bytes that are kept for later operations. */
 const MAX_KEPT = 2 << 20;
 
-/** A buffer lent to one operation. */
+/** A buffer that one operation uses. */
 export interface PooledBuffer extends Kept {
-  /** As many bytes as were asked for, all of them 0. */
+  /** The bytes, as many as were requested, all 0. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Where they stand. */
+  /** Their address. */
   readonly address: bigint;
-  /** How many of them, from the first on, were written to; all, until whoever knows better says less. */
+  /** How many bytes from the start were written to. Initially all; the user of the buffer may set less. */
   used: number;
-  /** Gives it back, cleared as far as it was used: nothing may use it any more. */
+  /** Clears the used part and returns the buffer to the pool; it must not be used any more. */
   release(): void;
 }
 
@@ -32,10 +35,10 @@ interface Room {
   readonly address: bigint;
 }
 
-/** Buffers of one system, which are all zeros whenever nobody uses them. */
+/** The buffer pool of one system. Unused buffers are all zeros. */
 export class BufferPool {
   readonly #memory: Memory;
-  /** By size. */
+  /** Unused buffers by size. */
   readonly #free = new Map<number, Room[]>();
   #kept = 0;
 
@@ -43,7 +46,7 @@ export class BufferPool {
     this.#memory = memory;
   }
 
-  /** A buffer of `length` bytes; one that is longer than `MAX_CHUNK` is not kept. */
+  /** Takes a buffer of `length` bytes; one longer than `MAX_CHUNK` is not kept after use. */
   take(length: number): PooledBuffer {
     const size = length > MAX_CHUNK ? length : sizeFor(length);
     const room = this.#reuse(size) ?? this.#make(size);

@@ -1,6 +1,7 @@
 /**
- * Overlapped operations: where their memory stands while the system uses it, and the one pump that learns of their
- * end. Sockets never wait on a thread of their own: one call waits for all of them, and on none where others need it.
+ * Overlapped operations: keeps their memory while the system uses it, and runs the one loop that receives their
+ * completions. Sockets do not wait on separate threads: one call waits for all of them, and polls where calls need
+ * the thread.
  *
  * @module
  */
@@ -25,7 +26,10 @@ import { WINSOCK_STATUS } from "../raw/winsock_status.ts";
 import { SOCKADDR_STORAGE, WSABUF } from "../raw/ws2_32.ts";
 import { socketError } from "../status.ts";
 
-/** Where the parts of an operation's block stand; the system may write to all of them until it completes. */
+/**
+ * The offsets of the parts of an operation's block. The system may write to all of them until the operation
+ * completes.
+ */
 export const BLOCK = {
   overlapped: 0,
   buffers: OVERLAPPED.size,
@@ -37,17 +41,15 @@ export const BLOCK = {
 } as const;
 
 /**
- * WSASYSCALLFAILURE: what a call that failed is said to have failed with where its own error was lost. It may have been
- * ERROR_IO_PENDING.
+ * WSASYSCALLFAILURE: used for a failed call whose own error was lost. That error may have been ERROR_IO_PENDING.
  */
 export const LOST_ERROR = 10107;
 
 const BLOCKS_PER_SLAB = 64;
-/** The most completions one call takes. */
+/** The most completions that one call returns. */
 const ENTRIES = 64;
 /**
- * How often in a row operations end on this thread, at once or by a fetch that does not wait: then timers and other
- * events get their turn.
+ * How many operations in a row may end on this thread without waiting, before timers and other events are processed.
  */
 const IN_A_ROW = 64;
 
@@ -61,32 +63,32 @@ export interface Block {
 
 /** How an operation ended. */
 export interface Completion {
-  /** A Win32 code; 0: well. */
+  /** A Win32 code; 0: success. */
   readonly code: number;
-  /** Bytes moved. */
+  /** The number of bytes transferred. */
   readonly bytes: number;
-  /** Its block, still unused by others until the handler has returned. */
+  /** Its block, which is not used again until the handler has returned. */
   readonly block: Block;
 }
 
-/** What the system uses besides the block. */
+/** Memory that the system uses in addition to the block. */
 export interface Kept {
   /** Its memory. */
   readonly bytes: Uint8Array;
-  /** Called once the system is done with it; never where that cannot be known. */
+  /** Called when the system no longer uses it; never where that is not known. */
   release?(): void;
 }
 
 interface Pending {
   readonly block: Block;
-  /** Held so that the garbage collector leaves it where it is until the operation has completed. */
+  /** Kept reachable until the operation has completed. */
   readonly kept: Kept | null;
   readonly untrack: () => void;
   settle(completion: Completion): void;
   fail(error: unknown): void;
 }
 
-/** What a completion port works with. */
+/** The libraries that a completion port uses. */
 export interface PortLibraries {
   /** kernel32.dll */
   readonly kernel: Library<typeof KERNEL32>;
@@ -96,10 +98,10 @@ export interface PortLibraries {
   readonly memory: Memory;
 }
 
-/** What ports that are closed never learned the end of: it stays where it is for good. */
+/** Operations whose completion a closed port never received: their memory is kept permanently. */
 const abandoned = new Set<Pending>();
 
-/** Codes that speak of an operation which has begun. */
+/** Codes of operations that have begun. */
 const OF_BEGUN: readonly string[] = [
   "ERROR_MORE_DATA",
   "ERROR_OPERATION_ABORTED",
@@ -108,15 +110,15 @@ const OF_BEGUN: readonly string[] = [
 ];
 
 /**
- * Whether a code says that an operation did not begin. One that Winsock's calls do not give may be what another call
- * left where ERROR_IO_PENDING stood.
+ * Whether a code means that an operation did not begin. A code that Winsock's calls do not return may come from
+ * another call that overwrote ERROR_IO_PENDING.
  */
 function isRefusal(code: number): boolean {
   const known = WINSOCK_STATUS[code];
   return known !== undefined && code !== LOST_ERROR && !OF_BEGUN.includes(known.name);
 }
 
-/** One completion port and its pump, which runs only while an operation is pending. */
+/** One completion port and its loop, which runs only while an operation is pending. */
 export class CompletionPort {
   readonly #libraries: PortLibraries;
   readonly #handle: bigint;
@@ -124,8 +126,8 @@ export class CompletionPort {
   readonly #free: Block[] = [];
   readonly #pending = new Map<bigint, Pending>();
   /**
-   * Operations of which nobody knows whether they began: what they use stays where it is, in case that the system writes
-   * there, and until it says that it is done.
+   * Operations that may or may not have begun: their memory is kept, because the system may write to it, until their
+   * completion arrives.
    */
   readonly #inDoubt = new Map<bigint, Pending>();
   readonly #entries = pinned(ENTRIES * OVERLAPPED_ENTRY.size);
@@ -134,13 +136,13 @@ export class CompletionPort {
   #inARow = 0;
   #closed = false;
 
-  /** @throws TransportError where the system gives no port. */
+  /** @throws TransportError where the port cannot be created. */
   constructor(libraries: PortLibraries) {
     this.#libraries = libraries;
     const { call } = libraries.kernel;
     this.#handle = call.CreateIoCompletionPort(INVALID_HANDLE_VALUE, 0n, 0n, 1);
     if (this.#handle === 0n) {
-      throw socketError("CreateIoCompletionPort", call.GetLastError(), "make a completion port");
+      throw socketError("CreateIoCompletionPort", call.GetLastError(), "create a completion port");
     }
     this.#untrack = track("completion port");
   }
@@ -150,7 +152,9 @@ export class CompletionPort {
     return this.#pending.size;
   }
 
-  /** Has the operations of `handle` complete here; once for each handle. */
+  /**
+   * Associates `handle` with this port, which then receives the completions of its operations. Once for each handle.
+   */
   associate(handle: bigint): void {
     const { call } = this.#libraries.kernel;
     if (call.CreateIoCompletionPort(handle, this.#handle, 0n, 0) === 0n) {
@@ -159,11 +163,11 @@ export class CompletionPort {
   }
 
   /**
-   * Has the operations of `handle` that end at once, and well, send no completion: `run` must then be told `direct`.
+   * Makes operations of `handle` that succeed immediately send no completion: `run` must then be given `direct`.
    *
-   * @returns whether the system does.
+   * @returns whether the system supports it for this handle.
    */
-  skipAtOnce(handle: bigint): boolean {
+  skipCompletionOnSuccess(handle: bigint): boolean {
     const { call } = this.#libraries.kernel;
     return call.SetFileCompletionNotificationModes(handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) !== 0;
   }
@@ -171,14 +175,14 @@ export class CompletionPort {
   /**
    * Starts one operation.
    *
-   * @param begin makes the call with the block's memory, its count of bytes going to `BLOCK.bytes`; gives 0 where it
-   * has ended well already, `ERROR_IO_PENDING` where it is under way, else the error by which it was not started, or
-   * `LOST_ERROR` where that is not known.
-   * @param direct whether one that has ended already sends no completion.
-   * @param keep what the system uses besides the block; kept where it is until the operation completes.
-   * @param onStarted told of the block while the operation is under way, so that it can be cancelled.
-   * @param read takes out of the block what is needed, before the block is used again.
-   * @returns what `read` gave. Where `begin` gave an error: rejects with what `refused` makes of it.
+   * @param begin makes the call with the block's memory; the call writes its byte count to `BLOCK.bytes`. Returns 0
+   * where the operation has succeeded already, `ERROR_IO_PENDING` where it has begun, the error where it did not
+   * begin, or `LOST_ERROR` where that is not known.
+   * @param direct whether an operation that has succeeded already sends no completion.
+   * @param keep memory that the system uses in addition to the block; kept until the operation completes.
+   * @param onStarted called with the block once the operation has begun, so that it can be cancelled.
+   * @param read reads the result from the block, before the block is used again.
+   * @returns the result of `read`. Where `begin` returned an error: rejects with the result of `refused`.
    */
   run<T>(operation: {
     readonly begin: (block: Block) => number;
@@ -195,7 +199,7 @@ export class CompletionPort {
     const block = this.#free.pop() ?? this.#moreBlocks();
     new Uint8Array(block.view.buffer, block.view.byteOffset, BLOCK.size).fill(0);
     return new Promise<T>((resolve, reject) => {
-      // Known before the call: the completion may be there before the call has returned.
+      // Registered before the call: the completion may arrive before the call has returned.
       this.#pending.set(block.address, {
         block,
         kept: operation.keep ?? null,
@@ -225,14 +229,14 @@ export class CompletionPort {
     });
   }
 
-  /** Has the memory of an operation that may have begun outlive it. */
+  /** Keeps the memory of an operation that may have begun. */
   #doubt(block: Block): void {
     const pending = this.#pending.get(block.address)!;
     this.#pending.delete(block.address);
     this.#inDoubt.set(block.address, pending);
   }
 
-  /** Ends an operation that sends no completion; false where it has to wait for its turn like any other. */
+  /** Ends an operation that sends no completion; returns false where it must go through the port. */
   #endAtOnce(block: Block): boolean {
     const bytes = block.view.getUint32(BLOCK.bytes, true);
     if (this.#inARow < IN_A_ROW) {
@@ -246,13 +250,13 @@ export class CompletionPort {
     throw socketError("PostQueuedCompletionStatus", call.GetLastError(), "wait for a socket");
   }
 
-  /** Asks the system to end an operation; it completes all the same, with its result or as aborted. */
+  /** Asks the system to cancel an operation. The operation still completes, with its result or as aborted. */
   cancel(handle: bigint, block: Block): void {
-    // An operation that has just completed is not found, which is no failure.
+    // An operation that has just completed is not found; this is not a failure.
     if (this.#pending.has(block.address)) this.#libraries.kernel.call.CancelIoEx(handle, block.address);
   }
 
-  /** Closes it; nothing may be pending. */
+  /** Closes the port; no operation may be pending. */
   close(): void {
     if (this.#pending.size > 0) {
       throw new StateError("A completion port was closed while operations are pending");
@@ -278,18 +282,19 @@ export class CompletionPort {
         await null;
       }
     } catch (error) {
-      // The system may still write to what is pending: it stays where it is for good, and nobody waits for it.
+      // The system may still write to the memory of pending operations: it is kept permanently, and their callers get
+      // the error.
       for (const pending of this.#pending.values()) pending.fail(error);
     } finally {
       this.#pump = null;
     }
   }
 
-  /** Waiting for a completion; 0: the system cannot. A packet without an operation wakes it. */
+  /** Waits for a completion; 0: the system call failed. A packet without an operation wakes it. */
   readonly #wait: EndlessWait<number> = {
     block: () => this.#fetch(this.#libraries.kernel.threaded.GetQueuedCompletionStatusEx, INFINITE),
     wake: () => this.#libraries.kernel.call.PostQueuedCompletionStatus(this.#handle, 0, 0n, 0n) !== 0,
-    // Nothing there, or an error: `block` tells which.
+    // No completion, or an error: `block` reports which.
     poll: () => this.#fetch(this.#libraries.kernel.call.GetQueuedCompletionStatusEx, 0) || null,
   };
 
@@ -334,7 +339,7 @@ export class CompletionPort {
   }
 }
 
-/** Gives back what an operation used, and its block for the next; nothing where it is none of these. */
+/** Releases the memory of an operation and returns its block for reuse; returns nothing for an unknown address. */
 function free(operations: Map<bigint, Pending>, address: bigint): Block[] {
   const pending = operations.get(address);
   if (pending === undefined) return [];

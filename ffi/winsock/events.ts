@@ -1,6 +1,6 @@
 /**
- * Events of the system, and waiting for many of them on one thread: a call that waits holds a thread of the
- * runtime's pool, which is small on Node and serves the application's files and sockets too.
+ * Waits for many events of the system on one thread: each waiting call occupies a thread of the runtime's pool, which
+ * is small on Node and is also used for the application's files and sockets.
  *
  * @module
  */
@@ -20,27 +20,27 @@ import { socketError } from "../status.ts";
 
 type Kernel = Library<typeof KERNEL32>;
 
-/** The most events one thread waits for: one place is for the event that has it look again. */
+/** The most events that one thread waits for: one of the handles is the event that wakes the thread. */
 const MOST = MAXIMUM_WAIT_OBJECTS - 1;
-/** How often an event is looked at that its thread could not be told of, in milliseconds. */
+/** The interval at which an event is polled whose thread could not be woken, in milliseconds. */
 const LOOK_MS = 16;
 
-/** A manual-reset event, not set at first; one owner. */
+/** A manual-reset event, initially not set. One owner. */
 export interface SystemEvent {
-  /** The system's handle, for whoever is to set it. */
+  /** The system's handle, to pass to the function that sets the event. */
   readonly handle: bigint;
   /**
-   * Resolves once it is set; to be called once. Rejects where the system cannot wait: it may still be set at any time
-   * then, and must not be closed.
+   * Resolves when the event is set; call it once. Rejects where the system cannot wait: the event may then still be
+   * set at any time and must not be closed.
    */
   wait(): Promise<void>;
-  /** Whether it is certainly not set yet; true before whoever waits is told, which takes its time. */
+  /** Whether the event is certainly not set yet. A waiting caller may not have been notified yet. */
   isUnset(): boolean;
-  /** Closes it; nobody may wait for it or set it any more. */
+  /** Closes the event; it must not be waited for or set any more. */
   close(): void;
 }
 
-/** Makes events and waits for them; needs a thread only while somebody waits, and one for every 63 events. */
+/** Creates events and waits for them. Uses one thread for every 63 events, and only while they are waited for. */
 export class Events {
   readonly #kernel: Kernel;
   readonly #threads = new Set<WaitingThread>();
@@ -49,7 +49,7 @@ export class Events {
     this.#kernel = kernel;
   }
 
-  /** @throws TransportError where the system gives no event. */
+  /** @throws TransportError where the event cannot be created. */
   open(): SystemEvent {
     const event = new Handle(this.#kernel, true);
     try {
@@ -78,12 +78,12 @@ interface Waiting {
 /** One thread's events. */
 class WaitingThread {
   readonly #kernel: Kernel;
-  /** Set where there is a new event to wait for, or others need the thread. */
+  /** Set when there is a new event to wait for, or a call needs the thread. */
   readonly #wake: Handle;
   #waiting: Waiting[] = [];
-  /** Those whose events the thread waits for now. */
+  /** The waits whose events the thread waits for now. */
   #round: readonly Waiting[] = [];
-  #places = 0;
+  #taken = 0;
   #running = false;
 
   constructor(kernel: Kernel) {
@@ -92,17 +92,17 @@ class WaitingThread {
   }
 
   get full(): boolean {
-    return this.#places >= MOST;
+    return this.#taken >= MOST;
   }
 
-  /** Takes a place for an event. */
+  /** Reserves space for an event. */
   enter(): void {
-    this.#places++;
+    this.#taken++;
   }
 
-  /** Gives a place back; true where it was the last, and this is over. */
+  /** Releases the space of an event; returns true where it was the last, and this thread has ended. */
   leave(): boolean {
-    if (--this.#places > 0) return false;
+    if (--this.#taken > 0) return false;
     this.#wake.close();
     return true;
   }
@@ -116,14 +116,14 @@ class WaitingThread {
     });
   }
 
-  /** Has the thread look for new events; false where it goes on waiting for those it has. */
+  /** Makes the thread include new events; returns false where it still waits for the old ones only. */
   #wakeUp(): boolean {
     return this.#kernel.call.SetEvent(this.#wake.value) !== 0;
   }
 
   /**
-   * Looks at an event from here: the thread could not be woken, and may wait for ever for others. It takes the event up
-   * where it looks again by itself.
+   * Polls an event on the calling thread: the waiting thread could not be woken and may wait for other events for
+   * ever. When it wakes for another reason, it includes this event.
    *
    * @see https://learn.microsoft.com/windows/win32/api/synchapi/nf-synchapi-setevent
    */
@@ -131,7 +131,7 @@ class WaitingThread {
     let result: number;
     do {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      // The thread waits for it by now, or nobody waits any more.
+      // The thread waits for it now, or the wait has ended.
       if (this.#round.includes(waiting) || !this.#waiting.includes(waiting)) return;
       result = look(this.#kernel, waiting.event);
     } while (result === WAIT_TIMEOUT);
@@ -180,7 +180,9 @@ class WaitingThread {
   }
 }
 
-/** Whether an event is set: WAIT_OBJECT_0, WAIT_TIMEOUT where it is not, or an error. It stays as it is. */
+/**
+ * Returns WAIT_OBJECT_0 where an event is set, WAIT_TIMEOUT where it is not, or an error. Does not change the event.
+ */
 function look({ call }: Kernel, event: bigint): number {
   const handle = pinned(8);
   new DataView(handle.buffer).setBigUint64(0, event, true);
@@ -196,7 +198,7 @@ class Handle {
   constructor(kernel: Kernel, manualReset: boolean) {
     this.#kernel = kernel;
     this.value = kernel.call.CreateEventW(0n, manualReset ? 1 : 0, 0, null);
-    if (this.value === 0n) throw socketError("CreateEventW", kernel.call.GetLastError(), "make an event");
+    if (this.value === 0n) throw socketError("CreateEventW", kernel.call.GetLastError(), "create an event");
     this.#untrack = track("event");
   }
 

@@ -1,6 +1,6 @@
 /**
- * What every overlapped socket has: a handle with one owner, options, addresses, and operations whose memory is
- * given back only when the system is done with it.
+ * The base of overlapped sockets: a handle with one owner, options, addresses, and operations whose memory is
+ * released only when the system no longer uses it.
  *
  * @module
  */
@@ -17,17 +17,17 @@ import type { Winsock } from "./winsock.ts";
 
 /** One overlapped operation of a socket. */
 export interface Operation<T> {
-  /** The function, as errors name it. */
+  /** The function's name, for errors. */
   readonly fn: string;
-  /** What it is for, as errors say it. */
+  /** What it does, for errors, after "Cannot ". */
   readonly doing: string;
-  /** Makes the call; 0 where it has ended well, `ERROR_IO_PENDING` where it is under way, else its error. */
+  /** Makes the call; returns 0 where it has succeeded, `ERROR_IO_PENDING` where it has begun, otherwise its error. */
   begin(block: Block): number;
-  /** Reads what a completion that went well gave. */
+  /** Reads the result of a successful completion. */
   read(completion: Completion): T;
-  /** What the system uses besides the block. */
+  /** Memory that the system uses in addition to the block. */
   readonly keep?: Kept;
-  /** Gives up; its reason is rethrown unchanged. */
+  /** Cancels the operation; its reason is rethrown unchanged. */
   readonly signal?: AbortSignal;
 }
 
@@ -37,7 +37,7 @@ export abstract class OverlappedSocket {
   protected readonly handle: bigint;
   /** The IP version. */
   readonly version: 4 | 6;
-  /** What it was made by. */
+  /** The Winsock that created it. */
   protected readonly winsock: Winsock;
   readonly #direct: boolean;
   readonly #untrack: () => void;
@@ -59,9 +59,9 @@ export abstract class OverlappedSocket {
     this.#untrack = track("socket");
     try {
       winsock.port.associate(this.handle);
-      this.#direct = type === "stream" && winsock.skipAtOnce(this.handle);
+      this.#direct = type === "stream" && winsock.skipCompletionOnSuccess(this.handle);
     } catch (error) {
-      // Not close(): what a derived class adds to it is not there yet.
+      // Not close(): the derived class, which may extend it, is not constructed yet.
       this.#closing = this.#release();
       throw error;
     }
@@ -75,7 +75,10 @@ export abstract class OverlappedSocket {
     throw socketError("bind", code, `listen on ${describe(readAddress(address))}`);
   }
 
-  /** The system's handle, to pass to one call at once: it dies with the socket. @throws StateError where it has. */
+  /**
+   * Returns the system's handle, to pass to one call immediately: it becomes invalid when the socket is closed.
+   * @throws StateError where the socket is closed.
+   */
   handleFor(doing: string): bigint {
     this.live(doing);
     return this.handle;
@@ -100,20 +103,20 @@ export abstract class OverlappedSocket {
   }
 
   #name(fn: "getsockname" | "getpeername"): SocketAddress {
-    const { call } = this.live("tell an address");
+    const { call } = this.live("read an address");
     const [name, length] = [pinned(SOCKADDR_STORAGE.size), pinned(4)];
     new DataView(length.buffer).setInt32(0, name.length, true);
     if (call[fn](this.handle, name, length) === 0) return readAddress(name);
-    throw socketError(fn, call.WSAGetLastError(), "tell the socket's address");
+    throw socketError(fn, call.WSAGetLastError(), "read the socket's address");
   }
 
-  /** Ends what is pending and closes the socket; resolves once the system has let go of all its memory. */
+  /** Cancels pending operations and closes the socket; resolves when the system no longer uses any of its memory. */
   close(): Promise<void> {
     return this.#closing ??= this.#release();
   }
 
   async #release(): Promise<void> {
-    // closesocket aborts what is pending and lets data that was sent go out.
+    // closesocket aborts pending operations; data that was sent is still transmitted.
     this.winsock.call.closesocket(this.handle);
     await Promise.allSettled([...this.#pending]);
     this.#untrack();
@@ -125,7 +128,7 @@ export abstract class OverlappedSocket {
     return this.#closing !== null;
   }
 
-  /** Winsock, unless the socket was closed. */
+  /** Returns Winsock. @throws StateError where the socket was closed. */
   protected live(doing: string): Winsock {
     if (this.#closing) throw new StateError(`Cannot ${doing}: the socket was closed`);
     return this.winsock;
@@ -175,7 +178,7 @@ export abstract class OverlappedSocket {
   }
 }
 
-/** An address as people write it. */
+/** Formats an address as `host:port`. */
 export function describe({ hostname, port, version }: SocketAddress): string {
   return version === 6 ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Names of hosts to addresses, by overlapped queries: nothing waits on the calling thread, and whoever gives up has
- * the system give up too.
+ * Resolves host names to addresses with overlapped queries: the calling thread does not wait, and a cancelled query
+ * is also cancelled in the system.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexw
  * @module
@@ -17,50 +17,53 @@ import { readAddress, type SocketAddress } from "./address.ts";
 import { socketError } from "../status.ts";
 
 const WSA_IO_PENDING = 997;
-/** A list of addresses longer than this is not a list. */
+/** The most addresses that are accepted for one name. */
 const MAX_ADDRESSES = 1024;
 
-/** What is asked for. */
-export interface NameQuestion {
+/** The name to resolve, and what for. */
+export interface NameRequest {
   /** A name or a numeric address; empty: this machine. */
   readonly hostname: string;
-  /** What the addresses are to hold as their port. */
+  /** The port to set in the addresses. */
   readonly port: number;
-  /** The kind of socket they are for. */
+  /** The type of socket that the addresses are for. */
   readonly type: "stream" | "datagram";
-  /** Whether a socket is to be bound to them, or sends to them. */
+  /** Whether a socket connects to the addresses or listens on them. */
   readonly purpose: "connect" | "listen";
 }
 
-/** What queries are made with. */
-export interface NameMeans {
+/** What a query uses. */
+export interface Resolver {
   /** ws2_32.dll */
   readonly call: Calls<typeof WS2_32>;
   /** Addresses and foreign memory. */
   readonly memory: Memory;
-  /** What a query's end is told by. */
+  /** The events that report a query's end. */
   readonly events: Events;
   /** Keeps Winsock running until the result is called. */
   use(): () => void;
 }
 
-/** Held here until they have ended: the system writes to their memory, whoever still waits for them. */
+/**
+ * Queries that have not ended. They are kept because the system writes to their memory, even when no caller waits any
+ * more.
+ */
 const underWay = new Set<Query>();
 
 /**
- * The addresses of a host, in the order in which to try them.
+ * Returns the addresses of a host, in the order in which to try them.
  *
- * @param signal gives up: the query is cancelled, and its reason rethrown unchanged, at once. What the system still
- * gives for the query is released when it comes.
- * @throws TransportError where the name has none.
+ * @param signal cancels the query; its reason is rethrown immediately and unchanged. A result that the system still
+ * returns is released.
+ * @throws TransportError where the name has no address.
  */
 export async function resolveName(
-  means: NameMeans,
-  question: NameQuestion,
+  resolver: Resolver,
+  request: NameRequest,
   signal?: AbortSignal,
 ): Promise<SocketAddress[]> {
   signal?.throwIfAborted();
-  const query = new Query(means, question);
+  const query = new Query(resolver, request);
   const answer = query.run();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => {
@@ -78,27 +81,27 @@ export async function resolveName(
   }
 }
 
-/** One query, from its call to the release of all it held. */
+/** One query, from the call to the release of all its resources. */
 class Query {
-  readonly #means: NameMeans;
-  readonly #question: NameQuestion;
+  readonly #resolver: Resolver;
+  readonly #request: NameRequest;
   readonly #arena: Arena;
   readonly #event: SystemEvent;
   readonly #overlapped: bigint;
-  /** Where the system writes the list, and the query's handle. */
+  /** Where the system writes the list's address and the query's handle. */
   readonly #result = pinned(8);
   readonly #handle = pinned(8);
   readonly #unuse: () => void;
   readonly #untrack: () => void;
   #pending = false;
 
-  constructor(means: NameMeans, question: NameQuestion) {
-    this.#means = means;
-    this.#question = question;
-    this.#arena = new Arena(means.memory);
-    this.#unuse = means.use();
+  constructor(resolver: Resolver, request: NameRequest) {
+    this.#resolver = resolver;
+    this.#request = request;
+    this.#arena = new Arena(resolver.memory);
+    this.#unuse = resolver.use();
     try {
-      this.#event = means.events.open();
+      this.#event = resolver.events.open();
     } catch (error) {
       this.#unuse();
       throw error;
@@ -107,10 +110,10 @@ class Query {
     this.#untrack = track("name query");
   }
 
-  /** Asks, and gives what came of it. */
+  /** Runs the query and returns its result. */
   async run(): Promise<SocketAddress[]> {
-    const { call, memory } = this.#means;
-    const { hostname, port, type, purpose } = this.#question;
+    const { call, memory } = this.#resolver;
+    const { hostname, port, type, purpose } = this.#request;
     const hints = this.#arena.address(ADDRINFOEXW, {
       ai_flags: purpose === "listen" ? AI.PASSIVE : 0,
       ai_family: AF.UNSPEC,
@@ -132,29 +135,29 @@ class Query {
     );
     if (error !== WSA_IO_PENDING) return this.#end(error);
     this.#pending = true;
-    // Where this fails nobody knows of the query's end: its memory stays where it is for good.
+    // Where this fails, the query's end is not known: its memory is kept permanently.
     await this.#event.wait();
     this.#pending = false;
     return this.#end(call.GetAddrInfoExOverlappedResult(this.#overlapped));
   }
 
   /**
-   * Has the system end it soon. Not where it has ended and nobody here was told yet: its handle may be another query's
-   * by then. Nothing here begins one between the look and the call; the query itself may end there, and the handle then is
-   * an invalid one, which is no failure.
+   * Asks the system to cancel the query. Does nothing where the query has ended but was not reported yet, because its
+   * handle may belong to another query then. This thread begins no query between the check and the call; the query
+   * itself may end there, and its handle is then invalid, which is not a failure.
    */
   cancel(): void {
     if (!this.#pending || !this.#event.isUnset()) return;
-    this.#means.call.GetAddrInfoExCancel(this.#means.memory.addressOf(this.#handle));
+    this.#resolver.call.GetAddrInfoExCancel(this.#resolver.memory.addressOf(this.#handle));
   }
 
   #end(error: number): SocketAddress[] {
     const list = new DataView(this.#result.buffer).getBigUint64(0, true);
     try {
       if (error === 0) return this.#read(list);
-      throw socketError("GetAddrInfoExW", error, `find the address of ${this.#question.hostname}`);
+      throw socketError("GetAddrInfoExW", error, `find the address of ${this.#request.hostname}`);
     } finally {
-      if (list !== 0n) this.#means.call.FreeAddrInfoExW(list);
+      if (list !== 0n) this.#resolver.call.FreeAddrInfoExW(list);
       this.#event.close();
       underWay.delete(this);
       this.#untrack();
@@ -163,7 +166,7 @@ class Query {
   }
 
   #read(list: bigint): SocketAddress[] {
-    const { memory } = this.#means;
+    const { memory } = this.#resolver;
     const found: SocketAddress[] = [];
     for (let at = list, count = 0; at !== 0n && count < MAX_ADDRESSES; count++) {
       const bytes = memory.read(at, ADDRINFOEXW.size);

@@ -1,5 +1,5 @@
 /**
- * TCP over overlapped sockets. Every wait is a promise, and every wait can be given up.
+ * TCP over overlapped sockets. Every wait is a promise that can be cancelled.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { anyAddress, type SocketAddress } from "./address.ts";
 import { socketError } from "../status.ts";
 import type { Winsock } from "./winsock.ts";
 
-/** AcceptEx wants 16 bytes more than an address for each of the two. */
+/** AcceptEx needs 16 bytes more than an address for each of the two addresses. */
 const ACCEPT_ADDRESS = SOCKADDR_STORAGE.size + 16;
 
 /** A TCP socket, listening or connected. */
@@ -92,7 +92,7 @@ export class TcpSocket extends OverlappedSocket {
     }
   }
 
-  /** Sends all of `p`, which is copied before this returns. */
+  /** Sends all of `p`, which is copied before the call returns. */
   async send(p: Uint8Array, signal?: AbortSignal): Promise<void> {
     const winsock = this.live("send");
     for (let sent = 0; sent < p.length;) {
@@ -119,7 +119,7 @@ export class TcpSocket extends OverlappedSocket {
     const winsock = this.live("receive");
     const held = this.#held;
     const into = this.#roomFor(Math.min(p.length, MAX_CHUNK), winsock);
-    // One that was held has in it what filled it before, whatever comes now.
+    // A kept buffer still contains the previous data, independent of what arrives now.
     const clean = into !== held;
     let full = false;
     return await this.run({
@@ -150,7 +150,10 @@ export class TcpSocket extends OverlappedSocket {
     return winsock.buffers.take(length);
   }
 
-  /** Keeps a buffer that was filled whole for the next receiving: more is likely there, to be written over it. */
+  /**
+   * Keeps a buffer that was filled completely for the next receive: more data is probably waiting and will overwrite
+   * it.
+   */
   #hold(buffer: PooledBuffer): void {
     if (this.closed) return buffer.release();
     this.#held?.release();
@@ -163,7 +166,7 @@ export class TcpSocket extends OverlappedSocket {
     return super.close();
   }
 
-  /** Sends the end of the stream; receiving goes on. */
+  /** Sends the end of the stream; receiving stays possible. */
   closeWrite(): void {
     const { call } = this.live("half-close");
     if (call.shutdown(this.handle, SD.SEND) !== 0) {
@@ -171,7 +174,7 @@ export class TcpSocket extends OverlappedSocket {
     }
   }
 
-  /** Sends small writes at once. */
+  /** Sends small writes without delay (`TCP_NODELAY`). */
   setNoDelay(): void {
     this.setOption(IPPROTO.TCP, TCP.NODELAY, Uint8Array.of(1, 0, 0, 0));
   }

@@ -15,9 +15,9 @@ import type { Winsock } from "./winsock.ts";
 
 /** A datagram that has arrived. */
 export interface ArrivedDatagram {
-  /** All of it, in memory of its own. */
+  /** The whole datagram, in its own memory. */
   readonly data: Uint8Array;
-  /** Who says to have sent it. */
+  /** The sender's address, which is not authenticated. */
   readonly from: SocketAddress;
 }
 
@@ -30,8 +30,8 @@ export class UdpSocket extends OverlappedSocket {
   }
 
   /**
-   * Has an ICMP message of an earlier datagram, which anyone can send, not end a receiving. Where the system does not
-   * take it, receivers must do without: no failure.
+   * Prevents ICMP messages about earlier datagrams, which can be forged, from ending a receive. A system that does
+   * not support this setting is not a failure.
    *
    * @see https://learn.microsoft.com/windows/win32/winsock/winsock-ioctls
    */
@@ -41,7 +41,7 @@ export class UdpSocket extends OverlappedSocket {
     this.winsock.call.WSAIoctl(this.handle, UDP_CONNRESET, off, off.length, null, 0, bytes, 0n, 0n);
   }
 
-  /** Sends one datagram, which is copied before this returns. */
+  /** Sends one datagram, which is copied before the call returns. */
   async sendTo(p: Uint8Array, peer: SocketAddress, signal?: AbortSignal): Promise<void> {
     const winsock = this.live("send");
     const copy = winsock.buffers.take(p.length);
@@ -74,9 +74,9 @@ export class UdpSocket extends OverlappedSocket {
   }
 
   /**
-   * Receives one datagram, whole: nothing may be refused for its length before its sender is known.
+   * Receives one whole datagram: it must not be refused for its length before its sender is known.
    *
-   * @throws TransportError also where an earlier datagram did not arrive and the system tells so; see `isReset`.
+   * @throws TransportError, also where the system reports that an earlier datagram did not arrive; see `isReset`.
    */
   async receiveFrom(signal?: AbortSignal): Promise<ArrivedDatagram> {
     const winsock = this.live("receive");
@@ -113,7 +113,7 @@ export class UdpSocket extends OverlappedSocket {
   }
 }
 
-/** What the system says of an earlier datagram that did not arrive: as NTSTATUS has it, and as Winsock does. */
+/** The codes for an earlier datagram that did not arrive, as NTSTATUS and Winsock name them. */
 const RESETS: readonly string[] = [
   "ERROR_NETNAME_DELETED",
   "ERROR_CONNECTION_REFUSED",
@@ -128,7 +128,7 @@ const RESETS: readonly string[] = [
   "WSAEHOSTUNREACH",
 ];
 
-/** Whether an error of `receiveFrom` is about a datagram that was sent, and so no end of the receiving. */
+/** Returns whether an error of `receiveFrom` is about a sent datagram, so that receiving can continue. */
 export function isReset(error: unknown): boolean {
   return error instanceof TransportError && RESETS.includes(error.codeName);
 }

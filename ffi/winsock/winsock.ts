@@ -1,5 +1,6 @@
 /**
- * Winsock, started once for a system: its libraries, its completion port, its names, and the address of ConnectEx.
+ * Winsock, started once for a system: its libraries, its completion port, name resolution, and the address of
+ * ConnectEx.
  *
  * @module
  */
@@ -39,22 +40,22 @@ import type { NativeSystem } from "../system.ts";
 const VERSION_2_2 = 0x0202;
 const GUID = struct("GUID", { value: "guid" });
 
-/** What an overlapped ConnectEx is told. */
+/** The arguments of an overlapped ConnectEx. */
 export interface ConnectExArguments {
   /** The socket: bound, not connected. */
   readonly socket: bigint;
-  /** The peer's address structure: where it stands until the call completes. */
+  /** The address of the peer's address structure, which must stay there until the call completes. */
   readonly name: bigint;
   /** Its length. */
   readonly nameLength: number;
-  /** Where the OVERLAPPED stands. */
+  /** The address of the OVERLAPPED. */
   readonly overlapped: bigint;
 }
 
 const known = new WeakMap<NativeSystem, Winsock>();
 
 /**
- * The Winsock of a system.
+ * Returns the Winsock of a system.
  *
  * @throws PermissionError, UnsupportedPlatformError, StateError (closed).
  */
@@ -64,14 +65,14 @@ export function winsockOf(system: NativeSystem, grant: Grant): Winsock {
   return found;
 }
 
-/** What runs while anything uses Winsock. */
+/** The resources that exist while Winsock is used. */
 interface Session {
   readonly port: CompletionPort;
   readonly buffers: BufferPool;
   end(): void;
 }
 
-/** The open libraries, the port, and what is asked of them as one. Started by its first user, ended by its last. */
+/** The open libraries, the completion port and shared operations. Started by the first user and ended by the last. */
 export class Winsock {
   /** ws2_32.dll */
   readonly call: Calls<typeof WS2_32>;
@@ -100,9 +101,9 @@ export class Winsock {
   }
 
   /**
-   * Keeps Winsock running until the returned function is called, past the end of the system too.
+   * Keeps Winsock running until the returned function is called, even after the system is closed.
    *
-   * @throws StateError where nothing uses it any more and the system is closed.
+   * @throws StateError where it has no user and the system is closed.
    */
   use(): () => void {
     this.#session ??= this.#start();
@@ -139,12 +140,12 @@ export class Winsock {
     }
   }
 
-  /** Where every socket's operations complete. */
+  /** The port that receives the completions of all sockets. */
   get port(): CompletionPort {
     return this.#running.port;
   }
 
-  /** Memory for what sockets send and receive. */
+  /** The buffers for sending and receiving. */
   get buffers(): BufferPool {
     return this.#running.buffers;
   }
@@ -155,30 +156,30 @@ export class Winsock {
   }
 
   /**
-   * Has the operations of a stream socket that end at once send no completion: one call of the system less for each.
-   * Providers whose sockets are not the file system's handles would then send none at all.
+   * Makes operations of a stream socket that succeed immediately send no completion, which saves one system call for
+   * each. Not for sockets that are not file system handles: these would then send no completion at all.
    *
-   * @returns whether it is so.
+   * @returns whether the setting is in effect.
    * @see https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-setfilecompletionnotificationmodes
    */
-  skipAtOnce(socket: bigint): boolean {
+  skipCompletionOnSuccess(socket: bigint): boolean {
     const [info, length] = [pinned(WSAPROTOCOL_INFOW.size), pinned(4)];
     new DataView(length.buffer).setInt32(0, info.length, true);
     if (this.call.getsockopt(socket, SOL_SOCKET, SO.PROTOCOL_INFOW, info, length) !== 0) return false;
     const { dwServiceFlags1 } = WSAPROTOCOL_INFOW.read(new DataView(info.buffer));
-    return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipAtOnce(socket);
+    return (dwServiceFlags1 & XP1_IFS_HANDLES) !== 0 && this.port.skipCompletionOnSuccess(socket);
   }
 
   /**
-   * How an overlapped call began, asked right after it: 0 where it has ended well, `ERROR_IO_PENDING` where it is under
-   * way, else its error. One that failed without an error did not end well, and may be under way.
+   * Returns how an overlapped call began; called directly after it: 0 where it has succeeded, `ERROR_IO_PENDING`
+   * where it has begun, otherwise its error. A call that failed without an error did not succeed and may have begun.
    */
   begun(ok: boolean): number {
     const error = this.call.WSAGetLastError();
     return ok ? 0 : error || LOST_ERROR;
   }
 
-  /** A new overlapped socket, not inherited by child processes. */
+  /** Creates an overlapped socket that child processes do not inherit. */
   createSocket(version: 4 | 6, type: "stream" | "datagram"): bigint {
     const [kind, protocol] = type === "stream" ? [SOCK.STREAM, IPPROTO.TCP] : [SOCK.DGRAM, IPPROTO.UDP];
     const flags = WSA_FLAG.OVERLAPPED | WSA_FLAG.NO_HANDLE_INHERIT;
@@ -190,8 +191,8 @@ export class Winsock {
   /**
    * The addresses of a host, in the order in which to try them.
    *
-   * @param signal gives up at once; its reason is rethrown unchanged.
-   * @throws TransportError where the name has none.
+   * @param signal cancels the query; its reason is rethrown immediately and unchanged.
+   * @throws TransportError where the name has no address.
    */
   resolve(
     hostname: string,
@@ -206,9 +207,9 @@ export class Winsock {
   }
 
   /**
-   * Calls ConnectEx, which is not exported: DispCallFunc calls what stands at its address.
+   * Calls ConnectEx, which is not exported: DispCallFunc calls the function at its address.
    *
-   * @returns 0 where it has ended well, `ERROR_IO_PENDING` where it is under way, else its error.
+   * @returns 0 where it has succeeded, `ERROR_IO_PENDING` where it has begun, otherwise its error.
    */
   connectEx({ socket, name, nameLength, overlapped }: ConnectExArguments): number {
     const target = this.#connectEx ??= this.#findConnectEx(socket);
@@ -234,7 +235,7 @@ export class Winsock {
     const { DispCallFunc } = this.#dispatch.call;
     const count = values.length;
     const status = DispCallFunc(0n, target, CC_STDCALL, VT.I4, count, types, pointers, result);
-    // Nothing may stand between the call and its last error: the call's own result is read afterwards.
+    // No other call may come between the call and its last error: the call's own result is read afterwards.
     const failed = this.begun(false);
     if (status !== 0) throw socketError("DispCallFunc", status, "connect");
     const { llVal } = VARIANT.read(new DataView(result.buffer));

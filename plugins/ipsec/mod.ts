@@ -1,8 +1,9 @@
 /**
- * IPsec at the socket, through the Winsock secure socket extensions. The codec that writes the system's structures is a
- * sandboxed module that is part of this package; the library reads what it wrote and makes the calls.
+ * IPsec at the socket, through the Winsock secure socket extensions. A sandboxed module that is part of this
+ * package (a codec) writes the system's structures; the library reads what it wrote and makes the calls.
  *
- * It serves on Windows, or on a simulated host, and only where it is listed. Read `docs/ipsec.md` before using it.
+ * It works on Windows, or on a simulated host, and is used only where it is listed in a registry. Read
+ * `docs/ipsec.md` before using it.
  *
  * @module
  */
@@ -23,34 +24,41 @@ import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 /** Options of {@linkcode ipsec}. */
 export interface IpsecOptions {
   /**
-   * Lets traffic go in clear text where the requirements ask for nothing (no integrity, confidentiality or mutual
-   * authentication, and at most the level `"identify"`) and nothing better can be negotiated. Default `false`: then a
-   * socket sends nothing that is not secured, whatever is required.
+   * Allows clear text if the requirements ask for nothing (no integrity, confidentiality or mutual authentication,
+   * and at most the level `"identify"`) and nothing better can be negotiated. Default `false`: a socket then sends
+   * nothing unsecured, whatever the requirements are.
    */
   readonly allowInsecure?: boolean;
-  /** The key (a GUID) of a main-mode policy that was added to the Windows Filtering Platform. Default: the system's. */
+  /**
+   * The key (a GUID) of a main-mode policy that was added to the Windows Filtering Platform. Default: the system's
+   * policy.
+   */
   readonly mainModePolicy?: string;
-  /** The key (a GUID) of a quick-mode policy, likewise. Default: the system's. */
+  /** The key (a GUID) of a quick-mode policy that was added in the same way. Default: the system's policy. */
   readonly quickModePolicy?: string;
   /**
-   * Accepts a peer that does not prove to be the computer that was named; on a client and for datagrams only without
+   * Accepts a peer that does not prove to be the named computer; for a client and for datagrams only without
    * `mutualAuthentication`. Default `false`.
    */
   readonly optionalPeerName?: boolean;
-  /** The computer's name is not a service principal name but what the policy's authentication method uses. */
+  /**
+   * The computer's name is not an SPN but a name in the form that the policy's authentication method uses. Default
+   * `false`.
+   */
   readonly rawPeerName?: boolean;
   /**
-   * Makes no filters for the socket: those of the administrator must do. A connection is asked about before its first
-   * byte all the same; datagrams, which are not, then need `allowInsecure` and requirements that ask for nothing.
+   * Makes no filters for the socket; only the administrator's filters apply. A connection is still queried before
+   * its first byte; datagrams are not, so they then need `allowInsecure` and requirements that ask for nothing.
    * Default `false`.
    */
   readonly skipFilters?: boolean;
   /** Accepts a peer's first packet in clear text; only where `allowInsecure` has an effect. Default `false`. */
   readonly firstPacketInClear?: boolean;
   /**
-   * Has the system abort a connection when one of these changes: `"mainModeSa"` when the computers authenticate anew,
-   * `"quickModeSa"` when the keys are renewed, which they are by time and by traffic. Reading and writing then end in
-   * an error that says so. Goes with neither `allowInsecure` nor `openDatagrams()`. Default: nothing is watched.
+   * Has the system abort a connection when one of these changes: `"mainModeSa"` when the computers authenticate
+   * again, `"quickModeSa"` when the keys are renewed, which happens by time and by traffic. Reading and writing
+   * then fail with an error that says so. Cannot be combined with `allowInsecure` or `openDatagrams()`. Default:
+   * nothing is watched.
    */
   readonly abortOnAssociationChange?: readonly AssociationField[];
 }
@@ -85,8 +93,8 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  * IPsec for the sockets that `connect()` and `listen()` open. Both ends must list it, or the administrator of a
  * computer must have a policy that answers.
  *
- * Whether each computer proved its identity to the other is told only by the security association, which not every
- * account may read: where it is unknown, `mutualAuthentication` is not met.
+ * Only the security association shows whether each computer proved its identity to the other, and not every account
+ * may read it. If it cannot be read, `mutualAuthentication` is not met.
  *
  * @example
  * ```ts
@@ -102,7 +110,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  * });
  * console.log(conn.security.integrity, conn.security.confidentiality);
  * ```
- * @throws TypeError where an option is unknown, has the wrong type, or weakens without `allowInsecure`.
+ * @throws TypeError if an option is unknown, has the wrong type, or weakens the connection without `allowInsecure`.
  * @see https://learn.microsoft.com/windows/win32/winsock/winsock-secure-socket-extensions
  */
 export function ipsec(options: IpsecOptions = {}): SocketProvider {
@@ -125,7 +133,7 @@ export function ipsec(options: IpsecOptions = {}): SocketProvider {
   });
 }
 
-/** The grants that the options come to. */
+/** The grants that correspond to the options. */
 function grantsOf(options: IpsecOptions): SocketGrants {
   if (typeof options !== "object" || options === null) {
     throw new TypeError("ipsec()'s options must be an object");

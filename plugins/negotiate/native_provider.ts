@@ -1,5 +1,5 @@
 /**
- * What `negotiate()` and `kerberos()` share: the operating system's security contexts as a message provider.
+ * Implements `negotiate()` and `kerberos()`: a provider over the operating system's security contexts.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const OFFERS: Offers = Object.freeze({
   delegation: true,
 });
 
-/** What one kind of native provider is. */
+/** Options of {@linkcode nativeProvider}. */
 export interface NativeProviderOptions {
   /** Its name. */
   readonly name: SecurityPackage;
@@ -28,7 +28,7 @@ export interface NativeProviderOptions {
   readonly allowNtlm: boolean;
 }
 
-/** A provider over the operating system's security contexts. */
+/** Returns a provider over the operating system's security contexts. */
 export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): ContextProvider {
   const mechanisms = Object.freeze(allowNtlm ? ["kerberos", "ntlm"] : ["kerberos"]);
   return Object.freeze<ContextProvider>({
@@ -44,16 +44,18 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
       if (options.role === "client" && requirements.impersonation === "anonymous") {
         throw cannotBeAnonymous(name);
       }
-      // NTLM cannot delegate either.
+      // NTLM supports neither mutual authentication nor delegation.
       const excludeNtlm = requirements.mutualAuthentication || requirements.delegation || !allowNtlm ||
         deniedBy(denied, "ntlm") !== null;
       const excludeKerberos = deniedBy(denied, "kerberos") !== null;
       if (excludeKerberos && excludeNtlm) throw nothingLeft(name);
       if (given !== undefined && "delegated" in given) {
         if (excludeKerberos) throw delegatedIsKerberos();
-        if (options.role === "server") throw new TypeError("delegated credentials serve a client");
-        // They stay the caller's: closing what is returned here leaves them open.
-        return delegated(name, given.delegated).lend(requirements);
+        if (options.role === "server") {
+          throw new TypeError("credentials.delegated can be used on a client only");
+        }
+        // The caller stays the owner: closing the returned credentials leaves these open.
+        return delegated(name, given.delegated).withRequirements(requirements);
       }
       return await acquireCredentials(nativeSystem(options.system), {
         package: name,
@@ -70,33 +72,33 @@ export function nativeProvider({ name, allowNtlm }: NativeProviderOptions): Cont
 function delegatedIsKerberos(): AuthenticationError {
   return new AuthenticationError(
     "mechanism",
-    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Take it out of the " +
-      "policy's deny, or connect without them",
+    "Cannot use credentials.delegated: they are Kerberos tickets, and a policy denies kerberos. Remove kerberos from " +
+      "the policy's deny, or connect without them",
   );
 }
 
-/** A registry selects no such provider; whoever acquires without one is refused here. */
+/** Refuses an acquisition without a registry; a registry does not select such a provider. */
 function nothingLeft(name: SecurityPackage): AuthenticationError {
   return new AuthenticationError(
     "mechanism",
-    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism may serve. Take it out ` +
-      "of the policy's deny, or use another provider",
+    `Cannot acquire credentials of ${name}: a policy denies kerberos, and no other mechanism is allowed. Remove ` +
+      "kerberos from the policy's deny, or use another provider",
   );
 }
 
-/** Refused before the first token, which would tell who the client is. */
+/** Refused before the first token, which would identify the client. */
 function cannotBeAnonymous(name: SecurityPackage): SecurityRequirementError {
   return new SecurityRequirementError(
     "impersonation",
     "identify",
-    `${name} tells the server who its client is, and impersonation: "anonymous" forbids that; nothing was sent. ` +
-      'Ask for "identify", the default',
+    `${name} identifies the client to the server, which impersonation: "anonymous" forbids; nothing was sent. ` +
+      'Use "identify", the default',
   );
 }
 
 /** @throws TypeError unless they came from `takeDelegated()` of a context of the same provider. */
 function delegated(name: SecurityPackage, credentials: ProviderCredentials): CredentialsBase {
-  // Not any credentials: others were acquired for what their own policy and requirements let in, NTLM perhaps.
+  // Refuses all other credentials: their own policy and requirements may have allowed more, for instance NTLM.
   if (credentials instanceof CredentialsBase && credentials.delegated && credentials.package === name) {
     return credentials;
   }

@@ -1,8 +1,8 @@
 /**
- * NTLM for where there is no domain: NTLMv2 and nothing older, in a sandboxed module that is part of this package.
+ * NTLM for use without a domain: NTLMv2 only, in a sandboxed module that is part of this package.
  *
- * It never proves the server to the client, so it serves only where it is listed and mutual authentication is given
- * up by name. Read `docs/ntlm.md` before using it.
+ * It never authenticates the server to the client, so it is used only where it is listed and the requirements set
+ * `mutualAuthentication: false`. Read `docs/ntlm.md` before using it.
  *
  * @module
  */
@@ -20,9 +20,9 @@ import { GUEST_SHA256, guestModule } from "./guest_wasm.ts";
 
 export { ntHash } from "./nt_hash.ts";
 
-/** An account that a client claims to be, as the client wrote it: neither name is proved yet. */
+/** An account that a client claims to be, as the client wrote it. Neither name is proved yet. */
 export interface NtlmAccount {
-  /** The account's domain; empty where the client gave none. Compare without regard to case. */
+  /** The account's domain; empty if the client sent none. Compare without regard to case. */
   readonly domain: string;
   /** The account's name. Compare without regard to case. */
   readonly username: string;
@@ -31,24 +31,22 @@ export interface NtlmAccount {
 /** Options of {@linkcode ntlm}. */
 export interface NtlmOptions {
   /**
-   * Finds an account's NT hash (16 bytes, see {@linkcode ntHash}); `null`: there is no such account. The bytes are
-   * copied and stay the application's to zero. A server needs it, a client does not.
+   * Returns an account's NT hash (16 bytes, see {@linkcode ntHash}); `null` if there is no such account. The bytes
+   * are copied; the application zeroes them. A server needs this function, a client does not.
    *
-   * The peer cannot tell an unknown account from a wrong password by what is answered; take care that it cannot by
-   * how long this takes either.
+   * The answer does not show the peer whether the account is unknown or the password wrong; make sure that the time
+   * it takes does not show it either.
    */
   readonly accounts?: (account: NtlmAccount) => Promise<Uint8Array | null> | Uint8Array | null;
-  /**
-   * Speaks SPNEGO, as Windows' Negotiate and .NET do, with NTLM inside. Both ends must agree. Default `false`.
-   */
+  /** Uses SPNEGO, like Windows' Negotiate and .NET, with NTLM inside. Both ends must agree. Default `false`. */
   readonly spnego?: boolean;
-  /** The computer a client says it is, at most 15 characters. Default: it says none. */
+  /** The computer name that a client sends, at most 15 characters. Default: none. */
   readonly workstation?: string;
-  /** The computer a server says it is, at most 15 characters. Default `"SERVER"`. */
+  /** The computer name that a server sends, at most 15 characters. Default `"SERVER"`. */
   readonly computerName?: string;
-  /** The domain a server says it is in, at most 15 characters. Default `"WORKGROUP"`. */
+  /** The domain name that a server sends, at most 15 characters. Default `"WORKGROUP"`. */
   readonly domainName?: string;
-  /** What the module may use up; left out: the sandbox's defaults. */
+  /** The limits of the module; left out: the sandbox's defaults. */
   readonly limits?: Limits;
 }
 
@@ -74,7 +72,8 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  * NTLMv2 with the message integrity code, channel bindings, signing and sealing, client and server, on every system
  * and without any permission. Anonymous clients, LM and NTLMv1 are always refused.
  *
- * It never satisfies `mutualAuthentication`: list it in the registry, and give that requirement up by name.
+ * It never meets `mutualAuthentication`: list it in the registry, and set `mutualAuthentication: false` in the
+ * requirements.
  *
  * @example
  * ```ts
@@ -88,7 +87,7 @@ const DESCRIPTION: ProviderDescription = Object.freeze<ProviderDescription>({
  * console.log(provider.description.offers.mutualAuthentication); // => false
  * ```
  *
- * @throws TypeError where an option is unknown or has the wrong type; RangeError where a name is too long.
+ * @throws TypeError if an option is unknown or has the wrong type; RangeError if a name is too long.
  */
 export function ntlm(options: NtlmOptions = {}): ContextProvider {
   checkOptions(options);
@@ -105,7 +104,7 @@ export function ntlm(options: NtlmOptions = {}): ContextProvider {
   return new NtlmProvider(load, accounts !== undefined);
 }
 
-/** Loads its module when it is first needed, so that making the provider costs nothing and can be synchronous. */
+/** Loads its module on first use, so that making the provider is synchronous and costs nothing. */
 class NtlmProvider implements ContextProvider {
   readonly layer = "context";
   readonly name = "ntlm";
@@ -126,7 +125,8 @@ class NtlmProvider implements ContextProvider {
   async acquire(options: AcquireOptions): Promise<ProviderCredentials> {
     if (options.role === "server" && !this.#serves) {
       throw new TypeError(
-        "ntlm() needs accounts on a server: a function that finds an account's NT hash, or null where there is none",
+        "ntlm() needs accounts on a server: a function that returns an account's NT hash, or null if " +
+          "there is none",
       );
     }
     const provider = await (this.#loaded ??= this.#load());
@@ -136,13 +136,13 @@ class NtlmProvider implements ContextProvider {
 
 type Fields = Readonly<Record<string, string | Uint8Array>>;
 
-/** The module's question as the application's callback. */
+/** Adapts the application's callback to the module's question. */
 function lookUp(accounts: NonNullable<NtlmOptions["accounts"]>): (fields: Fields) => Promise<Fields | null> {
   return async ({ domain, username }) => {
     const hash: unknown = await accounts({ domain: domain as string, username: username as string });
     if (hash === null) return null;
     if (hash instanceof Uint8Array && hash.length === 16) return { ntHash: hash };
-    throw new TypeError("accounts must give the 16 bytes of an NT hash, as ntHash() makes it, or null");
+    throw new TypeError("accounts must return the 16 bytes of an NT hash, as ntHash() makes it, or null");
   };
 }
 
@@ -155,7 +155,7 @@ function checkOptions(options: NtlmOptions): void {
   }
   const { accounts, spnego } = options;
   if (accounts !== undefined && typeof accounts !== "function") {
-    throw new TypeError("ntlm()'s accounts must be a function that finds an account's NT hash");
+    throw new TypeError("ntlm()'s accounts must be a function that returns an account's NT hash");
   }
   if (spnego !== undefined && typeof spnego !== "boolean") {
     throw new TypeError("ntlm()'s spnego must be true or false");

@@ -1,20 +1,20 @@
 /**
- * The NT hash of a password: what an application keeps for each account, and what `ntlm({ accounts })` asks for.
+ * The NT hash of a password, which an application keeps for each account and `ntlm({ accounts })` needs.
  *
  * @module
  */
 
-/** Rotations of the three rounds of MD4 (RFC 1320), and the constants they add. */
+/** The rotations of the three rounds of MD4 (RFC 1320), and the constants they add. */
 const TURNS = [[3, 7, 11, 19], [3, 5, 9, 13], [3, 9, 11, 15]];
 const CONSTANTS = [0, 0x5a827999, 0x6ed9eba1];
-/** The order in which the third round takes the words. */
+/** The order in which the third round uses the words. */
 const THIRD = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15];
 
 /**
- * Computes the NT hash of `password`: MD4 over its UTF-16, 16 bytes, the caller's to zero.
+ * Computes the NT hash of `password`: MD4 over its UTF-16, 16 bytes. The caller zeroes it.
  *
- * Whoever has it can be the account, exactly as with the password: keep it as you would keep a password. It is not
- * salted, so equal passwords have equal hashes.
+ * A peer that has the hash can authenticate as the account, just as with the password: protect it like a password.
+ * It is not salted, so equal passwords have equal hashes.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ const THIRD = [0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15];
  * const alice = ntHash("correct horse battery staple");
  * ```
  *
- * @throws TypeError where `password` is not a string, or holds half of a surrogate pair.
+ * @throws TypeError if `password` is not a string, or contains a lone surrogate.
  */
 export function ntHash(password: string): Uint8Array {
   if (typeof password !== "string") throw new TypeError("password must be a string");
@@ -47,7 +47,7 @@ export function ntHash(password: string): Uint8Array {
   return hash;
 }
 
-/** Takes in one block of 64 bytes. */
+/** Processes one block of 64 bytes. */
 function block(state: Uint32Array, view: DataView, at: number): void {
   let [a, b, c, d] = state;
   for (let i = 0; i < 48; i++) {

@@ -1,5 +1,5 @@
 /**
- * Reading and writing the WebAssembly binary format: bytes, LEB128 integers, names.
+ * Reads and writes the WebAssembly binary format: bytes, LEB128 integers, names.
  *
  * @module
  */
@@ -38,12 +38,12 @@ export class ByteReader {
     this.end = end;
   }
 
-  /** True where nothing is left. */
+  /** True if no bytes are left. */
   get done(): boolean {
     return this.at === this.end;
   }
 
-  /** What is left: a view. */
+  /** The bytes that are left: a view. */
   get left(): Uint8Array {
     return this.bytes.subarray(this.at, this.end);
   }
@@ -72,12 +72,12 @@ export class ByteReader {
     return reject("malformed", start, "an integer is longer than 32 bits; rebuild the module");
   }
 
-  /** Passes over a LEB128 of any size. */
+  /** Skips a LEB128 of any size. */
   skipLeb(): void {
     while (this.byte() >= 0x80);
   }
 
-  /** Passes over `count` bytes. */
+  /** Skips `count` bytes. */
   skip(count: number): void {
     if (count > this.end - this.at) this.#truncated();
     this.at += count;
@@ -95,7 +95,7 @@ export class ByteReader {
     }
   }
 
-  /** A reader of the next `length` bytes, which this one passes over. */
+  /** A reader of the next `length` bytes, which this reader skips. */
   part(length: number): ByteReader {
     const start = this.at;
     this.skip(length);
@@ -103,7 +103,7 @@ export class ByteReader {
   }
 
   #truncated(): never {
-    reject("malformed", this.at, "the module ends in the middle of something; rebuild the module");
+    reject("malformed", this.at, "the module ends in the middle of a structure; rebuild the module");
   }
 }
 
@@ -117,12 +117,12 @@ export class ByteWriter {
     this.#buffer = new Uint8Array(capacity);
   }
 
-  /** How much was written. */
+  /** How many bytes were written. */
   get length(): number {
     return this.#length;
   }
 
-  /** What was written: a view. */
+  /** The bytes written: a view. */
   get written(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length) as Uint8Array<ArrayBuffer>;
   }
@@ -145,12 +145,12 @@ export class ByteWriter {
     return this.bytes(unsigned(value));
   }
 
-  /** Appends bytes with their length in front. */
+  /** Appends bytes, preceded by their length. */
   sized(value: ArrayLike<number>): this {
     return this.u32(value.length).bytes(value);
   }
 
-  /** Forgets what was written and keeps the room. */
+  /** Discards what was written and keeps the memory. */
   reset(): void {
     this.#length = 0;
   }

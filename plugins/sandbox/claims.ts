@@ -1,5 +1,5 @@
 /**
- * What a host can hold against a provider's claims without knowing its cryptography.
+ * Checks of a provider's claims that need no knowledge of its cryptography.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import { IMPERSONATION } from "./abi.ts";
 import type { ModuleDescription } from "./description.ts";
 import { breach } from "./wire.ts";
 
-// Below this a record may hold the same bytes as its plain text by chance, or in its header.
+// A shorter record may contain the same bytes as its plain text by chance, or in its header.
 const LEAST_BYTES = 16;
-// More need not be compared: as many equal bytes are no chance, and a hostile record cannot make the search long.
+// So many equal bytes are not chance, and a hostile record cannot make the search long.
 const MOST_BYTES = 1_024;
 
 /**
- * Whether `record` holds `plain` as it was, which a sealed record must not.
+ * Whether `record` contains `plain` unchanged, which an encrypted record must not.
  *
  * Finds a provider that forgot to encrypt, not one that wants to deceive. A record is only a little longer than its
- * plain text, so few places are possible.
+ * plain text, so there are few offsets to search.
  */
 export function holdsPlainText(record: Uint8Array, plain: Uint8Array): boolean {
   if (plain.length < LEAST_BYTES) return false;
@@ -33,9 +33,10 @@ export function holdsPlainText(record: Uint8Array, plain: Uint8Array): boolean {
 }
 
 /**
- * Refuses a context that claims more than the module's description offers: the application chose by the description.
+ * Refuses a context that claims more than the module's description offers: the application selected it by the
+ * description.
  *
- * @throws ProviderTrapError naming the claim.
+ * @throws ProviderTrapError that names the claim.
  */
 export function refuseMoreThanOffered(claimed: ContextAttributes, { offers }: ModuleDescription): void {
   const claims = {
@@ -53,16 +54,18 @@ export function refuseMoreThanOffered(claimed: ContextAttributes, { offers }: Mo
 }
 
 /**
- * The mechanism's name as it is shown: the module's own name, then what it claims beyond that. So a module speaks for
- * itself alone, and a policy that denies a built-in mechanism neither meets it nor is passed by.
+ * The mechanism's name as it is shown: the module's own name, then its claim. A module can thus name only itself,
+ * and can neither be denied as a built-in mechanism nor evade such a denial.
  *
- * @throws ProviderTrapError where it claims a built-in provider's mechanism and is none.
+ * @throws ProviderTrapError if it claims a built-in provider's mechanism and is not built in.
  */
 export function shownMechanism(claimed: string, name: string, builtIn: boolean): string {
   if (claimed === name) return name;
   const owner = builtInName(claimed);
   if (builtIn || owner !== null) {
-    throw breach(`it claims the mechanism ${claimed}, which is ${owner ? `${owner}'s` : "not its own"}`);
+    throw breach(
+      `it claims the mechanism ${claimed}, which ${owner ? `belongs to ${owner}` : "does not belong to it"}`,
+    );
   }
   return `${name}/${claimed}`;
 }

@@ -1,9 +1,10 @@
 /**
- * What compiling a module costs the engine, found without compiling it.
+ * Estimates what compiling a module costs the engine, without compiling it.
  *
- * The engine's first compiler is linear in the code, except that wherever control splits or joins it looks at every
- * local variable and every value on the stack. A function of 64 KiB can make that product keep the thread for seconds, at
- * its first call, where no fuel helps. So the guard adds the products up, and refuses what is far beyond any real program.
+ * The engine's first compiler is linear in the code, except that it visits every local variable and every value on
+ * the stack wherever control splits or joins. A function of 64 KiB can make that product block the thread for
+ * seconds, at its first call, where fuel does not help. The guard therefore adds up the products, and refuses what
+ * is far beyond any real program.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import { type Instruction, Op } from "./opcodes.ts";
 
 /** A function's type. */
 export interface FunctionType {
-  /** Its form as text, for instance `i32,i32->i64`. */
+  /** Its text form, for instance `i32,i32->i64`. */
   readonly signature: string;
   /** How many parameters it has. */
   readonly parameters: number;
@@ -24,13 +25,13 @@ export interface FunctionType {
 }
 
 interface Block {
-  /** How many values stand below it. */
+  /** How many values are below it on the stack. */
   readonly base: number;
   readonly parameters: number;
   readonly results: number;
 }
 
-/** Where control splits or joins, and how often the compiler looks at everything then. */
+/** Where control splits or joins, and how often the compiler then visits every value. */
 const JOINS: ReadonlyMap<number, number> = new Map([
   [Op.loop, 3], // with the check of fuel at its head
   [Op.if, 1],
@@ -42,7 +43,7 @@ const JOINS: ReadonlyMap<number, number> = new Map([
   [Op.callIndirect, 1],
 ]);
 
-/** Where control really parts. */
+/** Where control really branches. */
 const BRANCHES: ReadonlySet<number> = new Set([Op.loop, Op.if, Op.brIf]);
 
 /** Adds up the work of a whole module, one function after another. */
@@ -55,18 +56,21 @@ export class CompileWork {
   #blocks: Block[] = [];
   #branches = 0;
 
-  /** Counts for a module with these types, and these types of its functions, imported ones first. */
+  /**
+   * @param types The types of the module.
+   * @param functions The type of each of its functions, imported ones first.
+   */
   constructor(types: readonly FunctionType[], functions: readonly FunctionType[]) {
     this.#types = types;
     this.#functions = functions;
   }
 
-  /** What was added up so far. */
+  /** The work added up so far. */
   get total(): number {
     return this.#work;
   }
 
-  /** Begins a function with `locals` local variables besides its parameters. */
+  /** Starts a function with `locals` local variables besides its parameters. */
   enter(type: FunctionType, locals: number): void {
     this.#locals = type.parameters + locals;
     this.#height = 0;
@@ -74,7 +78,11 @@ export class CompileWork {
     this.#branches = 0;
   }
 
-  /** Follows one instruction. @throws ProviderRejectedError where the module asks for too much work. */
+  /**
+   * Follows one instruction.
+   *
+   * @throws ProviderRejectedError if the module needs too much work.
+   */
   instruction(reader: InstructionReader, instruction: Instruction): void {
     const joins = reader.opcode === Op.brTable ? reader.operand : JOINS.get(reader.opcode) ?? 0;
     this.#work += joins * (this.#locals + this.#height);

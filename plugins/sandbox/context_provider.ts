@@ -1,5 +1,5 @@
 /**
- * A sandboxed module as a {@linkcode ContextProvider}.
+ * Makes a {@linkcode ContextProvider} of a sandboxed module.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import { IMPERSONATION } from "./abi.ts";
 import type { CredentialKind, ModuleDescription, Role } from "./description.ts";
 import { type LoadedModule, type Purpose, SandboxedContext } from "./context.ts";
 import { checkAnswers } from "./questions.ts";
-import { refuseHalfPairs } from "./wire.ts";
+import { refuseLoneSurrogates } from "./wire.ts";
 
 const ENCODER = new TextEncoder();
 
-/** Presents a loaded module of layer `context` to registries and sockets. */
+/** A provider of layer `context` that a sandboxed module implements. */
 export class SandboxedProvider implements ContextProvider {
   readonly layer = "context";
   readonly name: string;
   readonly description: ProviderDescription;
   readonly #loaded: LoadedModule;
 
-  /** Presents `loaded`, whose module has the hash `sha256`. */
+  /** @param sha256 The hash of the module of `loaded`. */
   constructor(loaded: LoadedModule, sha256: string) {
     this.#loaded = loaded;
     this.name = loaded.description.name;
@@ -44,7 +44,7 @@ export class SandboxedProvider implements ContextProvider {
     });
   }
 
-  /** WebAssembly is there wherever this runs. */
+  /** WebAssembly is available on every runtime of this library. */
   available(): Availability {
     return { available: true };
   }
@@ -69,7 +69,7 @@ export class SandboxedProvider implements ContextProvider {
   }
 }
 
-/** Credentials as this process holds them; each context's instance is given a copy. */
+/** The credentials, which the host keeps; each context's instance is given a copy. */
 class SandboxedCredentials implements ProviderCredentials {
   readonly #loaded: LoadedModule;
   readonly #purpose: Purpose;
@@ -82,9 +82,9 @@ class SandboxedCredentials implements ProviderCredentials {
 
   client(options: ContextOptions & { readonly target: string }): ProviderContext {
     if (typeof options.target !== "string" || options.target === "") {
-      throw new TypeError('target must be the server\'s principal, for instance "host/server.example.test"');
+      throw new TypeError('target must be the server\'s SPN, for instance "host/server.example.test"');
     }
-    refuseHalfPairs("target", options.target);
+    refuseLoneSurrogates("target", options.target);
     return this.#context("client", options);
   }
 
@@ -110,7 +110,9 @@ class SandboxedCredentials implements ProviderCredentials {
     if (
       channelBindings !== undefined && !(channelBindings instanceof Uint8Array && channelBindings.length > 0)
     ) {
-      throw new TypeError("channelBindings must be a Uint8Array that is not empty; leave it out for none");
+      throw new TypeError(
+        "channelBindings must be a Uint8Array that is not empty; leave it out if there are none",
+      );
     }
     return new SandboxedContext(this.#loaded, this.#purpose, {
       ...(role === "client" ? { target } : {}),
@@ -119,14 +121,15 @@ class SandboxedCredentials implements ProviderCredentials {
   }
 }
 
-/** Refuses requirements the module cannot meet, before it has seen a password or sent a token. */
+/** Refuses requirements that the module cannot meet, before it has received a password or sent a token. */
 function refuseMoreThanOffered({ name, offers }: ModuleDescription, options: AcquireOptions): void {
   const { requirements, role } = options;
   const refuse = (what: string): never => {
     throw new SecurityRequirementError(
       what,
       "not offered",
-      `The provider ${name} does not offer ${what}, and it was required; use another provider, or lower requirements.${what}`,
+      `The provider ${name} does not offer ${what}, which is required; use another provider, or ` +
+        `lower requirements.${what}`,
     );
   };
   for (const key of ["integrity", "confidentiality", "mutualAuthentication", "delegation"] as const) {
@@ -144,18 +147,20 @@ function copyCredentials(
   given: CheckedCredentials | undefined,
 ): Purpose["credentials"] {
   const kinds: readonly CredentialKind[] | undefined = accepted[role];
-  if (!kinds) throw new TypeError(`role is ${role}, which the provider ${name} cannot be`);
+  if (!kinds) throw new TypeError(`role is ${role}, which the provider ${name} does not support`);
   if (!given) {
     if (kinds.includes("none")) return null;
-    throw new TypeError(`credentials must be given: the provider ${name} does not know who runs the process`);
+    throw new TypeError(
+      `credentials must be given: the provider ${name} cannot use the account that runs the process`,
+    );
   }
   if (!("password" in given)) {
     throw new TypeError(
-      `credentials must be a user name and a password: the provider ${name} reads no files`,
+      `credentials must be a user name and a password: the provider ${name} cannot read files`,
     );
   }
   if (!kinds.includes("password")) {
-    throw new TypeError(`credentials must be left out: the provider ${name} takes none as a ${role}`);
+    throw new TypeError(`credentials must be left out: the provider ${name} accepts none as a ${role}`);
   }
   const { username, domain = "", password } = given;
   const copy = typeof password === "string" ? ENCODER.encode(password) : Uint8Array.from(password);

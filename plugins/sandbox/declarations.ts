@@ -1,5 +1,5 @@
 /**
- * What a module declares to its outside: types, imports, functions, exports.
+ * What a module declares: types, imports, functions, exports.
  *
  * @module
  */
@@ -22,13 +22,13 @@ export interface Export {
   readonly name: string;
   /** What it is. */
   readonly kind: typeof KINDS[number];
-  /** Its index among its kind. */
+  /** Its index among exports of its kind. */
   readonly index: number;
-  /** Where it stands. */
+  /** Its offset in the module. */
   readonly offset: number;
 }
 
-/** Reads all types; only types of functions are allowed. */
+/** Reads all types; only function types are allowed. */
 export function readTypes(section: ByteReader | undefined): { types: FunctionType[]; entries: Entries } {
   const types: FunctionType[] = [];
   if (!section) return { types, entries: NO_ENTRIES };
@@ -36,7 +36,7 @@ export function readTypes(section: ByteReader | undefined): { types: FunctionTyp
   for (let left = entries.count; left > 0; left--) {
     const at = section.at;
     if (section.byte() !== 0x60) {
-      reject("gc", at, "it declares a type that is no function; build it without GC");
+      reject("gc", at, "it declares a type that is not a function type; build it without GC");
     }
     const parameters = readValueTypes(section, "parameters", STRUCTURE.parameters);
     const results = readValueTypes(section, "results", STRUCTURE.results);
@@ -63,7 +63,7 @@ export interface Import {
   readonly type: FunctionType;
 }
 
-/** Reads the imports, all of which must be functions of `module` in `granted`. */
+/** Reads the imports; all must be functions of `module` in `granted`. */
 export function readImports(
   section: ByteReader | undefined,
   types: readonly FunctionType[],
@@ -77,7 +77,7 @@ export function readImports(
     const from = section.name(), name = section.name(), kind = section.byte();
     const label = quoted(`${from}.${name}`);
     if (kind !== 0) {
-      reject("import-kind", at, `it imports ${label}, which is no function; let it define its own`);
+      reject("import-kind", at, `it imports ${label}, which is not a function; let it define its own`);
     }
     const type = types[section.u32()];
     const expected = from === module ? granted.get(name) : undefined;
@@ -90,14 +90,14 @@ export function readImports(
       );
     }
     if (type.signature !== expected) {
-      reject("import-type", at, `it imports ${label} as ${type.signature}, the host has ${expected}`);
+      reject("import-type", at, `it imports ${label} as ${type.signature}, but the host has ${expected}`);
     }
     imports.push({ name, type });
   }
   return imports;
 }
 
-/** Reads which type each function has, as an index. */
+/** Reads the index of each function's type. */
 export function readFunctions(section: ByteReader | undefined): number[] {
   const functions: number[] = [];
   if (!section) return functions;
@@ -115,7 +115,7 @@ export function readExports(section: ByteReader): { exports: Export[]; entries: 
     const offset = section.at;
     const name = section.name(), kind = KINDS[section.byte()];
     if (kind === undefined) {
-      reject("export", offset, `its export ${quoted(name)} is of a kind not known`);
+      reject("export", offset, `its export ${quoted(name)} is of an unknown kind`);
     }
     exports.push({ name, kind, index: section.u32(), offset });
   }

@@ -1,5 +1,5 @@
 /**
- * What a module says about itself in answer to `describe`: parsed strictly, unknown keys refused.
+ * A module's description of itself, the answer to `describe`: parsed strictly, with unknown keys refused.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { ABI_VERSION, IMPERSONATION } from "./abi.ts";
 import { reject } from "./bytes.ts";
 import { JsonNode } from "./json.ts";
 
-/** One option the module takes. */
+/** One option of the module. */
 export type OptionDescription =
   & { readonly name: string; readonly required: boolean; readonly doc: string }
   & (
@@ -19,7 +19,7 @@ export type OptionDescription =
     | { readonly type: "choice"; readonly values: readonly string[] }
   );
 
-/** One value of a question, or of its answer. */
+/** One field of a question, or of its answer. */
 export interface FieldDescription {
   /** Its name. */
   readonly name: string;
@@ -35,20 +35,20 @@ export interface QuestionDescription {
   readonly name: string;
   /** The ends that ask it. */
   readonly roles: readonly Role[];
-  /** What the application is told. */
+  /** The fields that the application is given. */
   readonly fields: readonly FieldDescription[];
-  /** What the application answers. */
+  /** The fields that the application answers with. */
   readonly answers: readonly FieldDescription[];
-  /** What it is for. */
+  /** Its purpose. */
   readonly doc: string;
 }
 
 /** An end of a connection. */
 export type Role = "client" | "server";
-/** A kind of credentials a sandboxed provider can take. */
+/** A kind of credentials that a sandboxed provider can use. */
 export type CredentialKind = "password" | "none";
 
-/** What a module says about itself. */
+/** A module's description of itself. */
 export interface ModuleDescription {
   /** Its name. */
   readonly name: string;
@@ -56,13 +56,13 @@ export interface ModuleDescription {
   readonly version: string;
   /** Its layer. */
   readonly layer: "context" | "socket";
-  /** The most it can give. */
+  /** The most it can provide. */
   readonly offers: Offers;
   /** The host functions it imports. */
   readonly imports: readonly string[];
-  /** The options it takes. */
+  /** Its options. */
   readonly options: readonly OptionDescription[];
-  /** For each end it can be, the credentials it takes. */
+  /** The credentials it uses, for each end that it supports. */
   readonly credentials: { readonly [role in Role]?: readonly CredentialKind[] };
   /** The questions it may ask. */
   readonly questions: readonly QuestionDescription[];
@@ -73,7 +73,11 @@ const IDENTIFIER = /^[a-z][A-Za-z0-9]{0,31}$/;
 const ROLES: readonly Role[] = ["client", "server"];
 const KINDS: readonly CredentialKind[] = ["password", "none"];
 
-/** Parses the answer to `describe`. @throws ProviderRejectedError naming the first key that is wrong. */
+/**
+ * Parses the answer to `describe`.
+ *
+ * @throws ProviderRejectedError that names the first invalid key.
+ */
 export function parseDescription(text: string): ModuleDescription {
   let json: unknown;
   try {
@@ -86,7 +90,7 @@ export function parseDescription(text: string): ModuleDescription {
   ]);
   const abi = root.get("abi").integer(0, 0xffff);
   if (abi !== ABI_VERSION) {
-    reject("abi-version", -1, `its description says ABI ${abi}, this host speaks ${ABI_VERSION}`);
+    reject("abi-version", -1, `its description says ABI ${abi}, this host supports ${ABI_VERSION}`);
   }
   const layer = root.get("layer").choice(["context", "socket"] as const);
   const description: ModuleDescription = {
@@ -108,13 +112,13 @@ export function parseDescription(text: string): ModuleDescription {
 function checkLayer({ layer, imports, credentials, questions, offers }: ModuleDescription): void {
   if (layer === "context") {
     if (Object.keys(credentials).length === 0) {
-      refuse("credentials", "names no role; a message provider plays one");
+      refuse("credentials", "names no role; a provider of layer context needs one");
     }
     return;
   }
   if (imports.length > 0) refuse("imports", "must be empty: a socket codec is pure");
   if (offers.delegation || offers.impersonation === "delegate") {
-    refuse("offers", "must not delegate: no socket hands credentials on");
+    refuse("offers", "must not delegate: sockets do not delegate credentials");
   }
   if (Object.keys(credentials).length > 0) refuse("credentials", "must be left out of a socket codec");
   if (questions.length > 0) refuse("questions", "must be left out of a socket codec");

@@ -1,10 +1,11 @@
 /**
- * The guard: decides whether a provider's module may run, and rewrites it so that it cannot take more than it may.
+ * The guard: decides whether a provider's module may run, and rewrites it so that it cannot use more than its
+ * limits.
  *
- * The order matters. Size first, because all else costs time in proportion. Validation by the engine next, on the
- * bytes as they came: after rewriting, an index that pointed nowhere could point at what the guard appended, and a guest
- * could refill its own fuel. Then everything not needed is refused (not ignored), memory and table are capped, custom
- * sections are dropped, and every function body is made to count.
+ * The order matters. The size is checked first, because everything else takes time in proportion to it. Then the
+ * engine validates the original bytes: after rewriting, an invalid index could refer to what the guard appended,
+ * and a guest could refill its own fuel. Then everything unneeded is refused (not ignored), memory and table are
+ * capped, custom sections are dropped, and every function body is metered.
  *
  * @module
  */
@@ -46,7 +47,7 @@ const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const FUNCTION_TYPE = 0x60;
 const FUNCTION_KIND = 0;
 
-/** What a module must fit. */
+/** What a module must comply with. */
 export interface GuardRules {
   /** Bounds of size. */
   readonly limits: ResolvedLimits;
@@ -56,7 +57,7 @@ export interface GuardRules {
   readonly imports: ReadonlyMap<string, Signature>;
   /** The functions it must export, with their types. */
   readonly required: ReadonlyMap<string, Signature>;
-  /** The functions it may export, with the types they must have then. */
+  /** The functions it may export, with the types they must have. */
   readonly optional: ReadonlyMap<string, Signature>;
 }
 
@@ -66,18 +67,18 @@ export interface GuardedModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The functions it imports. */
   readonly imports: readonly string[];
-  /** What it exports, the guard's own left out. */
+  /** Its exports, without the guard's own. */
   readonly exports: readonly string[];
   /** Its memory. */
   readonly memory: MemorySize;
-  /** What compiling it costs, of `STRUCTURE.compileWork`. */
+  /** The cost of compiling it, at most `STRUCTURE.compileWork`. */
   readonly compileWork: number;
 }
 
 /**
- * Checks `module` (never changed) against `rules` and returns what may be compiled in its place.
+ * Checks `module`, without changing it, against `rules`, and returns the module to compile in its place.
  *
- * @throws ProviderRejectedError naming the rule that was broken and where.
+ * @throws ProviderRejectedError that names the broken rule and its offset.
  */
 export function guard(module: Uint8Array, rules: GuardRules): GuardedModule {
   checkWhole(module, rules.limits);
@@ -127,18 +128,19 @@ function checkWhole(module: Uint8Array, limits: ResolvedLimits): void {
     reject(
       "module-size",
       -1,
-      `it has ${module.length} bytes, ${limits.moduleBytes} are allowed; build it smaller or set limits.moduleBytes`,
+      `it has ${module.length} bytes, ${limits.moduleBytes} are allowed; build it smaller or set ` +
+        "limits.moduleBytes",
     );
   }
   if (MAGIC.some((byte, index) => module[index] !== byte)) {
     reject("not-wasm", 0, "it is not a WebAssembly module of version 1");
   }
   if (!WebAssembly.validate(module as Uint8Array<ArrayBuffer>)) {
-    reject("invalid", -1, "the engine says it is not valid; rebuild it");
+    reject("invalid", -1, "the engine reports that it is invalid; rebuild it");
   }
 }
 
-/** Finds the sections; drops custom ones and refuses those a provider may not have. */
+/** Finds the sections; drops custom ones and refuses those that a provider must not have. */
 function readSections(module: Uint8Array): Map<number, ByteReader> {
   const sections = new Map<number, ByteReader>();
   const reader = new ByteReader(module, MAGIC.length, module.length);
@@ -149,9 +151,9 @@ function readSections(module: Uint8Array): Map<number, ByteReader> {
     const part = reader.part(reader.u32());
     if (id === Section.custom) continue;
     if (id === Section.start) reject("start", at, "it has a start section; export _initialize instead");
-    if (id === 13) reject("exceptions", at, "it declares exceptions; build it without");
+    if (id === 13) reject("exceptions", at, "it declares exceptions; build it without them");
     const place = SECTION_ORDER.indexOf(id);
-    if (place < 0) reject("section", at, `section ${id} is not known; build it without new features`);
+    if (place < 0) reject("section", at, `section ${id} is unknown; build it without new features`);
     if (place <= last) reject("section", at, `section ${id} is out of order; rebuild it`);
     last = place;
     sections.set(id, part);

@@ -1,5 +1,5 @@
 /**
- * The functions a host may grant a provider. They are synchronous, call nobody, and are paid for in fuel.
+ * The functions that a host may grant to a provider. They are synchronous, call nothing else, and cost fuel.
  *
  * @module
  */
@@ -7,25 +7,25 @@
 import type { Signature } from "./declarations.ts";
 import { breach, printable } from "./wire.ts";
 
-/** One line a provider wrote for whoever debugs it. */
+/** One line that a provider logged. */
 export interface LogLine {
-  /** The provider. */
+  /** The provider's name. */
   readonly provider: string;
   /** How serious it is. */
   readonly level: "debug" | "information" | "warning";
-  /** What it says; control characters are replaced. Written by the provider: not to be trusted. */
+  /** The text; control characters are replaced. The provider wrote it: do not trust it. */
   readonly text: string;
 }
 
-/** What a provider is granted. What is left out is refused. */
+/** The host functions that a provider is granted; the others are refused. */
 export interface ImportGrants {
   /** Cryptographic randomness. */
   random?: true;
   /** The time of day. */
   clock?: true;
   /**
-   * Lines of text, for debugging; called after the provider's call has returned. A provider that holds a secret can
-   * write it here: grant it to nothing that meets real passwords.
+   * Lines of text, for debugging; called after the provider's call has returned. A provider that has a secret can
+   * write it here: do not grant it to a provider that handles real passwords.
    */
   log?: (line: LogLine) => void;
 }
@@ -50,15 +50,15 @@ const LOG_LINES_PER_SECOND = 64;
 const LEVELS = ["debug", "information", "warning"] as const;
 const LOSSY_DECODER = new TextDecoder();
 
-/** What the functions need of the instance they serve. */
+/** What the functions need from their instance. */
 export interface HostedInstance {
-  /** Takes fuel; throws when none is left. */
+  /** Uses up fuel; throws if none is left. */
   charge(cost: number): void;
-  /** The bytes at a place the guest named; throws where they are not all in its memory. */
+  /** The bytes of a region that the guest named; throws if they are not all in its memory. */
   region(pointer: number, length: number, what: string): Uint8Array<ArrayBuffer>;
 }
 
-/** Builds the functions that `names` asks for, for one instance. */
+/** Makes the functions that `names` lists, for one instance. */
 export function hostFunctions(
   names: readonly ImportName[],
   grants: ImportGrants,
@@ -69,7 +69,7 @@ export function hostFunctions(
     random(pointer, length) {
       length >>>= 0;
       if (length > RANDOM_BYTES) {
-        throw breach(`it asked for ${length} random bytes, ${RANDOM_BYTES} are allowed`);
+        throw breach(`it requested ${length} random bytes, ${RANDOM_BYTES} are allowed`);
       }
       const region = instance.region(pointer >>> 0, length, "random");
       instance.charge(RANDOM_COST + COST_PER_BYTE * length);
@@ -96,9 +96,9 @@ function logger(sink: ImportGrants["log"], provider: string, instance: HostedIns
 }
 
 /**
- * Passes on what all instances of a provider log: not too much, and not while one of them runs.
+ * Passes on the log lines of all instances of a provider: at a limited rate, and not while one of them runs.
  *
- * What is too much is dropped without a word; a provider that writes so much floods rather than tells.
+ * Lines over the limit are dropped silently.
  */
 export function limitLines(sink: (line: LogLine) => void): (line: LogLine) => void {
   let second = 0, lines = 0;

@@ -16,17 +16,17 @@ import { breach, Reader } from "./wire.ts";
 const HEADER = 4; // the operation, and the status
 const PAGE = 65_536;
 
-/** A module that was guarded and compiled, with what its instances get. */
+/** A module that was guarded and compiled, with what its instances need. */
 export interface CompiledModule {
   /** The provider's name, for messages. */
   readonly name: string;
   /** The compiled module. */
   readonly module: WebAssembly.Module;
-  /** What the guard found. */
+  /** What the guard found out. */
   readonly guarded: GuardedModule;
-  /** What one call may use up. */
+  /** The limits of one call. */
   readonly limits: ResolvedLimits;
-  /** What the application grants. */
+  /** The host functions that the application grants. */
   readonly grants: ImportGrants;
 }
 
@@ -41,7 +41,7 @@ interface Exports {
   _initialize?(): void;
 }
 
-/** One instance. It serves one context, and is dropped at the first trap, used-up limit or breach of the ABI. */
+/** One instance. It serves one context, and is dropped at the first trap, exceeded limit or breach of the ABI. */
 export class GuestInstance {
   readonly #compiled: CompiledModule;
   readonly #result = new DataView(new ArrayBuffer(8));
@@ -51,8 +51,8 @@ export class GuestInstance {
   /**
    * Makes an instance and initialises it.
    *
-   * @throws ProviderTrapError or ProviderLimitError where that fails.
-   * @throws ProviderRejectedError where the module speaks another version of the ABI.
+   * @throws ProviderTrapError or ProviderLimitError if that fails.
+   * @throws ProviderRejectedError if the module uses another version of the ABI.
    */
   constructor(compiled: CompiledModule) {
     this.#compiled = compiled;
@@ -60,15 +60,15 @@ export class GuestInstance {
     const version = this.#start(exports);
     if (version === ABI_VERSION) return;
     this.drop();
-    reject("abi-version", -1, `it speaks ABI ${version}, this host speaks ${ABI_VERSION}; rebuild it`);
+    reject("abi-version", -1, `it uses ABI ${version}, this host supports ${ABI_VERSION}; rebuild it`);
   }
 
-  /** True until the instance was dropped. */
+  /** True until the instance is dropped. */
   get alive(): boolean {
     return this.#exports !== null;
   }
 
-  /** Fuel the last call used, in units; 0 once dropped. */
+  /** The fuel that the last call used, in units; 0 once dropped. */
   get fuelUsed(): number {
     return this.#exports ? this.#compiled.limits.fuel - this.#exports[Counter.spend](0) : 0;
   }
@@ -79,10 +79,10 @@ export class GuestInstance {
   }
 
   /**
-   * Sends one request and gives `read` the response, a view into the guest that is wiped when `read` returns.
+   * Sends one request and passes the response to `read`: a view into the guest that is wiped when `read` returns.
    *
-   * @throws RangeError where the request is larger than the limit allows; StateError where the instance is gone.
-   * @throws ProviderTrapError or ProviderLimitError, and then the instance is gone; and what `read` throws.
+   * @throws RangeError if the request is larger than the limit; StateError if the instance was dropped.
+   * @throws ProviderTrapError or ProviderLimitError, after which the instance is dropped; and what `read` throws.
    */
   call<T>(operation: OperationName, body: Uint8Array, read: (response: Reader) => T): T {
     const exports = this.#exports;
@@ -95,7 +95,7 @@ export class GuestInstance {
         `a request of ${length} bytes is over limits.messageBytes (${most}); send less at once`,
       );
     }
-    // Which code runs, so that an error is explained by the one whose it is.
+    // Which code is running, so that an error is attributed correctly.
     let inGuest = true;
     let pointer = 0, offset = 0, size = 0;
     exports[Counter.refuel](this.#compiled.limits.fuel);
@@ -118,22 +118,30 @@ export class GuestInstance {
     }
   }
 
-  /** The bytes at a place the guest named. @throws ProviderTrapError where they are not all in its memory. */
+  /**
+   * The bytes of a region that the guest named.
+   *
+   * @throws ProviderTrapError if they are not all in its memory.
+   */
   region(pointer: number, length: number, what: string): Uint8Array<ArrayBuffer> {
     const memory = this.#view();
     if (pointer + length > memory.length) {
-      throw breach(`${what} names ${length} bytes at ${pointer}, its memory has ${memory.length}`);
+      throw breach(`${what} names ${length} bytes at ${pointer}, but its memory has ${memory.length}`);
     }
     return memory.subarray(pointer, pointer + length);
   }
 
-  /** Takes fuel. @throws ProviderLimitError where none is left. */
+  /**
+   * Uses up fuel.
+   *
+   * @throws ProviderLimitError if none is left.
+   */
   charge(cost: number): void {
-    // No exports yet: the engine is still making the instance, and runs no code of the guest.
+    // No exports yet: the engine is still making the instance and runs no code of the guest.
     if (this.#exports && this.#exports[Counter.spend](cost) < 0) throw this.#fuelLimit();
   }
 
-  /** Overwrites the whole memory and lets go of the instance; harmless when repeated. */
+  /** Overwrites the whole memory and releases the instance. Repeating it is harmless. */
   drop(): void {
     if (!this.#exports) return;
     this.#view().fill(0);
@@ -152,7 +160,7 @@ export class GuestInstance {
     }
   }
 
-  /** Initialises the guest and returns the version it speaks. */
+  /** Initialises the guest and returns its version of the ABI. */
   #start(exports: Exports): number {
     exports[Counter.refuel](this.#compiled.limits.fuel);
     try {
@@ -172,7 +180,7 @@ export class GuestInstance {
     memory.set(body, pointer + HEADER);
   }
 
-  /** What stopped the guest, as the error the application sees. */
+  /** The error that the application receives for what stopped the guest. */
   #explain(exports: Exports, cause: unknown): Error {
     if (exports[Counter.spend](0) < 0) return this.#fuelLimit(cause);
     if (cause instanceof ProviderTrapError) return cause;
@@ -183,13 +191,13 @@ export class GuestInstance {
     });
   }
 
-  /** Drops the instance where `error` shows that it cannot be trusted further. */
+  /** Drops the instance if `error` shows that it cannot be trusted any more. */
   #dropAfter(error: unknown): unknown {
     if (error instanceof ProviderTrapError || error instanceof ProviderLimitError) this.drop();
     return error;
   }
 
-  /** Holds the place of a response against the limit, the ABI and the request's place. */
+  /** Checks the region of a response against the limit, the ABI and the region of the request. */
   #checkPlace(pointer: number, length: number, offset: number, size: number): void {
     const most = this.#compiled.limits.messageBytes;
     if (size > most) throw new ProviderLimitError("messageBytes", most, "bytes");
@@ -198,7 +206,7 @@ export class GuestInstance {
   }
 
   #view(): Uint8Array<ArrayBuffer> {
-    // A memory that grew has a new buffer, and views of the old one are empty.
+    // A memory that has grown has a new buffer, and views of the old one are empty.
     if (this.#memory.length === 0 && this.#exports) {
       this.#memory = new Uint8Array(this.#exports.memory.buffer as ArrayBuffer);
     }

@@ -1,5 +1,5 @@
 /**
- * Reading one instruction after another: what it is, and the part of what follows it that the guard needs.
+ * Reads instructions one after the other: the opcode, and the part of the operands that the guard needs.
  *
  * @module
  */
@@ -24,23 +24,27 @@ export const ONE_VALUE = -2;
 export class InstructionReader {
   /** The opcode last read; a prefixed one is `0xfc00` plus its number. */
   opcode = 0;
-  /** Where it stands. */
+  /** Its offset. */
   at = 0;
   /**
-   * What follows it: an index (of a function for call, of a type for call_indirect), a block's type or
-   * {@linkcode NO_VALUES} or {@linkcode ONE_VALUE}, how many targets a br_table has; 0 for all others.
+   * Its operand: an index (of a function for call, of a type for call_indirect), a block's type or
+   * {@linkcode NO_VALUES} or {@linkcode ONE_VALUE}, the number of targets of a br_table; 0 for all others.
    */
   operand = 0;
   readonly #body: ByteReader;
   readonly #types: number;
 
-  /** Walks over `body`, in a module of `types` types. */
+  /** Walks over `body`, in a module that has `types` types. */
   constructor(body: ByteReader, types: number) {
     this.#body = body;
     this.#types = types;
   }
 
-  /** Reads the next instruction. @throws ProviderRejectedError where a provider may not use it. */
+  /**
+   * Reads the next instruction.
+   *
+   * @throws ProviderRejectedError if a provider must not use it.
+   */
   next(): Instruction {
     const body = this.#body;
     this.at = body.at;
@@ -113,7 +117,7 @@ function readBlockType(body: ByteReader, types: number): number {
     return ONE_VALUE;
   }
   const type = body.u32();
-  return type < types ? type : reject("malformed", at, "a block's type is not there; rebuild the module");
+  return type < types ? type : reject("malformed", at, "a block's type does not exist; rebuild the module");
 }
 
 function readAddress(body: ByteReader): number {
@@ -129,7 +133,7 @@ function expectZero(body: ByteReader, what: "memory" | "table"): number {
   return 0;
 }
 
-/** Reads a value type a provider may use. */
+/** Reads a value type that a provider may use. */
 export function readValueType(body: ByteReader): string {
   const at = body.at;
   switch (body.byte()) {

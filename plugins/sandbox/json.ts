@@ -1,22 +1,22 @@
 /**
- * Reading JSON from someone not trusted: each step says what it expects, and refuses everything else by name.
+ * Reads untrusted JSON: each step states what it expects, and refuses everything else by name.
  *
  * @module
  */
 
 import { printable, quoted } from "./wire.ts";
 
-/** What to do with a value that is not as expected: throws, naming the path and the problem. */
+/** Called for an unexpected value: throws an error that names the path and the problem. */
 export type Refuse = (path: string, problem: string) => never;
 
-/** A JSON value and where it stands. */
+/** A JSON value and its path. */
 export class JsonNode {
   readonly #value: unknown;
   readonly #path: string;
 
   readonly #refuse: Refuse;
 
-  /** Wraps `value`, which stands at `path`. */
+  /** Wraps `value`, whose path is `path`. */
   constructor(value: unknown, path: string, refuse: Refuse) {
     this.#value = value;
     this.#path = path;
@@ -28,7 +28,7 @@ export class JsonNode {
     return this.#refuse(this.#path, problem);
   }
 
-  /** This object, all of whose keys are among `keys`. */
+  /** This value as an object, all of whose keys must be among `keys`. */
   object(keys: readonly string[]): JsonNode {
     for (const key of Object.keys(this.#record())) {
       if (!keys.includes(key)) {
@@ -38,12 +38,12 @@ export class JsonNode {
     return this;
   }
 
-  /** A member that must be there. */
+  /** A required member. */
   get(key: string): JsonNode {
     return this.optional(key) ?? this.refuse(`lacks the key ${key}`);
   }
 
-  /** A member that may be left out. */
+  /** An optional member. */
   optional(key: string): JsonNode | undefined {
     const record = this.#record();
     if (!Object.hasOwn(record, key)) return undefined;
@@ -64,7 +64,7 @@ export class JsonNode {
     return typeof this.#value === "boolean" ? this.#value : this.refuse("must be true or false");
   }
 
-  /** A whole number in range. */
+  /** A whole number in a range. */
   integer(min: number = Number.MIN_SAFE_INTEGER, max: number = Number.MAX_SAFE_INTEGER): number {
     const value = this.#value;
     const good = typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
@@ -79,7 +79,7 @@ export class JsonNode {
     return good ? value : this.refuse(`must be text of 1 to ${most} characters, without control characters`);
   }
 
-  /** Text of the form of `pattern`. */
+  /** Text that matches `pattern`. */
   match(pattern: RegExp): string {
     const value = this.text(1024);
     return pattern.test(value) ? value : this.refuse(`must match ${pattern}`);

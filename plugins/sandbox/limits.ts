@@ -1,10 +1,10 @@
 /**
- * What a provider may use up. Each default has its reason beside it.
+ * What a provider may use. Each default has its reason beside it.
  *
  * @module
  */
 
-/** The limits an application may set when it loads a provider; what is left out has its default. */
+/** The limits that an application may set when it loads a provider; each has a default. */
 export interface Limits {
   /** Fuel for one call. One unit is about one simple instruction. Default 25,000,000. */
   fuel?: number;
@@ -23,27 +23,27 @@ export type ResolvedLimits = Readonly<Required<Limits>>;
 
 /** The defaults. */
 export const DEFAULT_LIMITS: ResolvedLimits = Object.freeze({
-  // An endless loop ends after 5 to 25 ms, whatever it is made of (bench/sandbox.ts), and after a tenth of a second on a
-  // machine that has four times as much to do. Sealing the largest message with RC4 and HMAC-MD5 takes half of it; an
-  // elliptic-curve key agreement fits too, an RSA signature or a million hashes of a password may need more.
+  // An endless loop of any instructions ends after 5 to 25 ms (bench/sandbox.ts), and after 0.1 s on a machine with
+  // four times the load. Sealing the largest message with RC4 and HMAC-MD5 takes half of it; an elliptic-curve key
+  // agreement fits too. An RSA signature, or a million hashes of a password, may need more.
   fuel: 25_000_000,
-  // 4 MiB: the largest message four times over and ample tables. Each connection has an instance of its own,
-  // so a server with a thousand connections stays under 4 GiB even if every guest takes all it may.
+  // 4 MiB: four times the largest message, and ample tables. Each connection has its own instance, so a server with
+  // a thousand connections stays under 4 GiB even if every guest uses all it may.
   memoryPages: 64,
   // Twice the largest record of [MS-NNS] (64 KiB and its header), which leaves room for any signature.
   messageBytes: 131_072,
-  // Guarding, compiling and even running all of it once are linear in it. Twice the size of libsodium; the NTLM guest is
-  // a fourteenth.
+  // The time for guarding, compiling and running all of it once is linear in it. Twice the size of libsodium; the
+  // NTLM guest has a fourteenth.
   moduleBytes: 524_288,
-  // Entries cost the host memory; compilers make one for each function whose address is taken.
+  // Entries use memory of the host; compilers make one for each function whose address is taken.
   tableEntries: 1_024,
 });
 
 /** The largest value that may be set for each limit. */
 const CEILINGS: ResolvedLimits = {
-  // The counter is a signed 32-bit integer and must not run below its smallest value on its last charge.
+  // The counter is a signed 32-bit integer and must not underflow on its last charge.
   fuel: 1_000_000_000,
-  // Half of what 32-bit pointers reach.
+  // Half of what 32-bit pointers can address.
   memoryPages: 32_768,
   messageBytes: 16_777_216,
   moduleBytes: 16_777_216,
@@ -53,7 +53,7 @@ const CEILINGS: ResolvedLimits = {
 /**
  * Fills in the defaults.
  *
- * @throws TypeError where a key is unknown or a value no number; RangeError where it is out of range.
+ * @throws TypeError if a key is unknown or a value is not a number; RangeError if it is out of range.
  */
 export function resolveLimits(limits: Limits = {}): ResolvedLimits {
   if (typeof limits !== "object" || limits === null) throw new TypeError("limits must be an object");
@@ -74,26 +74,28 @@ export function resolveLimits(limits: Limits = {}): ResolvedLimits {
   return Object.freeze({ ...DEFAULT_LIMITS, ...Object.fromEntries(given) });
 }
 
-/** Bounds on a module's structure that nobody needs to set; they keep compiling quick and the host's tables small. */
+/** Fixed limits of a module's structure; they keep compiling quick and the host's tables small. */
 export const STRUCTURE = Object.freeze({
-  /** Bytes of one function's body: the engine compiles it in one go, without pause. Unrolled ciphers have 15 KiB. */
+  /**
+   * Bytes of one function's body: the engine compiles it in one go, without a pause. Unrolled ciphers have 15 KiB.
+   */
   functionBytes: 32_768,
   /** Functions. Each costs the engine some hundred bytes. */
   functions: 10_000,
-  /** Local variables of one function: they are set to zero on each call and take room on the stack. */
+  /** Local variables of one function: each call sets them to zero, and they take room on the stack. */
   locals: 1_000,
   /** Parameters of a function or block. */
   parameters: 64,
   /** Results of a function or block. */
   results: 16,
   /**
-   * Loops, conditions and targets of branch tables in one function. The engine's optimising compiler takes memory by
-   * the square of them: half a gigabyte for three thousand. A JPEG codec has 907, libsodium 150.
+   * Loops, conditions and targets of branch tables in one function. The engine's optimising compiler needs memory
+   * in proportion to their square: half a gigabyte for three thousand. A JPEG codec has 907, libsodium 150.
    */
   branches: 1_000,
   /**
-   * Values looked at while compiling, see compile_work.ts. Compiled programs come to less than 100,000 for each 100 KiB
-   * of module; the worst ones at this bound take the engine a twentieth of a second.
+   * Values visited while compiling, see compile_work.ts. Compiled programs have less than 100,000 per 100 KiB of
+   * module; the worst ones at this limit take the engine a twentieth of a second.
    */
   compileWork: 2_000_000,
   /** Types, globals, imports, exports, element segments and data segments, each. */

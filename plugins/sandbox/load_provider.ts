@@ -1,5 +1,5 @@
 /**
- * Loading a provider from a WebAssembly module that is not trusted.
+ * Loads a provider from a WebAssembly module that is not trusted.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { guard, type GuardedModule } from "./guard.ts";
 import { limitLines } from "./host_functions.ts";
 import { type CompiledModule, GuestInstance } from "./instance.ts";
 import { resolveLimits } from "./limits.ts";
-import { checkManifest, grantedSignatures, holdAgainstManifest, type Manifest } from "./manifest.ts";
+import { checkManifest, compareWithManifest, grantedSignatures, type Manifest } from "./manifest.ts";
 import type { LoadedModule } from "./context.ts";
 import { SandboxedProvider } from "./context_provider.ts";
 import { resolveOptions } from "./options.ts";
@@ -22,7 +22,7 @@ import { readModule } from "./read_module.ts";
 import { checkSocketGrants } from "./socket_grants.ts";
 import { sandboxedSocketProvider } from "./socket_provider.ts";
 
-/** The functions every guest exports, with their types. */
+/** The functions that every guest exports, with their types. */
 const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
   ["abi_version", "->i32"],
   ["alloc", "i32->i32"],
@@ -31,11 +31,11 @@ const REQUIRED_EXPORTS: ReadonlyMap<string, string> = new Map([
 const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "->"]]);
 
 /**
- * Loads a provider. A module of layer `context` becomes one that exchanges tokens. A module of layer `socket` needs
- * `manifest.socket`, which says how far its settings may go; what it writes is read before the system gets it.
+ * Loads a provider. A module of layer `context` makes security contexts. A module of layer `socket` needs
+ * `manifest.socket`, which limits its settings; the host reads what it writes before the system receives it.
  *
- * `wasm` is copied. Nothing of it runs before its hash was compared, and it can do nothing but what
- * `manifest.imports` grants. Bytes load without any permission; a URL is read with those of the process.
+ * `wasm` is copied. None of its code runs before its hash was compared, and it can only do what `manifest.imports`
+ * grants. Bytes load without any permission; a URL is read with the permissions of the process.
  *
  * @example
  * ```ts
@@ -47,9 +47,9 @@ const OPTIONAL_EXPORTS: ReadonlyMap<string, string> = new Map([["_initialize", "
  * });
  * ```
  *
- * @throws TypeError or RangeError where the manifest, its options, limits or answers are wrong.
- * @throws ProviderRejectedError where the module is not what the manifest says, or breaks a rule of the sandbox.
- * @throws ProviderTrapError or ProviderLimitError where it fails on being asked what it is.
+ * @throws TypeError or RangeError if the manifest, its options, limits or answers are invalid.
+ * @throws ProviderRejectedError if the module differs from the manifest, or breaks a rule of the sandbox.
+ * @throws ProviderTrapError or ProviderLimitError if it fails to describe itself.
  */
 export function loadProvider<O extends object = Record<string, unknown>>(
   wasm: URL | Uint8Array,
@@ -75,7 +75,11 @@ export async function loadProvider(
   const loaded = await loadModule(wasm, manifest);
   if (loaded.description.layer === "context") {
     if (grants) {
-      reject("layer", -1, "its layer is context, and socket is for modules of layer socket; leave it out");
+      reject(
+        "layer",
+        -1,
+        "its layer is context, but the option socket is for modules of layer socket; leave it out",
+      );
     }
     return new SandboxedProvider(loaded, sha256);
   }
@@ -89,22 +93,23 @@ export async function loadProvider(
   return sandboxedSocketProvider(loaded, sha256, grants);
 }
 
-/** Loads a provider that is a part of this package: it alone may have a built-in provider's name. */
+/** Loads a provider that is a part of this package; only these may have a built-in provider's name. */
 export async function loadBuiltIn(
   wasm: Uint8Array,
   manifest: Manifest<object> & { readonly name: string },
 ): Promise<ContextProvider> {
   const loaded = await loadModule(wasm, manifest, true);
   if (loaded.description.layer !== "context") {
-    reject("layer", -1, `its layer is ${loaded.description.layer}; a codec is made by its own provider`);
+    reject("layer", -1, `its layer is ${loaded.description.layer}; its own provider must load a codec`);
   }
   return new SandboxedProvider(loaded, manifest.sha256.toLowerCase());
 }
 
 /**
- * Loads a module of either layer: pin, guard, compile, description, manifest, options.
+ * Loads a module of either layer: checks its hash, guards, compiles, and compares its description with the
+ * manifest.
  *
- * @param builtIn whether it is a part of this package.
+ * @param builtIn Whether it is a part of this package.
  */
 export async function loadModule(
   wasm: URL | Uint8Array,
@@ -128,7 +133,7 @@ export async function loadModule(
   const module = await compile(guarded);
   const unnamed: CompiledModule = { name: manifest.name ?? "the provider", module, guarded, limits, grants };
   const description = describe(unnamed);
-  holdAgainstManifest(description, guarded, manifest, builtIn);
+  compareWithManifest(description, guarded, manifest, builtIn);
   checkAnswers(description.name, description.questions, answers);
   return {
     compiled: { ...unnamed, name: description.name },
@@ -157,7 +162,7 @@ async function compile(guarded: GuardedModule): Promise<WebAssembly.Module> {
   }
 }
 
-/** Asks a fresh instance what the module is. */
+/** Has a new instance describe the module. */
 function describe(compiled: CompiledModule): ModuleDescription {
   const instance = new GuestInstance(compiled);
   try {

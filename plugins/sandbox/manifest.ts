@@ -1,6 +1,6 @@
 /**
- * The manifest: what the application says about a module it loads. It stands on the host's side; what the module says
- * about itself is held against it, never the other way round.
+ * The manifest: what the application states about a module that it loads. The module's description of itself is
+ * compared with the manifest, never the other way round.
  *
  * @module
  */
@@ -15,25 +15,25 @@ import type { Limits } from "./limits.ts";
 import type { Answers } from "./questions.ts";
 import { checkSocketGrants } from "./socket_grants.ts";
 
-/** What the application says about a module, and gives it. `O` is the type of its options. */
+/** What the application states about a module, and what it grants to it. `O` is the type of its options. */
 export interface Manifest<O extends object = Record<string, unknown>> {
   /** The SHA-256 of the module, in hexadecimal. `deno task plugin:check` prints it. */
   readonly sha256: string;
-  /** The name it must have; left out: the one it says. */
+  /** The name it must have; left out: any. */
   readonly name?: string;
-  /** The version it must have; left out: the one it says. */
+  /** The version it must have; left out: any. */
   readonly version?: string;
   /** The host functions it may call; left out: none. */
   readonly imports?: ImportGrants;
-  /** What it may use up; left out: the defaults. */
+  /** Its limits; left out: the defaults. */
   readonly limits?: Limits;
-  /** The options it takes. */
+  /** The values of its options. */
   readonly options?: O;
   /** The application's answers to its questions. */
   readonly answers?: Answers;
   /**
-   * For a module of layer `socket`, and for no other: what its settings may say. `{}`: the system's own policy, nothing
-   * in clear text, and no flag.
+   * Only for a module of layer `socket`: what its settings may contain. `{}`: the system's own policy, no clear
+   * text, and no flag.
    */
   readonly socket?: SocketGrants;
 }
@@ -52,7 +52,7 @@ const KEYS: readonly string[] = [
 /**
  * Checks the form of a manifest. Its limits, options and answers are checked where they are used.
  *
- * @throws TypeError naming the key.
+ * @throws TypeError that names the key.
  */
 export function checkManifest(manifest: Manifest<object>): void {
   if (typeof manifest !== "object" || manifest === null) {
@@ -78,20 +78,20 @@ export function checkManifest(manifest: Manifest<object>): void {
   }
 }
 
-/** The functions a manifest grants, with their types. */
+/** The functions that a manifest grants, with their types. */
 export function grantedSignatures(imports: ImportGrants): Map<string, string> {
   const names = Object.keys(IMPORT_SIGNATURES) as ImportName[];
   return new Map(names.filter((name) => imports[name]).map((name) => [name, IMPORT_SIGNATURES[name]]));
 }
 
 /**
- * Holds what a module says about itself against the manifest and against what the guard found.
+ * Compares a module's description of itself with the manifest and with what the guard found.
  *
- * @param builtIn whether the host loads it as a part of this package: a policy that names a built-in provider does not
- * mean a module that calls itself so.
- * @throws ProviderRejectedError naming the difference.
+ * @param builtIn Whether it is a part of this package: a policy that names a built-in provider does not refer to a
+ * third party's module with the same name.
+ * @throws ProviderRejectedError that names the difference.
  */
-export function holdAgainstManifest(
+export function compareWithManifest(
   description: ModuleDescription,
   guarded: GuardedModule,
   manifest: Manifest<object>,
@@ -112,8 +112,8 @@ export function holdAgainstManifest(
     reject(
       "name",
       -1,
-      `it calls itself ${description.name}, and names that hold ${owner}, or look like it, are those of built-in ` +
-        "providers; rename it",
+      `its name is ${description.name}, and names that contain ${owner}, or look like it, are ` +
+        "reserved for built-in providers; rename it",
     );
   }
   const described = [...description.imports].sort().join(), actual = [...guarded.imports].sort().join();
@@ -121,9 +121,8 @@ export function holdAgainstManifest(
     reject(
       "description",
       -1,
-      `its description says it imports ${described || "nothing"}, it imports ${
-        actual || "nothing"
-      }; correct it`,
+      `its description lists the imports ${described || "none"}, but it imports ` +
+        `${actual || "nothing"}; correct it`,
     );
   }
 }

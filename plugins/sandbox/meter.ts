@@ -1,9 +1,10 @@
 /**
- * Fuel: rewrites function bodies so that they count what they do and stop when nothing is left.
+ * Fuel: rewrites function bodies so that they count their work and stop when the fuel is used up.
  *
- * Each instruction is charged to the innermost loop or function that holds it, on entry to that. Control goes
- * backwards only to the start of a loop, so nothing runs twice without being charged twice. The counter is a global
- * appended behind the module's own: the module was validated before, so no instruction of it can name it.
+ * Each instruction is charged to the innermost loop or function that contains it, when that is entered. Control
+ * goes backwards only to the start of a loop, so nothing runs twice without being charged twice. The counter is a
+ * global that is appended after the module's own: the module was validated before, so none of its instructions can
+ * refer to it.
  *
  * @module
  */
@@ -14,30 +15,32 @@ import type { CompileWork, FunctionType } from "./compile_work.ts";
 import { InstructionReader, readValueType } from "./instructions.ts";
 import { EMPTY_BLOCK, Op, ValueType } from "./opcodes.ts";
 
-/** Exports whose names begin so are the guard's own. */
+/** The prefix of the names of the guard's own exports. */
 export const RESERVED_PREFIX = "__guard_";
 
 /**
- * The functions by which the host reaches the counters, all `(i32) -> i32`; each takes a tenth of the time that an
- * exported global would. No instruction of the module can call them: their indices were not there when it was validated.
+ * The functions with which the host accesses the counters, all `(i32) -> i32`; each takes a tenth of the time of an
+ * exported global. No instruction of the module can call them: their indices did not exist when it was validated.
  */
 export const Counter = {
-  /** Fills the fuel up to the argument and forgets failures of growth. */
+  /** Sets the fuel to the argument and resets the count of failed growth. */
   refuel: `${RESERVED_PREFIX}refuel`,
-  /** Takes the argument from the fuel and returns what is left; below zero: used up. */
+  /** Subtracts the argument from the fuel and returns what is left; below zero: used up. */
   spend: `${RESERVED_PREFIX}spend`,
-  /** Returns how often the memory could not grow. The argument means nothing. */
+  /** Returns how often the memory could not grow. The argument is ignored. */
   failures: `${RESERVED_PREFIX}failures`,
 } as const;
 
-// What counting itself costs, and fetching code that is not in a cache: a module may be one long row of empty loops.
+// The cost of counting itself, and of fetching code that is not in a cache: a module may be one long row of empty
+// loops.
 const ENTRY_COST = 8;
 const LOCALS_PER_UNIT = 4;
-// A bulk memory instruction is a call into the engine, a tenth of a microsecond even for no bytes, and then moves eight
-// bytes (as a shift) in the time of one simple instruction.
+// A bulk memory instruction is a call into the engine, which takes 0.1 microseconds even for no bytes, and then
+// moves eight bytes (as a shift) in the time of one simple instruction.
 const BULK_BASE_COST = 200;
 const BULK_SHIFT = 3;
-// The engine makes a new buffer on each growth, even by nothing, and the system clears the pages when they are touched.
+// The engine makes a new buffer on each growth, even by nothing, and the system clears the pages when they are
+// touched.
 const GROW_BASE_COST = 4_000;
 const GROW_PAGE_COST = 20_000;
 
@@ -49,11 +52,11 @@ export interface Appended {
   readonly failures: number;
   /** The first of {@linkcode helpers}. */
   readonly helpers: number;
-  /** How many types the module has; blocks name them. */
+  /** How many types the module has; blocks refer to them. */
   readonly types: number;
 }
 
-/** A change to a function body: at `at`, leave out `skip` bytes and put a tick of `cost` or a call of `helper`. */
+/** A change to a function body: at `at`, omits `skip` bytes and inserts a tick of `cost` or a call of `helper`. */
 interface Edit {
   readonly at: number;
   readonly skip: number;
@@ -61,15 +64,15 @@ interface Edit {
   cost: number;
 }
 
-/** Where the metered bodies go, and what they share. */
+/** The destination of the metered bodies, and what they share. */
 export interface Metering {
   /** The code section that is written. */
   readonly out: ByteWriter;
-  /** Room for one body. */
+  /** A buffer for one body. */
   readonly scratch: ByteWriter;
   /** The indices of what the guard appends. */
   readonly appended: Appended;
-  /** What compiling the bodies costs. */
+  /** The cost of compiling the bodies. */
   readonly compile: CompileWork;
 }
 
@@ -123,7 +126,7 @@ function scan(body: ByteReader, locals: number, appended: Appended, compile: Com
     cost: ENTRY_COST + Math.ceil(locals / LOCALS_PER_UNIT),
   };
   const edits = [entry];
-  // For each open block, who pays for what stands directly in it.
+  // For each open block, the entry to which its instructions are charged.
   const payers = [entry];
   const reader = new InstructionReader(body, appended.types);
   while (!body.done) {
@@ -140,7 +143,7 @@ function scan(body: ByteReader, locals: number, appended: Appended, compile: Com
       payers.push(payer);
     } else if (opcode === Op.end) {
       payers.pop();
-      if (payers.length === 0 && !body.done) reject("malformed", at, "a function goes on after its end");
+      if (payers.length === 0 && !body.done) reject("malformed", at, "a function continues after its end");
     } else if (opcode === Op.memoryGrow) {
       edits.push({ at, skip: body.at - at, helper: appended.helpers + Helper.grow, cost: 0 });
     } else if (opcode === Op.memoryInit || opcode === Op.memoryCopy || opcode === Op.memoryFill) {
@@ -151,7 +154,7 @@ function scan(body: ByteReader, locals: number, appended: Appended, compile: Com
   return edits;
 }
 
-/** Takes `cost` from the counter and traps when that leaves less than nothing. */
+/** Subtracts `cost` from the counter and traps if the result is negative. */
 function tick(fuel: number, cost: number): number[] {
   const global = unsigned(fuel);
   return [
@@ -166,15 +169,15 @@ function call(helper: number): number[] {
 
 const Helper = { charge: 0, grow: 1 } as const;
 
-/** A function the guard appends, `(i32) -> i32`. */
+/** A function that the guard appends, `(i32) -> i32`. */
 export interface AddedFunction {
   /** Its local variables and code. */
   readonly body: readonly number[];
-  /** The name it is exported by; left out: none. */
+  /** The name it is exported with; left out: none. */
   readonly name?: string;
 }
 
-/** The functions the guard appends. */
+/** The functions that the guard appends. */
 export function helpers(appended: Appended): AddedFunction[] {
   const fuel = unsigned(appended.fuel), failures = unsigned(appended.failures);
   const spend = [Op.globalGet, ...fuel, Op.localGet, 0, Op.i32Sub, Op.globalSet, ...fuel];
@@ -206,7 +209,7 @@ function chargeHelper({ fuel }: Appended): number[] {
   ];
 }
 
-/** `(pages) -> result`: memory.grow, charged for what it did; counts failures for the host to report. */
+/** `(pages) -> result`: memory.grow, charged by its result; counts failures for the host to report. */
 function growHelper({ fuel, failures: counter }: Appended): number[] {
   const global = unsigned(fuel), failures = unsigned(counter);
   return [

@@ -1,14 +1,14 @@
 /**
- * The instructions a provider may use: what follows each opcode, and what it costs.
+ * The instructions that a provider may use: their operands and their cost.
  *
- * WebAssembly 1.0 with sign extension, saturating conversions, bulk memory and multi-value. What is not in this
- * table is refused. Costs are in units of fuel, and were set so that no mix of instructions runs much longer per unit
- * than the others (bench/sandbox.ts prints the slowest).
+ * WebAssembly 1.0 with sign extension, saturating conversions, bulk memory and multi-value. Everything that is not
+ * in this table is refused. Costs are in units of fuel, set so that no mix of instructions runs much longer per
+ * unit than the others (bench/sandbox.ts prints the slowest).
  *
  * @module
  */
 
-/** What follows an opcode in the code. */
+/** The operands of an opcode. */
 export type Immediate =
   | "none"
   | "block"
@@ -27,11 +27,11 @@ export type Immediate =
 
 /** One instruction. */
 export interface Instruction {
-  /** What follows its opcode. */
+  /** Its operands. */
   readonly immediate: Immediate;
   /** Units of fuel. */
   readonly cost: number;
-  /** How many more values stand on the stack afterwards. */
+  /** How many more values are on the stack afterwards. */
   readonly effect: number;
 }
 
@@ -108,10 +108,10 @@ function expand(rows: readonly Row[]): readonly (Instruction | undefined)[] {
 
 /** Instructions of one byte, by opcode. */
 export const INSTRUCTIONS: readonly (Instruction | undefined)[] = expand(ROWS);
-/** Instructions behind the prefix 0xfc, by their second number. */
+/** Instructions with the prefix 0xfc, by their second number. */
 export const PREFIXED: readonly (Instruction | undefined)[] = expand(PREFIXED_ROWS);
 
-/** Opcodes the guard itself names. A prefixed one is `0xfc00` plus its number. */
+/** Opcodes that the guard refers to. A prefixed one is `0xfc00` plus its number. */
 export const Op = {
   unreachable: 0x00,
   block: 0x02,
@@ -147,12 +147,12 @@ export const Op = {
   memoryFill: 0xfc0b,
 } as const;
 
-/** Value types a provider may use. */
+/** Value types that a provider may use. */
 export const ValueType = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c } as const;
 /** The block type without values. */
 export const EMPTY_BLOCK = 0x40;
 
-/** What a refused opcode belongs to, for the message. */
+/** The feature that a refused opcode belongs to, for the message. */
 export function featureOf(opcode: number): { rule: string; feature: string } {
   if (opcode === 0xfd) return { rule: "simd", feature: "SIMD" };
   if (opcode === 0xfe) return { rule: "threads", feature: "threads (atomics)" };

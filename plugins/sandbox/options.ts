@@ -1,5 +1,5 @@
 /**
- * A provider's options: checked against what the module says it takes, and put into wire form.
+ * A provider's options: checked against the module's description, and encoded for the wire.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { isEncodable } from "./wire.ts";
 /**
  * Checks `given` against `declared` and returns one wire value for each declared option, in order.
  *
- * @throws TypeError or RangeError naming the option, the problem and what it takes.
+ * @throws TypeError or RangeError that names the option, the problem and the valid values.
  */
 export function resolveOptions(
   provider: string,
@@ -22,7 +22,7 @@ export function resolveOptions(
   for (const key of Object.keys(given)) {
     if (!declared.some((option) => option.name === key)) {
       const names = declared.map((option) => option.name).join(", ") || "no option";
-      throw new TypeError(`options.${key} is not known to the provider ${provider}; it takes ${names}`);
+      throw new TypeError(`options.${key} is not an option of the provider ${provider}; it has ${names}`);
     }
   }
   return declared.map((option) => {
@@ -71,6 +71,6 @@ function resolveOption(option: OptionDescription, value: unknown): OptionValue {
 
 function show(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
-  // An option may turn out to be a secret: its text is never shown.
+  // An option may be a secret: its text is never shown.
   return typeof value === "string" ? `text of ${value.length} characters` : `a ${typeof value}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Questions a provider asks the application in the middle of a token exchange, and their answers.
+ * Questions that a provider asks the application during a token exchange, and their answers.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import { breach, isEncodable } from "./wire.ts";
 export type AnswerValue = string | Uint8Array;
 
 /**
- * Answers one question of a provider, in its own time; `null`: there is no answer (no such account).
+ * Answers one question of a provider, possibly later; `null`: there is no answer (no such account).
  *
- * Bytes that are returned are copied; they stay the application's to zero.
+ * Returned bytes are copied; the application zeroes them.
  */
 export type Answer = (
   fields: Readonly<Record<string, AnswerValue>>,
@@ -27,9 +27,9 @@ const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Refuses answers to questions that are not asked, and roles whose questions nobody answers.
+ * Refuses answers to questions that are not asked, and roles with a question that has no answer.
  *
- * @throws TypeError naming the question.
+ * @throws TypeError that names the question.
  */
 export function checkAnswers(
   provider: string,
@@ -40,7 +40,7 @@ export function checkAnswers(
   for (const [name, answer] of Object.entries(answers)) {
     if (!questions.some((question) => question.name === name)) {
       const names = questions.map((question) => question.name).join(", ") || "nothing";
-      throw new TypeError(`answers.${name} is not asked by the provider ${provider}; it asks ${names}`);
+      throw new TypeError(`answers.${name} is not a question of the provider ${provider}; it asks ${names}`);
     }
     if (typeof answer !== "function") throw new TypeError(`answers.${name} must be a function`);
   }
@@ -56,9 +56,10 @@ export function checkAnswers(
 }
 
 /**
- * Has the application answer one question. The bytes are in the order declared and the caller's to zero.
+ * Has the application answer one question. The bytes are in the declared order; the caller zeroes them.
  *
- * @throws ProviderTrapError where the question is not one the provider declared; TypeError where the answer is not.
+ * @throws ProviderTrapError if the provider did not declare the question; TypeError if the answer does not fit the
+ * declaration.
  */
 export async function ask(
   questions: readonly QuestionDescription[],

@@ -1,5 +1,5 @@
 /**
- * Getting at a module's bytes.
+ * Reads a module's bytes.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { PermissionError } from "../../errors.ts";
 import { reject } from "./bytes.ts";
 
 /**
- * The bytes of a module, a copy of its own, so that nobody can change them between the check and the use.
+ * Returns a copy of a module's bytes, so that they cannot be changed between the check and the use.
  *
- * A URL is read with `fetch`, which on Deno reads files too and on Node does not.
+ * A URL is read with `fetch`, which reads files on Deno but not on Node.
  *
- * @throws ProviderRejectedError where there are more than `most`.
- * @throws TypeError where `wasm` is neither bytes nor a URL, or the URL cannot be read.
- * @throws PermissionError where the runtime does not allow reading the URL.
+ * @throws ProviderRejectedError if there are more than `most`.
+ * @throws TypeError if `wasm` is neither bytes nor a URL, or the URL cannot be read.
+ * @throws PermissionError if the runtime does not allow reading the URL.
  */
 export async function readModule(wasm: URL | Uint8Array, most: number): Promise<Uint8Array<ArrayBuffer>> {
   if (wasm instanceof Uint8Array) {
@@ -25,7 +25,7 @@ export async function readModule(wasm: URL | Uint8Array, most: number): Promise<
   const response = await open(wasm);
   if (!response.ok || !response.body) {
     await response.body?.cancel();
-    throw new TypeError(`wasm cannot be read: ${wasm} answered ${response.status}; check the URL`);
+    throw new TypeError(`wasm cannot be read: ${wasm} returned the status ${response.status}; check the URL`);
   }
   return await collect(response.body, most);
 }
@@ -45,7 +45,7 @@ async function open(url: URL): Promise<Response> {
   }
 }
 
-/** The path a file's address stands for, on Windows as Windows writes it. */
+/** The path of a file URL, in Windows' form on Windows. */
 function pathOf({ host, pathname }: URL): string {
   const path = decodeURIComponent(pathname);
   if (host !== "") return `\\\\${host}${path.replaceAll("/", "\\")}`;
@@ -55,7 +55,7 @@ function pathOf({ host, pathname }: URL): string {
 async function collect(body: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  // Counted as it comes: whoever sends may never end. Leaving the loop cancels the rest.
+  // Counted while it arrives: the sender may never end. Leaving the loop cancels the rest.
   for await (const chunk of body) {
     length += chunk.length;
     refuseLonger(length, most);

@@ -1,8 +1,8 @@
 /**
- * The sections of a module: what each may hold, and how the guard rewrites it.
+ * The sections of a module: what each may contain, and how the guard rewrites it.
  *
- * The module was validated before, so indices are in range; what is checked here is what validation allows and a
- * provider may not have.
+ * The module was validated before, so indices are in range; this checks what is valid but not allowed for a
+ * provider.
  *
  * @module
  */
@@ -29,18 +29,18 @@ export const Section = {
   dataCount: 12,
 } as const;
 
-/** The order sections stand in; the data count stands before the code. */
+/** The order of sections; the data count comes before the code. */
 export const SECTION_ORDER: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 9, 12, 10, 11];
 
 /** The sizes of the memory, in pages. */
 export interface MemorySize {
   /** At the start. */
   readonly initialPages: number;
-  /** At most. */
+  /** The largest allowed. */
   readonly maximumPages: number;
 }
 
-/** Reads the count of a section's entries and holds it against the bound. */
+/** Reads the number of a section's entries and checks it against the limit. */
 export function readCount(section: ByteReader, what: string, most: number = STRUCTURE.entries): number {
   const at = section.at;
   const count = section.u32();
@@ -50,9 +50,9 @@ export function readCount(section: ByteReader, what: string, most: number = STRU
   return count;
 }
 
-/** Entries of a section as they came, to be copied behind a new count. */
+/** The entries of a section, to be copied after a new count. */
 export interface Entries {
-  /** How many. */
+  /** The number of entries. */
   readonly count: number;
   /** Their bytes. */
   readonly bytes: Uint8Array;
@@ -68,7 +68,7 @@ export function capTable(section: ByteReader, limits: ResolvedLimits): Uint8Arra
   if (count > 1) reject("tables", at, `it has ${count} tables; build it with one`);
   const out = new ByteWriter(16).u32(count);
   if (count === 0) return out.written;
-  if (section.byte() !== 0x70) reject("gc", at, "its table holds something other than functions");
+  if (section.byte() !== 0x70) reject("gc", at, "its table contains elements other than functions");
   const { initial, maximum } = readRange(section, "table");
   if (initial > limits.tableEntries) {
     reject(
@@ -105,7 +105,7 @@ function readRange(section: ByteReader, what: "table" | "memory"): { initial: nu
   const flags = section.byte();
   if (flags & 2) reject("threads", at, `its ${what} is shared; build it without threads`);
   if (flags & 4) reject("memory64", at, `its ${what} has 64-bit addresses; build it for wasm32`);
-  if (flags > 1) reject("malformed", at, `the flags of its ${what} are not known`);
+  if (flags > 1) reject("malformed", at, `the flags of its ${what} are unknown`);
   const initial = section.u32();
   return { initial, maximum: flags & 1 ? section.u32() : Infinity };
 }
@@ -122,7 +122,7 @@ export function readGlobals(section: ByteReader | undefined): Entries {
   return entries;
 }
 
-/** Checks the element segments: active ones of functions only, no more entries than the table has. */
+/** Checks the element segments: only active ones of functions, with no more entries than the table. */
 export function checkElements(section: ByteReader, limits: ResolvedLimits): void {
   let entries = 0;
   for (let count = readCount(section, "element segments"); count > 0; count--) {
@@ -131,7 +131,7 @@ export function checkElements(section: ByteReader, limits: ResolvedLimits): void
       reject(
         "element",
         at,
-        "an element segment is passive or holds expressions; build it without reference types",
+        "an element segment is passive or contains expressions; build it without reference types",
       );
     }
     skipConstant(section);
@@ -159,7 +159,7 @@ export function checkData(section: ByteReader): void {
   }
 }
 
-/** Passes over a constant expression: one constant, then end. */
+/** Skips a constant expression: one constant, then end. */
 function skipConstant(section: ByteReader): void {
   const at = section.at;
   switch (section.byte()) {

@@ -1,5 +1,5 @@
 /**
- * What an application grants a provider of the socket layer: checked, whoever wrote the provider.
+ * Checks what an application grants to a provider of the socket layer, built in or not.
  *
  * @module
  */
@@ -21,10 +21,10 @@ const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const SOCKET_GRANTS: readonly string[] = [...FLAGS, ...POLICIES, "abortOnAssociationChange"];
 
 /**
- * Checks grants and returns a copy that nobody can change.
+ * Checks grants and returns a frozen copy.
  *
- * @param prefix stands before a grant's name in messages.
- * @throws TypeError naming the grant: it is not known, has another type, or contradicts another.
+ * @param prefix Precedes a grant's name in messages.
+ * @throws TypeError that names the grant: it is not known, has the wrong type, or contradicts another.
  */
 export function checkSocketGrants(grants: SocketGrants, prefix: string): SocketGrants {
   if (typeof grants !== "object" || grants === null) {
@@ -44,7 +44,7 @@ export function checkSocketGrants(grants: SocketGrants, prefix: string): SocketG
   const { abortOnAssociationChange: watched, allowInsecure, firstPacketInClear } = grants;
   if (firstPacketInClear && !allowInsecure) {
     throw new TypeError(
-      `${prefix}firstPacketInClear weakens the connection: it goes with allowInsecure: true`,
+      `${prefix}firstPacketInClear weakens the connection: it needs allowInsecure: true`,
     );
   }
   if (watched !== undefined) checkWatched(watched, `${prefix}abortOnAssociationChange`, allowInsecure);
@@ -75,12 +75,13 @@ function checkWatched(fields: unknown, name: string, allowInsecure: boolean | un
     new Set(fields).size !== fields.length
   ) {
     throw new TypeError(
-      `${name} must be a list of ${FIELDS.join(" and ")}, each once; to watch nothing leave it out`,
+      `${name} must be a list of ${FIELDS.join(" and ")}, each once; leave it out to watch nothing`,
     );
   }
   if (allowInsecure) {
     throw new TypeError(
-      `${name} watches an association, and by allowInsecure: true there may be none: leave one of the two out`,
+      `${name} watches an association, but with allowInsecure: true there may be none: leave one of ` +
+        "the two out",
     );
   }
 }

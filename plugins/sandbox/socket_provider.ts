@@ -1,5 +1,6 @@
 /**
- * A sandboxed module of layer `socket` as a provider: it writes the bytes of the system's socket security calls.
+ * Makes a provider of a sandboxed module of layer `socket`, which writes the bytes for the system's socket security
+ * calls.
  *
  * @module
  */
@@ -20,12 +21,12 @@ import type { OperationName } from "./abi.ts";
 import { GuestInstance } from "./instance.ts";
 import type { LoadedModule } from "./context.ts";
 import { readRest, writeOptions, writeRequirements } from "./messages.ts";
-import { refuseHalfPairs, Writer } from "./wire.ts";
+import { refuseLoneSurrogates, Writer } from "./wire.ts";
 
 /** Fields of an association, as bits. */
 const FIELDS: { readonly [field in AssociationField]: number } = { mainModeSa: 1, quickModeSa: 2 };
 
-/** Presents a loaded module of layer `socket`, whose hash is `sha256`, to registries and sockets. */
+/** Makes a provider of a loaded module of layer `socket` whose hash is `sha256`. */
 export function sandboxedSocketProvider(
   loaded: LoadedModule,
   sha256: string,
@@ -51,21 +52,21 @@ export function sandboxedSocketProvider(
   });
 }
 
-/** Whether the system can secure sockets by itself; elsewhere than on Windows the reason says what works instead. */
+/** Whether the system can secure sockets; outside Windows the reason says what to use instead. */
 export function socketSecurityAvailable({ ipsec, os }: Capabilities): Availability {
   if (ipsec.available || os === "windows") return ipsec;
   const cause = new UnsupportedPlatformError(`IPsec at the socket is part of Windows, and this is ${os}`, {
     dll: "fwpuclnt.dll",
-    instead: "Use negotiate() here; to try a program out, use simulate() of ./testing",
+    instead: "Use negotiate() here; to try a program without Windows, use simulate() of ./testing",
   });
   return { available: false, reason: cause.message, cause };
 }
 
 /**
- * A codec over instances of its own: nothing that one connection or listener brings about reaches another.
+ * A codec with instances of its own: one connection or listener cannot affect another.
  *
- * A codec keeps no state between calls. An instance that was dropped, or whose memory has grown, is replaced: a listener
- * asks one codec about every connection it accepts, and a guest that frees nothing must not end its service.
+ * A codec keeps no state between calls. An instance that was dropped, or whose memory has grown, is replaced: a
+ * listener uses one codec for every connection that it accepts, and a guest that frees no memory must not stop it.
  */
 export class SandboxedCodec implements SocketCodec {
   readonly #loaded: LoadedModule;
@@ -81,8 +82,8 @@ export class SandboxedCodec implements SocketCodec {
   }
 
   settings(requirements: ResolvedRequirements, identity: SettingsIdentity): Uint8Array {
-    refuseHalfPairs("identity.username", identity.username);
-    refuseHalfPairs("identity.domain", identity.domain);
+    refuseLoneSurrogates("identity.username", identity.username);
+    refuseLoneSurrogates("identity.domain", identity.domain);
     const request = new Writer();
     writeRequirements(request, requirements);
     writeOptions(request, this.#loaded.options);
@@ -91,7 +92,7 @@ export class SandboxedCodec implements SocketCodec {
   }
 
   target(peerAddress: Uint8Array, target: string): Uint8Array {
-    refuseHalfPairs("target", target);
+    refuseLoneSurrogates("target", target);
     return this.#bytes("socketTarget", new Writer().bytes(peerAddress).text(target));
   }
 
@@ -115,7 +116,7 @@ export class SandboxedCodec implements SocketCodec {
 
   #bytes(operation: OperationName, request: Writer): Uint8Array {
     const { name } = this.#loaded.description;
-    if (this.#closed) throw new StateError(`${name}: the codec is closed; ask the provider for another`);
+    if (this.#closed) throw new StateError(`${name}: the codec is closed; get another from the provider`);
     if (this.#instance.memoryPages !== this.#pages) {
       this.#instance.drop();
       this.#instance = new GuestInstance(this.#loaded.compiled);

@@ -1,5 +1,5 @@
 /**
- * The status at the head of every response, and the errors a guest reports.
+ * The status at the start of every response, and the errors that a guest reports.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { printable, type Reader } from "./wire.ts";
 /**
  * Reads the status of a response and leaves the reader at its fields.
  *
- * @throws the error the guest reports, where it reports one.
+ * @throws the error that the guest reports, if any.
  */
 export function readStatus(input: Reader, provider: string): typeof Status.ok | typeof Status.needs {
   const status = input.u32();
@@ -27,7 +27,7 @@ export function readStatus(input: Reader, provider: string): typeof Status.ok | 
   return status as typeof Status.ok | typeof Status.needs;
 }
 
-/** Reads the fields of status `error` into the error the application sees. */
+/** Reads the fields of status `error` into the error that the application receives. */
 function readError(input: Reader, provider: string): Error {
   const kind = input.u8();
   const number = input.u8();
@@ -56,7 +56,7 @@ function readError(input: Reader, provider: string): Error {
   }
 }
 
-/** Reads the status where only `ok` may stand. */
+/** Reads the status where only `ok` is allowed. */
 export function expectOk(input: Reader, provider: string): void {
   if (readStatus(input, provider) !== Status.ok) {
     input.refuse("status needs is allowed in step and resume only");

@@ -1,5 +1,5 @@
 /**
- * The primitive types of the provider ABI: writing requests, reading responses.
+ * The primitive types of the provider ABI: writes requests, reads responses.
  *
  * @module
  */
@@ -9,29 +9,29 @@ import { ProviderTrapError } from "../../errors.ts";
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** An answer of the guest that the ABI does not allow. The instance is to be dropped. */
+/** The error for an answer of the guest that the ABI does not allow. The caller drops the instance. */
 export function breach(what: string): ProviderTrapError {
   return new ProviderTrapError(
-    `The provider broke its ABI: ${what}. Its instance was dropped; mend the provider`,
+    `The provider broke its ABI: ${what}. Its instance was dropped; fix the provider`,
   );
 }
 
-/** Control and bidirectional characters shown as `?`, so that a guest cannot forge lines of a log. */
+/** Replaces control and bidirectional characters with `?`, so that a guest cannot forge lines of a log. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
 }
 
-/** Whether `text` is UTF-8 as it stands. Half of a surrogate pair would silently become another character. */
+/** Whether `text` can be encoded as UTF-8 without loss. A lone surrogate would silently become another character. */
 export function isEncodable(text: string): boolean {
   return text.isWellFormed();
 }
 
 /**
- * Refuses text that would reach the guest as another text; what it holds may be secret and is not told.
+ * Refuses text that would reach the guest as another text. The text may be secret and is not in the error.
  *
  * @throws TypeError that names the argument.
  */
-export function refuseHalfPairs(name: string, text: string): void {
+export function refuseLoneSurrogates(name: string, text: string): void {
   if (!isEncodable(text)) {
     throw new TypeError(
       `${name} holds half of a surrogate pair, which no keyboard types; check where it is from`,
@@ -41,13 +41,13 @@ export function refuseHalfPairs(name: string, text: string): void {
 
 const QUOTED_CHARACTERS = 64;
 
-/** A name somebody not trusted chose, for a message: in quotes, without what is not seen, and not long. */
+/** An untrusted name for a message: in quotes, without invisible characters, and shortened. */
 export function quoted(name: string): string {
   const short = name.length > QUOTED_CHARACTERS ? `${name.slice(0, QUOTED_CHARACTERS)}…` : name;
   return JSON.stringify(printable(short));
 }
 
-/** Builds one request. What it holds may be secret: the owner calls {@linkcode Writer.wipe} after use. */
+/** Builds one request. It may contain secrets: the owner calls {@linkcode Writer.wipe} after use. */
 export class Writer {
   #buffer = new Uint8Array(256);
   #length = 0;
@@ -92,17 +92,17 @@ export class Writer {
     return this;
   }
 
-  /** Appends a flag, and where `value` is there, the value. */
+  /** Appends a flag, and the value if there is one. */
   optionalBytes(value: Uint8Array | null | undefined): this {
     return value ? this.flag(true).bytes(value) : this.flag(false);
   }
 
-  /** Appends a flag, and where `value` is there, the value. */
+  /** Appends a flag, and the value if there is one. */
   optionalText(value: string | undefined): this {
     return value === undefined ? this.flag(false) : this.flag(true).text(value);
   }
 
-  /** What was written: a view, valid until the next write or wipe. */
+  /** The bytes written: a view, valid until the next write or wipe. */
   get written(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
@@ -126,7 +126,7 @@ export class Writer {
   }
 }
 
-/** Reads one response. Every length is held against what is there; all errors are breaches of the ABI. */
+/** Reads one response. Every length is checked against the available bytes; all errors are breaches of the ABI. */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #operation: string;
@@ -138,7 +138,7 @@ export class Reader {
     this.#operation = operation;
   }
 
-  /** Refuses the message, naming the place. */
+  /** Refuses the message; the error contains the position. */
   refuse(problem: string): never {
     throw breach(`the answer to ${this.#operation}, byte ${this.#at}: ${problem}`);
   }
@@ -150,7 +150,7 @@ export class Reader {
 
   /** Reads a 32-bit integer. */
   u32(): number {
-    // Not through a DataView: making one takes longer than all else here, and every answer begins with a word.
+    // Not with a DataView: making one takes longer than everything else here, and every answer starts with a u32.
     const at = this.#take(4), bytes = this.#bytes;
     return (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
   }
@@ -187,12 +187,12 @@ export class Reader {
     return this.#decode(this.bytes(limit));
   }
 
-  /** Reads all that is left as UTF-8 of at most `limit` bytes. */
+  /** Reads all remaining bytes as UTF-8 of at most `limit` bytes. */
   restText(limit: number): string {
     return this.#decode(this.rest(limit));
   }
 
-  /** Reads all that is left (at most `limit`): a view. */
+  /** Reads all remaining bytes (at most `limit`): a view. */
   rest(limit = Infinity): Uint8Array {
     const length = this.#bytes.length - this.#at;
     if (length > limit) this.refuse(`${length} bytes where ${limit} are allowed`);
@@ -200,7 +200,7 @@ export class Reader {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** Refuses bytes that are left over. */
+  /** Refuses remaining bytes. */
   end(): void {
     const left = this.#bytes.length - this.#at;
     if (left > 0) this.refuse(`${left} bytes follow the last field`);

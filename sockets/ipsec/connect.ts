@@ -1,5 +1,5 @@
 /**
- * Connecting where the system itself secures the socket.
+ * Connects with a socket that the operating system secures.
  *
  * @module
  */
@@ -23,7 +23,10 @@ import type { Deadline } from "../deadline.ts";
 
 const NO_ADDRESS = new Uint8Array();
 
-/** See `connect`. Settings, the peer's name, and only then the connection; the query before the first byte. */
+/**
+ * See `connect`. Sets the socket's settings and the peer's name before it connects, and queries the security before
+ * the first byte.
+ */
 export async function connectSecured(
   settings: ConnectSettings,
   chosen: SocketChosen,
@@ -56,12 +59,12 @@ function peerComputer({ hostname, side }: ConnectSettings): string {
   if (side.role === "client" && side.computer !== undefined) return side.computer;
   if (!isIpAddress(hostname)) return hostPrincipal(hostname);
   throw new TypeError(
-    `options.hostname is the IP address ${hostname}, after which no computer is named: give options.computer too, ` +
-      'for instance "host/server.example.test"',
+    `options.hostname is the IP address ${hostname}, which does not name a computer: give ` +
+      'options.computer too, for instance "host/server.example.test"',
   );
 }
 
-/** Tries one after the other; an address that cannot be reached is no reason not to try the next. */
+/** Tries the addresses in order. An unreachable address does not prevent the next attempt. */
 async function firstOf<T>(
   addresses: readonly SocketAddress[],
   attempt: (address: SocketAddress) => Promise<T>,

@@ -1,5 +1,5 @@
 /**
- * The face of a socket for secured datagrams.
+ * The interface of a socket for secured datagrams.
  *
  * @module
  */
@@ -11,18 +11,19 @@ import type { CommonOptions } from "../options.ts";
 export interface DatagramOptions extends Omit<CommonOptions, "channelBindings"> {
   /** The address to receive on. Default `"0.0.0.0"`: every IPv4 address of this machine. */
   readonly hostname?: string;
-  /** The port to receive on, 0 to 65535; 0, the default, takes any free one. */
+  /** The port to receive on, 0 to 65535; 0, the default, selects any free port. */
   readonly port?: number;
   /**
-   * Told of each datagram that was dropped because its sender is not secured as required; left out: nobody is. Where it
-   * throws, or its promise rejects, the receiving goes on, and both failures go to `console.warn`, at most one line a second.
+   * Called with each datagram that was dropped because its sender is not secured as required. Left out: nothing is
+   * reported. If the function throws, or its promise rejects, receiving continues, and both errors go to
+   * `console.warn`, at most one line a second.
    */
   readonly onDropped?: (error: unknown, from: DatagramAddress) => void;
-  /** Gives up opening; its `reason` is rethrown unchanged. No effect once open. */
+  /** Aborts the opening with its `reason`, unchanged. It has no effect once the socket is open. */
   readonly signal?: AbortSignal;
 }
 
-/** One end of datagrams. */
+/** An address that sends or receives datagrams. */
 export interface DatagramAddress {
   /** Always `"udp"`. */
   readonly transport: "udp";
@@ -32,54 +33,54 @@ export interface DatagramAddress {
   readonly port: number;
 }
 
-/** Where a datagram goes. */
+/** The destination of a datagram. */
 export interface DatagramPeer {
   /** The host's name or IP address. */
   readonly hostname: string;
   /** The port. */
   readonly port: number;
-  /** The principal of its computer. Default `host/` and the hostname; required with an IP address. */
+  /** The principal of the peer's computer. Default `host/` and the hostname; required with an IP address. */
   readonly computer?: string;
 }
 
-/** A datagram that has arrived, from a peer that is secured as required. */
+/** A received datagram whose sender is secured as required. */
 export interface ReceivedDatagram {
-  /** How many bytes of the buffer it fills. */
+  /** How many bytes of the buffer the datagram fills. */
   readonly length: number;
-  /** Who sent it. */
+  /** The sender's address. */
   readonly from: DatagramAddress;
-  /** What the system told of the sender. */
+  /** What the system reported about the sender's security. */
   readonly security: SecurityInfo;
 }
 
 /**
- * A UDP socket that the system secures.
+ * A UDP socket that the operating system secures.
  *
- * Datagrams have no moment before the first byte: the socket's settings keep what is sent from going out in clear, and
- * the system is asked right after each datagram. What has arrived is handed out only once the system has told that
- * its sender is secured as required; else it is dropped.
+ * A datagram has no handshake before its first byte. The socket's settings prevent that data is sent in clear text,
+ * and the system is queried right after each datagram. A received datagram is returned only after the system has
+ * reported that its sender is secured as required; otherwise it is dropped.
  */
 export interface SecureDatagrams extends AsyncDisposable {
-  /** Where it receives. */
+  /** The address it receives on. */
   readonly addr: DatagramAddress;
   /**
-   * Sends one datagram, copied at once. The peer's computer is named to the system before its first.
+   * Sends one datagram. `data` is copied at once. Before the first datagram to a peer, the system is given the name
+   * of the peer's computer.
    *
-   * @param signal gives up; its `reason` is rethrown unchanged. Nothing was sent where the peer's address was not
-   * known yet.
-   * @throws SecurityRequirementError where the system tells that the peer is not secured as required.
+   * @param signal Aborts with its `reason`, unchanged. Nothing was sent if the peer's address was not resolved yet.
+   * @throws SecurityRequirementError if the system reports that the peer is not secured as required.
    */
   send(data: Uint8Array, peer: DatagramPeer, signal?: AbortSignal): Promise<SecurityInfo>;
   /**
-   * Receives the next datagram of a secured peer into `p`. What others send, of whatever length, and what the network
-   * says of datagrams sent before, does not end it.
+   * Receives the next datagram of a secured peer into `p`. Datagrams of other senders, and network errors about
+   * datagrams sent earlier, do not end it.
    *
-   * @throws TransportError (`WSAEMSGSIZE`) where a secured peer's datagram is longer than `p`: its message has both
-   * lengths. That datagram is lost, the next is received as ever.
+   * @throws TransportError (`WSAEMSGSIZE`) if a secured peer's datagram is longer than `p`; the message contains
+   * both lengths. That datagram is lost, the next one can be received.
    */
   receive(p: Uint8Array, signal?: AbortSignal): Promise<ReceivedDatagram>;
-  /** Forgets the computer that was named for a peer. */
+  /** Deletes the computer name that the system was given for a peer. */
   deletePeerTarget(peer: DatagramPeer): Promise<void>;
-  /** Closes it; waiting calls are rejected. */
+  /** Closes the socket; pending calls reject. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * Listening where the system itself secures the sockets.
+ * Listens with sockets that the operating system secures.
  *
  * @module
  */
@@ -18,10 +18,10 @@ import { applySettings, refuseForSocket } from "./terms.ts";
 import { securedConnection, toNetAddress } from "./transport.ts";
 import type { Deadline } from "../deadline.ts";
 
-/** Connections the system may have ready before they are accepted. */
+/** How many connections the system may keep ready before they are accepted. */
 const BACKLOG = 200;
 
-/** See `listen`. Settings before the socket is bound; each connection is queried before it is handed out. */
+/** See `listen`. Sets the socket's settings before it is bound, and queries each connection before it is returned. */
 export async function listenSecured(
   settings: ListenSettings,
   chosen: SocketChosen,

@@ -1,5 +1,5 @@
 /**
- * Datagrams that the system secures.
+ * Datagrams that the operating system secures.
  *
  * @module
  */
@@ -34,15 +34,15 @@ import type {
   ReceivedDatagram,
   SecureDatagrams,
 } from "./datagrams.ts";
-import { Recent } from "../bounded_map.ts";
+import { BoundedMap } from "../bounded_map.ts";
 import { SocketSecurity } from "./security.ts";
 import { applySettings, refuseForDatagrams, refuseForSocket } from "./terms.ts";
 import { Deadline } from "../deadline.ts";
 
-/** The most peers that are remembered: the one that was met first is named, and asked about, anew. */
+/** The most peers that are remembered. The oldest is removed then, and is named and queried again when it is used. */
 const MAX_PEERS = 4096;
 
-/** What `openDatagrams()` takes: of what servers of connections take, all that a socket without connections has. */
+/** The options of `openDatagrams()`: those of `listen` that apply to a socket without connections. */
 const OPTIONS = [
   "hostname",
   "port",
@@ -55,11 +55,11 @@ const OPTIONS = [
 ];
 
 /**
- * Opens a UDP socket that the system secures: only for providers of the socket layer.
+ * Opens a UDP socket that the operating system secures. Only for providers of the socket layer.
  *
- * @throws TypeError or RangeError where an option is wrong or unknown; nothing was opened.
- * @throws ProviderNotFoundError, PermissionError or UnsupportedPlatformError where no provider can serve.
- * @throws TransportError where the address cannot be had.
+ * @throws TypeError or RangeError if an option is invalid or unknown; nothing was opened.
+ * @throws ProviderNotFoundError, PermissionError or UnsupportedPlatformError if no provider is available.
+ * @throws TransportError if the address is unavailable.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<SecureDat
   const settings = readListenOptions({ ...rest, port });
   const deadline = new Deadline(settings.signal, "Opening");
   try {
-    // Before the choice: that opens the system's libraries.
+    // Before a provider is selected: that opens the system's libraries.
     deadline.signal.throwIfAborted();
     return await open(settings, onDropped, deadline);
   } finally {
@@ -95,7 +95,7 @@ async function open(
   if (!isSocketChosen(chosen)) {
     const { provider: { name, layer } } = chosen.selection;
     throw new TypeError(
-      `the provider "${name}" is of layer ${layer}, which secures no datagrams: use ipsec()`,
+      `the provider "${name}" is of layer ${layer}, which cannot secure datagrams: use ipsec()`,
     );
   }
   refuseForSocket(chosen);
@@ -134,9 +134,11 @@ class Datagrams implements SecureDatagrams {
   readonly addr: DatagramAddress;
   readonly #chosen: SocketChosen;
   readonly #parts: Parts;
-  readonly #named = new Recent<{ readonly computer: string; readonly address: SocketAddress }>(MAX_PEERS);
-  readonly #peers = new Recent<SocketSecurity>(MAX_PEERS);
-  /** The look-ups of peers' names, which closing ends. */
+  readonly #peerNames = new BoundedMap<{ readonly computer: string; readonly address: SocketAddress }>(
+    MAX_PEERS,
+  );
+  readonly #peers = new BoundedMap<SocketSecurity>(MAX_PEERS);
+  /** Pending look-ups of peers' names; close() aborts them. */
   readonly #lookUps = new Set<Deadline>();
   readonly #log = new FailureLog(DATAGRAMS);
   #closing: Promise<void> | null = null;
@@ -153,11 +155,11 @@ class Datagrams implements SecureDatagrams {
     const { socket, secure, codec } = this.#parts;
     const address = await this.#resolve(peer, checkSignal(signal, "signal"));
     const computer = computerOf(peer);
-    if (this.#named.get(keyOf(address))?.computer !== computer) {
+    if (this.#peerNames.get(keyOf(address))?.computer !== computer) {
       const { bytes } = address;
       secure.setPeerTarget(socket, readTarget(codec.target(bytes, computer), bytes, computer));
       this.#peers.delete(keyOf(address));
-      const gone = this.#named.set(keyOf(address), { computer, address });
+      const gone = this.#peerNames.set(keyOf(address), { computer, address });
       if (gone !== undefined) this.#forget(gone.address);
     }
     await socket.sendTo(copy, address, signal);
@@ -176,8 +178,8 @@ class Datagrams implements SecureDatagrams {
       } catch (error) {
         data.fill(0);
         if (this.#closing) throw error;
-        // A stranger's datagram must not end the receiving of others'.
-        this.#dropped(error, toAddress(from));
+        // A datagram of an unsecured sender must not prevent others from being received.
+        this.#reportDropped(error, toAddress(from));
         continue;
       }
       try {
@@ -190,19 +192,19 @@ class Datagrams implements SecureDatagrams {
     }
   }
 
-  /** The next datagram, of whomever; `null` where the system told of an earlier one that did not arrive. */
+  /** The next datagram of any sender; `null` if the system reported that an earlier one was not delivered. */
   async #arrived(signal?: AbortSignal): Promise<ArrivedDatagram | null> {
     try {
       return await this.#parts.socket.receiveFrom(signal);
     } catch (error) {
       if (!isReset(error)) throw error;
-      // Timers and others get their turn: whoever sends such messages may send many.
+      // Lets timers and other work run: a peer may send many such reports.
       await new Promise((resolve) => setTimeout(resolve));
       return null;
     }
   }
 
-  #dropped(error: unknown, from: DatagramAddress): void {
+  #reportDropped(error: unknown, from: DatagramAddress): void {
     const { onDropped } = this.#parts;
     if (onDropped) this.#log.report(error, from, () => onDropped(error, from));
   }
@@ -214,7 +216,7 @@ class Datagrams implements SecureDatagrams {
 
   #forget(address: SocketAddress): void {
     this.#parts.secure.deletePeerTarget(this.#parts.socket, address);
-    this.#named.delete(keyOf(address));
+    this.#peerNames.delete(keyOf(address));
     this.#peers.delete(keyOf(address));
   }
 
@@ -231,14 +233,14 @@ class Datagrams implements SecureDatagrams {
     return this.close();
   }
 
-  /** What the system tells of a peer; all of it the first time, and that it still holds every other time. */
+  /** The security of a peer. The first query reads everything; later ones check that it is unchanged. */
   #secured(address: SocketAddress): SecurityInfo {
     const key = keyOf(address);
     const known = this.#peers.get(key);
     if (known !== undefined) return known.checkPackets();
     const { system, secure, codec, socket } = this.#parts;
-    const means = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
-    const security = new SocketSecurity(this.#chosen, means);
+    const options = { system, secure, codec, socket, peer: address.bytes, release: () => {} };
+    const security = new SocketSecurity(this.#chosen, options);
     this.#peers.set(key, security);
     return security.info;
   }
@@ -261,7 +263,7 @@ class Datagrams implements SecureDatagrams {
     if (address) return address;
     throw new TransportError(
       "WSANO_DATA",
-      `${hostname} has no IPv${socket.version} address, as this socket needs`,
+      `${hostname} has no IPv${socket.version} address, which this socket needs`,
     );
   }
 }
@@ -278,7 +280,7 @@ function computerOf({ hostname, computer }: DatagramPeer): string {
   if (computer !== undefined) return checkComputer(computer, "peer.computer");
   if (!isIpAddress(hostname)) return hostPrincipal(hostname);
   throw new TypeError(
-    `peer.hostname is the IP address ${hostname}, after which no computer is named: give peer.computer`,
+    `peer.hostname is the IP address ${hostname}, which does not name a computer: give peer.computer`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * Questions to the system about the security of one connection. A codec that is not trusted writes them; the library
- * reads the answers.
+ * Queries the security of one connection. A codec, which is not trusted, writes the queries; the library reads the
+ * answers.
  *
  * @module
  */
@@ -13,38 +13,38 @@ import type { AssociationField, SocketCodec } from "../../contract.ts";
 
 const NO_ADDRESS = new Uint8Array();
 
-/** Whom to ask about what; it stays the caller's. */
-export interface QueryMeans {
-  /** The functions. */
+/** What is queried. The caller owns all of it. */
+export interface QueryOptions {
+  /** The secure socket functions. */
   readonly secure: SecureSockets;
   /** The socket: connected with its context updated, or for datagrams. */
   readonly socket: OverlappedSocket;
-  /** The peer of datagrams, as the system's structure; left out: the one a socket is connected to. */
+  /** The peer of datagrams, as the system's structure; left out: the peer that the socket is connected to. */
   readonly peer?: Uint8Array;
-  /** Writes the questions. */
+  /** Writes the queries. */
   readonly codec: SocketCodec;
 }
 
-/** Asks about one connection. */
+/** Queries the security of one connection. */
 export class SocketQuery {
-  readonly #means: QueryMeans;
+  readonly #options: QueryOptions;
 
-  constructor(means: QueryMeans) {
-    this.#means = means;
+  constructor(options: QueryOptions) {
+    this.#options = options;
   }
 
-  /** Asks without access to tokens, and has the system watch the fields from then on. */
+  /** Queries without access to tokens. The system watches the fields in `watched` from then on. */
   ask(watched: readonly AssociationField[] = []): SecurityAnswer {
     return this.#ask(0, watched);
   }
 
-  /** Asks with access to tokens; those in the answer are the caller's to close. */
+  /** Queries with access to tokens; the caller closes those in the answer. */
   tokens(access: number): SecurityAnswer {
     return this.#ask(access, []);
   }
 
   #ask(access: number, watched: readonly AssociationField[]): SecurityAnswer {
-    const { secure, socket, codec, peer = NO_ADDRESS } = this.#means;
+    const { secure, socket, codec, peer = NO_ADDRESS } = this.#options;
     const template = codec.queryTemplate(peer, access, watched);
     return readAnswer(secure.query(socket, readTemplate(template, peer, access, watched)));
   }

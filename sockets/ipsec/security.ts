@@ -1,5 +1,5 @@
 /**
- * The security of a connection that the system protects: asked of the system, never assumed.
+ * The security of a connection that the operating system protects: queried from the system, never assumed.
  *
  * @module
  */
@@ -11,43 +11,42 @@ import { type Association, readAssociation } from "../../ffi/ipsec/associations.
 import type { NativeSystem } from "../../ffi/system.ts";
 import { PeerToken, runAs, TOKEN_ACCESS } from "../../ffi/windows/token.ts";
 import type { JsonValue, SecurityInfo } from "../../contract.ts";
-import { associationDetails, type InfoTerms, unprotectedBy, verifyInfo } from "./verify.ts";
+import { associationDetails, type ExpectedSecurity, unprotectedBy, verifyInfo } from "./verify.ts";
 import { AssociationWatch } from "./watch.ts";
 import type { ConnectionSecurity } from "../connection_security.ts";
 import type { SocketChosen } from "../establish.ts";
 import { runAsClient } from "../../contexts/impersonation.ts";
 import type { PeerTokens } from "../secure_conn.ts";
-import { type QueryMeans, SocketQuery } from "./query.ts";
-import { isActing } from "./settings_bounds.ts";
-import { mayBeClear } from "./terms.ts";
+import { type QueryOptions, SocketQuery } from "./query.ts";
+import { isActing, mayBeClear } from "./terms.ts";
 
-/** What the security of a socket is asked with; it stays the caller's. */
-export interface SocketSecurityMeans extends QueryMeans {
-  /** The system they are functions of. */
+/** What the security of a socket is queried with. The caller owns all of it. */
+export interface SocketSecurityOptions extends QueryOptions {
+  /** The system that provides the functions. */
   readonly system: NativeSystem;
-  /** Called once, when the connection is over. */
+  /** Called once, when the connection is closed. */
   readonly release: () => void;
 }
 
-/** Security that the system gives a socket towards one peer. */
+/** The security that the system gives a socket for one peer. */
 export class SocketSecurity implements ConnectionSecurity {
   readonly info: SecurityInfo;
   readonly #chosen: SocketChosen;
-  readonly #means: SocketSecurityMeans;
+  readonly #options: SocketSecurityOptions;
   readonly #query: SocketQuery;
   readonly #watch: AssociationWatch;
   readonly #filtering: Filtering;
   readonly #tokens = new Set<PeerToken>();
-  /** The latest that was told in full, and of which associations. */
+  /** The latest complete information, and the answer it was read from. */
   #latest: { readonly info: SecurityInfo; readonly answer: SecurityAnswer } | null = null;
 
-  /** Asks the system, and throws where what it tells is not what is required: before the first byte. */
-  constructor(chosen: SocketChosen, means: SocketSecurityMeans) {
+  /** Queries the system. Throws if the answer falls short of the requirements; no byte was sent then. */
+  constructor(chosen: SocketChosen, options: SocketSecurityOptions) {
     this.#chosen = chosen;
-    this.#means = means;
-    this.#query = new SocketQuery(means);
+    this.#options = options;
+    this.#query = new SocketQuery(options);
     this.#watch = new AssociationWatch(chosen.selection.provider.abortOnAssociationChange ?? [], this.#query);
-    this.#filtering = new Filtering(means.system, "ipsec");
+    this.#filtering = new Filtering(options.system, "ipsec");
     this.info = this.check();
   }
 
@@ -61,15 +60,15 @@ export class SocketSecurity implements ConnectionSecurity {
 
   #check(answer: SecurityAnswer): SecurityInfo {
     const info = this.#describe(answer);
-    verifyInfo(info, this.#terms());
+    verifyInfo(info, this.#expected());
     this.#watch.arm(answer);
     this.#latest = { info, answer };
     return info;
   }
 
   /**
-   * Asks whether the packets are still secured as they were, and for everything only where that is by another
-   * association: then the peer may be another, too. Throws where they are not.
+   * Checks that packets are still secured as before. If the association is another one, everything is checked
+   * again, because the peer may be another one too. Throws if it falls short of the requirements.
    */
   checkPackets(): SecurityInfo {
     const answer = this.#query.ask();
@@ -82,7 +81,7 @@ export class SocketSecurity implements ConnectionSecurity {
     return info;
   }
 
-  /** The error to tell for one that ended reading or writing. */
+  /** The error to report when `error` ended reading or writing. */
   explain(error: unknown): unknown {
     return this.#watch.explain(error);
   }
@@ -106,7 +105,8 @@ export class SocketSecurity implements ConnectionSecurity {
       mechanism: "ipsec",
       integrity: secured && hole === null,
       confidentiality: encrypted && hole === null,
-      // The query reports packets, not people: only the association's credentials prove an identity.
+      // The query reports how packets are protected, not who sent them: only the association's credentials prove an
+      // identity.
       mutualAuthentication: association === null ? "unknown" : association.mutual,
       channelBindings: "none",
       peer: association?.mutual ? association.peer : "",
@@ -116,59 +116,63 @@ export class SocketSecurity implements ConnectionSecurity {
     });
   }
 
-  /** What the connection is held to, and what its failing then means for the bytes. */
-  #terms(): InfoTerms {
+  /** What the connection must be, and what a failure means for its data. */
+  #expected(): ExpectedSecurity {
     return {
       provider: this.#chosen.selection.provider.name,
       requirements: this.#chosen.selection.requirements,
       mayBeClear: mayBeClear(this.#chosen),
       bounds: this.#bounds(),
       identified: () => this.#identified(),
-      consequence: this.#means.peer !== undefined
-        ? "what was sent to this peer left only as the socket's settings protect it, what came from it is dropped"
+      consequence: this.#options.peer !== undefined
+        ? "what was sent to this peer had only the protection of the socket's settings, and what it " +
+          "sent is dropped"
         : this.#latest === null
         ? "no data was sent"
-        : "the connection no longer is what it was, and is closed",
+        : "the connection is not what it was, and is closed",
     };
   }
 
-  /** Whether the level of impersonation is the most the peer may do: for a client, and for datagrams. */
+  /** Whether the impersonation level is an upper limit for the peer: for a client, and for datagrams. */
   #bounds(): boolean {
-    return this.#chosen.settings.side.role === "client" || this.#means.peer !== undefined;
+    return this.#chosen.settings.side.role === "client" || this.#options.peer !== undefined;
   }
 
-  /** What the server may do in the client's name, as far as anything tells. */
+  /** What the server may do as the client, as far as the system reports it. */
   #impersonationOf(answer: SecurityAnswer, association: Association | null): SecurityInfo["impersonation"] {
     const acting = isActing(this.#chosen.selection.requirements);
-    // A server that requires it is not content with a flag.
-    if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.act, "user") : answer.impersonated) {
+    // A server that requires impersonation needs a token, not only the flag.
+    if (acting && !this.#bounds() ? this.#has(TOKEN_ACCESS.impersonate, "user") : answer.impersonated) {
       return "impersonate";
     }
-    // An association is one even where the packets do not count as secured.
+    // There may be an association although the packets do not count as secured.
     if (!answer.secured && answer.mainModeSa === 0n) return "anonymous";
-    // A client that allows it cannot know what its policy comes to.
+    // A client that allows impersonation cannot know what the policy lets the server do.
     if (association === null || (acting && this.#bounds())) return "unknown";
     if (association.mutual) return "identify";
     return association.authentication.every((method) => method === "anonymous") ? "anonymous" : "unknown";
   }
 
-  /** Whether the system has a token of the client's user, or of that or its computer; asked only where required. */
+  /**
+   * Whether the system has a token of the client's user, or of its user or computer. Call it only where that is
+   * required.
+   */
   #has(access: number, whose: "user" | "either"): boolean {
     const { userToken, machineToken } = this.#query.tokens(access);
-    this.#means.secure.closeTokens(userToken, machineToken);
+    this.#options.secure.closeTokens(userToken, machineToken);
     return userToken !== 0n || whose === "either" && machineToken !== 0n;
   }
 
-  /** Whether a server knows its client where its application says that it must, or gave up nothing. */
+  /** Whether a server knows its client's identity, or does not have to. */
   #identified(): boolean {
-    const { levelSaid } = this.#chosen.settings;
-    if (!levelSaid && !this.#chosen.selection.requirements.mutualAuthentication) return true;
-    return this.#has(TOKEN_ACCESS.know, "either");
+    const { levelGiven } = this.#chosen.settings;
+    if (!levelGiven && !this.#chosen.selection.requirements.mutualAuthentication) return true;
+    return this.#has(TOKEN_ACCESS.query, "either");
   }
 
   tokens(): PeerTokens {
-    const { system, secure } = this.#means;
-    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.tell);
+    const { system, secure } = this.#options;
+    const { userToken, machineToken } = this.#query.tokens(TOKEN_ACCESS.identify);
     const open: PeerToken[] = [];
     try {
       const [user, computer] = [userToken, machineToken].map((handle) => {
@@ -180,7 +184,7 @@ export class SocketSecurity implements ConnectionSecurity {
       for (const token of open) this.#tokens.add(token);
       return Object.freeze({ user, computer });
     } catch (error) {
-      // The one that could not be taken over: those before it are closed by their owners.
+      // The handle without an owner; the tokens opened before it are closed by their owners.
       secure.closeTokens(open.length === 0 && userToken !== 0n ? userToken : 0n, machineToken);
       for (const token of open) token.close();
       throw error;
@@ -193,8 +197,8 @@ export class SocketSecurity implements ConnectionSecurity {
   }
 
   #impersonate<T>(fn: () => T): T {
-    const { system, secure } = this.#means;
-    const answer = this.#query.tokens(TOKEN_ACCESS.act);
+    const { system, secure } = this.#options;
+    const answer = this.#query.tokens(TOKEN_ACCESS.impersonate);
     try {
       if (answer.userToken === 0n) {
         throw new UnsupportedPlatformError("The system has no token of this connection's client", {
@@ -213,6 +217,6 @@ export class SocketSecurity implements ConnectionSecurity {
 
   release(): void {
     for (const token of this.#tokens) token.close();
-    this.#means.release();
+    this.#options.release();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What a connection must be, told to the system before it exists.
+ * Sets a socket's security before it is bound or connected.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
 import type { ResolvedRequirements, SettingsIdentity, SocketCodec, SocketGrants } from "../../contract.ts";
 import type { SocketChosen } from "../establish.ts";
-import { isActing, refuseAnonymous, refuseBeyond } from "./settings_bounds.ts";
+import { mayAllowImpersonation } from "../../ffi/ipsec/policies.ts";
 
-/** A zero in UTF-16, which the settings do without. */
+/** The size of the terminating zero in UTF-16, which the settings do not contain. */
 const TERMINATOR = 2;
 
-/** Whether clear text is allowed: the application said so, and requires nothing that clear text cannot give. */
+/** Whether clear text is allowed: the application allowed it, and requires nothing that clear text cannot provide. */
 export function mayBeClear(chosen: SocketChosen): boolean {
   return isClearGranted(chosen.selection.provider, chosen.selection.requirements);
 }
@@ -29,7 +29,10 @@ function isClearGranted({ allowInsecure }: SocketGrants, requirements: ResolvedR
   return allowInsecure === true && !required;
 }
 
-/** What the settings may say for a provider with these grants: those that weaken count only where nothing is required. */
+/**
+ * What the settings of a provider with these grants may contain. Grants that weaken them apply only if nothing is
+ * required.
+ */
 export function settingsGrant(
   grants: SocketGrants,
   requirements: ResolvedRequirements,
@@ -49,21 +52,22 @@ export function settingsGrant(
   };
 }
 
-/** Refuses, before anything is opened, what no socket can be given. */
+/** Refuses, before anything is opened, requirements that no socket can meet. */
 export function refuseForSocket({ settings, selection }: SocketChosen): void {
   const { name } = selection.provider;
   if (settings.channelBindings !== undefined) {
     throw new SecurityRequirementError(
       "channelBindings",
       "not offered",
-      `"${name}" secures the packets below the connection and knows of no outer channel: leave channelBindings out`,
+      `"${name}" secures the packets below the connection and does not support channel bindings: ` +
+        "leave channelBindings out",
     );
   }
   if (settings.side.role === "server" && settings.side.acceptedTargets !== undefined) {
     throw new SecurityRequirementError(
       "acceptedTargets",
       "not offered",
-      `"${name}" does not tell which name a client asked for: leave acceptedTargets out`,
+      `"${name}" does not report which name a client requested: leave acceptedTargets out`,
     );
   }
   const { requirements } = selection;
@@ -71,20 +75,22 @@ export function refuseForSocket({ settings, selection }: SocketChosen): void {
     throw new SecurityRequirementError(
       "delegation",
       "not offered",
-      `"${name}" secures packets and hands no credentials on: leave delegation out, or use negotiate()`,
+      `"${name}" secures packets and does not delegate credentials: leave delegation out, or use ` +
+        "negotiate()",
     );
   }
   if (settings.side.role === "client") refuseAnonymous(requirements, name);
   const { credentials } = settings;
   if (credentials !== undefined && !("password" in credentials)) {
     throw new TypeError(
-      `credentials for "${name}" must have a username and a password; leave them out to be whoever runs the process`,
+      `credentials for "${name}" must have a username and a password; leave them out to use the ` +
+        "account that runs the process",
     );
   }
   if (credentials !== undefined) passwordUnits(credentials.password).fill(0);
 }
 
-/** Refuses, before anything is opened, what datagrams cannot be given. */
+/** Refuses, before anything is opened, requirements that datagrams cannot meet. */
 export function refuseForDatagrams(chosen: SocketChosen): void {
   const { name, abortOnAssociationChange, skipFilters } = chosen.selection.provider;
   refuseAnonymous(chosen.selection.requirements, name);
@@ -98,14 +104,15 @@ export function refuseForDatagrams(chosen: SocketChosen): void {
   if (skipFilters && !mayBeClear(chosen)) {
     throw new SecurityRequirementError(
       "integrity",
-      "not known",
-      "Settings without filters of the socket's own leave the first datagram to filters that nobody has told of; " +
-        `nothing was sent. Leave skipFilters out of "${name}"`,
+      "unknown",
+      "Without filters of its own (skipFilters) a socket's first datagram is protected only by the " +
+        "filters of this computer, which are unknown; nothing was sent. Leave skipFilters out of " +
+        `"${name}"`,
     );
   }
 }
 
-/** Sets a socket's security, before it is bound or connected: what the codec wrote, and the password behind it. */
+/** Sets a socket's security before it is bound or connected: the codec's settings, followed by the password. */
 export function applySettings(
   chosen: SocketChosen,
   codec: SocketCodec,
@@ -131,9 +138,9 @@ export function applySettings(
   }
 }
 
-/** Hands the settings and the password behind them to `apply`, and overwrites both when that has returned. */
+/** Calls `apply` with the settings followed by the password, and overwrites both when it has returned. */
 function withPassword(bytes: Uint8Array, password: Uint8Array, apply: (settings: Uint8Array) => void): void {
-  // The system takes no less than the structure with its padding; the lengths inside say what counts.
+  // The system requires the structure's padding too; the lengths inside it say what counts.
   const settings = new Uint8Array(Math.ceil((bytes.length + password.length) / 8) * 8);
   try {
     settings.set(bytes);
@@ -148,4 +155,57 @@ function passwordIdentity(
   credentials: CheckedCredentials | undefined,
 ): CheckedPassword | null {
   return credentials !== undefined && "password" in credentials ? credentials : null;
+}
+
+/** Whether an impersonation level lets a server act as its client. */
+export function isActing({ impersonation }: Pick<ResolvedRequirements, "impersonation">): boolean {
+  return impersonation === "impersonate" || impersonation === "delegate";
+}
+
+/**
+ * Refuses the level `anonymous`, which IPsec cannot enforce: the client's computer, or user, authenticates to the
+ * server.
+ *
+ * @throws SecurityRequirementError
+ */
+export function refuseAnonymous({ impersonation }: ResolvedRequirements, provider: string): void {
+  if (impersonation !== "anonymous") return;
+  throw new SecurityRequirementError(
+    "impersonation",
+    "not offered",
+    `"${provider}" authenticates this computer to its peer, so it is not anonymous; nothing was ` +
+      'sent. Require "identify", the default, or "impersonate"',
+  );
+}
+
+/**
+ * For an end that names its peer (a client, or datagrams): refuses settings with which the peer could do more as
+ * this end, or be another computer, than the requirements allow.
+ *
+ * @param policies The keys of the policies that the settings name.
+ * @throws SecurityRequirementError
+ */
+export function refuseBeyond(
+  grants: SocketGrants,
+  policies: readonly string[],
+  requirements: ResolvedRequirements,
+): void {
+  if (requirements.mutualAuthentication && grants.optionalPeerName) {
+    throw new SecurityRequirementError(
+      "mutualAuthentication",
+      "of any computer",
+      "With optionalPeerName any computer that can authenticate is accepted instead of the named " +
+        "one; nothing was sent. Leave optionalPeerName out (rawPeerName is for names that are not " +
+        "SPNs), or set mutualAuthentication: false",
+    );
+  }
+  if (isActing(requirements) || !policies.some(mayAllowImpersonation)) return;
+  throw new SecurityRequirementError(
+    "impersonation",
+    "impersonate",
+    `"${requirements.impersonation}" is the most that a server may do, but the policy lets it ` +
+      "impersonate, or was not added by ipsecPolicy() in this program, so that its level is unknown; " +
+      "nothing was sent. Use a policy without extendedMode.impersonation, or require impersonation: " +
+      '"impersonate"',
+  );
 }

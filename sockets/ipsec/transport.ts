@@ -1,5 +1,5 @@
 /**
- * An overlapped socket as a byte stream, and connections made of it.
+ * Adapts an overlapped socket to a byte stream, and makes connections of it.
  *
  * @module
  */
@@ -18,8 +18,8 @@ import { type ByteTransport, type NetAddress, openWire } from "../transport.ts";
 import { WireReader } from "../wire_reader.ts";
 
 /**
- * A connected socket as the rest of the library uses byte streams. It becomes the stream's; `explain` gives the error
- * to tell for one of its own.
+ * A connected socket as a byte stream, which owns it. `explain` returns the error to report for one of the
+ * socket's.
  */
 export class SocketTransport implements ByteTransport {
   readonly localAddr: NetAddress;
@@ -61,29 +61,33 @@ export class SocketTransport implements ByteTransport {
   }
 }
 
-/** An address without what only the system needs. */
+/** An address without the fields that only the system needs. */
 export function toNetAddress({ hostname, port }: SocketAddress): NetAddress {
   return Object.freeze({ transport: "tcp", hostname, port });
 }
 
-/** What a secured connection is made with. */
-export interface SecuredMeans {
+/** What a secured connection uses. */
+export interface SecuredOptions {
   /** The system. */
   readonly system: NativeSystem;
-  /** The functions. */
+  /** The secure socket functions. */
   readonly secure: SecureSockets;
   /** Reads the system's answers. */
   readonly codec: SocketCodec;
-  /** Called once, when the connection is over. */
+  /** Called once, when the connection is closed. */
   readonly release: () => void;
 }
 
 /**
- * Makes a connection of a connected socket, which becomes its own, once the system has told that it is secured as
- * required. Where it throws, the socket is the caller's.
+ * Makes a connection of a connected socket, which it then owns, after the system has reported that it is secured as
+ * required. If it throws, the caller still owns the socket.
  */
-export function securedConnection(chosen: SocketChosen, socket: TcpSocket, means: SecuredMeans): SecureConn {
-  const security = new SocketSecurity(chosen, { ...means, socket });
+export function securedConnection(
+  chosen: SocketChosen,
+  socket: TcpSocket,
+  options: SecuredOptions,
+): SecureConn {
+  const security = new SocketSecurity(chosen, { ...options, socket });
   socket.setNoDelay();
   const wire = openWire(new SocketTransport(socket, (error) => security.explain(error)));
   return new Connection({ wire, security, records: openBytes(wire, new WireReader(wire)) });

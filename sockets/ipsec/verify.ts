@@ -1,5 +1,5 @@
 /**
- * What the system told of a connection, held against what it must be.
+ * Checks what the system reports about a connection against the requirements.
  *
  * @module
  */
@@ -7,29 +7,31 @@
 import { SecurityRequirementError } from "../../errors.ts";
 import { nativeError } from "../../ffi/status.ts";
 import type { JsonValue, ResolvedRequirements, SecurityInfo } from "../../contract.ts";
-import { isActing } from "./settings_bounds.ts";
+import { isActing } from "./terms.ts";
 import type { Association } from "../../ffi/ipsec/associations.ts";
 import type { Transform } from "../../ffi/ipsec/transform.ts";
 
 /** What a connection must be. */
-export interface InfoTerms {
+export interface ExpectedSecurity {
   /** The provider's name. */
   readonly provider: string;
   /** What is required. */
   readonly requirements: ResolvedRequirements;
   /** Whether clear text is allowed. */
   readonly mayBeClear: boolean;
-  /** Whether the level of impersonation is the most that the peer may do; else it is the least this end must. */
+  /**
+   * True if the impersonation level is the most that the peer may do; false if it is the least that this end needs.
+   */
   readonly bounds: boolean;
-  /** Asks whether the client is known by a token, where nothing else tells; true where nobody needs it known. */
+  /** Queries whether the client is known by a token, if nothing else identifies it; true if it need not be known. */
   readonly identified: () => boolean;
-  /** What failing means for the bytes, as a part of a sentence. */
+  /** What a failure means for the data, as a part of a sentence. */
   readonly consequence: string;
 }
 
-/** @throws SecurityRequirementError naming the first requirement that is not met. */
-export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
-  const { requirements, bounds, consequence } = terms;
+/** @throws SecurityRequirementError that names the first requirement that is not met. */
+export function verifyInfo(info: SecurityInfo, expected: ExpectedSecurity): void {
+  const { requirements, bounds, consequence } = expected;
   const { negotiationError, unprotectedBy: hole } = info.details;
   const cause = typeof negotiationError === "number"
     ? nativeError("IPsec's negotiation", negotiationError)
@@ -43,7 +45,7 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       { cause },
     );
   };
-  if (!info.integrity && !terms.mayBeClear) {
+  if (!info.integrity && !expected.mayBeClear) {
     if (typeof hole === "string") {
       refuse(
         "integrity",
@@ -54,7 +56,7 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
     refuse(
       "integrity",
       "none",
-      `Give both computers credentials, and have both ends use "${terms.provider}".`,
+      `Give both computers credentials, and have both ends use "${expected.provider}".`,
     );
   }
   if (requirements.confidentiality && !info.confidentiality) {
@@ -64,9 +66,10 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
     refuse(
       "mutualAuthentication",
       String(info.mutualAuthentication),
-      "The system tells it only of associations whose credentials may be read: use a main-mode policy by " +
-        "Kerberos or certificates, and an account that is an administrator or a Network Configuration Operator. " +
-        "Where the policy of the domain ensures it, say mutualAuthentication: false",
+      "The system reports it only for associations whose credentials may be read: use a main-mode " +
+        "policy with Kerberos or certificates, and an account that is an administrator or a Network " +
+        "Configuration Operator. If the policy of the domain ensures it, set mutualAuthentication: " +
+        "false",
     );
   }
   const acting = isActing(requirements);
@@ -86,16 +89,20 @@ export function verifyInfo(info: SecurityInfo, terms: InfoTerms): void {
       "Use an extended-mode policy that lets the server impersonate, on both ends.",
     );
   }
-  if (!acting && info.mutualAuthentication !== true && !terms.identified()) {
+  if (!acting && info.mutualAuthentication !== true && !expected.identified()) {
     refuse(
       "impersonation",
       info.impersonation,
-      'The client is not known by name: use policies by Kerberos, or require impersonation: "anonymous".',
+      'The client is not known by name: use policies with Kerberos, or require impersonation: "anonymous".',
     );
   }
 }
 
-/** `read`: the association, or why it is not told; `null`: there is none. */
+/**
+ * Describes an association for `SecurityInfo.details`.
+ *
+ * @param read The association, or the reason why it cannot be read; `null` if there is none.
+ */
 export function associationDetails(read: Association | string | null): JsonValue {
   if (read === null || typeof read === "string") return read ?? "none";
   const { authentication, cipher, integrity, lifetimeSeconds, quickMode } = read;
@@ -109,8 +116,9 @@ export function associationDetails(read: Association | string | null): JsonValue
 }
 
 /**
- * The transform by which quick mode leaves packets unprotected although the connection counts as secured; `null`: none.
- * By `esp-auth-fw` "the entire session is then sent in clear text", and a cipher alone protects nothing against change.
+ * Returns the transform with which quick mode leaves packets unprotected although the connection counts as secured,
+ * or `null`. With `esp-auth-fw` "the entire session is then sent in clear text", and encryption without integrity
+ * does not detect changes.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ipsectypes/ne-ipsectypes-ipsec_transform_type
  */

@@ -1,5 +1,5 @@
 /**
- * Addresses of simulated hosts: text to the system's structure and a key that compares.
+ * Addresses of simulated hosts: converts text to the system's structure and to a key for comparison.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { AF, SOCKADDR_IN, SOCKADDR_IN6 } from "../../ffi/raw/ws2_32.ts";
 import { readAddress, type SocketAddress } from "../../ffi/winsock/address.ts";
 
-/** The bytes of an IP address in text; `null` where it is none. */
+/** The bytes of an IP address; `null` if the text is not an IP address. */
 export function parseIp(text: string): Uint8Array | null {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
@@ -46,7 +46,7 @@ export function isAny({ hostname }: SocketAddress): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
 }
 
-/** Whether an address is the machine's own loopback. */
+/** Whether an address is a loopback address. */
 export function isLoopback({ hostname }: SocketAddress): boolean {
   return hostname.startsWith("127.") || hostname === "::1";
 }

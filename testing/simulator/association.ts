@@ -1,5 +1,6 @@
 /**
- * Security associations between simulated hosts: what both ends' engines list, and who wants to know when one changes.
+ * Security associations between simulated hosts: lists them for both ends, and notifies connections that watch
+ * them.
  *
  * @module
  */
@@ -9,11 +10,11 @@ import type { Host } from "./host.ts";
 import type { Outcome } from "./negotiation.ts";
 import type { Proposal } from "./quick_mode.ts";
 
-/** Something that ends when its association changes. */
+/** A connection that is aborted when its association changes. */
 export interface Watcher {
-  /** `SOCKET_QUERY_IPSEC2_FIELD_MASK_*`: what must not change. */
+  /** `SOCKET_QUERY_IPSEC2_FIELD_MASK_*`: the fields that must not change. */
   readonly fields: number;
-  /** Ends it. */
+  /** Aborts it. */
   abort(): void;
 }
 
@@ -29,11 +30,11 @@ export interface Association {
   mainModeSa: bigint;
   /** Quick mode's identifier, of 32 bits. */
   quickModeSa: number;
-  /** The identifier of the pair of directions: another one than quick mode's. */
+  /** The identifier of the pair of directions, which differs from quick mode's. */
   readonly contextId: bigint;
-  /** What the system hands to connections that flow over it: a GUID. */
+  /** The GUID that the system returns for connections that use it. */
   readonly lookupContext: string;
-  /** Who is to be told. */
+  /** The connections to notify of changes. */
   readonly watchers: Set<Watcher>;
 }
 
@@ -44,7 +45,7 @@ export class Associations {
   readonly #all: Association[] = [];
   #next = 1;
 
-  /** The association by which two hosts secure what they agreed on; the same for the same. */
+  /** The association with which two hosts secure what they agreed; the same one for the same agreement. */
   between(a: Host, b: Host, { mutual, quickMode }: Secured): Association {
     const known = this.#of(a, b).find((each) => each.mutual === mutual && each.quickMode === quickMode);
     if (known) return known;
@@ -63,12 +64,15 @@ export class Associations {
     return made;
   }
 
-  /** Those of one host. */
+  /** The associations of one host. */
   of(host: Host): Association[] {
     return this.#all.filter(({ ends }) => ends.includes(host));
   }
 
-  /** Negotiates a mode of all associations between two hosts anew: those who watch its identifier are ended. */
+  /**
+   * Negotiates a mode again for all associations between two hosts: connections that watch its identifier are
+   * aborted.
+   */
   renew(a: Host, b: Host, mode: "main" | "quick"): void {
     const { MM_SA_ID, QM_SA_ID } = SOCKET_QUERY_IPSEC2_FIELD_MASK;
     for (const association of this.#of(a, b)) {

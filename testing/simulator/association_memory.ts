@@ -1,5 +1,5 @@
 /**
- * Associations as the Windows Filtering Platform lays them out in memory: what its functions hand out pointers to.
+ * Writes associations to memory as the Windows Filtering Platform does for the functions that return them.
  *
  * @module
  */
@@ -24,13 +24,13 @@ import type { Host } from "./host.ts";
 import type { AddressSpace } from "./memory.ts";
 import type { AlgorithmId, TransformId } from "./quick_mode.ts";
 
-/** Main mode's, by the page of WSASetSocketSecurity: two hours. */
+/** The lifetime of main mode on the page of WSASetSocketSecurity: two hours. */
 const MAIN_MODE_SECONDS = 7200;
-/** Where keys are said to stand: nothing does, and whoever reads them is found out. */
+/** The address of keys. Nothing is there, so reading them fails. */
 const KEYS = 0xdead_0000_0000n;
 const KEY_BYTES = 32;
 
-/** Structures that point to each other, in one allocation: freed at once, by the address of the first. */
+/** Structures that refer to each other, in one allocation, which is freed as a whole by the address of the first. */
 class Block {
   readonly #bytes: Uint8Array;
   readonly address: bigint;
@@ -42,7 +42,7 @@ class Block {
     this.#bytes = bytes;
   }
 
-  /** Room in the block, and its address. */
+  /** Takes room in the block; returns it and its address. */
   room(size: number): { at: bigint; view: DataView } {
     const offset = this.#used;
     this.#used = Math.ceil((offset + size) / 8) * 8;
@@ -50,7 +50,7 @@ class Block {
     return { at: this.address + BigInt(offset), view };
   }
 
-  /** Writes structures one behind the other; gives their address. */
+  /** Writes structures one after the other; returns their address. */
   put<F extends Fields>(layout: Struct<F>, ...values: readonly Partial<Values<F>>[]): bigint {
     const { at, view } = this.room(layout.size * values.length);
     values.forEach((each, index) => layout.write(view, each, index * layout.size));
@@ -58,7 +58,7 @@ class Block {
   }
 }
 
-/** What `IkeextSaGetById1` hands out. */
+/** What `IkeextSaGetById1` returns. */
 export function writeMainMode(memory: AddressSpace, association: Association, host: Host): bigint {
   const { mutual, mainModeSa } = association;
   const [name] = peerOf(association, host).principals;
@@ -93,7 +93,7 @@ export function writeMainMode(memory: AddressSpace, association: Association, ho
   return block.address;
 }
 
-/** What `IPsecSaContextEnum1` hands out: an array of pointers, and behind it all that they lead to. */
+/** What `IPsecSaContextEnum1` returns: an array of pointers, followed by everything they refer to. */
 export function writeContexts(memory: AddressSpace, associations: readonly Association[]): bigint {
   const block = new Block(memory, associations.length * (8 + CONTEXT_BYTES) + 8);
   const array = block.room(8 * associations.length);

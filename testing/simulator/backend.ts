@@ -1,5 +1,5 @@
 /**
- * Lowers library tables to a simulated host: the same tables and the same owners above them, and nothing native.
+ * Lowers library tables to a simulated host: the same tables and owners as for real libraries, without native code.
  *
  * @module
  */

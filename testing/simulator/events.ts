@@ -1,5 +1,5 @@
 /**
- * kernel32.dll's events on a simulated host, and waiting for them.
+ * kernel32.dll's events on a simulated host, and waits for them.
  *
  * @module
  */
@@ -26,28 +26,28 @@ export class SimulatedEvent implements KernelObject {
     this.#manualReset = manualReset;
   }
 
-  /** Sets it, and wakes who waits for it. */
+  /** Sets the event and wakes those that wait for it. */
   set(): void {
     this.#set = true;
     for (const look of [...this.#watchers]) look();
   }
 
-  /** Whether it is set; one that is not reset by hand is reset by this. */
+  /** Whether the event is set; resets it unless it has a manual reset. */
   take(): boolean {
     const was = this.#set;
     if (!this.#manualReset) this.#set = false;
     return was;
   }
 
-  /** Calls `look` whenever it is set, until the result is called. */
+  /** Calls `look` whenever the event is set, until the returned function is called. */
   watch(look: () => void): () => void {
     this.#watchers.add(look);
     return () => void this.#watchers.delete(look);
   }
 
   closed(): void {
-    // What a wait does then is not defined, so that nobody may come to rely on it.
-    if (this.#watchers.size > 0) throw new Error("simulator: an event was closed while it is waited for");
+    // The behaviour of such a wait is undefined, so no code may rely on it.
+    if (this.#watchers.size > 0) throw new Error("simulator: an event was closed during a wait for it");
   }
 }
 
@@ -69,7 +69,7 @@ export function eventCalls(machine: Machine): {
     );
     return found.includes(null) ? null : found as SimulatedEvent[];
   };
-  /** The first event that is set, or the error; `null`: none is. */
+  /** The first event that is set, or the error; `null`: none is set. */
   const poll = (count: number, handles: Uint8Array | null, all: number): number | null => {
     if (count === 0 || count > MAXIMUM_WAIT_OBJECTS || handles === null || all !== 0) {
       return failed(ERROR.INVALID_PARAMETER);
@@ -95,7 +95,7 @@ export function eventCalls(machine: Machine): {
       WaitForMultipleObjects(count, handles, all, milliseconds) {
         const now = poll(count, handles, all);
         if (now === null && milliseconds === INFINITE) {
-          throw new Error("simulator: this thread waits for ever");
+          throw new Error("simulator: this thread waits forever");
         }
         return now ?? WAIT_TIMEOUT;
       },

@@ -1,31 +1,31 @@
 /**
- * Faults in single calls: by name for a test of one path, or from a seed for thousands. The same seed gives the same
- * faults where the calls are the same.
+ * Makes calls fail: one call by name for a test of one path, or thousands from a seed. The same seed gives the same
+ * faults if the calls are the same.
  *
  * @module
  */
 
 import { SECURE_SOCKET_ERRORS, WINSOCK_STATUS } from "../../ffi/raw/winsock_status.ts";
 
-/** Faults from a seed. */
+/** Random faults. */
 export interface FaultOptions {
-  /** A whole number; the same one gives the same faults. */
+  /** The seed, a whole number; the same seed gives the same faults. */
   readonly seed: number;
   /** How many of a thousand calls fail. */
   readonly perThousand: number;
 }
 
-/** How a function says that it failed, and with what. */
+/** How a function reports a failure, and the codes it may report. */
 interface Failure {
-  /** What it returns then; left out: the code itself. */
+  /** The result of a failed call; left out: the code itself. */
   readonly result?: number | bigint;
-  /** Codes it documents. */
+  /** The codes that it documents. */
   readonly codes: readonly number[];
 }
 
 const ERROR = -1;
 
-/** Functions that may be made to fail. Those that release, and those that only tell, are not among them. */
+/** Functions that can be made to fail. Functions that release or only report something are not among them. */
 const FAILURES: { readonly [fn: string]: Failure } = {
   WSAStartup: { codes: [10067, 10091] },
   WSAIoctl: { result: ERROR, codes: [10045] },
@@ -42,7 +42,7 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   setsockopt: { result: ERROR, codes: [10057] },
   GetAddrInfoExW: { codes: [8, 11002] },
   GetAddrInfoExOverlappedResult: { codes: [11001, 11002, 11003, 11004] },
-  // Never at random: a query that nobody answers and that cannot be cancelled has no end.
+  // Never at random: an unanswered query that cannot be cancelled never ends.
   GetAddrInfoExCancel: { codes: [] },
   CreateEventW: { result: 0n, codes: [8] },
   AcceptEx: { result: 0, codes: [10054, 10055] },
@@ -55,7 +55,7 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   IPsecSaContextEnum1: { codes: [5, 8] },
   ImpersonateLoggedOnUser: { result: 0, codes: [5] },
   RevertToSelf: { result: 0, codes: [] },
-  // Never at random, either: without knowing whose token the thread carries the process ends.
+  // Never at random: the process ends if it cannot find out which token the thread carries.
   OpenThreadToken: { result: 0, codes: [] },
   GetTokenInformation: { result: 0, codes: [] },
   CheckTokenMembership: { result: 0, codes: [] },
@@ -63,7 +63,7 @@ const FAILURES: { readonly [fn: string]: Failure } = {
   LookupAccountNameW: { result: 0, codes: [] },
 };
 
-/** Those of the six functions of fwpuclnt.dll, with all that their pages document. */
+/** The six functions of fwpuclnt.dll, with all codes that their pages document. */
 function secureSocketFailures(): { [fn: string]: Failure } {
   return Object.fromEntries(
     Object.entries(SECURE_SOCKET_ERRORS).map((
@@ -79,7 +79,7 @@ function codeOf(name: string): number {
   return Number(found[0]);
 }
 
-/** Decides, call by call. */
+/** Decides for each call whether it fails. */
 export class Faults {
   readonly #wanted = new Map<string, (number | null)[]>();
   readonly #options: FaultOptions | undefined;
@@ -92,7 +92,7 @@ export class Faults {
     this.#state = (options?.seed ?? 0) >>> 0;
   }
 
-  /** Has the next call of `fn`, or one some calls later, fail with a code's symbolic name. */
+  /** Makes the next call of `fn`, or one some calls later, fail with a code, given by its symbolic name. */
   failNext(fn: string, name: string, after: number): void {
     if (FAILURES[fn] === undefined) throw new TypeError(`failNext() does not know ${fn}`);
     const wanted = this.#wanted.get(fn) ?? [];
@@ -100,7 +100,7 @@ export class Faults {
     this.#wanted.set(fn, wanted);
   }
 
-  /** What a call of `fn` is to answer instead; `null`: let it through. */
+  /** The result of a call of `fn` that fails; `null`: the call succeeds. */
   next(fn: string): { readonly code: number; readonly result: number | bigint } | null {
     const failure = FAILURES[fn];
     if (failure === undefined) return null;

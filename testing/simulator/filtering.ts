@@ -1,6 +1,6 @@
 /**
- * The part of the Windows Filtering Platform that secure sockets lean on, over a simulated host: sessions,
- * transactions, AuthIP policies, and the associations of its connections.
+ * The part of the Windows Filtering Platform that secure sockets use, for a simulated host: sessions, transactions,
+ * AuthIP policies, and the associations of its connections.
  *
  * @module
  */
@@ -30,7 +30,7 @@ class Engine implements KernelObject {
   readonly dynamic: boolean;
   readonly host: Host;
   readonly added = new Set<string>();
-  /** Keys added in the open transaction; `null`: none is open. */
+  /** Keys added in the open transaction; `null`: there is no transaction. */
   transaction: string[] | null = null;
 
   constructor(host: Host, dynamic: boolean) {
@@ -43,7 +43,7 @@ class Engine implements KernelObject {
   }
 }
 
-/** An enumeration of associations, as far as it has come. */
+/** The state of an enumeration of associations. */
 class Enumeration implements KernelObject {
   readonly left: Association[];
 
@@ -72,11 +72,11 @@ type Functions = Pick<
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The functions of a host, whose associations are among `associations`. */
+/** The functions of a host. `associations` are those of the whole network. */
 export function filteringCalls(host: Host, associations: Associations): Functions {
   const { machine } = host;
   const { memory } = machine;
-  /** Everyone may open the engine; what it holds is for administrators. */
+  /** Every account may open the engine; its contents are for administrators. */
   const privileged = (handle: bigint, fn: (engine: Engine) => number): number => {
     const engine = machine.find(handle, Engine);
     if (engine === null) return ERROR.INVALID_HANDLE;
@@ -135,7 +135,7 @@ export function filteringCalls(host: Host, associations: Associations): Function
       }),
     IPsecSaContextCreateEnumHandle0: (handle, template, out) =>
       privileged(handle, () => {
-        // The library asks for all of them.
+        // The library enumerates all of them.
         if (template !== null) return ERROR.INVALID_PARAMETER;
         viewOf(out!).setBigUint64(0, machine.open(new Enumeration(associations.of(host))), true);
         return 0;

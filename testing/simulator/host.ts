@@ -1,5 +1,5 @@
 /**
- * One simulated host: its machine, its addresses, its account in the domain, and who listens on it.
+ * One simulated host: its machine, its addresses, its account in the domain, and its sockets.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import type { End, Outcome, SocketSettings } from "./negotiation.ts";
 import type { Pipe } from "./pipe.ts";
 import type { Proposal } from "./quick_mode.ts";
 
-/** What a simulated host is. */
+/** Options of a simulated host. */
 export interface HostOptions {
-  /** Its IPv4 address; left out: the next of 10.0.0.0/24. */
+  /** Its IPv4 address; left out: the next one of 10.0.0.0/24. */
   readonly address?: string;
   /** The principal of its computer account; left out: `host/` and its name. */
   readonly computer?: string;
-  /** Further principals its computer holds. */
+  /** Further principals of its computer. */
   readonly spns?: readonly string[];
   /** The administrator's IPsec policy for all of its traffic. Default `"none"`. */
   readonly policy?: "none" | "requested" | "required";
-  /** Whether the computer is in the domain, and so has something to authenticate with. Default `true`. */
+  /** Whether the computer is in the domain, and so has credentials. Default `true`. */
   readonly credentials?: boolean;
   /** Whether encryption may be negotiated. Default `true`. */
   readonly encryption?: boolean;
-  /** The account its programs run as. Default `SIM\` and the host's name. */
+  /** The account that its programs run as. Default `SIM\` and the host's name. */
   readonly account?: SimulatedAccount;
-  /** Whether that account may change and read IPsec's policies and associations. Default `false`. */
+  /** Whether that account may change and read IPsec policies and associations. Default `false`. */
   readonly administrator?: boolean;
-  /** Of which type the tokens of its peers are: no page tells. Default `"impersonation"`. */
+  /** The type of its peers' tokens, which is not documented. Default `"impersonation"`. */
   readonly peerTokens?: "impersonation" | "primary";
-  /** Whether that account has SeImpersonatePrivilege: without it others are only identified. Default `true`. */
+  /** Whether that account has SeImpersonatePrivilege; without it clients are only identified. Default `true`. */
   readonly mayImpersonate?: boolean;
 }
 
@@ -48,17 +48,17 @@ export interface SimulatedAccount {
   readonly groups?: readonly { readonly domain: string; readonly name: string; readonly sid: string }[];
 }
 
-/** A main- or quick-mode policy that settings may name by its key. */
+/** A main- or quick-mode policy that settings may refer to by its key. */
 export interface KnownPolicy {
-  /** What it authenticates by. */
+  /** Its authentication method. */
   readonly authentication: "anonymous" | "kerberos";
   /** Whether its extended mode lets the server act as the client's user. */
   readonly impersonation: boolean;
-  /** What it proposes, where it is a quick-mode policy. */
+  /** The proposals of a quick-mode policy. */
   readonly proposals?: readonly Proposal[];
 }
 
-/** A connection, as one of its ends has it. */
+/** A connection, as one of its ends sees it. */
 export interface Connection {
   /** What this end receives. */
   readonly incoming: Pipe;
@@ -68,43 +68,43 @@ export interface Connection {
   readonly peer: SocketAddress;
   /** This end's address. */
   readonly own: SocketAddress;
-  /** What IPsec came to. */
+  /** The result of the IPsec negotiation. */
   readonly security: Outcome;
   /** The host at the other end. */
   readonly peerHost: Host;
 }
 
-/** A datagram on its way. */
+/** A datagram in transit. */
 export interface Datagram {
   readonly data: Uint8Array;
   readonly from: SocketAddress;
 }
 
-/** What a host and the network see of a socket. */
+/** A socket, as its host and the network see it. */
 export interface BoundSocket {
-  /** Where it lives. */
+  /** Its host. */
   readonly host: Host;
   /** Its IP version. */
   readonly version: 4 | 6;
-  /** Its kind. */
+  /** Its type. */
   readonly type: "stream" | "datagram";
-  /** Where it is bound. */
+  /** The address it is bound to. */
   local: SocketAddress | null;
-  /** Whether it takes connections. */
+  /** Whether it listens. */
   readonly listening: boolean;
-  /** The connection it has. */
+  /** Its connection. */
   connection: Connection | null;
-  /** What it asked of IPsec. */
+  /** Its IPsec settings. */
   readonly settings: SocketSettings | null;
   /** The names peers must prove; the key is the peer's address, empty for TCP. */
   readonly targets: ReadonlyMap<string, string>;
-  /** What IPsec came to with a UDP peer. */
+  /** The result of the IPsec negotiation with each UDP peer. */
   readonly peers: Map<string, { readonly security: Outcome; readonly host: Host }>;
-  /** Takes a connection, or keeps it until somebody does. */
+  /** Accepts a connection, or queues it. */
   arrive(connection: Connection): void;
-  /** Takes a datagram, or keeps it until somebody does. */
+  /** Receives a datagram, or queues it. */
   deliver(datagram: Datagram): void;
-  /** Takes an ICMP message: nobody receives at the port that a datagram went to. */
+  /** Receives an ICMP message: nothing receives at the port that a datagram was sent to. */
   unreachable(): void;
 }
 
@@ -115,7 +115,7 @@ export class Host {
   readonly options: HostOptions;
   readonly v4: Uint8Array;
   readonly v6: Uint8Array;
-  /** Bound sockets, by kind, IP version and port. */
+  /** Bound sockets, by type, IP version and port. */
   readonly bound = new Map<string, BoundSocket>();
   /** IPsec policies by key. */
   readonly policies = new Map<string, KnownPolicy>();
@@ -131,28 +131,28 @@ export class Host {
     this.machine = new Machine(faults);
   }
 
-  /** The address a socket of that version sends from. */
+  /** The address that a socket of that version sends from. */
   ownAddress(version: 4 | 6, port: number): SocketAddress {
     return socketAddress(version === 4 ? this.v4 : this.v6, port);
   }
 
-  /** The principals its computer holds. */
+  /** The principals of its computer. */
   get principals(): readonly string[] {
     return [this.options.computer ?? `host/${this.name}`, ...this.options.spns ?? []];
   }
 
-  /** What a negotiation knows of this end. */
+  /** This end, as a negotiation sees it. */
   end(settings: SocketSettings | null): End {
     const { policy = "none", credentials = true, encryption = true } = this.options;
     return { settings, policy, credentials, encryption, names: this.principals };
   }
 
-  /** Whether an address is one of this host's. */
+  /** Whether an address belongs to this host. */
   has(address: SocketAddress): boolean {
     return [4, 6].some((version) => this.ownAddress(version as 4 | 6, 0).hostname === address.hostname);
   }
 
-  /** Binds a socket; 0, or the error. */
+  /** Binds a socket; returns 0, or the error. */
   bind(socket: BoundSocket, address: SocketAddress): number {
     const WSAEADDRINUSE = 10048, WSAEADDRNOTAVAIL = 10049;
     const loopback = address.hostname === "127.0.0.1" || address.hostname === "::1";
@@ -173,13 +173,13 @@ export class Host {
     return this.#nextPort;
   }
 
-  /** Frees the port a socket was bound to. */
+  /** Frees the port that a socket is bound to. */
   unbind(socket: BoundSocket): void {
     const at = socket.local === null ? "" : key(socket, socket.local.port);
     if (this.bound.get(at) === socket) this.bound.delete(at);
   }
 
-  /** Who is bound to a port. */
+  /** The socket that is bound to a port. */
   at(type: "stream" | "datagram", version: 4 | 6, port: number): BoundSocket | null {
     return this.bound.get(key({ type, version }, port)) ?? null;
   }

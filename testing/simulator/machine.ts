@@ -1,5 +1,5 @@
 /**
- * One simulated computer: what its kernel keeps. Handles, the last error, completion ports.
+ * The kernel of one simulated computer: handles, the last error, completion ports.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { NTDLL } from "../../ffi/raw/ntdll.ts";
 import type { Faults } from "./faults.ts";
 import { AddressSpace } from "./memory.ts";
 
-/** NTSTATUS values and the Win32 codes they become. */
+/** NTSTATUS values and the Win32 codes that they map to. */
 export const STATUS = {
   SUCCESS: 0,
   BUFFER_OVERFLOW: 0x8000_0005,
@@ -41,7 +41,7 @@ const DOS_ERRORS: { readonly [status: number]: number } = {
   [STATUS.IO_TIMEOUT]: 121,
 };
 
-/** Something a handle stands for. */
+/** An object that a handle refers to. */
 export interface KernelObject {
   /** Called when its handle is closed. */
   closed(): void;
@@ -51,7 +51,7 @@ export interface KernelObject {
 export class Machine {
   readonly memory = new AddressSpace();
   readonly faults: Faults;
-  /** What WSAGetLastError and GetLastError tell: one thread calls. */
+  /** The result of WSAGetLastError and GetLastError: there is one thread. */
   lastError = 0;
   readonly #handles = new Map<bigint, KernelObject>();
   #next = 0x100n;
@@ -60,12 +60,12 @@ export class Machine {
     this.faults = faults;
   }
 
-  /** How many handles are open. */
+  /** The number of open handles. */
   get handles(): number {
     return this.#handles.size;
   }
 
-  /** A handle for an object: a new one, or one that was closed before. */
+  /** Opens a handle for an object: a new one, or one that was closed before. */
   open(object: KernelObject, closed?: bigint): bigint {
     const handle = closed ?? this.#next;
     if (closed === undefined) this.#next += 4n;
@@ -73,13 +73,13 @@ export class Machine {
     return handle;
   }
 
-  /** What a handle stands for, where it is of that kind. */
+  /** The object of a handle, if it is of that kind. */
   find<T extends KernelObject>(handle: bigint, kind: new (...args: never[]) => T): T | null {
     const object = this.#handles.get(handle);
     return object instanceof kind ? object : null;
   }
 
-  /** Closes a handle; false where it is none. */
+  /** Closes a handle; false if it is invalid. */
   closeHandle(handle: bigint): boolean {
     const object = this.#handles.get(handle);
     if (object === undefined) return false;
@@ -88,18 +88,18 @@ export class Machine {
     return true;
   }
 
-  /** Sets the last error and gives `result`. */
+  /** Sets the last error and returns `result`. */
   fail<T>(code: number, result: T): T {
     this.lastError = code;
     return result;
   }
 }
 
-/** One overlapped operation under way. */
+/** A pending overlapped operation. */
 export class Request {
-  /** True once it has completed; its memory is then no longer touched. */
+  /** True once it has completed; its memory is not used any more. */
   done = false;
-  /** Where its OVERLAPPED stands. */
+  /** The address of its OVERLAPPED structure. */
   readonly overlapped: bigint;
   readonly #machine: Machine;
   readonly #port: () => Port | null;
@@ -114,7 +114,7 @@ export class Request {
     this.#onDone = onDone;
   }
 
-  /** Completes it, once: its OVERLAPPED is filled and its port told. */
+  /** Completes it, once: fills its OVERLAPPED structure and notifies its port. */
   complete(status: number, bytes: number): void {
     if (this.done) return;
     this.done = true;
@@ -132,10 +132,11 @@ export class Request {
   }
 
   /**
-   * Makes the call that begins it.
+   * Runs the call that begins it.
    *
-   * @param skip whether a call that ended it well leaves the port untold.
-   * @returns the bytes moved where the call ended it well; `null` where the port has been or will be told how.
+   * @param skip Whether the port is not notified if the call completes the operation successfully.
+   * @returns The bytes moved if the call completed it successfully; `null` if the port has been or will be
+   * notified.
    */
   during(call: () => void, skip: boolean): number | null {
     this.#calling = true;
@@ -165,14 +166,14 @@ export class Port implements KernelObject {
 
   closed(): void {}
 
-  /** Adds a completion and wakes who waits. */
+  /** Adds a completion and wakes a waiter. */
   post(packet: Packet): void {
     this.#packets.push(packet);
     const waiter = this.#waiters.shift();
     if (waiter) waiter.take(this.#packets.splice(0, waiter.most));
   }
 
-  /** Up to `most` completions that are there. */
+  /** Takes up to `most` completions. */
   take(most: number): Packet[] {
     return this.#packets.splice(0, most);
   }
@@ -184,19 +185,19 @@ export class Port implements KernelObject {
   }
 }
 
-/** Something whose operations complete on a port. */
+/** An object whose operations complete on a port. */
 export interface Associable {
-  /** The port, once it was associated. */
+  /** The port, once associated. */
   port: Port | null;
-  /** Whether an operation that ends at once, and well, leaves the port untold. */
+  /** Whether the port is not notified of operations that complete at once and successfully. */
   skipsAtOnce: boolean;
 }
 
 /** kernel32.dll and ntdll.dll of a machine. */
 export function kernelCalls(machine: Machine, hooks: {
-  /** The object behind a handle that may be associated with a port. */
+  /** The object of a handle that can be associated with a port. */
   readonly associable: (handle: bigint) => Associable | null;
-  /** Cancels the requests of a handle: one, or with 0 all. */
+  /** Cancels the operations of a handle: one, or all with 0. */
   readonly cancel: (handle: bigint, overlapped: bigint) => boolean;
 }): {
   readonly call:
@@ -208,7 +209,7 @@ export function kernelCalls(machine: Machine, hooks: {
   const fill = (packets: Packet[], entries: Uint8Array, removed: Uint8Array): number => {
     const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
     packets.forEach(({ overlapped, bytes }, index) => {
-      // A packet that was posted need not be about an operation.
+      // A posted packet need not belong to an operation.
       const status = overlapped === 0n
         ? 0n
         : machine.memory.view(overlapped, OVERLAPPED.size).getBigUint64(0, true);

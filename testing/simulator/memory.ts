@@ -1,19 +1,19 @@
 /**
- * Simulated native memory: JavaScript buffers get addresses, and addresses lead back to buffers. It does not keep a
- * buffer alive, as the real system does not: memory that was given back while an operation still used it is found
- * out by an access violation here.
+ * Simulated native memory: JavaScript buffers get addresses, and addresses lead back to buffers. Like the real
+ * system it does not keep a buffer alive: if an operation uses memory that was released, this reports an access
+ * violation.
  *
  * @module
  */
 
 import { wideText } from "../../ffi/memory/text.ts";
 
-/** The distance between two buffers' addresses: no buffer is longer, so that no overrun reaches another. */
+/** The distance between two buffers' addresses. No buffer is longer, so an overrun cannot reach another buffer. */
 const STRIDE = 32n;
-/** What the system allocates fills whole pages, as a reader of strings may rely on. */
+/** Allocations of the system fill whole pages, on which a reader of strings may rely. */
 const PAGE = 4096;
 
-/** Addresses of buffers, and memory of the system's own. */
+/** Addresses of buffers, and memory that the system allocates. */
 export class AddressSpace {
   readonly #bases = new WeakMap<ArrayBufferLike, bigint>();
   readonly #buffers = new Map<bigint, WeakRef<ArrayBufferLike>>();
@@ -21,7 +21,7 @@ export class AddressSpace {
   readonly #collected = new FinalizationRegistry<bigint>((base) => this.#buffers.delete(base));
   #next = 1n;
 
-  /** How many allocations of the system's own are not freed. */
+  /** How many allocations of the system are not freed. */
   get allocated(): number {
     return this.#own.size;
   }
@@ -38,7 +38,11 @@ export class AddressSpace {
     return base + BigInt(bytes.byteOffset);
   }
 
-  /** The bytes at an address, in place. @throws Error, as a real process would end. */
+  /**
+   * The bytes at an address, in place.
+   *
+   * @throws Error where a real process would end.
+   */
   at(address: bigint, length: number): Uint8Array {
     const base = address >> STRIDE << STRIDE;
     const buffer = this.#buffers.get(base)?.deref();
@@ -49,19 +53,19 @@ export class AddressSpace {
     return new Uint8Array(buffer, offset, length);
   }
 
-  /** The bytes from an address to the end of its buffer, for text that ends itself. */
+  /** The bytes from an address to the end of its buffer, for zero-terminated text. */
   rest(address: bigint): Uint8Array {
     const base = address >> STRIDE << STRIDE;
     return this.at(address, (this.#buffers.get(base)?.deref()?.byteLength ?? 0) - Number(address - base));
   }
 
-  /** {@linkcode AddressSpace.at} as a view. */
+  /** The result of {@linkcode AddressSpace.at} as a DataView. */
   view(address: bigint, length: number): DataView {
     const bytes = this.at(address, length);
     return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** Memory of the system's own, zeroed; the other side frees it. */
+  /** Allocates zeroed memory as the system does; the caller of the system frees it. */
   allocate(length: number): { address: bigint; bytes: Uint8Array } {
     const bytes = new Uint8Array(new ArrayBuffer(Math.ceil(length / PAGE) * PAGE), 0, length);
     const address = this.addressOf(bytes);
@@ -69,7 +73,11 @@ export class AddressSpace {
     return { address, bytes };
   }
 
-  /** Gives memory of {@linkcode AddressSpace.allocate} back. @throws Error where it is none. */
+  /**
+   * Frees memory of {@linkcode AddressSpace.allocate}.
+   *
+   * @throws Error if it was not allocated.
+   */
   free(address: bigint): void {
     if (!this.#own.delete(address)) throw new Error(`simulator: 0x${address.toString(16)} is not allocated`);
   }

@@ -1,7 +1,8 @@
 /**
- * ws2_32.dll's names of hosts, over a simulated network: at once where nobody need be asked, and else overlapped.
+ * The name resolution of ws2_32.dll, for a simulated network: at once if no name server is needed, else overlapped.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-getaddrinfoexw
+ *
  * @module
  */
 
@@ -34,7 +35,7 @@ type Functions = Pick<
   "GetAddrInfoExW" | "GetAddrInfoExOverlappedResult" | "GetAddrInfoExCancel" | "FreeAddrInfoExW"
 >;
 
-/** A query under way: what its handle stands for. */
+/** A pending query, which its handle refers to. */
 class NameQuery implements KernelObject {
   readonly end: (code: number, list: bigint) => void;
 
@@ -54,13 +55,13 @@ interface Asked {
 /** The functions of a host. */
 export function nameCalls(network: Network, host: Host): {
   readonly call: Functions;
-  /** Whether a query is under way, whose end Winsock must be there for. */
+  /** Whether a query is pending. Winsock must stay open until it ends. */
   pending(): boolean;
 } {
   const { machine } = host;
   const { memory } = machine;
   let pending = 0;
-  /** Handles of queries that have ended, which the next ones get: nobody may use one for the other. */
+  /** Handles of ended queries, which later queries reuse; code must not mistake one for the other. */
   const ended: bigint[] = [];
   const addresses = ({ name, port, hints }: Asked): SocketAddress[] =>
     network.resolve(host, name)
@@ -68,7 +69,7 @@ export function nameCalls(network: Network, host: Host): {
       .filter(({ version }) =>
         hints.family === AF.UNSPEC || hints.family === (version === 4 ? AF.INET : AF.INET6)
       );
-  /** What is asked for, or the error. */
+  /** The name and service of a query, or the error. */
   const read = (name: bigint, service: bigint, at: bigint): Asked | number => {
     if (name === 0n && service === 0n) return WSA.HOST_NOT_FOUND;
     const zero = { ai_family: AF.UNSPEC, ai_socktype: 0, ai_protocol: 0, ai_addrlen: 0n };
@@ -87,7 +88,7 @@ export function nameCalls(network: Network, host: Host): {
       hints: { family: hints.ai_family, type: hints.ai_socktype, protocol: hints.ai_protocol },
     };
   };
-  /** A list of addresses in memory of the system's own; 0: there are none. */
+  /** Writes a list of addresses to memory of the system; 0: there are none. */
   const write = (found: readonly SocketAddress[], { hints }: Asked): bigint => {
     if (found.length === 0) return 0n;
     const each = ADDRINFOEXW.size + SOCKADDR_STORAGE.size;
@@ -127,7 +128,7 @@ export function nameCalls(network: Network, host: Host): {
     status(WSA.EINPROGRESS);
     if (handleAt !== 0n) memory.view(handleAt, 8).setBigUint64(0, handle, true);
     if (network.silent(asked.name)) return WSA.IO_PENDING;
-    // Never at once: somebody else is asked.
+    // Never at once: a name server takes time.
     queueMicrotask(() => {
       const query = machine.find(handle, NameQuery);
       if (query === null) return;

@@ -1,5 +1,5 @@
 /**
- * The simulated network: hosts, names, and how a connection comes about between two of them.
+ * The simulated network: hosts, names, and connections between them.
  *
  * @module
  */
@@ -14,38 +14,41 @@ import { negotiate, type Outcome } from "./negotiation.ts";
 import { Pipe } from "./pipe.ts";
 import type { Request } from "./machine.ts";
 
-/** What a simulated network is made of. */
+/** Options of a simulated network. */
 export interface NetworkOptions {
-  /** Hosts that are not as `host(name)` would make them. */
+  /** Options of hosts that differ from those that `host(name)` makes. */
   readonly hosts?: { readonly [name: string]: HostOptions };
-  /** Makes calls fail at random, the same way for the same seed. */
+  /** Makes calls fail at random; the same seed gives the same faults. */
   readonly faults?: FaultOptions;
-  /** What WSAQuerySocketSecurity answers where it has no room: two pages of the documentation disagree. */
+  /**
+   * What WSAQuerySocketSecurity returns if the buffer has no room: two pages of the documentation contradict each
+   * other.
+   */
   readonly sizeProbe?: "WSAEFAULT" | "WSAEMSGSIZE";
   /**
-   * What WSAQuerySocketSecurity does once the system has aborted a connection because its association changed: no page
-   * tells. Default `"answers"`, with the identifiers of the new association.
+   * What WSAQuerySocketSecurity returns after the system has aborted a connection because its association changed,
+   * which is not documented. Default `"answers"`, with the identifiers of the new association.
    */
   readonly abortedQuery?: "answers" | "WSAECONNRESET";
-  /** Names for which no name server answers: asking for them ends only when it is given up. */
+  /** Names for which no name server answers: a query for them ends only when it is cancelled. */
   readonly silentNames?: readonly string[];
 }
 
-/** Bytes that went over the network, by what protected them. */
+/** Bytes sent over the network, by their protection. */
 export interface Traffic {
-  /** Anyone could read and change them. */
+  /** Not protected. */
   clear: number;
-  /** Protected against change. */
+  /** Protected against changes. */
   secured: number;
   /** Encrypted. */
   encrypted: number;
 }
 
-/** Hosts and what goes between them. */
+/** Hosts, and the traffic between them. */
 export class Network {
   readonly options: NetworkOptions;
   readonly traffic: Traffic = { clear: 0, secured: 0, encrypted: 0 };
-  /** What IPsec has agreed on between hosts. */
+  /** The IPsec associations between hosts. */
   readonly associations = new Associations();
   readonly #hosts = new Map<string, Host>();
 
@@ -54,36 +57,36 @@ export class Network {
     for (const name of Object.keys(options.hosts ?? {})) this.host(name);
   }
 
-  /** A host, made where it is not there yet. */
+  /** Returns a host, and makes it if it does not exist. */
   host(name: string): Host {
     const known = this.#hosts.get(name.toLowerCase());
     if (known) return known;
     const { hosts = {}, faults } = this.options;
     const index = this.#hosts.size + 1;
-    // Each host draws its own faults: what one does must not change what another meets.
+    // Each host has its own faults: the calls of one host do not affect the faults of another.
     const own = new Faults(faults && { ...faults, seed: faults.seed + index });
     const host = new Host(name, index, Object.hasOwn(hosts, name) ? hosts[name] : {}, own);
     this.#hosts.set(name.toLowerCase(), host);
     return host;
   }
 
-  /** The hosts there are. */
+  /** All hosts. */
   get hosts(): Iterable<Host> {
     return this.#hosts.values();
   }
 
-  /** The addresses of a name or a numeric address, as `from` sees them. */
+  /** The addresses of a name or of a numeric address, as `from` sees them. */
   resolve(from: Host, name: string): Uint8Array[] {
     const numeric = parseIp(name);
     if (numeric) return [numeric];
-    // As an absolute name has it.
+    // Without the dot of an absolute name.
     const relative = name.toLowerCase().replace(/\.$/, "");
     if (relative === "localhost") return [Uint8Array.of(127, 0, 0, 1)];
     const host = name === "" ? from : this.#hosts.get(relative);
     return host ? [host.v4, host.v6] : [];
   }
 
-  /** Whether nobody answers for a name. */
+  /** Whether no name server answers for a name. */
   silent(name: string): boolean {
     return (this.options.silentNames ?? []).some((each) => each.toLowerCase() === name.toLowerCase());
   }
@@ -94,7 +97,7 @@ export class Network {
     return [...this.#hosts.values()].find((host) => host.has(address)) ?? null;
   }
 
-  /** Connects a bound socket; the request completes when it is over. */
+  /** Connects a bound socket; the request completes when the connection is made or has failed. */
   connect(client: BoundSocket, to: SocketAddress, request: Request): void {
     const host = this.find(client.host, to);
     if (host === null) return request.complete(STATUS.HOST_UNREACHABLE, 0);
@@ -105,7 +108,7 @@ export class Network {
       host.end(listener?.settings ?? null),
       target,
     );
-    // The negotiation comes before the first packet of the connection.
+    // The negotiation precedes the first packet of the connection.
     if (security.kind === "failed") return request.complete(STATUS.IO_TIMEOUT, 0);
     if (!listener?.listening) return request.complete(STATUS.CONNECTION_REFUSED, 0);
     const own = client.host.ownAddress(client.version, client.local!.port);
@@ -126,7 +129,7 @@ export class Network {
     request.complete(STATUS.SUCCESS, 0);
   }
 
-  /** Sends a datagram; one that may not be sent, or that nobody waits for, is lost. */
+  /** Sends a datagram. It is lost if it must not be sent, or if nothing receives it. */
   send(socket: BoundSocket, data: Uint8Array, to: SocketAddress): void {
     const host = this.find(socket.host, to);
     const receiver = host?.at("datagram", to.version, to.port);

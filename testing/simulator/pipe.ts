@@ -1,17 +1,18 @@
 /**
- * One direction of a simulated connection: bytes in order, receivers that wait for them, senders that wait for room.
+ * One direction of a simulated connection: bytes in order, receivers that wait for bytes, senders that wait for
+ * room.
  *
  * @module
  */
 
 import { type Request, STATUS } from "./machine.ts";
 
-/** Bytes that may wait to be received before a send waits too. */
+/** How many bytes may be queued before a send waits. */
 const ROOM = 256 * 1024;
 
 interface Reader {
   readonly request: Request;
-  /** Where the bytes go, looked up when they do. */
+  /** The destination of the bytes, looked up when they arrive. */
   into(): Uint8Array;
 }
 
@@ -20,7 +21,7 @@ interface Writer {
   readonly data: Uint8Array;
 }
 
-/** What those who wait on a broken pipe get: an NTSTATUS for each of its ends. */
+/** The NTSTATUS of pending operations on a broken pipe, for each of its ends. */
 interface Breakage {
   readonly reader: number;
   readonly writer: number;
@@ -36,7 +37,7 @@ export class Pipe {
   #ended = false;
   #broken: Breakage | null = null;
 
-  /** `onBytes` is told of every byte that goes over the network. */
+  /** @param onBytes Called with the number of bytes that go over the network. */
   constructor(onBytes: (count: number) => void) {
     this.#onBytes = onBytes;
   }
@@ -46,7 +47,7 @@ export class Pipe {
     return this.#broken !== null;
   }
 
-  /** How many bytes have arrived and were not received. */
+  /** How many bytes have arrived and were not received yet. */
   get unread(): number {
     return this.#size;
   }
@@ -58,19 +59,19 @@ export class Pipe {
     this.#move();
   }
 
-  /** Receives into what `into` gives. */
+  /** Receives into the buffer that `into` returns. */
   read(into: () => Uint8Array, request: Request): void {
     this.#readers.push({ into, request });
     this.#move();
   }
 
-  /** No more is sent: what is there can still be received. */
+  /** Ends the sending; queued bytes can still be received. */
   end(): void {
     this.#ended = true;
     this.#move();
   }
 
-  /** The receiver is gone, or the connection broke: what it was the first time stays. */
+  /** Breaks the pipe: the receiver has closed, or the connection was reset. The first status remains. */
   break({ reader, writer }: Partial<Breakage> = {}): void {
     const { CONNECTION_RESET } = STATUS;
     this.#broken ??= { reader: reader ?? CONNECTION_RESET, writer: writer ?? CONNECTION_RESET };

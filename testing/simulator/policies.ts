@@ -1,5 +1,5 @@
 /**
- * AuthIP policies as an application hands them to the Windows Filtering Platform: read from its memory.
+ * Reads AuthIP policies from the memory in which an application passes them to the Windows Filtering Platform.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import type { KnownPolicy } from "./host.ts";
 import type { AddressSpace } from "./memory.ts";
 import type { AlgorithmId, Proposal, TransformId } from "./quick_mode.ts";
 
-/** The policy of a provider context; `null`: of no kind that sockets use. */
+/** The policy of a provider context; `null`: its kind is not used by sockets. */
 export function readPolicy(memory: AddressSpace, type: number, at: bigint): KnownPolicy | null {
   const read = <F extends Fields>(layout: Struct<F>, address: bigint, index = 0): Values<F> =>
     layout.read(memory.view(address + BigInt(index * layout.size), layout.size));

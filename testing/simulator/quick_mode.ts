@@ -2,6 +2,7 @@
  * Quick mode's proposals, and what two ends have in common. Pure.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketsecurity
+ *
  * @module
  */
 
@@ -13,7 +14,7 @@ import {
   IPSEC_TRANSFORM,
 } from "../../ffi/raw/wfp.ts";
 
-/** An algorithm as `IPSEC_AUTH_TRANSFORM_ID0` and `IPSEC_CIPHER_TRANSFORM_ID0` have it. */
+/** An algorithm, as in `IPSEC_AUTH_TRANSFORM_ID0` and `IPSEC_CIPHER_TRANSFORM_ID0`. */
 export interface AlgorithmId {
   /** `IPSEC_AUTH_TYPE` or `IPSEC_CIPHER_TYPE`. */
   readonly type: number;
@@ -25,9 +26,9 @@ export interface AlgorithmId {
 export interface TransformId {
   /** `IPSEC_TRANSFORM_TYPE` */
   readonly type: number;
-  /** What protects against change. */
+  /** The integrity algorithm. */
   readonly auth?: AlgorithmId;
-  /** What encrypts. */
+  /** The encryption algorithm. */
   readonly cipher?: AlgorithmId;
 }
 
@@ -39,7 +40,7 @@ export interface Proposal {
     readonly lifetimeKilobytes: number;
     readonly lifetimePackets: number;
   };
-  /** One, or ESP and AH. */
+  /** One transform, or ESP and AH. */
   readonly transforms: readonly TransformId[];
 }
 
@@ -53,7 +54,7 @@ const LIFETIME: Proposal["lifetime"] = {
 };
 const propose = (transform: TransformId): Proposal => ({ lifetime: LIFETIME, transforms: [transform] });
 
-/** Those of the system's own policy, in the order of the page of WSASetSocketSecurity. */
+/** The proposals of the system's own policy, in the order of the page of WSASetSocketSecurity. */
 export const DEFAULT_PROPOSALS: readonly Proposal[] = [
   propose({ type: ESP_AUTH, auth: SHA_1 }),
   propose({
@@ -74,7 +75,7 @@ export function encrypts({ transforms }: Proposal): boolean {
   return transforms.some(({ cipher }) => cipher !== undefined);
 }
 
-/** The first proposal of the end that begins which the other has too; `null`: they have none in common. */
+/** The initiator's first proposal that the responder has too; `null`: they have none in common. */
 export function inCommon(
   initiator: readonly Proposal[],
   responder: readonly Proposal[],

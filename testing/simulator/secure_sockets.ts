@@ -1,7 +1,8 @@
 /**
- * The six functions of fwpuclnt.dll, over simulated sockets, with every check the documentation states.
+ * The six functions of fwpuclnt.dll, over simulated sockets, with every documented check.
  *
  * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsaquerysocketsecurity
+ *
  * @module
  */
 
@@ -44,15 +45,15 @@ const KNOWN_FLAGS = 0x3;
 const KNOWN_IPSEC_FLAGS = 0xf;
 const STRINGS = SOCKET_SECURITY_SETTINGS_IPSEC.offsets.AllStrings;
 
-/** What the functions ask of the rest of the host. */
+/** What the functions need from the rest of the host. */
 export interface SecureSocketHooks {
-  /** The policy of a key; `null`: there is none. */
+  /** The policy with a key; `null`: there is none. */
   readonly policy: (key: string) => KnownPolicy | null;
-  /** A token of the peer, as a handle; 0: it has none of this kind. */
+  /** Opens a token of the peer; 0: the peer has none of this kind. */
   readonly token: (peer: Host, kind: "user" | "machine", access: number) => bigint;
-  /** Has the calling thread carry a token of the peer. */
+  /** Makes the calling thread carry a token of the peer. */
   readonly impersonate: (peer: Host, kind: "user" | "machine") => void;
-  /** Ends what `impersonate` began; where nothing did, nothing happens. */
+  /** Ends what `impersonate` began; does nothing otherwise. */
   readonly revert: () => void;
 }
 
@@ -68,7 +69,7 @@ type Functions = Pick<
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The settings a structure says, or the error. */
+/** Reads the settings from a structure; returns them, or the error. */
 function readSettings(
   bytes: Uint8Array | null,
   length: number,
@@ -108,7 +109,7 @@ function readSettings(
   };
 }
 
-/** A peer's address as the key of what is kept for it, or the error. */
+/** Reads a peer's address as a key; returns it, or the error. */
 function peerKey(bytes: Uint8Array): string | number {
   const family = viewOf(bytes).getUint16(0, true);
   if (family !== AF.INET && family !== AF.INET6) return WSA.EAFNOSUPPORT;
@@ -117,7 +118,7 @@ function peerKey(bytes: Uint8Array): string | number {
   return `${address.hostname}:${address.port}`;
 }
 
-/** The place of the peer's address in both structures that carry one. */
+/** The offset of the peer's address in both structures that contain one. */
 const PEER = SOCKET_PEER_TARGET_NAME.offsets.PeerAddress;
 
 /** The functions of a host. */
@@ -219,7 +220,7 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
     if (!stream && length < SOCKADDR_IN.size) return WSA.EMSGSIZE;
     const key = stream ? "" : peerKey(peer!);
     if (typeof key === "number") return key;
-    // No page tells the code of a socket that is overlapped, nor that of a peer without a token.
+    // The codes for an overlapped socket, and for a peer without a token, are not documented.
     if (socket.overlapped) return WSA.EINVAL;
     const known = securityOf(socket, key);
     if (known?.security.kind !== "secured") return WSA.EINVAL;
@@ -258,7 +259,7 @@ export function secureSocketCalls(network: Network, host: Host, hooks: SecureSoc
   };
 }
 
-/** What a template asks. */
+/** The contents of a query template. */
 interface Asked {
   readonly extended: boolean;
   readonly access: number;
@@ -289,7 +290,9 @@ function readTemplate(
   return typeof key === "number" ? key : { extended, access, key, watched };
 }
 
-/** The fields to watch; `null` where they make no sense: no page tells, and datagrams have no connection to abort. */
+/**
+ * The fields to watch; `null` if they are invalid, which is not documented: datagrams have no connection to abort.
+ */
 function readWatched(socket: SimulatedSocket, view: DataView): number | null {
   const { Flags, FieldMask } = SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.read(view);
   const { ABORT_CONNECTION_ON_FIELD_CHANGE } = SOCKET_QUERY_IPSEC2;

@@ -1,6 +1,6 @@
 /**
- * `simulate()`: a network of Windows computers in this process, for tests and for looking around where there is no
- * Windows. Nothing is secured, nothing leaves the process, and everything it yields says `simulated: true`.
+ * `simulate()`: a network of Windows computers in this process, for tests and for trying things out without
+ * Windows. Nothing is secured, nothing leaves the process, and every result has `simulated: true`.
  *
  * @module
  */
@@ -23,39 +23,40 @@ export type { FaultOptions } from "./faults.ts";
 export type { HostOptions, SimulatedAccount } from "./host.ts";
 export type { NetworkOptions, Traffic } from "./network.ts";
 
-/** What a simulated host still holds. */
+/** The resources that simulated hosts have not released. */
 export interface Held {
   /** Kernel handles: sockets, ports, tokens. */
   readonly handles: number;
-  /** Allocations of the system's own that were not freed. */
+  /** Allocations of the system that were not freed. */
   readonly allocations: number;
 }
 
-/** Simulated computers that reach each other, and nobody else. */
+/** Simulated computers that can reach each other, and nothing else. */
 export interface SimulatedNetwork {
-  /** Bytes that went from one socket to another, by what protected them. */
+  /** Bytes sent between sockets, by their protection. */
   readonly traffic: Readonly<Traffic>;
   /**
-   * A system whose machine is the host of that name; others reach it by the name. Two calls with one name give two
-   * systems on one machine. The caller closes it.
+   * Opens a system on the host of that name; other hosts reach it by the name. Two calls with the same name return
+   * two systems of one machine. The caller closes each of them.
    *
-   * @param grants left out: all that the simulator can serve.
+   * @param grants Left out: everything that the simulator supports.
    */
   host(name: string, grants?: readonly Grant[]): System;
   /**
-   * Has the next call of a function on a host fail, with a code's symbolic name such as `WSAECONNRESET`.
+   * Makes the next call of a function on a host fail with a code, given by its symbolic name such as
+   * `WSAECONNRESET`.
    *
-   * @param after how many calls are let through before; left out: none.
+   * @param after How many calls succeed before; left out: none.
    */
   failNext(host: string, fn: string, codeName: string, after?: number): void;
   /**
-   * Has two hosts negotiate their associations anew, as systems do when a lifetime is over: all of them get other
+   * Makes two hosts negotiate their associations again, as systems do at the end of a lifetime: all of them get new
    * identifiers, and connections that watch these are aborted.
    *
-   * @param mode `"main"`: the computers authenticate anew. `"quick"`: keys are renewed.
+   * @param mode `"main"`: the computers authenticate again. `"quick"`: keys are renewed.
    */
   rekey(host: string, peer: string, mode: "main" | "quick"): void;
-  /** What all hosts still hold; all zero once every system is closed. */
+  /** The resources that the hosts have not released; all zero once every system is closed. */
   held(): Held;
   /** How many calls were made to fail. */
   readonly faultsInjected: number;
@@ -63,9 +64,9 @@ export interface SimulatedNetwork {
 
 const GRANTS: readonly Grant[] = ["sockets", "ipsec", "ipsec.policy", "impersonation"];
 const OPTIONS: readonly string[] = ["hosts", "faults", "sizeProbe", "abortedQuery", "silentNames"];
-/** What a thread may do with the token it carries: tell whose it is. */
+/** The access of a thread to the token it carries: enough to query its account. */
 const TOKEN_ACCESS = TOKEN.QUERY | TOKEN.IMPERSONATE;
-const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
+const PLATFORM = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 /**
  * Makes a network.
@@ -79,7 +80,7 @@ const PLACE = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\Sy
  * using server = network.host("server");
  * console.log(client.capabilities().simulated, server.capabilities().ipsec.available); // => true true
  * ```
- * @throws TypeError where an option is wrong.
+ * @throws TypeError if an option is invalid.
  */
 export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
   for (const key of Object.keys(options)) {
@@ -96,7 +97,7 @@ export function simulate(options: NetworkOptions = {}): SimulatedNetwork {
       }
       const host = network.host(name);
       const backend = simulatedBackend(host.machine, librariesOf(network, host));
-      return new NativeSystem({ grants }, { backend, place: PLACE });
+      return new NativeSystem({ grants }, { backend, platform: PLATFORM });
     },
     failNext: (host, fn, codeName, after = 0) =>
       network.host(host).machine.faults.failNext(fn, codeName, after),

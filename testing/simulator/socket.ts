@@ -1,5 +1,5 @@
 /**
- * A simulated socket: bound, listening, connected, and what waits on it.
+ * A simulated socket: bound, listening or connected, with its pending operations.
  *
  * @module
  */
@@ -15,10 +15,10 @@ interface DatagramReader {
   take(datagram: Datagram): void;
 }
 
-/** An ICMP message in the place of a datagram. */
+/** An ICMP message in place of a datagram. */
 const UNREACHABLE = Symbol("port unreachable");
 
-/** A socket of another family or kind, for which IPsec has no settings; the simulator does no more with it. */
+/** A socket of another family or type, for which IPsec has no settings and the simulator no further functions. */
 export class UnservedSocket implements KernelObject {
   closed(): void {}
 }
@@ -30,24 +30,27 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
   local: SocketAddress | null = null;
   listening = false;
   connection: Connection | null = null;
-  /** Whether SO_UPDATE_CONNECT_CONTEXT or SO_UPDATE_ACCEPT_CONTEXT was set: before, names and security are hidden. */
+  /**
+   * Whether SO_UPDATE_CONNECT_CONTEXT or SO_UPDATE_ACCEPT_CONTEXT was set; before, names and security cannot be
+   * queried.
+   */
   updated = false;
-  /** What WSASetSocketSecurity was told; once. */
+  /** The settings given to WSASetSocketSecurity, once. */
   settings: SocketSettings | null = null;
-  /** True once the settings may not change any more. */
+  /** True once the settings must not change any more. */
   secured = false;
-  /** True once the system has aborted its connection, since an association changed. */
+  /** True once the system has aborted its connection because an association changed. */
   aborted = false;
   /** The names peers must prove; the key is the peer's address, empty for TCP. */
   readonly targets = new Map<string, string>();
-  /** What IPsec came to with a UDP peer. */
+  /** The result of the IPsec negotiation with each UDP peer. */
   readonly peers = new Map<string, { readonly security: Outcome; readonly host: Host }>();
   readonly requests = new Set<Request>();
   readonly host: Host;
   readonly version: 4 | 6;
   readonly type: "stream" | "datagram";
   #unwatch: (() => void) | null = null;
-  /** Whether its operations need not wait. */
+  /** Whether its operations can be overlapped. */
   readonly overlapped: boolean;
   readonly #backlog: Connection[] = [];
   readonly #acceptors: { readonly request: Request; readonly socket: SimulatedSocket }[] = [];
@@ -73,20 +76,20 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     return request;
   }
 
-  /** Cancels one operation, or with 0 all; false where there was none. */
+  /** Cancels one operation, or all with 0; false if there was none. */
   cancel(overlapped: bigint): boolean {
     const found = [...this.requests].filter((each) => overlapped === 0n || each.overlapped === overlapped);
     for (const request of found) request.complete(STATUS.CANCELLED, 0);
     return found.length > 0;
   }
 
-  /** A connection has arrived. */
+  /** Called when a connection has arrived. */
   arrive(connection: Connection): void {
     this.#backlog.push(connection);
     this.#hand();
   }
 
-  /** Waits for a connection, which becomes `socket`'s. */
+  /** Waits for a connection, which `socket` then gets. */
   accept(socket: SimulatedSocket, request: Request): void {
     this.#acceptors.push({ socket, request });
     this.#hand();
@@ -102,7 +105,7 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     }
   }
 
-  /** Has the connection aborted when fields of its association change; in place of what was watched before. */
+  /** Aborts the connection when fields of its association change; replaces an earlier watch. */
   watch(association: Association, fields: number): void {
     this.#unwatch?.();
     const watcher: Watcher = { fields, abort: () => this.#abort() };
@@ -110,7 +113,7 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     this.#unwatch = () => void association.watchers.delete(watcher);
   }
 
-  /** What this end waits for is aborted; the other end sees a reset. */
+  /** Pending operations of this end are aborted; the other end sees a reset. */
   #abort(): void {
     this.#unwatch?.();
     this.aborted = true;
@@ -118,13 +121,13 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     this.connection?.outgoing.break({ writer: STATUS.CONNECTION_ABORTED });
   }
 
-  /** A datagram has arrived. */
+  /** Called when a datagram has arrived. */
   deliver(datagram: Datagram): void {
     this.#datagrams.push(datagram);
     this.#drain();
   }
 
-  /** What SIO_UDP_CONNRESET says: whether receiving ends when an earlier datagram did not arrive. */
+  /** The value of SIO_UDP_CONNRESET: whether receiving fails if an earlier datagram was not delivered. */
   reportsResets = true;
 
   unreachable(): void {
@@ -154,7 +157,7 @@ export class SimulatedSocket implements KernelObject, Associable, BoundSocket {
     this.cancel(0n);
     this.host.unbind(this);
     for (const connection of [...this.#backlog, ...this.connection ? [this.connection] : []]) {
-      // Whoever leaves bytes unread resets the connection.
+      // Closing a socket with unread bytes resets the connection.
       if (connection.incoming.unread > 0) connection.outgoing.break();
       else connection.outgoing.end();
       connection.incoming.break();

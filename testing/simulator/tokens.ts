@@ -47,7 +47,7 @@ export class Token implements KernelObject {
   closed(): void {}
 }
 
-/** The account a host's programs run as. */
+/** The account that a host's programs run as. */
 export function accountOf(host: Host): SimulatedAccount {
   return host.options.account ??
     { domain: "SIM", name: host.name, sid: `S-1-5-21-1-2-3-${1000 + host.v4[3]}` };
@@ -58,20 +58,20 @@ export function computerAccountOf(host: Host): SimulatedAccount {
   return { domain: "SIM", name: `${host.name.toUpperCase()}$`, sid: `S-1-5-21-1-2-3-${2000 + host.v4[3]}` };
 }
 
-/** The thread that calls: whose token it carries, if anybody's. */
+/** The calling thread, and the token it carries, if any. */
 export class Thread {
-  /** The token of ImpersonateLoggedOnUser or WSAImpersonateSocketPeer; `null`: it is the process itself. */
+  /** The token of ImpersonateLoggedOnUser or WSAImpersonateSocketPeer; `null`: the thread has the process's token. */
   carried: Token | null = null;
-  /** Whether WSAImpersonateSocketPeer gave it, which alone WSARevertImpersonation ends. */
+  /** Whether WSAImpersonateSocketPeer set it; only then WSARevertImpersonation removes it. */
   bySocket = false;
 
-  /** Carries a token from here on. */
+  /** Starts carrying a token. */
   carry(token: Token, bySocket: boolean): void {
     this.carried = token;
     this.bySocket = bySocket;
   }
 
-  /** Is the process again. */
+  /** Returns to the process's token. */
   revert(): void {
     this.carried = null;
     this.bySocket = false;
@@ -80,7 +80,7 @@ export class Thread {
 
 type Functions = Calls<typeof ADVAPI32>;
 
-/** The functions of a host; `hosts` are those whose accounts have names. */
+/** The functions of a host; `hosts` are those whose accounts can be looked up. */
 export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thread): Functions {
   const { machine } = host;
   const fail = (code: number): number => machine.fail(code, 0);
@@ -105,7 +105,7 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thre
       withToken(handle, TOKEN.QUERY, (token) => answer(host, token, kind, into, length, size!)),
     ImpersonateLoggedOnUser: (handle) =>
       withToken(handle, TOKEN.QUERY, (token) => {
-        // By its page: a primary token is duplicated, the other is carried itself.
+        // As documented: a primary token is duplicated, an impersonation token is carried itself.
         const needed = token.type === TokenPrimary ? TOKEN.DUPLICATE : TOKEN.IMPERSONATE;
         if ((token.access & needed) === 0) return fail(ERROR.ACCESS_DENIED);
         thread.carry(new Token(token.account, token.access), false);

@@ -31,7 +31,7 @@ import { nameCalls } from "./names.ts";
 import type { Network } from "./network.ts";
 import { SimulatedSocket, UnservedSocket } from "./socket.ts";
 
-/** Codes these functions answer. */
+/** Codes that these functions return. */
 const WSA = {
   IO_PENDING: 997,
   EFAULT: 10014,
@@ -44,7 +44,7 @@ const WSA = {
   NOTINITIALISED: 10093,
 } as const;
 const ERROR = -1;
-/** Where ConnectEx "stands": only DispCallFunc takes it. */
+/** The address of ConnectEx; only DispCallFunc accepts it. */
 const CONNECTEX = 0x7ffe_0000_c0een;
 
 type Ws = Calls<typeof WS2_32>;
@@ -54,7 +54,7 @@ export function winsockCalls(network: Network, host: Host): Ws {
   const { machine } = host;
   const { memory } = machine;
   const fail = (code: number): number => machine.fail(code, ERROR);
-  /** Runs `fn` with the socket, or fails as for no socket. */
+  /** Runs `fn` with the socket, or fails as for an invalid socket. */
   const on = (handle: bigint, fn: (socket: SimulatedSocket) => number): number => {
     const socket = machine.find(handle, SimulatedSocket);
     return socket ? fn(socket) : fail(WSA.ENOTSOCK);
@@ -81,7 +81,7 @@ export function winsockCalls(network: Network, host: Host): Ws {
       if (started === 0) return fail(WSA.NOTINITIALISED);
       if (--started === 0 && names.pending()) {
         throw new Error(
-          "simulator: Winsock was ended while a name is being looked up, which ends the process",
+          "simulator: WSACleanup during a pending name query, which ends the process",
         );
       }
       return 0;
@@ -225,7 +225,7 @@ export function extensionCalls(host: Host): Calls<typeof MSWSOCK> {
   };
 }
 
-/** oleaut32.dll of a host: DispCallFunc, which knows ConnectEx and nothing else. */
+/** oleaut32.dll of a host: DispCallFunc, which supports only ConnectEx. */
 export function dispatchCalls(network: Network, host: Host): Calls<typeof OLEAUT32> {
   const { machine } = host;
   const E_INVALIDARG = -0x7ff8_ffa9;
@@ -238,7 +238,7 @@ export function dispatchCalls(network: Network, host: Host): Calls<typeof OLEAUT
     if (socket.local === null || socket.listening) return machine.fail(WSA.EINVAL, 0);
     const address = readAddress(machine.memory.at(name, length));
     const request = socket.begin(overlapped);
-    // Never at once: a negotiation takes its time.
+    // Never at once: a negotiation takes time.
     queueMicrotask(() => {
       if (!request.done) network.connect(socket, address, request);
     });
@@ -247,11 +247,11 @@ export function dispatchCalls(network: Network, host: Host): Calls<typeof OLEAUT
   return {
     DispCallFunc(_instance, target, _cc, _type, count, types, pointers, result) {
       if (target !== CONNECTEX || count !== 7) return E_INVALIDARG;
-      const [kinds, places] = [types!, pointers!].map((bytes) =>
+      const [kinds, variants] = [types!, pointers!].map((bytes) =>
         new DataView(bytes.buffer, bytes.byteOffset)
       );
       const values = Array.from({ length: count }, (_, index) => {
-        const at = machine.memory.view(places.getBigUint64(index * 8, true), VARIANT.size);
+        const at = machine.memory.view(variants.getBigUint64(index * 8, true), VARIANT.size);
         const { vt, llVal } = VARIANT.read(at);
         if (vt !== kinds.getUint16(index * 2, true)) throw new Error("simulator: a VARIANT of another type");
         return BigInt.asUintN(64, llVal);

@@ -1,4 +1,4 @@
-/** Channel bindings made from a certificate, held against OpenSSL, and what is no certificate. */
+/** Channel bindings of a certificate, compared with OpenSSL's; and values that are not certificates. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -46,7 +46,7 @@ const CASES: readonly (readonly [name: string, args: readonly string[], hash: st
 ];
 
 for (const [name, args, hash] of CASES) {
-  test(`tls-server-end-point of a certificate signed by ${name}`, async () => {
+  test(`bindingBytes() returns the tls-server-end-point of a certificate signed by ${name}`, async () => {
     const der = certificate(...args);
     const bytes = await bindingBytes(checkBindings({ type: "tls-server-end-point", certificate: der }, "x"));
     const expected = Buffer.concat([Buffer.from(PREFIX), createHash(hash).update(der).digest()]);
@@ -54,17 +54,22 @@ for (const [name, args, hash] of CASES) {
   }, { skip: noOpenssl });
 }
 
-test("a certificate signed by Ed25519 has no tls-server-end-point, and the error says so", () => {
-  const der = certificate("-newkey", "ed25519");
-  assertThrows(
-    () => checkBindings({ type: "tls-server-end-point", certificate: der }, "options.channelBindings"),
-    TypeError,
-    "Ed25519",
-  );
-}, { skip: noOpenssl });
+test(
+  "bindingBytes() refuses a certificate signed by Ed25519, which has no tls-server-end-point, and says so",
+  () => {
+    const der = certificate("-newkey", "ed25519");
+    assertThrows(
+      () => checkBindings({ type: "tls-server-end-point", certificate: der }, "options.channelBindings"),
+      TypeError,
+      "Ed25519",
+    );
+  },
+  { skip: noOpenssl },
+);
 
 test(
-  "a certificate cut at any byte, or with one byte changed, is a TypeError or bindings, and never hangs",
+  "bindingBytes() of a certificate cut at any byte, or with one byte changed, returns bindings or a " +
+    "TypeError, and ends",
   async () => {
     const der = certificate(...EC, "-sha256");
     for (let length = 0; length < der.length; length++) {
@@ -89,13 +94,13 @@ test(
   { skip: noOpenssl },
 );
 
-test("bytes that are not a certificate are a TypeError", async () => {
+test("bindingBytes() of bytes that are not a certificate is a TypeError", async () => {
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (certificate) => {
     await assertRejects(() => bindingBytes({ type: "tls-server-end-point", certificate }), TypeError);
   }));
 });
 
-test("application data is copied as it is, and anything else is refused by the argument's name", async () => {
+test("bindingBytes() copies application data unchanged, and refuses anything else by the argument's name", async () => {
   const given = Uint8Array.of(1, 2, 3);
   const checked = checkBindings(given, "x") as Uint8Array;
   given[0] = 9;

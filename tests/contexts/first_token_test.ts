@@ -20,7 +20,7 @@ test("tokenKind() reads the mechanism from the framing, whatever the form of its
   assertEquals(tokenKind(new TextEncoder().encode("NTLMSSP\0\x01")), "ntlm");
 });
 
-test("tokenKind() of anything else is other", () => {
+test("tokenKind() returns other for any other bytes", () => {
   const others = [
     "",
     "60",

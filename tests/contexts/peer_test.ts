@@ -84,7 +84,7 @@ test("Text that is not a SID is refused: a name would never match", () => {
 test("Membership is neither true nor false where groups are not known, and the message says why", () => {
   const { groups: _, ...unknown } = ALICE;
   const { sid: __, ...nameless } = ALICE;
-  const incomplete = "the peer's PAC ends inside of its data";
+  const incomplete = "the peer's PAC ends inside its data";
   for (
     const [peer, why] of [
       [undefined, "did not prove its identity"],

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { test } from "@test";
 import { ReferenceCount } from "../../ffi/handles.ts";
 
-test("What is used by several ends once, when it is closed and the last of them has gone", () => {
+test("ReferenceCount ends a resource once, when it is closed and its last reference is released", () => {
   let ends = 0;
   const users = new ReferenceCount(() => ends++);
   const [one, two] = [users.hold(), users.hold()];
@@ -19,7 +19,7 @@ test("What is used by several ends once, when it is closed and the last of them 
   assertEquals(ends, 1);
 });
 
-test("What nobody uses ends when it is closed, and not before", () => {
+test("ReferenceCount ends a resource without references when it is closed, and not before", () => {
   let ends = 0;
   const users = new ReferenceCount(() => ends++);
   users.hold()();

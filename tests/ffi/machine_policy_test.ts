@@ -1,4 +1,7 @@
-/** A machine's policy is found by the runtime or by the C library, and what cannot be read is never absent. */
+/**
+ * The machine's policy is read by the runtime or the C library, and a policy that cannot be read is never reported as
+ * absent.
+ */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -26,14 +29,14 @@ const USER = {
   },
 } as const satisfies LibrarySpec;
 
-/** What a system says of the policy at the path given on the command line, as whoever is given there. */
+/** What a system reports of the policy at the path on the command line, as the user given there. */
 function look(): MachinePolicy {
   const [path, grant, user] = process.argv.slice(-3);
   const system = new NativeSystem({ grants: grant === "none" ? [] : [grant as Grant] }, {
     machinePolicyPath: path,
   });
   if (user !== "self") {
-    // The library is open before its file may no longer be.
+    // The library is opened before its file becomes unreadable.
     const library = runtimeBackend().open(system.library("sspi", GSSAPI).path, USER);
     if (library.call.setresuid(Number(user), Number(user), Number(user)) !== 0) {
       throw new Error("setresuid failed");
@@ -51,7 +54,7 @@ const deno = process.versions.deno !== undefined;
 
 type Way = "runtime" | "native" | "neither";
 
-/** The flags that leave a program this way to look, and no other. */
+/** The flags that allow a program only this way to read. */
 function flagsFor(way: Way): string[] {
   if (deno) {
     const ffi = openSystem({ grants: ["sspi"] }).permissions.deno;
@@ -68,7 +71,7 @@ async function outcome(way: Way, path: string, user = "self"): Promise<MachinePo
   return await childOutcome(import.meta.url, "look", { flags: flagsFor(way), args: [path, grant, user] });
 }
 
-/** Runs `body` with a folder that everybody may search. */
+/** Runs `body` with a folder that every user may search. */
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "secure-sockets-policy-"));
   chmodSync(folder, 0o755);
@@ -79,9 +82,9 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C library"]] as const) {
+for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C library"]] as const) {
   test(
-    `${by}, a policy that is there is read as it is`,
+    `readMachinePolicy() ${by} reads an existing policy unchanged`,
     () =>
       inFolder(async (folder) => {
         const path = join(folder, "policy.json");
@@ -93,7 +96,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
   );
 
   test(
-    `${by}, a policy that is not there is absent`,
+    `readMachinePolicy() ${by} reports a missing policy as absent`,
     () =>
       inFolder(async (folder) => {
         writeFileSync(join(folder, "file"), "");
@@ -101,7 +104,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
           const at = join(folder, path);
           assertEquals(await outcome(way, at), { state: "absent", path: at });
         }
-        // The C library of a Unix cannot tell this from a folder that may not be searched.
+        // The C library of a Unix cannot distinguish this from a folder that cannot be searched.
         const { state } = await outcome(way, join(folder, "file/policy.json"));
         const untold = way === "native" && process.platform !== "win32";
         assertEquals(state, untold ? "unreadable" : "absent");
@@ -110,7 +113,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
   );
 
   test(
-    `${by}, what is too long or no text is unreadable`,
+    `readMachinePolicy() ${by} reports a file that is too long or not UTF-8 as unreadable`,
     () =>
       inFolder(async (folder) => {
         const path = join(folder, "policy.json");
@@ -133,7 +136,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
   );
 
   test(
-    `${by}, a policy this account may not read is unreadable`,
+    `readMachinePolicy() ${by} reports a policy that this account cannot read as unreadable`,
     () =>
       inFolder(async (folder) => {
         const closed = join(folder, "closed");
@@ -151,7 +154,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
         for (const path of [file, ...inside]) {
           assertEquals((await outcome(way, path, "65534")).state, "unreadable", path);
         }
-        // Where the folder itself may be searched, absence is certain.
+        // Where the folder can be searched, the file is certainly absent.
         const absent = join(folder, "none.json");
         assertEquals(await outcome(way, absent, "65534"), { state: "absent", path: absent });
       }),
@@ -160,7 +163,7 @@ for (const [way, by] of [["runtime", "By the runtime"], ["native", "By the C lib
 }
 
 test(
-  "Where nothing may look, the policy is unread and the reason names the flag",
+  "readMachinePolicy() without permission reports the policy as unread, with the flag to add",
   () =>
     inFolder(async (folder) => {
       const path = join(folder, "policy.json");
@@ -172,7 +175,7 @@ test(
   { skip },
 );
 
-test("A policy that changes while a system is open is found as it is now", () =>
+test("capabilities() reads the current policy on every call", () =>
   inFolder((folder) => {
     const machinePolicyPath = join(folder, "policy.json");
     using system = new NativeSystem({ grants: ["sspi"] }, { machinePolicyPath });
@@ -180,7 +183,7 @@ test("A policy that changes while a system is open is found as it is now", () =>
     writeFileSync(machinePolicyPath, "{}");
     assertEquals(system.capabilities().machinePolicy.state, "present");
     system.close();
-    // Its libraries are gone, and with them the way to the policy: it must not pass for unread.
+    // Its libraries are closed, so the policy cannot be read: the result must not be "unread".
     assertThrows(() => system.capabilities(), StateError);
     return Promise.resolve();
   }));

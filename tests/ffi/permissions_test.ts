@@ -9,15 +9,15 @@ import {
   GRANTS,
   notGranted,
   notPermitted,
-  type Place,
+  type Platform,
   requiredPermissions,
 } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 
-const LINUX: Place = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
-const WINDOWS: Place = { ...LINUX, os: "windows", systemDirectory: "D:\\Win\\System32" };
+const LINUX: Platform = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
+const WINDOWS: Platform = { ...LINUX, os: "windows", systemDirectory: "D:\\Win\\System32" };
 
-test("On Linux the flag names each place the library may stand at, by absolute path", () => {
+test("requiredPermissions() lists every possible path of a library on Linux, as absolute paths", () => {
   const { files, deno, node } = requiredPermissions(["sspi"], LINUX);
   assertEquals(files, [
     "/usr/lib/x86_64-linux-gnu/libgssapi_krb5.so.2",
@@ -29,76 +29,76 @@ test("On Linux the flag names each place the library may stand at, by absolute p
   assertStringIncludes(candidatePaths(GSSAPI, { ...LINUX, arch: "aarch64" })[0], "/aarch64-linux-gnu/");
 });
 
-test("On Windows the flag names files of the system directory that was given, and no bare name", () => {
+test("requiredPermissions() lists files of the given system directory on Windows, never a bare file name", () => {
   const { files } = requiredPermissions([...GRANTS.filter((grant) => grant === "sspi")], WINDOWS);
   assert(files.length > 0 && files.every((file) => file.startsWith("D:\\Win\\System32\\")));
 });
 
-test("No grant needs no flag", () => {
+test("requiredPermissions() of no grant needs no flag", () => {
   assertEquals(requiredPermissions([], LINUX), { files: [], deno: "", node: "" });
 });
 
-test("A grant that the operating system cannot serve is an UnsupportedPlatformError that says what can", () => {
-  const other: Place = { ...LINUX, os: "other" };
-  const cases: [Grant, Place, string][] = [
+test("requiredPermissions() throws an UnsupportedPlatformError with a replacement where the system does not support a grant", () => {
+  const other: Platform = { ...LINUX, os: "other" };
+  const cases: [Grant, Platform, string][] = [
     ["ipsec", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
     ["ipsec.policy", LINUX, "Use Windows; to try a program out, use simulate() of ./testing"],
     ["impersonation", { ...LINUX, os: "darwin" }, "Use Windows"],
     ["sspi", other, "Use Windows, Linux or macOS"],
     ["sockets", other, "Use Windows"],
   ];
-  for (const [grant, place, instead] of cases) {
-    const error = assertThrows(() => requiredPermissions([grant], place), UnsupportedPlatformError, grant);
+  for (const [grant, platform, instead] of cases) {
+    const error = assertThrows(() => requiredPermissions([grant], platform), UnsupportedPlatformError, grant);
     assertEquals(error.instead, instead);
   }
 });
 
-test("Grants are a list of known words, each once", () => {
+test("checkGrants() accepts a list of known grants, each once", () => {
   assertEquals(checkGrants(["sspi", "sockets", "sspi"]), ["sspi", "sockets"]);
   assertEquals(checkGrants([]), []);
   assertThrows(() => checkGrants("sspi"), TypeError, "array");
   assertThrows(() => checkGrants(undefined), TypeError, "array");
-  assertThrows(() => checkGrants(["ssp1"]), TypeError, '"ssp1" is no grant');
-  assertThrows(() => checkGrants([null]), TypeError, "null is no grant");
+  assertThrows(() => checkGrants(["ssp1"]), TypeError, 'Unknown grant "ssp1"');
+  assertThrows(() => checkGrants([null]), TypeError, "Unknown grant null");
   assertThrows(() => (checkGrants(["sspi"]) as string[]).push("ipsec"), TypeError);
 });
 
-test("A Node whose --permission covers the network is told its flag where a grant connects, and no other Node", () => {
-  const nodeFlags = (grant: Grant, place: Place, limitsNet: boolean) =>
-    requiredPermissions([grant], place, limitsNet).node;
+test("requiredPermissions() includes --allow-net only for a Node whose --permission covers the network, and a grant that connects", () => {
+  const nodeFlags = (grant: Grant, platform: Platform, limitsNet: boolean) =>
+    requiredPermissions([grant], platform, limitsNet).node;
   const addons = "--allow-addons --allow-fs-read=<the application's node_modules folder>";
   assertEquals(nodeFlags("sspi", LINUX, true), `${addons} --allow-net`);
   assertEquals(nodeFlags("sspi", LINUX, false), addons);
   assertEquals([true, false].map((net) => nodeFlags("sockets", LINUX, net)), ["--allow-net", ""]);
-  // These reach the network by system calls of their own, or not at all.
+  // These do not use Node's sockets.
   for (const grant of ["ipsec", "ipsec.policy", "impersonation"] as const) {
     assertEquals(nodeFlags(grant, WINDOWS, true), addons);
   }
   assertEquals(requiredPermissions([], LINUX, true), { files: [], deno: "", node: "" });
-  // Left out, it is what this runtime knows: a Node that does not would not start with the flag.
+  // Left out: what this runtime supports, because a Node does not start with an unknown flag.
   const node = "Deno" in globalThis ? [] : [...process.allowedNodeEnvironmentFlags];
   const { node: here } = requiredPermissions(["sspi"], LINUX);
   assertEquals(here.endsWith("--allow-net"), node.includes("--allow-net"));
 });
 
-test("Each refusal names what to add", () => {
+test("notGranted() and notPermitted() name what to add", () => {
   const system = notGranted("sspi");
   assertEquals([system.grant, system.flag], ["sspi", 'openSystem({ grants: ["sspi"] })']);
   const [first] = requiredPermissions(["sspi"], LINUX).files;
   const deno = notPermitted("sspi", "deno", LINUX, [first, "/c/b.so"]);
-  assertStringIncludes(deno.message, `${first} or /c/b.so, which this process may not`);
+  assertStringIncludes(deno.message, `${first} or /c/b.so, for which this process has no permission`);
   assertStringIncludes(deno.message, deno.flag);
   const node = notPermitted("sspi", "node", LINUX, [first]);
   assertStringIncludes(node.message, "--allow-addons");
 });
 
-test("One flag is enough: it names every file of the grant, whichever of them was refused", () => {
-  for (const [grants, place] of [[["sspi"], LINUX], [GRANTS.slice(0, 5), WINDOWS]] as const) {
+test("notPermitted() has one sufficient flag, with every file of the grant", () => {
+  for (const [grants, platform] of [[["sspi"], LINUX], [GRANTS.slice(0, 5), WINDOWS]] as const) {
     for (const grant of grants) {
-      const { files, deno, node } = requiredPermissions([grant], place);
+      const { files, deno, node } = requiredPermissions([grant], platform);
       for (const file of files) {
-        assertEquals(notPermitted(grant, "deno", place, [file]).flag, deno);
-        assertEquals(notPermitted(grant, "node", place, [file]).flag, node);
+        assertEquals(notPermitted(grant, "deno", platform, [file]).flag, deno);
+        assertEquals(notPermitted(grant, "node", platform, [file]).flag, node);
       }
     }
   }

@@ -1,4 +1,4 @@
-/** What a system may do: exactly what it was granted, with exactly the flags it prints. */
+/** A system can do exactly what it was granted, with exactly the flags it reports. */
 
 import {
   assert,
@@ -21,7 +21,12 @@ import { PermissionError, StateError, UnsupportedPlatformError } from "../../err
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
 import { openLibrary } from "../../ffi/mod.ts";
-import { candidatePaths, type Grant, type Place, type RequiredPermissions } from "../../ffi/permissions.ts";
+import {
+  candidatePaths,
+  type Grant,
+  type Platform,
+  type RequiredPermissions,
+} from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 import { NativeSystem, nativeSystem, openSystem } from "../../ffi/system.ts";
@@ -29,7 +34,7 @@ import { liveHandles } from "../../testing/mod.ts";
 import { childOutcome, children } from "../support/child.ts";
 import { runtimeBackend } from "../support/native.ts";
 
-/** What a program says of its system. */
+/** What a program reports of its system. */
 interface Report {
   available: boolean;
   cause?: { name: string; code: string; grant?: string; flag?: string; message: string };
@@ -46,7 +51,7 @@ function report(): Report {
   return { available: false, cause: { name, code, grant, flag, message }, live };
 }
 
-/** Opens both ends of a connection on this machine; or tells what it lacks. */
+/** Opens both ends of a connection on this machine, or returns what is missing. */
 async function connects(): Promise<{ connected: boolean } | { grant: string; flag: string }> {
   try {
     const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
@@ -76,20 +81,20 @@ await children({
 });
 
 const deno = process.versions.deno !== undefined;
-const place = nativeSystem(openSystem({ grants: [] })).place;
-const found = candidatePaths(GSSAPI, place).find((path) => existsSync(path));
+const platform = nativeSystem(openSystem({ grants: [] })).platform;
+const found = candidatePaths(GSSAPI, platform).find((path) => existsSync(path));
 const skip = found === undefined ? `no GSS-API here: ${GSSAPI.instead}` : null;
 const onDeno = deno ? skip : "Deno's flags";
 const onNode = deno ? "Node's flags" : skip;
 const self = import.meta.url;
 
-test("Importing every entry point needs no permission and opens nothing", async () => {
+test("importing every entry point needs no permission and opens nothing", async () => {
   const flags = deno ? [] : ["--permission", ...readable().program];
   const outcome = await childOutcome(self, "imports", { flags });
   assertEquals(outcome, { exports: [true, true, true, true], live: {} });
 });
 
-test("On Deno exactly the flag a system prints lets it work", async () => {
+test("system.permissions has exactly the flag that a system needs on Deno", async () => {
   const { deno: flag } = await childOutcome<RequiredPermissions>(self, "permissions");
   assertEquals(await childOutcome<Report>(self, "report", { flags: [flag] }), {
     available: true,
@@ -97,14 +102,14 @@ test("On Deno exactly the flag a system prints lets it work", async () => {
   });
 }, { skip: onDeno });
 
-test("On Deno the library's own file is enough, and another file is not", async () => {
+test("openSystem() on Deno needs permission for the library's own file, and for no other", async () => {
   assert((await childOutcome<Report>(self, "report", { flags: [`--allow-ffi=${found}`] })).available);
   const { available, cause } = await childOutcome<Report>(self, "report", { flags: ["--allow-ffi=/tmp"] });
   assertEquals([available, cause?.name], [false, "PermissionError"]);
 }, { skip: onDeno });
 
 test(
-  "On Deno a system without its flag is refused by a PermissionError that prints it, and asks nobody",
+  "openSystem() on Deno without its flag ends in a PermissionError with the flag, and does not prompt",
   async () => {
     const { deno: flag } = await childOutcome<RequiredPermissions>(self, "permissions");
     const { available, cause, live } = await childOutcome<Report>(self, "report");
@@ -120,7 +125,7 @@ test(
   { skip: onDeno },
 );
 
-/** What Node must be let read: the test and the library, and beside them the packages installed, koffi among them. */
+/** What Node must be allowed to read: the test, the library, and the installed packages with koffi. */
 function readable(): { program: string[]; packages: string } {
   const { resolve } = createRequire(self);
   const library = dirname(resolve("@winsock/secure-sockets/package.json"));
@@ -129,7 +134,7 @@ function readable(): { program: string[]; packages: string } {
   return { program: [dirname(fileURLToPath(self)), library].map(allow), packages };
 }
 
-test("On Node exactly the flags a system prints let it work", async () => {
+test("system.permissions has exactly the flags that a system needs on Node", async () => {
   const { node } = openSystem({ grants: ["sspi"] }).permissions;
   const { program, packages } = readable();
   const printed = node.replace(/<.*?>/, packages).split(" ");
@@ -141,7 +146,7 @@ test("On Node exactly the flags a system prints let it work", async () => {
 }, { skip: onNode });
 
 test(
-  "On Node the flags that are printed let it connect, and --allow-net is among them where Node asks for it",
+  "system.permissions allows a connection on Node, with --allow-net where Node requires it",
   async () => {
     const { program, packages } = readable();
     for (const grant of ["sockets", "sspi"] as const) {
@@ -159,10 +164,10 @@ test(
   { skip: onNode },
 );
 
-test("On Node a system without its flags is refused by a PermissionError that prints them", async () => {
+test("openSystem() on Node without its flags ends in a PermissionError with the flags", async () => {
   const { program, packages } = readable();
   const { node } = openSystem({ grants: ["sspi"] }).permissions;
-  // Once addons are not allowed, once koffi may not be read.
+  // First without permission for addons, then without permission to read koffi.
   for (const flag of [`--allow-fs-read=${packages}`, "--allow-addons"]) {
     const { available, cause, live } = await childOutcome<Report>(self, "report", {
       flags: ["--permission", ...program, flag],
@@ -173,74 +178,86 @@ test("On Node a system without its flags is refused by a PermissionError that pr
   }
 }, { skip: onNode });
 
-/** A system whose backend opens what `open` makes of each request. */
+/** A system whose backend opens the library that `open` returns. */
 function systemWith(open: Partial<Backend>): NativeSystem {
   return new NativeSystem({ grants: ["sspi"] }, {
     backend: { ...runtimeBackend(), permits: () => true, ...open },
   });
 }
 
-test("A library that is nowhere is an UnsupportedPlatformError that says what to install", () => {
-  const real = runtimeBackend();
-  using system = systemWith({ open: (_, spec) => real.open("/nowhere/libgssapi_krb5.so.2", spec) });
-  const error = assertThrows(
-    () => system.library("sspi", GSSAPI),
-    UnsupportedPlatformError,
-    "could not be opened",
-  );
-  assertEquals([error.dll, error.instead], ["libgssapi_krb5", GSSAPI.instead]);
-  assertInstanceOf(error.cause, Error);
-  assertEquals(system.capabilities().securityContexts.available, false);
-  assertEquals(liveHandles(), {});
-}, { skip });
-
-test("A file that is no library is an UnsupportedPlatformError with the loader's own words", () => {
-  const folder = mkdtempSync(join(tmpdir(), "secure-sockets-"));
-  try {
-    const path = join(folder, "libgssapi_krb5.so.2");
-    writeFileSync(path, "not a library");
+test(
+  "library() throws an UnsupportedPlatformError with what to install where the library does not exist",
+  () => {
     const real = runtimeBackend();
-    using system = systemWith({ open: (_, spec) => real.open(path, spec) });
+    using system = systemWith({ open: (_, spec) => real.open("/nowhere/libgssapi_krb5.so.2", spec) });
     const error = assertThrows(
       () => system.library("sspi", GSSAPI),
       UnsupportedPlatformError,
       "could not be opened",
     );
-    assertMatch(error.message, /too short|invalid ELF|not a mach-o/i);
-    assertEquals(error.dll, "libgssapi_krb5");
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}, { skip });
+    assertEquals([error.dll, error.instead], ["libgssapi_krb5", GSSAPI.instead]);
+    assertInstanceOf(error.cause, Error);
+    assertEquals(system.capabilities().securityContexts.available, false);
+    assertEquals(liveHandles(), {});
+  },
+  { skip },
+);
 
-test("A library without one of the functions is an UnsupportedPlatformError that names the function", () => {
-  const real = runtimeBackend();
-  using system = systemWith({
-    open<L extends LibrarySpec>(path: string, spec: L) {
-      const fns = { ...spec.fns, gss_made_up: { params: [], result: "u32" as const } };
-      return real.open(path, { ...spec, fns } as L);
-    },
-  });
-  const paths = candidatePaths(GSSAPI, system.place);
-  const error = assertThrows(() => {
-    // The first place that exists decides: a library that is too old must not be passed over for another.
-    system.library("sspi", GSSAPI);
-  }, UnsupportedPlatformError);
-  assertEquals([error.dll, error.symbol], ["libgssapi_krb5", "gss_made_up"]);
-  assert(paths.length > 1);
-  assertEquals(liveHandles(), {});
-}, { skip });
+test(
+  "library() throws an UnsupportedPlatformError with the loader's message where the file is not a library",
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "secure-sockets-"));
+    try {
+      const path = join(folder, "libgssapi_krb5.so.2");
+      writeFileSync(path, "not a library");
+      const real = runtimeBackend();
+      using system = systemWith({ open: (_, spec) => real.open(path, spec) });
+      const error = assertThrows(
+        () => system.library("sspi", GSSAPI),
+        UnsupportedPlatformError,
+        "could not be opened",
+      );
+      assertMatch(error.message, /too short|invalid ELF|not a mach-o/i);
+      assertEquals(error.dll, "libgssapi_krb5");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+  { skip },
+);
 
-test("Another library at the library's place is refused for the functions it lacks", () => {
+test(
+  "library() throws an UnsupportedPlatformError with the function's name where a function is missing",
+  () => {
+    const real = runtimeBackend();
+    using system = systemWith({
+      open<L extends LibrarySpec>(path: string, spec: L) {
+        const fns = { ...spec.fns, gss_made_up: { params: [], result: "u32" as const } };
+        return real.open(path, { ...spec, fns } as L);
+      },
+    });
+    const paths = candidatePaths(GSSAPI, system.platform);
+    const error = assertThrows(() => {
+      // The first existing path decides: a library that is too old must not be passed over for another.
+      system.library("sspi", GSSAPI);
+    }, UnsupportedPlatformError);
+    assertEquals([error.dll, error.symbol], ["libgssapi_krb5", "gss_made_up"]);
+    assert(paths.length > 1);
+    assertEquals(liveHandles(), {});
+  },
+  { skip },
+);
+
+test("library() refuses another library at the library's path for its missing functions", () => {
   const real = runtimeBackend();
-  const libc = candidatePaths({ ...GSSAPI, files: { linux: ["/lib/{multiarch}/libc.so.6"] } }, place)[0];
+  const libc = candidatePaths({ ...GSSAPI, files: { linux: ["/lib/{multiarch}/libc.so.6"] } }, platform)[0];
   using system = systemWith({ open: (_, spec) => real.open(libc, spec) });
   const error = assertThrows(() => system.library("sspi", GSSAPI), UnsupportedPlatformError);
   assertMatch(error.symbol!, /^(gss|krb5)_/);
-}, { skip: skip ?? (place.os === "linux" ? null : "libc.so.6 is Linux's") });
+}, { skip: skip ?? (platform.os === "linux" ? null : "libc.so.6 is Linux's") });
 
-test("A system that may open some of a grant's files is refused with the flag for all of them", () => {
-  const place: Place = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
+test("library() refuses a system with permission for some files of a grant, with the flag for all of them", () => {
+  const platform: Platform = { os: "windows", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" };
   const opened: string[] = [];
   const backend: Backend = {
     ...runtimeBackend(),
@@ -251,7 +268,7 @@ test("A system that may open some of a grant's files is refused with the flag fo
       return { path, call: {}, threaded: {}, close() {} } as unknown as Library<typeof spec>;
     },
   };
-  using system = new NativeSystem({ grants: ["ipsec"] }, { backend, place });
+  using system = new NativeSystem({ grants: ["ipsec"] }, { backend, platform });
   const { ipsec } = system.capabilities();
   assert(!ipsec.available);
   const error = ipsec.cause as PermissionError;
@@ -259,7 +276,7 @@ test("A system that may open some of a grant's files is refused with the flag fo
   assert(opened.length > 0 && opened.every((path) => error.flag.includes(path)));
 });
 
-test("A grant that was not given is a PermissionError that says how to give it", async () => {
+test("library() throws a PermissionError for a missing grant, with how to give it", async () => {
   using system = new NativeSystem({ grants: ["sockets"] });
   const error = assertThrows(() => system.library("sspi", GSSAPI), PermissionError);
   assertEquals([error.grant, error.flag], ["sspi", 'openSystem({ grants: ["sspi"] })']);
@@ -275,7 +292,7 @@ test("A grant that was not given is a PermissionError that says how to give it",
   await assertRejects(() => acquireCredentials(system, request), PermissionError);
 });
 
-test("Wrong arguments of openSystem are TypeErrors", () => {
+test("openSystem() throws a TypeError for wrong arguments", () => {
   const open = (options: unknown) => () => openSystem(options as { grants: Grant[] });
   assertThrows(open(undefined), TypeError, "grants");
   assertThrows(open({}), TypeError, "grants");
@@ -286,7 +303,7 @@ test("Wrong arguments of openSystem are TypeErrors", () => {
   assertThrows(() => openLibrary({} as never, "sspi", GSSAPI), TypeError, "openSystem()");
 });
 
-test("A library is opened once, when first used, and closed with the system", () => {
+test("library() opens a library once, on first use, and the system closes it", () => {
   const real = runtimeBackend();
   let [opened, closed] = [0, 0];
   const system = systemWith({
@@ -306,7 +323,7 @@ test("A library is opened once, when first used, and closed with the system", ()
   assertThrows(() => system.requireOpen(), StateError);
 }, { skip });
 
-test("A system that is held closes its libraries with the last who let go, each counted once", () => {
+test("hold() keeps the libraries open until the last reference is released, each counted once", () => {
   using system = systemWith({});
   system.library("sspi", GSSAPI);
   const [one, two] = [system.hold(), system.hold()];
@@ -319,7 +336,7 @@ test("A system that is held closes its libraries with the last who let go, each 
   assertEquals(liveHandles(), {});
 }, { skip });
 
-test("Libraries opened raw cannot be closed apart from their system", () => {
+test("openLibrary() returns functions that cannot close the system's library", () => {
   using system = openSystem({ grants: ["sspi"] });
   const library = openLibrary(system, "sspi", GSSAPI);
   assert(!("close" in library) && library.path === found);

@@ -32,7 +32,7 @@ function withCustomSections(module: Uint8Array, count: number, size: number): Ui
   return out.written.slice();
 }
 
-test("a guest that keeps a password finds nothing kept in the instance of another connection", async () => {
+test("a guest that keeps a password leaves none in the instance of another connection", async () => {
   const provider = await load(corpus.get("keeps_secret.wat")!);
   const first = await open(provider, "correct horse battery staple");
   const second = await open(provider, "another password of as many.");
@@ -54,13 +54,13 @@ test("custom sections are dropped, however many there are", async () => {
   assert(elapsed < 250);
 });
 
-test("a custom section that makes the module too large is refused before the module is looked at", async () => {
+test("a custom section that makes the module too large is refused before the module is parsed", async () => {
   const bytes = withCustomSections(healthy, 1, 2_000_000);
   const { error } = await drive(bytes);
   assertEquals((error as ProviderRejectedError).rule, "module-size");
 });
 
-test("a guest that floods the log is heard sixty-four times a second, and never while it runs", async () => {
+test("a guest that floods the log reaches it sixty-four times a second, and never while it runs", async () => {
   const bytes = corpus.get("import_log_flood.wat")!;
   const lines: LogLine[] = [];
   let provider: ContextProvider | null = null, running = false, heardWhileRunning = false;
@@ -84,7 +84,7 @@ test("a guest that floods the log is heard sixty-four times a second, and never 
   assertEquals([lines[0].level, lines[0].text], ["warning", "a?b?c"]);
 });
 
-test("a log function that calls back into the provider finds it at rest", async () => {
+test("a log function can call the provider, which is not running then", async () => {
   const bytes = corpus.get("import_log_reentrant.wat")!;
   let context: ProviderContext | null = null;
   const signatures: Uint8Array[] = [];
@@ -101,7 +101,7 @@ test("a log function that calls back into the provider finds it at rest", async 
   assertEquals(signatures.length, 3);
 });
 
-test("twenty exhausted guests leave the host's memory and the next provider as they were", async () => {
+test("twenty exhausted guests do not change the host's memory or the next provider", async () => {
   const spin = corpus.get("memory_touch_all.wat")!;
   await assertRejects(() => load(spin), ProviderLimitError);
   const before = process.memoryUsage().rss;

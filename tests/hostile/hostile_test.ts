@@ -16,7 +16,7 @@ function summary({ at, error }: Outcome): Record<string, unknown> {
   return { at, name, rule, limit, message };
 }
 
-test("the well-behaved module that hostile ones are made from runs to the end", async () => {
+test("the valid module that hostile ones are derived from runs to the end", async () => {
   assertEquals(await drive(healthy), { at: "close", error: null });
 });
 
@@ -27,7 +27,8 @@ for (const { file, what, expect, at, grants, answers, bytes } of modules) {
     const outcome = await drive(bytes, grants, answers);
     let elapsed = performance.now() - start;
     const grown = process.memoryUsage().rss - before;
-    // A busy machine slows any one run down; a guest that is not stopped in time is so in none.
+    // Any one run may be slow on a busy machine; a guest that is not stopped in time exceeds the limit in every
+    // run.
     for (let again = 0; again < 4 && elapsed >= HANG_MS; again++) {
       const restart = performance.now();
       await drive(bytes, grants, answers);

@@ -1,4 +1,4 @@
-/** Channel bindings: proved by the first token already, in both mechanisms, or refused. */
+/** Channel bindings: verified or refused at the first token, in both mechanisms. */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -23,7 +23,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: bindings that are the same on both ends are bound on both`,
+    `${name}: equal channel bindings on both ends are reported as channelBound on both`,
     () =>
       inRealm(async (_, system) => {
         for (const bindings of [BINDINGS, new Uint8Array(1), new Uint8Array(5000).fill(3)]) {
@@ -37,7 +37,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: without bindings on either end none are claimed`,
+    `${name}: channelBound is false without channel bindings`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider }, ({ client, server }) => {
@@ -49,7 +49,7 @@ for (const name of NAMES) {
 
   for (const [what, theirs] of [["none", undefined], ["others", OTHER]] as const) {
     test(
-      `${name}: a server with bindings refuses the first token of a client that gave ${what}`,
+      `${name}: a server with channel bindings refuses the first token of a client that gave ${what}`,
       () =>
         inRealm(async (_, system) => {
           const server = { channelBindings: BINDINGS };
@@ -73,7 +73,7 @@ for (const name of NAMES) {
   }
 
   test(
-    `${name}: a server without bindings takes a client that has some, and claims none`,
+    `${name}: a server without channel bindings accepts a client that has some, and reports none`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider, client: { channelBindings: BINDINGS } }, ({ client, server }) => {
@@ -84,7 +84,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: bindings are taken as they were when the context was made`,
+    `${name}: channelBindings are copied when the context is made`,
     () =>
       inRealm(async (_, system) => {
         using clientCredentials = await acquire(system, "client", { provider });
@@ -105,7 +105,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: bindings that are no bytes, or none at all, are TypeErrors and leave nothing behind`,
+    `${name}: channelBindings that are not bytes, or empty, throw a TypeError and leave nothing open`,
     () =>
       inRealm(async (_, system) => {
         using clientCredentials = await acquire(system, "client", { provider });

@@ -1,4 +1,4 @@
-/** Credential caches of every kind that runs here, given by name or as the default, used across threads. */
+/** Credential caches of every type that exists here, given by name or as the default, used across threads. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -49,7 +49,7 @@ const KINDS: { readonly [kind: string]: Kind } = {
       return { cache: `${collection}:of-bob`, collection };
     },
   },
-  // Not its collection: every process of this user has the same.
+  // Not its collection, which every process of this user shares.
   "KEYRING:persistent": {
     skip: noKeyring,
     names: () => ({ cache: `KEYRING:persistent:${process.getuid!()}:${unique()}` }),
@@ -69,7 +69,7 @@ for (const [kind, { skip, names }] of Object.entries(KINDS)) {
   for (const name of NAMES) {
     const provider = PROVIDERS[name];
     test(
-      `${name}: a cache of ${kind} serves by its name, as the default, and as its collection's first`,
+      `${name}: a ${kind} cache is used by its name, as the default, and as the first of its collection`,
       () =>
         inRealmWith({}, async (realm, system) => {
           const { cache, collection } = names(realm);
@@ -86,7 +86,7 @@ for (const [kind, { skip, names }] of Object.entries(KINDS)) {
                 assertEquals(await seenAs(system, provider), "bob@MIT.TEST");
               });
             }
-            // From another turn of the loop on, calls run on other threads of the pool.
+            // After a turn of the event loop, calls run on other threads of the pool.
             const many = Array.from({ length: 20 }, () => seenAs(system, provider, { cache }));
             assertEquals(new Set(await Promise.all(many)), new Set(["bob@MIT.TEST"]));
           } finally {
@@ -97,7 +97,7 @@ for (const [kind, { skip, names }] of Object.entries(KINDS)) {
     );
 
     test(
-      `${name}: a cache of ${kind} that holds nothing is no-credentials, and the message names it`,
+      `${name}: an empty ${kind} cache is no-credentials, and the message names it`,
       () =>
         inRealmWith({}, async (realm, system) => {
           const { cache } = names(realm);
@@ -117,8 +117,8 @@ for (const [kind, { skip, names }] of Object.entries(KINDS)) {
             assertStringIncludes(error.message, `cache ${cache}, client key table `);
             assert(error.message.includes(nothing.KRB5_CLIENT_KTNAME));
           });
-          // A default that holds nothing is filled from the machine's client key table; the library cannot do it for
-          // the member of a DIR.
+          // An empty default cache is filled from the machine's client key table; the library cannot do this for a
+          // cache of a DIR collection.
           if (kind === "DIR") return;
           await withEnv({ KRB5CCNAME: cache }, async () => {
             assertEquals(await seenAs(system, provider), "alice@MIT.TEST");

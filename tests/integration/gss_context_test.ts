@@ -33,7 +33,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: both ends agree on everything that was required, and know each other by name`,
+    `${name}: attributes and peerName on both ends are as required`,
     () =>
       inRealm((realm, system) =>
         withContexts(system, { provider }, ({ client, server }, tokens) => {
@@ -59,7 +59,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: both ends have one session key, and each caller a copy to zero`,
+    `${name}: sessionKey() returns the same key on both ends, each time as a copy`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider }, async ({ client, server }) => {
@@ -78,7 +78,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: records of every size come through sealed, both ways, and the plain text stays as it was`,
+    `${name}: wrap() and unwrap() transfer encrypted records of every size, in both directions, and do not change the plain text`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider }, ({ client, server }) => {
@@ -108,7 +108,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a signature holds for its message alone, in its order, from its peer`,
+    `${name}: verify() accepts a signature for its message only, in order, from the peer only`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider }, ({ client, server }) => {
@@ -138,7 +138,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: where integrity alone is required records are signed, readable, and opened as such`,
+    `${name}: wrap() signs and does not encrypt where only integrity is required`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider, requirements: { confidentiality: false } }, ({ client, server }) => {
@@ -159,7 +159,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: without mutual authentication one token is enough, and the client does not claim it`,
+    `${name}: without mutual authentication one token is enough, and the client reports mutualAuthentication false`,
     () =>
       inRealm((_, system) =>
         withContexts(
@@ -176,7 +176,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: bad arguments of a record are refused before anything is done, and the context goes on`,
+    `${name}: wrap() and unwrap() refuse bad arguments first, and the context stays usable`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider }, ({ client, server }) => {
@@ -200,7 +200,7 @@ for (const name of NAMES) {
 }
 
 test(
-  "An end that speaks Kerberos alone and one that negotiates do not meet",
+  "kerberos() and negotiate() on the two ends are refused with the provider of each",
   () =>
     inRealm(async (_, system) => {
       for (const [one, other] of [["negotiate", "kerberos"], ["kerberos", "negotiate"]] as const) {
@@ -213,7 +213,7 @@ test(
         };
         assertStringIncludes(
           error.message,
-          `The peer speaks ${said[one]} does; this end speaks ${said[other]}`,
+          `The peer uses ${said[one]} does; this end uses ${said[other]}`,
         );
       }
     }),

@@ -1,4 +1,4 @@
-/** Who a process is: by its cache, a key table, a password or a cache of its choice. */
+/** Credentials of a process: its default cache, a key table, a password or a given cache. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -37,7 +37,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: left out, the client is whoever the default cache is of, else whom the client key table names`,
+    `${name}: without credentials the client is the owner of the default cache, or else of the client key table`,
     () =>
       inRealmWith({}, async (realm, system) => {
         assertEquals(await seenAs(system, provider), "alice@MIT.TEST");
@@ -48,7 +48,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a key table makes the client its first principal or the one named, and touches no cache`,
+    `${name}: keytab makes the client its first or the given principal, and changes no cache`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const keytab = join(realm.dir, "two.keytab");
@@ -63,7 +63,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a cache makes the client its owner, whoever the default is`,
+    `${name}: cache makes the client the cache's owner, independent of the default cache`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -74,7 +74,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a cache that is not there is not filled from the machine's client key table`,
+    `${name}: cache that does not exist is not filled from the machine's client key table`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const path = join(realm.dir, "not-there");
@@ -90,7 +90,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a password makes the client its user, as text or as bytes, with or without the realm`,
+    `${name}: password makes the client its user, as text or as bytes, with or without the realm`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await withEnv(nobody(realm), async () => {
@@ -151,7 +151,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a server's key table decides for which services it answers`,
+    `${name}: keytab of a server decides which services it accepts`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const keytab = join(realm.dir, "http.keytab");
@@ -169,7 +169,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: identities that are no identities are TypeErrors before anything is asked`,
+    `${name}: invalid credentials throw a TypeError before any native call`,
     () =>
       inRealmWith({}, async (_, system) => {
         const password = "x";
@@ -205,7 +205,7 @@ for (const name of NAMES) {
           );
           assertEquals(liveHandles().credentials, undefined);
         }
-        // These may be NTLM's too: what left it out was asked of whoever acquired them.
+        // These may contain NTLM: whether it is excluded was decided when they were acquired.
         using own = await acquire(system, "server", { provider });
         await assertRejects(
           () => acquire(system, "client", { provider, credentials: { delegated: own } }),
@@ -217,7 +217,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a client needs a target, and a wrong one is refused before anything is asked`,
+    `${name}: client() needs a target, and refuses an invalid one before any native call`,
     () =>
       inRealmWith({}, async (_, system) => {
         using credentials = await acquire(system, "client", { provider });
@@ -230,7 +230,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: credentials that are closed serve the contexts made from them, and no more of them`,
+    `${name}: close() of credentials leaves their contexts usable, and prevents new ones`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -254,7 +254,7 @@ for (const name of NAMES) {
 }
 
 test(
-  "A system closed in the middle lets what is open go on, and hands out nothing new",
+  "close() of a system leaves what is open usable, and prevents anything new",
   () =>
     inRealmWith({}, async (realm, outer) => {
       await realm.kinit("alice");

@@ -1,4 +1,4 @@
-/** What a client delegates: the server goes on as that client, and as nobody else. */
+/** Delegation: the server authenticates to a further server as the client. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -26,7 +26,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: what a client delegates lets the server go on as that client, and as nobody else`,
+    `${name}: takeDelegated() returns credentials with which the server is that client, and no other`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -38,11 +38,11 @@ for (const name of NAMES) {
           assertEquals(client.takeDelegated?.(), null);
           using taken = server.takeDelegated!()!;
           assertEquals(server.takeDelegated!(), null);
-          // The process itself is bob from here on.
+          // From here on the process itself is bob.
           await withEnv({ ...nobody(realm), KRB5CCNAME: bobs }, async () => {
             assertEquals(await seenAs(system, provider), "bob@MIT.TEST");
             assertEquals(await seenAs(system, provider, { delegated: taken }), "alice@MIT.TEST");
-            // Connecting onward once does not use them up.
+            // The credentials can be used more than once.
             const ends = {
               provider,
               target: "host/localhost",
@@ -60,7 +60,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: delegated credentials outlive the connection they came over, and end with their owner`,
+    `${name}: delegated credentials stay usable after their connection, until their owner closes them`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -87,7 +87,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: delegated credentials that nobody took are released with the context`,
+    `${name}: delegated credentials that are not taken are released with the context`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -100,7 +100,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: nothing is delegated that was not asked for, nor with a ticket that cannot be`,
+    `${name}: takeDelegated() returns null where delegation was not required, or the ticket cannot be forwarded`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");

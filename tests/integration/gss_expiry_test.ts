@@ -1,4 +1,4 @@
-/** A context whose ticket runs out in the middle of a connection: a typed error, at once and from then on. */
+/** A context whose ticket expires during a connection: a typed error from then on. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -12,7 +12,7 @@ import { noRealm } from "../support/kerberos.ts";
 const skip = noRealm;
 const PLAIN = bytes("x");
 
-/** Waits until a context has run out. */
+/** Waits until a context has expired. */
 async function expired(context: ProviderContext): Promise<void> {
   const left = context.expiresAt!.getTime() - Date.now();
   assert(left > 0 && left < 20_000, `${left} ms are left`);
@@ -26,11 +26,11 @@ function refused(use: () => unknown): void {
 
 for (const name of NAMES) {
   test(
-    `${name}: records are sealed and opened until the ticket ends, and not after`,
+    `${name}: wrap() and unwrap() work until the ticket expires, and not after that`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice", { lifetime: "4s" });
-        // The library would else fetch a fresh ticket by itself.
+        // Otherwise the library would get a new ticket by itself.
         await withEnv({ KRB5_CLIENT_KTNAME: join(realm.dir, "none") }, () =>
           withContexts(system, { provider: PROVIDERS[name] }, async ({ client, server }) => {
             // MIT's acceptor adds the tolerance for clocks to the ticket's end.

@@ -1,4 +1,4 @@
-/** Each native call of a whole connection made to fail once: a typed error, nothing left, no plain text out. */
+/** Each native call of a whole connection fails once: a typed error, nothing left open, no plain text sent. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -18,7 +18,7 @@ import { RawClient } from "../support/raw_gss.ts";
 const skip = noRealm;
 const PLAIN = bytes("attack at dawn");
 
-/** Everything a connection does, by password and with delegation, and then one onward with what was delegated. */
+/** A whole connection, by password and with delegation, and then a second one with the delegated credentials. */
 async function connection(
   realm: Realm,
   system: NativeSystem,
@@ -60,7 +60,7 @@ async function connection(
   }
 }
 
-/** Credentials from a key table, and a refusal whose text is asked for. */
+/** Credentials from a key table, and a refusal whose text is read. */
 async function refusal(realm: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const credentials = { keytab: `FILE:${realm.dir}/user.keytab` };
   using held = await acquire(system, "client", { provider, credentials });
@@ -91,7 +91,7 @@ async function keyring(realm: Realm, system: NativeSystem, provider: ContextProv
 
 const keyringOf = ({ dir }: Realm): string => `KEYRING:user:${dir.replace(/.*\//, "")}`;
 
-/** A client without sequence detection, as .NET's, whose records are held to their order by their numbers. */
+/** A client without sequence detection, such as .NET's: the order of its records is checked by their numbers. */
 async function unordered(_: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const mechanism = provider.name === "kerberos" ? "kerberos" : "spnego";
   const flags = GSS_C.MUTUAL_FLAG | GSS_C.INTEG_FLAG | GSS_C.CONF_FLAG;
@@ -108,7 +108,7 @@ async function unordered(_: Realm, system: NativeSystem, provider: ContextProvid
   }
 }
 
-/** Servers that have to look into their key tables for the name that a client asked for: one key, and two. */
+/** Servers that must read their key tables for the target that a client requested: with one key, and with two. */
 async function keyTable(realm: Realm, system: NativeSystem, provider: ContextProvider): Promise<void> {
   const [one, same, other] = ["HTTP/one.mit.test", "IMAP/one.mit.test", "LDAP/one.mit.test"];
   const [shared, apart] = ["shared", "apart"].map((name) => `${realm.dir}/${name}.keytab`);
@@ -120,9 +120,9 @@ async function keyTable(realm: Realm, system: NativeSystem, provider: ContextPro
   }
   for (const [keytab, target, written] of [[shared, same, ""], [apart, one, "LDAP"]]) {
     using ends = await makeEnds(system, { provider, target, server: { credentials: { keytab } } });
-    await exchange(ends, (token, leg) => {
+    await exchange(ends, (token, step) => {
       const at = Buffer.from(token).indexOf("HTTP");
-      if (leg === 0 && written !== "") token.set(bytes(written), at);
+      if (step === 0 && written !== "") token.set(bytes(written), at);
       return token;
     });
     const { requestedTarget } = ends.server;
@@ -131,7 +131,7 @@ async function keyTable(realm: Realm, system: NativeSystem, provider: ContextPro
 }
 
 const SCENARIOS = { connection, refusal, ticket, keyring, unordered, keyTable } as const;
-/** Calls without which a connection cannot be; the others give something back, or explain a failure. */
+/** Calls that a connection needs; the others release something, or explain a failure. */
 const isNeeded = (fn: string): boolean =>
   !isRelease(fn) && !["gss_display_status", "gss_localname"].includes(fn) &&
   (!fn.startsWith("krb5_") ||
@@ -139,7 +139,7 @@ const isNeeded = (fn: string): boolean =>
 
 for (const name of NAMES) {
   for (const [what, scenario] of Object.entries(SCENARIOS)) {
-    test(`${name}, ${what}: a failure of any one native call is an error and leaves nothing behind`, () => {
+    test(`${name}, ${what}: a failure of any single native call is an error and leaves nothing open`, () => {
       const faults = new Faults();
       return inRealmWith({ backend: faults.backend() }, async (realm, system) => {
         const run = async (failAt?: number, throws?: boolean): Promise<unknown> => {
@@ -159,7 +159,7 @@ for (const name of NAMES) {
         };
         await realm.kinit("alice");
         if (what === "keyring") await realm.kinit("alice", { cache: keyringOf(realm) });
-        // Once for what is kept until the system closes, once to count.
+        // Once to fill what is kept until the system closes, once to count.
         await scenario(realm, system, PROVIDERS[name], []);
         assertEquals(await run(), null);
         const calls = [...faults.called];

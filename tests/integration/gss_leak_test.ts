@@ -1,4 +1,4 @@
-/** Twelve thousand handshakes, measured where native code allocates: by malloc's own account, through the same FFI. */
+/** Native memory after 12,000 handshakes, as malloc reports it, read through the same FFI. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -13,7 +13,7 @@ import { acquire, bytes, exchange, PROVIDERS, TARGET, unwrap, wrap } from "../su
 import { noRealm } from "../support/kerberos.ts";
 import { compile, noCompiler, runtimeBackend } from "../support/native.ts";
 
-/** mallinfo2 returns a struct by value, which no FFI here takes: hence a function of its own. */
+/** mallinfo2 returns a struct by value, which no FFI here supports: this function returns one number. */
 const SOURCE = `
 #include <malloc.h>
 #include <stdint.h>
@@ -33,8 +33,8 @@ interface Measured {
 }
 
 /**
- * The bytes that each batch of rounds leaves allocated. A leak is in every batch alike, while what the runtimes
- * themselves keep (compiled code, above all) comes in the first ones and in leaps: the least of them tells.
+ * Returns the bytes that each batch of rounds leaves allocated. A leak appears in every batch; memory of the runtimes
+ * (mostly compiled code) appears in the first batches and in steps. So the smallest growth decides.
  */
 async function growthOf(
   batches: number,
@@ -92,7 +92,7 @@ async function handshakes(leaveName: boolean): Promise<Measured> {
   return { growth, live: liveHandles() };
 }
 
-/** Every way to acquire that makes a cache in memory, and one that fails. */
+/** Every way to acquire credentials that creates a cache in memory, and one that fails. */
 async function acquisitions(): Promise<Measured> {
   const system = new NativeSystem({ grants: ["sspi"] });
   const keytab = process.env.KRB5_CLIENT_KTNAME!;
@@ -132,15 +132,19 @@ test("12,000 handshakes leave no native allocation behind", async () => {
   assert(Math.min(...growth) < 2000 * 16, `${growth}`);
 }, { skip });
 
-test("One name left behind by each handshake would be seen", async () => {
+test("a leak of one name in each handshake is detected", async () => {
   const { growth } = await measured("leaving");
   assert(Math.min(...growth) > 2000 * 64, `${growth}`);
 }, { skip });
 
-test("Acquisitions by password, by key table and in vain leave no native allocation behind", async () => {
-  const { growth, live } = await measured("acquisitions");
-  console.log(`bytes more after each 100 rounds of acquisitions: ${growth.join(", ")}`);
-  assertEquals(live, {});
-  // A cache that stays would be several kilobytes each time.
-  assert(Math.min(...growth) < 100 * 200, `${growth}`);
-}, { skip });
+test(
+  "acquire() with a password, with a key table and with a failure leaves no native allocation behind",
+  async () => {
+    const { growth, live } = await measured("acquisitions");
+    console.log(`bytes more after each 100 rounds of acquisitions: ${growth.join(", ")}`);
+    assertEquals(live, {});
+    // A leaked cache would be several kilobytes each time.
+    assert(Math.min(...growth) < 100 * 200, `${growth}`);
+  },
+  { skip },
+);

@@ -1,4 +1,4 @@
-/** Names of peers: two principals never read the same. */
+/** Names of peers: two different principals never have the same text. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -11,7 +11,7 @@ import { noRealm } from "../support/kerberos.ts";
 const skip = noRealm;
 
 test(
-  "Whose name begins with a mark that shows nothing is not taken for the one without it",
+  "peerName includes a leading byte order mark",
   () =>
     inRealmWith({}, async (realm, system) => {
       for (const name of ["\ufeffalice", "\ufeff\ufeffalice", "alice\ufeff"]) {
@@ -26,7 +26,7 @@ test(
 );
 
 test(
-  "A name that is not UTF-8 is refused, for it would read as another's",
+  "peerName that is not UTF-8 is refused",
   () =>
     inRealmWith({}, (_realm, system) => {
       const gss = new Gss(system);

@@ -1,4 +1,7 @@
-/** negotiate() and NTLM: only where it was allowed twice, and then for what it is. */
+/**
+ * negotiate() and NTLM: used only where allowNtlm is set and mutual authentication is not required, and never
+ * reported as mutual.
+ */
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -37,12 +40,12 @@ import { MemoryTransport } from "../support/memory_transport.ts";
 const places = ["x86_64", "aarch64"].map((arch) => `/usr/lib/${arch}-linux-gnu/gssntlmssp/gssntlmssp.so`);
 const skip = noRealm ?? (places.some((path) => existsSync(path)) ? null : "install gss-ntlmssp");
 
-/** NTLM serves only where mutual authentication is given up as well. */
+/** NTLM is used only where mutual authentication is not required. */
 const UNKNOWN = { mutualAuthentication: false } as const satisfies Requirements;
 const ALLOWED = { provider: negotiate({ allowNtlm: true }), requirements: UNKNOWN };
 const PLAIN = bytes("attack at dawn");
 
-/** A machine on which NTLM has credentials that it would gladly use, with a Kerberos ticket or without. */
+/** A machine with NTLM credentials, with or without a Kerberos ticket. */
 function onMachine(ticket: boolean, body: (system: NativeSystem) => Promise<void>): Promise<void> {
   return inRealmWith({}, (realm, system) => {
     const users = join(realm.dir, "ntlm-users");
@@ -71,7 +74,7 @@ async function firstToken(
 }
 
 test(
-  "NTLM is in no token unless it was allowed and mutual authentication given up",
+  "negotiate() offers NTLM only with allowNtlm and without mutual authentication",
   () =>
     onMachine(true, async (system) => {
       const cases = [[false, {}], [true, {}], [false, UNKNOWN]] as const;
@@ -87,7 +90,7 @@ test(
 );
 
 test(
-  "NTLM that was allowed is in no token, and accepted from none, where a policy denies it",
+  "negotiate() with allowNtlm neither offers nor accepts NTLM where a policy denies it",
   () =>
     onMachine(false, async (system) => {
       const allowing = createRegistry([ALLOWED.provider]);
@@ -110,7 +113,7 @@ test(
 );
 
 test(
-  "Where a policy denies Kerberos it is in no token, with a ticket at hand and over either end",
+  "negotiate() does not offer Kerberos where a policy denies it, although there is a ticket",
   () =>
     onMachine(true, async (system) => {
       const denied = ["kerberos"];
@@ -126,7 +129,7 @@ test(
 );
 
 test(
-  "A server whose policy denies Kerberos refuses its token, wrapped and bare, and says why",
+  "a server whose policy denies Kerberos refuses its tokens, with and without SPNEGO, and states why",
   () =>
     onMachine(true, async (system) => {
       for (const provider of Object.values(PROVIDERS)) {
@@ -139,7 +142,7 @@ test(
         assertEquals([error.reason, server.done], ["mechanism", false]);
         assertMatch(
           error.message,
-          /offers Kerberos, which was left out here on purpose, since a policy denies it/,
+          /offers Kerberos, which is excluded here on purpose, because a policy denies it/,
         );
       }
     }),
@@ -147,7 +150,7 @@ test(
 );
 
 test(
-  "Over a stream a denied Kerberos is used by neither end, and alone it leaves nothing that serves",
+  "connect() and listen() do not use a denied Kerberos, and kerberos() is then not selected",
   () =>
     onMachine(true, async (system) => {
       const policy = { version: 1, deny: ["kerberos"] } as const;
@@ -166,13 +169,13 @@ test(
         await assertRejects(
           () => secure(near, { role: "client", target: TARGET, registry, system, requirements }),
           ProviderNotFoundError,
-          "no mechanism is left that it could negotiate: kerberos (the application's policy denies it)",
+          "every mechanism that it could negotiate is excluded: kerberos (the application's policy denies it)",
         );
         assertEquals(near.sent.length, 0);
         await assertRejects(
           () => acquire(system, "client", { provider, requirements, denied: ["kerberos"] }),
           AuthenticationError,
-          "a policy denies kerberos, and no other mechanism may serve",
+          "a policy denies kerberos, and no other mechanism is allowed",
         );
       }
     }),
@@ -180,7 +183,7 @@ test(
 );
 
 test(
-  "Where a policy denies Kerberos no credentials reach its server, and NTLM's missing user is named",
+  "acquire() sends no credentials to the KDC where a policy denies Kerberos, and reports NTLM's missing user",
   () =>
     inRealmWith({}, async (realm, system) => {
       const requests = () => readFileSync(join(realm.dir, "kdc.log"), "utf8").match(/_REQ/g)?.length;
@@ -215,7 +218,7 @@ test(
 );
 
 test(
-  "Delegated tickets serve no client whose policy denies Kerberos",
+  "delegated credentials are refused for a client whose policy denies Kerberos",
   () =>
     onMachine(true, async (system) => {
       const provider = ALLOWED.provider, requirements = UNKNOWN;
@@ -236,7 +239,7 @@ test(
 );
 
 test(
-  "A server that left NTLM out says so and on purpose, and never to install it",
+  "a server that excludes NTLM states that this is on purpose, and does not advise to install it",
   () =>
     onMachine(false, async (system) => {
       const token = await firstToken(system, true, UNKNOWN);
@@ -244,7 +247,7 @@ test(
         using credentials = await acquire(system, "server", options);
         const error = await assertRejects(() => credentials.server({}).step(token), AuthenticationError);
         assertEquals(error.reason, "mechanism");
-        assertMatch(error.message, /NTLM, which was left out here on purpose.*have the client use Kerberos/i);
+        assertMatch(error.message, /NTLM, which is excluded here on purpose.*Use Kerberos on the client/i);
         assert(!/install|enable/i.test(error.message), error.message);
       }
     }),
@@ -252,7 +255,7 @@ test(
 );
 
 test(
-  "Without a ticket nothing is sent where NTLM is not allowed, and NTLM where it is",
+  "negotiate() without a ticket sends NTLM where it is allowed, and otherwise nothing",
   () =>
     onMachine(false, async (system) => {
       for (const [allowNtlm, requirements] of [[false, UNKNOWN], [true, {}]] as const) {
@@ -269,7 +272,7 @@ test(
 );
 
 test(
-  "With a ticket Kerberos serves although NTLM was allowed",
+  "negotiate() with a ticket uses Kerberos although NTLM is allowed",
   () =>
     onMachine(true, (system) =>
       withContexts(system, ALLOWED, ({ client, server }) => {
@@ -283,7 +286,7 @@ test(
 );
 
 test(
-  "NTLM that was allowed on both ends connects them, and never counts as mutual",
+  "NTLM allowed on both ends connects them, and is never reported as mutual",
   () =>
     onMachine(false, (system) =>
       withContexts(system, ALLOWED, ({ client, server }) => {
@@ -305,7 +308,7 @@ test(
 );
 
 test(
-  "A user whom Kerberos and NTLM may both serve is one user to both, or is refused by name",
+  "username for both Kerberos and NTLM is the same user in both, or is refused by name",
   () =>
     onMachine(false, async (system) => {
       const credentials = { password: "Alice1234!" };
@@ -329,14 +332,14 @@ test(
       await assertRejects(
         () => seen("MIT\\alice", "OTHER"),
         TypeError,
-        "credentials.username says one domain",
+        "credentials.username has one domain",
       );
     }),
   { skip },
 );
 
 test(
-  "Over NTLM records come through sealed, both ways, and signatures hold",
+  "wrap(), unwrap(), sign() and verify() work with NTLM in both directions",
   () =>
     onMachine(false, (system) =>
       withContexts(system, ALLOWED, ({ client, server }) => {
@@ -368,7 +371,7 @@ const TAMPERING: {
 
 for (const [what, tamper] of Object.entries(TAMPERING)) {
   test(
-    `Over NTLM a record that is ${what} is refused`,
+    `unwrap() with NTLM refuses a record that is ${what}`,
     () =>
       onMachine(false, (system) =>
         withContexts(system, ALLOWED, ({ client, server }) => {
@@ -380,7 +383,7 @@ for (const [what, tamper] of Object.entries(TAMPERING)) {
 }
 
 test(
-  "A server that did not allow NTLM refuses it bare and wrapped, at the first token",
+  "a server without allowNtlm refuses NTLM with and without SPNEGO, at the first token",
   () =>
     onMachine(false, async (system) => {
       const wrapped = await firstToken(system, true, UNKNOWN);

@@ -1,4 +1,4 @@
-/** What tokens of negotiate() must not be taken for: another mechanism's, hollow ones, changed ones. */
+/** Invalid tokens for negotiate(): of another mechanism, without a mechanism's token, changed. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -11,7 +11,7 @@ import { RawClient } from "../support/raw_gss.ts";
 const skip = noRealm;
 
 test(
-  "A server of negotiate() refuses bare Kerberos, and one of kerberos() refuses it wrapped",
+  "negotiate() on a server refuses Kerberos without SPNEGO, and kerberos() refuses it with SPNEGO",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
@@ -39,7 +39,7 @@ function hollowReply(state: number, withMechanism: boolean): Uint8Array {
 }
 
 test(
-  "A server that says all is well without proving who it is convinces no client",
+  "step() on a client refuses a reply that accepts without proving the server's identity",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
@@ -58,7 +58,7 @@ test(
 );
 
 test(
-  "A server's reply with any one byte changed gives the client an error or the same proof, never less",
+  "step() on a client refuses a server's reply with any byte changed, or verifies the same identity",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
@@ -91,7 +91,7 @@ test(
 );
 
 test(
-  "A client's token with any one byte changed gives the server a typed error or true attributes",
+  "step() on a server refuses a client's token with any byte changed, or reports the right attributes",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");

@@ -39,7 +39,7 @@ async function build(): Promise<{ program: string; users: string }> {
   return { program, users };
 }
 
-/** The flags a GSS-API client asks for. */
+/** The flags that a GSS-API client requests. */
 export const GSS = {
   mutual: 2,
   replay: 4,
@@ -54,7 +54,7 @@ const hex = (bytes: Uint8Array | undefined) =>
 const unhex = (text: string) =>
   Uint8Array.from(text === "-" ? [] : text.match(/../g)!, (pair) => parseInt(pair, 16));
 
-/** What a GSS-API function answered where it failed. */
+/** The failure of a GSS-API function. */
 export class GssFailure extends Error {
   override readonly name = "GssFailure";
 }
@@ -67,13 +67,13 @@ export class GssNtlmPeer {
     this.#lines = lines;
   }
 
-  /** Compiles the program where that was not done yet, and starts it. It knows `EXAMPLE\alice`. */
+  /** Compiles the program, the first time, and starts it. It knows `EXAMPLE\alice`. */
   static async start(env: Record<string, string> = {}): Promise<GssNtlmPeer> {
     const { program, users } = await (built ??= build());
     return new GssNtlmPeer(new LinePeer(program, [], { ...env, NTLM_USER_FILE: users }));
   }
 
-  /** A context that speaks first: `ntlm`, `spnego` around NTLM alone, or `negotiate` with all it has. */
+  /** Makes an initiator: `ntlm`, `spnego` with NTLM alone, or `negotiate` with all mechanisms. */
   async initiate(
     mechanism: string,
     flags: number,
@@ -83,7 +83,7 @@ export class GssNtlmPeer {
     await this.#say(`init ${mechanism} ${target} ${flags} ${hex(bindings)}`);
   }
 
-  /** A context that answers. */
+  /** Makes an acceptor. */
   async accept(mechanism: string, bindings?: Uint8Array): Promise<void> {
     await this.#say(`accept ${mechanism} ${hex(bindings)}`);
   }

@@ -10,7 +10,10 @@ const skip = noGssNtlm;
 const bindings = new TextEncoder().encode("tls-server-end-point:0123456789abcdef");
 const FLAGS = GSS.replay | GSS.sequence | GSS.integrity;
 
-/** Carries tokens between a context of ours and the peer's until both are done; `ours` speaks first or answers. */
+/**
+ * Passes tokens between the library's context and the peer's until both are done; `ours` is the initiator or the
+ * acceptor.
+ */
 async function shake(ours: ProviderContext, peer: GssNtlmPeer, oursFirst: boolean): Promise<void> {
   let token: Uint8Array | null = null, turn = oursFirst;
   do {
@@ -48,7 +51,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
     const end = { ntlm, ...(channelBindings ? { channelBindings } : {}) };
 
     test(
-      `gss-ntlmssp authenticates to our server and both protect records, ${how}${bound}`,
+      `ntlm() server accepts gss-ntlmssp and both protect records, ${how}${bound}`,
       () =>
         withPeer(async (peer) => {
           await peer.initiate(mechanism, FLAGS | GSS.confidentiality, channelBindings);
@@ -65,7 +68,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
     );
 
     test(
-      `our client authenticates to gss-ntlmssp and both protect records, ${how}${bound}`,
+      `ntlm() client authenticates to gss-ntlmssp and both protect records, ${how}${bound}`,
       () =>
         withPeer(async (peer) => {
           await peer.accept(mechanism, channelBindings);
@@ -82,7 +85,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
   }
 
   test(
-    `a client of gss-ntlmssp that asks for no encryption is refused where it is required, ${how}`,
+    `ntlm() server refuses gss-ntlmssp without encryption where it is required, ${how}`,
     () =>
       withPeer(async (peer) => {
         await peer.initiate(mechanism, FLAGS);
@@ -94,7 +97,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
   );
 
   test(
-    `messages are signed both ways with gss-ntlmssp where nothing is encrypted, ${how}`,
+    `ntlm() and gss-ntlmssp sign messages in both directions without encryption, ${how}`,
     () =>
       withPeer(async (peer) => {
         await peer.initiate(mechanism, FLAGS);
@@ -114,7 +117,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
   );
 
   test(
-    `gss-ntlmssp refuses our client's wrong password and unknown account, ${how}`,
+    `gss-ntlmssp refuses an ntlm() client with a wrong password or an unknown account, ${how}`,
     () =>
       withPeer(async (peer) => {
         for (const claim of [{ password: "other" }, { username: "mallory" }]) {
@@ -127,7 +130,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
   );
 
   test(
-    `our server refuses gss-ntlmssp without the channel bindings it was given, ${how}`,
+    `ntlm() server refuses gss-ntlmssp without its channel bindings, ${how}`,
     () =>
       withPeer(async (peer) => {
         for (const given of [undefined, new TextEncoder().encode("tls-unique:other")]) {
@@ -141,7 +144,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
   );
 
   test(
-    `gss-ntlmssp refuses our client's channel bindings where they are others, ${how}`,
+    `gss-ntlmssp refuses other channel bindings of an ntlm() client, ${how}`,
     () =>
       withPeer(async (peer) => {
         await peer.accept(mechanism, bindings);
@@ -152,7 +155,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
   );
 
   test(
-    `a record of gss-ntlmssp that was altered, replayed or left out is refused, ${how}`,
+    `ntlm() refuses altered, replayed or missing records of gss-ntlmssp, ${how}`,
     () =>
       withPeer(async (peer) => {
         const data = new TextEncoder().encode("record");
@@ -181,7 +184,7 @@ for (const mechanism of ["ntlm", "spnego"]) {
 }
 
 test(
-  "a client that would rather have Kerberos is brought to NTLM, and its whole list of mechanisms is signed",
+  "ntlm() server makes a client that prefers Kerberos use NTLM, and the whole list of mechanisms is signed",
   async () => {
     await using realm = await startRealm();
     await realm.kinit("alice");

@@ -1,4 +1,4 @@
-/** Who the peer is, by GSS-API without a PAC's groups: Kerberos of an MIT realm, and NTLM. */
+/** peerIdentity with GSS-API without a PAC: Kerberos of an MIT realm, and NTLM. */
 
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -16,7 +16,7 @@ const skip = noRealm;
 const places = ["x86_64", "aarch64"].map((arch) => `/usr/lib/${arch}-linux-gnu/gssntlmssp/gssntlmssp.so`);
 const noNtlm = noRealm ?? (places.some((path) => existsSync(path)) ? null : "install gss-ntlmssp");
 
-/** Who each end is to the other. */
+/** The peerIdentity of both ends. */
 interface Both {
   readonly client: PeerIdentity | undefined;
   readonly server: PeerIdentity | undefined;
@@ -32,7 +32,7 @@ const ALICE = { name: "alice@MIT.TEST", user: "alice", realm: "MIT.TEST", kind: 
 
 for (const name of NAMES) {
   test(
-    `${name}: a ticket without groups leaves them undefined, not empty`,
+    `${name}: peerIdentity.groups is undefined, not empty, for a ticket without groups`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -52,7 +52,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a server that did not prove itself is nobody to its client`,
+    `${name}: peerIdentity is undefined for a server that did not prove its identity`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -65,7 +65,7 @@ for (const name of NAMES) {
 }
 
 test(
-  "The identity is read once, after the exchange, and not of a closed context",
+  "peerIdentity is read once, after the exchange, and not from a closed context",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
@@ -87,12 +87,12 @@ async function asUser(realm: Realm, system: NativeSystem, name: string): Promise
 }
 
 test(
-  "A name is taken apart where its realm begins, and keeps what it escapes",
+  "peerIdentity splits a name where its realm begins, and keeps its escapes",
   () =>
     inRealmWith({}, async (realm, system) => {
       const names: readonly (readonly [string, string | undefined])[] = [
         ["alice/admin", undefined],
-        // The rules map what the user's part spells, which is no name of the other realm.
+        // The rules map the text of the user's part, which is not a name of the other realm.
         ["eve\\@OTHER.TEST", "eve@OTHER.TEST"],
         ["Ångström", "Ångström"],
       ];
@@ -111,7 +111,7 @@ test(
 );
 
 test(
-  "The local account is the configuration's: none for another realm than the default one",
+  "peerIdentity.localName is from the configuration: none for another realm than the default one",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
@@ -125,7 +125,7 @@ test(
 );
 
 test(
-  "NTLM authenticates the account and its domain; its server is nobody to the client",
+  "peerIdentity with NTLM has the account and its domain; on the client it is undefined",
   () =>
     inRealmWith({}, (realm, system) => {
       const users = join(realm.dir, "ntlm-users");

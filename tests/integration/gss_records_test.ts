@@ -1,4 +1,4 @@
-/** Records that were changed, lost, repeated, turned round or left open are refused, one by one. */
+/** Records that were changed, lost, repeated, reflected or not encrypted are refused. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -27,7 +27,7 @@ const PLAIN = bytes("attack at dawn");
 function refused(context: ProviderContext, record: Uint8Array): ProtocolError {
   const copy = record.slice();
   const error = assertThrows(() => context.unwrap(copy), ProtocolError);
-  assert(copy.every((byte) => byte === 0), "what was refused can still be read");
+  assert(copy.every((byte) => byte === 0), "the refused data can still be read");
   return error;
 }
 
@@ -42,7 +42,7 @@ for (const name of NAMES) {
     const kind = `${name}, ${confidentiality ? "sealed" : "signed"}`;
 
     test(
-      `${kind}: a record with any one byte changed is refused, and the true one still accepted`,
+      `${kind}: unwrap() refuses a record with any byte changed, and still accepts the original`,
       () =>
         inRealm((_, system) =>
           withContexts(system, options, ({ client, server }) => {
@@ -62,7 +62,7 @@ for (const name of NAMES) {
     );
 
     test(
-      `${kind}: a record cut short or drawn out is refused, and an empty one is`,
+      `${kind}: unwrap() refuses shortened, extended and empty records`,
       () =>
         inRealm((_, system) =>
           withContexts(system, options, ({ client, server }) => {
@@ -81,7 +81,7 @@ for (const name of NAMES) {
     );
 
     test(
-      `${kind}: a record that comes back to its sender, or from another connection, is refused`,
+      `${kind}: unwrap() refuses a record returned to its sender, or from another connection`,
       () =>
         inRealm((_, system) =>
           withContexts(system, options, async ({ client, server }) => {
@@ -99,7 +99,7 @@ for (const name of NAMES) {
   }
 }
 
-/** How a client can be made: as this library does it, and as .NET does, without the flags of order. */
+/** Flags of a client: those of this library, and those of .NET, without sequence detection. */
 const CLIENTS = {
   "with sequence detection": GSS_C.SEQUENCE_FLAG | GSS_C.REPLAY_FLAG,
   "with replay detection alone": GSS_C.REPLAY_FLAG,
@@ -107,7 +107,7 @@ const CLIENTS = {
 } as const;
 const DOTNET = GSS_C.MUTUAL_FLAG | GSS_C.INTEG_FLAG | GSS_C.CONF_FLAG;
 
-/** Runs `body` with a server of ours and a client that asks with `flags` of its own. */
+/** Runs `body` with a server of this library and a client that requests `flags`. */
 async function withRawClient(
   system: NativeSystem,
   mechanism: "kerberos" | "spnego",
@@ -130,7 +130,7 @@ async function withRawClient(
 for (const mechanism of ["kerberos", "spnego"] as const) {
   for (const [what, flags] of Object.entries(CLIENTS)) {
     test(
-      `From a ${mechanism} client ${what}, records lost, repeated or swapped are refused`,
+      `unwrap() of a ${mechanism} client ${what} refuses lost, repeated and swapped records`,
       () =>
         inRealmWith({}, async (realm, system) => {
           await realm.kinit("alice");
@@ -171,7 +171,7 @@ for (const mechanism of ["kerberos", "spnego"] as const) {
   }
 
   test(
-    `From a ${mechanism} client without sequence detection, signatures are held to their order too`,
+    `verify() of a ${mechanism} client without sequence detection checks the order of signatures`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -191,7 +191,7 @@ for (const mechanism of ["kerberos", "spnego"] as const) {
   );
 
   test(
-    `A ${mechanism} peer's record that is signed but not encrypted is refused where encryption is required, or agreed on`,
+    `unwrap() refuses a ${mechanism} record that is signed but not encrypted where encryption is required or agreed on`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -213,7 +213,7 @@ for (const mechanism of ["kerberos", "spnego"] as const) {
   );
 
   test(
-    `Where encryption is required and the ${mechanism} peer did not agree to it, nothing is sent signed only`,
+    `wrap() sends nothing where encryption is required and the ${mechanism} peer did not agree to it`,
     () =>
       inRealmWith({}, async (realm, system) => {
         await realm.kinit("alice");
@@ -237,7 +237,7 @@ for (const mechanism of ["kerberos", "spnego"] as const) {
 
 for (const name of NAMES) {
   test(
-    `${name}: a direction whose numbers are used up says so, sending and receiving, and the other goes on`,
+    `${name}: wrap() and unwrap() report used-up sequence numbers, and the other direction stays usable`,
     () =>
       inRealmWith({ maxRecords: 3 }, async (realm, system) => {
         await realm.kinit("alice");

@@ -1,4 +1,4 @@
-/** Everything that can be wrong with a realm, a ticket or a key: the right reason, and what to do about it. */
+/** Faults of a realm, a ticket or a key: each has the right reason and advice. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -28,7 +28,7 @@ import { cannotChangeUser, compile, noCompiler, runtimeBackend } from "../suppor
 const skip = noRealm;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Runs `body`, which must be refused for `reason` with advice that holds `words`, and leave nothing behind. */
+/** Runs `body`, which must be refused with `reason` and advice with `words`, and leave nothing open. */
 async function refused(
   reason: AuthenticationReason,
   words: string,
@@ -86,11 +86,11 @@ function refusal(what: string, body: (provider: ContextProvider, given: Case) =>
   }
 }
 
-/** What a Kerberos server, or the library on its way there, says to a user with a password. */
+/** A failure of the KDC or the library for a user with a password. */
 interface Answer {
   /** What is done in `kadmin` first. */
   readonly kadmin?: readonly string[];
-  /** Who asks; left out: bob, with the right password. */
+  /** The user; left out: bob, with the right password. */
   readonly as?: {
     readonly username?: string;
     readonly domain?: string;
@@ -99,9 +99,9 @@ interface Answer {
   /** The krb5.conf to use, made of the realm's own. */
   readonly conf?: (realm: Realm) => Promise<string> | string;
   readonly reason: AuthenticationReason;
-  /** What the message has to hold; `REALM` and `CONF` stand for what is used. */
+  /** What the message must contain; `REALM` and `CONF` stand for the ones in use. */
   readonly words: readonly string[];
-  /** What the advice comes to in `kadmin`; then it works. */
+  /** The advice as `kadmin` commands, after which it works. */
   readonly cure?: readonly string[];
 }
 
@@ -117,23 +117,23 @@ const ANSWERS: { readonly [what: string]: Answer } = {
     reason: "bad-credentials",
     words: ["password", "realm MIT.TEST", "CONF"],
   },
-  "a right password with a space behind": {
+  "a right password with a trailing space": {
     as: { password: "Bob1234! " },
     reason: "bad-credentials",
     words: ["password"],
   },
-  "a password that is no text": {
+  "a password that is not text": {
     as: { password: Uint8Array.of(0xff) },
     reason: "bad-credentials",
     words: ["password"],
   },
-  "a wrong password where proof is asked for first": {
+  "a wrong password with pre-authentication": {
     kadmin: ["modprinc +requires_preauth bob"],
     as: { password: "wrong" },
     reason: "bad-credentials",
     words: ["The password", "is wrong"],
   },
-  "a user nobody knows": {
+  "an unknown user": {
     as: { username: "zed" },
     reason: "bad-credentials",
     words: ["check the name and the realm", "zed@MIT.TEST", "realm MIT.TEST"],
@@ -169,7 +169,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
   "an account that needs a hardware token": {
     kadmin: ["modprinc +requires_hwauth +requires_preauth bob"],
     reason: "preauthentication",
-    words: ["another proof than a password", "realm MIT.TEST", "CONF"],
+    words: ["another pre-authentication than a password", "realm MIT.TEST", "CONF"],
     cure: ["modprinc -requires_hwauth bob"],
   },
   "no encryption type in common": {
@@ -177,7 +177,7 @@ const ANSWERS: { readonly [what: string]: Answer } = {
       conf.replace("[libdefaults]\n", "[libdefaults]\n\tpermitted_enctypes = camellia256-cts\n")
     ),
     reason: "mechanism",
-    words: ["share no encryption type", "CONF"],
+    words: ["have no encryption type in common", "CONF"],
   },
   "no default realm": {
     conf: edited((conf) => conf.replace(/^.*default_realm.*$/m, "")),
@@ -189,22 +189,22 @@ const ANSWERS: { readonly [what: string]: Answer } = {
     reason: "configuration",
     words: ["default_realm", "krb5.conf none", "not-there.conf"],
   },
-  "a krb5.conf that is none": {
+  "an invalid krb5.conf": {
     conf: edited(() => "[libdefaults\n}{\n"),
     reason: "configuration",
-    words: ["is no Kerberos configuration", "CONF"],
+    words: ["is not a Kerberos configuration", "CONF"],
   },
-  "a realm nobody knows": {
+  "an unknown realm": {
     as: { domain: "NOWHERE.TEST" },
     reason: "unknown-realm",
     words: ["Used: realm NOWHERE.TEST", "under [realms]", "CONF"],
   },
-  "a Kerberos server whose port is closed": {
+  "a KDC whose port is closed": {
     conf: async (realm) => realm.writeConfig({ port: await freePort() }),
     reason: "authority-unreachable",
-    words: ["No Kerberos server answers", "realm MIT.TEST", "CONF"],
+    words: ["No KDC answers", "realm MIT.TEST", "CONF"],
   },
-  "a Kerberos server whose name is none": {
+  "a KDC whose name does not resolve": {
     conf: edited((conf) => conf.replace(/\tkdc = .*/, "\tkdc = kdc.invalid")),
     reason: "authority-unreachable",
     words: ["check krb5.conf and", "realm MIT.TEST", "CONF"],
@@ -217,7 +217,7 @@ for (const [what, { kadmin, as, conf, reason, words, cure }] of Object.entries(A
     const config = await conf?.(realm) ?? realm.env.KRB5_CONFIG;
     const right = { username: "bob", password: realm.users.bob };
     await withEnv({ ...nobody(realm), KRB5_CONFIG: config }, async () => {
-      // The server looks at a lock before it looks at a password.
+      // The KDC checks the lock before the password.
       if (reason === "account-locked" && as) {
         await assertRejects(() => first({ ...right, ...as }), AuthenticationError);
       }
@@ -229,7 +229,7 @@ for (const [what, { kadmin, as, conf, reason, words, cure }] of Object.entries(A
   });
 }
 
-/** Puts an hour to the clock of the programs it is loaded into. */
+/** Sets the clock of the programs that load it one hour ahead. */
 const LATER = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -248,10 +248,10 @@ time_t time(time_t *out) {
   return tv.tv_sec;
 }`;
 
-test("A Kerberos server whose clock differs by an hour is clock-skew", async () => {
+test("a KDC whose clock differs by an hour is clock-skew", async () => {
   using clock = await compile(LATER, ["-shared", "-ldl"]);
   await withEnv({ LD_PRELOAD: clock.path }, async () => {
-    // Without this the library takes the server's time for its own.
+    // Without this the library uses the KDC's time.
     await inRealmWith({}, async (realm, system) => {
       const credentials = { username: "bob", password: realm.users.bob };
       const message = await refused(
@@ -264,7 +264,7 @@ test("A Kerberos server whose clock differs by an hour is clock-skew", async () 
   });
 }, { skip: skip ?? noCompiler() });
 
-refusal("a target nobody registered is unknown-target, and no token is made", async (_, { first }) => {
+refusal("a target that is not registered is unknown-target, and no token is made", async (_, { first }) => {
   for (
     const target of [
       "HTTP/nowhere.mit.test",
@@ -289,7 +289,7 @@ refusal(
   },
 );
 
-/** Like {@linkcode refused} for a context that the test still holds: it lets go of itself. */
+/** Like {@linkcode refused} for a context that the test still has open: it releases everything itself. */
 async function refusedStep(
   reason: AuthenticationReason,
   words: string,
@@ -310,7 +310,7 @@ refusal(
     const { token } = await ends.client.step(null);
     await refusedStep(
       "wrong-target",
-      "holds an older key than the ticket; export it again",
+      "has an older key than the ticket; export it again",
       ends.server.step(token),
     );
     await withContexts(system, { provider, server: { credentials: { keytab: fresh } } }, () => {});
@@ -328,7 +328,7 @@ refusal(
     {
       using ends = await makeEnds(system, rekeyed);
       const { token } = await ends.client.step(null);
-      await refusedStep("wrong-target", "have the client get a new ticket (kinit)", ends.server.step(token));
+      await refusedStep("wrong-target", "get a new ticket on the client (kinit)", ends.server.step(token));
     }
     await realm.kinit("alice");
     await withContexts(system, rekeyed, () => {});
@@ -336,7 +336,7 @@ refusal(
 );
 
 refusal(
-  "a key table without the service's key names both, and the command that mends it",
+  "a key table without the service's key: the message names both, and the command that fixes it",
   async (provider, { realm, system }) => {
     const keytab = `FILE:${join(realm.dir, "http.keytab")}`;
     await realm.exportKeytab(keytab, ["HTTP/localhost"]);
@@ -355,14 +355,17 @@ refusal(
   },
 );
 
-refusal("a service that is not the server's one principal says so", async (provider, { realm, system }) => {
-  const credentials = { keytab: realm.env.KRB5_KTNAME, principal: "HTTP/localhost" };
-  using ends = await makeEnds(system, { provider, target: "host/localhost", server: { credentials } });
-  const { token } = await ends.client.step(null);
-  await refusedStep("wrong-target", "leave credentials.principal out", ends.server.step(token));
-});
+refusal(
+  "a service other than the server's only principal is wrong-target, and the message states it",
+  async (provider, { realm, system }) => {
+    const credentials = { keytab: realm.env.KRB5_KTNAME, principal: "HTTP/localhost" };
+    using ends = await makeEnds(system, { provider, target: "host/localhost", server: { credentials } });
+    const { token } = await ends.client.step(null);
+    await refusedStep("wrong-target", "leave credentials.principal out", ends.server.step(token));
+  },
+);
 
-refusal("a server that does not hold the service's key is wrong-target", async (provider, given) => {
+refusal("a server without the service's key is wrong-target", async (provider, given) => {
   const { realm, system } = given;
   const folder = join(realm.dir, "impostor");
   mkdirSync(folder);
@@ -390,21 +393,24 @@ refusal("a ticket that has expired is credentials-expired", async (_, { realm, f
   });
 });
 
-refusal("a key table that is missing, is none or lacks the principal is no-credentials", async (_, given) => {
-  const { realm, first, serve } = given;
-  const junk = join(realm.dir, "junk");
-  writeFileSync(junk, "this is no key table");
-  await withEnv({ ...nobody(realm), KRB5_KTNAME: join(realm.dir, "none") }, async () => {
-    await refused("no-credentials", "klist -k", () => serve());
-    for (const keytab of [junk, realm.dir, join(realm.dir, "none"), "NOTYPE:x"]) {
-      await refused("no-credentials", "klist -k", () => serve({ keytab }));
-      await refused("no-credentials", "klist -k", () => first({ keytab }));
-    }
-    const keytab = join(realm.dir, "user.keytab");
-    await refused("no-credentials", "klist -k", () => serve({ keytab, principal: "HTTP/localhost" }));
-    await refused("no-credentials", "klist -k", () => first({ keytab, principal: "bob" }));
-  });
-});
+refusal(
+  "a key table that is missing, invalid or without the principal is no-credentials",
+  async (_, given) => {
+    const { realm, first, serve } = given;
+    const junk = join(realm.dir, "junk");
+    writeFileSync(junk, "this is not a key table");
+    await withEnv({ ...nobody(realm), KRB5_KTNAME: join(realm.dir, "none") }, async () => {
+      await refused("no-credentials", "klist -k", () => serve());
+      for (const keytab of [junk, realm.dir, join(realm.dir, "none"), "NOTYPE:x"]) {
+        await refused("no-credentials", "klist -k", () => serve({ keytab }));
+        await refused("no-credentials", "klist -k", () => first({ keytab }));
+      }
+      const keytab = join(realm.dir, "user.keytab");
+      await refused("no-credentials", "klist -k", () => serve({ keytab, principal: "HTTP/localhost" }));
+      await refused("no-credentials", "klist -k", () => first({ keytab, principal: "bob" }));
+    });
+  },
+);
 
 const USER = {
   name: "libc",
@@ -413,7 +419,7 @@ const USER = {
   fns: { seteuid: { params: [["user", "u32"]], result: "i32" } },
 } as const satisfies LibrarySpec;
 
-refusal("tickets and keys that this account may not read are no-credentials", async (_, given) => {
+refusal("tickets and keys that this account cannot read are no-credentials", async (_, given) => {
   const { realm, system, first, serve } = given;
   await realm.kinit("alice");
   chmodSync(realm.dir, 0o755);
@@ -432,16 +438,19 @@ refusal("tickets and keys that this account may not read are no-credentials", as
   }
 }, { skip: cannotChangeUser() });
 
-refusal("a configuration that is none says so", async (_, { realm, first, serve }) => {
-  const path = join(realm.dir, "bad.conf");
-  writeFileSync(path, "[libdefaults\n}{\n");
-  await withEnv({ KRB5_CONFIG: path }, async () => {
-    await refused("configuration", path, () => first());
-    await refused("configuration", path, () => serve());
-  });
-});
+refusal(
+  "an invalid krb5.conf is configuration, and the message states it",
+  async (_, { realm, first, serve }) => {
+    const path = join(realm.dir, "bad.conf");
+    writeFileSync(path, "[libdefaults\n}{\n");
+    await withEnv({ KRB5_CONFIG: path }, async () => {
+      await refused("configuration", path, () => first());
+      await refused("configuration", path, () => serve());
+    });
+  },
+);
 
-refusal("a Kerberos server whose port is closed is authority-unreachable", async (_, { realm, first }) => {
+refusal("a KDC whose port is closed is authority-unreachable", async (_, { realm, first }) => {
   await realm.kinit("alice");
   await withEnv({ KRB5_CONFIG: realm.writeConfig({ port: await freePort() }) }, async () => {
     const words = "check krb5.conf and the network";
@@ -450,7 +459,7 @@ refusal("a Kerberos server whose port is closed is authority-unreachable", async
   });
 });
 
-refusal("a first token that comes too late is clock-skew", async (provider, { system }) => {
+refusal("a first token that arrives too late is clock-skew", async (provider, { system }) => {
   using ends = await makeEnds(system, { provider });
   const { token } = await ends.client.step(null);
   await pause(2600);

@@ -1,4 +1,4 @@
-/** What may be called when: everything else is a typed error, and nothing native is left behind. */
+/** Which members may be called in which state: all other calls are typed errors, and nothing native stays open. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -25,7 +25,7 @@ import { inRealm, noRealm } from "../support/kerberos.ts";
 
 const skip = noRealm;
 
-/** Everything that may be used only once the exchange is complete. */
+/** The members that may be used only after the exchange is complete. */
 const USES: { readonly [member: string]: (context: ProviderContext) => unknown } = {
   attributes: (context) => context.attributes,
   peerName: (context) => context.peerName,
@@ -51,12 +51,12 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: nothing can be used before the exchange is complete, nor after close()`,
+    `${name}: members throw a StateError before the exchange is complete, and after close()`,
     () =>
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
         const both = [ends.client, ends.server];
-        for (const end of both) allRefuse(end, "once step() has said done");
+        for (const end of both) allRefuse(end, "after step() has returned done");
         await exchange(ends);
         for (const end of both) {
           end.close();
@@ -69,7 +69,7 @@ for (const name of NAMES) {
     { skip },
   );
 
-  test(`${name}: a context can be closed at every point of the exchange`, () =>
+  test(`${name}: close() may be called at every point of the exchange`, () =>
     inRealm(async (_, system) => {
       for (const stop of [0, 1, 2]) {
         using ends = await makeEnds(system, { provider });
@@ -84,7 +84,7 @@ for (const name of NAMES) {
     }), { skip });
 
   test(
-    `${name}: after the exchange no further token is taken`,
+    `${name}: step() accepts no further token after the exchange`,
     () =>
       inRealm((_, system) =>
         withContexts(system, { provider }, async ({ client, server }) => {
@@ -100,7 +100,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a client begins with null and goes on with tokens; a server has tokens only`,
+    `${name}: step() of a client takes null first and then tokens; a server takes tokens only`,
     () =>
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
@@ -112,7 +112,7 @@ for (const name of NAMES) {
         const { token } = await client.step(null);
         await assertRejects(() => client.step(null), TypeError, "only a client's first step");
         await assertRejects(() => client.step("x" as unknown as Uint8Array), TypeError, "Uint8Array");
-        // None of it was counted as a leg.
+        // None of these calls counted as a step.
         await client.step((await server.step(token)).token);
         assertEquals([client.done, server.done], [true, true]);
       }),
@@ -120,7 +120,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: an empty token, and one that no framing can carry, are ProtocolErrors`,
+    `${name}: step() throws a ProtocolError for an empty token, and for one longer than a frame`,
     () =>
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
@@ -136,7 +136,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a token that is none fails the context for good, and leaves its credentials usable`,
+    `${name}: step() with an invalid token fails the context permanently, and leaves its credentials usable`,
     () =>
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
@@ -144,7 +144,7 @@ for (const name of NAMES) {
           fc.uint8Array({ minLength: 1, maxLength: 200 }),
           fc.constant(new Uint8Array(65535)),
           fc.constant(new Uint8Array(65535).fill(0x60)),
-          // A framing that announces more than there is.
+          // A length that is larger than the token.
           fc.constant(Uint8Array.of(0x60, 0x84, 0xff, 0xff, 0xff, 0xff, 0x06, 0x09)),
         );
         await fc.assert(
@@ -170,12 +170,12 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: while a step is under way no other begins, and close() waits for its end`,
+    `${name}: step() refuses a second call while one runs, and close() waits for its end`,
     () =>
       inRealm(async (_, system) => {
         using ends = await makeEnds(system, { provider });
         const first = ends.client.step(null);
-        await assertRejects(() => ends.client.step(null), StateError, "under way");
+        await assertRejects(() => ends.client.step(null), StateError, "still running");
         ends.client.close();
         assertEquals(liveHandles(), { library: 1, credentials: 2, context: 2 });
         const { token } = await first;
@@ -191,7 +191,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a token is taken as it was when step() was called, whatever kind of array it is`,
+    `${name}: step() copies its token, whatever kind of array it is`,
     () =>
       inRealm(async (_, system) => {
         for (
@@ -211,7 +211,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: many contexts at once share credentials without disturbing each other`,
+    `${name}: many contexts can use the same credentials at once`,
     () =>
       inRealm(async (_, system) => {
         using clientCredentials = await acquire(system, "client", { provider });
@@ -234,7 +234,7 @@ for (const name of NAMES) {
 }
 
 test(
-  "Acquiring that is aborted rejects with the signal's reason, and what came of it is released",
+  "acquire() that is aborted rejects with the signal's reason, and its result is released",
   () =>
     inRealmWith({}, async (realm, outer) => {
       await realm.kinit("alice");
@@ -257,7 +257,7 @@ test(
         kept.client({ target: TARGET }).close();
       }
       system.close();
-      // The calls that were abandoned end by themselves, and the last of them lets the library go.
+      // The native calls end by themselves, and the last of them releases the library.
       while ((liveHandles().library ?? 0) > 1) await new Promise((resolve) => setTimeout(resolve, 5));
       assertEquals(liveHandles(), { library: 1 });
     }),

@@ -1,4 +1,4 @@
-/** Which target a server of Kerberos reports, and which it lets in, where one key serves several names. */
+/** The requestedTarget that a Kerberos server reports, and acceptedTargets, where several names share one key. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
@@ -34,7 +34,7 @@ const [WEB, DATABASE] = ["HTTP/one.mit.test", "MSSQLSvc/one.mit.test:1433"];
 const MAIL = "IMAP/one.mit.test";
 const IN = "@MIT.TEST";
 
-/** A realm with an account of several names and one key, which is what an account of Active Directory is. */
+/** A realm with an account with several names and one key, like an account of Active Directory. */
 function inSharedRealm(
   body: (realm: Realm, system: NativeSystem, keytab: string) => Promise<void>,
 ): Promise<void> {
@@ -51,7 +51,7 @@ function inSharedRealm(
   });
 }
 
-/** The target that a server reports of a client that asks for `target`. */
+/** The target that a server reports for a client that requests `target`. */
 async function reported(
   system: ProviderSystem,
   provider: ContextProvider,
@@ -60,11 +60,11 @@ async function reported(
   alter?: (token: Uint8Array) => Uint8Array,
 ): Promise<string | undefined> {
   using ends = await makeEnds(system, { provider, target, server: { credentials } });
-  await exchange(ends, (token, leg) => leg === 0 && alter ? alter(token) : token);
+  await exchange(ends, (token, step) => step === 0 && alter ? alter(token) : token);
   return ends.server.requestedTarget;
 }
 
-/** A token with one name written over another of its length. */
+/** Returns a function that replaces one name in a token with another of the same length. */
 function rename(from: string, to: string): (token: Uint8Array) => Uint8Array {
   return (token) => {
     const text = Array.from(token, (byte) => String.fromCharCode(byte)).join("");
@@ -76,7 +76,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: the target is the one the client asked for, whichever entry of the key table opens the ticket`,
+    `${name}: requestedTarget is the client's target, whichever entry of the key table decrypts the ticket`,
     () =>
       inSharedRealm(async (_, system, keytab) => {
         for (const target of [WEB, DATABASE, MAIL]) {
@@ -90,7 +90,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: acceptedTargets lets in who asked for a name on the list, and refuses who asked for another`,
+    `${name}: acceptedTargets accepts a client that requested a name on the list, and refuses another`,
     () =>
       inSharedRealm(async (_, system, keytab) => {
         const common = { system, registry: createRegistry([provider]) };
@@ -120,17 +120,17 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a name written over that in the ticket is reported where it has the same key, and nowhere else`,
+    `${name}: requestedTarget reports a replaced name in the ticket only where it has the same key`,
     () =>
       inSharedRealm(async (realm, system, keytab) => {
         const alter = rename("HTTP", "IMAP");
-        // The limit that the guide names: one key, and nothing to tell its names apart by.
+        // The limitation that the guide states: names with one key cannot be distinguished.
         assertEquals(await reported(system, provider, WEB, { keytab }, alter), MAIL + IN);
-        // As in the account's table, but without an entry for the name, in any spelling.
+        // Like the account's table, but without an entry for the name, in any spelling.
         const one = join(realm.dir, "one.keytab");
         await realm.exportKeytab(one, [WEB, DATABASE]);
         assertEquals(await reported(system, provider, WEB, { keytab: one }, alter), MAIL + IN);
-        // An account of its own, in the same table.
+        // Another account, in the same table.
         const two = join(realm.dir, "two.keytab");
         await realm.kadmin([`cpw -randkey ${MAIL}`]);
         await realm.exportKeytab(two, [WEB, MAIL]);
@@ -138,7 +138,7 @@ for (const name of NAMES) {
           const written = rename("HTTP", spelling);
           assertEquals(await reported(system, provider, WEB, { keytab: two }, written), undefined, spelling);
         }
-        // Its old key was the other's: once it has a new one that no longer counts.
+        // Its old key was the other's, which does not count once it has a new one.
         await realm.exportKeytab(keytab, [MAIL]);
         await realm.kadmin([`cpw -randkey ${WEB}`]);
         await realm.exportKeytab(keytab, [WEB]);
@@ -146,7 +146,7 @@ for (const name of NAMES) {
         assertEquals(await reported(system, provider, WEB, { keytab }, alter), undefined);
         assertEquals(await reported(system, provider, WEB, { keytab }), WEB + IN);
         assertEquals(await reported(system, provider, MAIL, { keytab }), MAIL + IN);
-        // A table, or a principal, of its own refuses the ticket itself.
+        // A separate key table, or a given principal, refuses the ticket itself.
         const own = join(realm.dir, "mail.keytab");
         await realm.exportKeytab(own, [MAIL]);
         for (const credentials of [{ keytab: own }, { keytab: two, principal: MAIL }]) {
@@ -161,7 +161,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a service class with spaces goes through as it is`,
+    `${name}: requestedTarget with spaces in the service class is unchanged`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const target = "Microsoft Virtual Console Service/hv1.mit.test";
@@ -175,7 +175,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: beside keys of another account, names of one account are known by its keys in the table`,
+    `${name}: requestedTarget is found by its keys where the key table has another account too`,
     () =>
       inSharedRealm(async (realm, system) => {
         const other = "HTTP/other.mit.test";
@@ -183,13 +183,13 @@ for (const name of NAMES) {
         const keytab = join(realm.dir, "mixed.keytab");
         await realm.exportKeytab(keytab, [WEB, MAIL, other]);
         assertEquals(await reported(system, provider, MAIL, { keytab }), MAIL + IN);
-        // In another case than the table has it.
+        // In another case than in the table.
         const lower = rename("HTTP", "imap");
         assertEquals(
           await reported(system, provider, WEB, { keytab }, lower),
           MAIL.replace("IMAP", "imap") + IN,
         );
-        // A name that the table has not: whose it is, is known only where one principal's keys serve.
+        // A name without an entry in the table is accepted only where one principal's keys are used.
         assertEquals(await reported(system, provider, DATABASE, { keytab }), undefined);
         assertEquals(await reported(system, provider, DATABASE, { keytab, principal: WEB }), DATABASE + IN);
       }),
@@ -197,7 +197,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: keys of another encryption type than the ticket's decide nothing`,
+    `${name}: requestedTarget ignores keys of another encryption type than the ticket's`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const [one, two] = ["aes256-cts-hmac-sha1-96:onlyrealm", "aes128-cts-hmac-sha1-96:onlyrealm"];
@@ -214,7 +214,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: where the key table has changed since the ticket was opened, a name that is not the key's is not reported`,
+    `${name}: requestedTarget is undefined where the key table has changed since and the name does not have the key`,
     () =>
       inSharedRealm(async (realm, system, keytab) => {
         const without = join(realm.dir, "without.keytab");
@@ -235,7 +235,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: the default key table is looked at where none is named`,
+    `${name}: requestedTarget is found in the default key table where no keytab is given`,
     () =>
       inSharedRealm((_, system, keytab) =>
         withEnv({ KRB5_KTNAME: `FILE:${keytab}` }, async () => {
@@ -248,7 +248,7 @@ for (const name of NAMES) {
   );
 }
 
-/** A server's context that is given tokens one by one. */
+/** A server's context that gets tokens one by one. */
 async function serving(
   system: ProviderSystem,
   provider: ContextProvider,
@@ -283,7 +283,7 @@ async function withRequest<T>(
 }
 
 test(
-  "The target is read in every form in which libgssapi takes an AP-REQ in one leg",
+  "requestedTarget is read from every form of AP-REQ that libgssapi accepts in one step",
   () =>
     inSharedRealm(async (_, system, keytab) => {
       const { kerberos, negotiate } = PROVIDERS;
@@ -312,12 +312,12 @@ test(
 
 for (
   const [what, first, expected] of [
-    ["NTLM's, which nobody here speaks", new TextEncoder().encode("NTLMSSP\0 and so on"), DATABASE + IN],
-    ["another name's, which the library leaves aside", null, undefined],
+    ["NTLM's, which is not supported here", new TextEncoder().encode("NTLMSSP\0 and so on"), DATABASE + IN],
+    ["another name's, which the library ignores", null, undefined],
   ] as const
 ) {
   test(
-    `SPNEGO falls back to Kerberos in its second leg: after a first token of ${what}, the target is ${expected}`,
+    `requestedTarget is ${expected} where SPNEGO falls back to Kerberos in its second step, after a first token of ${what}`,
     () =>
       inSharedRealm((_, system, keytab) =>
         withRequest(system, WEB, (other) =>
@@ -337,7 +337,7 @@ for (
   );
 }
 
-/** The Kerberos token inside of a server's answer. */
+/** The Kerberos token inside a server's answer. */
 function framedIn(answer: Uint8Array): Uint8Array {
   const at = answer.indexOf(0x60);
   const short = answer[at + 1] < 0x80;
@@ -345,7 +345,7 @@ function framedIn(answer: Uint8Array): Uint8Array {
 }
 
 test(
-  "A name with characters that end a part of it reads as no other name",
+  "requestedTarget with escaped characters has a unique text",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
@@ -375,7 +375,7 @@ const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 test(
-  "The target that a client repeats inside of its authenticator, as Windows does, must be that of its ticket",
+  "requestedTarget needs the target in the authenticator, which Windows repeats there, to equal that of the ticket",
   () =>
     inSharedRealm(async (realm, system, keytab) => {
       const source = readFileSync(new URL("fixtures/krb5_authdata_client.c", import.meta.url), "utf8");
@@ -398,7 +398,7 @@ test(
         assertEquals(await repeated(authorizationData(target(other))), undefined, other);
       }
       assertEquals(await repeated(authorizationData(target(WEB), target(DATABASE))), undefined);
-      // What is there and cannot be read: a target of an odd number of bytes.
+      // Invalid data: a target with an odd number of bytes.
       assertEquals(await repeated(authorizationData([144, [0x48, 0, 0x54]])), undefined);
     }),
   { skip: skip ?? noKerberosHeaders() },

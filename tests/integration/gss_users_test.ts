@@ -1,4 +1,4 @@
-/** Users by their names against a real Kerberos server: each form is the user it says, and nobody else. */
+/** User names with a real KDC: each form is exactly the intended user. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -27,7 +27,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: DOMAIN\\user, user@suffix, user/instance and an enterprise name are the users they say`,
+    `${name}: username accepts DOMAIN\\user, user@suffix, user/instance and an enterprise name`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const password = "Ent1!";
@@ -57,7 +57,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a name that is nobody's is never taken for somebody else's, though that password is right`,
+    `${name}: username of an unknown user is never read as another user with that password`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const refused = async (given: Omit<Extract<Credentials, { username: string }>, "password">) => {
@@ -81,7 +81,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a principal beside a key table is who klist -k says`,
+    `${name}: principal with a keytab is the one that klist -k prints`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const keytab = join(realm.dir, "users.keytab");
@@ -96,7 +96,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: delegation works with what is got here though krb5.conf does not make tickets forwardable`,
+    `${name}: delegation works with a ticket from a password although krb5.conf does not make tickets forwardable`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const keytab = join(realm.dir, "two.keytab");
@@ -123,7 +123,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a ticket from elsewhere that cannot be delegated says what to change, and then it works`,
+    `${name}: delegation with a ticket that cannot be forwarded reports what to change, and then it works`,
     () =>
       inRealmWith({}, async (realm, system) => {
         const requirements = { delegation: true };

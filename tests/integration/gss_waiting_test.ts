@@ -1,4 +1,4 @@
-/** A Kerberos server that takes connections and never answers holds up nobody but who waits for it. */
+/** A KDC that accepts connections and never answers blocks only the calls that wait for it. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
@@ -13,7 +13,7 @@ import { noRealm } from "../support/kerberos.ts";
 
 const skip = noRealm;
 
-/** A server that accepts, and answers with an end of the connection once it is told to. */
+/** A server that accepts connections, and ends them when `end()` is called. */
 async function silentServer(): Promise<{ port: number; asked: Promise<void>; end(): Promise<void> }> {
   const sockets = new Set<Socket>();
   const { promise: asked, resolve } = Promise.withResolvers<void>();
@@ -36,7 +36,7 @@ async function silentServer(): Promise<{ port: number; asked: Promise<void>; end
   };
 }
 
-/** Lets the event loop turn 20 times, and says whether `pending` was still pending then. */
+/** Waits for 20 turns of the event loop, and returns whether `pending` was still pending then. */
 async function turnsWhile(pending: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const done = () => settled = true;
@@ -45,7 +45,7 @@ async function turnsWhile(pending: Promise<unknown>): Promise<boolean> {
   return !settled;
 }
 
-/** Runs `body` with a system of its own, whose last call may end after it. */
+/** Runs `body` with a separate system, whose last call may end after it. */
 async function withSilence(
   realm: Realm,
   body: (system: NativeSystem, server: Awaited<ReturnType<typeof silentServer>>) => Promise<void>,
@@ -66,7 +66,7 @@ for (const name of NAMES) {
   const provider = PROVIDERS[name];
 
   test(
-    `${name}: while acquiring waits for the server the event loop turns, and an abort ends the wait`,
+    `${name}: acquire() does not block the event loop while it waits for the KDC, and an abort ends the wait`,
     () =>
       inRealmWith({}, async (realm, outer) => {
         assertEquals(outer.capabilities().securityContexts.available, true);
@@ -85,7 +85,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: while the first token waits for the server the event loop turns, and close() is safe`,
+    `${name}: step() does not block the event loop while it waits for the KDC, and close() is safe`,
     () =>
       inRealmWith({}, async (realm, outer) => {
         await realm.kinit("alice");
@@ -99,7 +99,7 @@ for (const name of NAMES) {
           context.close();
           held.close();
           system.close();
-          await assertRejects(() => context.step(null), StateError, "under way");
+          await assertRejects(() => context.step(null), StateError, "still running");
           await server.end();
           const error = await assertRejects(() => pending, AuthenticationError);
           assertEquals(error.reason, "authority-unreachable");

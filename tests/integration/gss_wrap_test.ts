@@ -1,4 +1,4 @@
-/** Messages wrapped otherwise than as records of a stream: signed only, to a size, and apart from their header. */
+/** Other ways to wrap messages: signed only, to a size limit, and with a separate header. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -14,11 +14,11 @@ function signed(context: ProviderContext, plain: Uint8Array): Uint8Array {
   return context.wrapUnencrypted!(plain, new Uint8Array(plain.length + context.maxOverhead));
 }
 
-/** Refuses a copy of `record`, and leaves nothing in it to read. */
+/** Checks that a copy of `record` is refused and zeroed. */
 function refuses(open: (copy: Uint8Array) => unknown, record: Uint8Array, what: string): ProtocolError {
   const copy = record.slice();
   const error = assertThrows(() => open(copy), ProtocolError);
-  assert(copy.every((byte) => byte === 0), `${what}: what was refused can still be read`);
+  assert(copy.every((byte) => byte === 0), `${what}: the refused data can still be read`);
   return error;
 }
 
@@ -26,7 +26,7 @@ for (const name of NAMES) {
   const options = { provider: PROVIDERS[name] };
 
   test(
-    `${name}: wrapUnencrypted() signs, and only unwrapAny() takes what it signed`,
+    `${name}: wrapUnencrypted() signs, and only unwrapAny() accepts the record`,
     () =>
       inRealm((_, system) =>
         withContexts(system, options, ({ client, server }) => {
@@ -51,7 +51,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: a signed message with any one byte changed is refused by unwrapAny()`,
+    `${name}: unwrapAny() refuses a signed message with any byte changed`,
     () =>
       inRealm((_, system) =>
         withContexts(system, options, ({ client, server }) => {
@@ -69,7 +69,7 @@ for (const name of NAMES) {
   );
 
   test(
-    `${name}: wrapSizeLimit() is the most that fits, encrypted and signed`,
+    `${name}: wrapSizeLimit() returns the most that fits, encrypted and signed`,
     () =>
       inRealm((_, system) =>
         withContexts(system, options, ({ client }) => {

@@ -47,11 +47,11 @@ const TAKEN: readonly [name: string, owner: string][] = [
   ["kerb", ""],
 ];
 
-test("A name is a built-in provider's in any case, with separators inside, look-alikes, or more around it", () => {
+test("builtInName() finds a built-in name in any case, with separators, as a look-alike, or inside a longer name", () => {
   for (const [name, owner] of TAKEN) assertEquals(builtInName(name) ?? "", owner, name);
 });
 
-test("Whatever stands around a built-in name, and however it is cut and spelt, it stays whose it is", () => {
+test("builtInName() finds a built-in name whatever is around it, and however it is separated and spelt", () => {
   const looks: Record<string, string[]> = { o: ["o", "0"], e: ["e", "3"], i: ["i", "1", "l"], s: ["s", "5"] };
   const separators = fc.constantFrom("", "-", ".", "_", " ", "/");
   const around = fc.stringMatching(/^([a-z0-9]{1,6}-)?$/);
@@ -73,7 +73,7 @@ test("Whatever stands around a built-in name, and however it is cut and spelt, i
   ));
 });
 
-test("A denied name denies what is called so, and a built-in one whatever bears it", () => {
+test("deniedBy(): a denied name denies that name, and a built-in one every name that contains it", () => {
   assertEquals(deniedBy(["ntlm"], "ntlm"), "ntlm");
   assertEquals(deniedBy(["other", "ntlm"], "ntlm-x"), "ntlm");
   assertEquals(deniedBy(["kerberos"], "microsoft kerberos"), "kerberos");
@@ -82,7 +82,7 @@ test("A denied name denies what is called so, and a built-in one whatever bears 
   assertEquals([deniedBy([], "ntlm"), deniedBy(undefined, "ntlm")], [null, null]);
 });
 
-test("Names are known that are built in, or of a provider, or in deny of a mechanism it negotiates", () => {
+test("unknownNames() knows names that are built in, a provider's, or in deny of a mechanism it negotiates", () => {
   const offers = {
     integrity: true,
     confidentiality: true,

@@ -18,7 +18,7 @@ const policies: fc.Arbitrary<Policy> = fc.record({
   floor,
 }, { requiredKeys: ["version"], noNullPrototype: true });
 
-test("A policy reads back from JSON text and from an object as it was written", () => {
+test("parsePolicy() reads a policy from JSON text and from an object", () => {
   fc.assert(fc.property(policies, (policy) => {
     const plain = JSON.parse(JSON.stringify(policy));
     assertEquals(JSON.parse(JSON.stringify(parsePolicy(JSON.stringify(policy)))), plain);
@@ -26,7 +26,7 @@ test("A policy reads back from JSON text and from an object as it was written", 
   }));
 });
 
-test("A parsed policy does not change with the object it was read from", () => {
+test("parsePolicy() returns a copy that does not change with the object it was read from", () => {
   const source = { version: 1, deny: ["ntlm"], order: ["kerberos"], floor: { integrity: true } };
   const policy = parsePolicy(source);
   source.deny.length = 0;
@@ -38,7 +38,7 @@ test("A parsed policy does not change with the object it was read from", () => {
   assert(Object.isFrozen(policy) && Object.isFrozen(policy.deny) && Object.isFrozen(policy.floor));
 });
 
-test("Any JSON value at all is either a policy that reads back the same, or a TypeError", () => {
+test("parsePolicy() of any JSON value returns a policy that reads back the same, or throws a TypeError", () => {
   const nearly = fc.record({
     version: fc.oneof({ weight: 4, arbitrary: fc.constant<unknown>(1) }, fc.jsonValue()),
     order: fc.oneof(fc.uniqueArray(name), fc.jsonValue()),
@@ -58,7 +58,7 @@ test("Any JSON value at all is either a policy that reads back the same, or a Ty
   }));
 });
 
-test("A key that is not known is refused at every level, so that a typing error never loosens anything", () => {
+test("parsePolicy() refuses an unknown key at every level, so that a typing error never loosens a policy", () => {
   assertThrows(() => parsePolicy({ version: 1, denied: ["ntlm"] }), TypeError, '"denied" is not known');
   assertThrows(
     () => parsePolicy({ version: 1, floor: { encrypt: true } }),
@@ -68,32 +68,32 @@ test("A key that is not known is refused at every level, so that a typing error 
   assertThrows(() => parsePolicy('{"version":1,"__proto__":{}}'), TypeError, '"__proto__" is not known');
 });
 
-test("Another version, a value of the wrong type and a name in capitals are refused by name", () => {
+test("parsePolicy() refuses another version, a value of the wrong type and a name in capitals, by name", () => {
   assertThrows(() => parsePolicy({}), TypeError, "version must be 1");
   assertThrows(() => parsePolicy({ version: 2 }), TypeError, "version must be 1");
   assertThrows(() => parsePolicy({ version: 1, deny: "ntlm" }), TypeError, "deny must be a list");
   assertThrows(() => parsePolicy({ version: 1, deny: ["NTLM"] }), TypeError, '"NTLM" is not a provider');
-  assertThrows(() => parsePolicy({ version: 1, order: ["a", "a"] }), TypeError, "stands there twice");
+  assertThrows(() => parsePolicy({ version: 1, order: ["a", "a"] }), TypeError, "is duplicated");
   assertThrows(() => parsePolicy({ version: 1, floor: { integrity: false } }), TypeError, "must be true");
   assertThrows(() => parsePolicy([]), TypeError, "must be an object, not a list");
   assertThrows(() => parsePolicy("{"), TypeError, "not JSON");
   assertThrows(() => parsePolicy(null, "the file"), TypeError, "the file must be an object, not null");
 });
 
-test("A key that is there twice in the text is refused, however it is spelt: the first would be void", () => {
+test("parsePolicy() refuses a duplicate key in the text, however it is spelt: the first would have no effect", () => {
   const twice = [
     '{"version":1,"deny":["ntlm"],"deny":[]}',
     '{"version":1,"deny":["ntlm"],"\\u0064eny" : []}',
     '{"version":1,"floor":{"integrity":true,"integrity":true}}',
     '{"version":1,"version":1}',
   ];
-  for (const text of twice) assertThrows(() => parsePolicy(text), TypeError, "stands there twice");
+  for (const text of twice) assertThrows(() => parsePolicy(text), TypeError, "is duplicated");
   // The same word in another object, or as a value, is no such key.
   const fine = '{"version":1,"floor":{"integrity":true},"deny":["floor","deny","version"],"order":["a"]}';
   assertEquals(parsePolicy(fine).deny, ["floor", "deny", "version"]);
 });
 
-test("Names with blanks, in capitals or with look-alikes of other alphabets are no names", () => {
+test("parsePolicy() refuses names with blanks, in capitals or with look-alikes of other alphabets", () => {
   for (
     const name of [
       " ntlm",
@@ -113,7 +113,7 @@ test("Names with blanks, in capitals or with look-alikes of other alphabets are 
   }
 });
 
-test("Two policies together deny what either denies, allow what both list and require what either requires", () => {
+test("tighten() denies what either policy denies, allows what both list and requires what either requires", () => {
   fc.assert(fc.property(policies, policies, (application, machine) => {
     const both = tighten(application, machine);
     for (const one of ["negotiate", "kerberos", "ntlm", "third.party-1"]) {
@@ -127,7 +127,7 @@ test("Two policies together deny what either denies, allow what both list and re
   }));
 });
 
-test("The application's order holds among the names that both policies list", () => {
+test("tighten() keeps the application's order of the names that both policies list", () => {
   const both = tighten({ version: 1, order: ["ntlm", "negotiate", "kerberos"] }, {
     version: 1,
     order: ["kerberos", "negotiate"],
@@ -135,7 +135,7 @@ test("The application's order holds among the names that both policies list", ()
   assertEquals(both.order, ["negotiate", "kerberos"]);
 });
 
-test("A floor for encryption also requires integrity, so that the raised requirements never contradict", () => {
+test("raise(): a floor for encryption also requires integrity, so that the requirements never contradict", () => {
   const weak = resolveRequirements({ integrity: false, confidentiality: false, mutualAuthentication: false });
   const raised = raise(weak, { confidentiality: true });
   assertEquals([raised.integrity, raised.confidentiality, raised.mutualAuthentication], [true, true, false]);

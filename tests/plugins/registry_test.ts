@@ -59,7 +59,7 @@ function capabilities(
 const machine = (policy: Policy) =>
   capabilities({ state: "present", path: "/etc/policy.json", text: JSON.stringify(policy) });
 
-test("The first provider that serves is chosen, and each one before it has its reason", () => {
+test("select() returns the first suitable provider, and a reason for each one before it", () => {
   const registry = createRegistry([
     fake("away", {}, () => ({ available: false, reason: "its library is not installed" })),
     fake("ntlm", { mutualAuthentication: false }),
@@ -75,7 +75,7 @@ test("The first provider that serves is chosen, and each one before it has its r
   assertEquals(selection.machinePolicy, { state: "absent", path: "/etc/policy.json" });
 });
 
-test("The policy's order comes before the registry's, and a provider it does not name is not used", () => {
+test("select() uses the policy's order instead of the registry's, and only providers that it names", () => {
   const policy = { version: 1, order: ["second", "first"], deny: ["second"] } as const;
   const selection = createRegistry([fake("first"), fake("second"), fake("third")], policy)
     .select(undefined, capabilities());
@@ -86,7 +86,7 @@ test("The policy's order comes before the registry's, and a provider it does not
   ]);
 });
 
-test("Requirements that name a provider get that provider or none", () => {
+test("select() with requirements that name a provider returns that provider or none", () => {
   const registry = createRegistry([fake("first"), fake("second")]);
   assertEquals(registry.select({ provider: "second" }, capabilities()).provider.name, "second");
   const error = assertThrows(
@@ -98,7 +98,7 @@ test("Requirements that name a provider get that provider or none", () => {
   assertEquals(error.wanted.provider, "third");
 });
 
-test("That nothing serves is told in words, a line for each provider passed over, and as data", () => {
+test("select() without a suitable provider reports each one's reason, in the message and as data", () => {
   const registry = createRegistry([
     fake("first", {}, () => ({ available: false, reason: "it is not installed" })),
     fake("second", { mutualAuthentication: false }),
@@ -126,7 +126,7 @@ test("That nothing serves is told in words, a line for each provider passed over
   assertStringIncludes(none.message, 'impersonation "identify": the registry is empty');
 });
 
-test("The machine's policy is applied, and the refusal says where it stands", () => {
+test("select() applies the machine's policy, and the refusal contains its path", () => {
   const registry = createRegistry([fake("ntlm", { confidentiality: false, mutualAuthentication: false })]);
   const weak: Requirements = { confidentiality: false, mutualAuthentication: false };
   assertEquals(registry.select(weak, capabilities()).provider.name, "ntlm");
@@ -142,7 +142,7 @@ test("The machine's policy is applied, and the refusal says where it stands", ()
   );
 });
 
-test("What either policy denies is told to the provider, which might negotiate it", () => {
+test("select() passes the denied names of both policies to the provider, which might negotiate them", () => {
   const registry = createRegistry([fake("negotiate"), fake("other")], { version: 1, deny: ["other"] });
   assertEquals(registry.select({}, capabilities()).denied, ["other"]);
   assertEquals(registry.select({}, machine({ version: 1, deny: ["ntlm"] })).denied, ["other", "ntlm"]);
@@ -153,13 +153,13 @@ test("What either policy denies is told to the provider, which might negotiate i
 const negotiating = (...mechanisms: string[]): Provider => fake("negotiate", {}, undefined, mechanisms);
 const ONE_SIDED: Requirements = { mutualAuthentication: false };
 
-test("A provider whose every mechanism is denied does not serve, and each mechanism has its reason", () => {
+test("select() refuses a provider whose every mechanism is denied, with a reason for each mechanism", () => {
   const denies = (deny: string[]) => ({ version: 1, deny }) as const;
   const reasonOf = (registry: Registry, wish: Requirements, where = capabilities()): string => {
     const error = assertThrows(() => registry.select(wish, where), ProviderNotFoundError);
     return error.rejected.map(({ reason }) => reason).join("; ");
   };
-  const left = "no mechanism is left that it could negotiate: ";
+  const left = "every mechanism that it could negotiate is excluded: ";
   const application = "kerberos (the application's policy denies it)";
   const ntlm = "ntlm (it cannot authenticate the server, and mutualAuthentication is required)";
   const own = createRegistry([negotiating("kerberos")], denies(["kerberos"]));
@@ -178,7 +178,7 @@ test("A provider whose every mechanism is denied does not serve, and each mechan
   );
 });
 
-test("A mechanism that is denied leaves the others, and says nothing of providers that negotiate none", () => {
+test("select(): a denied mechanism does not affect the others, or providers that negotiate none", () => {
   const policy = { version: 1, deny: ["ntlm"] } as const;
   const registry = createRegistry([negotiating("kerberos", "ntlm"), fake("other")], policy);
   assertEquals(registry.select({}, capabilities()).provider.name, "negotiate");
@@ -186,7 +186,7 @@ test("A mechanism that is denied leaves the others, and says nothing of provider
   assertEquals(denied.select({}, capabilities()).provider.name, "other");
 });
 
-test("A provider that bears a denied built-in name with more around it is denied as well", () => {
+test("select() refuses a provider whose name contains a denied built-in name", () => {
   const registry = createRegistry([fake("ntlm-x"), fake("krb5")], { version: 1, deny: ["ntlm", "kerberos"] });
   const error = assertThrows(() => registry.select(ONE_SIDED, capabilities()), ProviderNotFoundError);
   assertEquals(error.rejected.map(({ reason }) => reason), [
@@ -195,14 +195,14 @@ test("A provider that bears a denied built-in name with more around it is denied
   ]);
 });
 
-test("A name of the application's policy that nothing is called by is an error, in deny and in order", () => {
+test("createRegistry() refuses an unknown name in the application's policy, in deny and in order", () => {
   const providers = [negotiating("kerberos", "fast"), fake("acme")];
   for (const list of ["deny", "order"] as const) {
     for (const name of ["ntml", "spnego", "krb5", "acme-2"]) {
       assertThrows(
         () => createRegistry(providers, { version: 1, [list]: ["acme", name] }),
         TypeError,
-        `policy: ${list}: "${name}" is the name of no provider`,
+        `policy: ${list}: "${name}" is not the name of a provider`,
       );
     }
     createRegistry(providers, { version: 1, [list]: ["negotiate", "kerberos", "ntlm", "ipsec", "acme"] });
@@ -213,8 +213,8 @@ test("A name of the application's policy that nothing is called by is an error, 
   assertThrows(
     () => createRegistry([fake("acme")], '{"version":1,"deny":["emca","ntml"]}'),
     TypeError,
-    'deny: "emca", "ntml" is the name of no provider or mechanism that this registry knows ("negotiate", ' +
-      '"kerberos", "ntlm", "ipsec", "acme"). Correct it, take it out, or add its provider to the registry',
+    'deny: "emca", "ntml" is not the name of a provider or mechanism that this registry knows ("negotiate", ' +
+      '"kerberos", "ntlm", "ipsec", "acme"). Correct it, remove it, or add its provider to the registry',
   );
 });
 
@@ -230,7 +230,7 @@ function warnings(body: () => void): string[] {
   return lines;
 }
 
-test("A name of the machine's policy that nothing is called by is told once, and in every selection", () => {
+test("select() reports an unknown name in the machine's policy once as a warning, and in every selection", () => {
   const registry = createRegistry([fake("negotiate"), fake("acme")]);
   const policy = machine({ version: 1, deny: ["acne", "ntlm"], order: ["negotiate", "acne"] });
   const known = ["negotiate", "kerberos", "ntlm", "ipsec", "acme"];
@@ -246,14 +246,14 @@ test("A name of the machine's policy that nothing is called by is told once, and
     }
   });
   assertEquals(told, [
-    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in order, and nothing known here is ' +
-    `called so (known: ${
+    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in order, which is unknown ' +
+    `here (known: ${
       known.map((name) => `"${name}"`).join(", ")
-    }): it has no effect on this program. Correct it if it is misspelt`,
-    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in deny, and nothing known here is ' +
-    `called so (known: ${
+    }) and has no effect on this program. Correct it if it is misspelt`,
+    'secure-sockets: The machine\'s policy /etc/policy.json has "acne" in deny, which is unknown ' +
+    `here (known: ${
       known.map((name) => `"${name}"`).join(", ")
-    }): it has no effect on this program. Correct it if it is misspelt`,
+    }) and has no effect on this program. Correct it if it is misspelt`,
   ]);
   const fine = warnings(() => {
     assertEquals(registry.select({}, machine({ version: 1, deny: ["ipsec"] })).unknownNames, []);
@@ -262,7 +262,7 @@ test("A name of the machine's policy that nothing is called by is told once, and
   assertEquals(fine, []);
 });
 
-test("What was reported as a finding is not warned of again, and a policy that cannot be used is an error", () => {
+test("machinePolicyFindings() are not warned of again, and a policy that cannot be used is an error", () => {
   const providers = [fake("negotiate")];
   const policy = machine({ version: 1, deny: ["foo-bar"] }).machinePolicy;
   const told = warnings(() => {
@@ -277,7 +277,7 @@ test("What was reported as a finding is not warned of again, and a policy that c
   assertThrows(() => machinePolicyFindings(broken, providers), TypeError, "not JSON");
 });
 
-test("A floor raises what the connection must be, for whoever checks it afterwards", () => {
+test("select() returns requirements raised by the floor", () => {
   const registry = createRegistry([fake("kerberos")], { version: 1, floor: { mutualAuthentication: true } });
   const { requirements } = registry.select(
     { integrity: false, confidentiality: false, mutualAuthentication: false },
@@ -290,7 +290,7 @@ test("A floor raises what the connection must be, for whoever checks it afterwar
   ]);
 });
 
-test("A machine policy that is malformed, or of an unknown state, is an error and not an absent one", () => {
+test("select() with a machine policy that is malformed, or of an unknown state, is an error", () => {
   const registry = createRegistry([fake("kerberos")]);
   const broken = { version: 1, denny: ["kerberos"] } as unknown as Policy;
   assertThrows(() => registry.select({}, machine(broken)), TypeError, "/etc/policy.json");
@@ -298,12 +298,12 @@ test("A machine policy that is malformed, or of an unknown state, is an error an
   assertThrows(() => registry.select({}, capabilities(odd)), TypeError, "machinePolicy.state");
 });
 
-test("A machine policy that could not be read is told, not hidden", () => {
+test("select() reports a machine policy that was not read", () => {
   const unread: MachinePolicy = { state: "unread", path: "/etc/policy.json", reason: "no --allow-read" };
   assertEquals(createRegistry([fake("a")]).select({}, capabilities(unread)).machinePolicy, unread);
 });
 
-test("A machine policy that is there and cannot be read stops every choice", () => {
+test("select() refuses everything if the machine's policy exists and cannot be read", () => {
   const broken: MachinePolicy = { state: "unreadable", path: "/etc/policy.json", reason: "mode 000" };
   const error = assertThrows(
     () => createRegistry([fake("a")]).select({}, capabilities(broken)),
@@ -313,7 +313,7 @@ test("A machine policy that is there and cannot be read stops every choice", () 
   assertEquals(error.flag, "read access to /etc/policy.json");
 });
 
-test("Where permission is all that is missing, the permission error itself is thrown", () => {
+test("select() throws the permission error itself if only permission is missing", () => {
   const denied = new PermissionError("sspi", "--allow-ffi=/lib/x.so", "Run again with --allow-ffi=/lib/x.so");
   const lacking = fake("native", {}, () => ({ available: false, reason: "no permission", cause: denied }));
   const thrown = assertThrows(() => createRegistry([lacking]).select({}, capabilities()));
@@ -327,7 +327,7 @@ test("Where permission is all that is missing, the permission error itself is th
   assertStrictEquals(error.rejected[0].cause, denied);
 });
 
-test("A provider that throws or answers nonsense when asked is passed over, not trusted", () => {
+test("select() does not use a provider whose available() throws or returns an invalid value", () => {
   const failure = new Error("broken");
   const registry = createRegistry([
     fake("throws", {}, () => {
@@ -344,7 +344,7 @@ test("A provider that throws or answers nonsense when asked is passed over, not 
   assert(rejected.every(({ reason }) => reason.length > 20));
 });
 
-test("An empty registry, and one whose policy orders nothing, serve nobody", () => {
+test("select() of an empty registry, or of a policy with an empty order, finds no provider", () => {
   assertThrows(
     () => createRegistry([]).select({}, capabilities()),
     ProviderNotFoundError,
@@ -354,7 +354,7 @@ test("An empty registry, and one whose policy orders nothing, serve nobody", () 
   assertThrows(() => none.select({}, capabilities()), ProviderNotFoundError, "does not list it");
 });
 
-test("Impersonation and delegation beyond what a provider offers are refused", () => {
+test("select() refuses impersonation and delegation beyond a provider's offers", () => {
   const registry = createRegistry([fake("a", { impersonation: "identify", delegation: false })]);
   assertThrows(
     () => registry.select({ impersonation: "impersonate" }, capabilities()),
@@ -367,8 +367,8 @@ test("Impersonation and delegation beyond what a provider offers are refused", (
   );
 });
 
-test("Two providers of one name, and things that are no providers, are refused when the registry is made", () => {
-  assertThrows(() => createRegistry([fake("a"), fake("a")]), TypeError, 'called "a" too');
+test("createRegistry() refuses two providers of one name, and values that are not providers", () => {
+  assertThrows(() => createRegistry([fake("a"), fake("a")]), TypeError, 'has the name "a" too');
   assertThrows(() => createRegistry([fake("Kerberos")]), TypeError, "lower-case");
   assertThrows(
     () => createRegistry([null as unknown as Provider]),
@@ -413,7 +413,7 @@ function everyPolicy(floors: readonly string[][]): Policy[] {
   );
 }
 
-test("No machine policy makes a provider selectable that was not, or lowers a requirement", () => {
+test("no machine policy makes a provider selectable that was not, or lowers a requirement", () => {
   const providers = [fake("a"), fake("b", { confidentiality: false, mutualAuthentication: false })];
   const keys = ["integrity", "confidentiality", "mutualAuthentication"] as const;
   const wishes = subsets(keys).map((asked): Requirements =>

@@ -11,7 +11,7 @@ type Point = { call: "acquire" | "step" | "read" | "write"; index: number };
 
 const FAULTS: ToyFaults = { tokens: 4 };
 
-/** Starts a handshake whose one end calls `act` at one point; `reached` tells that it was there. */
+/** Starts a handshake of which one end calls `act` at one point; `reached` reports that it got there. */
 function attemptAt(
   role: Role,
   point: Point,
@@ -59,7 +59,7 @@ async function everyPoint(role: Role): Promise<Point[]> {
 }
 
 async function assertReleased(started: Attempt): Promise<void> {
-  // The other end may have been satisfied before this one failed.
+  // The other end may have been done before this one failed.
   for (const end of [started.client, started.server]) await end.then((conn) => conn.close(), () => {});
   await settle();
   for (const { ledger } of [started.clientProvider, started.serverProvider]) {
@@ -70,25 +70,33 @@ async function assertReleased(started: Attempt): Promise<void> {
 }
 
 for (const role of ["client", "server"] as const) {
-  test(`An abort at any point of the ${role}'s handshake rethrows its reason and releases everything`, async () => {
-    for (const point of await everyPoint(role)) {
-      const reason = { at: point };
-      const controller = new AbortController();
-      let letGo = () => {};
-      const started = attemptAt(role, point, () => {
-        controller.abort(reason);
-        return new Promise<void>((resolve) => letGo = resolve);
-      }, { signal: controller.signal });
-      const own = started[role];
-      assertStrictEquals(await own.then(() => "connected", (error) => error), reason, JSON.stringify(point));
-      assertEquals((role === "client" ? started.a : started.b).closes, 1);
-      // The call that was under way is only now left by whoever made it.
-      letGo();
-      await assertReleased(started);
-    }
-  });
+  test(
+    `secure() as a ${role}: an abort at any point of the handshake rethrows its reason and releases ` +
+      "everything",
+    async () => {
+      for (const point of await everyPoint(role)) {
+        const reason = { at: point };
+        const controller = new AbortController();
+        let letGo = () => {};
+        const started = attemptAt(role, point, () => {
+          controller.abort(reason);
+          return new Promise<void>((resolve) => letGo = resolve);
+        }, { signal: controller.signal });
+        const own = started[role];
+        assertStrictEquals(
+          await own.then(() => "connected", (error) => error),
+          reason,
+          JSON.stringify(point),
+        );
+        assertEquals((role === "client" ? started.a : started.b).closes, 1);
+        // The pending call is only now settled by the transport or provider.
+        letGo();
+        await assertReleased(started);
+      }
+    },
+  );
 
-  test(`A wait that never ends, at any point of the ${role}'s handshake, is a TimeoutError`, async () => {
+  test(`secure() as a ${role}: a wait that never ends, at any point of the handshake, is a TimeoutError`, async () => {
     for (const point of await everyPoint(role)) {
       let letGo = () => {};
       const stuck = () => new Promise<void>((resolve) => letGo = resolve);
@@ -100,7 +108,7 @@ for (const role of ["client", "server"] as const) {
     }
   });
 
-  test(`A failure at any point of the ${role}'s handshake is rethrown and releases everything`, async () => {
+  test(`secure() as a ${role}: a failure at any point of the handshake is rethrown and releases everything`, async () => {
     for (const point of await everyPoint(role)) {
       const failure = new Error(JSON.stringify(point));
       const started = attemptAt(role, point, () => {
@@ -111,7 +119,7 @@ for (const role of ["client", "server"] as const) {
     }
   });
 
-  test(`A signal that was aborted before closes the ${role}'s transport and asks the provider for nothing`, async () => {
+  test(`secure() as a ${role} with an aborted signal closes the transport and calls no provider`, async () => {
     const signal = AbortSignal.abort("too late");
     const started = attempt(role === "client" ? { client: { signal } } : { server: { signal } });
     assertEquals(await started[role].catch((error) => error), "too late");
@@ -122,7 +130,7 @@ for (const role of ["client", "server"] as const) {
   });
 }
 
-test("A context whose step is still under way at an abort is closed when the step ends, and not before", async () => {
+test("a context whose step is pending at an abort is closed when the step ends, and not before", async () => {
   const controller = new AbortController();
   let letGo = () => {};
   const started = attemptAt("client", { call: "step", index: 1 }, () => {
@@ -138,7 +146,7 @@ test("A context whose step is still under way at an abort is closed when the ste
   await assertReleased(started);
 });
 
-test("Credentials that come after an abort are closed", async () => {
+test("credentials that arrive after an abort are closed", async () => {
   const controller = new AbortController();
   let letGo = () => {};
   const started = attemptAt("client", { call: "acquire", index: 0 }, () => {
@@ -152,7 +160,7 @@ test("Credentials that come after an abort are closed", async () => {
   assertEquals(started.clientProvider.ledger.credentials, 1);
 });
 
-test("The provider is given a signal that aborts with the caller's reason", async () => {
+test("acquire() gets a signal that aborts with the caller's reason", async () => {
   const controller = new AbortController();
   let seen: AbortSignal | undefined;
   const started = attempt({
@@ -173,7 +181,7 @@ test("The provider is given a signal that aborts with the caller's reason", asyn
   await assertReleased(started);
 });
 
-test("After the connection is made, the signal and the time-out have no effect on it", async () => {
+test("secure(): the signal and the time-out have no effect after the connection is made", async () => {
   const controller = new AbortController();
   const { client, server, close } = await secured({ client: { signal: controller.signal, timeoutMs: 50 } });
   controller.abort();

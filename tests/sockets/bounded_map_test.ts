@@ -1,18 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
-import { Recent } from "../../sockets/bounded_map.ts";
+import { BoundedMap } from "../../sockets/bounded_map.ts";
 
-test("beyond its limit the value that was set first goes, and is handed back", () => {
-  const recent = new Recent<number>(2);
-  assertEquals([recent.set("a", 1), recent.set("b", 2), recent.set("c", 3)], [undefined, undefined, 1]);
-  assertEquals([recent.get("a"), recent.get("b"), recent.get("c"), recent.size], [undefined, 2, 3, 2]);
+test("BoundedMap removes and returns the oldest entry when it is full", () => {
+  const map = new BoundedMap<number>(2);
+  assertEquals([map.set("a", 1), map.set("b", 2), map.set("c", 3)], [undefined, undefined, 1]);
+  assertEquals([map.get("a"), map.get("b"), map.get("c"), map.size], [undefined, 2, 3, 2]);
 });
 
-test("a key that is known takes a new value without another's going", () => {
-  const recent = new Recent<number>(2);
-  recent.set("a", 1);
-  recent.set("b", 2);
-  assertEquals([recent.set("a", 3), recent.get("a"), recent.get("b")], [undefined, 3, 2]);
-  recent.delete("a");
-  assertEquals([recent.set("c", 4), recent.size], [undefined, 2]);
+test("BoundedMap replaces the value of a key without removing another", () => {
+  const map = new BoundedMap<number>(2);
+  map.set("a", 1);
+  map.set("b", 2);
+  assertEquals([map.set("a", 3), map.get("a"), map.get("b")], [undefined, 3, 2]);
+  map.delete("a");
+  assertEquals([map.set("c", 4), map.size], [undefined, 2]);
 });

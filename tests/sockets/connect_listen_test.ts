@@ -1,4 +1,4 @@
-import { CONNECTIONS_PER_PLACE } from "../../sockets/limiter.ts";
+import { CONNECTIONS_PER_SLOT } from "../../sockets/limiter.ts";
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { createServer as createHttpServer } from "node:http";
@@ -59,7 +59,7 @@ async function assertClosed({ listener, provider }: Net): Promise<void> {
   assertEquals(provider.ledger.live, 0);
 }
 
-test("A client and a server meet over TCP, know each other, and carry data both ways at once", async () => {
+test("connect() and listen() authenticate each other over TCP and carry data both ways at once", async () => {
   const one = await net({ acceptedTargets: ["HOST/localhost"] });
   const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
   assertEquals(client.remoteAddr, server.localAddr);
@@ -84,7 +84,7 @@ test("A client and a server meet over TCP, know each other, and carry data both 
   await assertClosed(one);
 });
 
-test("Without a target the client asks for host/ and the hostname as it was typed", async () => {
+test("connect() without a target requests host/ and the hostname as typed", async () => {
   const one = await net({ acceptedTargets: ["host/LOCALHOST"] });
   const [client, server] = await Promise.all([
     one.dial({ hostname: "LocalHost", target: undefined }),
@@ -95,7 +95,7 @@ test("Without a target the client asks for host/ and the hostname as it was type
   await assertClosed(one);
 });
 
-/** Runs `call` against a listener of ours and gives why its handshake failed. */
+/** Runs `call` against a listener of this library and returns why its handshake failed. */
 async function refusedByListener(call: (port: number) => Promise<unknown>): Promise<string> {
   const one = await net();
   await call(one.listener.addr.port).catch(() => {});
@@ -107,7 +107,7 @@ async function refusedByListener(call: (port: number) => Promise<unknown>): Prom
   return failure.message;
 }
 
-/** Connects to a server of another protocol, which is closed then, and gives why that failed. */
+/** Connects to a server of another protocol, which is then closed, and returns why that failed. */
 async function refusedByClient(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -120,25 +120,25 @@ async function refusedByClient(server: Server): Promise<string> {
   }
 }
 
-test("An HTTP client that calls a listener, and an HTTP server that is called, are named", async () => {
+test("listen() and connect() name a peer that uses HTTP in the error", async () => {
   const call = async (port: number) => await (await fetch(`http://127.0.0.1:${port}/`)).body?.cancel();
-  assertStringIncludes(await refusedByListener(call), "The peer speaks HTTP");
+  assertStringIncludes(await refusedByListener(call), "The peer uses HTTP");
   const server = createHttpServer((_, response) => response.end());
-  assertStringIncludes(await refusedByClient(server), "The peer speaks HTTP");
+  assertStringIncludes(await refusedByClient(server), "The peer uses HTTP");
 });
 
-test("A TLS client that calls a listener, and a TLS server that is called, are named", async () => {
+test("listen() and connect() name a peer that uses TLS in the error", async () => {
   const call = (port: number) =>
     new Promise((resolve) =>
       connectTls({ host: "127.0.0.1", port }).on("error", resolve).on("close", resolve)
     );
-  assertStringIncludes(await refusedByListener(call), "The peer speaks TLS");
-  // What OpenSSL answers to a first record that is none of TLS': a fatal alert, "protocol version".
+  assertStringIncludes(await refusedByListener(call), "The peer uses TLS");
+  // What OpenSSL answers to a first record that is not TLS: a fatal alert, "protocol version".
   const server = createServer((socket) => socket.resume().end(Uint8Array.of(0x15, 3, 1, 0, 2, 2, 70)));
-  assertStringIncludes(await refusedByClient(server), "The peer speaks TLS");
+  assertStringIncludes(await refusedByClient(server), "The peer uses TLS");
 });
 
-test("Many clients at once are all served, over web streams", async () => {
+test("listen() serves many clients at once, over web streams", async () => {
   const one = await net({ maxHandshakes: 4 });
   const serving = (async () => {
     for await (const conn of one.listener) conn.readable.pipeTo(conn.writable).catch(() => {});
@@ -160,22 +160,22 @@ test("Many clients at once are all served, over web streams", async () => {
   await assertClosed(one);
 });
 
-test("Silent strangers over TCP hold up nobody", async () => {
+test("listen() serves clients while silent peers are connected over TCP", async () => {
   const one = await net({ maxHandshakes: 1 });
   const address = { hostname: "127.0.0.1", port: one.listener.addr.port };
-  const room = CONNECTIONS_PER_PLACE;
-  const strangers = await Promise.all(Array.from({ length: room + 4 }, () => connectTcp(address)));
+  const room = CONNECTIONS_PER_SLOT;
+  const silent = await Promise.all(Array.from({ length: room + 4 }, () => connectTcp(address)));
   for (let count = 0; count < 3; count++) {
     const [client, server] = await Promise.all([one.dial(), one.listener.accept()]);
     await Promise.all([client.close(), server.close()]);
   }
-  // Those beyond the room go in the end, before or after the others were served.
+  // Connections beyond the limit are evicted in the end, before or after the others were served.
   while (one.failures.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
   await assertClosed(one);
-  strangers.forEach((stranger) => stranger.close());
+  silent.forEach((stranger) => stranger.close());
 });
 
-test("A server that says nothing is left after timeoutMs, which counts from the start", async () => {
+test("connect() gives up a silent server after timeoutMs, which counts from the start", async () => {
   const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const provider = toyProvider();
   const dialing = connect({
@@ -197,7 +197,7 @@ test("A server that says nothing is left after timeoutMs, which counts from the 
   tcp.close();
 });
 
-test("An abort while connecting rethrows its reason and leaves nothing", async () => {
+test("connect() rethrows the reason of an abort and leaves nothing open", async () => {
   const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const provider = toyProvider();
   const controller = new AbortController();
@@ -217,7 +217,7 @@ test("An abort while connecting rethrows its reason and leaves nothing", async (
   tcp.close();
 });
 
-test("A port nobody listens on is a TransportError, and the credentials are released", async () => {
+test("connect() to a port without a listener is a TransportError, and the credentials are released", async () => {
   const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   tcp.close();
   const provider = toyProvider();
@@ -232,7 +232,7 @@ test("A port nobody listens on is a TransportError, and the credentials are rele
   assertEquals([provider.ledger.credentials, provider.ledger.live], [1, 0]);
 });
 
-test("A port that is taken is a TransportError, and the server's credentials are released", async () => {
+test("listen() on a port in use is a TransportError, and the credentials are released", async () => {
   const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const provider = toyProvider();
   const options = {
@@ -246,7 +246,7 @@ test("A port that is taken is a TransportError, and the server's credentials are
   tcp.close();
 });
 
-test("Credentials or a provider that cannot be had are told before anything is opened", async () => {
+test("connect() and listen() report unavailable credentials or an unavailable provider before anything is opened", async () => {
   const failure = new AuthenticationError("no-credentials", "There is no key table");
   const failing = toyProvider({
     onAcquire: () => {
@@ -261,7 +261,7 @@ test("Credentials or a provider that cannot be had are told before anything is o
   await assertRejects(() => listen({ ...options, port: 0, registry: weak }), ProviderNotFoundError);
 });
 
-test("listen with a signal that was aborted before opens nothing and rethrows the reason", async () => {
+test("listen() with an aborted signal opens nothing and rethrows the reason", async () => {
   const provider = toyProvider();
   const options = { hostname: "127.0.0.1", port: 0, registry: createRegistry([provider]), system };
   const reason = new Error("mine");
@@ -270,7 +270,7 @@ test("listen with a signal that was aborted before opens nothing and rethrows th
   assertEquals(provider.ledger.credentials, 0);
 });
 
-test("A refusal reaches the client over TCP as the code that was sent, not as a reset", async () => {
+test("a refusal reaches the client over TCP as the code that was sent, not as a reset", async () => {
   const one = await net({ acceptedTargets: ["host/other"] });
   for (let count = 0; count < 10; count++) {
     const error = await assertRejects(() => one.dial(), AuthenticationError, "1790");
@@ -280,7 +280,7 @@ test("A refusal reaches the client over TCP as the code that was sent, not as a 
   await assertClosed(one);
 });
 
-test("secure serves a connection of the runtime's own, and both ends close it once they are done", async () => {
+test("secure() works with a connection of the runtime, and both ends close it when they are done", async () => {
   const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const [a, b] = await Promise.all([
     connectTcp({ hostname: "127.0.0.1", port: tcp.addr.port }),
@@ -299,7 +299,7 @@ test("secure serves a connection of the runtime's own, and both ends close it on
   assertEquals((await assertRejects(() => b.read(new Uint8Array(1)), TransportError)).codeName, "closed");
 });
 
-test("A client that goes away while it waits for a place is let go over TCP too", async () => {
+test("listen() closes the connection of a client that leaves while it waits for a slot, over TCP too", async () => {
   const gate = Promise.withResolvers<void>();
   const one = await net({ maxHandshakes: 1 }, { onStep: () => gate.promise });
   const first = one.dial();
@@ -311,7 +311,7 @@ test("A client that goes away while it waits for a place is let go over TCP too"
   const controller = new AbortController();
   const going = one.dial({ signal: controller.signal }).catch((error) => error);
   const staying = one.dial();
-  // Nothing tells when its token has come; where it has not by then, it goes as a silent one.
+  // Nothing reports when its token has arrived; if it has not by then, it is closed as a silent peer.
   await new Promise((resolve) => setTimeout(resolve, 50));
   controller.abort(new Error("enough"));
   assertEquals((await going).message, "enough");

@@ -7,7 +7,7 @@ import { MAX_SENT_SIZE } from "../../sockets/framing.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type Pair, pattern, readExactly, secured, securedOver } from "../support/secured.ts";
 
-/** The sizes of the data records in what was sent, headers left out. */
+/** The sizes of the data records in `sent`, without headers. */
 function recordSizes(sent: readonly number[]): number[] {
   const view = new DataView(Uint8Array.from(sent).buffer);
   const sizes: number[] = [];
@@ -24,7 +24,7 @@ async function assertReleased(
   assertEquals(clientProvider.ledger.live + serverProvider.ledger.live, 0);
 }
 
-test("What is written at one end is read at the other, whatever the sizes of writes, reads and transport", async () => {
+test("bytes written at one end are read at the other, for any sizes of writes, reads and transport", async () => {
   const sizes = fc.array(fc.oneof(fc.nat(300), fc.nat(140_000)), { maxLength: 5 });
   const limits = fc.record({ readLimit: fc.integer({ min: 1000, max: 70_000 }), writeLimit: fc.nat(70_000) });
   await fc.assert(
@@ -50,7 +50,7 @@ test("What is written at one end is read at the other, whatever the sizes of wri
   );
 });
 
-test("A write of 60 KiB is one record, a longer one is split, and no record is longer than allowed", async () => {
+test("write() of 60 KiB makes one record, a longer one is split, and no record is longer than allowed", async () => {
   const { client, server, a, close } = await secured();
   const start = a.sent.length;
   await client.write(new Uint8Array(60 * 1024));
@@ -65,7 +65,7 @@ test("A write of 60 KiB is one record, a longer one is split, and no record is l
   await close();
 });
 
-test("A write never changes the caller's bytes, and none of them is on the wire in the clear", async () => {
+test("write() does not change the caller's bytes, and none of them is on the wire in clear text", async () => {
   const { client, server, a, close } = await secured();
   const secret = new TextEncoder().encode("the quick brown fox jumps over the lazy dog");
   const before = secret.slice();
@@ -77,7 +77,7 @@ test("A write never changes the caller's bytes, and none of them is on the wire 
   await close();
 });
 
-test("Writes that overlap arrive in the order they were called", async () => {
+test("write(): overlapping writes arrive in the order of the calls", async () => {
   const { client, server, close } = await secured({ memory: { writeLimit: 7 } });
   const parts = Array.from({ length: 20 }, (_, index) => new Uint8Array(100).fill(index));
   const writing = Promise.all(parts.map((part) => client.write(part)));
@@ -87,7 +87,7 @@ test("Writes that overlap arrive in the order they were called", async () => {
   await close();
 });
 
-test("Many small records that arrived together cost one read of the transport, and one call takes them all", async () => {
+test("read() takes many small records that arrived together with one read of the transport, in one call", async () => {
   const { client, server, b, close } = await secured();
   const reading = server.read(new Uint8Array(1));
   await client.write(Uint8Array.of(255));
@@ -101,7 +101,7 @@ test("Many small records that arrived together cost one read of the transport, a
   await close();
 });
 
-test("A read takes what there is and does not wait for more", async () => {
+test("read() returns the available bytes and does not wait for more", async () => {
   const { client, server, close } = await secured();
   await client.write(Uint8Array.of(1, 2, 3));
   const p = new Uint8Array(10);
@@ -112,32 +112,36 @@ test("A read takes what there is and does not wait for more", async () => {
   await close();
 });
 
-test("A second read while one waits is refused, and the first goes on", async () => {
+test("read() is refused while another read is pending, which continues", async () => {
   const { client, server, close } = await secured();
   const first = server.read(new Uint8Array(4));
-  await assertRejects(() => server.read(new Uint8Array(4)), StateError, "Another read is waiting");
+  await assertRejects(() => server.read(new Uint8Array(4)), StateError, "Another read is pending");
   await client.write(Uint8Array.of(9));
   assertEquals(await first, 1);
   await close();
 });
 
-test("The end of the stream between records is null, again and again, and told as unauthenticated", async () => {
-  const pair = await secured();
-  const { client, server, close } = pair;
-  assertEquals(server.endOfStream, null);
-  await client.write(Uint8Array.of(1));
-  await client.closeWrite();
-  await client.closeWrite();
-  const p = new Uint8Array(4);
-  assertEquals(await server.read(p), 1);
-  assertEquals(server.endOfStream, null);
-  assertEquals([await server.read(p), await server.read(p)], [null, null]);
-  assertEquals(server.endOfStream, "unauthenticated");
-  await close();
-  await assertReleased(pair);
-});
+test(
+  "read() at the end of the stream between records returns null, repeatedly, and endOfStream is " +
+    "unauthenticated",
+  async () => {
+    const pair = await secured();
+    const { client, server, close } = pair;
+    assertEquals(server.endOfStream, null);
+    await client.write(Uint8Array.of(1));
+    await client.closeWrite();
+    await client.closeWrite();
+    const p = new Uint8Array(4);
+    assertEquals(await server.read(p), 1);
+    assertEquals(server.endOfStream, null);
+    assertEquals([await server.read(p), await server.read(p)], [null, null]);
+    assertEquals(server.endOfStream, "unauthenticated");
+    await close();
+    await assertReleased(pair);
+  },
+);
 
-test("After half-closing, the other direction goes on and writing is refused without harm", async () => {
+test("closeWrite() leaves the other direction open, and a later write is refused without harm", async () => {
   const { client, server, close } = await secured();
   await client.closeWrite();
   await assertRejects(() => client.write(Uint8Array.of(1)), StateError, "nothing more can be written");
@@ -146,7 +150,7 @@ test("After half-closing, the other direction goes on and writing is refused wit
   await close();
 });
 
-test("A transport that cannot half-close says so, and the connection goes on", async () => {
+test("closeWrite() of a transport that cannot half-close reports it, and the connection continues", async () => {
   const [a, b] = MemoryTransport.pair();
   const { client, server } = await securedOver(
     { read: (p) => a.read(p), write: (p) => a.write(p), close: () => a.close() },
@@ -155,7 +159,7 @@ test("A transport that cannot half-close says so, and the connection goes on", a
   await assertRejects(
     () => client.closeWrite(),
     UnsupportedPlatformError,
-    "cannot close one direction alone",
+    "cannot close one direction only",
   );
   await client.write(Uint8Array.of(1));
   assertEquals(await server.read(new Uint8Array(1)), 1);
@@ -163,7 +167,7 @@ test("A transport that cannot half-close says so, and the connection goes on", a
   await Promise.all([client.close(), server.close()]);
 });
 
-test("Close rejects the calls that wait and all later ones with one StateError, and is done once", async () => {
+test("close() rejects pending calls and all later ones with one StateError, and closes once", async () => {
   const pair = await secured({ memory: { capacity: 10 } });
   const { client, server } = pair;
   const reading = client.read(new Uint8Array(1)).catch((error) => error);
@@ -186,14 +190,14 @@ test("Close rejects the calls that wait and all later ones with one StateError, 
   await assertReleased(pair);
 });
 
-test("Leaving a using block closes the connection", async () => {
+test("leaving a using block closes the connection", async () => {
   const pair = await secured();
   await pair.client[Symbol.asyncDispose]();
   pair.server[Symbol.dispose]();
   await assertReleased(pair);
 });
 
-test("What is told of the connection's security is what was proved, and can be asked again", async () => {
+test("security is what was verified, and querySecurity() reads it again", async () => {
   const expiresAt = new Date(Date.now() + 3_600_000);
   const { client, server, close } = await secured({ faults: { expiresAt } });
   for (const conn of [client, server]) {
@@ -222,7 +226,7 @@ test("What is told of the connection's security is what was proved, and can be a
   await close();
 });
 
-test("Asking for the security of a connection that has run out, or is now weaker, ends it", async () => {
+test("querySecurity() of a context that has expired, or is now weaker, closes the connection", async () => {
   const expired = await secured({ faults: { expiresAt: new Date(Date.now() - 1) } });
   const error = await assertRejects(() => expired.client.querySecurity(), AuthenticationError);
   assertEquals(error.reason, "context-expired");
@@ -238,7 +242,7 @@ test("Asking for the security of a connection that has run out, or is now weaker
   await assertReleased(weaker);
 });
 
-test("Arguments that are no bytes are refused without harm", async () => {
+test("arguments that are not bytes are refused without harm", async () => {
   const { client, server, close } = await secured();
   const wrong = "text" as unknown as Uint8Array;
   await assertRejects(() => client.write(wrong), TypeError, "p must be a Uint8Array");
@@ -262,7 +266,7 @@ for (
     ["an array of a class that overrides methods", (size: number) => new Odd(size)],
   ] as const
 ) {
-  test(`What is written from ${what} is read into another one, byte for byte`, async () => {
+  test(`bytes written from ${what} are read into another one, byte for byte`, async () => {
     const pair = await secured();
     const data = make(100_000);
     data.set(pattern(data.length));
@@ -279,7 +283,7 @@ for (
   });
 }
 
-test("An array whose memory went elsewhere is a TypeError, and the connection goes on", async () => {
+test("an array whose memory was transferred is a TypeError, and the connection continues", async () => {
   const pair = await secured();
   const gone = new Uint8Array(8);
   structuredClone(gone.buffer, { transfer: [gone.buffer] });

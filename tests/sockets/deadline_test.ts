@@ -10,7 +10,7 @@ const aborted = (deadline: Deadline) =>
   });
 const never = new Promise<never>(() => {});
 
-test("A deadline that is paused never times out, and goes on with what was left once it is resumed", async () => {
+test("Deadline.pause(): a paused deadline never times out, and continues with the time left once it is resumed", async () => {
   const deadline = new Deadline(undefined, "It", 1);
   const resume = deadline.pause();
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -22,7 +22,7 @@ test("A deadline that is paused never times out, and goes on with what was left 
   deadline.end();
 });
 
-test("A deadline that ends while it is paused, or has no time-out, leaves no timer behind", () => {
+test("Deadline.end() during a pause, or without a time-out, leaves no timer", () => {
   const paused = new Deadline(undefined, "It", 10_000);
   paused.pause();
   paused.end();
@@ -31,7 +31,7 @@ test("A deadline that ends while it is paused, or has no time-out, leaves no tim
   endless.end();
 });
 
-test("A paused deadline is aborted all the same, by its owner and by the caller's signal", async () => {
+test("Deadline.abort() and the caller's signal abort a paused deadline", async () => {
   const controller = new AbortController();
   const deadline = new Deadline(controller.signal, "It", 10_000);
   deadline.pause();

@@ -1,4 +1,4 @@
-/** A listener in a process that may open few files, behind more strangers than it can hold. */
+/** A listener in a process that may open few files, with more silent peers than it can hold. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -14,7 +14,7 @@ const HOST = "127.0.0.1";
 const toy = () => ({ hostname: HOST, registry: createRegistry([toyProvider()]), system: toySystem() });
 
 const PROGRAMS = {
-  /** Answers each byte with how many strangers were dropped, until the client goes. */
+  /** Answers each byte with the number of evicted peers, until the client closes. */
   async serves() {
     const failures: string[] = [];
     const note = (error: unknown) => void failures.push((error as Error).name);
@@ -34,7 +34,7 @@ await children(PROGRAMS);
 const DESCRIPTORS = 128;
 const STRANGERS = 200;
 
-/** A port that nobody listens on just now. */
+/** A port without a listener. */
 function freePort(): Promise<number> {
   const server = createServer();
   return new Promise((resolve) => {
@@ -45,7 +45,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Connects, once somebody listens. */
+/** Connects as soon as there is a listener. */
 async function dial(port: number): Promise<Socket> {
   for (;;) {
     const socket = connectSocket(port, HOST).on("error", () => {});
@@ -58,7 +58,8 @@ async function dial(port: number): Promise<Socket> {
 }
 
 test(
-  "At the limit of file descriptors silent strangers make room for an honest client, and each that goes is reported",
+  "listen() at the limit of file descriptors evicts silent peers for an honest client, and reports " +
+    "each eviction",
   async () => {
     const port = await freePort();
     const outcome = childOutcome<string[]>(import.meta.url, "serves", {

@@ -34,7 +34,7 @@ const EXCHANGES: Record<number, { client: string[]; server: string[] }> = {
 };
 
 for (const [tokens, expected] of Object.entries(EXCHANGES)) {
-  test(`An exchange of ${tokens} tokens has the records of .NET, and the server always says done`, async () => {
+  test(`an exchange of ${tokens} tokens has the records of .NET, and the server always sends done`, async () => {
     const { a, b, client, close } = await secured({ faults: { tokens: Number(tokens) } });
     assertEquals(spellRecords(a.sent), expected.client);
     assertEquals(spellRecords(b.sent), expected.server);
@@ -43,7 +43,7 @@ for (const [tokens, expected] of Object.entries(EXCHANGES)) {
   });
 }
 
-test("A handshake works over transports that move one byte at a time", async () => {
+test("a handshake works over transports that move one byte at a time", async () => {
   const { close } = await secured({ memory: { readLimit: 1, writeLimit: 1 } });
   await close();
 });
@@ -52,14 +52,14 @@ test("an exchange in which each end takes sixteen steps is the longest that is t
   const { close } = await secured({ faults: { tokens: 31 } });
   await close();
   const longer = attempt({ faults: { tokens: 32 } });
-  const error = await assertRejects(() => longer.client, ProtocolError, "not over after 16 tokens");
+  const error = await assertRejects(() => longer.client, ProtocolError, "not complete after 16 tokens");
   assertEquals(error.reason, "unexpected-message");
   // The server was done with the token that was too many.
   await (await longer.server).close();
   await assertClean(longer);
 });
 
-test("An exchange that never ends is given up after a bounded number of tokens", async () => {
+test("an endless exchange ends after a bounded number of tokens", async () => {
   const started = attempt({ faults: { tokens: 1000 } });
   const errors = await Promise.all(
     [started.client, started.server].map((end) => end.catch((error) => error)),
@@ -81,7 +81,7 @@ const SHORTFALLS: [string, Partial<ContextAttributes>][] = [
 
 for (const [required, attributes] of SHORTFALLS) {
   const what = JSON.stringify(attributes);
-  test(`A server whose context has ${what} refuses before it says done, and the client learns why`, async () => {
+  test(`a server whose context has ${what} refuses before it sends done, and the client receives the code`, async () => {
     const started = attempt({ serverFaults: { attributes } });
     const error = await assertRejects(() => started.server, SecurityRequirementError);
     assertEquals(error.required, required);
@@ -91,12 +91,12 @@ for (const [required, attributes] of SHORTFALLS) {
     await assertClean(started);
   });
 
-  test(`A client whose context has ${what} refuses before any data, and says so`, async () => {
+  test(`a client whose context has ${what} refuses before any data, and reports it`, async () => {
     const started = attempt({ clientFaults: { attributes } });
     const error = await assertRejects(() => started.client, SecurityRequirementError);
     assertEquals(error.required, required);
     assertEquals(spellRecords(started.a.sent), ["in-progress", "error:8"]);
-    // The server was done: to it, what arrives is a record that is cut short.
+    // The server was done: what arrives is a truncated record to it.
     const server = await started.server;
     const cut = await assertRejects(() => server.read(new Uint8Array(9)), ProtocolError);
     assertEquals(cut.reason, "truncated");
@@ -105,13 +105,13 @@ for (const [required, attributes] of SHORTFALLS) {
 }
 
 const GIVEN_UP: [AuthenticationReason, code: string][] = [
-  ["unknown-target", "0x80090303 (SEC_E_TARGET_UNKNOWN: it found no such target name)"],
+  ["unknown-target", "0x80090303 (SEC_E_TARGET_UNKNOWN: it could not find the target name)"],
   ["clock-skew", "0x80090324 (SEC_E_TIME_SKEW"],
-  ["authority-unreachable", "0x8009030c (SEC_E_LOGON_DENIED: it could not go on)"],
+  ["authority-unreachable", "0x8009030c (SEC_E_LOGON_DENIED: it could not continue)"],
 ];
 
 for (const [reason, code] of GIVEN_UP) {
-  test(`A client that gives up for ${reason} tells its server as much, and a server tells nothing of the kind`, async () => {
+  test(`a client that fails with ${reason} sends the server its code, and a server does not`, async () => {
     const failure = new AuthenticationError(reason, "It cannot go on");
     const onStep = () => {
       throw failure;
@@ -181,7 +181,10 @@ for (const sent of [0, 1, 4]) {
   });
 }
 
-/** Both ends with a provider that says it negotiates, one of them with a registry whose policy denies. */
+/**
+ * Both ends with a provider that lists the mechanism it negotiates, one of them with a registry whose policy denies
+ * it.
+ */
 function denying(role: "client" | "server", mechanism: string, deny: readonly string[]): Attempt {
   const toy = toyProvider({ attributes: { mechanism } });
   const description = { ...toy.description, mechanisms: ["kerberos", "ntlm", "toy"] };
@@ -194,20 +197,24 @@ for (
     ["kerberos", ["kerberos"], "a policy denies kerberos"],
     ["krb5", ["kerberos"], "a policy denies kerberos"],
     ["ntlm", ["ntlm"], "a policy denies ntlm"],
-    ["unknown", ["ntlm"], "toy does not say that it negotiates it"],
-    ["oid-2b060105", ["kerberos"], "toy does not say that it negotiates it"],
+    ["unknown", ["ntlm"], "toy does not list it among the mechanisms it negotiates"],
+    ["oid-2b060105", ["kerberos"], "toy does not list it among the mechanisms it negotiates"],
   ] as const
 ) {
-  test(`A server whose context says ${mechanism} where ${deny} is denied refuses before it says done`, async () => {
-    const started = denying("server", mechanism, deny);
-    const error = await assertRejects(() => started.server, AuthenticationError, why);
-    assertEquals(error.reason, "mechanism");
-    assertEquals(spellRecords(started.b.sent).map((record) => record.split(":")[0]), ["error"]);
-    await assertRejects(() => started.client, AuthenticationError);
-    for (const transport of [started.a, started.b]) assertEquals(transport.closes, 1);
-  });
+  test(
+    `a server whose context has the mechanism ${mechanism} where ${deny} is denied refuses before it ` +
+      "sends done",
+    async () => {
+      const started = denying("server", mechanism, deny);
+      const error = await assertRejects(() => started.server, AuthenticationError, why);
+      assertEquals(error.reason, "mechanism");
+      assertEquals(spellRecords(started.b.sent).map((record) => record.split(":")[0]), ["error"]);
+      await assertRejects(() => started.client, AuthenticationError);
+      for (const transport of [started.a, started.b]) assertEquals(transport.closes, 1);
+    },
+  );
 
-  test(`A client whose context says ${mechanism} where ${deny} is denied refuses before any data`, async () => {
+  test(`a client whose context has the mechanism ${mechanism} where ${deny} is denied refuses before any data`, async () => {
     const started = denying("client", mechanism, deny);
     const error = await assertRejects(() => started.client, AuthenticationError, why);
     assertEquals(error.reason, "mechanism");
@@ -219,7 +226,7 @@ for (
   });
 }
 
-test("Whoever asks a connection again is told of no mechanism that is denied, whatever its context says by then", async () => {
+test("querySecurity() does not report a denied mechanism, whatever the context reports later", async () => {
   const attributes = { mechanism: "kerberos" };
   const toy = toyProvider({ attributes });
   const registry = createRegistry([toy], { version: 1, deny: ["ntlm"] });
@@ -231,7 +238,7 @@ test("Whoever asks a connection again is told of no mechanism that is denied, wh
   await Promise.allSettled([client.close(), server.close()]);
 });
 
-test("What is denied leaves every other mechanism alone", async () => {
+test("a denied mechanism does not affect other mechanisms", async () => {
   for (const [mechanism, deny] of [["kerberos", ["ntlm", "ipsec"]], ["unknown", []]] as const) {
     const started = denying("server", mechanism, deny);
     const [client, server] = await Promise.all([started.client, started.server]);
@@ -240,7 +247,7 @@ test("What is denied leaves every other mechanism alone", async () => {
   }
 });
 
-test("A client that encrypts nothing is refused by a server that requires encryption, and tells 1790", async () => {
+test("a client without encryption is refused by a server that requires it, which sends 1790", async () => {
   const started = attempt({ client: { requirements: { confidentiality: false } } });
   assertEquals(
     (await assertRejects(() => started.server, SecurityRequirementError)).required,
@@ -250,7 +257,7 @@ test("A client that encrypts nothing is refused by a server that requires encryp
   await assertClean(started);
 });
 
-test("A client that wants to be anonymous goes no further where the server learns who it is", async () => {
+test("a client that requires anonymity stops where the server would learn its identity", async () => {
   const started = attempt({
     client: { requirements: { impersonation: "anonymous" } },
     clientFaults: { attributes: { impersonation: "identify" } },
@@ -263,7 +270,7 @@ test("A client that wants to be anonymous goes no further where the server learn
   await assertClean(started);
 });
 
-test("A server that needs more than the client lets it do refuses", async () => {
+test("a server that requires a higher impersonation level than the client allows refuses", async () => {
   const started = attempt({
     server: { requirements: { impersonation: "impersonate" } },
     serverFaults: { attributes: { impersonation: "identify" } },
@@ -281,7 +288,7 @@ const BINDINGS: [string, Uint8Array | undefined, Uint8Array | undefined][] = [
   ["are missing on the server", Uint8Array.of(1), undefined],
 ];
 for (const [how, client, server] of BINDINGS) {
-  test(`Channel bindings that ${how} end the handshake on the side that gave them`, async () => {
+  test(`channel bindings that ${how} end the handshake on the side that gave them`, async () => {
     const started = attempt({
       client: client ? { channelBindings: client } : {},
       server: server ? { channelBindings: server } : {},
@@ -294,7 +301,7 @@ for (const [how, client, server] of BINDINGS) {
 }
 
 for (const kind of [Uint8Array, Buffer]) {
-  test(`Channel bindings that agree are proved, and a later change of the caller's ${kind.name} changes nothing`, async () => {
+  test(`channel bindings that match are verified, and a later change of the caller's ${kind.name} has no effect`, async () => {
     const bindings = kind.from([1, 2, 3]);
     const started = attempt({
       client: { channelBindings: bindings },
@@ -319,22 +326,26 @@ const TARGETS: [string, PairOptions, boolean][] = [
   ["the name in another realm", { server: { acceptedTargets: ["host/server.test@OTHER"] } }, false],
 ];
 for (const [what, options, accepted] of TARGETS) {
-  test(`A server that accepts ${what} ${accepted ? "serves" : "refuses"} a client of host/server.test`, async () => {
-    const started = attempt(options);
-    if (accepted) {
-      const [client, server] = await Promise.all([started.client, started.server]);
-      await Promise.all([client.close(), server.close()]);
-    } else {
-      const error = await assertRejects(() => started.server, AuthenticationError, "host/server.test");
-      assertEquals(error.reason, "target-not-accepted");
-      assertEquals(spellRecords(started.b.sent), ["error:8"]);
-      await assertRejects(() => started.client, AuthenticationError, "1790");
-    }
-    await assertClean(started);
-  });
+  test(
+    `acceptedTargets: a server that accepts ${what} ${accepted ? "serves" : "refuses"} a client of ` +
+      "host/server.test",
+    async () => {
+      const started = attempt(options);
+      if (accepted) {
+        const [client, server] = await Promise.all([started.client, started.server]);
+        await Promise.all([client.close(), server.close()]);
+      } else {
+        const error = await assertRejects(() => started.server, AuthenticationError, "host/server.test");
+        assertEquals(error.reason, "target-not-accepted");
+        assertEquals(spellRecords(started.b.sent), ["error:8"]);
+        await assertRejects(() => started.client, AuthenticationError, "1790");
+      }
+      await assertClean(started);
+    },
+  );
 }
 
-test("A server with acceptedTargets refuses where the mechanism does not tell the name", async () => {
+test("acceptedTargets: a server refuses if the mechanism does not report the name", async () => {
   const started = attempt({
     server: { acceptedTargets: ["host/server.test"] },
     serverFaults: { tellsTarget: false },
@@ -344,7 +355,7 @@ test("A server with acceptedTargets refuses where the mechanism does not tell th
   await assertClean(started);
 });
 
-test("Different keys end the handshake with the reason on the side that noticed and a code on the other", async () => {
+test("different keys end the handshake with the reason on the side that noticed and a code on the other", async () => {
   const started = attempt({ clientFaults: { key: "one" }, serverFaults: { key: "two" } });
   assertEquals((await assertRejects(() => started.server, AuthenticationError)).reason, "bad-token");
   const refused = await assertRejects(() => started.client, AuthenticationError, "0x80090308");
@@ -354,7 +365,7 @@ test("Different keys end the handshake with the reason on the side that noticed 
 
 for (const role of ["client", "server"] as const) {
   for (const leg of [0, 1]) {
-    test(`A provider that fails on the ${role}'s leg ${leg} ends both sides, and nothing is left`, async () => {
+    test(`a provider that fails at the ${role}'s step ${leg} ends both sides, and nothing is left open`, async () => {
       const failure = new Error("made to fail");
       const onStep = (at: string, index: number) => {
         if (at === role && index === leg) throw failure;
@@ -371,7 +382,7 @@ for (const role of ["client", "server"] as const) {
   }
 }
 
-test("A provider whose token does not fit in a record is a ProtocolError, and a missing token is one too", async () => {
+test("a provider's token that does not fit in a record, or is missing, is a ProtocolError", async () => {
   const broken: [string, Uint8Array | null][] = [["oversized", new Uint8Array(0x10000)], ["empty", null], [
     "empty",
     new Uint8Array(),
@@ -384,7 +395,7 @@ test("A provider whose token does not fit in a record is a ProtocolError, and a 
   }
 });
 
-test("Where nothing protects records and that was allowed, bytes pass as they are, as .NET does", async () => {
+test("bytes pass unchanged if nothing protects records and that was allowed, as in .NET", async () => {
   const { client, server, a, close } = await secured({
     requirements: WEAK,
     faults: { attributes: { integrity: false, confidentiality: false } },
@@ -398,7 +409,7 @@ test("Where nothing protects records and that was allowed, bytes pass as they ar
   await close();
 });
 
-test("A provider that cannot be had closes the transport without a byte sent", async () => {
+test("an unavailable provider closes the transport, and no byte is sent", async () => {
   const [a] = MemoryTransport.pair();
   const registry = createRegistry([toyProvider({ offers: { mutualAuthentication: false } })]);
   await assertRejects(() => secure(a, { role: "client", target: "host/x", registry, system: toySystem() }));

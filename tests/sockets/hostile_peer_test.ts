@@ -17,7 +17,7 @@ interface Scene {
   provider: ReturnType<typeof toyProvider>;
 }
 
-/** One end of ours, and its transport's other end to misbehave on. */
+/** One end of this library, and the other end of its transport for the test to misbehave on. */
 function scene(role: "client" | "server", faults: ToyFaults = {}): Scene {
   const [own, peer] = MemoryTransport.pair();
   const provider = toyProvider(faults);
@@ -54,7 +54,7 @@ const REASON_IS_AT = {
 
 for (const role of ["client", "server"] as const) {
   for (const [what, payload, text] of CODES) {
-    test(`A peer's error record with ${what} ends the ${role} with peer-refused and no answer`, async () => {
+    test(`a peer's error record with ${what} ends the ${role} with peer-refused and no answer`, async () => {
       const one = scene(role);
       if (role === "client") await receiveRecord(one.peer);
       const before = one.own.sent.length;
@@ -67,7 +67,7 @@ for (const role of ["client", "server"] as const) {
     });
   }
 
-  test(`A peer of the ${role} that closes at once, in a header or in a token is told as peer-closed`, async () => {
+  test(`a peer of the ${role} that closes at once, in a header or in a token is reported as peer-closed`, async () => {
     const record = encodeHandshake("in-progress", new Uint8Array(100));
     for (const size of [0, 1, 4, 5, 104]) {
       const one = scene(role);
@@ -81,7 +81,7 @@ for (const role of ["client", "server"] as const) {
     }
   });
 
-  test(`A peer of the ${role} that speaks another protocol is told apart, and gets an error record`, async () => {
+  test(`a peer of the ${role} that uses another protocol is recognised, and gets an error record`, async () => {
     const one = scene(role);
     if (role === "client") await receiveRecord(one.peer);
     await one.peer.write(new TextEncoder().encode("SSH-2.0-OpenSSH_9.2\r\n"));
@@ -91,7 +91,7 @@ for (const role of ["client", "server"] as const) {
     await assertOver(one);
   });
 
-  test(`An empty token where the ${role} needs one is a ProtocolError`, async () => {
+  test(`an empty token where the ${role} needs one is a ProtocolError`, async () => {
     for (const kind of ["in-progress", "done"] as const) {
       const one = scene(role);
       if (role === "client") await receiveRecord(one.peer);
@@ -101,7 +101,7 @@ for (const role of ["client", "server"] as const) {
     }
   });
 
-  test(`A token of random bytes, even the longest, is refused by the ${role}'s provider`, async () => {
+  test(`a token of random bytes, up to the longest, is refused by the ${role}'s provider`, async () => {
     for (const size of [1, 31, 32, 33, 4096, 0xffff]) {
       const one = scene(role);
       if (role === "client") await receiveRecord(one.peer);
@@ -113,7 +113,7 @@ for (const role of ["client", "server"] as const) {
   });
 }
 
-test("Whatever bytes a stranger sends a server, it ends with a typed error and nothing open", async () => {
+test("any bytes sent to a server end in a typed error, and nothing is left open", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.uint8Array({ maxLength: 40 }),
@@ -132,7 +132,7 @@ test("Whatever bytes a stranger sends a server, it ends with a typed error and n
   );
 });
 
-test("A stranger who sends no whole token costs a server no context of the provider", async () => {
+test("a peer that sends no whole token costs a server no context of the provider", async () => {
   const one = scene("server");
   await one.peer.write(encodeHandshake("in-progress", new Uint8Array(50)).subarray(0, 54));
   await one.peer.closeWrite();
@@ -141,7 +141,7 @@ test("A stranger who sends no whole token costs a server no context of the provi
   await assertOver(one);
 });
 
-test("A peer that says done while another token is due is refused", async () => {
+test("a peer that sends done while another token is due is refused", async () => {
   const one = scene("server", { tokens: 3 });
   const helper = scene("client", { tokens: 3 });
   const first = (await receiveRecord(helper.peer))!;
@@ -153,28 +153,28 @@ test("A peer that says done while another token is due is refused", async () => 
   await assertOver(helper);
 });
 
-test("A server that says done while the client still has a token for it is refused", async () => {
+test("a server that sends done while the client still has a token for it is refused", async () => {
   const client = scene("client", { tokens: 3 });
   const server = scene("server", { tokens: 3 });
   await sendRecord(server.peer, "in-progress", (await receiveRecord(client.peer))!.token);
   await sendRecord(client.peer, "done", (await receiveRecord(server.peer))!.token);
-  const error = await assertRejects(() => client.conn, ProtocolError, "left over");
+  const error = await assertRejects(() => client.conn, ProtocolError, "a token for it is left");
   assertEquals(error.reason, "unexpected-message");
   server.peer.close();
   await assertOver(client);
   await assertOver(server);
 });
 
-test("A client that is done takes nothing but done for an answer", async () => {
+test("a client that is done accepts only done as an answer", async () => {
   const one = scene("client", { tokens: 1 });
   await receiveRecord(one.peer);
   await sendRecord(one.peer, "in-progress", Uint8Array.of(1));
-  const error = await assertRejects(() => one.conn, ProtocolError, "exchange was over");
+  const error = await assertRejects(() => one.conn, ProtocolError, "exchange was complete");
   assertEquals(error.reason, "unexpected-message");
   await assertOver(one);
 });
 
-test("A client that is done ignores what comes with the server's done, as the specification has it", async () => {
+test("a client that is done ignores the token of the server's done, as specified", async () => {
   const one = scene("client", { tokens: 1 });
   await receiveRecord(one.peer);
   await sendRecord(one.peer, "done", Uint8Array.of(1, 2, 3));
@@ -183,7 +183,7 @@ test("A client that is done ignores what comes with the server's done, as the sp
   await assertOver(one);
 });
 
-test("A token with one bit flipped is refused by the server's provider", async () => {
+test("a token with one bit flipped is refused by the server's provider", async () => {
   const client = scene("client");
   const token = (await receiveRecord(client.peer))!.token;
   client.peer.close();
@@ -196,7 +196,7 @@ test("A token with one bit flipped is refused by the server's provider", async (
   await assertOver(server);
 });
 
-test("What a peer wrote never breaks a line of the message it ends up in", async () => {
+test("text from a peer never breaks a line of the error message that contains it", async () => {
   const [own, peer] = MemoryTransport.pair();
   const provider = toyProvider();
   const common = { registry: createRegistry([provider]), system: toySystem() };
@@ -214,11 +214,11 @@ test("What a peer wrote never breaks a line of the message it ends up in", async
   credentials.close();
 });
 
-test("A client that gave up is not said to have refused credentials", async () => {
+test("a client that gave up is not reported to have refused credentials", async () => {
   for (
-    const [code, words] of [[0x8009030c, "could not go on"], [
+    const [code, words] of [[0x8009030c, "could not continue"], [
       0x80090303,
-      "found no such target name",
+      "could not find the target name",
     ]] as const
   ) {
     const one = scene("server");

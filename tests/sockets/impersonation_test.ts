@@ -17,7 +17,7 @@ function recorder() {
   return { log, impersonate };
 }
 
-test("A synchronous function runs as the client, and its result or error comes back", async () => {
+test("impersonate() runs a synchronous function as the client, and returns its result or rethrows its error", async () => {
   const { log, impersonate } = recorder();
   const { server, close } = await secured({ serverFaults: { impersonate } });
   assertEquals(server.impersonate(() => log.push("work")), 2);
@@ -35,7 +35,7 @@ test("A synchronous function runs as the client, and its result or error comes b
   await close();
 });
 
-test("An asynchronous function, or a generator, is refused before anybody is impersonated", async () => {
+test("impersonate() refuses an asynchronous function, or a generator, before it impersonates", async () => {
   const { log, impersonate } = recorder();
   const { server, close } = await secured({ serverFaults: { impersonate } });
   const wrong: unknown[] = ["text", null];
@@ -54,7 +54,7 @@ test("An asynchronous function, or a generator, is refused before anybody is imp
   await close();
 });
 
-test("A promise that comes back is refused after the impersonation has ended, and its failure harms nobody", async () => {
+test("impersonate() refuses a returned promise after the impersonation has ended, and ignores its failure", async () => {
   const { log, impersonate } = recorder();
   const { server, close } = await secured({ serverFaults: { impersonate } });
   assertThrows(
@@ -68,7 +68,7 @@ test("A promise that comes back is refused after the impersonation has ended, an
   await close();
 });
 
-test("An iterator that comes back, whose body would run as the server, is refused after the impersonation", async () => {
+test("impersonate() refuses a returned iterator, whose body would run as the server, after the impersonation", async () => {
   const { log, impersonate } = recorder();
   const { server, close } = await secured({ serverFaults: { impersonate } });
   function* rows() {
@@ -92,7 +92,7 @@ test("An iterator that comes back, whose body would run as the server, is refuse
   await close();
 });
 
-test("Two connections' clients are not acted as within each other, and afterwards each is again", async () => {
+test("impersonate() of two connections cannot be nested, and works for each of them afterwards", async () => {
   const { log, impersonate } = recorder();
   const [one, other] = [
     await secured({ serverFaults: { impersonate } }),
@@ -108,7 +108,7 @@ test("Two connections' clients are not acted as within each other, and afterward
   await other.close();
 });
 
-test("Where the provider cannot impersonate, or on a client, the refusal says so", async () => {
+test("impersonate() reports that the provider cannot impersonate, or that this end is the client", async () => {
   const { client, server, close } = await secured();
   assertThrows(() => server.impersonate(() => 1), UnsupportedPlatformError, "cannot impersonate");
   assertThrows(() => client.impersonate(() => 1), StateError, "Only the server");
@@ -116,7 +116,7 @@ test("Where the provider cannot impersonate, or on a client, the refusal says so
   assertThrows(() => server.impersonate(() => 1), StateError, "closed");
 });
 
-test("A connection closed while its client is impersonated releases the context when that has ended", async () => {
+test("close() inside impersonate() releases the context when the impersonation has ended", async () => {
   const { log, impersonate } = recorder();
   const { client, server, b, serverProvider } = await secured({ serverFaults: { impersonate } });
   const closes: number[] = [];

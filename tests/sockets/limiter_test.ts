@@ -1,12 +1,15 @@
-/** Who may begin and who must go, by the order of events alone: turns go round when the test says so. */
+/**
+ * Which peers begin and which are evicted, by the order of events only: the test controls the turns of the event
+ * loop.
+ */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import type { TransportError } from "../../errors.ts";
 import {
-  CONNECTIONS_PER_PLACE,
+  CONNECTIONS_PER_SLOT,
   GRACE_TURNS,
-  type Guest,
+  type LimitedPeer,
   Limiter,
   OVERFLOW,
   REGROWTH,
@@ -16,117 +19,121 @@ import { settle } from "../support/memory_transport.ts";
 import { Turns } from "../support/turns.ts";
 
 interface Seen {
-  guest: Guest;
-  /** Why it was dropped. */
-  dropped: string | null;
-  /** Whether it may begin. */
+  peer: LimitedPeer;
+  /** Why it was evicted. */
+  evicted: string | null;
+  /** Whether it has begun. */
   begun: boolean;
   begin(): Seen;
 }
 
-function stage(places: number) {
+function stage(slots: number) {
   const turns = new Turns();
-  const state = { unfetched: 0 };
-  const all = new Limiter({ places, unfetched: () => state.unfetched, turn: turns.turn });
+  const state = { unaccepted: 0 };
+  const limiter = new Limiter({ slots, unaccepted: () => state.unaccepted, turn: turns.turn });
   const enter = (): Seen => {
     const seen: Seen = {
-      guest: all.enter((reason) => seen.dropped = reason.message),
-      dropped: null,
+      peer: limiter.add((reason) => seen.evicted = reason.message),
+      evicted: null,
       begun: false,
       begin() {
-        const place = seen.guest.begin();
-        if (place === null) seen.begun = true;
-        else place.then(() => seen.begun = true);
+        const slot = seen.peer.begin();
+        if (slot === null) seen.begun = true;
+        else slot.then(() => seen.begun = true);
         return seen;
       },
     };
     return seen;
   };
   const enterMany = (count: number) => Array.from({ length: count }, enter);
-  /** Asks for room; `given` once there is. */
+  /** Waits for room; `given` once there is. */
   const ask = () => {
     const asked = { given: false };
-    all.room().then(() => asked.given = true);
+    limiter.waitForRoom().then(() => asked.given = true);
     return asked;
   };
-  return { all, turns, state, enter, enterMany, ask };
+  return { limiter, turns, state, enter, enterMany, ask };
 }
 
-const dropped = (seen: Seen[]) => seen.map((one) => one.dropped !== null);
+const evicted = (seen: Seen[]) => seen.map((one) => one.evicted !== null);
 const begun = (seen: Seen[]) => seen.map((one) => one.begun);
 
-test("No more begin than there are places, in the order in which their tokens came", async () => {
+test("Limiter: no more handshakes begin than there are slots, in the order in which their tokens arrived", async () => {
   const { enterMany } = stage(2);
   const [a, b, c, d] = enterMany(4);
   for (const one of [d, b, c, a]) one.begin();
   await settle();
   assertEquals(begun([a, b, c, d]), [false, true, false, true]);
-  b.guest.leave();
+  b.peer.leave();
   await settle();
   assertEquals(begun([a, b, c, d]), [false, true, true, true]);
 });
 
-test("A connection that nobody has fetched takes a place until it is fetched", async () => {
-  const { all, state, enter } = stage(1);
-  state.unfetched = 1;
+test("Limiter: a connection that was not accepted takes a slot until it is accepted", async () => {
+  const { limiter, state, enter } = stage(1);
+  state.unaccepted = 1;
   const one = enter().begin();
   await settle();
   assertEquals(one.begun, false);
-  state.unfetched = 0;
-  all.settle();
+  state.unaccepted = 0;
+  limiter.settle();
   await settle();
   assertEquals(one.begun, true);
 });
 
-test("The silent take no place: who has sent its token begins at once, and nobody is dropped", async () => {
+test("Limiter: silent peers take no slot: one that has sent its token begins at once, and nobody is evicted", async () => {
   const { turns, enterMany, enter } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE - 1);
+  const silent = enterMany(CONNECTIONS_PER_SLOT - 1);
   const honest = enter().begin();
   await settle();
   assertEquals([honest.begun, turns.counted], [true, false]);
-  assertEquals(dropped(silent).includes(true), false);
+  assertEquals(evicted(silent).includes(true), false);
 });
 
-test("Where no more can be held the one that came first and is silent makes room, and not before its patience is over", async () => {
-  const { turns, enterMany, enter, ask } = stage(1);
-  const [speaks, ...silent] = enterMany(CONNECTIONS_PER_PLACE);
-  const working = enter().begin();
-  speaks.begin();
-  const asked = ask();
-  turns.pass(GRACE_TURNS - 1);
-  await settle();
-  assertEquals([asked.given, dropped(silent).includes(true)], [false, false]);
-  turns.pass(1);
-  await settle();
-  assertEquals([asked.given, turns.counted], [true, false]);
-  assertEquals(dropped([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
-  assertStringIncludes(silent[0].dropped!, "maxHandshakes");
-  assertEquals(dropped(silent).filter(Boolean).length, 1);
-});
+test(
+  "Limiter: if there is no more room the first silent peer is evicted, and not before its grace period " +
+    "is over",
+  async () => {
+    const { turns, enterMany, enter, ask } = stage(1);
+    const [speaks, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
+    const working = enter().begin();
+    speaks.begin();
+    const asked = ask();
+    turns.pass(GRACE_TURNS - 1);
+    await settle();
+    assertEquals([asked.given, evicted(silent).includes(true)], [false, false]);
+    turns.pass(1);
+    await settle();
+    assertEquals([asked.given, turns.counted], [true, false]);
+    assertEquals(evicted([working, speaks, ...silent]).indexOf(true), 2, "the first of the silent");
+    assertStringIncludes(silent[0].evicted!, "maxHandshakes");
+    assertEquals(evicted(silent).filter(Boolean).length, 1);
+  },
+);
 
-test("While the loop does not go round nobody is dropped, whatever time passes", async () => {
+test("Limiter: nobody is evicted while the event loop does not turn, whatever time passes", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
   await settle();
-  assertEquals([asked.given, turns.counted, dropped(silent).includes(true)], [false, true, false]);
+  assertEquals([asked.given, turns.counted, evicted(silent).includes(true)], [false, true, false]);
 });
 
-test("Who sends its token while a newcomer waits has made room by that, and nobody is dropped", async () => {
+test("Limiter: a peer that sends its token makes room for a newcomer, and nobody is evicted", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const [late, ...silent] = enterMany(CONNECTIONS_PER_PLACE);
+  const [late, ...silent] = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
   turns.pass(GRACE_TURNS - 1);
   late.begin();
   await settle();
   assertEquals([late.begun, asked.given, turns.counted], [true, true, false]);
   turns.pass(1);
-  assertEquals(dropped([late, ...silent]).includes(true), false);
+  assertEquals(evicted([late, ...silent]).includes(true), false);
 });
 
-test("Patience that is over need not be waited for again", async () => {
+test("Limiter: a grace period that is over does not start again for the next newcomer", async () => {
   const { turns, enterMany, enter, ask } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   ask();
   turns.pass(GRACE_TURNS);
   await settle();
@@ -134,193 +141,201 @@ test("Patience that is over need not be waited for again", async () => {
     enter();
     const asked = ask();
     await settle();
-    assertEquals([asked.given, silent[index].dropped !== null], [true, true]);
+    assertEquals([asked.given, silent[index].evicted !== null], [true, true]);
   }
 });
 
-test("Who waits for its peer in a place gives it up to one that could begin, the longest wait first", async () => {
+test("Limiter: an active peer that is idle is evicted for one that is ready to begin, the longest wait first", async () => {
   const { turns, enterMany, enter } = stage(3);
   const [first, second, working] = enterMany(3).map((one) => one.begin());
   await settle();
-  second.guest.onWaiting(true);
-  first.guest.onWaiting(true);
-  assertEquals(turns.counted, false, "nobody lacks a place");
+  second.peer.onWaiting(true);
+  first.peer.onWaiting(true);
+  assertEquals(turns.counted, false, "nobody lacks a slot");
   const next = enter().begin();
   turns.pass(GRACE_TURNS - 1);
-  assertEquals(dropped([first, second, working]), [false, false, false]);
+  assertEquals(evicted([first, second, working]), [false, false, false]);
   turns.pass(1);
-  assertEquals(dropped([first, second, working]), [false, true, false]);
-  assertStringIncludes(second.dropped!, "all 3 places (maxHandshakes)");
+  assertEquals(evicted([first, second, working]), [false, true, false]);
+  assertStringIncludes(second.evicted!, "all 3 slots (maxHandshakes)");
   await settle();
-  assertEquals(next.begun, false, "the place is free when the dropped one holds nothing any more");
+  assertEquals(next.begun, false, "the slot is free when the evicted one holds nothing any more");
   turns.pass(GRACE_TURNS);
-  assertEquals(first.dropped, null, "one goes for one");
-  second.guest.leave();
+  assertEquals(first.evicted, null, "one goes for one");
+  second.peer.leave();
   await settle();
   assertEquals([next.begun, turns.counted], [true, false]);
 });
 
-test("A wait that ends is forgotten: only what a peer makes others wait for counts", async () => {
+test("Limiter: an idle time that has ended does not count: only the current wait for the peer does", async () => {
   const { turns, enter } = stage(1);
   const [placed] = [enter().begin()];
   const next = enter().begin();
   for (let leg = 0; leg < 3; leg++) {
-    placed.guest.onWaiting(true);
+    placed.peer.onWaiting(true);
     turns.pass(GRACE_TURNS - 1);
-    placed.guest.onWaiting(false);
+    placed.peer.onWaiting(false);
     turns.pass(GRACE_TURNS);
   }
-  assertEquals([placed.dropped, next.begun], [null, false]);
-  placed.guest.onWaiting(true);
+  assertEquals([placed.evicted, next.begun], [null, false]);
+  placed.peer.onWaiting(true);
   turns.pass(GRACE_TURNS);
-  placed.guest.leave();
+  placed.peer.leave();
   await settle();
-  assertEquals([placed.dropped !== null, next.begun], [true, true]);
+  assertEquals([placed.evicted !== null, next.begun], [true, true]);
 });
 
-test("While the provider is at work in every place nobody is dropped, for any number of turns", async () => {
+test("Limiter: nobody is evicted while the provider is working in every slot, for any number of turns", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const queued = enterMany(CONNECTIONS_PER_PLACE + 1).map((one) => one.begin());
+  const queued = enterMany(CONNECTIONS_PER_SLOT + 1).map((one) => one.begin());
   const asked = ask();
   turns.pass(10 * GRACE_TURNS);
   await settle();
-  assertEquals([dropped(queued).includes(true), asked.given], [false, false]);
+  assertEquals([evicted(queued).includes(true), asked.given], [false, false]);
   assertEquals(begun(queued).filter(Boolean).length, 1);
-  queued[0].guest.leave();
+  queued[0].peer.leave();
   await settle();
   assertEquals([queued[1].begun, asked.given], [true, true]);
 });
 
-test("Bytes that trickle in renew nobody's patience before the first token is whole", async () => {
+test("Limiter: bytes that trickle in do not extend the grace period before the first token is whole", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const [trickling] = enterMany(CONNECTIONS_PER_PLACE);
+  const [trickling] = enterMany(CONNECTIONS_PER_SLOT);
   ask();
   for (let turn = 0; turn < GRACE_TURNS; turn++) {
-    trickling.guest.onWaiting(false);
-    trickling.guest.onWaiting(true);
+    trickling.peer.onWaiting(false);
+    trickling.peer.onWaiting(true);
     turns.pass(1);
   }
   await settle();
-  assertEquals(trickling.dropped !== null, true);
+  assertEquals(trickling.evicted !== null, true);
 });
 
-test("Where the system can hold no more, fewer wait to begin, and by and by as many as before", async () => {
-  const { all, turns, enterMany, enter, ask } = stage(1);
+test("Limiter.shrink(): fewer may wait to begin, and gradually as many as before", async () => {
+  const { limiter, turns, enterMany, enter, ask } = stage(1);
   const silent = enterMany(5);
-  all.shrink();
+  limiter.shrink();
   const asked = ask();
   turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals([asked.given, silent[0].dropped !== null], [true, true]);
+  assertEquals([asked.given, silent[0].evicted !== null], [true, true]);
   const grow = (times: number) => {
-    for (let index = 0; index < times; index++) enter().guest.leave();
+    for (let index = 0; index < times; index++) enter().peer.leave();
   };
   grow(REGROWTH - 2);
   const [fifth] = enterMany(1);
   ask();
   await settle();
-  assertEquals([silent[1].dropped !== null, fifth.dropped], [true, null], "five wait, and no more may");
-  enter().guest.leave();
-  grow((CONNECTIONS_PER_PLACE - 6) * REGROWTH);
-  const more = enterMany(CONNECTIONS_PER_PLACE - 5);
+  assertEquals([silent[1].evicted !== null, fifth.evicted], [true, null], "five wait, and no more may");
+  enter().peer.leave();
+  grow((CONNECTIONS_PER_SLOT - 6) * REGROWTH);
+  const more = enterMany(CONNECTIONS_PER_SLOT - 5);
   const roomy = ask();
   await settle();
-  assertEquals([roomy.given, dropped([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
+  assertEquals([roomy.given, evicted([...silent.slice(2), fifth, ...more]).includes(true)], [true, false]);
 });
 
-test("Where the system can hold no more, an eighth of those that wait make room, for files that handshakes open", async () => {
-  for (const [places, spare] of [[1, CONNECTIONS_PER_PLACE >> 3], [8, SPARE]]) {
-    const { all, turns, enterMany, ask } = stage(places);
-    const silent = enterMany(places * CONNECTIONS_PER_PLACE);
-    all.shrink();
+test("Limiter.shrink(): an eighth of the waiting peers make room for the files that handshakes open", async () => {
+  for (const [slots, spare] of [[1, CONNECTIONS_PER_SLOT >> 3], [8, SPARE]]) {
+    const { limiter, turns, enterMany, ask } = stage(slots);
+    const silent = enterMany(slots * CONNECTIONS_PER_SLOT);
+    limiter.shrink();
     ask();
     turns.pass(GRACE_TURNS);
     await settle();
-    assertEquals(dropped(silent).filter(Boolean).length, spare + 1, "and the newcomer's own");
-    assertEquals(dropped(silent).indexOf(false), spare + 1);
+    assertEquals(evicted(silent).filter(Boolean).length, spare + 1, "and the newcomer's own");
+    assertEquals(evicted(silent).indexOf(false), spare + 1);
   }
 });
 
-test("Where the system can hold fewer than there are places, they grow with each that comes, to as many", async () => {
-  const { all, turns, enter, enterMany, ask } = stage(8);
+test("Limiter.shrink() below the number of slots: the limit grows with each connection up to that number", async () => {
+  const { limiter, turns, enter, enterMany, ask } = stage(8);
   const silent = enterMany(2);
-  all.shrink();
+  limiter.shrink();
   ask();
   turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals(dropped(silent), [true, false]);
-  for (let index = 2; index < 8; index++) enter().guest.leave();
+  assertEquals(evicted(silent), [true, false]);
+  for (let index = 2; index < 8; index++) enter().peer.leave();
   const more = enterMany(6);
   const room = ask();
   await settle();
-  assertEquals([room.given, dropped([silent[1], ...more]).includes(true)], [true, false]);
+  assertEquals([room.given, evicted([silent[1], ...more]).includes(true)], [true, false]);
 });
 
-test("What cannot be left to the system is held beyond the limit, and the first silent go once their grace is over", async () => {
-  const { all, turns, enterMany, enter } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
-  assertEquals(turns.counted, false);
-  for (let index = 0; index < 3; index++) assertEquals(all.admit(false), null);
-  const late = enterMany(3);
-  turns.pass(GRACE_TURNS - 1);
-  const honest = enter().begin();
-  await settle();
-  assertEquals([honest.begun, dropped([...silent, ...late]).includes(true)], [true, false]);
-  turns.pass(1);
-  assertEquals(dropped(silent).filter(Boolean).length, 3);
-  assertEquals(dropped(silent).indexOf(false), 3);
-  assertStringIncludes(silent[0].dropped!, "maxHandshakes");
-  assertEquals([dropped(late).includes(true), turns.counted], [false, false]);
-});
+test(
+  "Limiter.admit() keeps connections beyond the limit, and evicts the first silent ones after their " +
+    "grace period",
+  async () => {
+    const { limiter, turns, enterMany, enter } = stage(1);
+    const silent = enterMany(CONNECTIONS_PER_SLOT);
+    assertEquals(turns.counted, false);
+    for (let index = 0; index < 3; index++) assertEquals(limiter.admit(false), null);
+    const late = enterMany(3);
+    turns.pass(GRACE_TURNS - 1);
+    const honest = enter().begin();
+    await settle();
+    assertEquals([honest.begun, evicted([...silent, ...late]).includes(true)], [true, false]);
+    turns.pass(1);
+    assertEquals(evicted(silent).filter(Boolean).length, 3);
+    assertEquals(evicted(silent).indexOf(false), 3);
+    assertStringIncludes(silent[0].evicted!, "maxHandshakes");
+    assertEquals([evicted(late).includes(true), turns.counted], [false, false]);
+  },
+);
 
-test("Where descriptors are scarce the first silent one makes room at once; where none is silent nobody is let in", async () => {
-  const { all, enterMany } = stage(2);
-  const [speaks, first, second] = enterMany(3);
-  speaks.begin();
-  assertEquals(all.admit(true), null);
-  assertEquals(dropped([speaks, first, second]), [false, true, false]);
-  assertStringIncludes(first.dropped!, "hardly a file descriptor left");
-  assertEquals(all.admit(true), null);
-  const refusal = all.admit(true);
-  assertEquals([refusal?.name, (refusal as TransportError).codeName], ["TransportError", "EMFILE"]);
-  await settle();
-  assertEquals([speaks.begun, speaks.dropped], [true, null]);
-});
+test(
+  "Limiter.admit() with scarce descriptors evicts the first silent peer at once; if none is silent it " +
+    "refuses the newcomer",
+  async () => {
+    const { limiter, enterMany } = stage(2);
+    const [speaks, first, second] = enterMany(3);
+    speaks.begin();
+    assertEquals(limiter.admit(true), null);
+    assertEquals(evicted([speaks, first, second]), [false, true, false]);
+    assertStringIncludes(first.evicted!, "hardly a file descriptor left");
+    assertEquals(limiter.admit(true), null);
+    const refusal = limiter.admit(true);
+    assertEquals([refusal?.name, (refusal as TransportError).codeName], ["TransportError", "EMFILE"]);
+    await settle();
+    assertEquals([speaks.begun, speaks.evicted], [true, null]);
+  },
+);
 
-test("However many come that cannot be left to the system, memory is bounded: the first silent, or the newcomer, goes at once", () => {
-  const { all, enterMany } = stage(1);
-  const most = OVERFLOW * CONNECTIONS_PER_PLACE;
+test("Limiter.admit() bounds memory: the first silent peer is evicted, or the newcomer refused, at once", () => {
+  const { limiter, enterMany } = stage(1);
+  const most = OVERFLOW * CONNECTIONS_PER_SLOT;
   const everybody = enterMany(most);
-  assertEquals(dropped(everybody).includes(true), false);
-  assertEquals(all.admit(false), null);
-  assertEquals(dropped(everybody).indexOf(true), 0);
-  assertStringIncludes(everybody[0].dropped!, `${most} connections`);
+  assertEquals(evicted(everybody).includes(true), false);
+  assertEquals(limiter.admit(false), null);
+  assertEquals(evicted(everybody).indexOf(true), 0);
+  assertStringIncludes(everybody[0].evicted!, `${most} connections`);
   everybody.push(...enterMany(2));
   for (const one of everybody) one.begin();
-  const refusal = all.admit(false);
+  const refusal = limiter.admit(false);
   assertEquals(refusal?.name, "StateError");
   assertStringIncludes(refusal!.message, `${most} others wait`);
 });
 
-test("A dropped one that begins all the same gets no place", async () => {
+test("Limiter: an evicted peer that begins anyway gets no slot", async () => {
   const { turns, enterMany, ask } = stage(1);
-  const [first] = enterMany(CONNECTIONS_PER_PLACE);
+  const [first] = enterMany(CONNECTIONS_PER_SLOT);
   ask();
   turns.pass(GRACE_TURNS);
   first.begin();
   await settle();
-  assertEquals([first.dropped !== null, first.begun], [true, false]);
+  assertEquals([first.evicted !== null, first.begun], [true, false]);
 });
 
-test("Closing lets the newcomer go, gives no more places, drops nobody and counts no turns", async () => {
-  const { all, turns, enterMany, enter, ask } = stage(1);
-  const silent = enterMany(CONNECTIONS_PER_PLACE);
+test("Limiter.close() releases the newcomer, gives no more slots, evicts nobody and counts no turns", async () => {
+  const { limiter, turns, enterMany, enter, ask } = stage(1);
+  const silent = enterMany(CONNECTIONS_PER_SLOT);
   const asked = ask();
-  all.close();
+  limiter.close();
   await settle();
   assertEquals([asked.given, turns.counted], [true, false]);
   const late = enter().begin();
   turns.pass(GRACE_TURNS);
   await settle();
-  assertEquals([late.begun, dropped(silent).includes(true)], [false, false]);
+  assertEquals([late.begun, evicted(silent).includes(true)], [false, false]);
 });

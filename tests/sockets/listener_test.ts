@@ -10,7 +10,7 @@ import type { HandshakeOrigin, ListenOptions } from "../../sockets/options.ts";
 import { readListenOptions } from "../../sockets/read_options.ts";
 import { secure } from "../../sockets/secure.ts";
 import { Deadline } from "../../sockets/deadline.ts";
-import { CONNECTIONS_PER_PLACE, GRACE_TURNS } from "../../sockets/limiter.ts";
+import { CONNECTIONS_PER_SLOT, GRACE_TURNS } from "../../sockets/limiter.ts";
 import { FakeListener } from "../support/fake_listener.ts";
 import { type MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "../support/toy_provider.ts";
@@ -27,11 +27,11 @@ interface Stage {
   /** Resolves once so many handshakes have failed. */
   failed(count: number): Promise<void>;
   turns: Turns;
-  /** A client that does all it should. */
+  /** A client that completes its handshake. */
   honest(): Promise<SecureConn>;
 }
 
-/** @param scarce Given: the runtime takes every connection from the system by itself. */
+/** @param scarce If given, the runtime accepts every connection from the system by itself. */
 async function stage(
   options: Partial<ListenOptions> = {},
   faults: ToyFaults = {},
@@ -78,7 +78,7 @@ async function assertClosed({ tcp, listener, provider }: Stage): Promise<void> {
   assert(provider.ledger.contextCloses.every((closes) => closes === 1));
 }
 
-/** A client that sends and takes so many tokens in all. */
+/** A client that sends and receives so many tokens in all. */
 function dial(end: MemoryTransport, tokens: number, signal?: AbortSignal): Promise<SecureConn> {
   return secure(end, {
     role: "client",
@@ -91,7 +91,7 @@ function dial(end: MemoryTransport, tokens: number, signal?: AbortSignal): Promi
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("A stranger who says nothing costs no context, and is told as a TimeoutError with its address", async () => {
+test("a silent peer costs no context, and is reported as a TimeoutError with its address", async () => {
   const one = await stage({ handshakeTimeoutMs: 30 });
   const [stranger, own] = one.tcp.arrive();
   await stranger.write(HALF_A_TOKEN);
@@ -102,21 +102,21 @@ test("A stranger who says nothing costs no context, and is told as a TimeoutErro
   await assertClosed(one);
 });
 
-test("Silent strangers take no place: an honest client is served at once, and they stay", async () => {
+test("silent peers take no slot: an honest client is served at once, and they stay connected", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE - 1 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
   await settle();
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
   assertEquals([one.failures.length, one.turns.counted], [0, false]);
-  assert(strangers.every(([, own]) => own.closes === 0));
+  assert(silent.every(([, own]) => own.closes === 0));
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
-  assert(strangers.every(([, own]) => own.closes === 1));
+  assert(silent.every(([, own]) => own.closes === 1));
 });
 
-test("Where strangers take all the room the one who came first makes some, and an honest client is served", async () => {
+test("if silent peers take all the room the first is evicted, and an honest client is served", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
   await settle();
   const serving = Promise.all([one.honest(), one.listener.accept()]);
   await settle();
@@ -125,7 +125,7 @@ test("Where strangers take all the room the one who came first makes some, and a
   assertEquals(one.failures, []);
   one.turns.pass(1);
   const [client, server] = await serving;
-  assertEquals(strangers.map(([, own]) => own.closes).indexOf(1), 0);
+  assertEquals(silent.map(([, own]) => own.closes).indexOf(1), 0);
   assertEquals(one.failures.length, 1);
   assert(one.failures[0].error instanceof StateError);
   assertStringIncludes(one.failures[0].error.message, "maxHandshakes");
@@ -134,12 +134,12 @@ test("Where strangers take all the room the one who came first makes some, and a
   assertEquals(await server.read(new Uint8Array(1)), 1);
   await Promise.all([client.close(), server.close()]);
   await assertClosed(one);
-  assert(strangers.every(([, own]) => own.closes === 1));
+  assert(silent.every(([, own]) => own.closes === 1));
 });
 
-test("A client whose bytes are there is never dropped, however long the loop has not gone round", async () => {
+test("a client whose bytes have arrived is never evicted, however long the event loop has not turned", async () => {
   const one = await stage({ maxHandshakes: 1 });
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE - 1 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT - 1 }, () => one.tcp.arrive());
   const honest = Array.from({ length: 5 }, () => one.honest());
   await settle();
   const served: SecureConn[] = [];
@@ -147,12 +147,12 @@ test("A client whose bytes are there is never dropped, however long the loop has
     served.push(await one.listener.accept());
     one.turns.pass(GRACE_TURNS);
   }
-  assertEquals(strangers.filter(([, own]) => own.closes > 0).length, one.failures.length);
+  assertEquals(silent.filter(([, own]) => own.closes > 0).length, one.failures.length);
   await Promise.all([...await Promise.all(honest), ...served].map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-test("Those who do not read the answer, and those who send no second token, give up their place", async () => {
+test("peers that do not read the answer, or send no second token, give up their slot", async () => {
   const one = await stage({ maxHandshakes: 1 }, { tokens: 4 });
   const serveOne = async () => {
     const serving = Promise.all([dial(one.tcp.arrive()[0], 4), one.listener.accept()]);
@@ -180,10 +180,10 @@ test("Those who do not read the answer, and those who send no second token, give
   await assertClosed(one);
 });
 
-test("Waiting for a place does not count towards a peer's time-out", async () => {
-  let letGo = () => {};
-  const gate = new Promise<void>((resolve) => letGo = resolve);
-  // The provider is stuck with the first; its time-out passes while the second waits for the place.
+test("waiting for a slot does not count towards a peer's time-out", async () => {
+  let finish = () => {};
+  const gate = new Promise<void>((resolve) => finish = resolve);
+  // The provider is stuck with the first; its time-out passes while the second waits for the slot.
   const one = await stage({ maxHandshakes: 1, handshakeTimeoutMs: 300 }, {
     onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? gate : undefined,
   });
@@ -192,7 +192,7 @@ test("Waiting for a place does not count towards a peer's time-out", async () =>
   const second = one.honest();
   await one.failed(1);
   await pause(100);
-  letGo();
+  finish();
   const served = await one.listener.accept();
   assertEquals(one.failures.map(({ error }) => error.name), ["TimeoutError"]);
   assert(await first instanceof Error);
@@ -200,7 +200,7 @@ test("Waiting for a place does not count towards a peer's time-out", async () =>
   await assertClosed(one);
 });
 
-test("A burst of honest clients beyond maxHandshakes is served in full", async () => {
+test("a burst of honest clients beyond maxHandshakes is served in full", async () => {
   const one = await stage({ maxHandshakes: 2 });
   const clients = Promise.all(Array.from({ length: 20 }, () => one.honest()));
   const served: SecureConn[] = [];
@@ -210,9 +210,9 @@ test("A burst of honest clients beyond maxHandshakes is served in full", async (
   await assertClosed(one);
 });
 
-test("While the provider is at work in every place a newcomer waits, and nobody is dropped", async () => {
-  let letGo = () => {};
-  const gate = new Promise<void>((resolve) => letGo = resolve);
+test("a newcomer waits while the provider is working in every slot, and nobody is evicted", async () => {
+  let finish = () => {};
+  const gate = new Promise<void>((resolve) => finish = resolve);
   const one = await stage({ maxHandshakes: 1 }, { onStep: () => gate });
   const first = one.honest();
   await settle();
@@ -221,17 +221,17 @@ test("While the provider is at work in every place a newcomer waits, and nobody 
   one.turns.pass(2 * GRACE_TURNS);
   await settle();
   assertEquals([one.failures.length, one.provider.ledger.contexts], [0, 1]);
-  letGo();
+  finish();
   const served = [await one.listener.accept(), await one.listener.accept()];
   await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-/** A listener whose one place is taken by a provider at work, until `letGo` is called. */
+/** A listener whose only slot is taken by a provider at work, until `finish` is called. */
 async function busyStage(
   faults: ToyFaults = {},
   scarce?: boolean,
-): Promise<{ one: Stage; first: Promise<SecureConn>; letGo(): void }> {
+): Promise<{ one: Stage; first: Promise<SecureConn>; finish(): void }> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const one: Stage = await stage({ maxHandshakes: 1 }, {
     onStep: (_, leg) => leg === 0 && one.provider.ledger.contexts === 1 ? promise : undefined,
@@ -239,13 +239,13 @@ async function busyStage(
   }, scarce);
   const first = dial(one.tcp.arrive()[0], faults.tokens ?? 2);
   await settle();
-  return { one, first, letGo: resolve };
+  return { one, first, finish: resolve };
 }
 
 const TOKEN = encodeHandshake("in-progress", new Uint8Array(100));
 
-test("A client that goes away while it waits for a place is let go at once, and told of", async () => {
-  const { one, first, letGo } = await busyStage();
+test("a client that leaves while it waits for a slot is closed at once, and reported", async () => {
+  const { one, first, finish } = await busyStage();
   const waiting = Array.from({ length: 3 }, () => one.tcp.arrive());
   for (const [peer] of waiting) await peer.write(TOKEN);
   await settle();
@@ -255,20 +255,20 @@ test("A client that goes away while it waits for a place is let go at once, and 
   assertEquals(waiting.map(([, own]) => own.closes), [0, 1, 0]);
   const { error, origin } = one.failures[0] as { error: AuthenticationError; origin: HandshakeOrigin };
   assertEquals([error.name, error.reason], ["AuthenticationError", "peer-closed"]);
-  assertStringIncludes(error.message, "while it waited for one of the places (maxHandshakes)");
+  assertStringIncludes(error.message, "while it waited for one of the slots (maxHandshakes)");
   assertEquals(origin.remoteAddr, waiting[1][1].remoteAddr);
   assertEquals(waiting[1][1].writes, 0, "nobody is there to be told");
   assertEquals([one.failures.length, one.provider.ledger.contexts], [1, 1]);
-  letGo();
+  finish();
   await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
   await assertClosed(one);
 });
 
-test("A connection that is cut while it waits for a place ends with what the system says", async () => {
-  const { one, first, letGo } = await busyStage();
+test("a connection that breaks while it waits for a slot ends with the system's error", async () => {
+  const { one, first, finish } = await busyStage();
   const [peer, own] = one.tcp.arrive();
   const cut = Promise.withResolvers<void>();
-  // The reads of the token's header and of the token are over by then.
+  // The reads of the token's header and of the token have ended by then.
   own.onCall = (call, count) => call === "read" && count > 0 ? cut.promise : undefined;
   await peer.write(TOKEN);
   await settle();
@@ -277,16 +277,16 @@ test("A connection that is cut while it waits for a place ends with what the sys
   await one.failed(1);
   assertStrictEquals(one.failures[0].error, failure);
   assertEquals(own.closes, 1);
-  letGo();
+  finish();
   await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
   await assertClosed(one);
 });
 
-test("What a client sends while it waits for a place is the next thing that is read, and held to the same rules", async () => {
+test("bytes that a client sends while it waits for a slot are read next, and checked by the same rules", async () => {
   for (
     const [early, name] of [[TOKEN, "AuthenticationError"], [new Uint8Array(9), "ProtocolError"]] as const
   ) {
-    const { one, first, letGo } = await busyStage({ tokens: 4 });
+    const { one, first, finish } = await busyStage({ tokens: 4 });
     const [peer, own] = one.tcp.arrive();
     const client = dial(peer, 4).catch((error) => error);
     await settle();
@@ -294,8 +294,8 @@ test("What a client sends while it waits for a place is the next thing that is r
     peer.inject(early);
     await settle();
     assertEquals(own.reads, reads, "what is there is left where it is, but for one byte");
-    letGo();
-    // Whoever is ready and not fetched keeps the place.
+    finish();
+    // A finished connection that was not accepted keeps its slot.
     await Promise.all([(await first).close(), (await one.listener.accept()).close()]);
     await one.failed(1);
     assertEquals(one.failures.map(({ error }) => error.name), [name]);
@@ -304,7 +304,7 @@ test("What a client sends while it waits for a place is the next thing that is r
   }
 });
 
-test("Clients that wait for a place exchange all their tokens after, and then carry data both ways", async () => {
+test("clients that waited for a slot exchange all their tokens afterwards, and carry data both ways", async () => {
   const one = await stage({ maxHandshakes: 1 }, { tokens: 4 });
   const clients = Promise.all(Array.from({ length: 5 }, async (_, index) => {
     await using client = await dial(one.tcp.arrive()[0], 4);
@@ -326,48 +326,48 @@ test("Clients that wait for a place exchange all their tokens after, and then ca
   await assertClosed(one);
 });
 
-test("Where the system has no more room for sockets, a silent stranger makes some", async () => {
+test("if the system has no more room for sockets, a silent peer is evicted", async () => {
   const one = await stage({ maxHandshakes: 2 });
-  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: 3 }, () => one.tcp.arrive());
   await settle();
   one.tcp.fail(new TransportError("EMFILE", "Cannot accept: too many open files"));
   await one.failed(1);
   one.turns.pass(GRACE_TURNS);
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  assertEquals(silent.map(([, own]) => own.closes), [1, 0, 0]);
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-test("On a runtime that takes every connection by itself, strangers beyond the limit keep an honest client from nothing", async () => {
+test("on a runtime that accepts every connection by itself, peers beyond the limit do not block an honest client", async () => {
   const one = await stage({ maxHandshakes: 1 }, {}, false);
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE + 10 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT + 10 }, () => one.tcp.arrive());
   await settle();
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals([one.failures.length, strangers.some(([, own]) => own.closes > 0)], [0, false]);
+  assertEquals([one.failures.length, silent.some(([, own]) => own.closes > 0)], [0, false]);
   one.turns.pass(GRACE_TURNS);
   await one.failed(10);
-  assertEquals(strangers.map(([, own]) => own.closes).indexOf(0), 10);
+  assertEquals(silent.map(([, own]) => own.closes).indexOf(0), 10);
   assert(one.failures.every(({ error, origin }) => error instanceof StateError && origin.remoteAddr));
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-test("Near the limit of descriptors a newcomer takes the room of the first silent one at once, and it is reported", async () => {
+test("near the limit of descriptors a newcomer evicts the first silent peer at once, which is reported", async () => {
   const one = await stage({}, {}, false);
-  const strangers = Array.from({ length: 3 }, () => one.tcp.arrive());
+  const silent = Array.from({ length: 3 }, () => one.tcp.arrive());
   await settle();
   one.tcp.scarce = true;
   const conns = await Promise.all([one.honest(), one.listener.accept()]);
-  assertEquals(strangers.map(([, own]) => own.closes), [1, 0, 0]);
+  assertEquals(silent.map(([, own]) => own.closes), [1, 0, 0]);
   assertEquals(one.failures.map(({ error }) => error.name), ["StateError"]);
-  assertEquals(one.failures[0].origin.remoteAddr, strangers[0][1].remoteAddr);
+  assertEquals(one.failures[0].origin.remoteAddr, silent[0][1].remoteAddr);
   await Promise.all(conns.map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-test("Near the limit of descriptors, where nobody is silent, a newcomer is refused, closed and reported", async () => {
-  const { one, first, letGo } = await busyStage({}, false);
+test("near the limit of descriptors, if no peer is silent, a newcomer is refused, closed and reported", async () => {
+  const { one, first, finish } = await busyStage({}, false);
   one.tcp.scarce = true;
   const [, own] = one.tcp.arrive();
   await one.failed(1);
@@ -376,21 +376,21 @@ test("Near the limit of descriptors, where nobody is silent, a newcomer is refus
   assertEquals(one.failures[0].origin.remoteAddr, own.remoteAddr);
   one.tcp.scarce = false;
   const second = one.honest();
-  letGo();
+  finish();
   const served = [await one.listener.accept(), await one.listener.accept()];
   await Promise.all([...await Promise.all([first, second]), ...served].map((conn) => conn.close()));
   await assertClosed(one);
 });
 
-test("Connections nobody accepts do not keep newcomers from the limiter where the runtime takes them all", async () => {
+test("connections that were not accepted do not keep newcomers from the limiter if the runtime accepts them all", async () => {
   const one = await stage({ maxHandshakes: 1 }, {}, false);
   const clients = [await one.honest()];
   const rest = Array.from({ length: 5 }, () => one.honest());
-  const strangers = Array.from({ length: CONNECTIONS_PER_PLACE }, () => one.tcp.arrive());
+  const silent = Array.from({ length: CONNECTIONS_PER_SLOT }, () => one.tcp.arrive());
   await settle();
   one.turns.pass(GRACE_TURNS);
   await one.failed(1);
-  assertEquals(strangers[0][1].closes, 1);
+  assertEquals(silent[0][1].closes, 1);
   const served: SecureConn[] = [];
   while (served.length < 6) served.push(await one.listener.accept());
   clients.push(...await Promise.all(rest));
@@ -398,7 +398,7 @@ test("Connections nobody accepts do not keep newcomers from the limiter where th
   await assertClosed(one);
 });
 
-test("A handshake that fails is told and the next one served", async () => {
+test("a handshake that fails is reported and the next one is served", async () => {
   const one = await stage({ acceptedTargets: ["host/x"] });
   const wrong = secure(one.tcp.arrive()[0], {
     role: "client",
@@ -415,7 +415,7 @@ test("A handshake that fails is told and the next one served", async () => {
   await assertClosed(one);
 });
 
-test("An accept that fails, again and again, ends nothing: it is told, waited for and tried again", async () => {
+test("an accept that fails repeatedly does not end the listener: it is reported and tried again after a wait", async () => {
   const one = await stage();
   const failure = new Error("EMFILE");
   for (let count = 0; count < 3; count++) one.tcp.fail(failure);
@@ -429,7 +429,7 @@ test("An accept that fails, again and again, ends nothing: it is told, waited fo
   await assertClosed(one);
 });
 
-test("Connections nobody accepts are bounded: the rest stays with the system", async () => {
+test("connections that were not accepted are bounded: the rest stays with the system", async () => {
   const one = await stage({ maxHandshakes: 2 });
   const clients: SecureConn[] = [];
   for (let count = 0; count < 2; count++) clients.push(await one.honest());
@@ -447,31 +447,35 @@ test("Connections nobody accepts are bounded: the rest stays with the system", a
   await assertClosed(one);
 });
 
-test("Closing ends handshakes, drops what nobody accepted, rejects who waits and tells no failure", async () => {
-  const one = await stage();
-  const client = await one.honest();
-  await settle();
-  const stranger: MemoryTransport = one.tcp.arrive()[1];
-  await settle();
-  const closing = one.listener.close();
-  assertStrictEquals(one.listener.close(), closing);
-  await closing;
-  assertEquals([stranger.closes, one.failures.length], [1, 0]);
-  assertEquals(await client.read(new Uint8Array(1)), null);
-  await assertRejects(() => one.listener.accept(), StateError, "The listener was closed");
-  await client.close();
-  await assertClosed(one);
+test(
+  "close() ends handshakes, closes connections that were not accepted, rejects accept() and reports no " +
+    "failure",
+  async () => {
+    const one = await stage();
+    const client = await one.honest();
+    await settle();
+    const stranger: MemoryTransport = one.tcp.arrive()[1];
+    await settle();
+    const closing = one.listener.close();
+    assertStrictEquals(one.listener.close(), closing);
+    await closing;
+    assertEquals([stranger.closes, one.failures.length], [1, 0]);
+    assertEquals(await client.read(new Uint8Array(1)), null);
+    await assertRejects(() => one.listener.accept(), StateError, "The listener was closed");
+    await client.close();
+    await assertClosed(one);
 
-  const two = await stage();
-  const waiting = assertRejects(() => two.listener.accept(), StateError);
-  await two.listener[Symbol.asyncDispose]();
-  await waiting;
-  await assertClosed(two);
-});
+    const two = await stage();
+    const waiting = assertRejects(() => two.listener.accept(), StateError);
+    await two.listener[Symbol.asyncDispose]();
+    await waiting;
+    await assertClosed(two);
+  },
+);
 
-test("Closing waits for a provider that is at work before it releases the credentials", async () => {
-  let letGo = () => {};
-  const one = await stage({}, { onStep: () => new Promise<void>((resolve) => letGo = resolve) });
+test("close() waits for a provider that is working before it releases the credentials", async () => {
+  let finish = () => {};
+  const one = await stage({}, { onStep: () => new Promise<void>((resolve) => finish = resolve) });
   const client = one.honest().catch((error) => error);
   await settle();
   let closed = false;
@@ -482,13 +486,13 @@ test("Closing waits for a provider that is at work before it releases the creden
     0,
     0,
   ]);
-  letGo();
+  finish();
   await closing;
   assert(await client instanceof Error);
   await assertClosed(one);
 });
 
-test("Iterating gives each connection, ends when the listener is closed, and leaving it closes the listener", async () => {
+test("iterating returns each connection, ends when the listener is closed, and leaving it closes the listener", async () => {
   const one = await stage();
   const clients = [one.honest(), one.honest()];
   let seen = 0;
@@ -511,7 +515,7 @@ test("Iterating gives each connection, ends when the listener is closed, and lea
   await assertClosed(two);
 });
 
-test("A signal closes the listener, and its reason is what waits and iterations reject with", async () => {
+test("signal closes the listener, and accept() and iterations reject with its reason", async () => {
   const controller = new AbortController();
   const one = await stage({ signal: controller.signal });
   const waiting = one.listener.accept().catch((error) => error);
@@ -527,7 +531,7 @@ test("A signal closes the listener, and its reason is what waits and iterations 
   await assertClosed(one);
 });
 
-test("Without a handler failures go to console.warn, one line a second, and none is left uncounted", async () => {
+test("without onHandshakeError failures go to console.warn, one line a second, and all of them are counted", async () => {
   const lines = await warnings(async () => {
     const one = await stage({ onHandshakeError: undefined });
     for (let count = 0; count < 10; count++) await one.tcp.arrive()[0].write(new Uint8Array(9));
@@ -539,7 +543,7 @@ test("Without a handler failures go to console.warn, one line a second, and none
   assertStringIncludes(lines[1], "9 more");
 });
 
-/** What is written where a handshake fails and its handler does, too; one that goes well follows. */
+/** What is written if a handshake fails and its handler does too; a successful handshake follows. */
 async function writtenAbout(onHandshakeError: () => void): Promise<string> {
   const lines = await warnings(async () => {
     const one = await stage({ onHandshakeError });
@@ -554,21 +558,21 @@ async function writtenAbout(onHandshakeError: () => void): Promise<string> {
   return lines[0];
 }
 
-test("A handler that throws ends nothing, and hides neither its failure nor the one it was told of", async () => {
+test("onHandshakeError that throws ends nothing, and hides neither its failure nor the one it was called with", async () => {
   const line = await writtenAbout(() => {
     throw new Error("the handler's own");
   });
   assertStringIncludes(line, "; and onHandshakeError threw Error: the handler's own");
 });
 
-test("A handler whose promise rejects ends nothing, the process least of all, and hides nothing", async () => {
+test("onHandshakeError whose promise rejects ends nothing, not even the process, and hides nothing", async () => {
   const line = await writtenAbout(() => Promise.reject(new Error("the handler's own")));
   assertStringIncludes(line, "; and onHandshakeError threw Error: the handler's own");
 });
 
-test("A handler that throws what cannot even be shown ends nothing either", async () => {
+test("onHandshakeError that throws a value without a text form ends nothing either", async () => {
   const line = await writtenAbout(() => {
     throw Object.create(null);
   });
-  assertStringIncludes(line, "onHandshakeError threw a value that cannot be shown");
+  assertStringIncludes(line, "onHandshakeError threw a value that cannot be converted to text");
 });

@@ -15,7 +15,7 @@ const common = { registry: createRegistry([provider]), system: toySystem() };
 
 type Wrong = [options: Record<string, unknown>, error: "TypeError" | "RangeError", part: string];
 
-/** Half of a surrogate pair, and what must not be told of it where it is a secret. */
+/** Half of a surrogate pair, and text that must not be in an error because it is a secret. */
 const HALF = "zq\ud83d";
 
 const COMMON: Wrong[] = [
@@ -39,16 +39,16 @@ const COMMON: Wrong[] = [
   [
     { credentials: { username: "A\\b", domain: "C", password: "x" } },
     "TypeError",
-    "options.credentials.username says one domain",
+    "options.credentials.username has one domain",
   ],
   [
     { credentials: { username: "", password: "x" } },
     "TypeError",
-    "credentials.username must be a string that is not empty",
+    "credentials.username must be a non-empty string",
   ],
   [{ credentials: { username: "a", password: 5 } }, "TypeError", "credentials.password must be a string"],
   [{ credentials: { keytab: "k", cache: "c" } }, "TypeError", "options.credentials.cache is not known"],
-  [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a string"],
+  [{ credentials: { keytab: 5 } }, "TypeError", "credentials.keytab must be a non-empty string"],
   ...([
     ["username", { password: "x" }],
     ["domain", { username: "a", password: "x" }],
@@ -59,7 +59,7 @@ const COMMON: Wrong[] = [
   ] as const).map(([key, others]): Wrong => [
     { credentials: { ...others, [key]: HALF } },
     "TypeError",
-    `options.credentials.${key} holds half of a surrogate pair`,
+    `options.credentials.${key} contains a lone surrogate`,
   ]),
 ];
 const CLIENT: Wrong[] = [
@@ -68,9 +68,9 @@ const CLIENT: Wrong[] = [
   [{ target: "host/a b@" }, "TypeError", "options.target must be a service principal name"],
   [{ target: "host/server.test." }, "TypeError", "instanceName must not end with a dot"],
   [{ target: 5 }, "TypeError", "options.target must be a service principal name"],
-  [{ target: `host/${HALF}` }, "TypeError", "instanceName holds half of a surrogate pair"],
+  [{ target: `host/${HALF}` }, "TypeError", "instanceName contains a lone surrogate"],
   [{ computer: "" }, "TypeError", "options.computer must be"],
-  [{ computer: `host/${HALF}` }, "TypeError", "options.computer holds half of a surrogate pair"],
+  [{ computer: `host/${HALF}` }, "TypeError", "options.computer contains a lone surrogate"],
   [{ timeoutMs: "5" }, "TypeError", "options.timeoutMs must be a number"],
   [{ timeoutMs: 0 }, "RangeError", "options.timeoutMs must be a whole number from 1"],
   [{ timeoutMs: 2 ** 31 }, "RangeError", "options.timeoutMs must be"],
@@ -82,14 +82,14 @@ const SERVER: Wrong[] = [
   [{ acceptedTargets: "host/x" }, "TypeError", "acceptedTargets must be a list"],
   [{ acceptedTargets: ["host/x", "x"] }, "TypeError", "options.acceptedTargets[1] must be"],
   [{ acceptedTargets: ["host/x."] }, "TypeError", "options.acceptedTargets[0] must be"],
-  [{ acceptedTargets: ["host/x", "host/*"] }, "TypeError", 'options.acceptedTargets[1] holds "*"'],
-  [{ acceptedTargets: ["host/x", `${HALF}/x`] }, "TypeError", "serviceClass holds half of a surrogate pair"],
+  [{ acceptedTargets: ["host/x", "host/*"] }, "TypeError", 'options.acceptedTargets[1] contains "*"'],
+  [{ acceptedTargets: ["host/x", `${HALF}/x`] }, "TypeError", "serviceClass contains a lone surrogate"],
   [{ handshakeTimeoutMs: 0.5 }, "RangeError", "options.handshakeTimeoutMs must be"],
   [{ target: "host/x" }, "TypeError", "options.target is not known"],
   [{ timeoutMs: 5 }, "TypeError", "options.timeoutMs is not known"],
 ];
 
-/** Each of the wrong options must be refused, with what is in order beside it. */
+/** Each invalid option must be refused, with valid ones beside it. */
 async function assertRefused(call: (options: Record<string, unknown>) => Promise<unknown>, wrongs: Wrong[]) {
   for (const [options, name, part] of wrongs) {
     const error = await assertRejects(() => call(options), Error, part);
@@ -100,7 +100,7 @@ async function assertRefused(call: (options: Record<string, unknown>) => Promise
 }
 
 for (const role of ["client", "server"] as const) {
-  test(`secure as a ${role} refuses wrong options before it touches the transport`, async () => {
+  test(`secure() as a ${role} refuses invalid options before it uses the transport`, async () => {
     const [a] = MemoryTransport.pair();
     const own = role === "client" ? { role, target: "host/x" } : { role };
     await assertRefused(
@@ -118,7 +118,7 @@ for (const role of ["client", "server"] as const) {
   });
 }
 
-test("the dot at the end of an absolute hostname is for the resolver, and no part of the target", () => {
+test("connect(): the dot at the end of an absolute hostname is for the resolver, and not part of the target", () => {
   const given = { port: 1, ...common } as unknown as ConnectOptions;
   for (const hostname of ["Server.Test", "Server.Test."]) {
     const read = readConnectOptions({ ...given, hostname });
@@ -127,14 +127,14 @@ test("the dot at the end of an absolute hostname is for the resolver, and no par
   }
 });
 
-test("secure as a client needs a target", async () => {
+test("secure() as a client needs a target", async () => {
   const [a] = MemoryTransport.pair();
   const options = { role: "client", ...common } as unknown as SecureOptions;
   await assertRejects(() => secure(a, options), TypeError, "options.target must be");
   assertEquals(a.closes, 0);
 });
 
-test("connect refuses wrong options before it opens anything", async () => {
+test("connect() refuses invalid options before it opens anything", async () => {
   const call = (options: Record<string, unknown>) =>
     connect({ hostname: "localhost", port: 1, ...common, ...options } as unknown as ConnectOptions);
   await assertRefused(call, [
@@ -147,7 +147,7 @@ test("connect refuses wrong options before it opens anything", async () => {
     [{ hostname: "." }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "a.." }, "TypeError", "options.hostname must be a host's name"],
     [{ hostname: "[::1]" }, "TypeError", "without brackets"],
-    [{ hostname: HALF }, "TypeError", "options.hostname holds half of a surrogate pair"],
+    [{ hostname: HALF }, "TypeError", "options.hostname contains a lone surrogate"],
     [{ port: undefined }, "TypeError", "options.port must be a number"],
     [{ port: 0 }, "RangeError", "options.port must be a whole number from 1 to 65535"],
     [{ port: 65536 }, "RangeError", "options.port must be"],
@@ -161,7 +161,7 @@ test("connect refuses wrong options before it opens anything", async () => {
   );
 });
 
-test("connect to an IP address, in any spelling, needs a target and says how to write one", async () => {
+test("connect() to an IP address, in any spelling, needs a target and says how to write one", async () => {
   for (const hostname of ["127.0.0.1", "::1", "2130706433", "127.1", "0x7f.1", "10.0.0.1.", "fe80::1%eth0"]) {
     const error = await assertRejects(
       () => connect({ hostname, port: 1, ...common }),
@@ -172,20 +172,20 @@ test("connect to an IP address, in any spelling, needs a target and says how to 
   }
 });
 
-test("an IP address with a computer alone names nobody to providers that authenticate by messages", async () => {
+test("connect() to an IP address with only a computer names no server for providers of the context layer", async () => {
   const options = { hostname: "10.0.0.1", computer: "host/server.test", port: 1, ...common };
-  await assertRejects(() => connect(options), TypeError, "an IP address, after which nobody is named");
+  await assertRejects(() => connect(options), TypeError, "an IP address, which does not name the server");
   await assertRejects(() => connect({ ...options, computer: "" }), TypeError, "options.computer");
 });
 
-test("listen refuses wrong options before it opens anything", async () => {
+test("listen() refuses invalid options before it opens anything", async () => {
   const call = (options: Record<string, unknown>) =>
     listen({ hostname: "127.0.0.1", port: 0, ...common, ...options } as unknown as ListenOptions);
   await assertRefused(call, [
     ...COMMON,
     ...SERVER,
     [{ hostname: 5 }, "TypeError", "options.hostname must be a string"],
-    [{ hostname: HALF }, "TypeError", "options.hostname holds half of a surrogate pair"],
+    [{ hostname: HALF }, "TypeError", "options.hostname contains a lone surrogate"],
     [{ port: -1 }, "RangeError", "options.port must be a whole number from 0 to 65535"],
     [{ port: "80" }, "TypeError", "options.port must be a number"],
     [{ maxHandshakes: 0 }, "RangeError", "options.maxHandshakes must be a whole number from 1"],
@@ -194,7 +194,7 @@ test("listen refuses wrong options before it opens anything", async () => {
   ]);
 });
 
-test("A password never stands in an error about the credentials it came with", async () => {
+test("a password is never in an error about its credentials", async () => {
   const secret = "hunter2!";
   const wrongs = [
     { username: 5, password: secret },
@@ -211,7 +211,7 @@ test("A password never stands in an error about the credentials it came with", a
   }
 });
 
-test("Targets compare without regard to case, and with a realm only where one was accepted", () => {
+test("acceptedTargets compare without regard to case, and with a realm only if one was accepted", () => {
   assert(acceptsTarget(["x/y", "host/X"], "HOST/x@REALM"));
   assert(acceptsTarget(["host/x@realm"], "host/x@REALM"));
   assert(!acceptsTarget(["host/x@REALM"], "host/x"));

@@ -9,7 +9,7 @@ import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { type Pair, pattern, secured } from "../support/secured.ts";
 
-/** A connection of which three records (1, 2, 3) are held back, to be delivered as the test likes. */
+/** A connection with three records (1, 2, 3) held back, to be delivered by the test. */
 async function withHeldRecords(): Promise<Pair & { records: Uint8Array[] }> {
   const pair = await secured();
   const records: Uint8Array[] = [];
@@ -69,7 +69,7 @@ const DELIVERIES: [string, (records: Uint8Array[]) => Uint8Array, ProtocolReason
   ["text", () => new TextEncoder().encode("GET / HTTP/1.1\r\n"), "oversized"],
 ];
 for (const [what, deliver, reason] of DELIVERIES) {
-  test(`A peer that sends ${what} ends the connection for good (${reason})`, async () => {
+  test(`a peer that sends ${what} ends the connection for good (${reason})`, async () => {
     const pair = await withHeldRecords();
     pair.a.inject(deliver(pair.records));
     await pair.client.closeWrite();
@@ -80,7 +80,7 @@ for (const [what, deliver, reason] of DELIVERIES) {
   });
 }
 
-test("What was good before a bad record is still handed out, and nothing behind it", async () => {
+test("read() returns the bytes before a bad record, and none after it", async () => {
   const pair = await withHeldRecords();
   const [one, two, three] = pair.records;
   pair.a.inject(join(one, two, flip(three, 40), three));
@@ -92,7 +92,7 @@ test("What was good before a bad record is still handed out, and nothing behind 
   await assertPoisoned(pair, error);
 });
 
-test("A record that is signed but not encrypted is refused where encryption is required", async () => {
+test("a record that is signed but not encrypted is refused if encryption is required", async () => {
   const attributes = { confidentiality: true };
   const pair = await secured({ clientFaults: { attributes } });
   attributes.confidentiality = false;
@@ -102,7 +102,7 @@ test("A record that is signed but not encrypted is refused where encryption is r
   await assertPoisoned(pair, error);
 });
 
-test("Any one bit flipped anywhere in a record is never read as data", async () => {
+test("a record with one bit flipped anywhere is never read as data", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(10_000), fc.nat(7), async (place, bit) => {
       const pair = await withHeldRecords();
@@ -117,7 +117,7 @@ test("Any one bit flipped anywhere in a record is never read as data", async () 
   );
 });
 
-test("A record that holds no data is skipped, and a read waits for the next", async () => {
+test("a record without data is skipped, and a read waits for the next", async () => {
   const [a, b] = MemoryTransport.pair();
   const context = {
     attributes: { integrity: true },
@@ -135,7 +135,7 @@ test("A record that holds no data is skipped, and a read waits for the next", as
   assertEquals([records.take(p), p[0]], [1, 42]);
 });
 
-test("A wrap that fails sends nothing, leaves no plain text and ends the connection", async () => {
+test("a wrap that fails sends nothing, leaves no plain text and ends the connection", async () => {
   const pair = await secured({ clientFaults: { failWrapAt: 1 } });
   await pair.client.write(Uint8Array.of(1));
   const before = pair.a.sent.length;
@@ -147,7 +147,7 @@ test("A wrap that fails sends nothing, leaves no plain text and ends the connect
   await pair.server.close();
 });
 
-test("The buffer that a failed wrap left plain text in is zeroed", async () => {
+test("the buffer in which a failed wrap left plain text is zeroed", async () => {
   const [, b] = MemoryTransport.pair();
   let out: Uint8Array | undefined;
   const context = {
@@ -166,7 +166,7 @@ test("The buffer that a failed wrap left plain text in is zeroed", async () => {
   assertEquals(b.sent.length, 0);
 });
 
-test("A provider that does not wrap into the buffer it was given is refused before a byte leaves", async () => {
+test("a provider that does not wrap into the given buffer is refused before a byte is sent", async () => {
   const wraps: ((plain: Uint8Array, out: Uint8Array) => Uint8Array)[] = [
     (plain) => plain,
     (plain) => plain.slice(),
@@ -183,7 +183,7 @@ test("A provider that does not wrap into the buffer it was given is refused befo
   }
 });
 
-test("All records of a long transfer are made in one buffer and opened in another", async () => {
+test("all records of a long transfer are made in one buffer and opened in another", async () => {
   const [a, b] = MemoryTransport.pair({ capacity: 200_000, readLimit: 50_000 });
   const [wraps, unwraps] = [new Set<unknown>(), new Set<unknown>()];
   const context = {
@@ -212,7 +212,7 @@ test("All records of a long transfer are made in one buffer and opened in anothe
   assertEquals([wraps.size, unwraps.size], [1, 1]);
 });
 
-test("A provider that adds more to a record than fits is refused", () => {
+test("a provider whose overhead does not fit in a record is refused", () => {
   for (const maxOverhead of [0xfc30, 1e9, -1, NaN]) {
     const wire = openWire(MemoryTransport.pair()[0]);
     const context = { attributes: { integrity: true }, maxOverhead } as unknown as ProviderContext;
@@ -227,7 +227,7 @@ test("A provider that adds more to a record than fits is refused", () => {
 });
 
 for (const side of ["client", "server"] as const) {
-  test(`A context that runs out on the ${side} in mid-connection ends it with context-expired`, async () => {
+  test(`a context that expires on the ${side} during the connection ends it with context-expired`, async () => {
     const pair = await secured({ [`${side}Faults`]: { expireAfter: 2 } });
     const p = new Uint8Array(1);
     const turn = async () => {
@@ -245,7 +245,7 @@ for (const side of ["client", "server"] as const) {
 }
 
 for (const call of ["read", "write"] as const) {
-  test(`A transport that fails to ${call} ends the connection with its own error, once`, async () => {
+  test(`a transport that fails to ${call} ends the connection with its own error, once`, async () => {
     const pair = await secured();
     const failure = new Error("cable cut");
     pair.b.onCall = (which) => {
@@ -287,7 +287,7 @@ test("a provider whose records are no longer than their plain text serves, and o
   };
   assertEquals(open(0).buffered, 0);
   for (const overhead of [-1, NaN, 70_000]) {
-    assertThrows(() => open(overhead), ProtocolError, "none would fit");
+    assertThrows(() => open(overhead), ProtocolError, "no room for data");
   }
 });
 

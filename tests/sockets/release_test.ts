@@ -1,4 +1,7 @@
-/** A provider whose close fails hides no other failure and leaves nothing open; an unhandled rejection ends the test. */
+/**
+ * A provider whose close fails hides no other failure and leaves nothing open; an unhandled rejection ends the
+ * test.
+ */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
@@ -31,7 +34,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     const faults: ToyFaults = { closeCredentials };
     const own = role === "client" ? { clientFaults: faults } : { serverFaults: faults };
 
-    test(`Credentials whose close ${way} on a ${role} that failed do not hide why`, async () => {
+    test(`credentials whose close ${way} on a ${role} that failed do not hide the reason`, async () => {
       const failure = new AuthenticationError("other", "the true reason");
       const onStep = (at: string) => {
         if (at === role) throw failure;
@@ -45,7 +48,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
       assertEquals([started.clientProvider.ledger.live, started.serverProvider.ledger.live], [0, 0]);
     });
 
-    test(`Credentials whose close ${way} on a ${role} that has connected fail it, and nothing stays open`, async () => {
+    test(`credentials whose close ${way} on a ${role} that has connected fail it, and nothing stays open`, async () => {
       const started = attempt(own);
       assertStrictEquals(await started[role].catch((error) => error), closeError);
       const other = await (role === "client" ? started.server : started.client);
@@ -55,7 +58,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     });
   }
 
-  test(`Credentials that come after an abort, and whose close ${way}, change nothing`, async () => {
+  test(`credentials that arrive after an abort, and whose close ${way}, change nothing`, async () => {
     const controller = new AbortController();
     let letGo = () => {};
     const started = attempt({
@@ -75,7 +78,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     assertEquals([ledger.credentials, ledger.live], [1, 0]);
   });
 
-  test(`Credentials whose close ${way} behind a step that outlives its abort change nothing`, async () => {
+  test(`credentials whose close ${way} after a step that outlives its abort change nothing`, async () => {
     const controller = new AbortController();
     let letGo = () => {};
     const started = attempt({
@@ -96,7 +99,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     assertEquals(started.clientProvider.ledger.live, 0);
   });
 
-  test(`Credentials whose close ${way} do not hide that nobody listens, nor that the port is taken`, async () => {
+  test(`credentials whose close ${way} do not hide that the connection was refused, or the port is in use`, async () => {
     const provider = toyProvider({ closeCredentials });
     const tcp = await listenTcp({ hostname: "127.0.0.1", port: 0 });
     const { port } = tcp.addr;
@@ -114,7 +117,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     assertEquals([provider.ledger.credentials, provider.ledger.live], [2, 0]);
   });
 
-  test(`A listener whose credentials' close ${way} tells whoever closes it, and nobody else`, async () => {
+  test(`a listener whose credentials' close ${way} reports it from close(), and nowhere else`, async () => {
     for (const by of ["call", "signal", "loop"]) {
       const provider = toyProvider({ closeCredentials });
       const controller = new AbortController();
@@ -133,7 +136,7 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     }
   });
 
-  test(`A context whose close ${way} is told by close, and hides no failure of a record`, async () => {
+  test(`a context whose close ${way} is reported by close(), and hides no failure of a record`, async () => {
     const failing: ToyFaults = { closeContext: closeCredentials };
     const one = await secured({ clientFaults: failing });
     assertStrictEquals(await one.client.close().catch((error) => error), closeError);

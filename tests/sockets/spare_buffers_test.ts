@@ -3,23 +3,22 @@ import { test } from "@test";
 import { StateError } from "../../errors.ts";
 import type { ProviderContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
-import { borrowBuffer, giveBackBuffer } from "../../sockets/spare_buffers.ts";
+import { borrowBuffer, returnBuffer, WireReader } from "../../sockets/wire_reader.ts";
 import { openWire, type Wire } from "../../sockets/transport.ts";
-import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
 import { includes } from "../support/gss.ts";
 import { type Pair, pattern, readExactly, secured } from "../support/secured.ts";
 
-/** Every buffer that is kept for whoever comes next, and at least one that is new. */
+/** Every buffer that is kept for reuse, and at least one new one. */
 function takeAll(): Uint8Array<ArrayBuffer>[] {
   return Array.from({ length: 17 }, borrowBuffer);
 }
 
 function putBack(taken: readonly Uint8Array<ArrayBuffer>[]): void {
-  for (const buffer of taken) giveBackBuffer(buffer, buffer.length);
+  for (const buffer of taken) returnBuffer(buffer, buffer.length);
 }
 
-/** A reader, the other end of its wire, and the memory it read into last. */
+/** A reader, the other end of its wire, and the memory it last read into. */
 function watchedReader() {
   const [a, b] = MemoryTransport.pair();
   const wire = openWire(b);
@@ -34,18 +33,18 @@ function watchedReader() {
   return { a, reader, into: () => last };
 }
 
-test("A buffer that was given back is lent again, all zeros, and no more than 16 are kept", () => {
+test("borrowBuffer() returns a returned buffer again, all zeros, and no more than 16 are kept", () => {
   const many = Array.from({ length: 40 }, borrowBuffer);
   assertEquals(new Set(many).size, 40);
   for (const buffer of many) buffer.fill(7, 0, 1000);
-  for (const buffer of many) giveBackBuffer(buffer, 1000);
+  for (const buffer of many) returnBuffer(buffer, 1000);
   const again = Array.from({ length: 40 }, borrowBuffer);
   assertEquals(again.filter((buffer) => many.includes(buffer)).length, 16);
   assert(again.every((buffer) => buffer.every((byte) => byte === 0)));
   putBack(again);
 });
 
-test("What passed through a connection is in no buffer that is lent afterwards", async () => {
+test("bytes of a connection are in no buffer that is borrowed afterwards", async () => {
   putBack(takeAll());
   const { client, server, close } = await secured();
   for (const size of [10, 5000, 70_000, 300_000]) {
@@ -60,7 +59,7 @@ test("What passed through a connection is in no buffer that is lent afterwards",
   putBack(taken);
 });
 
-test("A connection that was cut off inside a record gives back no buffer that its transport may write to", async () => {
+test("a connection that was cut off inside a record returns no buffer that its transport may write to", async () => {
   const { a, reader, into } = watchedReader();
   reader.readAhead();
   const filling = assertRejects(() => reader.fill(60_000));
@@ -75,7 +74,7 @@ test("A connection that was cut off inside a record gives back no buffer that it
   await filling;
 });
 
-test("Buffers that nobody reads into any more are given back when their connection is cut off", async () => {
+test("buffers that nothing reads into any more are returned when their connection is cut off", async () => {
   const { a, reader, into } = watchedReader();
   reader.readAhead();
   a.inject(pattern(10_000));
@@ -87,7 +86,7 @@ test("Buffers that nobody reads into any more are given back when their connecti
   putBack(taken);
 });
 
-test("A reader that rests holds nothing, and forgets no byte that has arrived", async () => {
+test("WireReader.rest() releases the buffer, and loses no byte that has arrived", async () => {
   const { a, reader, into } = watchedReader();
   reader.rest();
   a.inject(pattern(20_000));
@@ -104,7 +103,7 @@ test("A reader that rests holds nothing, and forgets no byte that has arrived", 
   assertEquals(reader.take(10), pattern(10));
 });
 
-test("What a failed write was sealing is overwritten, and is lent to nobody", async () => {
+test("a record whose write failed is overwritten, and its buffer is not reused", async () => {
   const context = {
     attributes: { integrity: true, confidentiality: false },
     maxOverhead: 16,
@@ -154,7 +153,7 @@ test("wipe() overwrites what has arrived and was not taken, in a buffer of any s
     assert(new Uint8Array(buffer).every((byte) => byte === 0), `${size} bytes are left`);
     assertEquals(reader.buffered, 0);
     a.inject(pattern(1));
-    await assertRejects(() => reader.fill(1), StateError, "closed while it was read");
+    await assertRejects(() => reader.fill(1), StateError, "closed during a read");
   }
 });
 

@@ -21,7 +21,7 @@ async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> 
   return bytes;
 }
 
-test("Bytes piped into one end come out of the other, and both ends close by themselves", async () => {
+test("bytes piped into one end come out of the other, and both ends close by themselves", async () => {
   const { client, server, a, b, clientProvider, serverProvider } = await secured();
   const data = pattern(500_000);
   const echoing = server.readable.pipeTo(server.writable);
@@ -35,7 +35,7 @@ test("Bytes piped into one end come out of the other, and both ends close by the
   assertEquals(client.endOfStream, "unauthenticated");
 });
 
-test("A readable stream that nobody reads takes nothing from the transport", async () => {
+test("readable takes nothing from the transport before it is read", async () => {
   const { client, server, b, close } = await secured();
   const before = b.reads;
   const { readable } = server;
@@ -46,7 +46,7 @@ test("A readable stream that nobody reads takes nothing from the transport", asy
   await close();
 });
 
-test("A writable stream takes no more than the transport does", async () => {
+test("writable takes no more than the transport does", async () => {
   const { client, server, a, close } = await secured({ memory: { capacity: 1000 } });
   const before = a.sent.length;
   const writer = client.writable.getWriter();
@@ -62,7 +62,7 @@ test("A writable stream takes no more than the transport does", async () => {
   await close();
 });
 
-test("A chunk stays the reader's: what arrives later does not change it", async () => {
+test("a chunk belongs to the reader: later bytes do not change it", async () => {
   const { client, server, close } = await secured();
   const reader = server.readable.getReader();
   await client.write(new Uint8Array(100).fill(1));
@@ -73,7 +73,7 @@ test("A chunk stays the reader's: what arrives later does not change it", async 
   await close();
 });
 
-test("A direction that its stream has served is closed to calls, the other one is not", async () => {
+test("a direction that its stream has used refuses calls, the other one does not", async () => {
   const { client, server, close } = await secured();
   const reader = server.readable.getReader();
   await assertRejects(() => server.read(new Uint8Array(1)), StateError, "conn.readable is in use");
@@ -93,22 +93,22 @@ test("A direction that its stream has served is closed to calls, the other one i
   await close();
 });
 
-test("A stream that is used while a call waits is refused, and the call goes on", async () => {
+test("a stream that is used while a call is pending is refused, and the call continues", async () => {
   const { client, server, close } = await secured({ memory: { capacity: 10 } });
   const reading = server.read(new Uint8Array(100));
-  await assertRejects(() => server.readable.getReader().read(), StateError, "while a read waits");
+  await assertRejects(() => server.readable.getReader().read(), StateError, "while a read is pending");
   const writes = [client.write(new Uint8Array(20)), client.write(new Uint8Array(20))];
   await assertRejects(
     () => client.writable.getWriter().write(Uint8Array.of(1)),
     StateError,
-    "while a write waits",
+    "while a write is pending",
   );
   assertEquals(await reading, 20);
   writes.forEach((write) => write.catch(() => {}));
   await close();
 });
 
-test("After calls have settled, the streams take over where they stopped", async () => {
+test("a stream used after calls have settled continues where they stopped", async () => {
   const { client, server, close } = await secured();
   await client.write(Uint8Array.of(1, 2));
   assertEquals(await server.read(new Uint8Array(1)), 1);
@@ -118,7 +118,7 @@ test("After calls have settled, the streams take over where they stopped", async
   await close();
 });
 
-test("A failure of the connection is what both streams fail with", async () => {
+test("a failure of the connection is the failure of both streams", async () => {
   const { client, server, a } = await secured();
   const writer = server.writable.getWriter();
   const reading = server.readable.getReader().read().catch((error) => error);
@@ -127,13 +127,13 @@ test("A failure of the connection is what both streams fail with", async () => {
   assert(error instanceof ProtocolError, String(error));
   assertStrictEquals(await writer.write(Uint8Array.of(1)).catch((thrown) => thrown), error);
   assertStrictEquals(await writer.closed.catch((thrown) => thrown), error);
-  // Both directions are their streams' by now; the failure comes first all the same.
+  // Both directions are used by their streams by now; the failure is still reported first.
   assertStrictEquals(await server.read(new Uint8Array(1)).catch((thrown) => thrown), error);
   assertStrictEquals(await server.write(new Uint8Array(1)).catch((thrown) => thrown), error);
   await client.close();
 });
 
-test("Closing the connection fails a stream that waits", async () => {
+test("close() fails a stream that waits", async () => {
   const { client, server } = await secured();
   const reading = server.readable.getReader().read().catch((error) => error);
   await settle();
@@ -142,7 +142,7 @@ test("Closing the connection fails a stream that waits", async () => {
   await client.close();
 });
 
-test("Aborting the writable ends the connection with its reason", async () => {
+test("aborting writable ends the connection with its reason", async () => {
   const { client, server, a, clientProvider } = await secured();
   await client.writable.abort("no more");
   assertEquals(await client.read(new Uint8Array(1)).catch((error) => error), "no more");
@@ -150,7 +150,7 @@ test("Aborting the writable ends the connection with its reason", async () => {
   await server.close();
 });
 
-test("Cancelling the readable ends reading and leaves writing", async () => {
+test("cancelling readable ends reading and leaves writing open", async () => {
   const { client, server, close } = await secured();
   await server.readable.cancel();
   await client.write(Uint8Array.of(1));
@@ -159,7 +159,7 @@ test("Cancelling the readable ends reading and leaves writing", async () => {
   await close();
 });
 
-test("A chunk that is no bytes fails the stream and not the connection", async () => {
+test("a chunk that is not bytes fails the stream and not the connection", async () => {
   const { client, server, close } = await secured();
   const writer = client.writable.getWriter();
   await assertRejects(() => writer.write("text" as unknown as Uint8Array), TypeError);
@@ -168,7 +168,7 @@ test("A chunk that is no bytes fails the stream and not the connection", async (
   await close();
 });
 
-test("A connection runs over pairs of web streams", async () => {
+test("secure() works over pairs of web streams", async () => {
   const there = new TransformStream<Uint8Array, Uint8Array>();
   const back = new TransformStream<Uint8Array, Uint8Array>();
   const { client, server } = await securedOver(
@@ -184,14 +184,14 @@ test("A connection runs over pairs of web streams", async () => {
   assert(read.every((byte, index) => byte === data[index]));
   assertEquals(await server.read(new Uint8Array(1)), null);
   await sending;
-  // Such a pair holds nothing: a write lasts until it is read.
+  // Such a pair buffers nothing: a write lasts until it is read.
   const answering = server.write(Uint8Array.of(7));
   assertEquals([...await readExactly(client, 1)], [7]);
   await answering;
   await Promise.all([server.close(), client.close()]);
 });
 
-test("A connection runs over sockets of Node that were made web streams", async () => {
+test("secure() works over Node sockets that were converted to web streams", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

@@ -17,7 +17,7 @@ const bytes = (read: () => unknown, write: () => unknown = () => 1) =>
     } as Transport,
   );
 
-test("A value that is no transport is refused by what it lacks", () => {
+test("openWire() refuses a value that is not a transport, and names what is missing", () => {
   const shapes = [null, undefined, 5, {}, { read: () => {} }, { readable: new ReadableStream() }, {
     readable: {},
     writable: {},
@@ -31,7 +31,7 @@ test("A value that is no transport is refused by what it lacks", () => {
   }
 });
 
-test("A pair whose stream is locked is refused and left as it was", () => {
+test("openWire() refuses a pair whose stream is locked, and does not change it", () => {
   const { readable, writable } = new TransformStream();
   const writer = writable.getWriter();
   assertThrows(() => openWire({ readable, writable }), TypeError);
@@ -41,7 +41,7 @@ test("A pair whose stream is locked is refused and left as it was", () => {
   assertEquals([readable.locked, writable.locked], [true, true]);
 });
 
-test("Where a value is both, its calls are used and its streams are not", async () => {
+test("openWire() uses the calls of a value that has calls and streams", async () => {
   const [a, b] = MemoryTransport.pair();
   const { readable, writable } = new TransformStream();
   const both = { readable, writable, read: a.read.bind(a), write: a.write.bind(a), close: a.close.bind(a) };
@@ -50,7 +50,7 @@ test("Where a value is both, its calls are used and its streams are not", async 
   assertEquals([readable.locked, writable.locked], [false, false]);
 });
 
-test("Short writes are completed", async () => {
+test("short writes are completed", async () => {
   const [a, b] = MemoryTransport.pair({ writeLimit: 3 });
   await openWire(a).write(pattern(100));
   const p = new Uint8Array(200);
@@ -59,12 +59,12 @@ test("Short writes are completed", async () => {
   assertEquals(a.writes, 34);
 });
 
-test("A transport that answers with a wrong number is an error, not a guess", async () => {
+test("a transport that returns an invalid number is an error", async () => {
   for (const wrong of [-1, 1.5, 9, "1", undefined, NaN]) {
     await assertRejects(
       () => bytes(() => wrong).read(new Uint8Array(8)),
       TypeError,
-      "transport.read must give",
+      "transport.read must return",
     );
     await assertRejects(
       () => bytes(() => 1, () => wrong).write(new Uint8Array(8)),
@@ -79,12 +79,12 @@ test("A transport that answers with a wrong number is an error, not a guess", as
   );
 });
 
-test("A transport that never moves a byte is given up instead of asked for ever", async () => {
+test("a transport that never moves a byte fails instead of being called forever", async () => {
   await assertRejects(() => bytes(() => 0).read(new Uint8Array(8)), TypeError, "moved no byte");
   await assertRejects(() => bytes(() => 1, () => 0).write(new Uint8Array(8)), TypeError, "moved no byte");
 });
 
-test("Closing happens once, and its failure is nobody's", async () => {
+test("close() closes once, and ignores a failure", async () => {
   let closes = 0;
   const wire = openWire({
     read: () => Promise.resolve(null),
@@ -98,7 +98,7 @@ test("Closing happens once, and its failure is nobody's", async () => {
   assertEquals(closes, 1);
 });
 
-test("A pair of streams gives chunks in parts, keeps nothing of what it wrote, and closes both", async () => {
+test("a pair of streams splits chunks, keeps nothing that it wrote, and closes both", async () => {
   const chunks = [Uint8Array.of(1, 2, 3), new Uint8Array(), Uint8Array.of(4)];
   const written: Uint8Array[] = [];
   let closed = 0;
@@ -125,13 +125,13 @@ test("A pair of streams gives chunks in parts, keeps nothing of what it wrote, a
   assertEquals(closed, 2);
 });
 
-test("A pair of streams that gives text is refused", async () => {
+test("a pair of streams that returns text is refused", async () => {
   const readable = new ReadableStream({ pull: (controller) => controller.enqueue("text") });
   const wire = openWire({ readable, writable: new WritableStream() });
   await assertRejects(() => wire.read(new Uint8Array(4)), TypeError, "Uint8Array chunks");
 });
 
-test("A pair of streams closes although a write is stuck, and the sink is told", async () => {
+test("a pair of streams closes although a write is stuck, and the sink is aborted", async () => {
   let signal: AbortSignal | undefined;
   const wire = openWire({
     readable: new ReadableStream<Uint8Array>(),
@@ -148,7 +148,7 @@ test("A pair of streams closes although a write is stuck, and the sink is told",
   assertEquals(signal?.aborted, true);
 });
 
-test("A reader hands out the same bytes whatever the pieces they arrive in", async () => {
+test("WireReader returns the same bytes for any sizes in which they arrive", async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 66_000 }), { minLength: 1, maxLength: 8 });
   await fc.assert(
     fc.asyncProperty(
@@ -178,7 +178,7 @@ test("A reader hands out the same bytes whatever the pieces they arrive in", asy
   );
 });
 
-test("A reader grows with what has arrived and not with what was announced", async () => {
+test("WireReader grows with the bytes that have arrived and not with the announced size", async () => {
   const asked: number[] = [];
   const reader = new WireReader({
     ...openWire(MemoryTransport.pair()[0]),
@@ -192,7 +192,7 @@ test("A reader grows with what has arrived and not with what was announced", asy
   assertEquals(reader.buffered, 2);
 });
 
-test("A reader that waits for something new has a small buffer again, whatever passed before", async () => {
+test("WireReader that waits for a new record has a small buffer again, whatever passed before", async () => {
   const [a, b] = MemoryTransport.pair();
   const wire = openWire(b);
   const asked: number[] = [];
@@ -215,7 +215,7 @@ test("A reader that waits for something new has a small buffer again, whatever p
   }
 });
 
-test("A reader whose last read gave all that was asked for asks for much at once", async () => {
+test("WireReader whose last read was full reads much at once", async () => {
   const [a, b] = MemoryTransport.pair();
   const wire = openWire(b);
   const asked: number[] = [];
@@ -240,7 +240,7 @@ test("A reader whose last read gave all that was asked for asks for much at once
   await filling;
 });
 
-test("A reader that is wiped while it waits rejects, and holds nothing", async () => {
+test("WireReader.wipe() during a fill rejects it, and releases everything", async () => {
   const [a, b] = MemoryTransport.pair();
   const reader = new WireReader(openWire(b));
   a.inject(Uint8Array.of(1));
@@ -252,7 +252,7 @@ test("A reader that is wiped while it waits rejects, and holds nothing", async (
   assertEquals(reader.buffered, 0);
 });
 
-/** A reader, its peer, and how much each read was for. */
+/** A reader, its peer, and the size of each read. */
 function watched(): { a: MemoryTransport; b: MemoryTransport; reader: WireReader; asked: number[] } {
   const [a, b] = MemoryTransport.pair();
   const wire = openWire(b);
@@ -264,7 +264,7 @@ function watched(): { a: MemoryTransport; b: MemoryTransport; reader: WireReader
   return { a, b, reader: new WireReader({ ...wire, read }), asked };
 }
 
-/** What has become of a promise by now. */
+/** The current state of a promise. */
 async function stateOf(promise: Promise<unknown>): Promise<string> {
   let state = "pending";
   promise.then(() => state = "resolved", () => state = "rejected");
@@ -272,7 +272,7 @@ async function stateOf(promise: Promise<unknown>): Promise<string> {
   return state;
 }
 
-test("A reader tells that the stream has ended while nothing is read of it, and reads as before after", async () => {
+test("WireReader.ended() reports the end of the stream while nothing is read, and later fills work as before", async () => {
   const { a, reader, asked } = watched();
   const ended = reader.ended();
   assertEquals(await stateOf(ended), "pending");
@@ -282,7 +282,7 @@ test("A reader tells that the stream has ended while nothing is read of it, and 
   assertEquals(await reader.fill(1), false);
 });
 
-test("What arrives while a reader watches for the end is all there, and one byte of it is read by that", async () => {
+test("WireReader.ended() reads one byte at most, and no byte is lost", async () => {
   for (const first of [1, 100, 5000]) {
     const { a, reader, asked } = watched();
     const ended = reader.ended();
@@ -299,7 +299,7 @@ test("What arrives while a reader watches for the end is all there, and one byte
   }
 });
 
-test("A fill takes the read over that watches for the end, and begins none beside it", async () => {
+test("WireReader.fill() uses the read of ended(), and starts no second one", async () => {
   const { a, reader, asked } = watched();
   const ended = reader.ended();
   reader.readAhead();
@@ -312,7 +312,7 @@ test("A fill takes the read over that watches for the end, and begins none besid
   assertEquals(await stateOf(ended), "pending");
 });
 
-test("With bytes before it a reader watches nothing: what has arrived comes first", async () => {
+test("WireReader.ended() reads nothing while bytes are buffered: these come first", async () => {
   const { a, reader, asked } = watched();
   a.inject(Uint8Array.of(1, 2));
   await reader.fill(1);
@@ -323,7 +323,7 @@ test("With bytes before it a reader watches nothing: what has arrived comes firs
   assertEquals([await reader.fill(1), [...reader.take(1)], await reader.fill(1)], [true, [2], false]);
 });
 
-test("A read that fails is told to who watches for the end, and to the next fill", async () => {
+test("WireReader: a read that fails rejects ended(), and the next fill", async () => {
   const { b, reader } = watched();
   const cut = Promise.withResolvers<void>();
   b.onCall = () => cut.promise;
@@ -334,7 +334,7 @@ test("A read that fails is told to who watches for the end, and to the next fill
   await assertRejects(() => reader.fill(1), Error, "reset");
 });
 
-test("A reader that is wiped while it watches for the end rejects the fill that took it over", async () => {
+test("WireReader.wipe() during ended() rejects the fill that uses its read", async () => {
   const { a, reader } = watched();
   const ended = reader.ended();
   const filling = assertRejects(() => reader.fill(1), StateError);

@@ -1,4 +1,6 @@
-/** connect, listen and secure where the system's library is not to be had: the typed error itself, nothing opened. */
+/**
+ * connect(), listen() and secure() if the system's library is unavailable: the typed error itself, nothing opened.
+ */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -12,7 +14,7 @@ import { secure } from "../../sockets/secure.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { MemoryTransport } from "../support/memory_transport.ts";
 
-const PLACE = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
+const PLATFORM = { os: "linux", arch: "x86_64", systemDirectory: "C:\\Windows\\System32" } as const;
 
 interface Case {
   backend: Partial<Backend>;
@@ -61,11 +63,11 @@ function systemOf(backend: Partial<Backend>): NativeSystem {
       throw new Error("nothing may be opened here");
     },
   };
-  return new NativeSystem({ grants: ["sspi"] }, { backend: { ...none, ...backend }, place: PLACE });
+  return new NativeSystem({ grants: ["sspi"] }, { backend: { ...none, ...backend }, platform: PLATFORM });
 }
 
 for (const [what, { backend, check }] of Object.entries(CASES)) {
-  test(`A library ${what} is what connect, listen and secure tell, and they open nothing`, async () => {
+  test(`connect(), listen() and secure() report that a library ${what}, and open nothing`, async () => {
     using system = systemOf(backend);
     const [near, far] = MemoryTransport.pair();
     const attempts = [

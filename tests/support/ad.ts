@@ -1,4 +1,4 @@
-/** What tests against a real Active Directory domain share. */
+/** Helpers for tests with a real Active Directory domain. */
 
 import { assertEquals } from "@std/assert";
 import type { SystemSeams } from "../../ffi/system.ts";
@@ -10,7 +10,7 @@ import { noRealm } from "./kerberos.ts";
 /** Why the tests of a domain cannot run here; `null` where they can. */
 export const noAdDc: string | null = noRealm ?? await adDcUnavailable();
 
-/** Runs `body` in a domain of its own, in which nobody has a ticket yet, and holds that nothing native is left. */
+/** Runs `body` in a new domain without tickets, and checks that no native handle stays open. */
 export async function inDomain(
   body: (dc: AdDc, system: NativeSystem) => Promise<void>,
   seams: SystemSeams = {},

@@ -1,13 +1,13 @@
 /**
- * The part of @std/assert the tests use, over node:assert/strict: stands in where JSR cannot be reached, so that
- * the tests never depend on it.
+ * The part of @std/assert the tests use, over node:assert/strict: used where JSR cannot be reached, so that the tests
+ * never depend on it.
  */
 
 import strict, { AssertionError } from "node:assert/strict";
 
 export { AssertionError };
 
-/** The message as a last argument, or none: Node takes an explicit undefined for a wrong argument. */
+/** The message as a last argument, or none: Node refuses an explicit undefined. */
 function said(message?: string): [] | [string] {
   return message === undefined ? [] : [message];
 }
@@ -49,7 +49,7 @@ export function assertInstanceOf<E extends Error>(
   strict.ok(value instanceof type, message ?? `expected an instance of ${type.name}, got ${String(value)}`);
 }
 
-/** Fails unless `text` holds `part`. */
+/** Fails unless `text` contains `part`. */
 export function assertStringIncludes(text: string, part: string, message?: string): void {
   strict.ok(
     text.includes(part),
@@ -62,7 +62,7 @@ export function assertMatch(text: string, pattern: RegExp, message?: string): vo
   strict.match(text, pattern, ...said(message));
 }
 
-/** Fails always. */
+/** Always fails. */
 export function fail(message?: string): never {
   strict.fail(...said(message));
 }

@@ -1,4 +1,4 @@
-/** Runs a test file a second time, as a program of its own with flags of its own. */
+/** Runs a test file again, as a separate program with other flags. */
 
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -21,8 +21,8 @@ const CHILD = "--child=";
 const wanted = process.argv.find((argument) => argument.startsWith(CHILD))?.slice(CHILD.length);
 
 /**
- * Declares what a test file does when it is run as a program. Call it before any test is declared: in such a run the
- * named function runs, what it returns is printed as JSON, an error as `{ error: {...} }`, and the process ends.
+ * Declares the functions of a test file that can run as a program. Call it before any test is declared: such a run
+ * calls the named function, prints its result as JSON or its error as `{ error: {...} }`, and exits.
  */
 export async function children(functions: { readonly [name: string]: () => unknown }): Promise<void> {
   const body = wanted === undefined ? undefined : functions[wanted];
@@ -45,11 +45,11 @@ export interface ChildOptions extends RunOptions {
   readonly flags?: readonly string[];
   /** Arguments for the function, which finds them at the end of `process.argv`. */
   readonly args?: readonly string[];
-  /** How many file descriptors it may have; not on Windows. */
+  /** The most file descriptors it may have; not on Windows. */
   readonly descriptors?: number;
 }
 
-/** Runs the function `name` of the test file at `url` as a program without permissions but those of `flags`. */
+/** Runs the function `name` of the test file at `url` as a program with the permissions of `flags` only. */
 export function runChild(url: string, name: string, options: ChildOptions = {}): Promise<RunResult> {
   const { flags = [], args = [], descriptors, ...rest } = options;
   const file = fileURLToPath(url);
@@ -85,7 +85,7 @@ async function runDeno(
   }).spawn();
   if (options.input !== undefined) {
     const writer = child.stdin.getWriter();
-    // A program may end without reading its input; its exit code tells more than a broken pipe does.
+    // A program may end without reading its input; its exit code is more useful than a broken pipe.
     await writer.write(new TextEncoder().encode(options.input)).then(() => writer.close()).catch(() => {});
   }
   const hang = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs);
@@ -95,7 +95,7 @@ async function runDeno(
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** What the function gave: its result, or its error as `{ error }`. */
+/** Returns the function's result, or its error as `{ error }`. */
 export async function childOutcome<T>(url: string, name: string, options: ChildOptions = {}): Promise<T> {
   const { code, stdout, stderr } = await runChild(url, name, options);
   const line = /^outcome:(.*)$/m.exec(stdout)?.[1];

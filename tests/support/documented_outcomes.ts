@@ -1,7 +1,7 @@
 /**
- * What two ends come to, as the documentation says: tables, and nothing of the simulator's code.
+ * The outcomes of a connection between two ends, from the documentation: tables, independent of the simulator's code.
  *
- * The sentences they are written from:
+ * The sentences of the documentation:
  *
  * - `SOCKET_SECURITY_SETTINGS`, SOCKET_SETTINGS_GUARANTEE_ENCRYPTION: "If this flag is set and encryption is not
  *   possible for any reason, no packets will be sent and a connection will not be established."
@@ -17,22 +17,22 @@
  * @see https://learn.microsoft.com/windows/win32/api/ws2tcpip/nf-ws2tcpip-wsasetsocketsecurity
  */
 
-/** What an end wants of its traffic. */
+/** What an end requires of its traffic. */
 export type Stance = "silent" | "prefers" | "insists" | "encrypts";
 
-/** What two ends come to. */
+/** The outcome of a connection between two ends. */
 export type Result = "failed" | "clear" | "secured" | "encrypted";
 
 /** The administrator's policy of a computer. */
 export type Policy = "none" | "requested" | "required";
 
-/** What a socket was told: nothing; NULL; the flags; or to make no filters, with whatever flags. */
+/** The settings of a socket: none; NULL; flags; or "no filters", with any flags. */
 export type Asked = "nothing" | "default" | "0" | "encrypt" | "insecure" | "encrypt, insecure" | "no filters";
 
 /** Every policy. */
 export const POLICIES: readonly Policy[] = ["none", "requested", "required"];
 
-/** An end, by what its socket was told and its administrator's policy. */
+/** An end's stance, from its socket's settings and its administrator's policy. */
 export const STANCES: { readonly [asked in Asked]: { readonly [policy in Policy]: Stance } } = {
   "nothing": { none: "silent", requested: "prefers", required: "insists" },
   "default": { none: "insists", requested: "insists", required: "insists" },
@@ -40,16 +40,16 @@ export const STANCES: { readonly [asked in Asked]: { readonly [policy in Policy]
   "encrypt": { none: "encrypts", requested: "encrypts", required: "encrypts" },
   "insecure": { none: "prefers", requested: "prefers", required: "insists" },
   "encrypt, insecure": { none: "encrypts", requested: "encrypts", required: "encrypts" },
-  // "IPsec filter instantiation is omitted for the socket": at the worst nothing holds it to its flags.
+  // "IPsec filter instantiation is omitted for the socket": in the worst case nothing enforces its flags.
   "no filters": { none: "silent", requested: "prefers", required: "insists" },
 };
 
-/** What is in the way of the two. */
+/** What prevents protection between the two. */
 export type Circumstance = "nothing" | "authentication" | "encryption";
 
 type Table = { readonly [a in Stance]: { readonly [b in Stance]: Result } };
 
-/** The outcome, by what is in the way, one end's stance and the other's. */
+/** The outcome, by what prevents protection, and the stances of both ends. */
 export const OUTCOMES: { readonly [circumstance in Circumstance]: Table } = {
   nothing: {
     silent: { silent: "clear", prefers: "clear", insists: "failed", encrypts: "failed" },
@@ -57,7 +57,7 @@ export const OUTCOMES: { readonly [circumstance in Circumstance]: Table } = {
     insists: { silent: "failed", prefers: "secured", insists: "secured", encrypts: "encrypted" },
     encrypts: { silent: "failed", prefers: "encrypted", insists: "encrypted", encrypts: "encrypted" },
   },
-  /** An end has no credentials, the two have no method in common, or the peer is not who was named. */
+  /** An end has no credentials, the two have no method in common, or the peer does not have the name that was set. */
   authentication: {
     silent: { silent: "clear", prefers: "clear", insists: "failed", encrypts: "failed" },
     prefers: { silent: "clear", prefers: "clear", insists: "failed", encrypts: "failed" },

@@ -1,4 +1,4 @@
-/** .NET's NegotiateStream at the other end of our streams, in a realm. */
+/** .NET's NegotiateStream as the peer of this library's streams, in a realm. */
 
 import { assert } from "@std/assert";
 import {
@@ -16,32 +16,32 @@ import { noRealm } from "./kerberos.ts";
 
 const dotnet = await ensureDotnet({ install: false });
 
-/** Why no peer of .NET's can be met in a realm here; `null` where one can. */
+/** Why a .NET peer cannot run in a realm here; `null` where it can. */
 export const noDotnet: string | null = "reason" in dotnet ? dotnet.reason : noRealm;
 
-/** The code a peer of .NET's found in a HandshakeError, unsigned. */
+/** The code that a .NET peer received in a HandshakeError, unsigned. */
 export function codeSeen(event: PeerEvent): number | undefined {
   const errors = event.errors as { nativeErrorCode?: number }[];
   const code = errors.find((error) => error.nativeErrorCode !== undefined)?.nativeErrorCode;
   return code === undefined ? undefined : code >>> 0;
 }
 
-/** All it said of what went wrong. */
+/** All its error messages. */
 export function messages(event: PeerEvent): string {
   return (event.errors as { message: string }[]).map((error) => error.message).join(" / ");
 }
 
-/** What came of a client of .NET's at our server. */
+/** The result of .NET clients at this library's server. */
 export interface Served {
   /** What .NET's client saw. */
   events: PeerEvent[];
-  /** The security of the connections our server accepted. */
+  /** The security of the connections that the server accepted. */
   accepted: SecureConn["security"][];
-  /** Why our server refused handshakes, or connections ended. */
+  /** Why the server refused handshakes, or connections ended. */
   failures: unknown[];
 }
 
-/** Lets .NET's client call our server, which sends every byte back. */
+/** Connects .NET's client to this library's server, which sends every byte back. */
 export async function serve(
   realm: Realm,
   system: System,
@@ -61,7 +61,7 @@ export async function serve(
   })();
   try {
     const { port } = listener.addr as { port: number };
-    // A client's process has no business with the server's keys.
+    // The client's process must not have the server's keys.
     const env = { ...realm.env, KRB5_KTNAME: "FILE:/nonexistent" };
     await using peer = dotnet.start(["client", "--port", String(port), "--target", TARGET, ...client], env);
     served.events = await peer.rest();
@@ -77,7 +77,7 @@ async function echo(conn: SecureConn): Promise<void> {
   for (let length; (length = await conn.read(buffer)) !== null;) await conn.write(buffer.subarray(0, length));
 }
 
-/** Lets our client call .NET's server, which sends every byte back; resolves to what that server saw. */
+/** Connects this library's client to .NET's server, which sends every byte back; resolves to what that server saw. */
 export async function call(
   realm: Realm,
   system: System,

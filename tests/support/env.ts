@@ -1,8 +1,8 @@
-/** Variables of this process, which native code reads too. */
+/** Environment variables of this process, which native code reads too. */
 
 import process from "node:process";
 
-/** Sets variables for as long as `body` runs. */
+/** Sets variables while `body` runs. */
 export async function withEnv<T>(
   changes: Readonly<Record<string, string>>,
   body: () => Promise<T>,

@@ -1,13 +1,13 @@
-/** A TCP listener in memory, whose arrivals and failures are made to order. */
+/** A TCP listener in memory, whose connections and failures the test makes. */
 
 import type { NetAddress, TcpListener, TcpTransport } from "../../ffi/transport/mod.ts";
 import { MemoryTransport } from "./memory_transport.ts";
 
-/** Hands out what is put into it. */
+/** Accepts the connections that the test makes. */
 export class FakeListener implements TcpListener {
-  /** Where it pretends to listen. */
+  /** Its address. */
   readonly addr: NetAddress = { transport: "tcp", hostname: "192.0.2.9", port: 9 };
-  /** Given: it is like Node's, which takes connections from the system by itself. */
+  /** Set: it behaves like Node's, which takes connections from the system's queue by itself. */
   scarce?: boolean;
   /** How often close was called. */
   closes = 0;
@@ -16,7 +16,7 @@ export class FakeListener implements TcpListener {
   readonly #queue: (TcpTransport | Error)[] = [];
   #waiter: { resolve(one: TcpTransport): void; reject(error: unknown): void } | null = null;
 
-  /** A stranger connects; the result is the stranger's end, and the end of ours. */
+  /** A client connects; returns the client's end and the server's. */
   arrive(): [peer: MemoryTransport, own: MemoryTransport] {
     const [peer, own] = MemoryTransport.pair();
     this.#put(own);
@@ -36,7 +36,7 @@ export class FakeListener implements TcpListener {
     else waiter.resolve(one);
   }
 
-  /** The next arrival. */
+  /** Returns the next connection. */
   accept(): Promise<TcpTransport> {
     this.accepts++;
     const one = this.#queue.shift();
@@ -45,7 +45,7 @@ export class FakeListener implements TcpListener {
     return new Promise((resolve, reject) => this.#waiter = { resolve, reject });
   }
 
-  /** Rejects a waiting accept. */
+  /** Rejects a pending accept. */
   close(): void {
     this.closes++;
     this.#waiter?.reject(new Error("the listener is closed"));

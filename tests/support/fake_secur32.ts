@@ -1,4 +1,4 @@
-/** A secur32.dll in memory, whose every answer is made to order, and which counts what it gave out. */
+/** A secur32.dll in memory, whose results the test sets, and which counts the handles it returned. */
 
 import type { Memory } from "../../ffi/memory/memory.ts";
 import {
@@ -17,7 +17,7 @@ import { Sspi } from "../../ffi/security/sspi/sspi.ts";
 import type { Values } from "../../ffi/memory/struct.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 
-/** Memory whose addresses are made up: each buffer gets a range of its own. */
+/** Memory with invented addresses: each buffer gets its own range. */
 export class FakeMemory {
   readonly #bases = new Map<ArrayBufferLike, bigint>();
   #next = 0x10000n;
@@ -33,7 +33,7 @@ export class FakeMemory {
     return base + BigInt(bytes.byteOffset);
   }
 
-  /** The bytes that stand at an address. */
+  /** Returns the bytes at an address. */
   at(address: bigint, length: number): Uint8Array {
     for (const [buffer, base] of this.#bases) {
       if (address >= base && address + BigInt(length) <= base + BigInt(buffer.byteLength)) {
@@ -90,25 +90,25 @@ export function bufferParts(memory: FakeMemory, desc: Uint8Array): BufferPart[] 
   });
 }
 
-/** What one leg answers. */
-export interface FakeLeg {
+/** What one step answers. */
+export interface FakeStep {
   /** The status. */
   readonly status: number;
   /** The token it makes. */
   readonly token?: Uint8Array;
 }
 
-/** Whom credentials were acquired as: the structure, and the texts it points to. */
+/** The identity that credentials were acquired with: the structure, and the texts it points to. */
 export interface AcquiredAs extends Values<typeof SEC_WINNT_AUTH_IDENTITY_EXW.fields> {
-  /** By the names of their fields, each as long as the structure says; null where it points nowhere. */
+  /** The texts by field, each with the structure's length; null for a null pointer. */
   readonly texts: { readonly [field in "User" | "Domain" | "Password" | "PackageList"]: string | null };
 }
 
-/** A library of which each call can be made to fail. */
+/** A library whose calls can be made to fail. */
 export class FakeSecur32 {
-  /** The library as the owners take it. */
+  /** The library for the code under test. */
   readonly sspi: Sspi;
-  /** What stands in memory. */
+  /** Its memory. */
   readonly memory = new FakeMemory();
   /** Each call that was made, in order. */
   readonly calls: string[] = [];
@@ -116,26 +116,26 @@ export class FakeSecur32 {
   readonly threaded: string[] = [];
   /** Made and not released: credentials, contexts, and memory of the package's. */
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
-  /** Whom credentials were acquired as, each time; null: whoever runs the process. */
+  /** The identity of each acquisition; null: the user that runs the process. */
   readonly acquiredAs: (AcquiredAs | null)[] = [];
   /** Called with the password where it stands, each time that credentials are acquired with one. */
   onPassword: (bytes: Uint8Array) => void = () => {};
   /** What each leg asked for: its flags, and the types of the buffers that it gave. */
   readonly asked: { readonly flags: number; readonly given: readonly number[] }[] = [];
-  /** How far the system's clock is ahead of UTC, in milliseconds; null: it does not tell. */
+  /** The offset of the system's clock from UTC, in milliseconds; null: not reported. */
   aheadMs: number | null = 0;
   /** When the contexts end by the system's clock, in 100 ns units since 1601. */
   expiry = 0n;
-  /** What the package tells of names: of both ends as it writes them, and of the user; null: nothing. */
+  /** The names that the package reports: of both ends, and of the user; null: none. */
   names: { readonly client?: string; readonly server?: string; readonly user?: string } | null = null;
-  /** What QuerySecurityContextToken gives; null: no token. */
+  /** The result of QuerySecurityContextToken; null: no token. */
   token: bigint | null = null;
   /** The package that Negotiate chose. */
   mechanism = "Kerberos";
-  /** The call, by its place in the order of calls, that fails; and with what. */
+  /** The number of the call that fails, and its status. */
   failAt: { readonly index: number; readonly status: number } | null = null;
-  /** What a leg answers, from the peer's token. */
-  leg: (role: "client" | "server", token: Uint8Array | null) => FakeLeg = () => ({ status: 0 });
+  /** What a step answers, from the peer's token. */
+  step: (role: "client" | "server", token: Uint8Array | null) => FakeStep = () => ({ status: 0 });
   readonly #contexts = new Set<Uint8Array>();
 
   constructor() {
@@ -219,7 +219,7 @@ export class FakeSecur32 {
           if (args[4] !== 0 || args[7] !== 0) throw new Error("a reserved argument is not 0");
           const [context, output, flags, expiry] = args.slice(8) as Uint8Array[];
           view(expiry).setBigInt64(0, this.expiry, true);
-          return this.#leg("client", args[3], args[6], context, output, flags);
+          return this.#step("client", args[3], args[6], context, output, flags);
         },
       ),
       AcceptSecurityContext: call(
@@ -227,7 +227,7 @@ export class FakeSecur32 {
         (...args: [Uint8Array, unknown, Uint8Array | null, number, number, ...Uint8Array[]]) => {
           const [context, output, flags, expiry] = args.slice(5) as Uint8Array[];
           view(expiry).setBigInt64(0, this.expiry, true);
-          return this.#leg("server", args[3], args[2], context, output, flags);
+          return this.#step("server", args[3], args[2], context, output, flags);
         },
       ),
       QueryContextAttributesW: call(
@@ -284,7 +284,7 @@ export class FakeSecur32 {
     };
   }
 
-  /** Writes a part of the system's local time, which is given as ISO 8601 has it. */
+  /** Writes a part of the system's local time, which is given in ISO 8601. */
   #tell(buffer: Uint8Array, part: (now: string) => string): number {
     if (this.aheadMs === null) return 22;
     const text = part(new Date(Date.now() + this.aheadMs).toISOString());
@@ -309,7 +309,7 @@ export class FakeSecur32 {
     };
   }
 
-  #leg(
+  #step(
     role: "client" | "server",
     asked: number,
     input: Uint8Array | null,
@@ -320,7 +320,7 @@ export class FakeSecur32 {
     const given = input ? bufferParts(this.memory, input).map(({ type }) => type) : [];
     this.asked.push({ flags: asked, given });
     const token = input && bufferParts(this.memory, input).find(({ type }) => type === SECBUFFER.TOKEN);
-    const answer = this.leg(role, token ? this.memory.read(token.address, token.length) : null);
+    const answer = this.step(role, token ? this.memory.read(token.address, token.length) : null);
     if ((answer.status & 0x8000_0000) !== 0) return answer.status;
     if (!this.#contexts.has(context)) {
       this.#contexts.add(context);

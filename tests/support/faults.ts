@@ -1,4 +1,4 @@
-/** A backend that keeps account of what GSS-API hands out, and can make any one call fail. */
+/** A backend that counts what GSS-API returns to its caller, and can make any single call fail. */
 
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { runtimeBackend } from "./native.ts";
@@ -6,13 +6,13 @@ import { runtimeBackend } from "./native.ts";
 type Call = (...args: unknown[]) => unknown;
 type Calls = Record<string, Call>;
 
-/** Reading and addressing memory fails with the process only. */
+/** Reading memory and addresses cannot fail without ending the process. */
 const MEMORY = ["addressOf", "copyFrom", "copyTo"];
-/** What gives something back; where such a call does not take place, something is left, as there must be. */
+/** The functions that release something. Where such a call fails, something must stay open. */
 const RELEASES = /release|delete|free|destroy|close|end_seq/;
 const GSS_S_FAILURE = 13 << 16;
 
-/** Which argument of a function points to what it hands out, by kind. */
+/** Which argument of a function points to the handle that it returns, by kind. */
 const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument: number])[] } = {
   gss_import_name: [["name", 3]],
   gss_acquire_cred_from: [["credential", 6]],
@@ -43,7 +43,7 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   krb5_kt_next_entry: [["entry", 2]],
   krb5_unparse_name: [["text", 2]],
 };
-/** Which argument of a function points to, or is, what it takes back. */
+/** Which argument of a function is, or points to, the handle that it releases. */
 const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] } = {
   gss_release_name: ["name", 1],
   gss_release_cred: ["credential", 1],
@@ -63,10 +63,10 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
   krb5_free_unparsed_name: ["text", 1],
 };
 
-/** Structs whose address lies behind another field. */
+/** Structs whose address follows another field. */
 const BEHIND = ["buffer", "entry"];
 
-/** The address that an argument is, or that stands where it points. */
+/** The address that an argument is, or that it points to. */
 function addressIn(kind: string, argument: unknown): bigint {
   if (typeof argument === "bigint") return argument;
   if (!(argument instanceof Uint8Array)) return 0n;
@@ -74,15 +74,15 @@ function addressIn(kind: string, argument: unknown): bigint {
   return view.getBigUint64(BEHIND.includes(kind) ? 8 : 0, true);
 }
 
-/** What a call that is made to throw throws. */
+/** The error of a call that is made to throw. */
 export class Injected extends Error {}
 
-/** Whether a function gives something back. */
+/** Whether a function releases something. */
 export function isRelease(name: string): boolean {
   return RELEASES.test(name);
 }
 
-/** Counts calls, fails one of them, and knows what is still out. */
+/** Counts calls, makes one of them fail, and knows what is still open. */
 export class Faults {
   /** The functions called so far, in order. */
   readonly called: string[] = [];
@@ -90,7 +90,7 @@ export class Faults {
   #failAt = -1;
   #throws = false;
 
-  /** Starts anew; the call with this number, from 0, will fail: by its status, or by an error of the runtime. */
+  /** Starts again; the call with this number, from 0, fails with a status, or with an error of the runtime. */
   reset(failAt = -1, throws = false): void {
     this.called.length = 0;
     this.#out.clear();
@@ -103,7 +103,7 @@ export class Faults {
     return this.called[this.#failAt];
   }
 
-  /** What the library handed out and did not get back, by kind; empty where the failed call was a release. */
+  /** What the library returned and did not get back, by kind; empty where the failed call was a release. */
   get left(): string[] {
     return isRelease(this.failed ?? "") ? [] : [...this.#out.values()].sort();
   }

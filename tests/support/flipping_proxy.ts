@@ -1,4 +1,4 @@
-/** A proxy on loopback that passes bytes on, and changes one of the server's where a test says. */
+/** A proxy on loopback that forwards bytes, and changes one byte of the server's that the test selects. */
 
 import { connect, createServer, type Socket } from "node:net";
 
@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from "node:net";
 export interface FlippingProxy extends AsyncDisposable {
   /** Its port on 127.0.0.1. */
   readonly port: number;
-  /** Flips one bit of the server's byte that comes so many bytes after those passed on until now. */
+  /** Flips one bit of the server's byte at this offset from the bytes forwarded so far. */
   flipAfter(bytes: number): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Looks through a guarded module for instructions that touch what the guard appended, with a reader of its own, so
- * that a mistake in the guard's reader does not hide itself.
+ * Searches a guarded module for instructions that use what the guard appended. It has its own reader, so that a
+ * mistake in the guard's reader cannot hide.
  */
 
 import wabtFactory from "wabt";
@@ -8,8 +8,8 @@ import wabtFactory from "wabt";
 const wabt = await wabtFactory();
 
 /**
- * `"ticks only"` where the appended globals and functions are used by the guard's own sequences alone; else the first
- * line of the disassembly that uses them otherwise. Also looks at the table's elements.
+ * Returns `"ticks only"` where only the guard's own sequences use the appended globals and functions; otherwise the
+ * first line of the disassembly with another use. Checks the table's elements too.
  */
 export function fuelAccesses(guarded: Uint8Array): string {
   const module = wabt.readWasm(Uint8Array.from(guarded), {
@@ -31,7 +31,7 @@ export function fuelAccesses(guarded: Uint8Array): string {
   }
   const globals = lines.filter((line) => line.startsWith("(global ")).length;
   const fuel = globals - 2, failures = globals - 1;
-  // The guard's own five functions stand last; what they do is fixed. The first two take the place of instructions.
+  // The guard's own five functions are the last ones and are fixed. The first two replace instructions.
   const functions = [...lines.keys()].filter((index) => lines[index].startsWith("(func "));
   const guest = lines.slice(0, functions[functions.length - 5]);
   const imports = lines.filter((line) => line.startsWith("(import ")).length;

@@ -1,4 +1,4 @@
-/** Security contexts without sockets around them: both ends in one process, token by token. */
+/** Security contexts without sockets: both ends in one process, token by token. */
 
 import { assertEquals } from "@std/assert";
 import { NativeSystem, type SystemSeams } from "../../ffi/system.ts";
@@ -22,29 +22,29 @@ export const NAMES = ["negotiate", "kerberos"] as const;
 /** The service every realm has. */
 export const TARGET = "HTTP/localhost";
 
-/** What one end is made from. */
+/** Options of one end. */
 export interface EndOptions {
   /** Its provider, where it differs from the other's. */
   provider?: ContextProvider;
   /** What it requires, where it differs from the other's. */
   requirements?: Requirements;
-  /** Who it is. */
+  /** Its credentials. */
   credentials?: Credentials;
   /** Its channel bindings. */
   channelBindings?: Uint8Array;
-  /** What a policy denies. */
+  /** The names that its policy denies. */
   denied?: readonly string[];
 }
 
-/** What both ends are made from. */
+/** Options of both ends. */
 export interface EndsOptions {
   /** The provider of both. */
   provider?: ContextProvider;
   /** What both require. */
   requirements?: Requirements;
-  /** The name the client asks for. */
+  /** The target that the client requests. */
   target?: string;
-  /** What a policy of both denies. */
+  /** The names that the policy of both denies. */
   denied?: readonly string[];
   /** The client. */
   client?: EndOptions;
@@ -107,17 +107,17 @@ export async function makeEnds(system: ProviderSystem, options: EndsOptions = {}
   }
 }
 
-/** A context as far as exchanging tokens goes. */
+/** The part of a context that exchanges tokens. */
 export type Stepping = Pick<ProviderContext, "step" | "done">;
 
 /**
- * Exchanges tokens until both ends are satisfied, and resolves to the tokens in order.
+ * Exchanges tokens until both ends are done, and resolves to the tokens in order.
  *
- * @param alter changes a token on its way; `leg` counts from 0, the client's.
+ * @param alter changes a token in transit; `step` counts from 0, the client's.
  */
 export async function exchange(
   { client, server }: { readonly client: Stepping; readonly server: Stepping },
-  alter: (token: Uint8Array, leg: number) => Uint8Array = (token) => token,
+  alter: (token: Uint8Array, step: number) => Uint8Array = (token) => token,
 ): Promise<Uint8Array[]> {
   const tokens: Uint8Array[] = [];
   let { token } = await client.step(null);
@@ -141,7 +141,7 @@ export async function withContexts(
   await body(ends, await exchange(ends));
 }
 
-/** Who a server with credentials `server` sees where a client with credentials `client` connects. */
+/** The peerName that a server with credentials `server` reports for a client with credentials `client`. */
 export async function seenAs(
   system: ProviderSystem,
   provider: ContextProvider,
@@ -157,7 +157,7 @@ export async function seenAs(
   return peer;
 }
 
-/** Variables under which nobody has tickets or keys. */
+/** Environment variables without tickets and keys. */
 export function nobody(realm: Realm): Record<string, string> {
   return {
     KRB5CCNAME: `FILE:${realm.dir}/no-cache`,
@@ -165,18 +165,18 @@ export function nobody(realm: Realm): Record<string, string> {
   };
 }
 
-/** Seals a message into a buffer of its own. */
+/** Wraps a message into a new buffer. */
 export function wrap(context: ProviderContext, plain: Uint8Array): Uint8Array {
   return context.wrap(plain, new Uint8Array(plain.length + context.maxOverhead));
 }
 
-/** Opens a copy of a record, which stays as it is. */
+/** Opens a copy of a record. */
 export function unwrap(context: ProviderContext, record: Uint8Array): Uint8Array {
   return context.unwrap(record.slice());
 }
 
 /**
- * Like `inRealm`, with a system whose insides are the test's and a realm in which nobody has a ticket yet.
+ * Like `inRealm`, with replacements for parts of the system, and a realm without tickets.
  */
 export async function inRealmWith(
   seams: SystemSeams,

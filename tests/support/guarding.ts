@@ -5,7 +5,7 @@ import { IMPORT_SIGNATURES } from "../../plugins/sandbox/host_functions.ts";
 import { DEFAULT_LIMITS } from "../../plugins/sandbox/limits.ts";
 import { Counter } from "../../plugins/sandbox/meter.ts";
 
-/** Rules that ask for no function but the memory, and grant all imports. */
+/** Rules that require only the memory, and grant all imports. */
 export const ANY_MODULE: GuardRules = {
   limits: DEFAULT_LIMITS,
   importModule: "host",
@@ -14,19 +14,19 @@ export const ANY_MODULE: GuardRules = {
   optional: new Map(),
 };
 
-/** Guards a module with {@linkcode ANY_MODULE}, some of it changed. */
+/** Guards a module with {@linkcode ANY_MODULE}, changed by `rules`. */
 export function guardAny(module: Uint8Array, rules: Partial<GuardRules> = {}): GuardedModule {
   return guard(module, { ...ANY_MODULE, ...rules });
 }
 
-/** What a test uses of an instance. */
+/** The part of an instance that a test uses. */
 export type AnyExports = Record<string, CallableFunction> & {
   memory: WebAssembly.Memory;
   /** The fuel that is left; undefined where the module was not guarded. */
   fuel: { value: number };
 };
 
-/** Instantiates a module whose imports, if any, are harmless. */
+/** Instantiates a module with harmless imports. */
 export function instantiate(bytes: Uint8Array<ArrayBuffer>): AnyExports {
   const host = { random: () => {}, clock: () => 0n, log: () => {} };
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { host });
@@ -42,12 +42,12 @@ export function instantiate(bytes: Uint8Array<ArrayBuffer>): AnyExports {
   return { ...exports, fuel } as AnyExports;
 }
 
-/** Calls `fn` and tells its result, or what it threw, as text. */
+/** Calls `fn` and returns its result or its error as text. */
 export function outcomeOf(fn: () => unknown): string {
   try {
     return `result ${fn()}`;
   } catch (error) {
-    // Where the stack ends depends on how large its frames are.
+    // The depth at which the stack overflows depends on the size of its frames.
     return error instanceof RangeError ? "stack" : `trap ${(error as Error).message}`;
   }
 }

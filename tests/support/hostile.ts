@@ -1,4 +1,4 @@
-/** The hostile corpus: small modules with what is expected of the host written in each. */
+/** The hostile corpus: small modules, each with the expected reaction of the host. */
 
 import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
@@ -21,7 +21,7 @@ export interface HostileModule {
   readonly at: string;
   /** What it is granted. */
   readonly grants: readonly string[];
-  /** The answers it is given; left out: one to the question of the canned module. */
+  /** Its answers; left out: one for the question of the canned module. */
   readonly answers?: Answers;
   /** Its bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -29,22 +29,22 @@ export interface HostileModule {
 
 /** The folder of the corpus. */
 export const HOSTILE = `${process.cwd()}/tests/hostile/`;
-/** What the driver seals: a plain text a guest can predict. */
+/** The data that the driver wraps: a plain text that a guest can predict. */
 export const PLAIN: Uint8Array = new Uint8Array(64).fill(0x50);
 /** The requirements the driver has. */
 export const REQUIREMENTS = resolveRequirements({ mutualAuthentication: false });
-/** A system no sandboxed provider needs. */
+/** A system, which sandboxed providers do not need. */
 export const SYSTEM = {} as ProviderSystem;
 
-/** The well-behaved body that hostile files put other answers into. */
+/** The correct body, in which hostile files replace answers. */
 export async function canned(): Promise<string> {
   return await readFile(`${HOSTILE}canned.wat`, "utf8");
 }
 
-/** What `{{NAME}}` stands for in hostile files. */
+/** The text for `{{NAME}}` in hostile files. */
 export async function cannedPieces(): Promise<Record<string, string>> {
   const body = await canned();
-  // As a helper it is called by the call of the hostile file; one that logs says so in its description.
+  // As a helper it is called by the hostile file's own call.
   const helper = body.replace(' (export "call")', "");
   const logging = helper.replace('\\"imports\\":[]', '\\"imports\\":[\\"log\\"]').replace(
     "\\87\\01",
@@ -87,7 +87,7 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Loads `bytes` with its own hash, the grants named, and an answer to the question the canned module may ask. */
+/** Loads `bytes` with its own hash, these grants, and an answer for the question of the canned module. */
 export async function load(
   bytes: Uint8Array<ArrayBuffer>,
   grants: readonly string[] = [],
@@ -104,7 +104,7 @@ export async function load(
   });
 }
 
-/** How far a provider came, and what stopped it. */
+/** The stage that a provider reached, and the error that stopped it. */
 export interface Outcome {
   /** The stage that was under way at the end. */
   readonly at: string;
@@ -112,7 +112,7 @@ export interface Outcome {
   readonly error: Error | null;
 }
 
-/** Uses a provider in every way there is, until something stops it. */
+/** Uses every function of a provider, until an error stops it. */
 export async function drive(
   bytes: Uint8Array<ArrayBuffer>,
   grants: readonly string[] = [],

@@ -1,4 +1,4 @@
-/** The bytes of the secure socket functions' arguments, written from the layouts: what the codec is held against. */
+/** The bytes of the secure socket functions' arguments, written from the layouts: the codec is compared with them. */
 
 import {
   SOCKET_PEER_TARGET_NAME,

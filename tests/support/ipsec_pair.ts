@@ -17,7 +17,7 @@ import type { ConnectOptions } from "../../sockets/options.ts";
 import type { SecureConn } from "../../sockets/secure_conn.ts";
 import { settled } from "./socket_suite.ts";
 
-/** What the two ends are. */
+/** Options of the two ends. */
 export interface PairTerms {
   /** The hosts `client` and `server`. */
   readonly hosts?: { readonly [name: string]: HostOptions };
@@ -29,11 +29,11 @@ export interface PairTerms {
   readonly ipsec?: IpsecOptions;
   /** Options of the server's provider, instead. */
   readonly serverIpsec?: IpsecOptions;
-  /** What a query answers once the system has aborted its connection. */
+  /** The answer of a query after the system has aborted its connection. */
   readonly abortedQuery?: NetworkOptions["abortedQuery"];
   /** Further options of the client. */
   readonly client?: Partial<ConnectOptions>;
-  /** Prepares each end's system; gives further options of that end's provider, and what is to be closed in the end. */
+  /** Prepares each end's system; returns further options of that end's provider, and what is closed at the end. */
   readonly prepare?: (system: NativeSystem) => { readonly options: IpsecOptions; readonly held: Disposable };
 }
 
@@ -44,7 +44,7 @@ export interface Pair {
   readonly network: SimulatedNetwork;
 }
 
-/** Connects two ends and hands them to `fn`; then nothing may be left of them, on any of the hosts. */
+/** Connects two ends and calls `fn` with them; then checks that nothing is left open on any host. */
 export async function withPair(terms: PairTerms, fn: (pair: Pair) => Promise<void> | void): Promise<void> {
   const { hosts, requirements, abortedQuery } = terms;
   const network = simulate({ hosts, abortedQuery });

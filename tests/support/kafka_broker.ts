@@ -1,4 +1,4 @@
-/** As much of a Kafka broker as it takes to authenticate by SASL and to describe a cluster of itself. */
+/** The part of a Kafka broker that authenticates with SASL and describes a cluster of one broker. */
 
 import { Buffer } from "node:buffer";
 import { createServer, type Socket } from "node:net";
@@ -8,9 +8,9 @@ import { type SaslServer, saslServer, type SaslServerOptions } from "../../sasl/
 export interface Broker extends AsyncDisposable {
   /** `localhost:PORT`. */
   readonly address: string;
-  /** Whom each exchange authenticated, in order. */
+  /** The peer that each exchange authenticated, in order. */
   readonly peers: readonly string[];
-  /** What each exchange failed with that did. */
+  /** The error of each failed exchange. */
   readonly errors: readonly Error[];
 }
 
@@ -32,7 +32,7 @@ const text = (value: string | null): Buffer =>
   value === null ? i16(-1) : Buffer.concat([i16(value.length), Buffer.from(value)]);
 const bytes = (value: Uint8Array): Buffer => Buffer.concat([i32(value.length), value]);
 
-/** Starts a broker whose sessions last `lifetimeMs`; 0: for ever. */
+/** Starts a broker whose sessions last `lifetimeMs`; 0: without limit. */
 export async function startBroker(options: SaslServerOptions, lifetimeMs = 0): Promise<Broker> {
   const peers: string[] = [];
   const errors: Error[] = [];

@@ -1,4 +1,4 @@
-/** What tests against a real Kerberos realm share. */
+/** Helpers for tests with a real Kerberos realm. */
 
 import { assertEquals } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
@@ -12,14 +12,14 @@ export const noRealm: string | null = realmUnavailable();
 /** Why the tests of KEYRING caches cannot run here; `null` where they can. */
 export const noKeyring: string | null = noRealm ?? whyNoKeyring();
 
-/** A container's runtime may hide the kernel's keys, and then refuses to have them used. */
+/** A container's runtime may hide the kernel's keys and refuse their use. */
 function whyNoKeyring(): string | null {
   const readable = existsSync("/proc/keys") && readFileSync("/proc/keys", "utf8") !== "";
-  return readable ? null : "the kernel's key retention service is not to be used here";
+  return readable ? null : "the kernel's key retention service is unavailable here";
 }
 
 /**
- * Runs `body` in a realm of its own in which alice has a ticket, and holds that nothing native is left behind.
+ * Runs `body` in a new realm in which alice has a ticket, and checks that no native handle stays open.
  */
 export async function inRealm(
   body: (realm: Realm, system: System) => Promise<void>,

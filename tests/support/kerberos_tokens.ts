@@ -1,4 +1,4 @@
-/** Tokens of Kerberos and SPNEGO, written byte by byte: what a client could send, and what none should. */
+/** Tokens of Kerberos and SPNEGO, written byte by byte: valid and invalid ones. */
 
 type Bytes = ArrayLike<number>;
 
@@ -16,7 +16,7 @@ export function der(tag: number, ...parts: Bytes[]): Uint8Array {
   return concat([tag, ...size], contents);
 }
 
-/** Bytes one after the other. */
+/** Concatenates bytes. */
 export function concat(...parts: Bytes[]): Uint8Array {
   return Uint8Array.from(parts.flatMap((part) => Array.from(part)));
 }
@@ -27,7 +27,7 @@ const integer = (value: number): Uint8Array => der(0x02, [value]);
 const generalString = (text: string | Bytes): Uint8Array =>
   der(0x1b, typeof text === "string" ? ascii(text) : text);
 
-/** Object identifiers, DER and all. */
+/** Object identifiers in DER. */
 export const OID = {
   kerberos: [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2],
   microsoft: [0x06, 9, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 1, 2, 2],
@@ -37,7 +37,7 @@ export const OID = {
   spnego: [0x06, 6, 0x2b, 6, 1, 5, 5, 2],
 } as const;
 
-/** A ticket for `parts` in `realm`, sealed with nothing. */
+/** A ticket for `parts` in `realm`, not encrypted. */
 export function ticket(parts: readonly (string | Bytes)[], realm: string | Bytes): Uint8Array {
   const name = sequence(field(0, integer(2)), field(1, sequence(...parts.map(generalString))));
   const sealed = sequence(field(0, integer(18)), field(1, integer(1)), field(2, der(0x04, [1, 2, 3])));
@@ -70,7 +70,7 @@ export const framed = (oid: Bytes, ...inner: Bytes[]): Uint8Array => der(0x60, o
 /** A Kerberos token: framed, with RFC 4121's token identifier of an AP-REQ. */
 export const kerberosToken = (request: Bytes, oid: Bytes = OID.kerberos, id: Bytes = [1, 0]): Uint8Array =>
   framed(oid, id, request);
-/** A NegTokenInit that offers `mechanisms`, and holds `token` where one is given. */
+/** A NegTokenInit that offers `mechanisms`, and contains `token` where one is given. */
 export const negTokenInit = (mechanisms: readonly Bytes[], token?: Bytes): Uint8Array =>
   framed(
     OID.spnego,
@@ -79,7 +79,7 @@ export const negTokenInit = (mechanisms: readonly Bytes[], token?: Bytes): Uint8
       sequence(field(0, sequence(...mechanisms)), token === undefined ? [] : field(2, der(0x04, token))),
     ),
   );
-/** A NegTokenResp that holds `token` and a signature over the list of mechanisms, where they are given. */
+/** A NegTokenResp that contains `token` and a signature over the list of mechanisms, where they are given. */
 export const negTokenResp = (token?: Bytes, mic?: Bytes): Uint8Array =>
   field(
     1,

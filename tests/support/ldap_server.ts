@@ -1,4 +1,4 @@
-/** As much of an LDAP server as it takes to bind by SASL and to answer a search with who has bound. */
+/** The part of an LDAP server that binds with SASL and answers a search with the bound peer. */
 
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
@@ -11,9 +11,9 @@ import { saslServer, type SaslServerOptions } from "../../sasl/mod.ts";
 export interface LdapServer extends AsyncDisposable {
   /** Its port on 127.0.0.1. */
   readonly port: number;
-  /** `peer layer` of each bind that was done, in order. */
+  /** `peer layer` of each completed bind, in order. */
   readonly binds: readonly string[];
-  /** What ended a connection before its time. */
+  /** The errors that ended connections. */
   readonly errors: readonly Error[];
 }
 
@@ -23,7 +23,7 @@ const [SEARCH, ENTRY, DONE, UNBIND] = [0x63, 0x64, 0x65, 0x42];
 const [SUCCESS, IN_PROGRESS, INVALID_CREDENTIALS] = [0, 14, 49];
 const text = (value: string): Uint8Array => element(OCTET_STRING, Buffer.from(value));
 
-/** Starts a server; each bind is an exchange of its own. */
+/** Starts a server; each bind is a separate exchange. */
 export async function startLdapServer(options: SaslServerOptions): Promise<LdapServer> {
   const binds: string[] = [];
   const errors: Error[] = [];

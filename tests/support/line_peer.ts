@@ -5,7 +5,7 @@ import process from "node:process";
 
 const PATIENCE_MS = 20_000;
 
-/** Speaks to one such program. One owner, who closes it. */
+/** Communicates with one such program. One owner, who closes it. */
 export class LinePeer {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #ended: Promise<void>;
@@ -44,7 +44,7 @@ export class LinePeer {
     throw new Error(`${this.#child.spawnfile} ${answer} at ${line.slice(0, 40)}: ${this.#errors}`);
   }
 
-  /** Ends the program and waits until it is gone. */
+  /** Ends the program and waits for its end. */
   async close(): Promise<void> {
     this.#child.stdin.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 2_000);

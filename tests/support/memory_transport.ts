@@ -1,14 +1,14 @@
-/** Byte streams in memory, which can be cut, delayed, listened to and made to fail. */
+/** Byte streams in memory, which can be shortened, delayed, observed and made to fail. */
 
 import type { ByteTransport, NetAddress } from "../../sockets/transport.ts";
 
 /** How a pair behaves. */
 export interface MemoryOptions {
-  /** The most bytes one read gives. */
+  /** The most bytes that one read returns. */
   readLimit?: number;
-  /** The most bytes one write takes. */
+  /** The most bytes that one write accepts. */
   writeLimit?: number;
-  /** The most bytes that wait to be read before a write has to wait. */
+  /** The most unread bytes before a write waits. */
   capacity?: number;
 }
 
@@ -108,7 +108,7 @@ export class MemoryTransport implements ByteTransport {
     return part.length;
   }
 
-  /** Puts bytes before the peer as if this end had written them. */
+  /** Delivers bytes to the peer as if this end had written them. */
   inject(bytes: Uint8Array): void {
     this.#peer.#arrived.push(bytes.slice());
     this.#peer.#change();
@@ -129,7 +129,7 @@ export class MemoryTransport implements ByteTransport {
   }
 }
 
-/** Waits until all that can happen without time passing has happened. */
+/** Waits until all pending work that does not depend on timers is done. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
 }

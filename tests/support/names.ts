@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 
-/** Texts in which what separates names stands often. */
+/** Texts that often contain separators of names. */
 export const names: fc.Arbitrary<string> = fc.string({
   unit: fc.oneof(
     fc.constantFrom("\\", "@", "/", "a", "B", ".", " ", "ß", "\u0007"),

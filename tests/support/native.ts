@@ -11,18 +11,18 @@ import { denoBackend } from "../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../ffi/backends/koffi.ts";
 import { currentRuntime } from "../../ffi/permissions.ts";
 
-/** Why nothing can be compiled here; `null` where it can. */
+/** Why C cannot be compiled here; `null` where it can. */
 export function noCompiler(): string | null {
   if (process.platform === "win32") return "the C of these tests is for Unix";
   return findProgram("gcc") === null ? "install gcc and libc6-dev" : null;
 }
 
-/** Why nothing can be compiled against Kerberos here; `null` where it can. */
+/** Why C that uses Kerberos cannot be compiled here; `null` where it can. */
 export function noKerberosHeaders(): string | null {
   return noCompiler() ?? (existsSync("/usr/include/gssapi/gssapi_krb5.h") ? null : "install libkrb5-dev");
 }
 
-/** Why this process cannot run something as another user, who may read less; `null` where it can. */
+/** Why this process cannot run a program as another user with fewer permissions; `null` where it can. */
 export function cannotChangeUser(): string | null {
   if (process.platform === "win32") return "Windows has no user ids to change to";
   const { status } = spawnSync("/bin/sh", ["-c", "exit 7"], { uid: 65534 });

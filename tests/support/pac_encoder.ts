@@ -1,4 +1,4 @@
-/** KERB_VALIDATION_INFO and UPN_DNS_INFO written, also as no honest KDC would. */
+/** Encodes KERB_VALIDATION_INFO and UPN_DNS_INFO, valid and invalid ones. */
 
 import { parseSid } from "../../ffi/windows/sid.ts";
 
@@ -16,7 +16,7 @@ export interface PacTold {
   readonly extra: readonly (readonly [sid: string | Uint8Array, attributes: number])[];
   readonly resourceDomain: string | null;
   readonly resources: readonly (readonly [relative: number, attributes: number])[];
-  /** Whether a list of nothing has a pointer all the same, as Samba writes it. */
+  /** Whether an empty list still has a pointer, as Samba writes it. */
   readonly emptyListsPointedTo?: boolean;
 }
 
@@ -35,7 +35,7 @@ export const PLAIN: PacTold = {
   resources: [],
 };
 
-/** Bytes that grow. */
+/** A growing buffer. */
 class Writer {
   readonly #bytes: number[] = [];
 

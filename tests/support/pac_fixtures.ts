@@ -1,4 +1,4 @@
-/** PACs as real code wrote them, of a domain that no longer exists. */
+/** PACs that real implementations wrote, of a domain that no longer exists. */
 
 /** The two buffers of a PAC. */
 export interface PacBuffers {
@@ -15,7 +15,7 @@ function buffers(logonInfo: string, upnDnsInfo: string): PacBuffers {
   return { logonInfo: one, upnDnsInfo: other };
 }
 
-/** A user in 61 groups: the PAC of a ticket of Samba's KDC 4.17.12, as MIT's library gives it. */
+/** A user in 61 groups: the PAC of a ticket of Samba's KDC 4.17.12, as MIT's library returns it. */
 export const ALICE: PacBuffers = buffers(
   "ARAIAMzMzMygAwAAAAAAAAAAAgAAAAAAAAAAAP////////9//////////3/YswC7vIDdAdhzauWFgd0B/////////38KAAoA" +
     "BAACABoAGgAIAAIAAAAAAAwAAgAAAAAAEAACAAAAAAAUAAIAAAAAABgAAgAAAAAATgQAAAECAAA9AAAAHAACACAAAAAAAAAA" +
@@ -35,7 +35,7 @@ export const ALICE: PacBuffers = buffers(
     "UABMAEUALgBUAEUAUwBUAGEAbABpAGMAZQABBQAAAAAABRUAAAAhdyThKXB4TghmhqtOBAAAAAA=",
 );
 
-/** A computer: likewise. */
+/** A computer, from the same source. */
 export const WEB1: PacBuffers = buffers(
   "ARAIAMzMzMyoAQAAAAAAAAAAAgAAAAAAAAAAAP////////9//////////3+Q5xS7vIDdAZCnfuWFgd0B/////////38KAAoA" +
     "BAACAAAAAAAIAAIAAAAAAAwAAgAAAAAAEAACAAAAAAAUAAIAAAAAABgAAgAAAAAAUQQAAAMCAAABAAAAHAACACAAAAAAAAAA" +
@@ -49,8 +49,8 @@ export const WEB1: PacBuffers = buffers(
 );
 
 /**
- * All there can be, written by Samba's NDR library: extra SIDs, one of them of a SID history, resource groups, and of each
- * kind of list but one a group that counts only where something is refused.
+ * Every part, written by Samba's NDR library: extra SIDs, one of them from a SID history, resource groups, and a
+ * deny-only group in each kind of list except one.
  */
 export const MADE: PacBuffers = buffers(
   "ARAIAMzMzMz4AQAAAAAAAAAAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAKAAoA" +

@@ -1,4 +1,6 @@
-/** What the tests of ./postgres share: a real server, clients of node-postgres, and servers that a test writes. */
+/**
+ * Helpers for the tests of ./postgres: a real server, clients of node-postgres, and servers that a test implements.
+ */
 
 import { createServer, type Socket } from "node:net";
 import { Buffer } from "node:buffer";
@@ -20,7 +22,7 @@ export interface Client {
   readonly processID: number;
 }
 
-/** What a client is made from, besides the options of its stream. */
+/** Options of a client, in addition to those of its stream. */
 export interface Given extends PostgresStreamOptions {
   readonly port: number;
   readonly host?: string;
@@ -28,12 +30,12 @@ export interface Given extends PostgresStreamOptions {
   readonly password?: string;
 }
 
-/** A client of alice's that has not connected. */
+/** Makes a client for alice that is not connected yet. */
 export function clientOf(
   { port, host = "localhost", database = "postgres", password, ...options }: Given,
 ): Client {
   const stream = postgresStream(options);
-  // A test whose ends wait for each other fails instead of waiting for ever.
+  // A test whose two ends wait for each other fails instead of waiting for ever.
   const connectionTimeoutMillis = 30_000;
   return new pg.Client({
     ...{ host, port, user: "alice", database, password, stream, connectionTimeoutMillis },
@@ -65,7 +67,7 @@ export function withServer(
   });
 }
 
-/** One connection to a server that a test writes. */
+/** One connection to a server that a test implements. */
 export interface Visitor {
   readonly socket: Socket;
   readonly incoming: Incoming;
@@ -75,7 +77,7 @@ export interface Visitor {
   rest(): Promise<Buffer>;
 }
 
-/** A server that a test writes, and what it has done. */
+/** A server that a test implements, and its result. */
 export interface WrittenServer extends AsyncDisposable {
   readonly port: number;
   /** What `serve` returned for the first connection. */
@@ -93,13 +95,13 @@ export function bytesOf(...parts: (Uint8Array | string | number)[]): Buffer {
   }));
 }
 
-/** A message of the server's: its type, then its length, then its parts. */
+/** Encodes a message of the server: its type, its length, its parts. */
 export function message(type: string, ...parts: (Uint8Array | string | number)[]): Buffer {
   const body = bytesOf(...parts);
   return bytesOf(type, 4 + body.length, body);
 }
 
-/** Listens on loopback and has `serve` answer. */
+/** Listens on loopback; `serve` answers each connection. */
 export async function writtenServer(serve: (visitor: Visitor) => unknown): Promise<WrittenServer> {
   const sockets = new Set<Socket>();
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();

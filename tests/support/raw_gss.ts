@@ -1,4 +1,4 @@
-/** A client that calls GSS-API with flags of its own choosing, as other implementations do. */
+/** A client that calls GSS-API with any flags, as other implementations do. */
 
 import type { NativeSystem } from "../../ffi/system.ts";
 import { dataView, Gss, Slots } from "../../ffi/security/gss/gss.ts";
@@ -7,17 +7,17 @@ import { GSS_ERROR_MASK, GSS_S } from "../../ffi/raw/gssapi.ts";
 import { pinned } from "../../ffi/memory/memory.ts";
 import type { Stepping } from "./gss.ts";
 
-/** How the client asks. */
+/** Options of the client. */
 export interface RawOptions {
   /** The mechanism. */
   readonly mechanism: "kerberos" | "spnego";
-  /** The name to ask for. */
+  /** The target to request. */
   readonly target: string;
   /** `GSS_C_*_FLAG` bits. */
   readonly flags: number;
 }
 
-/** One for each system: it holds what is kept until the system closes. */
+/** One for each system, kept until the system closes. */
 const opened = new WeakMap<NativeSystem, Gss>();
 
 function gssOf(system: NativeSystem): Gss {
@@ -45,7 +45,7 @@ export class RawClient implements Stepping, Disposable {
     return this.#done;
   }
 
-  /** The flags the library says were agreed on. */
+  /** The flags that the library reports as agreed on. */
   get flags(): number {
     return this.#slots.u32[12];
   }
@@ -80,7 +80,7 @@ export class RawClient implements Stepping, Disposable {
     return { token: made.length === 0 ? null : made, done: this.#done };
   }
 
-  /** Records under rules of one's own. */
+  /** Makes records with these rules. */
   records(rules: Partial<RecordRules> = {}): GssRecords {
     const context = dataView(this.#slots.slice(8, 8)).getBigUint64(0, true);
     return new GssRecords(this.gss, context, {

@@ -1,11 +1,11 @@
-/** A peer that speaks the framing by hand, and so can break every rule of it. */
+/** A peer that writes the framing itself, and can violate each of its rules. */
 
 import { decodeHandshakeHeader, encodeHandshake, type HandshakeKind } from "../../sockets/framing.ts";
 import type { MemoryTransport } from "./memory_transport.ts";
 
 /** One handshake record. */
 export interface RawRecord {
-  /** What it says of its sender. */
+  /** Its kind, which states the sender's state. */
   kind: HandshakeKind;
   /** Its token. */
   token: Uint8Array;

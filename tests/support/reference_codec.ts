@@ -1,4 +1,4 @@
-/** A socket provider in plain TypeScript, over the layouts: what the sandboxed codec must agree with byte for byte. */
+/** A socket provider in plain TypeScript, over the layouts: the sandboxed codec must return the same bytes. */
 
 import {
   SOCKET_SECURITY_PROTOCOL,
@@ -15,7 +15,7 @@ import type {
 } from "../../contract.ts";
 import { ipsecSettings, targetName } from "./ipsec_bytes.ts";
 
-/** What the codec is told when it is made. */
+/** Options of the codec. */
 export interface ReferenceOptions {
   readonly allowInsecure?: boolean;
   readonly mainModePolicy?: string;
@@ -55,7 +55,7 @@ export function referenceSettings(
   });
   const { offsets, size } = SOCKET_SECURITY_SETTINGS_IPSEC;
   new DataView(whole.buffer).setUint32(offsets.PasswordStringLen, identity.passwordBytes, true);
-  // The password follows the domain at once; without any string the structure keeps its own padding.
+  // The password follows the domain directly; without any string the structure keeps its own padding.
   const strings = 2 * (identity.username.length + identity.domain.length);
   return strings + identity.passwordBytes === 0
     ? whole.subarray(0, size)

@@ -1,2 +1,2 @@
-/** Where the sources lie: a test file itself has the address of its bundle where one was made of it. */
+/** The folder of the sources: a bundled test file has the address of its bundle instead. */
 export const ROOT: URL = new URL("../../", import.meta.url);

@@ -16,7 +16,7 @@ const deno = (globalThis as { Deno?: DenoTest }).Deno;
 // `node:test` must not be imported under Deno, whose sanitizers do not watch it.
 const nodeTest = deno ? null : (await import("node:test")).default;
 
-/** Declares one test; its name is a sentence that says what holds. */
+/** Declares one test; its name is a sentence that states the expected behaviour. */
 export function test(name: string, fn: Body, options: TestOptions = {}): void {
   const skip = options.skip ?? null;
   if (skip !== null) console.log(`SKIP ${name}: ${skip}`);

@@ -1,4 +1,4 @@
-/** Both ends of SASL exchanges in one process, and streams to put layers over. */
+/** Both ends of SASL exchanges in one process, and streams for security layers. */
 
 import { Duplex } from "node:stream";
 import type { SecurityContext } from "../../contract.ts";
@@ -17,7 +17,9 @@ import {
 } from "../../sasl/mod.ts";
 import { TARGET } from "./gss.ts";
 
-/** Exchanges messages until the server is done, and tells the client of it. Resolves to the number of responses. */
+/**
+ * Exchanges messages until the server is done, and reports that to the client. Resolves to the number of responses.
+ */
 export async function converse(client: SaslClient, server: SaslServer): Promise<number> {
   let response = await client.start();
   for (let count = 1;; count++) {
@@ -30,7 +32,7 @@ export async function converse(client: SaslClient, server: SaslServer): Promise<
   }
 }
 
-/** What both ends are made from. */
+/** Options of both ends. */
 export interface PairOptions {
   /** The client's, where they are not the mechanism and the realm's target. */
   client?: Partial<SaslClientOptions>;
@@ -50,7 +52,7 @@ export async function withPair(
   await body(one, other);
 }
 
-/** A client of GSSAPI up to the point where it awaits an offer, and the bare context of a server that is to be hostile. */
+/** A client of GSSAPI that waits for the server's offer, and the context of a hostile server. */
 export async function atOffer(
   system: System,
   options: Partial<SaslClientOptions>,
@@ -65,7 +67,7 @@ export async function atOffer(
   await body(client, server);
 }
 
-/** A server of GSSAPI up to the point where it has made its offer, and the bare context of a client. */
+/** A server of GSSAPI that has made its offer, and the context of a client. */
 export async function atChoice(
   system: System,
   options: Partial<SaslServerOptions>,
@@ -101,7 +103,7 @@ export function duplexPair(highWaterMark = 16_384): [Duplex, Duplex] {
           callback?.();
         },
         write(chunk, _encoding, callback) {
-          // Held until the other end wants more, as a full pipe is.
+          // Waits until the other end reads more, as in a full pipe.
           if (ends[there].push(chunk)) callback();
           else waiting[here] = callback;
         },
@@ -119,7 +121,10 @@ export function duplexPair(highWaterMark = 16_384): [Duplex, Duplex] {
   return ends as [Duplex, Duplex];
 }
 
-/** A context whose records are a mark, a sum and the data: enough to see one changed. Counts how often it was closed. */
+/**
+ * A context whose records are a mark, a checksum and the data, so that changes are detected. Counts how often it was
+ * closed.
+ */
 export function toyContext(confidentiality = true): SecurityContext & { closed: number } {
   const OVERHEAD = 2;
   const sum = (bytes: Uint8Array): number => bytes.reduce((total, byte) => (total * 31 + byte) & 0xff, 7);

@@ -1,4 +1,4 @@
-/** Finds what is left of a secret: in every buffer that was written to, and in whatever can be shown of a value. */
+/** Finds copies of a secret: in every buffer that was written to, and in everything that a value can show. */
 
 import { inspect as inspectOfNode } from "node:util";
 
@@ -20,21 +20,21 @@ function holds(buffer: ArrayBufferLike, wanted: Uint8Array): boolean {
   return false;
 }
 
-/** What was seen while a function ran. */
+/** What was observed while a function ran. */
 export interface Watched<T> {
-  /** What it gave. */
+  /** Its result. */
   readonly result: T;
-  /** How many buffers held the secret at some time. */
+  /** How many buffers contained the secret at some time. */
   readonly held: number;
-  /** How many of them hold it still. */
+  /** How many of them still contain it. */
   readonly left: number;
   /** What was written to the console. */
   readonly logged: string;
 }
 
 /**
- * Runs `fn` and watches every buffer that is written to by `DataView`s, by `set`, by `slice` and by `TextEncoder`: the
- * ways by which the library writes. The password that the caller gave as bytes is the caller's.
+ * Runs `fn` and observes every buffer that is written to with a `DataView`, `set`, `slice` or `TextEncoder`, which are the ways in
+ * which the library writes. A password that the caller gave as bytes is not counted.
  */
 export async function watchSecret<T>(
   secret: string,

@@ -1,4 +1,4 @@
-/** Two simulated hosts with their secure socket functions, which must let go of everything. */
+/** Two simulated hosts with their secure socket functions. */
 
 import { assertEquals } from "@std/assert";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
@@ -13,11 +13,11 @@ export interface Side {
   readonly system: NativeSystem;
   /** Its sockets. */
   readonly winsock: Winsock;
-  /** What secures them. */
+  /** The functions that protect them. */
   readonly secure: SecureSockets;
 }
 
-/** Runs `fn` with the hosts `client` and `server`, then checks that both let go of everything. */
+/** Runs `fn` with the hosts `client` and `server`, then checks that both have released everything. */
 export async function withHosts(
   network: SimulatedNetwork,
   fn: (client: Side, server: Side) => Promise<void>,

@@ -9,7 +9,7 @@ import type { Transport } from "../../sockets/transport.ts";
 import { type MemoryOptions, MemoryTransport } from "./memory_transport.ts";
 import { type ToyFaults, toyProvider, toySystem } from "./toy_provider.ts";
 
-/** What both ends start from. */
+/** Options of both ends. */
 export interface PairOptions {
   /** Faults of both ends' providers. */
   faults?: ToyFaults;
@@ -68,7 +68,7 @@ export function attempt(options: PairOptions = {}): Attempt {
   return { client, server, a, b, clientProvider, serverProvider };
 }
 
-/** Both ends of a connection that stands, and what it is made of. */
+/** Both ends of an open connection, and its parts. */
 export interface Pair extends Omit<Attempt, "client" | "server"> {
   /** The client's end. */
   readonly client: SecureConn;
@@ -102,7 +102,7 @@ export async function securedOver(
   return { client, server };
 }
 
-/** Bytes that are easy to tell from others. */
+/** Returns bytes that are easy to distinguish from others. */
 export function pattern(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let state = seed * 2654435761 | 1;

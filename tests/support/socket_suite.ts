@@ -1,4 +1,4 @@
-/** What overlapped sockets must do, on a real Windows or a simulated one. */
+/** The tests of overlapped sockets, for a real Windows and for a simulated one. */
 
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -25,7 +25,10 @@ export interface SocketWorld {
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** Waits until no more is held than `expected`: a closed system lets go of its port when the system does. */
+/**
+ * Waits until no more than `expected` is open: a closed system releases its port when the operating system has
+ * released it.
+ */
 export async function settled(
   expected: { [kind: string]: number } = {},
 ): Promise<{ [kind: string]: number }> {
@@ -80,29 +83,32 @@ export function socketSuite(world: SocketWorld): void {
     }, { skip: world.skip });
 
   for (const version of [4, 6] as const) {
-    check(`IPv${version}: bytes go both ways and both ends know each other's address`, async (winsock) => {
-      const [client, server] = await connected(winsock, world.addresses[version]);
-      assertEquals(client.version, version);
-      const ends = ({ hostname, port }: SocketAddress) => [hostname, port];
-      assertEquals(ends(client.localAddress), ends(server.remoteAddress));
-      assertEquals(ends(client.remoteAddress), ends(server.localAddress));
-      client.setNoDelay();
-      await client.send(encode("there"));
-      assertEquals(await receiveAll(server, 5), encode("there"));
-      await server.send(encode("and back"));
-      assertEquals(await receiveAll(client, 8), encode("and back"));
-      await client.close();
-      await server.close();
-    });
+    check(
+      `IPv${version}: send() and receive() work in both directions, and both ends report each other's address`,
+      async (winsock) => {
+        const [client, server] = await connected(winsock, world.addresses[version]);
+        assertEquals(client.version, version);
+        const ends = ({ hostname, port }: SocketAddress) => [hostname, port];
+        assertEquals(ends(client.localAddress), ends(server.remoteAddress));
+        assertEquals(ends(client.remoteAddress), ends(server.localAddress));
+        client.setNoDelay();
+        await client.send(encode("there"));
+        assertEquals(await receiveAll(server, 5), encode("there"));
+        await server.send(encode("and back"));
+        assertEquals(await receiveAll(client, 8), encode("and back"));
+        await client.close();
+        await server.close();
+      },
+    );
   }
 
-  check("a name leads to the machine that has it", async (winsock) => {
+  check("resolve() returns the addresses of this machine's name", async (winsock) => {
     const [client, server] = await connected(winsock, world.name);
     await client.close();
     await server.close();
   });
 
-  check("a megabyte arrives whole, and send() leaves what it was given alone", async (winsock) => {
+  check("send() sends a megabyte and does not change it", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
     const data = new Uint8Array(1 << 20).map((_, index) => index * 7 + (index >> 8));
     const copy = data.slice();
@@ -114,7 +120,7 @@ export function socketSuite(world: SocketWorld): void {
   });
 
   check(
-    "what was received stays in no memory but the caller's once the stream pauses, or ends",
+    "receive() keeps no copy of the data once the stream pauses or ends",
     async (winsock) => {
       const [client, server] = await connected(winsock, world.addresses[4]);
       const lent = new Set<PooledBuffer>();
@@ -137,19 +143,19 @@ export function socketSuite(world: SocketWorld): void {
       for (const length of [64, 64, 64, 8]) {
         assertEquals(await server.receive(part), length);
         assertEquals(part.subarray(0, length).every((byte) => byte === 7), true);
-        // Behind a part that filled its room another is likely: the room stays for it.
+        // After a part that filled its buffer another is likely: the buffer is kept for it.
         assertEquals(lent.size, length === part.length ? 1 : 0, `${length} bytes`);
         for (const buffer of lent) memory.add(buffer);
       }
       assertEquals(memory.size, 1, "one buffer for all");
       const clean = () => [...memory].every(({ bytes }) => bytes.every((byte) => byte === 0));
-      assertEquals(clean(), true, "behind a part that did not fill it");
+      assertEquals(clean(), true, "after a part that did not fill it");
       await client.send(new Uint8Array(130).fill(7));
       await server.receive(part);
       // Of another length than the one before it.
       assertEquals(await server.receive(new Uint8Array(32)), 32);
       assertEquals(lent.size, 1);
-      // Filled whole, and nothing behind it.
+      // Filled completely, and nothing after it.
       await client.send(new Uint8Array(30).fill(7));
       assertEquals(await server.receive(new Uint8Array(32)), 32);
       for (const buffer of lent) memory.add(buffer);
@@ -161,7 +167,7 @@ export function socketSuite(world: SocketWorld): void {
     },
   );
 
-  check("what filled a buffer goes with the socket", async (winsock) => {
+  check("close() clears the buffer of received data", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
     const take = winsock.buffers.take.bind(winsock.buffers);
     const memory = new Set<PooledBuffer>();
@@ -177,7 +183,7 @@ export function socketSuite(world: SocketWorld): void {
     assertEquals([...memory].every(({ bytes }) => bytes.every((byte) => byte === 0)), true);
   });
 
-  check("what send() was given may be changed at once: it was copied", async (winsock) => {
+  check("send() copies its data before it returns", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
     const data = encode("original");
     const sending = client.send(data);
@@ -188,7 +194,7 @@ export function socketSuite(world: SocketWorld): void {
     await server.close();
   });
 
-  check("a half-closed stream ends for the peer and goes on the other way", async (winsock) => {
+  check("closeWrite() ends the stream for the peer, and the other direction stays open", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
     client.closeWrite();
     assertEquals(await server.receive(new Uint8Array(8)), 0);
@@ -198,19 +204,22 @@ export function socketSuite(world: SocketWorld): void {
     await server.close();
   });
 
-  check("a connection that nobody accepts there is refused by name, with what to do", async (winsock) => {
-    const [any] = await winsock.resolve(world.addresses[4], 0, "stream", "listen");
-    const [nobody, client] = [new TcpSocket(winsock, 4), new TcpSocket(winsock, 4)];
-    // Bound, so that no client gets this port for its own and reaches itself, and not listening.
-    nobody.bind(any.bytes);
-    const connecting = client.connect(nobody.localAddress);
-    const error = await assertRejects(() => connecting, TransportError, "Cannot connect to");
-    assertEquals(/REFUSED/.test(error.codeName), true, error.message);
-    await client.close();
-    await nobody.close();
-  });
+  check(
+    "connect() to a port without a listener rejects with the error's name and what to do",
+    async (winsock) => {
+      const [any] = await winsock.resolve(world.addresses[4], 0, "stream", "listen");
+      const [nobody, client] = [new TcpSocket(winsock, 4), new TcpSocket(winsock, 4)];
+      // Bound but not listening, so that no client gets this port as its own and connects to itself.
+      nobody.bind(any.bytes);
+      const connecting = client.connect(nobody.localAddress);
+      const error = await assertRejects(() => connecting, TransportError, "Cannot connect to");
+      assertEquals(/REFUSED/.test(error.codeName), true, error.message);
+      await client.close();
+      await nobody.close();
+    },
+  );
 
-  check("a name that nobody has is an error that says so", async (winsock) => {
+  check("resolve() of an unknown name rejects with an error that states it", async (winsock) => {
     await assertRejects(
       () => winsock.resolve("no-such-name.invalid", 1, "stream"),
       TransportError,
@@ -218,7 +227,7 @@ export function socketSuite(world: SocketWorld): void {
     );
   });
 
-  check("closing rejects a waiting receive and a waiting accept", async (winsock) => {
+  check("close() rejects a pending receive() and a pending accept()", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
     const listener = await listening(winsock, world.addresses[4]);
     const waiting = [
@@ -233,7 +242,7 @@ export function socketSuite(world: SocketWorld): void {
     await server.close();
   });
 
-  check("giving up rethrows the signal's own reason, and the socket still works", async (winsock) => {
+  check("receive() rethrows the signal's reason, and the socket still works", async (winsock) => {
     const [client, server] = await connected(winsock, world.addresses[4]);
     const controller = new AbortController();
     const reason = new Error("enough");
@@ -247,7 +256,7 @@ export function socketSuite(world: SocketWorld): void {
     await server.close();
   });
 
-  test("a closed system opens nothing, and what is open goes on to its end", async () => {
+  test("a closed system opens nothing, and what is open stays usable", async () => {
     const system = world.open();
     const winsock = winsockOf(system, "sockets");
     const [client, server] = await connected(winsock, world.addresses[4]);
@@ -261,7 +270,7 @@ export function socketSuite(world: SocketWorld): void {
   }, { skip: world.skip });
 
   for (const version of [4, 6] as const) {
-    check(`IPv${version}: datagrams keep their borders and tell who sent them`, async (winsock) => {
+    check(`IPv${version}: receiveFrom() returns whole datagrams with their senders`, async (winsock) => {
       const [any] = await winsock.resolve(world.addresses[version], 0, "datagram", "listen");
       const [a, b] = [new UdpSocket(winsock, version), new UdpSocket(winsock, version)];
       a.bind(any.bytes);
@@ -288,23 +297,26 @@ export function socketSuite(world: SocketWorld): void {
       await b.close();
     });
 
-    check(`IPv${version}: a datagram to a port where nobody receives ends no receiving`, async (winsock) => {
-      const [any] = await winsock.resolve(world.addresses[version], 0, "datagram", "listen");
-      const [a, b, gone] = [1, 2, 3].map(() => new UdpSocket(winsock, version));
-      for (const socket of [a, b, gone]) socket.bind(any.bytes);
-      const nobody = gone.localAddress;
-      await gone.close();
-      const receiving = a.receiveFrom();
-      await a.sendTo(encode("?"), nobody);
-      await a.sendTo(encode("?"), nobody);
-      await b.sendTo(encode("here"), a.localAddress);
-      assertEquals((await receiving).data, encode("here"));
-      await a.close();
-      await b.close();
-    });
+    check(
+      `IPv${version}: receiveFrom() is not ended by a datagram to a port without a receiver`,
+      async (winsock) => {
+        const [any] = await winsock.resolve(world.addresses[version], 0, "datagram", "listen");
+        const [a, b, gone] = [1, 2, 3].map(() => new UdpSocket(winsock, version));
+        for (const socket of [a, b, gone]) socket.bind(any.bytes);
+        const nobody = gone.localAddress;
+        await gone.close();
+        const receiving = a.receiveFrom();
+        await a.sendTo(encode("?"), nobody);
+        await a.sendTo(encode("?"), nobody);
+        await b.sendTo(encode("here"), a.localAddress);
+        assertEquals((await receiving).data, encode("here"));
+        await a.close();
+        await b.close();
+      },
+    );
   }
 
-  check("200 connections at once share one port", async (winsock) => {
+  check("200 connections at once use one completion port", async (winsock) => {
     const listener = await listening(winsock, world.addresses[4]);
     const peer = listener.localAddress;
     const serve = async () => {

@@ -6,7 +6,7 @@ import { compileWat } from "./wat.ts";
 
 const FOLDER = `${process.cwd()}/tests/plugins/sdk/`;
 
-/** Reads and compiles one of them, after `change` was applied to its text; a change that changes nothing throws. */
+/** Reads and compiles one of them, after `change` was applied to its text. Throws where `change` has no effect. */
 export async function tiny(
   file: "tiny.wat" | "tiny_codec.wat",
   change: (text: string) => string = (text) => `${text}\n`,

@@ -1,6 +1,6 @@
 /**
- * A provider for tests: a shared key, HMAC, and a key stream that hides nothing from anybody who tries. Its faults
- * are made to order. Never use it for anything else.
+ * A provider for tests: a shared key, HMAC, and a key stream that is not secure. The test sets its faults. Never use
+ * it for anything else.
  */
 
 import { Buffer } from "node:buffer";
@@ -19,7 +19,7 @@ import type {
   StepResult,
 } from "../../contract.ts";
 
-/** What to do differently from a provider that works. */
+/** How it differs from a correct provider. */
 export interface ToyFaults {
   /** The name; default `toy`. */
   name?: string;
@@ -33,23 +33,23 @@ export interface ToyFaults {
   attributes?: Partial<ContextAttributes>;
   /** What the provider claims to offer. */
   offers?: Partial<Offers>;
-  /** Whether the server's context tells which name the client asked for. Default true. */
+  /** Whether the server's context reports the target that the client requested. Default true. */
   tellsTarget?: boolean;
-  /** Called with the leg, from 0, before each step: may throw, or return a promise that is awaited. */
-  onStep?: (role: "client" | "server", leg: number) => void | Promise<void>;
-  /** Replaces what a step produced. */
-  changeStep?: (role: "client" | "server", leg: number, result: StepResult) => StepResult;
+  /** Called with the step, from 0, before each step: may throw, or return a promise that is awaited. */
+  onStep?: (role: "client" | "server", step: number) => void | Promise<void>;
+  /** Replaces the result of a step. */
+  changeStep?: (role: "client" | "server", step: number, result: StepResult) => StepResult;
   /** Called before credentials are acquired. */
   onAcquire?: (options: AcquireOptions) => void | Promise<void>;
-  /** The records each direction carries before the context has run out. */
+  /** The number of records in each direction after which the context has expired. */
   expireAfter?: number;
   /** The record, from 0, whose wrap fails, leaving plain text in the buffer. */
   failWrapAt?: number;
-  /** When the context says it ends. */
+  /** The context's `expiresAt`. */
   expiresAt?: Date;
   /** What impersonate does; left out: the context cannot. */
   impersonate?: <T>(fn: () => T) => T;
-  /** What the context's close does besides; may throw, or return a promise. */
+  /** What the context's close does in addition; may throw, or return a promise. */
   closeContext?: () => unknown;
   /** What the credentials' close does, once; may throw, or return a promise. */
   closeCredentials?: () => unknown;
@@ -73,7 +73,7 @@ export class Ledger {
   }
 }
 
-/** A toy provider and what became of everything it gave out. */
+/** Returns a toy provider with a ledger of its credentials and contexts. */
 export function toyProvider(faults: ToyFaults = {}): ContextProvider & { readonly ledger: Ledger } {
   const name = faults.name ?? "toy";
   const ledger = new Ledger();
@@ -119,7 +119,7 @@ export function toyProvider(faults: ToyFaults = {}): ContextProvider & { readonl
   };
 }
 
-/** A system without anything native. */
+/** A system without native parts. */
 export function toySystem(changes: Partial<Capabilities> = {}): ProviderSystem {
   return {
     capabilities: () => ({
@@ -148,7 +148,7 @@ class ToyContext implements ProviderContext {
   readonly #close: () => void;
   #secret: Uint8Array;
   #closed = false;
-  #legs = 0;
+  #steps = 0;
   #tokensSeen = 0;
   #sent = 0;
   #received = 0;
@@ -175,14 +175,14 @@ class ToyContext implements ProviderContext {
 
   async step(token: Uint8Array | null): Promise<StepResult> {
     if (this.done || this.#closed) throw new StateError("The context is done or closed");
-    const leg = this.#legs++;
-    await this.#faults.onStep?.(this.#role, leg);
+    const step = this.#steps++;
+    await this.#faults.onStep?.(this.#role, step);
     if (token) this.#consume(token);
     const tokens = this.#faults.tokens ?? 2;
     const made = this.#tokensSeen < tokens ? this.#produce() : null;
     this.done = this.#tokensSeen === tokens;
     const result = { token: made, done: this.done };
-    return this.#faults.changeStep?.(this.#role, leg, result) ?? result;
+    return this.#faults.changeStep?.(this.#role, step, result) ?? result;
   }
 
   #produce(): Uint8Array {
@@ -208,7 +208,7 @@ class ToyContext implements ProviderContext {
     }
     const told = JSON.parse(new TextDecoder().decode(body));
     if (told.role === this.#role || told.index !== this.#tokensSeen) {
-      throw new AuthenticationError("bad-token", "The token is from another leg");
+      throw new AuthenticationError("bad-token", "The token is from another step");
     }
     this.#peer = told;
     this.#advance(body);
@@ -283,7 +283,7 @@ class ToyContext implements ProviderContext {
     if (record.length < HEADER_SIZE) throw new ProtocolError("malformed", "The record is too short");
     const mac = record.slice(5, HEADER_SIZE);
     if (!timingSafeEqual(mac, this.#mac(sender, record))) {
-      throw new ProtocolError("altered", "The record was altered on its way");
+      throw new ProtocolError("altered", "The record was altered in transit");
     }
     const number = new DataView(record.buffer, record.byteOffset).getUint32(0);
     if (number < this.#received) throw new ProtocolError("replayed", "The record was seen before");
@@ -330,7 +330,7 @@ class ToyContext implements ProviderContext {
   #ready(records = 0): void {
     if (!this.done || this.#closed) throw new StateError("The context is not done, or closed");
     if (records >= (this.#faults.expireAfter ?? Infinity)) {
-      throw new AuthenticationError("context-expired", "The context has run out; connect again");
+      throw new AuthenticationError("context-expired", "The context has expired; connect again");
     }
   }
 

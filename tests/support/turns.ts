@@ -1,23 +1,23 @@
-/** Turns of an event loop that go round when a test says so. */
+/** Turns of an event loop that the test controls. */
 
 import type { Turn } from "../../sockets/limiter.ts";
 
-/** Hands out {@linkcode Turns.turn}, and counts what is asked of it. */
+/** Provides {@linkcode Turns.turn}, and counts its calls. */
 export class Turns {
   readonly #asked = new Set<() => void>();
 
-  /** Whether somebody counts turns just now. */
+  /** Whether turns are being counted now. */
   get counted(): boolean {
     return this.#asked.size > 0;
   }
 
-  /** What is given to those that count. */
+  /** The function for the code that counts turns. */
   readonly turn: Turn = (then) => {
     this.#asked.add(then);
     return () => void this.#asked.delete(then);
   };
 
-  /** Goes round `count` times. */
+  /** Runs `count` turns. */
   pass(count: number): void {
     for (; count > 0; count--) {
       const asked = [...this.#asked];

@@ -1,6 +1,6 @@
 /**
- * Valid WebAssembly modules made from a string of choices, for property tests of the guard. They always end: loops are
- * counted, and functions call only those behind them.
+ * Generates valid WebAssembly modules from a sequence of choices, for property tests of the guard. They always end:
+ * loops are counted, and functions call only later functions.
  */
 
 import { signed, unsigned } from "../../plugins/sandbox/bytes.ts";
@@ -19,7 +19,7 @@ const LOCALS: Record<number, readonly number[]> = {
 const LOCAL_GROUPS = [5, 2, I32, 2, I64, 1, F64, 1, F32, 3, I32];
 const COUNTERS = [8, 9, 10];
 
-/** Choices, one after another; when they have run out, always the first of what there is. */
+/** The choices, in order; after the last one, always the first option. */
 class Choices {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -252,7 +252,7 @@ class Body {
     const binary = wide ? 0xa0 : 0x92, unary = wide ? 0x99 : 0x8b;
     return this.#choose.of([
       ...leaves,
-      // Not copysign: it would show the sign of a NaN, which an engine may choose anew each time.
+      // Not copysign: it would show the sign of a NaN, which an engine may choose differently each time.
       () => [...this.#float(type, deeper), ...this.#float(type, deeper), binary + this.#choose.below(6)],
       () => [...this.#float(type, deeper), unary + this.#choose.below(7)],
       () => [...this.#i32(deeper), wide ? 0xb7 : 0xb2],

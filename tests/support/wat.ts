@@ -1,4 +1,4 @@
-/** WebAssembly text to bytes, with two shorthands that keep hand-written test modules small. */
+/** Compiles WebAssembly text to bytes, with two abbreviations that keep hand-written test modules small. */
 
 import wabtFactory from "wabt";
 
@@ -33,7 +33,7 @@ export function compileWat(
   }
 }
 
-/** `{{20 TEXT}}` written out. */
+/** Expands `{{20 TEXT}}`. */
 export function repeat(text: string): string {
   return text.replace(
     /\{\{(\d+) ([^{}]*)\}\}/g,

@@ -12,7 +12,7 @@ import { denoBackend } from "../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../ffi/backends/koffi.ts";
 import { ipsecPolicy } from "../../ffi/ipsec/policies.ts";
 import { cString, pinned } from "../../ffi/memory/memory.ts";
-import { currentPlace, currentRuntime } from "../../ffi/permissions.ts";
+import { currentPlatform, currentRuntime } from "../../ffi/permissions.ts";
 import { ADVAPI32, SecurityIdentification, TOKEN, TokenPrimary } from "../../ffi/raw/advapi32.ts";
 import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
@@ -30,7 +30,7 @@ import type { SecureConn } from "../../sockets/secure_conn.ts";
 import { plainSettings } from "../support/ipsec_bytes.ts";
 import { settled } from "../support/socket_suite.ts";
 
-const skip = currentPlace("").os === "windows" ? null : "it needs Windows: deno task test:windows";
+const skip = currentPlatform("").os === "windows" ? null : "it needs Windows: deno task test:windows";
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
 
 async function attempt(requirements: Requirements) {

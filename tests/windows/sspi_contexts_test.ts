@@ -242,7 +242,7 @@ for (const provider of PROVIDERS) {
       if (error?.reason !== "unknown-target") throw error;
       // Wine's Negotiate knows no package lists and falls back to NTLM; the library holds that token back.
     },
-    { wineAnswers: provider.name === "kerberos" ? "SEC_E_INTERNAL_ERROR" : "only NTLM would serve" },
+    { wineAnswers: provider.name === "kerberos" ? "SEC_E_INTERNAL_ERROR" : "only NTLM is left" },
     [provider],
   );
 }

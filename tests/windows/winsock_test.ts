@@ -1,6 +1,6 @@
 /** The overlapped sockets on Windows itself, or on Wine. */
 
-import { currentPlace } from "../../ffi/permissions.ts";
+import { currentPlatform } from "../../ffi/permissions.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { socketSuite } from "../support/socket_suite.ts";
 
@@ -8,5 +8,5 @@ socketSuite({
   open: () => new NativeSystem({ grants: ["sockets"] }),
   addresses: { 4: "127.0.0.1", 6: "::1" },
   name: "localhost",
-  skip: currentPlace("").os === "windows" ? null : "it needs Windows: deno task test:windows",
+  skip: currentPlatform("").os === "windows" ? null : "it needs Windows: deno task test:windows",
 });

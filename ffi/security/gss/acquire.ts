@@ -1,5 +1,5 @@
 /**
- * From who to be to a credential handle: what is asked of libkrb5 and of libgssapi, in which order.
+ * Acquires a credential handle for an identity: the calls of libkrb5 and libgssapi, and their order.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { defaultCache, defaultKeytab, describeUsed, type Hints } from "./krb5.ts
 import { checkPrincipal, userOfEitherMechanism, userPrincipal } from "./principal.ts";
 import { cacheStore, initialTicket, type MemoryCache } from "./tickets.ts";
 
-/** Refuses what cannot be acquired as it was meant; nothing is asked yet. */
+/** Refuses requests that this system cannot meet as they are meant. Makes no native call. */
 export function checkRequest(request: CredentialsRequest): void {
   checkIdentity(request);
   refuseDenied(request);
@@ -32,7 +32,7 @@ function checkIdentity(request: CredentialsRequest): void {
   if (identity === undefined) return;
   if (role !== "client" && !("keytab" in identity)) {
     throw new TypeError(
-      "credentials with a password or a cache serve a client only on this system; give a server { keytab }",
+      "credentials with a password or a cache can be used on a client only on this system; give a server { keytab }",
     );
   }
   if ("keytab" in identity && identity.principal !== undefined) {
@@ -41,43 +41,43 @@ function checkIdentity(request: CredentialsRequest): void {
   if (!("password" in identity)) return;
   const { password } = identity;
   if (password.length === 0) {
-    throw new TypeError("credentials.password is empty, which Kerberos on this system does not take");
+    throw new TypeError("credentials.password is empty, which Kerberos on this system does not accept");
   }
   if (typeof password === "string" ? password.includes("\u0000") : password.includes(0)) {
     throw new TypeError(
-      "credentials.password holds a NUL, at which Kerberos on this system would cut it off",
+      "credentials.password contains a NUL, at which Kerberos on this system would end it",
     );
   }
   if (isKerberosOnly(request)) userPrincipal(identity);
   else userOfEitherMechanism(identity);
 }
 
-/** @throws AuthenticationError where credentials that are given would go to Kerberos, which was left out. */
+/** @throws AuthenticationError where the given credentials would be used by Kerberos, which is excluded. */
 function refuseDenied(request: CredentialsRequest): void {
   if (request.identity === undefined || !request.excludeKerberos) return;
   throw new AuthenticationError(
     "mechanism",
     `Cannot acquire credentials as ${describe(request)}: a policy denies kerberos, and on this system ` +
-      `credentials that are given go to Kerberos before NTLM. ${NTLM_USER}`,
+      `Kerberos uses given credentials before NTLM does. ${NTLM_USER}`,
   );
 }
 
-/** Whether nothing but Kerberos can come of it. */
+/** Whether Kerberos is the only possible mechanism. */
 export function isKerberosOnly(request: CredentialsRequest): boolean {
   return request.package === "kerberos" || request.excludeNtlm;
 }
 
-/** Where the tickets come from. */
+/** The source of the tickets. */
 export interface Source {
-  /** The KEYRING whose tickets are copied first; `null`: none is used. */
+  /** The KEYRING cache whose tickets are copied first; `null`: none is used. */
   readonly keyring: string | null;
-  /** Whether the tickets are kept in a cache of their own, apart from the user's. */
+  /** Whether the tickets are kept in a private cache, separate from the user's. */
   readonly needsCache: boolean;
 }
 
 /**
- * A KEYRING is found by the thread that uses it (the kernel gives each its own way to it), so its tickets are copied
- * on this one, and every thread reads the copy.
+ * A KEYRING belongs to the thread that uses it (the kernel attaches keyrings to threads). So its tickets are copied
+ * on this thread, and all threads read the copy.
  */
 export function sourceOf(gss: Gss, request: CredentialsRequest): Source {
   const { identity, role } = request;
@@ -91,7 +91,7 @@ export function sourceOf(gss: Gss, request: CredentialsRequest): Source {
   return { keyring, needsCache: keyring !== null };
 }
 
-/** The name is imported first and released at the end, whatever happens between. */
+/** Acquires a handle. The name is imported first and always released at the end. */
 export async function acquire(
   gss: Gss,
   request: CredentialsRequest,
@@ -132,7 +132,7 @@ export async function acquire(
   }
 }
 
-/** Puts tickets into the cache of their own, where GSS-API itself would not, or not the right ones. */
+/** Puts tickets into the private cache where GSS-API itself would not, or would use other tickets. */
 async function fill(
   gss: Gss,
   { identity, role, requirements }: CredentialsRequest,
@@ -166,22 +166,22 @@ function copyKeyring(
   try {
     cache.copyFrom(keyring, doing, hints);
   } catch (error) {
-    // The library fills a default cache that holds nothing from the machine's client key table; it may still.
+    // The library may still fill an empty default cache from the machine's client key table.
     const { reason } = error as { reason?: string };
     if (!isDefault || reason !== "no-credentials") throw error;
   }
 }
 
 /**
- * Kerberos is asked first, by itself: SPNEGO's credentials come about where any mechanism has some, so that a missing
- * key table would show at the first token only, and its statuses are not Kerberos's. NTLM is gone before the first
- * token: a refusal at the end would come after its response had reached a possible relay.
+ * Acquires from Kerberos alone first. SPNEGO returns credentials where any mechanism has some, so a missing key table
+ * would show only at the first token, and SPNEGO's statuses are not those of Kerberos. NTLM is excluded before the
+ * first token: a refusal at the end would come after its response had reached a possible relay.
  */
 async function checkKerberos(gss: Gss, wanted: Omit<Wanted, "mechanism">): Promise<void> {
   releaseHandle(gss, await acquireHandle(gss, { ...wanted, mechanism: "kerberos" }));
 }
 
-/** The name to ask for; 0: whose the store is, which holds one user's tickets only. */
+/** The name to acquire for; 0: the owner of the store, which contains one user's tickets only. */
 function importIdentity(gss: Gss, request: CredentialsRequest): bigint {
   const { identity } = request;
   if (identity === undefined || "cache" in identity) return 0n;
@@ -193,7 +193,7 @@ function importIdentity(gss: Gss, request: CredentialsRequest): bigint {
 
 const USAGE = { client: GSS_C.INITIATE, server: GSS_C.ACCEPT } as const;
 
-/** The credential store that says where to look; `null`: where the library looks by itself. */
+/** The credential store to use; `null`: the library's default. */
 function storeOf({ identity, role }: CredentialsRequest, cache: MemoryCache | null): Store | null {
   if (identity === undefined) return cache === null ? null : { ccache: cache.name };
   if ("password" in identity) return cache === null ? null : cache.store;
@@ -211,7 +211,9 @@ function describe({ identity, role }: CredentialsRequest): string {
   return username.includes("@") ? `${username} in ${domain}` : `${username}@${domain}`;
 }
 
-/** What a message says besides the failure: what to do where there are none, and what was looked at. */
+/**
+ * Returns what a message adds to the failure: what to do where credentials are missing, and which sources were used.
+ */
 function hintsFor(gss: Gss, { identity, role, excludeKerberos }: CredentialsRequest): Hints {
   if (excludeKerberos) {
     return { missing: `A policy denies kerberos, and NTLM has no user. ${NTLM_USER}.`, used: () => "" };
@@ -230,35 +232,37 @@ function hintsFor(gss: Gss, { identity, role, excludeKerberos }: CredentialsRequ
   if ("cache" in identity) {
     return {
       missing:
-        "The cache must be there, be readable for this account, and hold a ticket: log in with kinit -c.",
+        "The cache must exist, be readable for this account, and contain a ticket: log in with kinit -c.",
       used: () => describeUsed(gss, { cache: identity.cache }),
     };
   }
   const { username, domain } = identity;
   const realm = domain ?? username.split("@")[1];
   return {
-    missing: "Neither Kerberos nor NTLM takes the user's name and password.",
+    missing: "Neither Kerberos nor NTLM accepts the user's name and password.",
     used: () => describeUsed(gss, realm === undefined ? {} : { realm }),
   };
 }
 
-/** What messages about contexts of these credentials say besides. */
+/** Returns what messages about contexts of these credentials add to a failure. */
 export function contextHints(gss: Gss, role: "client" | "server", request: CredentialsRequest): Hints {
-  // What a client sends decides what a server says: nothing is looked up for a token that is none.
+  // A client's input causes the server's messages: invalid tokens must not cause look-ups.
   if (role === "client") return hintsFor(gss, { ...request, role });
   const { identity } = request;
   const keytab = identity !== undefined && "keytab" in identity ? identity.keytab : undefined;
   return { advise: (_, text) => adviceOnKey(text, () => keytab ?? defaultKeytab(gss)), used: () => "" };
 }
 
-/** What to do about a ticket for a service that the key table does not hold; the library's text has its principal. */
+/**
+ * What to do about a ticket for a service without a key in the key table; the library's text contains its principal.
+ */
 function adviceOnKey(text: string, keytab: () => string): string | undefined {
   const service = /ticket server (.+) not found in keytab \(/.exec(text)?.[1];
   if (service === undefined) return undefined;
   const table = keytab();
   return `The key table ${table} has no key for ${service}: add it with kadmin, ktadd -k "${table}" "${service}" ` +
-    `(on a member of Active Directory: net ads keytab add), or have the client use a target that klist -k "${table}" lists`;
+    `(on a member of Active Directory: net ads keytab add), or use a target on the client that klist -k "${table}" lists`;
 }
 
 const NO_KEY_TABLE =
-  "The key table must be there, be readable for this account, and hold the principal: see klist -k.";
+  "The key table must exist, be readable for this account, and contain the principal: see klist -k.";

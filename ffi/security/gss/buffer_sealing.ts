@@ -1,6 +1,6 @@
 /**
- * Records by `gss_wrap` and `gss_unwrap`, which return buffers of the library's own: for mechanisms that cannot do it
- * in place, as gss-ntlmssp.
+ * Records with `gss_wrap` and `gss_unwrap`, which return buffers that the library allocates: for mechanisms that
+ * cannot wrap in place, such as gss-ntlmssp.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { ProtocolError } from "../../../errors.ts";
 import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK } from "../../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
-import { brokenPromise, type Opened, Sealing } from "./sealing.ts";
+import { type Opened, Sealing, unexpectedResult } from "./sealing.ts";
 
-/** A size over any record: what a limit is asked for. */
+/** More bytes than any record has; size limits are computed for it. */
 const LARGE = 1 << 20;
 
-/** Seals and opens by way of the library's buffers. */
+/** Wraps and unwraps through buffers of the library. */
 export class BufferSealing extends Sealing {
   readonly #slots = new Slots(16);
   readonly #output = this.#slots.slice(0, 16);
@@ -26,7 +26,9 @@ export class BufferSealing extends Sealing {
   }
 
   override seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
-    if (plain.length === 0) throw new RangeError("plain is empty, and this mechanism seals no empty records");
+    if (plain.length === 0) {
+      throw new RangeError("plain is empty, and this mechanism cannot wrap an empty message");
+    }
     const { call, build } = this.gss;
     const copy = pinned(plain.length);
     copy.set(plain);
@@ -43,7 +45,7 @@ export class BufferSealing extends Sealing {
     );
     const record = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.sealFailure("gss_wrap", major);
-    if (record.length > out.length || (encrypt && !this.encrypted)) throw brokenPromise("gss_wrap");
+    if (record.length > out.length || (encrypt && !this.encrypted)) throw unexpectedResult("gss_wrap");
     out.set(record);
     return out.subarray(0, record.length);
   }
@@ -57,7 +59,10 @@ export class BufferSealing extends Sealing {
     const plain = this.gss.takeBuffer(this.#output);
     if ((major & GSS_ERROR_MASK) !== 0) throw this.openFailure("gss_unwrap", major);
     if (plain.length > record.length) {
-      throw new ProtocolError("malformed", "Cannot open a record: gss_unwrap made it longer than it was");
+      throw new ProtocolError(
+        "malformed",
+        "Cannot open a record: gss_unwrap returned more bytes than the record has",
+      );
     }
     record.set(plain);
     return { major, encrypted: this.encrypted, plain: record.subarray(0, plain.length) };

@@ -1,5 +1,5 @@
 /**
- * One GSS-API context: the token exchange and what can be asked of it. Its records are in `records.ts`.
+ * One GSS-API context: the token exchange and the context's attributes. Its records are in `records.ts`.
  *
  * @module
  */
@@ -25,27 +25,27 @@ import { INDEFINITE } from "./structs.ts";
 import type { TargetNames } from "./target_names.ts";
 import { TicketName } from "./ticket_name.ts";
 
-/** What a context is made from. */
+/** Options of {@linkcode GssContext}. */
 export interface GssContextOptions {
-  /** The end this is. */
+  /** Which end this is. */
   readonly role: "client" | "server";
-  /** What is asked of it. */
+  /** What the context must provide. */
   readonly request: ContextRequest;
   /** The credentials' handle, which outlives the context. */
   readonly handle: bigint;
-  /** Lends the target's name; outlives the context. */
+  /** The cache of target names; outlives the context. */
   readonly names: TargetNames;
   /** The mechanism to run. */
   readonly mechanism: "kerberos" | "spnego";
-  /** True where nothing but Kerberos can come of it. */
+  /** True where Kerberos is the only possible mechanism. */
   readonly kerberosOnly: boolean;
-  /** What messages about failed legs say besides. */
+  /** What messages about failed steps add. */
   readonly hints: Hints;
   /** Where a server's keys are. */
   readonly keys: KeySource;
-  /** True where Kerberos was left out when the credentials were acquired. */
+  /** True where Kerberos was excluded when the credentials were acquired. */
   readonly excludeKerberos: boolean;
-  /** Makes an owner of a delegated credential's handle. */
+  /** Makes an owner for the handle of delegated credentials. */
   readonly adopt: (handle: bigint) => ProviderCredentials;
   /** Called once when the context no longer uses the credentials. */
   readonly release: () => void;
@@ -75,15 +75,15 @@ export class GssContext extends ContextBase {
   readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
   readonly #ticketName = new TicketName();
-  /** `null` where there is none to report; left out until it is asked for. */
+  /** `null` where there is none to report; undefined until it is first read. */
   #requestedTarget?: string | null;
 
-  /** @throws AuthenticationError where the target is no principal name. */
+  /** @throws AuthenticationError where the target is not a principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
     const { channelBindings, target } = options.request;
     const bindings = channelBindings === undefined ? null : gss.build.channelBindings(channelBindings);
-    // The name last but before the base: nothing is held yet that a refusal would have to release.
-    const name = options.role === "client" ? options.names.borrow(target!) : 0n;
+    // Borrowed before anything else is acquired, so that a refusal has nothing to release.
+    const name = options.role === "client" ? options.names.acquire(target!) : 0n;
     super(options.role);
     this.#gss = gss;
     this.#options = options;
@@ -112,11 +112,11 @@ export class GssContext extends ContextBase {
         token,
       );
     }
-    // No errors by their bits, and fatal all the same while a context is being made (RFC 2744, 5.1 and 5.19).
+    // These bits are not error bits, but during the exchange they are fatal (RFC 2744, 5.1 and 5.19).
     if ((major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) !== 0) {
       throw new AuthenticationError(
         "bad-token",
-        `Cannot ${this.#doing()}: the token had been used before: a replay`,
+        `Cannot ${this.#doing()}: the token was used before: it is a replay`,
       );
     }
     const done = (major & GSS_S.CONTINUE_NEEDED) === 0;
@@ -125,8 +125,8 @@ export class GssContext extends ContextBase {
   }
 
   /**
-   * A mechanism that has no credentials here, as they were restricted when they were acquired, looks like one that
-   * is not installed, or like an account that has not logged in.
+   * Corrects misleading advice: a mechanism that was excluded when the credentials were acquired is reported like one
+   * that is not installed, or like an account that has not logged in.
    */
   #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
     const { cause } = failure;
@@ -140,7 +140,7 @@ export class GssContext extends ContextBase {
       );
     }
     const other = codeName === "GSS_S_BAD_MECH" || (server && codeName === "GSS_S_NO_CRED");
-    // NTLM that was let in and does not serve all the same is not installed.
+    // NTLM that is allowed and still fails is not installed.
     if (!other || token === null || (!this.#options.kerberosOnly && holdsNtlm(token))) return failure;
     const denied = this.#options.excludeKerberos && holdsKerberos(token);
     return new AuthenticationError(
@@ -158,7 +158,7 @@ export class GssContext extends ContextBase {
       : "authenticate the client";
   }
 
-  /** The legs that may reach a Kerberos server go to another thread; the others are a few microseconds' work. */
+  /** Steps that may contact a KDC run on another thread; the others take a few microseconds. */
   #init(token: Uint8Array | null, first: boolean): number | Promise<number> {
     const { handle, mechanism, kerberosOnly } = this.#options;
     const waits = first || !kerberosOnly;
@@ -210,7 +210,7 @@ export class GssContext extends ContextBase {
       (this.#bindings === null ? 0 : GSS_C.CHANNEL_BOUND_FLAG);
   }
 
-  /** Reads what was agreed on, and refuses what cannot be made safe. */
+  /** Reads what was agreed on, and refuses what is not safe. */
   #finish(): void {
     const flags = this.#slots.u32[AT.flags / 4];
     const lifetime = this.#slots.u32[AT.lifetime / 4];
@@ -221,7 +221,7 @@ export class GssContext extends ContextBase {
     if (server && this.#bindings !== null && !optional && !has(GSS_C.CHANNEL_BOUND_FLAG)) {
       throw new AuthenticationError(
         "channel-bindings",
-        "The client gave no channel bindings that match this connection's; it was refused. Give the same ones there",
+        "The client's channel bindings are missing or differ from this connection's; it was refused. Give the same channel bindings on the client",
       );
     }
     if (lifetime !== INDEFINITE) this.expireAt(Date.now() + lifetime * 1000);
@@ -229,7 +229,7 @@ export class GssContext extends ContextBase {
       kerberos: mechanism === "kerberos",
       encrypts: has(GSS_C.CONF_FLAG),
       mustBeEncrypted: this.#options.request.confidentiality || has(GSS_C.CONF_FLAG),
-      // gss-ntlmssp reports no such flags, and keeps to its own count of the records in every signature.
+      // gss-ntlmssp does not report these flags; it checks its own record count in every signature.
       sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
     });
     const { ordered } = records;
@@ -237,15 +237,15 @@ export class GssContext extends ContextBase {
       throw new SecurityRequirementError(
         "sequenceDetection",
         "none",
-        `The peer did not ask for sequence detection, and ${mechanism} gives no other way to keep records in order; ` +
-          "have it ask for replay and sequence detection",
+        `The peer did not request sequence detection, and ${mechanism} has no other way to check the order of records; ` +
+          "set the peer to request replay and sequence detection",
       );
     }
     const delegation = has(GSS_C.DELEG_FLAG);
     const impersonation = delegation ? "delegate" : has(GSS_C.IDENTIFY_FLAG) ? "identify" : "impersonate";
     this.establish({
       mechanism,
-      // NTLM authenticates nobody but the client, whatever its flags say.
+      // NTLM authenticates only the client, even where its flags claim more.
       mutualAuthentication: mechanism === "kerberos" && has(GSS_C.MUTUAL_FLAG),
       integrity: has(GSS_C.INTEG_FLAG),
       confidentiality: has(GSS_C.CONF_FLAG),
@@ -279,7 +279,7 @@ export class GssContext extends ContextBase {
     const of = (name: bigint): PeerIdentity | undefined =>
       name === 0n ? undefined : gssPeer(this.#gss, name, mechanism, this.#options.role);
     if (this.#options.role === "client") {
-      // True of Kerberos alone, whose library can be asked for its name.
+      // True for Kerberos only, whose library returns the name.
       return mutualAuthentication ? this.#gss.withTargetName(this.#slots.u64[AT.context / 8], of) : undefined;
     }
     return impersonation === "anonymous" ? undefined : of(this.#slots.u64[AT.source / 8]);
@@ -298,7 +298,7 @@ export class GssContext extends ContextBase {
     if (this.#slots.u64[AT.context / 8] !== 0n) {
       call.gss_delete_sec_context(minor, this.#slots.slice(AT.context, 8), null);
     }
-    if (this.#target !== 0n) this.#options.names.giveBack(this.#options.request.target!);
+    if (this.#target !== 0n) this.#options.names.release(this.#options.request.target!);
     this.#gss.releaseName(this.#slots.u64[AT.source / 8]);
     if (this.#slots.u64[AT.delegated / 8] !== 0n) {
       call.gss_release_cred(minor, this.#slots.slice(AT.delegated, 8));

@@ -1,6 +1,6 @@
 /**
- * GSS-API credentials: acquired without blocking the event loop, restricted to the mechanisms that can do what is
- * required, released once their last user is gone.
+ * GSS-API credentials: acquired without blocking the event loop, restricted to the mechanisms that can meet the
+ * requirements, and released when their last user is closed.
  *
  * @module
  */
@@ -22,29 +22,29 @@ import { type Hints, NO_HINTS } from "./krb5.ts";
 import { MemoryCache } from "./tickets.ts";
 import { TargetNames } from "./target_names.ts";
 
-/** A handle and what belongs to it. */
+/** A handle and the resources that belong to it. */
 interface Holding extends CredentialsOrigin {
   /** The handle. */
   readonly handle: bigint;
-  /** True where nothing but Kerberos can come of it. */
+  /** True where Kerberos is the only possible mechanism. */
   readonly kerberosOnly: boolean;
-  /** True where Kerberos was left out. */
+  /** True where Kerberos is excluded. */
   readonly excludeKerberos?: boolean;
-  /** The cache that goes with it. */
+  /** The cache that is destroyed together with it. */
   readonly cache: MemoryCache | null;
-  /** What messages about a context say besides. */
+  /** What messages about a context add. */
   readonly hints: (role: "client" | "server") => Hints;
   /** Where a server's keys are. */
   readonly keys: KeySource;
 }
 
-/** Credentials held by libgssapi. */
+/** Credentials of libgssapi. */
 export class GssCredentials extends CredentialsBase {
   readonly #gss: Gss;
   readonly #holding: Holding;
   readonly #names: TargetNames;
 
-  /** Adopts a handle. */
+  /** Becomes the owner of a handle. */
   constructor(gss: Gss, holding: Holding) {
     super(holding, gss.hold());
     this.#gss = gss;
@@ -82,14 +82,14 @@ export class GssCredentials extends CredentialsBase {
 }
 
 /**
- * Acquires credentials; on another thread, for this may reach a Kerberos server.
+ * Acquires credentials, on another thread: this may contact a KDC.
  *
- * @throws AuthenticationError where there are none, they are wrong or have expired, or would go to Kerberos, which was
- * left out; TypeError where a server is given a password or a cache, or a name could be read as another's.
+ * @throws AuthenticationError where credentials are missing, wrong or expired, or would be used by Kerberos, which is
+ * excluded; TypeError where a server is given a password or a cache, or a name is ambiguous.
  */
 export async function acquireGssCredentials(gss: Gss, request: CredentialsRequest): Promise<GssCredentials> {
   checkRequest(request);
-  const unhold = gss.hold();
+  const releaseLibrary = gss.hold();
   let cache: MemoryCache | null = null;
   try {
     const source = sourceOf(gss, request);
@@ -97,7 +97,7 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
     const handle = await acquire(gss, request, source, cache);
     const kerberosOnly = isKerberosOnly(request);
     const { identity, ...rest } = request;
-    // The password is not kept.
+    // The password is not stored.
     const who = identity !== undefined && "password" in identity ? { ...identity, password: "" } : identity;
     const kept = who === undefined ? rest : { ...rest, identity: who };
     return new GssCredentials(gss, {
@@ -113,14 +113,14 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
     cache?.destroy();
     throw error;
   } finally {
-    unhold();
+    releaseLibrary();
   }
 }
 
 /**
- * An owner of the handle of a delegated credential. What SPNEGO accepts is a Kerberos credential, and SPNEGO takes
- * none but its own: given any other it goes by the process's own identity, without a word. So the tickets move to
- * a cache that SPNEGO is pointed to.
+ * Makes an owner for the handle of delegated credentials. They are Kerberos credentials, and SPNEGO accepts only its
+ * own: with any other it silently uses the process's own identity. So the tickets are moved to a cache, from which
+ * SPNEGO credentials are acquired.
  */
 function adopt(
   gss: Gss,
@@ -142,7 +142,7 @@ function adopt(
       name: 0n,
       store: cache.store,
       doing: "use the delegated credentials",
-      hints: { missing: "What the client delegated holds no ticket.", used: () => "" },
+      hints: { missing: "The delegated credentials contain no ticket.", used: () => "" },
     });
     const own = prepareHandle(gss, spnego, true, [OIDS.kerberos]);
     return new GssCredentials(gss, { ...same, handle: own, cache, hints: () => NO_HINTS });

@@ -1,5 +1,5 @@
 /**
- * A GSS-API library with what every owner needs of it: statuses turned into errors, names, buffers taken over.
+ * A GSS-API library with the helpers that its callers share: errors from statuses, names, buffers.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { messageText, nameText } from "../../memory/text.ts";
 import type { Hints } from "./krb5.ts";
 import { StructBuilder } from "./structs.ts";
 
-/** The mechanisms known here, by their OID's bytes in hexadecimal. */
+/** The known mechanisms, by their OID's bytes in hexadecimal. */
 const MECHANISMS = new Map([
   [hex(OIDS.kerberos), "kerberos"],
   [hex(OIDS.ntlmssp), "ntlm"],
@@ -31,7 +31,7 @@ function hex(bytes: ArrayLike<number>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Where a function writes its minor status and its other small results; one per owner. */
+/** Memory where a function writes its minor status and its other small results; one for each caller. */
 export class Slots {
   /** The whole block. */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -44,7 +44,7 @@ export class Slots {
     this.u64 = new BigUint64Array(this.bytes.buffer);
   }
 
-  /** `length` bytes from `at`, to pass to a function. */
+  /** Returns `length` bytes from `at`, to pass to a function. */
   slice(at: number, length: number): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(at, at + length);
   }
@@ -59,7 +59,9 @@ export class Gss {
   readonly oids: { readonly [name in keyof typeof OIDS]: Uint8Array };
   /** Keeps the library open until the returned function is called; see `NativeSystem.hold`. */
   readonly hold: () => () => void;
-  /** The most records a direction of a context may carry; left out: what its token format can number. */
+  /**
+   * The most records that a direction of a context may carry; left out: the most that its token format can number.
+   */
   readonly maxRecords: number | undefined;
   readonly #slots = new Slots(32);
   readonly #mechanisms = new Map<bigint, string>();
@@ -71,7 +73,7 @@ export class Gss {
     this.call = library.call;
     this.threaded = library.threaded;
     this.memory = system.memory("sspi", GSSAPI);
-    const packed = system.place.os === "darwin" && system.place.arch === "x86_64";
+    const packed = system.platform.os === "darwin" && system.platform.arch === "x86_64";
     this.build = new StructBuilder(this.memory, packed ? 2 : undefined);
     const oids: Record<string, Uint8Array> = {};
     for (const [name, der] of Object.entries(OIDS)) oids[name] = this.build.oid(der);
@@ -80,12 +82,12 @@ export class Gss {
   }
 
   /**
-   * Keeps krb5.conf parsed until the libraries are closed: libkrb5 parses it anew, several times a handshake,
-   * whenever nobody holds it. A change of the file is noticed all the same, each time and by its date.
+   * Keeps krb5.conf parsed until the libraries are closed: without a user, libkrb5 parses it again several times in
+   * each handshake. Changes of the file are still noticed, at every use, by its date.
    */
   #keepConfiguration(system: NativeSystem): void {
     const slots = new Slots(8);
-    // What is wrong with the configuration is for the call to tell that needs it.
+    // The first call that needs the configuration reports what is wrong with it.
     if (this.call.krb5_init_context(slots.bytes) !== 0) return;
     system.beforeClose(() => this.call.krb5_free_context(slots.u64[0]));
   }
@@ -93,14 +95,14 @@ export class Gss {
   /**
    * Throws where `major` is an error.
    *
-   * @param doing what was tried, for the message: "Cannot " goes before it.
-   * @param hints what the message says besides.
+   * @param doing what failed, for the message, after "Cannot ".
+   * @param hints what the message adds.
    */
   check(fn: string, major: number, minor: number, doing: string, hints?: Hints): void {
     if ((major & GSS_ERROR_MASK) !== 0) throw this.failure(fn, major, minor, doing, hints);
   }
 
-  /** The error for a failed call of GSS-API. */
+  /** Returns the error for a failed call of GSS-API. */
   failure(fn: string, major: number, minor: number, doing: string, hints?: Hints): AuthenticationError {
     const code = this.#kerberosCode(minor);
     const text = this.#statusText(major, minor);
@@ -109,9 +111,9 @@ export class Gss {
   }
 
   /**
-   * The error for a failed call of libkrb5.
+   * Returns the error for a failed call of libkrb5.
    *
-   * @param text the library's own sentence about the status.
+   * @param text the library's own message for the status.
    */
   kerberosFailure(
     fn: string,
@@ -133,8 +135,8 @@ export class Gss {
   }
 
   /**
-   * The distance from {@linkcode KRB5_BASE} of a Kerberos status. One that Kerberos gave to SPNEGO comes back under a
-   * number made up for the process, and keeps its text only.
+   * Returns the offset of a Kerberos status from {@linkcode KRB5_BASE}. A status that passed through SPNEGO has a
+   * number that is valid in this process only, so it is recognised by its text.
    */
   #kerberosCode(minor: number): number | undefined {
     const direct = (minor >>> 0) - KRB5_BASE;
@@ -177,7 +179,7 @@ export class Gss {
     }
   }
 
-  /** The buffers of a `gss_buffer_set_t`, still the library's, without those that are empty. */
+  /** Returns the non-empty buffers of a `gss_buffer_set_t`, which the library still owns. */
   buffersOfSet(set: bigint): { readonly length: number; readonly value: bigint }[] {
     const { bufferSet, buffer } = this.build.layouts;
     if (set === 0n) return [];
@@ -202,9 +204,9 @@ export class Gss {
   }
 
   /**
-   * A copy of a name in the form that a mechanism computes with; the caller releases both.
+   * Returns a copy of a name in a mechanism's internal form; the caller releases both.
    *
-   * @param doing what for, for messages: "Cannot " goes before it.
+   * @param doing the purpose, for messages, after "Cannot ".
    */
   canonicalName(name: bigint, mechanism: Uint8Array, doing: string): bigint {
     const out = this.#slots.slice(16, 8);
@@ -214,7 +216,7 @@ export class Gss {
     return this.#slots.u64[2];
   }
 
-  /** A mechanism's name in the form that every mechanism takes it back in; the caller releases both. */
+  /** Returns a mechanism's name in a form that every mechanism accepts; the caller releases both. */
   portableName(name: bigint, doing: string): bigint {
     const buffer = this.#slots.slice(16, 16);
     this.#slots.u64.fill(0n, 2, 4);
@@ -234,7 +236,7 @@ export class Gss {
     return this.#slots.u64[2];
   }
 
-  /** The text of a name; throws an AuthenticationError where it has none, for it would read as another's. */
+  /** Returns the text of a name. @throws AuthenticationError where it is not UTF-8 and would read as another name. */
   displayName(name: bigint): string {
     const buffer = this.#slots.slice(16, 16);
     this.#slots.u64.fill(0n, 2, 4);
@@ -242,22 +244,23 @@ export class Gss {
     this.check("gss_display_name", major, this.#slots.u32[0], "read a name");
     const bytes = this.takeBuffer(buffer);
     try {
-      // gss-ntlmssp counts the zero at the end in; Kerberos would write one as \\0.
+      // gss-ntlmssp includes the terminating zero in the length; Kerberos would write a zero as \\0.
       return nameText(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes);
     } catch (cause) {
       throw new AuthenticationError(
         "other",
-        "Cannot read a name: it is not UTF-8, and would read as another's. Rename the principal",
+        "Cannot read a name: it is not UTF-8, and would read as another name. Rename the principal",
         { cause },
       );
     }
   }
 
   /**
-   * Runs `fn` with the name that an established Kerberos context is for, 0 where it has none: on a client its server's,
-   * on a server that of the key that opened the ticket. (gss-ntlmssp 1.2 crashes when asked on a server.)
+   * Calls `fn` with the target name of an established Kerberos context, 0 where it has none: on a client the server's
+   * name, on a server the name of the key that decrypted the ticket. (gss-ntlmssp 1.2 crashes on a server in this
+   * query.)
    *
-   * @param doing what for, for messages: "Cannot " goes before it.
+   * @param doing the purpose, for messages, after "Cannot ".
    */
   withTargetName<T>(context: bigint, fn: (name: bigint) => T, doing = "read the server's name"): T {
     const slots = new Slots(16);
@@ -272,14 +275,14 @@ export class Gss {
   }
 
   /**
-   * The bytes of an attribute of a name (RFC 6680); `null` where it has no such attribute.
+   * Returns the bytes of a name's attribute (RFC 6680); `null` where the name does not have it.
    *
-   * @throws AuthenticationError where the mechanism did not authenticate it whole.
+   * @throws AuthenticationError where the mechanism did not authenticate all of it.
    */
   nameAttribute(name: bigint, attribute: string): Uint8Array | null {
     const slots = new Slots(48);
     const [authenticated, complete, more] = [4, 8, 12].map((at) => slots.slice(at, 4));
-    // The first of its values is asked for by -1; what stands there afterwards says whether there are others.
+    // -1 requests the first value; the value afterwards is not 0 where there are others.
     slots.u32[3] = 0xffff_ffff;
     const text = pinned(attribute.length);
     text.set(new TextEncoder().encode(attribute));
@@ -300,15 +303,15 @@ export class Gss {
     if (slots.u32[1] !== 0 && slots.u32[2] !== 0 && slots.u32[3] === 0) return bytes;
     throw new AuthenticationError(
       "other",
-      `Cannot read the peer's ${attribute}: its mechanism did not authenticate it, or not all of it`,
+      `Cannot read the peer's ${attribute}: its mechanism did not authenticate it completely`,
     );
   }
 
-  /** The local account that a name is mapped to by the Kerberos configuration; `undefined` where it is to none. */
+  /** Returns the local account to which the Kerberos configuration maps a name; `undefined` where there is none. */
   localName(name: bigint): string | undefined {
     const slots = new Slots(24);
     const major = this.call.gss_localname(slots.slice(0, 4), name, this.oids.kerberos, slots.slice(8, 16));
-    // Whatever the reason, no account is the answer: rules that map nothing fail in many ways.
+    // Any failure means no account: rules without a match fail in many ways.
     if ((major & GSS_ERROR_MASK) !== 0) return undefined;
     const bytes = this.takeBuffer(slots.slice(8, 16));
     try {
@@ -319,14 +322,16 @@ export class Gss {
     }
   }
 
-  /** Releases a name; 0 is left alone. */
+  /** Releases a name; ignores 0. */
   releaseName(name: bigint): void {
     if (name === 0n) return;
     this.#slots.u64[2] = name;
     this.call.gss_release_name(this.#minor, this.#slots.slice(16, 8));
   }
 
-  /** The mechanism's name at a `gss_OID` that the library returned as a context's: storage that never changes. */
+  /**
+   * Returns the mechanism's name for a `gss_OID` that the library returned for a context, which is static storage.
+   */
   mechanism(oid: bigint): string {
     if (oid === 0n) return "none";
     let name = this.#mechanisms.get(oid);
@@ -343,7 +348,7 @@ export class Gss {
   }
 }
 
-/** A view over exactly these bytes. */
+/** Returns a view of exactly these bytes. */
 export function dataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

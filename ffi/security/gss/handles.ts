@@ -22,15 +22,15 @@ export interface Wanted {
   readonly usage: number;
   /** The name to acquire for; 0: any. */
   readonly name: bigint;
-  /** Where to look; `null`: where the library looks by itself. */
+  /** The store to use; `null`: the library's default. */
   readonly store: Store | null;
-  /** What is being done, for messages: "Cannot " goes before it. */
+  /** What is being done, for messages, after "Cannot ". */
   readonly doing: string;
-  /** What messages say besides. */
+  /** What messages add. */
   readonly hints: Hints;
 }
 
-/** Acquires a handle on another thread, for this may reach a Kerberos server. */
+/** Acquires a handle on another thread: this may contact a KDC. */
 export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
   const slots = new Slots(16);
   const major = await gss.threaded.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
@@ -38,7 +38,7 @@ export async function acquireHandle(gss: Gss, wanted: Wanted): Promise<bigint> {
   return slots.u64[1];
 }
 
-/** Acquires a handle at once: for what is in memory already. */
+/** Acquires a handle on this thread: for credentials that are in memory already. */
 export function acquireHandleNow(gss: Gss, wanted: Wanted): bigint {
   const slots = new Slots(16);
   const major = gss.call.gss_acquire_cred_from(...fromArguments(gss, wanted, slots));
@@ -64,7 +64,7 @@ function fromArguments(
   ];
 }
 
-/** Acquires a handle with a password, on another thread; `wanted.store` has no meaning here. */
+/** Acquires a handle with a password, on another thread; `wanted.store` is ignored. */
 export async function acquireHandleWithPassword(
   gss: Gss,
   password: string | Uint8Array,
@@ -112,12 +112,11 @@ export function storeHandle(gss: Gss, handle: bigint, cache: MemoryCache): void 
 }
 
 /**
- * Makes a new handle do exactly what is wanted, before its first token; releases it where that fails.
+ * Restricts a new handle to what is wanted, before its first token; releases the handle on failure.
  *
- * @param initiates without the option set here MIT asks for integrity and confidentiality whatever was asked of it,
- * and the peer cannot tell.
- * @param mechanisms what SPNEGO is left with: none other is in any token, and none other is accepted. `null`: the
- * handle is not SPNEGO's.
+ * @param initiates on an initiator sets an option without which MIT krb5 always requests integrity and
+ * confidentiality, and the peer cannot know what was required.
+ * @param mechanisms the only mechanisms that SPNEGO offers and accepts. `null`: the handle does not belong to SPNEGO.
  */
 export function prepareHandle(
   gss: Gss,
@@ -132,10 +131,10 @@ export function prepareHandle(
     if (initiates) {
       const nothing = gss.build.buffer(pinned(0));
       const major = gss.call.gss_set_cred_option(minor, slots.slice(8, 8), gss.oids.noCiFlags, nothing);
-      // Where NTLM may serve there may be no Kerberos credential, and then none has the option.
+      // Where NTLM is allowed there may be no Kerberos credential, and then the option does not exist.
       const noKerberos = major === GSS_S.UNAVAILABLE && mechanisms?.includes(OIDS.ntlmssp);
       if (!noKerberos) {
-        gss.check("gss_set_cred_option", major, slots.u32[0], "ask for no more than was required");
+        gss.check("gss_set_cred_option", major, slots.u32[0], "request no more than was required");
       }
     }
     if (mechanisms !== null) {
@@ -149,7 +148,7 @@ export function prepareHandle(
   }
 }
 
-/** Releases a handle; 0 is left alone. */
+/** Releases a handle; ignores 0. */
 export function releaseHandle(gss: Gss, handle: bigint): void {
   if (handle === 0n) return;
   const slots = new Slots(16);

@@ -1,5 +1,5 @@
 /**
- * Records by `gss_wrap_iov` and `gss_unwrap_iov`: sealed and opened where they lie. Kerberos has them.
+ * Records with `gss_wrap_iov` and `gss_unwrap_iov`, which wrap and unwrap in place. Kerberos supports them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { ProtocolError, StateError } from "../../../errors.ts";
 import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK, IOV_TYPE } from "../../raw/gssapi.ts";
 import { dataView, type Gss } from "./gss.ts";
-import { brokenPromise, type Opened, Sealing } from "./sealing.ts";
+import { type Opened, Sealing, unexpectedResult } from "./sealing.ts";
 import type { Layouts } from "./structs.ts";
 
 const IOV = { header: 0, data: 1, padding: 2, trailer: 3 } as const;
@@ -20,12 +20,12 @@ interface Sizes {
   readonly trailer: number;
 }
 
-/** Seals and opens in place. */
+/** Wraps and unwraps in place. */
 export class IovSealing extends Sealing {
   readonly #layout: Layouts["iov"];
   readonly #iov: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
-  /** Of signed and of encrypted records; `null`: they depend on the message and are asked for each time. */
+  /** The sizes of signed and of encrypted records; `null`: they depend on the message and are queried each time. */
   readonly #fixed: [signed?: Sizes | null, encrypted?: Sizes | null] = [];
   override readonly maxOverhead: number;
 
@@ -36,7 +36,7 @@ export class IovSealing extends Sealing {
     this.#view = dataView(this.#iov);
     const fixed = this.#fixedSizes(encrypts);
     const { header, trailer } = fixed ?? this.#sizes(4096, encrypts);
-    // Block ciphers pad by one block at most; no mechanism has one of over 64 bytes.
+    // Block ciphers add one block of padding at most; no mechanism has blocks of more than 64 bytes.
     this.maxOverhead = header + trailer + (fixed ? 0 : 64);
   }
 
@@ -50,7 +50,7 @@ export class IovSealing extends Sealing {
     return this.#fixed[encrypt ? 1 : 0] = same ? even : null;
   }
 
-  /** Written by hand: this is the one place where the general writer's cost would show. */
+  /** Written by hand for speed: it is called for every record. */
   #entry(index: number, type: number, length: number, value: bigint): void {
     const at = index * this.#layout.size;
     this.#view.setUint32(at, type, true);
@@ -66,7 +66,7 @@ export class IovSealing extends Sealing {
     return this.#view.getBigUint64(index * this.#layout.size + this.#layout.offsets.value, true);
   }
 
-  /** What the mechanism adds to a message; detached, its trailer is part of the header. */
+  /** The sizes that the mechanism adds to a message. In detached records the trailer is part of the header. */
   #sizes(length: number, encrypt: boolean, entries: 3 | 4 = 4): Sizes {
     this.#entry(IOV.header, IOV_TYPE.HEADER, 0, 0n);
     this.#entry(IOV.data, IOV_TYPE.DATA, length, 0n);
@@ -121,13 +121,13 @@ export class IovSealing extends Sealing {
     const moved = this.#entryLength(IOV.header) !== sizes.header ||
       this.#entryLength(IOV.padding) !== sizes.padding ||
       (entries === 4 && this.#entryLength(IOV.trailer) !== sizes.trailer);
-    if (moved || (encrypt && !this.encrypted)) throw brokenPromise("gss_wrap_iov");
+    if (moved || (encrypt && !this.encrypted)) throw unexpectedResult("gss_wrap_iov");
   }
 
   override sealDetached(data: Uint8Array, encrypt: boolean): Uint8Array {
     const sizes = this.#sizes(data.length, encrypt, 3);
     if (sizes.padding > 0) {
-      throw new StateError("This context pads its records, so that no data can be wrapped in place");
+      throw new StateError("This context adds padding to its records, so data cannot be wrapped in place");
     }
     const header = pinned(sizes.header);
     this.#entry(IOV.header, IOV_TYPE.HEADER, header.length, this.gss.memory.addressOf(header));
@@ -138,7 +138,7 @@ export class IovSealing extends Sealing {
   }
 
   override openDetached(header: Uint8Array, data: Uint8Array): Opened {
-    // A copy: opening turns the header over, and it is the caller's.
+    // A copy: opening changes the header, which belongs to the caller.
     const own = pinned(header.length);
     own.set(header);
     this.#entry(IOV.header, IOV_TYPE.HEADER, own.length, this.gss.memory.addressOf(own));
@@ -169,7 +169,7 @@ export class IovSealing extends Sealing {
     if (at >= 0 && at + length <= record.length) return record.subarray(at, at + length);
     throw new ProtocolError(
       "malformed",
-      "Cannot open a record: gss_unwrap_iov left the plain text outside of it",
+      "Cannot open a record: gss_unwrap_iov returned plain text outside the record",
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Whose key opened a ticket: what libgssapi does not tell. It tries the keys of its table one after the other and names
- * the entry that fitted, whatever name the ticket has in clear.
+ * Checks whose key decrypted a ticket, which libgssapi does not report: it tries the keys of its key table in turn
+ * and names the entry whose key decrypted the ticket, independent of the clear-text name in the ticket.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { KRB5_BASE } from "../../raw/gss_status.ts";
 import { dataView, type Gss, Slots } from "./gss.ts";
 import type { Ticket } from "./ticket_name.ts";
 
-/** What comes after the last entry. */
+/** The status after the last entry. */
 const KRB5_KT_END = (KRB5_BASE + 182) | 0;
 
 /** One key of one principal. */
@@ -20,21 +20,22 @@ interface Entry {
   readonly key: Uint8Array;
 }
 
-/** Which keys a server's credentials hold. */
+/** The keys of a server's credentials. */
 export interface KeySource {
-  /** The key table, as krb5 names it; left out: the default one. */
+  /** The key table's name, as in krb5; left out: the default one. */
   readonly keytab?: string;
-  /** True where one principal's keys alone serve. */
+  /** True where only one principal's keys are used. */
   readonly pinned: boolean;
 }
 
 /**
- * Whether the key that opened a ticket belongs to the name that stands in it, as far as the key table tells: the name is
- * the entry that opened it, or has the same keys, or is not there at all while every key there is that entry's.
+ * Returns whether the key that decrypted a ticket belongs to the clear-text name in it, as far as the key table
+ * shows: the name is that entry's, or its entries have the same keys, or it has no entry and every key in the table
+ * is that entry's.
  *
- * False where the table cannot be read. A name that has the key of another is not told apart from it.
+ * Returns false where the table cannot be read. Names that share a key cannot be distinguished.
  *
- * @param opened the entry that opened the ticket, as libkrb5 writes a principal.
+ * @param opened the entry whose key decrypted the ticket, as libkrb5 writes a principal.
  */
 export function keyBelongsTo(
   gss: Gss,
@@ -50,7 +51,7 @@ export function keyBelongsTo(
     const named = usable.filter((entry) => fold(entry.name) === fold(name));
     const used = usable.filter((entry) => entry.name === opened);
     if (used.length === 0) return false;
-    // Several versions of its key: which of them opened the ticket is not known.
+    // The entry has several versions of its key; which of them decrypted the ticket is not known.
     if (named.length > 0) return used.every((entry) => isAmong(entry, named));
     return source.pinned || usable.every((entry) => isAmong(entry, used));
   } finally {
@@ -58,7 +59,7 @@ export function keyBelongsTo(
   }
 }
 
-/** A to Z alone, as everywhere where names are compared. */
+/** Lower case for A to Z only, as in all comparisons of names. */
 function fold(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
@@ -69,7 +70,7 @@ function isAmong({ key }: Entry, entries: readonly Entry[]): boolean {
   );
 }
 
-/** Adds every entry, keys and all, to `entries`, and gives false where the table cannot be read to its end. */
+/** Adds every entry with its key to `entries`; returns false where the table cannot be read to its end. */
 function readKeyTable(gss: Gss, keytab: string | undefined, entries: Entry[]): boolean {
   const { call } = gss;
   const slots = new Slots(24);
@@ -98,7 +99,7 @@ function readKeyTable(gss: Gss, keytab: string | undefined, entries: Entry[]): b
   }
 }
 
-/** Adds the next entry, and gives the status of having it. */
+/** Adds the next entry and returns the status of reading it. */
 function addEntry(gss: Gss, context: bigint, table: bigint, cursor: Uint8Array, entries: Entry[]): number {
   const { call, memory, build } = gss;
   const layout = build.layouts.keytabEntry;

@@ -1,5 +1,5 @@
 /**
- * libkrb5 beside GSS-API: its contexts and messages, and which realm, caches, key tables and files it goes by.
+ * Direct use of libkrb5: its contexts and messages, and which realm, caches, key tables and files it uses.
  *
  * @module
  */
@@ -9,20 +9,22 @@ import { dataView, type Gss, Slots } from "./gss.ts";
 
 const NAME_BYTES = 4096;
 
-/** What a message about a failure says besides the failure. */
+/** What an error message adds to the failure. */
 export interface Hints {
-  /** What to do where there are no credentials; left out: what the status itself suggests. */
+  /** What to do where credentials are missing; left out: the status's own advice. */
   readonly missing?: string;
-  /** What to do about a status by its name and the library's text; `undefined`: what the status itself suggests. */
+  /**
+   * Returns what to do about a status, from its name and the library's text; `undefined`: the status's own advice.
+   */
   advise?(codeName: string, text: string): string | undefined;
-  /** Which realm, cache, key table and configuration were used, as a sentence. */
+  /** Returns which realm, cache, key table and configuration were used, as a sentence. */
   used(): string;
 }
 
-/** Nothing besides. */
+/** Adds nothing. */
 export const NO_HINTS: Hints = { used: () => "" };
 
-/** A `krb5_context` and what was made in it. Never used by two threads at once: its owner awaits every call. */
+/** A `krb5_context` and the objects made in it. Never used by two threads at once: its owner awaits every call. */
 export class Krb5 implements Disposable {
   readonly context: bigint;
   readonly #gss: Gss;
@@ -31,8 +33,8 @@ export class Krb5 implements Disposable {
   readonly #releases: (() => unknown)[] = [];
 
   /**
-   * @param doing what for, for messages: "Cannot " goes before it.
-   * @param hints what messages say besides.
+   * @param doing the purpose, for messages, after "Cannot ".
+   * @param hints what messages add.
    */
   constructor(gss: Gss, doing: string, hints: Hints = NO_HINTS) {
     this.#gss = gss;
@@ -45,7 +47,7 @@ export class Krb5 implements Disposable {
     this.#releases.push(() => gss.call.krb5_free_context(this.context));
   }
 
-  /** What `make` writes, released with this context. */
+  /** Returns the handle that `make` writes; it is released with this context. */
   readonly own = (
     make: (out: Uint8Array) => number,
     release: (handle: bigint) => unknown,
@@ -71,7 +73,7 @@ export class Krb5 implements Disposable {
     throw this.#gss.kerberosFailure(fn, status, this.#message(status), this.#doing, this.#hints);
   }
 
-  /** The library's own sentence about a status, with the names in it. */
+  /** The library's own message for a status, with the names in it. */
   #message(status: number): string {
     const { call, memory } = this.#gss;
     const text = call.krb5_get_error_message(this.context, status);
@@ -88,22 +90,22 @@ export class Krb5 implements Disposable {
   }
 }
 
-/** What was looked at; `default`: what the library looks at by itself. */
-export interface Looked {
-  /** The realm that was asked; left out: the default one. */
+/** The sources that were used; `default`: the library's default. */
+export interface UsedSources {
+  /** The realm; left out: the default one. */
   readonly realm?: string;
   /** The credential cache. */
   readonly cache?: string;
   /** A server's key table. */
   readonly keytab?: string;
-  /** Whether the machine's client key table counts, which fills a cache that is empty. */
+  /** Whether the machine's client key table is used, from which the library fills an empty cache. */
   readonly clientKeytab?: boolean;
 }
 
 const DEFAULT = "default";
 
-/** Says what was looked at, as a sentence: what has to be changed depends on variables and on krb5.conf. */
-export function describeUsed(gss: Gss, { realm, cache, keytab, clientKeytab }: Looked): string {
+/** Returns the sources that were used, as a sentence: they depend on environment variables and on krb5.conf. */
+export function describeUsed(gss: Gss, { realm, cache, keytab, clientKeytab }: UsedSources): string {
   const { found, looked } = configurationFiles(gss);
   const files = found.join(" and ") || `none (this process can read no ${looked.join(" and no ")})`;
   const parts = withKrb5(gss, (krb5) => [
@@ -115,17 +117,17 @@ export function describeUsed(gss: Gss, { realm, cache, keytab, clientKeytab }: L
   return `Used: ${[...parts ?? [], `krb5.conf ${files}`].join(", ")}`;
 }
 
-/** The name of the cache that the library uses by itself; empty where it has none. */
+/** Returns the name of the library's default cache; empty where it has none. */
 export function defaultCache(gss: Gss): string {
   return withKrb5(gss, (krb5) => cacheName(gss, krb5)) ?? "";
 }
 
-/** The name of the key table that a server uses by itself; empty where it has none. */
+/** Returns the name of a server's default key table; empty where it has none. */
 export function defaultKeytab(gss: Gss): string {
   return withKrb5(gss, (krb5) => keytabName(gss, krb5)) ?? "";
 }
 
-/** What `read` gives; `null` where there is no context: what is wrong then is for the call to say that needs one. */
+/** Returns the result of `read`; `null` where no context can be made: the call that needs one then reports why. */
 function withKrb5<T>(gss: Gss, read: (krb5: Krb5) => T): T | null {
   let krb5: Krb5;
   try {
@@ -170,7 +172,7 @@ function written({ memory }: Gss, write: (out: Uint8Array) => number): string {
   return write(out) === 0 ? memory.cString(memory.addressOf(out)) : "";
 }
 
-/** The files that the library looks for its configuration in, and those of them that this process may read. */
+/** The files in which the library looks for its configuration, and those of them that this process can read. */
 function configurationFiles(
   { call, memory }: Gss,
 ): { readonly looked: readonly string[]; readonly found: readonly string[] } {

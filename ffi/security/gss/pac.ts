@@ -1,9 +1,9 @@
 /**
- * The two parts of a privilege attribute certificate ([MS-PAC]) that say who an account is: KERB_VALIDATION_INFO
- * (2.5), which is NDR ([MS-RPCE] 2.2.6, type serialization version 1), and UPN_DNS_INFO (2.10).
+ * Reads the two parts of a privilege attribute certificate (PAC, [MS-PAC]) that identify an account:
+ * KERB_VALIDATION_INFO (2.5), which is NDR ([MS-RPCE] 2.2.6, type serialization version 1), and UPN_DNS_INFO (2.10).
  *
- * A PAC is signed by the client's realm, and a foreign realm's KDC is a stranger: every count, offset and length is
- * compared with what is there before it is used, and one contradiction makes the whole PAC invalid.
+ * The client's realm signs a PAC, and another realm's KDC is not trusted: every count, offset and length is checked
+ * before it is used, and one contradiction makes the whole PAC invalid.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { ProtocolError } from "../../../errors.ts";
 import { wideText } from "../../memory/text.ts";
 import { formatSid, sidLength } from "../../windows/sid.ts";
 
-/** What a PAC says of an account. */
+/** The account that a PAC identifies. */
 export interface PacAccount {
   /** The account's SID. */
   readonly sid: string;
   /** The SIDs of the groups that count for it in access checks, each once. */
   readonly groups: readonly string[];
-  /** What the account stands for. */
+  /** The kind of account. */
   readonly kind: "user" | "computer" | "unknown";
   /** Its full name, where it has one. */
   readonly displayName?: string;
@@ -29,11 +29,11 @@ export interface PacAccount {
 }
 
 /**
- * The most SIDs a PAC may name. Windows makes no token of more than 1,024, so that no account of it has more; four
- * times that leaves other KDCs room, and bounds the text that one token makes.
+ * The most SIDs a PAC may name. A Windows access token has at most 1,024, so Windows accounts have no more. Four
+ * times that is enough for other KDCs, and limits the text that one token produces.
  */
 const MAX_SIDS = 4096;
-/** What type serialization puts before the data: [MS-RPCE] 2.2.6.1 and 2.2.6.2. */
+/** The headers of type serialization: [MS-RPCE] 2.2.6.1 and 2.2.6.2. */
 const HEADER_BYTES = 16;
 /** `SE_GROUP_ENABLED` and `SE_GROUP_USE_FOR_DENY_ONLY` */
 const [ENABLED, DENY_ONLY] = [0x4, 0x10];
@@ -48,7 +48,7 @@ function malformed(problem: string): ProtocolError {
   return new ProtocolError("malformed", `the peer's PAC ${problem}`);
 }
 
-/** Reads little-endian values one after the other; the end of the bytes is an error and never passed. */
+/** Reads little-endian values in order; reading past the end is an error. */
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -62,7 +62,7 @@ class Reader {
   /** The next `count` bytes, not copied. */
   take(count: number): Uint8Array {
     const at = this.#at;
-    if (count > this.#bytes.length - at) throw malformed("ends inside of its data");
+    if (count > this.#bytes.length - at) throw malformed("ends inside its data");
     this.#at = at + count;
     return this.#bytes.subarray(at, at + count);
   }
@@ -77,7 +77,7 @@ class Reader {
     return this.#view.getUint32(this.#at - 4, true);
   }
 
-  /** What a pointer points to begins at a multiple of 4. */
+  /** Skips padding: the target of a pointer begins at a multiple of 4. */
   align(): void {
     this.take(-this.#at & 3);
   }
@@ -98,7 +98,7 @@ function stringHead(from: Reader): StringHead {
 /** The buffer of a string: conformant and varying, [C706] 14.3.4. */
 function stringBody(from: Reader, { length, maximum, present }: StringHead): string | undefined {
   if (!present) {
-    if (length > 0) throw malformed("has a string without its letters");
+    if (length > 0) throw malformed("has a string without its buffer");
     return undefined;
   }
   from.align();
@@ -109,27 +109,27 @@ function stringBody(from: Reader, { length, maximum, present }: StringHead): str
   return shown(from.take(length));
 }
 
-/** UTF-16 as text; left out where it is empty, or holds what would read as another text or write into a log. */
+/** Decodes UTF-16; returns `undefined` where it is empty, or contains lone surrogates or control characters. */
 function shown(bytes: Uint8Array): string | undefined {
   const text = wideText(bytes);
   return text === "" || !text.isWellFormed() || /[\p{Cc}\p{Cf}\u2028\u2029]/u.test(text) ? undefined : text;
 }
 
-/** A SID that a pointer points to: the count of its parts stands before it as well. */
+/** Reads a SID that a pointer points to; the count of its parts comes before it too. */
 function sidBody(from: Reader): Uint8Array {
   from.align();
   const parts = from.u32();
   return checkedSid(from.take(8 + 4 * Math.min(parts, 0xff)));
 }
 
-/** Bytes that are a SID and nothing else. */
+/** Checks that bytes are exactly one SID. */
 function checkedSid(bytes: Uint8Array): Uint8Array {
   try {
     if (sidLength(bytes) === bytes.length) return bytes;
   } catch {
     // Said below.
   }
-  throw malformed("has a SID that is none");
+  throw malformed("has an invalid SID");
 }
 
 /** The SID of an account or a group of a domain. */
@@ -141,10 +141,10 @@ function inDomain(domain: Uint8Array, relative: number): string {
   return formatSid(checkedSid(bytes));
 }
 
-/** Numbers with attributes: RIDs, or pointers. */
+/** Numbers (RIDs or pointers) with attributes. */
 type Attributed = readonly (readonly [value: number, attributes: number])[];
 
-/** An array of pairs that a pointer points to. */
+/** Reads an array of pairs that a pointer points to. */
 function pairs(from: Reader, count: number, present: boolean): Attributed {
   if (!present) {
     if (count > 0) throw malformed("has a list without its elements");
@@ -155,17 +155,17 @@ function pairs(from: Reader, count: number, present: boolean): Attributed {
   return Array.from({ length: count }, () => [from.u32(), from.u32()] as const);
 }
 
-/** Whether a group counts in access checks, and not only to refuse. */
+/** Whether a group counts in access checks, and not only to deny access. */
 function counts([, attributes]: readonly [number, number]): boolean {
   return (attributes & (ENABLED | DENY_ONLY)) === ENABLED;
 }
 
 /**
- * What a PAC says of the account it is of.
+ * Reads the account that a PAC identifies.
  *
- * @param logonInfo the buffer of type 1, as `urn:mspac:logon-info` gives it.
- * @param upnDnsInfo the buffer of type 12, as `urn:mspac:upn-dns-info` gives it; `null`: there is none.
- * @throws ProtocolError "malformed" where anything in them cannot be.
+ * @param logonInfo the buffer of type 1, as `urn:mspac:logon-info` returns it.
+ * @param upnDnsInfo the buffer of type 12, as `urn:mspac:upn-dns-info` returns it; `null`: none.
+ * @throws ProtocolError "malformed" where anything in them is invalid.
  */
 export function readPac(logonInfo: Uint8Array, upnDnsInfo: Uint8Array | null): PacAccount {
   const account = readLogonInfo(logonInfo);
@@ -182,7 +182,7 @@ function serialized(bytes: Uint8Array): Reader {
   }
   header.u32();
   const length = header.u32();
-  if (length > bytes.length - HEADER_BYTES) throw malformed("ends inside of its data");
+  if (length > bytes.length - HEADER_BYTES) throw malformed("ends inside its data");
   const from = new Reader(bytes.subarray(HEADER_BYTES, HEADER_BYTES + length));
   if (from.u32() === 0) throw malformed("has no logon information");
   return from;
@@ -196,7 +196,7 @@ function readLogonInfo(bytes: Uint8Array): PacAccount {
   from.take(2 * 2);
   const [userId, primaryId, groupCount, groupsThere] = [from.u32(), from.u32(), from.u32(), from.u32() !== 0];
   const flags = from.u32();
-  // The session key, which is nobody's business here.
+  // The session key, which is not used.
   from.take(16);
   const [server, domainName, domainThere] = [stringHead(from), stringHead(from), from.u32() !== 0];
   from.take(2 * 4);
@@ -213,9 +213,9 @@ function readLogonInfo(bytes: Uint8Array): PacAccount {
     throw malformed(`names ${groupCount + extraCount + resourceCount} SIDs; at most ${MAX_SIDS} are read`);
   }
   if (extraCount > 0 && (flags & EXTRA_SIDS) === 0 || resourceCount > 0 && (flags & RESOURCE_GROUPS) === 0) {
-    throw malformed("has groups that its flags say are not there");
+    throw malformed("has groups that its flags exclude");
   }
-  // What the pointers point to, in the order of the pointers.
+  // The targets of the pointers, in the order of the pointers.
   const [, displayName] = names.map((head) => stringBody(from, head));
   const groups = pairs(from, groupCount, groupsThere);
   stringBody(from, server);
@@ -254,12 +254,12 @@ function readLogonInfo(bytes: Uint8Array): PacAccount {
   };
 }
 
-/** The user principal name; what the structure says of the SID must be what the logon information says. */
+/** Reads the user principal name; the SID in the structure must equal that in the logon information. */
 function readUpn(bytes: Uint8Array, sid: string): string | undefined {
   const from = new Reader(bytes);
   const part = (): Uint8Array => {
     const [length, offset] = [from.u16(), from.u16()];
-    if (offset + length > bytes.length) throw malformed("has a name that ends behind it");
+    if (offset + length > bytes.length) throw malformed("has a name that ends after its data");
     return bytes.subarray(offset, offset + length);
   };
   const [upn] = [part(), part()];

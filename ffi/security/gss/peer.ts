@@ -1,5 +1,5 @@
 /**
- * Who the peer of a GSS-API context is: its name, what the PAC of its ticket says, and the account it is mapped to.
+ * The identity of a GSS-API context's peer: its name, the account in its ticket's PAC, and the local account.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { Gss } from "./gss.ts";
 import { type PacAccount, readPac } from "./pac.ts";
 
 /**
- * Who a name of an established context is; `undefined` where it is nobody in particular.
+ * Returns the identity for a name of an established context; `undefined` for an anonymous one.
  *
- * @param mechanism what authenticated it.
- * @param role which end this is: a client's peer is the service whose key it proved to have.
+ * @param mechanism the mechanism that authenticated it.
+ * @param role which end this is: a client's peer is the service that proved to have its key.
  */
 export function gssPeer(
   gss: Gss,
@@ -40,7 +40,7 @@ export function gssPeer(
   });
 }
 
-/** What the PAC says, or why it is not believed; nothing where there is none. */
+/** Returns the account in the PAC, or why it is refused; an empty object where there is no PAC. */
 function pacOf(gss: Gss, handle: bigint): PacAccount | { readonly incomplete?: string } {
   try {
     const logonInfo = gss.nameAttribute(handle, NAME_ATTRIBUTES.logonInfo);

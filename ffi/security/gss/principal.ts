@@ -1,6 +1,6 @@
 /**
- * Names of users and of key table entries in the text forms of GSS-API's mechanisms, each of which the mechanism
- * reads back as exactly the name that was meant. The rules for applications are in `docs/credentials.md`.
+ * Writes names of users and of key table entries in the text forms of GSS-API's mechanisms, so that the mechanism
+ * reads exactly the intended name. The rules for applications are in `docs/credentials.md`.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import type { User } from "../../../credentials.ts";
 export interface Principal {
   /** The text. */
   readonly text: string;
-  /** Whether it is an enterprise name (RFC 6806), which the realm's Kerberos server resolves. */
+  /** Whether it is an enterprise name (RFC 6806), which the realm's KDC resolves. */
   readonly enterprise: boolean;
 }
 
-/** Between these the text of a principal has components, and behind `@` its realm; `\` escapes these three. */
+/** A principal's text has components between `/`, and its realm after `@`; `\` escapes these three characters. */
 const PRINCIPAL = component("[\\\\@/]", "[^\\\\@/\\p{Cc}]");
 
 function component(escaped: string, plain: string): RegExp {
@@ -24,20 +24,20 @@ function component(escaped: string, plain: string): RegExp {
 }
 
 /**
- * A user's principal: its name in the domain or the default realm, with `/` between components as Kerberos has it. A
- * UPN is `user` in the realm `suffix`; beside a domain it is an enterprise name of that realm.
+ * Returns a user's principal: its name in the domain or the default realm, with `/` between components as in
+ * Kerberos. A UPN is `user` in the realm `suffix`; with a domain it is an enterprise name of that realm.
  *
  * @throws TypeError where a component would be empty.
  */
 export function userPrincipal({ username, domain }: User): Principal {
   const [user, suffix] = username.split("@");
   if (suffix !== undefined && domain !== undefined) {
-    // Of an enterprise name the first @ belongs to the name and a / separates nothing.
+    // In an enterprise name the first @ belongs to the name, and / is not a separator.
     return { text: `${username}@${escapeRealm(domain)}`, enterprise: true };
   }
   if (user.split("/").includes("")) {
     throw new TypeError(
-      "credentials.username has a / with nothing beside it: Kerberos has components there, as in user/admin",
+      "credentials.username has an empty component beside a /: write for instance user/admin",
     );
   }
   const realm = domain ?? suffix;
@@ -49,23 +49,23 @@ function escapeRealm(realm: string): string {
 }
 
 /**
- * A user's name as one text that Kerberos and gss-ntlmssp read alike, for where Negotiate may choose either.
+ * Returns a user's name as one text that Kerberos and gss-ntlmssp read in the same way, for Negotiate with both.
  *
- * @throws TypeError where the two would read it as two users.
+ * @throws TypeError where the two would read different users.
  */
 export function userOfEitherMechanism({ username, domain }: User): string {
   if (!username.includes("@")) return domain === undefined ? username : `${username}@${domain}`;
   if (domain === undefined) {
     throw new TypeError(
-      "credentials.username is a UPN, whose suffix is a realm to Kerberos and a part of the name to NTLM, which may " +
-        "both serve here: give credentials.domain too, or leave allowNtlm out",
+      "credentials.username is a UPN, whose suffix is a realm in Kerberos and a part of the name in NTLM, and both " +
+        "are allowed here: give credentials.domain too, or leave allowNtlm out",
     );
   }
   return `${username.replace("@", "\\@")}@${domain}`;
 }
 
 /**
- * The principal of a key table, as `klist -k` prints it: `class/host@REALM` with `\\`, `\@` and `\/` for these
+ * Checks the principal of a key table, as `klist -k` prints it: `class/host@REALM` with `\\`, `\@` and `\/` for these
  * characters in a component.
  *
  * @throws TypeError where Kerberos would read another principal: a backslash before anything else, an empty
@@ -74,7 +74,7 @@ export function userOfEitherMechanism({ username, domain }: User): string {
 export function checkPrincipal(principal: string, name: string): void {
   if (PRINCIPAL.test(principal)) return;
   throw new TypeError(
-    `${name} is no principal as klist -k prints it: components with / between them, then perhaps @REALM, and a ` +
+    `${name} is not a principal as klist -k prints it: components with / between them, optionally @REALM, and a ` +
       "backslash only before a backslash, @ or / that belongs to a component (a user of a domain is user@REALM)",
   );
 }

@@ -1,5 +1,5 @@
 /**
- * Records of an established GSS-API context: every one of them checked for change, encryption and order.
+ * Records of an established GSS-API context. Each record is checked for changes, encryption and order.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { IovSealing } from "./iov_sealing.ts";
 import { hasWideSequence, KerberosOrder, receiveSequence } from "./order.ts";
 import { type Opened, refusal, type Sealing } from "./sealing.ts";
 
-/** What records must be. */
+/** The rules for records. */
 export interface RecordRules extends EncryptionRules {
   /** The mechanism is Kerberos. */
   readonly kerberos: boolean;
@@ -26,7 +26,7 @@ export interface RecordRules extends EncryptionRules {
 
 const AT = { minor: 0, token: 8, set: 24, length: 32 } as const;
 
-/** Seals and opens the records of one context. */
+/** Wraps and unwraps the records of one context. */
 export class GssRecords {
   readonly #gss: Gss;
   readonly #context: bigint;
@@ -62,43 +62,43 @@ export class GssRecords {
     return this.#rules.sequence || this.#order !== null;
   }
 
-  /** Copies `plain` into `out` and seals it there; returns the record. */
+  /** Copies `plain` to `out`, wraps it there and returns the record. */
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
     requireEncryption(this.#rules);
     this.#sent.take();
     return this.#sealing.seal(plain, out, this.#rules.encrypts);
   }
 
-  /** As {@linkcode GssRecords.wrap}, signed and not encrypted. */
+  /** Like {@linkcode GssRecords.wrap}, but signs without encrypting. */
   wrapUnencrypted(plain: Uint8Array, out: Uint8Array): Uint8Array {
     this.#sent.take();
     return this.#sealing.seal(plain, out, false);
   }
 
-  /** Seals `data` in place; returns the header that travels apart from it. */
+  /** Wraps `data` in place; returns its header, which is sent separately. */
   wrapDetached(data: Uint8Array): Uint8Array {
     requireEncryption(this.#rules);
     this.#sent.take();
     return this.#sealing.sealDetached(data, this.#rules.encrypts);
   }
 
-  /** The most bytes of data whose record has at most `recordBytes` bytes. */
+  /** Returns the most bytes of data whose record has at most `recordBytes` bytes. */
   wrapSizeLimit(recordBytes: number, encrypt: boolean): number {
     return this.#sealing.sizeLimit(recordBytes, encrypt);
   }
 
-  /** Checks and opens `record` in place. */
+  /** Verifies and opens `record` in place. */
   unwrap(record: Uint8Array): Uint8Array {
     return this.#encrypted(this.unwrapAny(record));
   }
 
-  /** Checks and opens `record` in place, encrypted or only signed. */
+  /** Verifies and opens `record` in place, encrypted or only signed. */
   unwrapAny(record: Uint8Array): Unwrapped {
-    // The header is read first: opening turns it over.
+    // The header is read first: opening changes it.
     return this.#open(record, () => this.#sealing.open(record));
   }
 
-  /** Checks and opens `data` in place, whose header came apart from it. */
+  /** Verifies and opens `data` in place; `header` was sent separately. */
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array {
     return this.#encrypted(this.#open(header, () => this.#sealing.openDetached(header, data)));
   }
@@ -115,7 +115,7 @@ export class GssRecords {
     if (!this.#rules.mustBeEncrypted || encrypted) return data;
     throw new ProtocolError(
       "not-encrypted",
-      "The peer sent a record that is signed but not encrypted; it was refused",
+      "The peer sent a record that is signed but not encrypted; the record was refused",
     );
   }
 
@@ -124,7 +124,7 @@ export class GssRecords {
     if (sequence !== undefined) this.#order!.accept(sequence);
   }
 
-  /** A signature over `message`. */
+  /** Returns a signature over `message`. */
   sign(message: Uint8Array): Uint8Array {
     const { build, call } = this.#gss;
     this.#sent.take();
@@ -139,7 +139,7 @@ export class GssRecords {
     return this.#gss.takeBuffer(token);
   }
 
-  /** Throws unless `signature` is the peer's over `message`. */
+  /** Verifies that `signature` is the peer's over `message`; throws where it is not. */
   verify(message: Uint8Array, signature: Uint8Array): void {
     const { build, call } = this.#gss;
     this.#received.take();
@@ -157,7 +157,7 @@ export class GssRecords {
     this.#accept(major, sequence);
   }
 
-  /** The session key; the library's copy of it is overwritten. */
+  /** Returns a copy of the session key; the library's own copy is overwritten. */
   sessionKey(): Uint8Array {
     const { call, memory, oids } = this.#gss;
     const set = this.#slots.slice(AT.set, 8);
@@ -166,7 +166,7 @@ export class GssRecords {
     this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the session key");
     try {
       const [first] = this.#gss.buffersOfSet(this.#slots.u64[AT.set / 8]);
-      if (first === undefined) throw new StateError("The mechanism does not give its session key");
+      if (first === undefined) throw new StateError("The mechanism does not return its session key");
       const key = memory.read(first.value, first.length);
       memory.write(first.value, new Uint8Array(first.length));
       return key;
@@ -176,7 +176,7 @@ export class GssRecords {
   }
 }
 
-/** Refuses what the supplementary bits tell, none of which is an error to the library. */
+/** Refuses records by the supplementary status bits, which the library does not treat as errors. */
 function refuseDisorder(major: number): void {
   if (major & (GSS_S.DUPLICATE_TOKEN | GSS_S.OLD_TOKEN)) {
     throw new ProtocolError("replayed", "A record arrived a second time; it was refused");

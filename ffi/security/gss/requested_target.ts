@@ -1,6 +1,6 @@
 /**
- * Which of its names a client of Kerberos asked a server for: the name in the client's ticket, where neither the key
- * that opened the ticket nor the client's authenticator says otherwise.
+ * Finds the target that a Kerberos client requested: the clear-text name in the client's ticket, where the key that
+ * decrypted the ticket and the client's authenticator agree with it.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import { keyBelongsTo, type KeySource } from "./key_table.ts";
 import { clientTargets, type Ticket } from "./ticket_name.ts";
 
 /**
- * The name in a ticket that the library has opened; `null` where the name is another's, or cannot be shown not to be.
+ * Returns the name in a ticket that the library has decrypted; `null` where the name may belong to another service.
  *
- * @param context a server's, established by Kerberos. (gss-ntlmssp 1.2's crashes when asked for its name.)
+ * @param context a server's context, established by Kerberos (gss-ntlmssp 1.2 crashes on this query).
  */
 export function requestedTarget(gss: Gss, context: bigint, keys: KeySource, ticket: Ticket): string | null {
   if (!keyBelongsTo(gss, keys, ticket, openedBy(gss, context))) return null;
   return clientAgrees(gss, context, ticket.name) ? ticket.name : null;
 }
 
-/** The entry of the key table that opened the ticket. */
+/** The entry of the key table whose key decrypted the ticket. */
 function openedBy(gss: Gss, context: bigint): string {
   return gss.withTargetName(
     context,
@@ -29,12 +29,12 @@ function openedBy(gss: Gss, context: bigint): string {
   );
 }
 
-/** Whether the client's authenticator has the name that its ticket has in clear, or none at all. */
+/** Whether the client's authenticator contains the ticket's clear-text name, or no name. */
 function clientAgrees(gss: Gss, context: bigint, name: string): boolean {
   const { call, memory, oids } = gss;
   const slots = new Slots(16);
   const [minor, set] = [slots.slice(0, 4), slots.slice(8, 8)];
-  // The ticket's authorization data and the authenticator's, together.
+  // Contains the authorization data of the ticket and of the authenticator.
   const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.ifRelevant, set);
   gss.check("gss_inquire_sec_context_by_oid", major, slots.u32[0], "read the client's authorization data");
   try {

@@ -1,5 +1,5 @@
 /**
- * How the records of one context are sealed and opened: what the two ways of GSS-API have in common.
+ * The common part of GSS-API's two ways to wrap and unwrap records.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { AuthenticationError, type NativeError, ProtocolError, StateError } from
 import { GSS_ERROR_MASK } from "../../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
 
-/** A record that the library opened; whether it may be used is the caller's to say. */
+/** A record that the library opened; the caller decides whether it is accepted. */
 export interface Opened {
   /** The status, with its supplementary bits. */
   readonly major: number;
   /** Whether it was encrypted. */
   readonly encrypted: boolean;
-  /** What was in it: a part of the record. */
+  /** Its contents: a part of the record. */
   readonly plain: Uint8Array;
 }
 
-/** Seals and opens. */
+/** Wraps and unwraps the records of one context. */
 export abstract class Sealing {
   protected readonly gss: Gss;
   protected readonly context: bigint;
@@ -33,22 +33,22 @@ export abstract class Sealing {
 
   /** The most bytes that {@linkcode Sealing.seal} adds. */
   abstract readonly maxOverhead: number;
-  /** Copies `plain` into `out` and seals it there, encrypted or only signed; returns the record. */
+  /** Copies `plain` to `out`, wraps it there, encrypted or only signed, and returns the record. */
   abstract seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array;
   /** Opens `record` in place. */
   abstract open(record: Uint8Array): Opened;
 
-  /** Seals `data` in place; returns the header that travels apart from it. */
+  /** Wraps `data` in place; returns its header, which is sent separately. */
   sealDetached(_data: Uint8Array, _encrypt: boolean): Uint8Array {
-    throw new StateError("This mechanism cannot wrap data in place, apart from its header");
+    throw new StateError("This mechanism cannot wrap data separately from its header");
   }
 
-  /** Opens `data` in place, whose header came apart from it. */
+  /** Opens `data` in place; its header was sent separately. */
   openDetached(_header: Uint8Array, _data: Uint8Array): Opened {
-    throw new StateError("This mechanism cannot unwrap data apart from its header");
+    throw new StateError("This mechanism cannot unwrap data separately from its header");
   }
 
-  /** The most bytes of data whose record has at most `recordBytes` bytes. */
+  /** Returns the most bytes of data whose record has at most `recordBytes` bytes. */
   sizeLimit(recordBytes: number, encrypt: boolean): number {
     const { call } = this.gss;
     const max = this.#slots.slice(8, 4);
@@ -57,7 +57,7 @@ export abstract class Sealing {
     return this.#slots.u32[2];
   }
 
-  /** Call it before whatever says in the end whether it encrypted. */
+  /** Clears the encryption flag before a call that writes it. */
   protected clearEncrypted(): void {
     this.#slots.u32[1] = 0;
   }
@@ -76,7 +76,7 @@ export abstract class Sealing {
   }
 }
 
-/** What the routine error of a failed opening means; the peer, not this end, is at fault. */
+/** Returns the error for a record that cannot be opened; the fault is the peer's. */
 export function refusal(gss: Gss, fn: string, major: number, minor: number): Error {
   const failure = gss.failure(fn, major, minor, "open a record");
   if (failure instanceof AuthenticationError && failure.reason === "context-expired") return failure;
@@ -84,15 +84,18 @@ export function refusal(gss: Gss, fn: string, major: number, minor: number): Err
   const damaged = native.codeName === "GSS_S_DEFECTIVE_TOKEN";
   return new ProtocolError(
     damaged ? "malformed" : "altered",
-    `A record was refused: ${native.message}. It was changed on the way, or is not from this connection`,
+    `A record was refused: ${native.message}. It was changed in transit, or is not from this connection`,
     { cause: native },
   );
 }
 
-/** The refusal of a function that kept no promise of its own; nothing of its work leaves. */
-export function brokenPromise(fn: string): ProtocolError {
+/**
+ * Returns the error for a function whose result has another size than announced, or is not encrypted; the result is
+ * not sent.
+ */
+export function unexpectedResult(fn: string): ProtocolError {
   return new ProtocolError(
     "not-encrypted",
-    `Cannot seal a record: ${fn} did not do what it announced; nothing was sent`,
+    `Cannot wrap a record: ${fn} returned another size than announced, or did not encrypt; nothing was sent`,
   );
 }

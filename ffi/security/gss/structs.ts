@@ -1,6 +1,6 @@
 /**
- * GSS-API's argument structs, built in memory that does not move. A struct keeps what it points to: whoever holds
- * the struct, a call under way included, holds all of it.
+ * Builds GSS-API's argument structs in memory that does not move. A struct keeps the memory that it points to
+ * reachable: holding the struct, also during a call, is sufficient.
  *
  * @module
  */
@@ -52,7 +52,7 @@ export function layouts(pack: number | undefined): Layouts {
     oid: struct("gss_OID_desc", OID_DESC_FIELDS, options),
     oidSet: struct("gss_OID_set_desc", OID_SET_DESC_FIELDS, options),
     buffer: struct("gss_buffer_desc", BUFFER_DESC_FIELDS, options),
-    // gssapi_ext.h is outside the #pragma pack of gssapi.h; what it nests from there is packed all the same.
+    // gssapi_ext.h is outside the #pragma pack of gssapi.h; structs of gssapi.h nested in it are packed anyway.
     bufferSet: struct("gss_buffer_set_desc", BUFFER_SET_DESC_FIELDS),
     element: struct("gss_key_value_element_desc", KEY_VALUE_ELEMENT_FIELDS),
     set: struct("gss_key_value_set_desc", KEY_VALUE_SET_FIELDS),
@@ -65,7 +65,7 @@ export function layouts(pack: number | undefined): Layouts {
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** What each struct points to: the collector sees no addresses. */
+/** The memory that each struct points to: the garbage collector does not follow addresses. */
 const reach = new WeakMap<Uint8Array, readonly unknown[]>();
 
 function holding(bytes: Uint8Array, ...pointedTo: unknown[]): Uint8Array {
@@ -129,7 +129,7 @@ export class StructBuilder {
     return holding(bytes, pairs, array);
   }
 
-  /** A `gss_channel_bindings_t` that holds application data only, as RFC 5929 bindings do. */
+  /** A `gss_channel_bindings_t` with application data only, as in RFC 5929. */
   channelBindings(applicationData: Uint8Array): Uint8Array {
     const data = pinned(applicationData.length);
     data.set(applicationData);

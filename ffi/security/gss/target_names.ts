@@ -1,8 +1,9 @@
 /**
- * The names of the servers that credentials were used for, kept in the form the mechanism computes with.
+ * Keeps the names of servers that credentials were used for, in the mechanism's internal form.
  *
- * A name as the application typed it is turned into that form anew at every leg of every handshake, and each turn
- * reads the Kerberos configuration; kept, the second handshake with a server costs a fifth less.
+ * A name as the application typed it is converted to that form again in every step of every handshake, and each
+ * conversion reads the Kerberos configuration. With kept names, the second handshake with a server costs a fifth
+ * less.
  *
  * @module
  */
@@ -10,20 +11,20 @@
 import type { Gss } from "./gss.ts";
 
 /**
- * How the name will be used: by Kerberos alone, by SPNEGO over Kerberos alone, or by SPNEGO over mechanisms that
- * are not known yet, which can only take it as it was typed.
+ * How the name is used: by Kerberos alone, by SPNEGO with Kerberos alone, or by SPNEGO with mechanisms that are not
+ * known yet, which accept it only as it was typed.
  */
 export type NameForm = "kerberos" | "spnego-kerberos" | "as-typed";
 
 interface Kept {
   readonly handle: bigint;
-  users: number;
+  references: number;
 }
 
-/** How many names that nobody uses are kept: whoever talks to more servers than this pays as if none were. */
+/** How many unused names are kept. With more servers than this in turn, no conversion is saved. */
 const MAX_IDLE = 16;
 
-/** Keeps names, each until it is one too many or {@linkcode TargetNames.close} ends them all. */
+/** A bounded map of names. A name is released when the map is full, or by {@linkcode TargetNames.close}. */
 export class TargetNames {
   readonly #gss: Gss;
   readonly #form: NameForm;
@@ -35,24 +36,24 @@ export class TargetNames {
   }
 
   /**
-   * The name's handle, to be given back once and not released.
+   * Returns the name's handle. The caller ends its use with `release()` and does not release the handle itself.
    *
-   * @throws AuthenticationError where `target` is no principal name.
+   * @throws AuthenticationError where `target` is not a principal name.
    */
-  borrow(target: string): bigint {
+  acquire(target: string): bigint {
     let kept = this.#names.get(target);
     if (kept === undefined) {
-      kept = { handle: importTarget(this.#gss, target, this.#form), users: 0 };
+      kept = { handle: importTarget(this.#gss, target, this.#form), references: 0 };
       this.#names.set(target, kept);
     }
-    kept.users++;
+    kept.references++;
     return kept.handle;
   }
 
   /** Ends one use. */
-  giveBack(target: string): void {
+  release(target: string): void {
     const kept = this.#names.get(target);
-    if (kept === undefined || --kept.users > 0 || this.#names.size <= MAX_IDLE) return;
+    if (kept === undefined || --kept.references > 0 || this.#names.size <= MAX_IDLE) return;
     this.#gss.releaseName(kept.handle);
     this.#names.delete(target);
   }
@@ -64,7 +65,7 @@ export class TargetNames {
   }
 }
 
-/** The server's name, in the form asked for. */
+/** Imports the server's name in the given form. */
 function importTarget(gss: Gss, target: string, form: NameForm): bigint {
   if (form === "as-typed") return importForAny(gss, target);
   const doing = `use the name ${JSON.stringify(target)}`;
@@ -79,14 +80,14 @@ function importTarget(gss: Gss, target: string, form: NameForm): bigint {
   const typed = gss.importName(target, "principalName");
   const own = replaced(typed, (name) => gss.canonicalName(name, kerberos, doing));
   if (form === "kerberos") return own;
-  // SPNEGO hands Kerberos the name that it was given, which must then be Kerberos' own already.
+  // SPNEGO passes its name to Kerberos unchanged, so the name must be in Kerberos' form already.
   const portable = replaced(own, (name) => gss.portableName(name, doing));
   return replaced(portable, (name) => gss.canonicalName(name, spnego, doing));
 }
 
 /**
- * NTLM knows no names but `class@host`; where NTLM may serve Kerberos has to do with that too, and may then ask DNS for
- * the host, whose answer decides nothing that was required: the server need not prove who it is.
+ * NTLM accepts only names of the form `class@host`. Where NTLM is allowed, Kerberos gets the same name and may then
+ * resolve the host by DNS. That weakens nothing that was required: mutual authentication is not required here.
  */
 function importForAny(gss: Gss, target: string): bigint {
   const [serviceClass, host, ...rest] = target.split("/");

@@ -1,11 +1,11 @@
 /**
- * The name that a Kerberos client asked for, read from its tokens: the ticket of an AP-REQ has realm and service name in
- * clear. libgssapi itself names the key table's entry that decrypted the ticket, which is another name wherever one key
- * serves several, as that of every Active Directory account does.
+ * Reads the target that a Kerberos client requested from its tokens: the ticket of an AP-REQ contains realm and
+ * service name in clear text. libgssapi itself names the key table's entry that decrypted the ticket. That is a
+ * different name where several names share a key, as the names of every Active Directory account do.
  *
- * Nothing in a ticket protects this name: a client that holds a ticket for one name of an account can write any other of
- * its names there. Windows clients repeat the name inside of the authenticator, which is protected
- * ({@linkcode clientTargets}).
+ * Nothing in a ticket protects this name: a client that has a ticket for one name of an account can write any other
+ * of its names there. Windows clients repeat the name inside the authenticator, which is protected ({@linkcode
+ * clientTargets}).
  *
  * @see https://www.rfc-editor.org/rfc/rfc4120#section-5.3 Ticket; 5.5.1 AP-REQ
  * @see https://www.rfc-editor.org/rfc/rfc4178#section-4.2 NegTokenInit and NegTokenResp
@@ -14,7 +14,7 @@
 
 import { nameText } from "../../memory/text.ts";
 
-/** A name longer than this, in bytes, is not read: providers may report no longer one. */
+/** The longest name that is read, in bytes: providers must not report a longer one. */
 const MAX_NAME_BYTES = 1024;
 
 const SEQUENCE = 0x30;
@@ -33,47 +33,49 @@ const AD_IF_RELEVANT = 1;
 const AD_TARGET_PRINCIPAL = 144;
 
 const SPNEGO = "2b0601050502";
-/** What MIT's acceptor takes for Kerberos: RFC 4121's, Microsoft's, the one before RFC 1964, and IAKERB's. */
+/**
+ * The OIDs that MIT's acceptor accepts as Kerberos: RFC 4121's, Microsoft's, the one before RFC 1964, and IAKERB's.
+ */
 const KERBEROS = ["2a864886f712010202", "2a864882f712010202", "2b05010502", "2b0601050205"];
 
-/** The bytes are no DER, or not what was to stand there. */
+/** The bytes are not DER, or not the expected element. */
 class Malformed extends Error {}
 
-/** What a ticket has in clear; nobody vouches for it. */
+/** The clear-text part of a ticket; it is not authenticated. */
 export interface Ticket {
   /** The service it is for, as libkrb5 writes a principal. */
   readonly name: string;
-  /** The encryption type of the key it is sealed with. */
+  /** The encryption type of the key that encrypts it. */
   readonly enctype: number;
 }
 
-/** The name that one client's tokens ask for. */
+/** The target that one client's tokens request. */
 export class TicketName {
   #ticket: Ticket | null = null;
   #readable = true;
 
-  /** Reads a client's token; to be called with each before the library gets it. Never throws. */
+  /** Reads a client's token. Called with each token, before the library gets it. Never throws. */
   add(token: Uint8Array): void {
     try {
       const ticket = ticketIn(token);
       if (ticket === null) return;
       const { name, enctype } = this.#ticket ??= ticket;
-      // Which of two the library goes by is not known here.
+      // Which of two tickets the library uses is not known here.
       if (name !== ticket.name || enctype !== ticket.enctype) this.#readable = false;
     } catch {
       this.#readable = false;
     }
   }
 
-  /** What stands in the ticket; `null` where no token had one, any could not be read, or two differ. */
+  /** The clear-text part of the ticket; `null` where no token had a ticket, one could not be read, or two differ. */
   get ticket(): Ticket | null {
     return this.#readable ? this.#ticket : null;
   }
 }
 
 /**
- * The targets that a Windows client wrote into its authenticator (authorization data of type 144), from the contents of an
- * AD-IF-RELEVANT; `null` where they cannot be read.
+ * Returns the targets that a Windows client wrote into its authenticator (authorization data of type 144), from the
+ * contents of an AD-IF-RELEVANT; `null` where they cannot be read.
  */
 export function clientTargets(ifRelevant: Uint8Array): string[] | null {
   try {
@@ -99,7 +101,7 @@ function utf16(bytes: Uint8Array): string {
   return new TextDecoder("utf-16le", { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
-/** The ticket in a token; `null` where it has none; throws where what it has cannot be read. */
+/** Returns the ticket in a token; `null` where it has none; throws where it cannot be read. */
 function ticketIn(token: Uint8Array): Ticket | null {
   if (token[0] !== FRAMED) {
     return token[0] === NEG_TOKEN_RESP
@@ -111,7 +113,7 @@ function ticketIn(token: Uint8Array): Ticket | null {
   return inNegotiation(fieldsOf(only(inner, FIELD)));
 }
 
-/** The mechanism's token is field 2 of a NegTokenInit (mechToken) and of a NegTokenResp (responseToken) alike. */
+/** The mechanism's token is field 2 both of a NegTokenInit (mechToken) and of a NegTokenResp (responseToken). */
 function inNegotiation(message: Map<number, Uint8Array>): Ticket | null {
   const token = message.get(2);
   return token === undefined ? null : inMechanism(only(token, OCTET_STRING));
@@ -119,7 +121,7 @@ function inNegotiation(message: Map<number, Uint8Array>): Ticket | null {
 
 function inMechanism(token: Uint8Array): Ticket | null {
   if (token[0] === AP_REQ) return inApReq(token);
-  // Of a mechanism whose tokens are no ASN.1, as NTLM's are: Kerberos takes none but these two.
+  // A mechanism whose tokens are not ASN.1, such as NTLM; Kerberos accepts only these two forms.
   if (token[0] !== FRAMED) return null;
   const { oid, inner } = unframe(token);
   if (!KERBEROS.includes(oid)) return null;
@@ -152,7 +154,7 @@ const ESCAPES: { readonly [character: string]: string } = {
   "\0": "\\0",
 };
 
-/** A part of a principal's name as libkrb5 writes it: `/`, `@` and `\` in it are not those between the parts. */
+/** A component of a principal's name as libkrb5 writes it: `/`, `@` and `\` in it are escaped. */
 function escaped(part: Uint8Array): string {
   return nameText(part).replace(/[/@\\\n\t\b\0]/g, (character) => ESCAPES[character] ?? `\\${character}`);
 }
@@ -162,7 +164,7 @@ interface Element {
   readonly contents: Uint8Array;
 }
 
-/** The elements that these bytes are, to the last byte: DER, with tags of one byte. */
+/** Returns the elements of these bytes, up to the last byte: DER, with tags of one byte. */
 function elements(bytes: Uint8Array): Element[] {
   const found: Element[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -183,14 +185,14 @@ function elements(bytes: Uint8Array): Element[] {
   return found;
 }
 
-/** The contents of the one element that these bytes are. */
+/** Returns the contents of the single element of these bytes. */
 function only(bytes: Uint8Array, tag: number): Uint8Array {
   const [element, ...rest] = elements(bytes);
   if (element?.tag !== tag || rest.length > 0) throw new Malformed();
   return element.contents;
 }
 
-/** The fields `[n]` of a SEQUENCE's contents, which stand in order, each once. */
+/** Returns the fields `[n]` of a SEQUENCE's contents, which must be in order, each once. */
 function fields(contents: Uint8Array): Map<number, Uint8Array> {
   const found = new Map<number, Uint8Array>();
   let last = -1;
@@ -219,7 +221,7 @@ function integer(bytes: Uint8Array): number {
   return contents.reduce((value, byte) => value << 8 | byte, contents[0] & 0x80 ? -1 : 0);
 }
 
-/** RFC 2743, 3.1: a mechanism's OID in hexadecimal, and what follows it. */
+/** RFC 2743, 3.1: returns a mechanism's OID in hexadecimal, and the bytes after it. */
 function unframe(token: Uint8Array): { readonly oid: string; readonly inner: Uint8Array } {
   const contents = only(token, FRAMED);
   const length = contents[1];

@@ -1,5 +1,5 @@
 /**
- * Initial tickets, and the credential caches in this process's memory that hold them.
+ * Gets initial tickets into credential caches in this process's memory.
  *
  * @module
  */
@@ -11,28 +11,28 @@ import { type Hints, Krb5 } from "./krb5.ts";
 import type { Principal } from "./principal.ts";
 
 /**
- * A cache in this process's memory. The library keeps such caches, session keys and all, until the process ends, so
- * its owner destroys it.
+ * A cache in this process's memory. The library would keep it, with its session keys, until the process ends, so its
+ * owner must destroy it.
  */
 export class MemoryCache {
   readonly #gss: Gss;
-  /** Its name. Random: two copies of this package may meet in one process. */
+  /** Its name. Random, because one process may load two copies of this package. */
   readonly name: string = `MEMORY:secure-sockets-${crypto.randomUUID()}`;
 
   constructor(gss: Gss) {
     this.#gss = gss;
   }
 
-  /** A store that holds this cache and nothing else. */
+  /** A credential store with this cache and nothing else. */
   get store(): { readonly [key: string]: string } {
     return cacheStore(this.name);
   }
 
   /**
-   * Fills it with the tickets of another cache, on this thread: a KEYRING belongs to the thread that opened it, and
-   * what runs on other threads cannot read it.
+   * Copies the tickets of another cache, on this thread: a KEYRING belongs to the thread that opened it, and other
+   * threads cannot read it.
    *
-   * @throws AuthenticationError where that cache is not there or cannot be read.
+   * @throws AuthenticationError where that cache does not exist or cannot be read.
    */
   copyFrom(name: string, doing: string, hints: Hints): void {
     const { call } = this.#gss;
@@ -48,7 +48,7 @@ export class MemoryCache {
     krb5.check("krb5_cc_copy_creds", call.krb5_cc_copy_creds(context, from, to));
   }
 
-  /** Empties and removes it; call it once no handle uses it any more. */
+  /** Empties and removes the cache. Called when no handle uses it any more. */
   destroy(): void {
     const { call } = this.#gss;
     const slots = new Slots(16);
@@ -73,32 +73,33 @@ function openCache({ call }: Gss, krb5: Krb5, name: string): bigint {
 }
 
 /**
- * A store with the one cache. The client key table that holds nothing keeps the library from filling the cache from
- * the machine's own client key table, with somebody else's tickets.
+ * Returns a store with this cache only. Its empty client key table keeps the library from filling the cache from the
+ * machine's own client key table, with another principal's tickets.
  */
 export function cacheStore(ccache: string): { readonly [key: string]: string } {
   return { ccache, client_keytab: "MEMORY:secure-sockets-none" };
 }
 
-/** Whose ticket is got, and how. */
+/** The ticket to get, and how. */
 export interface TicketRequest {
   /** The user; left out: the first principal of the key table. */
   readonly principal?: Principal;
-  /** What the user is known by: a password, as bytes that are not kept, or a key table. */
+  /** What authenticates the user: a password, which is not kept, or a key table. */
   readonly proof: { readonly password: string | Uint8Array } | { readonly keytab: string };
-  /** Ask for a ticket that can be delegated, whatever krb5.conf says; left out: as krb5.conf says. */
+  /** Requests a ticket that can be delegated, independent of krb5.conf. `false`: as krb5.conf sets. */
   readonly forwardable: boolean;
-  /** What is being done, for messages: "Cannot " goes before it. */
+  /** What is being done, for messages, after "Cannot ". */
   readonly doing: string;
-  /** What messages say besides. */
+  /** What messages add. */
   readonly hints: Hints;
 }
 
 /**
- * Gets an initial ticket into a cache, on another thread. By libkrb5's own function: GSS-API's takes names as one
- * text only, gives no ticket that krb5.conf does not make forwardable, and leaves what went wrong to the thread.
+ * Gets an initial ticket into a cache, on another thread. Uses libkrb5's function: GSS-API's accepts a name as one
+ * text only, gets a forwardable ticket only where krb5.conf sets that, and stores error details in thread-local
+ * memory.
  *
- * @throws AuthenticationError with the Kerberos server's or the library's reason.
+ * @throws AuthenticationError with the reason that the KDC or the library gave.
  */
 export async function initialTicket(gss: Gss, cache: MemoryCache, request: TicketRequest): Promise<void> {
   const { call } = gss;
@@ -150,11 +151,11 @@ export async function initialTicket(gss: Gss, cache: MemoryCache, request: Ticke
       .krb5_get_init_creds_keytab(context, credentials, client, keytab, 0, null, options);
     krb5.check("krb5_get_init_creds_keytab", status);
   }
-  // The cache holds a copy of its own.
+  // The cache has its own copy.
   call.krb5_free_cred_contents(context, credentials);
 }
 
-/** A password as a C string, which the caller zeroes. */
+/** Returns a password as a C string, which the caller zeroes. */
 function secretText(password: string | Uint8Array): Uint8Array {
   const encoded = typeof password === "string" ? new TextEncoder().encode(password) : password;
   const secret = pinned(encoded.length + 1);

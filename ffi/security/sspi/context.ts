@@ -1,5 +1,5 @@
 /**
- * One SSPI context: the token exchange and what can be asked of it. Its records are in `records.ts`.
+ * One SSPI context: the token exchange and the context's attributes. Its records are in `records.ts`.
  *
  * @module
  */
@@ -29,21 +29,21 @@ import { type Clients, readToken, sspiPeer } from "./peer.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
 
-/** What a context is made from. */
+/** Options of {@linkcode SspiContext}. */
 export interface SspiContextOptions {
-  /** The end this is. */
+  /** Which end this is. */
   readonly role: "client" | "server";
-  /** What is asked of it. */
+  /** What the context must provide. */
   readonly request: ContextRequest;
   /** The credentials' handle, which outlives the context. */
   readonly credentials: Uint8Array;
-  /** The longest token the package makes: the size of our own output buffer. */
+  /** The longest token that the package makes: the size of the output buffer. */
   readonly maxToken: number;
-  /** Whether NTLM was left out when the credentials were acquired. */
+  /** Whether NTLM was excluded when the credentials were acquired. */
   readonly excludeNtlm: boolean;
-  /** Whether Kerberos was. */
+  /** Whether Kerberos was excluded then. */
   readonly excludeKerberos: boolean;
-  /** What the grant `impersonation` lets be done with clients; `null` without it. */
+  /** What the grant `impersonation` allows with clients; `null` without it. */
   readonly clients: Clients | null;
   /** Called once when the context no longer uses the credentials. */
   readonly release: () => void;
@@ -52,7 +52,7 @@ export interface SspiContextOptions {
 /** A `TimeStamp`, and a ULONG of flags. */
 const TIME_BYTES = 8;
 const FLAGS_BYTES = 4;
-/** All that a context keeps in memory, in order. */
+/** The parts of a context's memory, in order. */
 const PARTS = [
   SecHandle.size,
   TIME_BYTES,
@@ -66,7 +66,7 @@ const PARTS = [
 export class SspiContext extends ContextBase {
   readonly #sspi: Sspi;
   readonly #options: SspiContextOptions;
-  /** What is left of it is the records'. */
+  /** The context's memory; the records use the part behind the context's own. */
   readonly #block: MemoryBlock;
   readonly #handle: Uint8Array;
   readonly #expiry: Uint8Array;
@@ -94,19 +94,20 @@ export class SspiContext extends ContextBase {
   protected override async nativeStep(token: Uint8Array | null): Promise<StepResult> {
     const room = this.#sspi.buffers.take(this.#options.maxToken);
     try {
-      return await this.#leg(token, room);
+      return await this.#runStep(token, room);
     } finally {
       room.release();
     }
   }
 
-  /** One leg, whose own token is made in `room`. */
-  async #leg(token: Uint8Array | null, room: PooledBuffer): Promise<StepResult> {
+  /** Runs one step; its output token is written to `room`. */
+  async #runStep(token: Uint8Array | null, room: PooledBuffer): Promise<StepResult> {
     const client = this.#options.role === "client";
     const fn = client ? "InitializeSecurityContextW" : "AcceptSecurityContext";
     const [input, output] = [this.#inputOf(token), this.#output];
     output.set(0, SECBUFFER.TOKEN, room.bytes.length, room.address);
-    // Every leg may reach a domain controller, so every leg goes to another thread: record 55 says why the last does.
+    // Every step may contact a domain controller, so every step runs on another thread; ADR 55 states why the last
+    // one does.
     const status = await (client ? this.#initialize(input, output) : this.#accept(input, output));
     if (isError(status)) throw this.#refusal(this.#sspi.failure(fn, status, this.#doing()), token);
     this.#held = true;
@@ -121,13 +122,13 @@ export class SspiContext extends ContextBase {
   }
 
   /**
-   * The package list already leaves NTLM out. A system that knows no package lists (Wine 10 is one) must not get an
-   * NTLM token past here all the same: the next one would be the response that a relay waits for.
+   * The package list already excludes NTLM. On a system that ignores package lists (such as Wine 10) an NTLM token
+   * must still not be sent: the next one would be the response that a relay waits for.
    */
   #ntlm(): AuthenticationError {
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: only NTLM would serve, which cannot authenticate the server; nothing was sent. ` +
+      `Cannot ${this.#doing()}: only NTLM is left, which cannot authenticate the server; nothing was sent. ` +
         "Check that the target is registered in the directory and that there are Kerberos credentials",
     );
   }
@@ -135,12 +136,12 @@ export class SspiContext extends ContextBase {
   #kerberos(): AuthenticationError {
     return new AuthenticationError(
       "mechanism",
-      `Cannot ${this.#doing()}: the system would use Kerberos, which a policy denies; nothing was sent. Take ` +
-        "kerberos out of the policy's deny, or use ntlm()",
+      `Cannot ${this.#doing()}: the system would use Kerberos, which a policy denies; nothing was sent. Remove ` +
+        "kerberos from the policy's deny, or use ntlm()",
     );
   }
 
-  /** What a package says of NTLM that it was told to leave out differs; what to do about it does not. */
+  /** Packages report an excluded NTLM with different statuses; the advice is the same for all of them. */
   #refusal(failure: AuthenticationError, token: Uint8Array | null): AuthenticationError {
     if (!this.#options.excludeNtlm || token === null || !holdsNtlm(token)) return failure;
     const { cause } = failure;
@@ -157,7 +158,7 @@ export class SspiContext extends ContextBase {
       : "authenticate the client";
   }
 
-  /** The peer's token and, on every leg, the channel bindings; `null` where there is neither. */
+  /** The peer's token and, in every step, the channel bindings; `null` where there is neither. */
   #inputOf(token: Uint8Array | null): Buffers | null {
     const { memory } = this.#sspi;
     const parts: [number, Uint8Array][] = [];
@@ -192,7 +193,7 @@ export class SspiContext extends ContextBase {
       this.#options.credentials,
       this.#held ? this.#handle : null,
       input?.desc ?? null,
-      // Bindings that were given must be there, unless the application says otherwise by name.
+      // Channel bindings that were given must be matched, unless the application allows a client without them.
       this.#requestFlags(ASC) | (this.#options.request.allowMissingBindings ? ASC.ALLOW_MISSING_BINDINGS : 0),
       SECURITY_NATIVE_DREP,
       this.#handle,
@@ -231,8 +232,8 @@ export class SspiContext extends ContextBase {
       throw new SecurityRequirementError(
         "sequenceDetection",
         "none",
-        "The peer did not ask for sequence detection, and Windows then keeps no order of records; have it ask for " +
-          "replay and sequence detection",
+        "The peer did not request sequence detection, and Windows then does not check the order of records; set the peer " +
+          "to request replay and sequence detection",
       );
     }
     const records = new SspiRecords(this.#sspi, this.#handle, {
@@ -243,14 +244,14 @@ export class SspiContext extends ContextBase {
     const impersonation = delegation ? "delegate" : has(bits.IDENTIFY) ? "identify" : "impersonate";
     this.establish({
       mechanism,
-      // NTLM may set the flag all the same (dotnet/runtime #131192); it authenticates nobody but the client.
+      // NTLM may set this flag too (dotnet/runtime #131192), but it authenticates only the client.
       mutualAuthentication: mechanism === "kerberos" && has(bits.MUTUAL_AUTH),
       integrity: has(bits.INTEGRITY),
       confidentiality: has(bits.CONFIDENTIALITY),
       replayDetection: ordered,
       sequenceDetection: ordered,
       delegation,
-      // Nothing reports whether bindings that may be missing were there.
+      // Where channel bindings may be missing, Windows does not report whether the client sent them.
       channelBound: this.#bindings !== null && !this.#options.request.allowMissingBindings,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
     }, records);
@@ -281,7 +282,7 @@ export class SspiContext extends ContextBase {
     return sspiPeer(this.peerName, mechanism, { kind: "unknown", ...known });
   }
 
-  /** The peer's name as the package writes it; empty where it tells none. */
+  /** The peer's name as the package writes it; empty where it reports none. */
   #nativeName(): string {
     const native = this.#sspi.attribute(this.#handle, SECPKG_ATTR.NATIVE_NAMES, SecPkgContext_NativeNamesW);
     const [client, server] = [native?.sClientName ?? 0n, native?.sServerName ?? 0n].map((address) => {
@@ -292,11 +293,11 @@ export class SspiContext extends ContextBase {
 
   #userName(): string {
     const names = this.#sspi.attribute(this.#handle, SECPKG_ATTR.NAMES, SecPkgContext_NamesW);
-    // Wine 10 tells no name by any way; an empty one says so and is no name anybody could be granted rights by.
+    // Wine 10 reports no name by any attribute. The empty string states that, and no account can be authorised by it.
     return this.#sspi.takeText(names?.sUserName ?? 0n);
   }
 
-  /** From the client's authenticator, which is sealed; no name in clear is read here. */
+  /** Read from the client's authenticator, which is encrypted; a clear-text name is not used. */
   override get requestedTarget(): string | undefined {
     this.requireDone("requestedTarget");
     const target = this.#sspi.attribute(
@@ -311,7 +312,7 @@ export class SspiContext extends ContextBase {
     this.requireDone("impersonate");
     const { clients, request } = this.#options;
     if (clients === null) {
-      throw new UnsupportedPlatformError("This system was opened without impersonation", {
+      throw new UnsupportedPlatformError("This system was opened without the grant impersonation", {
         instead: 'Open it with openSystem({ grants: ["sspi", "impersonation"] })',
       });
     }
@@ -339,7 +340,7 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** A `SEC_CHANNEL_BINDINGS` that holds application data only, as RFC 5929 bindings do. */
+/** Returns a `SEC_CHANNEL_BINDINGS` with application data only, as in RFC 5929. */
 function bindingsOf(applicationData: Uint8Array | undefined): Uint8Array | null {
   if (applicationData === undefined) return null;
   const bytes = pinned(SEC_CHANNEL_BINDINGS.size + applicationData.length);

@@ -1,6 +1,6 @@
 /**
- * SSPI credentials: acquired without blocking the event loop, with NTLM left out of Negotiate where it must not
- * serve, released once their last user is gone.
+ * SSPI credentials: acquired without blocking the event loop, with NTLM excluded from Negotiate where it must not be
+ * used, and released when their last user is closed.
  *
  * @module
  */
@@ -25,25 +25,25 @@ const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
 
 type PasswordIdentity = Extract<Identity, { password: unknown }>;
 
-/** What {@linkcode SspiCredentials} hand on to their contexts. */
+/** What {@linkcode SspiCredentials} pass to their contexts. */
 export interface SspiCredentialsOptions extends Pick<CredentialsRequest, "package" | "requirements"> {
   /** The longest token the package makes, in bytes. */
   readonly maxToken: number;
-  /** Whether NTLM was left out when they were acquired. */
+  /** Whether NTLM was excluded when they were acquired. */
   readonly excludeNtlm: boolean;
-  /** Whether Kerberos was. */
+  /** Whether Kerberos was excluded then. */
   readonly excludeKerberos: boolean;
-  /** What the grant `impersonation` lets be done with clients; `null` without it. */
+  /** What the grant `impersonation` allows with clients; `null` without it. */
   readonly clients: Clients | null;
 }
 
-/** Credentials held by secur32.dll. */
+/** Credentials of secur32.dll. */
 export class SspiCredentials extends CredentialsBase {
   readonly #sspi: Sspi;
   readonly #handle: Uint8Array;
   readonly #options: SspiCredentialsOptions;
 
-  /** Adopts a handle. */
+  /** Becomes the owner of a handle. */
   constructor(sspi: Sspi, handle: Uint8Array, options: SspiCredentialsOptions) {
     super(options, sspi.hold());
     this.#sspi = sspi;
@@ -71,10 +71,10 @@ export class SspiCredentials extends CredentialsBase {
 }
 
 /**
- * Acquires credentials; on another thread, for this may reach a domain controller.
+ * Acquires credentials, on another thread: this may contact a domain controller.
  *
- * @throws AuthenticationError where there are none or they are wrong; TypeError where the identity is one that
- * Windows has not.
+ * @throws AuthenticationError where credentials are missing or wrong; TypeError where Windows does not support the
+ * kind of identity.
  */
 export async function acquireSspiCredentials(
   sspi: Sspi,
@@ -84,14 +84,14 @@ export async function acquireSspiCredentials(
   const { identity } = request;
   if (identity !== undefined && !("password" in identity)) {
     throw new TypeError(
-      "credentials with a keytab or a cache have no meaning on Windows; give username and password",
+      "credentials with a keytab or a cache are not supported on Windows; give username and password",
     );
   }
-  const unhold = sspi.hold();
+  const releaseLibrary = sspi.hold();
   try {
     return await acquireHandle(sspi, request, identity, clients);
   } finally {
-    unhold();
+    releaseLibrary();
   }
 }
 
@@ -132,14 +132,14 @@ async function acquireHandle(
 interface AuthIdentity {
   readonly bytes: Uint8Array;
   readonly password: Uint8Array;
-  /** Held so that what the struct points to stays reachable. */
+  /** Keeps the memory reachable that the struct points to. */
   readonly holds: readonly Uint8Array[];
 }
 
 /**
- * The identity to acquire with. What must not serve is left out here, by the package list, before any token: a refusal
- * at the end would come after NTLM's response had reached a possible relay. With no user named the struct means
- * whoever runs the process.
+ * The identity to acquire credentials with. Its package list excludes the mechanisms that must not be used, before
+ * any token: a refusal at the end would come after NTLM's response had reached a possible relay. Without a user the
+ * struct means the user that runs the process.
  */
 function authIdentity(
   sspi: Sspi,
@@ -162,7 +162,7 @@ function authIdentity(
     UserLength: units(user),
     Domain: address(domain),
     DomainLength: units(domain),
-    // An empty password is a password; no user at all is none.
+    // An empty password is still a password; without a user there is none.
     Password: identity === undefined ? 0n : sspi.memory.addressOf(password),
     PasswordLength: units(password),
     Flags: SEC_WINNT_AUTH_IDENTITY_UNICODE,

@@ -1,7 +1,7 @@
 /**
- * SSPI's times, which are the system's local ones, as times. The system itself is asked how far its clock stands from
- * UTC: a runtime's time zone may be another (Node takes it from the variable `TZ`), and it knows what will be at the
- * time in question, where the system turns every time by what is now.
+ * Converts SSPI's times, which are in the system's local time, to UTC. The offset is the system's own and current
+ * one: a runtime's time zone can differ (Node reads it from the variable `TZ`), and a runtime uses the offset at the
+ * time in question, while SSPI converts every time with the current offset.
  *
  * @see https://learn.microsoft.com/windows/win32/secauthn/timestamp
  * @module
@@ -18,12 +18,12 @@ const EPOCH = 116_444_736_000_000_000n;
 /** Times past the year 9999 mean "no end". */
 const FOREVER = 2_650_467_743_990_000_000n;
 const TEXT_BYTES = 10;
-/** Every time zone is a multiple of it away from UTC. */
+/** The offset of every time zone is a multiple of it. */
 const QUARTER_MS = 15 * 60_000;
-/** How long an answer holds; never past a quarter of an hour, at which summer time begins and ends. */
+/** How long an offset is used; never past a full quarter of an hour, when summer time begins and ends. */
 const HOLDS_MS = 60_000;
 
-/** Turns local times into times. */
+/** Converts local times to UTC. */
 export class LocalTime {
   readonly #clock: Clock;
   #aheadMs = 0;
@@ -33,7 +33,7 @@ export class LocalTime {
     this.#clock = clock;
   }
 
-  /** Milliseconds since 1970 of a `TimeStamp`; null where it stands for no end, or for nothing. */
+  /** Returns a `TimeStamp` as milliseconds since 1970; `null` where it means "no end" or is not set. */
   toMs(timeStamp: bigint): number | null {
     if (timeStamp <= EPOCH || timeStamp >= FOREVER) return null;
     return Number((timeStamp - EPOCH) / 10_000n) - this.#ahead();
@@ -45,7 +45,7 @@ export class LocalTime {
     const quarter = (ms: number): number => Math.floor(ms / QUARTER_MS);
     const asked = this.#askedMs;
     if (now < asked || now - asked >= HOLDS_MS || quarter(now) !== quarter(asked)) {
-      // A system that does not tell has the runtime's time zone, for all that is known.
+      // Where the system does not report its time, the runtime's time zone is the best that is known.
       this.#aheadMs = this.#ask() ?? -new Date(now).getTimezoneOffset() * 60_000;
       this.#askedMs = now;
     }
@@ -59,7 +59,7 @@ export class LocalTime {
       const time = text(_strtime_s);
       const parts = /^(\d\d)\/(\d\d)\/(\d\d) (\d\d):(\d\d):(\d\d)$/.exec(`${date} ${time}`)?.slice(1);
       if (parts === undefined) return null;
-      // Midnight may have passed between.
+      // Midnight may have passed between the two calls.
       if (text(_strdate_s) !== date) continue;
       const [month, day, year, hours, minutes, seconds] = parts.map(Number);
       const localMs = Date.UTC(2000 + year, month - 1, day, hours, minutes, seconds);

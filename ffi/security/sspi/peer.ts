@@ -1,5 +1,5 @@
 /**
- * Who the peer of an SSPI context is: its name, and what its access token says.
+ * The identity of an SSPI context's peer: its name, and the SIDs in its access token.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { PeerToken } from "../../windows/token.ts";
 import { downLevelPeer, isAnonymous, kerberosPeer } from "../peer_name.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
-/** What a system with the grant `impersonation` can do with the clients of its servers. */
+/** What a system with the grant `impersonation` can do with clients. */
 export class Clients {
-  /** Runs functions as a client. Its libraries are open before anybody is impersonated. */
+  /** Runs functions as a client. Its libraries are opened before any impersonation. */
   readonly impersonator: Impersonator;
   readonly #system: NativeSystem;
 
@@ -24,16 +24,16 @@ export class Clients {
     this.#system = system;
   }
 
-  /** The owner of a client's access token. */
+  /** Becomes the owner of a client's access token. */
   token(handle: bigint): PeerToken {
     return new PeerToken(this.#system, handle);
   }
 }
 
-/** What is known of a peer besides its name. */
+/** What is known of a peer in addition to its name. */
 type Known = Pick<PeerIdentity, "kind" | "sid" | "groups" | "incomplete">;
 
-/** Who a name is; `undefined` where the package reports none, or the name is nobody's in particular. */
+/** Returns the identity for a name; `undefined` where the package reports none, or the name is anonymous. */
 export function sspiPeer(name: string, mechanism: string, known: Known): PeerIdentity | undefined {
   if (name === "" || isAnonymous(name)) return undefined;
   const principal = mechanism === "kerberos" ? kerberosPeer(name) : null;
@@ -41,7 +41,7 @@ export function sspiPeer(name: string, mechanism: string, known: Known): PeerIde
   return Object.freeze({ ...(principal?.realm ? principal : downLevelPeer(name)), ...known });
 }
 
-/** SID and groups of a client, by the access token that the system made of it; else why they are not known. */
+/** Returns SID and groups from a client's access token, or why they are not known. */
 export function readToken(
   sspi: Sspi,
   context: Uint8Array,

@@ -20,18 +20,18 @@ import { type EncryptionRules, requireEncryption } from "../context.ts";
 import { Buffers, type Sspi } from "./sspi.ts";
 
 /**
- * The least room given to a record's token. A failed EncryptMessage may have used up a sequence number, so the room
- * must be right the first time; some systems announce less than they use.
+ * The least space for a record's token. A failed EncryptMessage may have used a sequence number, so the first call
+ * must have enough space; some systems announce less than they use.
  */
 const TOKEN_ROOM = 128;
-/** A ULONG: what DecryptMessage says of a record's protection. */
+/** A ULONG: the quality of protection that DecryptMessage reports. */
 const QOP_BYTES = 4;
 
 function twoBuffers(memory: Memory): Buffers {
   return new Buffers(new MemoryBlock(memory, [Buffers.size(2)]), 2);
 }
 
-/** Seals and opens the records of one context. */
+/** Wraps and unwraps the records of one context. */
 export class SspiRecords {
   readonly #sspi: Sspi;
   readonly #context: Uint8Array;
@@ -48,23 +48,23 @@ export class SspiRecords {
   /** The most bytes that {@linkcode SspiRecords.wrap} adds. */
   readonly maxOverhead: number;
 
-  /** The parts that it takes of a block. */
+  /** The sizes of the parts that it takes from a block. */
   static readonly parts: readonly number[] = [Buffers.size(3), Buffers.size(2), QOP_BYTES];
 
   /**
-   * Those of `context`, in `block`, which has room for {@linkcode SspiRecords.parts}.
+   * Records of `context`; uses memory of `block`, which must have {@linkcode SspiRecords.parts} left.
    *
-   * @throws StateError where the package does not tell its sizes.
+   * @throws StateError where the package does not report its sizes.
    */
   constructor(sspi: Sspi, context: Uint8Array, rules: EncryptionRules, block: MemoryBlock) {
     this.#sspi = sspi;
     this.#context = context;
     this.#rules = rules;
-    // No package tells how wide its numbers are; 32 bits is the least there is.
+    // No package reports the width of its sequence numbers; the smallest is 32 bits.
     this.#sent = new RecordCounter(() => false, sspi.maxRecords);
     this.#received = new RecordCounter(() => false, sspi.maxRecords);
     const sizes = sspi.attribute(context, SECPKG_ATTR.SIZES, SecPkgContext_Sizes);
-    if (sizes === null) throw new StateError("The security package does not tell the sizes of its records");
+    if (sizes === null) throw new StateError("The security package does not report the sizes of its records");
     this.#tokenRoom = Math.max(sizes.cbSecurityTrailer, TOKEN_ROOM);
     this.#padding = sizes.cbBlockSize;
     this.#maxSignature = Math.max(sizes.cbMaxSignature, TOKEN_ROOM);
@@ -75,18 +75,21 @@ export class SspiRecords {
     this.#qopView = new DataView(this.#qop.buffer, this.#qop.byteOffset);
   }
 
-  /** Copies `plain` into `out` and seals it there; returns the record. */
+  /** Copies `plain` to `out`, wraps it there and returns the record. */
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {
     requireEncryption(this.#rules);
     return this.#wrap(plain, out, this.#rules.encrypts);
   }
 
-  /** As {@linkcode SspiRecords.wrap}, signed and not encrypted. */
+  /** Like {@linkcode SspiRecords.wrap}, but signs without encrypting. */
   wrapUnencrypted(plain: Uint8Array, out: Uint8Array): Uint8Array {
     return this.#wrap(plain, out, false);
   }
 
-  /** The most bytes of data whose record has at most `recordBytes` bytes; of either kind, the sizes being one. */
+  /**
+   * Returns the most bytes of data whose record has at most `recordBytes` bytes; the same for encrypted and signed
+   * records.
+   */
   wrapSizeLimit(recordBytes: number): number {
     return Math.max(0, recordBytes - this.maxOverhead);
   }
@@ -107,10 +110,10 @@ export class SspiRecords {
     if (token > room || padding > this.#padding || this.#seal.length(1) !== plain.length) {
       throw new ProtocolError(
         "not-encrypted",
-        "EncryptMessage did not do what it announced; nothing was sent",
+        "EncryptMessage returned another size than announced; nothing was sent",
       );
     }
-    // The token is as long as it is; moved up against the data it leaves the record in one piece.
+    // Moves the token next to the data, because it may be shorter than its space.
     out.copyWithin(room - token, 0, token);
     return out.subarray(room - token, dataEnd + padding);
   }
@@ -121,7 +124,7 @@ export class SspiRecords {
     if (status !== 0) throw this.#sspi.recordFailure("EncryptMessage", status, "protect a record");
   }
 
-  /** Seals `data` in place; returns the header that travels apart from it. */
+  /** Wraps `data` in place; returns its header, which is sent separately. */
   wrapDetached(data: Uint8Array): Uint8Array {
     requireEncryption(this.#rules);
     this.#sent.take();
@@ -136,13 +139,13 @@ export class SspiRecords {
     if (token > header.length || this.#seal.length(1) !== data.length || this.#seal.length(2) !== 0) {
       throw new ProtocolError(
         "not-encrypted",
-        "EncryptMessage pads this record, so that it cannot be detached",
+        "EncryptMessage adds padding to this record, so its header cannot be sent separately",
       );
     }
     return header.slice(0, token);
   }
 
-  /** Checks and opens `data` in place, whose header came apart from it. */
+  /** Verifies and opens `data` in place; `header` was sent separately. */
   unwrapDetached(header: Uint8Array, data: Uint8Array): Uint8Array {
     const record = pinned(header.length + data.length);
     record.set(header);
@@ -157,24 +160,24 @@ export class SspiRecords {
     }
   }
 
-  /** Checks and opens `record` in place. */
+  /** Verifies and opens `record` in place. */
   unwrap(record: Uint8Array): Uint8Array {
     const { data, encrypted } = this.unwrapAny(record);
     if (!this.#rules.mustBeEncrypted || encrypted) return data;
     throw new ProtocolError(
       "not-encrypted",
-      "The peer sent a record that is signed but not encrypted; it was refused",
+      "The peer sent a record that is signed but not encrypted; the record was refused",
     );
   }
 
-  /** Checks and opens `record` in place, encrypted or only signed. */
+  /** Verifies and opens `record` in place, encrypted or only signed. */
   unwrapAny(record: Uint8Array): Unwrapped {
     this.#received.take();
     const { call, memory } = this.#sspi;
     const start = memory.addressOf(record);
     this.#open.set(0, SECBUFFER.STREAM, record.length, start);
     this.#open.set(1, SECBUFFER.DATA, 0, 0n);
-    // A package that did not write it would otherwise leave the last record's answer there.
+    // A package that does not write it would otherwise leave the previous record's value.
     this.#qopView.setUint32(0, SECQOP_WRAP_NO_ENCRYPT, true);
     const status = call.DecryptMessage(this.#context, this.#open.desc, 0, this.#qop);
     if (status !== 0) throw this.#sspi.recordFailure("DecryptMessage", status, "open a record");
@@ -183,12 +186,12 @@ export class SspiRecords {
     if (length === 0) return { data: record.subarray(0, 0), encrypted };
     const at = Number(this.#open.address(1) - start);
     if (at < 0 || at + length > record.length) {
-      throw new ProtocolError("malformed", "DecryptMessage left the plain text outside of the record");
+      throw new ProtocolError("malformed", "DecryptMessage returned plain text outside the record");
     }
     return { data: record.subarray(at, at + length), encrypted };
   }
 
-  /** A signature over `message`. */
+  /** Returns a signature over `message`. */
   sign(message: Uint8Array): Uint8Array {
     this.#sent.take();
     const { call, memory } = this.#sspi;
@@ -199,13 +202,13 @@ export class SspiRecords {
     buffers.set(0, SECBUFFER.DATA, copy.length, memory.addressOf(copy));
     buffers.set(1, SECBUFFER.TOKEN, token.length, memory.addressOf(token));
     const status = call.MakeSignature(this.#context, 0, buffers.desc, 0);
-    // Used behind the call, too: the collector sees no addresses.
+    // Also keeps the copy reachable until the call has ended: the garbage collector does not follow addresses.
     copy.fill(0);
     if (status !== 0) throw this.#sspi.recordFailure("MakeSignature", status, "sign a message");
     return token.slice(0, buffers.length(1));
   }
 
-  /** Throws unless `signature` is the peer's over `message`. */
+  /** Verifies that `signature` is the peer's over `message`; throws where it is not. */
   verify(message: Uint8Array, signature: Uint8Array): void {
     this.#received.take();
     const { call, memory } = this.#sspi;
@@ -223,11 +226,11 @@ export class SspiRecords {
     if (status !== 0) throw this.#sspi.recordFailure("VerifySignature", status, "verify a signature");
   }
 
-  /** The session key. */
+  /** Returns a copy of the session key. */
   sessionKey(): Uint8Array {
     const { call, memory } = this.#sspi;
     const key = this.#sspi.attribute(this.#context, SECPKG_ATTR.SESSION_KEY, SecPkgContext_SessionKey);
-    if (key === null) throw new StateError("The security package does not give its session key");
+    if (key === null) throw new StateError("The security package does not return its session key");
     try {
       return memory.read(key.SessionKey, key.SessionKeyLength);
     } finally {

@@ -1,5 +1,5 @@
 /**
- * secur32.dll with what every owner needs of it: statuses turned into errors, buffers, attributes, packages.
+ * secur32.dll with the helpers that its callers share: errors from statuses, buffers, attributes, packages.
  *
  * @module
  */
@@ -34,18 +34,21 @@ export function isError(status: number): boolean {
   return (status & 0x8000_0000) !== 0;
 }
 
-/** A `SecBufferDesc` and its array of `SecBuffer`, in memory that does not move. Written by hand: it is used often. */
+/**
+ * A `SecBufferDesc` and its array of `SecBuffer`, in memory that does not move. Written by hand for speed: it is used
+ * often.
+ */
 export class Buffers {
   /** The descriptor, to pass to a function. */
   readonly desc: Uint8Array;
   readonly #view: DataView;
 
-  /** Bytes that `count` buffers take. */
+  /** Returns the bytes that `count` buffers take. */
   static size(count: number): number {
     return SecBufferDesc.size + count * SecBuffer.size;
   }
 
-  /** Room for `count` buffers in `block`, which has `Buffers.size(count)` bytes left. */
+  /** Takes memory for `count` buffers from `block`, which must have `Buffers.size(count)` bytes left. */
   constructor(block: MemoryBlock, count: number) {
     const { bytes, address } = block.take(Buffers.size(count));
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -56,7 +59,7 @@ export class Buffers {
     this.use(count);
   }
 
-  /** Says how many of them count. */
+  /** Sets how many of the buffers are in use. */
   use(count: number): void {
     this.#view.setUint32(SecBufferDesc.offsets.cBuffers, count, true);
   }
@@ -73,18 +76,18 @@ export class Buffers {
     this.#view.setBigUint64(at + SecBuffer.offsets.pvBuffer, address, true);
   }
 
-  /** The bytes one buffer has. */
+  /** Returns the length of one buffer in bytes. */
   length(index: number): number {
     return this.#view.getUint32(this.#at(index), true);
   }
 
-  /** Where one buffer stands. */
+  /** Returns the address of one buffer. */
   address(index: number): bigint {
     return this.#view.getBigUint64(this.#at(index) + SecBuffer.offsets.pvBuffer, true);
   }
 }
 
-/** More than any attribute or package takes. */
+/** More than any attribute or package needs. */
 const ANSWER_BYTES = 256;
 
 /** The open library and the helpers around it. */
@@ -94,13 +97,13 @@ export class Sspi {
   readonly memory: Memory;
   /** Keeps the libraries open until the returned function is called; see `NativeSystem.hold`. */
   readonly hold: () => () => void;
-  /** Turns the times it tells into times. */
+  /** Converts the times that the library returns. */
   readonly localTime: LocalTime;
   /** Memory for tokens. */
   readonly buffers: BufferPool;
-  /** The most records a direction of a context may carry; left out: what 32 bits number. */
+  /** The most records that a direction of a context may carry; left out: the number of 32-bit sequence numbers. */
   readonly maxRecords: number | undefined;
-  /** What a call of this thread answers, read before the next. */
+  /** The output buffer of calls on this thread, read before the next call. */
   readonly #answer = pinned(ANSWER_BYTES);
   readonly #answerView = new DataView(this.#answer.buffer);
 
@@ -115,7 +118,7 @@ export class Sspi {
     this.buffers = new BufferPool(this.memory);
   }
 
-  /** The error for a failed call. */
+  /** Returns the error for a failed call. */
   failure(fn: string, status: number, doing: string): AuthenticationError {
     const known = SECURITY_STATUS[status >>> 0];
     const native = nativeError(fn, status);
@@ -125,7 +128,7 @@ export class Sspi {
     });
   }
 
-  /** The error for a record that was refused, or that could not be made. */
+  /** Returns the error for a record that was refused or could not be made. */
   recordFailure(fn: string, status: number, doing: string): Error {
     const record = SECURITY_STATUS[status >>> 0]?.record;
     if (record === undefined) return this.failure(fn, status, doing);
@@ -139,7 +142,7 @@ export class Sspi {
     );
   }
 
-  /** Reads an attribute; `null` where this package or this Windows does not offer it. */
+  /** Reads an attribute; `null` where this package or this version of Windows does not support it. */
   attribute<F extends Fields>(context: Uint8Array, attribute: number, layout: Struct<F>): Values<F> | null {
     this.#answer.fill(0);
     const status = this.call.QueryContextAttributesW(context, attribute, this.#answer);
@@ -156,7 +159,7 @@ export class Sspi {
     }
   }
 
-  /** Every package of this Windows. */
+  /** Returns all security packages of this system. */
   packages(): PackageInfo[] {
     const out = pinned(16);
     const status = this.call.EnumerateSecurityPackagesW(out.subarray(0, 4), out.subarray(8));
@@ -174,7 +177,7 @@ export class Sspi {
     }
   }
 
-  /** One package, by name. */
+  /** Returns the package with this name. */
   package(name: string): PackageInfo {
     const out = pinned(8);
     const status = this.call.QuerySecurityPackageInfoW(wideString(name), out);
@@ -187,7 +190,7 @@ export class Sspi {
     }
   }
 
-  /** A package's name at a `PSecPkgInfoW` that an attribute returned, which is freed. */
+  /** Reads the package's name from a `PSecPkgInfoW` that an attribute returned, and frees it. */
   takePackageName(address: bigint): string {
     if (address === 0n) return "";
     try {

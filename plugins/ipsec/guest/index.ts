@@ -1,4 +1,4 @@
-/** The module that ships: the settings that `ipsec()`'s options and the requirements come to. Without an import. */
+/** The codec of `ipsec()`: writes the socket settings for its options and the requirements. It imports nothing. */
 
 import {
   Impersonation,
@@ -45,7 +45,10 @@ class Ipsec extends SocketGuest {
   }
 }
 
-/** Clear text is allowed only where nothing at all is required: neither of the bytes, nor of whoever sends them. */
+/**
+ * Clear text is allowed only if nothing is required: no protection of the data, and no proof of the peer's
+ * identity.
+ */
 function mayBeClear(requirements: u32, level: u32): bool {
   const required = requirements &
     (Requirement.Confidentiality | Requirement.Integrity | Requirement.MutualAuthentication);

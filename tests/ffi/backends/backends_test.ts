@@ -1,4 +1,4 @@
-/** The tables lowered by this runtime's backend, against a library made for it. */
+/** The backend of this runtime, with a native library compiled for this test. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -29,16 +29,16 @@ uint64_t echo_u64(uint64_t v) { return v; }
 size_t echo_usize(size_t v) { return v; }
 void nothing(void) {}
 uint32_t sum(const uint8_t *p, uint32_t n) { uint32_t s = 0; if (!p) return 77; while (n--) s += *p++; return s; }
-static volatile int gate, inside;
+static volatile int released, inside;
 int32_t count_inside(void) { return inside; }
-void release(int32_t n) { __sync_fetch_and_add(&gate, n); }
-/* Waits for its turn at the gate, then sums what a gss_buffer_desc points to. */
+void release(int32_t n) { __sync_fetch_and_add(&released, n); }
+/* Waits until it is released, then sums what a gss_buffer_desc points to. */
 struct desc { size_t length; const uint8_t *value; };
 uint32_t sum_later(const struct desc *d) {
   __sync_fetch_and_add(&inside, 1);
   for (;;) {
-    int n = gate;
-    if (n > 0 && __sync_bool_compare_and_swap(&gate, n, n - 1)) break;
+    int n = released;
+    if (n > 0 && __sync_bool_compare_and_swap(&released, n, n - 1)) break;
     usleep(500);
   }
   uint32_t s = 0;
@@ -93,7 +93,7 @@ async function withFixture(body: (library: Library<typeof SPEC>) => unknown): Pr
   }
 }
 
-/** Sums of buffers that nothing but a struct's address leads to, while the collector is at work. */
+/** Sums of buffers that are reachable only through a struct's address, while the garbage collector runs. */
 async function sumsUnderCollection(): Promise<number[]> {
   const gc = (globalThis as unknown as { gc(): void }).gc;
   const sums: number[] = [];
@@ -115,7 +115,7 @@ async function sumsUnderCollection(): Promise<number[]> {
   return sums;
 }
 
-/** How many calls run at a time where more are asked for than any pool has threads; the others run afterwards. */
+/** How many calls run at a time where there are more calls than threads; the others run afterwards. */
 async function callsAtATime(): Promise<{ first: number; all: number }> {
   const counts = { first: 0, all: 0 };
   await withFixture(async ({ call, threaded }) => {
@@ -132,7 +132,7 @@ async function callsAtATime(): Promise<{ first: number; all: number }> {
   return counts;
 }
 
-/** What calls and files come to while more waits are under way than any pool has threads; then each wait ends. */
+/** The results of calls and file reads while there are more waits than threads; then each wait ends. */
 async function waitsAndCalls(): Promise<{ calls: string[]; files: number; ended: number }> {
   const outcome = { calls: [] as string[], files: 0, ended: 0 };
   await withFixture(async ({ call, threaded }) => {
@@ -181,7 +181,7 @@ const skip = noCompiler();
 const GC_FLAGS = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
 
 test(
-  "Every type carries its extremes there and back, as a bigint where it is 64 bits wide",
+  "call passes the extremes of every type and returns them, as a bigint where the type has 64 bits",
   () =>
     withFixture(({ call }) => {
       assertEquals([call.echo_u8(0), call.echo_u8(255)], [0, 255]);
@@ -199,7 +199,7 @@ test(
   { skip },
 );
 
-test("A call that has become hot gives the same types as a cold one", () =>
+test("call returns the same types after it was optimised", () =>
   withFixture(({ call }) => {
     const types = new Set<string>();
     for (let index = 0; index < 100_000; index++) {
@@ -211,7 +211,7 @@ test("A call that has become hot gives the same types as a cold one", () =>
     assertEquals([...types], ["bigint number"]);
   }), { skip });
 
-test("A buffer is passed by its first byte, null as a null pointer", () =>
+test("call passes a buffer by its first byte, and null as a null pointer", () =>
   withFixture(({ call }) => {
     const bytes = Uint8Array.from({ length: 300 }, (_, index) => index & 0xff);
     assertEquals(call.sum(bytes.subarray(10, 13), 3), 10 + 11 + 12);
@@ -219,13 +219,13 @@ test("A buffer is passed by its first byte, null as a null pointer", () =>
     assertEquals(call.sum(null, 0), 77);
   }), { skip });
 
-test("What a call on another thread was given outlives the collector until the call has ended", async () => {
+test("threaded keeps its arguments from the garbage collector until the call has ended", async () => {
   const sums = await childOutcome<number[]>(import.meta.url, "sumsUnderCollection", { flags: GC_FLAGS });
   assertEquals(sums, Array.from({ length: 32 }, (_, index) => index * 4096));
 }, { skip });
 
 test(
-  "Calls that wait on other threads leave the runtime's own files usable",
+  "threaded calls that wait do not block the runtime's own files",
   () =>
     withFixture(async ({ call, threaded }) => {
       const struct = new StructBuilder(memoryOf(call), undefined).buffer(Uint8Array.of(1, 2));
@@ -243,13 +243,13 @@ test(
   { skip },
 );
 
-/** By UV_THREADPOOL_SIZE where it is Node's pool; Deno's has 32 threads wherever it is not Windows. */
+/** The size of the pool: UV_THREADPOOL_SIZE on Node; 32 threads on Deno, except on Windows. */
 const AT_A_TIME: readonly [env: Record<string, string>, expected: number][] = process.versions.deno
   ? [[{}, 31]]
   : [[{}, 3], [{ UV_THREADPOOL_SIZE: "2" }, 1], [{ UV_THREADPOOL_SIZE: "9" }, 8]];
 
 test(
-  "As many calls run on other threads as the pool has, but for one, and the rest behind them",
+  "threaded runs as many calls as the pool has threads, except one, and then the others",
   async () => {
     for (const [env, expected] of AT_A_TIME) {
       const flags = process.versions.deno ? ["-A"] : [];
@@ -263,7 +263,7 @@ test(
   { skip: skip ?? (process.platform === "win32" ? "the pool of Windows depends on its processors" : null) },
 );
 
-test("Forty waits without end on the pool's own threads keep neither calls nor files from them", async () => {
+test("forty endless waits on the pool's threads block neither calls nor files", async () => {
   for (const size of process.versions.deno ? [undefined] : ["1", "2", undefined]) {
     const env = size === undefined ? {} : { UV_THREADPOOL_SIZE: size };
     const flags = process.versions.deno ? ["-A"] : [];
@@ -276,7 +276,7 @@ test("Forty waits without end on the pool's own threads keep neither calls nor f
 }, { skip });
 
 test(
-  "A process exits with its own code though a call on another thread never ends, after every exit listener",
+  "a process exits with its own code after every exit listener, although a threaded call never ends",
   async () => {
     // Deno unloads the fixture at an uncaught error, under the call that runs in it.
     const ways: [string, number][] = process.versions.deno ? [["exit", 7]] : [["exit", 7], ["uncaught", 1]];
@@ -295,7 +295,7 @@ test(
   },
 );
 
-test("An exit sets no timer where no call is under way, and none that it cannot set whole", async () => {
+test("limitExit() sets no timer where no call runs, or where a function is missing", async () => {
   let exit = (_code: number) => {};
   const calls: string[] = [];
   let timer: Uint8Array | null = null;
@@ -335,7 +335,7 @@ test("An exit sets no timer where no call is under way, and none that it cannot 
 });
 
 test(
-  "A call on another thread has half a megabyte of stack, and gives wide results as bigints",
+  "threaded has half a megabyte of stack, and returns 64-bit results as bigints",
   () =>
     withFixture(async ({ threaded }) => {
       assertEquals(await threaded.deep(512 * 1024), 1);
@@ -345,18 +345,22 @@ test(
   { skip },
 );
 
-test("A function the library lacks is an UnsupportedPlatformError that names both", async () => {
-  using file = await compile(SOURCE, ["-shared"]);
-  const spec = {
-    ...SPEC,
-    fns: { ...SPEC.fns, gss_made_up: { params: [], result: "u32", threaded: true } },
-  } as const satisfies LibrarySpec;
-  const error = assertThrows(() => runtimeBackend().open(file.path, spec), UnsupportedPlatformError);
-  assertEquals([error.dll, error.symbol, error.instead], ["fixture", "gss_made_up", "Compile it"]);
-}, { skip });
+test(
+  "open() throws an UnsupportedPlatformError with library and function where a function is missing",
+  async () => {
+    using file = await compile(SOURCE, ["-shared"]);
+    const spec = {
+      ...SPEC,
+      fns: { ...SPEC.fns, gss_made_up: { params: [], result: "u32", threaded: true } },
+    } as const satisfies LibrarySpec;
+    const error = assertThrows(() => runtimeBackend().open(file.path, spec), UnsupportedPlatformError);
+    assertEquals([error.dll, error.symbol, error.instead], ["fixture", "gss_made_up", "Compile it"]);
+  },
+  { skip },
+);
 
 test(
-  "An optional function the library lacks says so when it is called, and not before",
+  "open() reports a missing optional function when it is called, and not before",
   () =>
     withFixture(async ({ call, threaded }) => {
       const error = assertThrows(() => call.absent(), UnsupportedPlatformError);
@@ -366,7 +370,7 @@ test(
   { skip },
 );
 
-test("The threads of Node's pool are counted as libuv counts them, and no more of them than koffi can use", () => {
+test("poolThreads() counts the threads of Node's pool as libuv does, up to the limit of koffi", () => {
   const cases = { "2": 2, "64": 64, "9 ": 9, "12x": 12, "0": 1, "": 1, "many": 1, "-3": 1, "5000": 128 };
   for (const [size, threads] of Object.entries(cases)) assertEquals(poolThreads(size), threads, size);
   assertEquals(poolThreads(undefined), 4);

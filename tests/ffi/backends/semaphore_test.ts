@@ -1,9 +1,11 @@
-/** Calls that end and waits that may not, on the few threads of a pool: alone, and under systems that wait to accept. */
+/**
+ * Calls, and waits without a time limit, on the few threads of a pool: alone, and with systems that wait in accept().
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
-import { type EndlessWait, gateOfPool, Semaphore } from "../../../ffi/backends/semaphore.ts";
+import { type EndlessWait, Semaphore, semaphoreOfPool } from "../../../ffi/backends/semaphore.ts";
 import { poolSemaphore } from "../../../ffi/backends/thread_pool.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
@@ -15,12 +17,12 @@ import { childOutcome, children } from "../../support/child.ts";
 import { settled } from "../../support/socket_suite.ts";
 
 const turn = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
-/** More than any gate here has places, but for Windows' machines with many processors. */
+/** More than the limit of any semaphore here, except on Windows machines with many processors. */
 const SYSTEMS = process.versions.deno ? 40 : 4;
 
 /**
- * Systems that each wait to accept and to receive, and calls that hold all places until the end: then each of them
- * accepts, is connected to, and looks a name up. Tells how many did, and what is left.
+ * Systems that each wait in accept() and receive(), and calls that use all threads until the end: then each system
+ * accepts a connection and resolves a name. Returns how many did, and what is still open.
  */
 async function busySystems(): Promise<unknown> {
   const network = simulate();
@@ -35,7 +37,7 @@ async function busySystems(): Promise<unknown> {
     const udp = await Promise.all(systems.map((system) => openDatagrams({ ...given, port: 9, system })));
     const receiving = udp.map((each) => each.receive(new Uint8Array(1)));
     await turn(20);
-    // A call that ends gets its turn, whoever waits.
+    // A call that ends gets a thread, whatever waits.
     for (let count = 0; count < 3; count++) await poolSemaphore().run(() => called++);
     const holding = Array.from({ length: SYSTEMS }, () =>
       poolSemaphore().run(() => {
@@ -64,12 +66,12 @@ async function busySystems(): Promise<unknown> {
 
 await children({ busySystems });
 
-test("A gate lets its number through at a time, in order, whether the calls end well or not", async () => {
-  const gate = new Semaphore(2);
+test("run() runs the limited number of calls at a time, in order, whether the calls succeed or fail", async () => {
+  const semaphore = new Semaphore(2);
   const started: number[] = [];
   const ends: { end(): void; fail(): void }[] = [];
   const calls = Array.from({ length: 5 }, (_, index) =>
-    gate.run(() => {
+    semaphore.run(() => {
       started.push(index);
       return new Promise<number>((resolve, reject) =>
         ends.push({ end: () => resolve(index), fail: () => reject(new Error(`${index}`)) })
@@ -89,7 +91,7 @@ test("A gate lets its number through at a time, in order, whether the calls end 
   ends[3].end();
   ends[4].end();
   assertEquals((await settled).map(({ status }) => status === "fulfilled"), [true, false, true, true, true]);
-  assert(await gate.run(() => Promise.resolve(true)));
+  assert(await semaphore.run(() => Promise.resolve(true)));
 });
 
 /** A wait that a test ends. */
@@ -121,11 +123,11 @@ class FakeWait implements EndlessWait<string> {
     this.#end?.(result);
   }
 
-  /** Waits for as long as it is woken. */
-  async pump(gate: Semaphore): Promise<string> {
+  /** Waits until it is woken. */
+  async pump(semaphore: Semaphore): Promise<string> {
     const wait = { block: () => this.block(), wake: () => this.wake(), poll: () => this.poll() };
     for (;;) {
-      const result = await gate.wait(wait);
+      const result = await semaphore.wait(wait);
       if (result !== "woken") return result;
     }
   }
@@ -133,13 +135,13 @@ class FakeWait implements EndlessWait<string> {
 
 const waits = (count: number) => Array.from({ length: count }, () => new FakeWait());
 
-test("waits without end never keep a call from its turn: one of them gives way, and has its place again after", async () => {
-  const gate = new Semaphore(3);
+test("wait() releases its thread for a call, and gets it back afterwards", async () => {
+  const semaphore = new Semaphore(3);
   const all = waits(3);
-  const pumps = all.map((each) => each.pump(gate));
+  const pumps = all.map((each) => each.pump(semaphore));
   assertEquals(all.map(({ blocked }) => blocked), [1, 1, 1], "where there is room they block at once");
   const hold = Promise.withResolvers<string>();
-  const call = gate.run(() => hold.promise);
+  const call = semaphore.run(() => hold.promise);
   await turn(40);
   assertEquals(all.map(({ woken }) => woken), [1, 0, 0]);
   assert(all[0].polls > 0, "it looks by itself meanwhile");
@@ -151,13 +153,13 @@ test("waits without end never keep a call from its turn: one of them gives way, 
   assertEquals(await Promise.all(pumps), ["0", "1", "2"]);
 });
 
-test("as many waits give way as calls come, and the calls run in their order", async () => {
-  const gate = new Semaphore(2);
+test("wait() releases as many threads as there are calls, and the calls run in order", async () => {
+  const semaphore = new Semaphore(2);
   const all = waits(2);
-  const pumps = all.map((each) => each.pump(gate));
+  const pumps = all.map((each) => each.pump(semaphore));
   const order: number[] = [];
   const calls = [0, 1, 2, 3].map((index) =>
-    gate.run(async () => {
+    semaphore.run(async () => {
       order.push(index);
       await turn();
     })
@@ -170,10 +172,10 @@ test("as many waits give way as calls come, and the calls run in their order", a
   assertEquals(await Promise.all(pumps), ["done", "done"]);
 });
 
-test("a wait that finds no place looks for itself, without one, until it is over", async () => {
-  const gate = new Semaphore(1);
+test("wait() polls where no thread is free, until it is over", async () => {
+  const semaphore = new Semaphore(1);
   const [first, second] = waits(2);
-  const pumps = [first.pump(gate), second.pump(gate)];
+  const pumps = [first.pump(semaphore), second.pump(semaphore)];
   await turn(40);
   assertEquals([second.blocked, first.woken], [0, 0], "waits do not drive each other out");
   second.result = "found";
@@ -182,12 +184,12 @@ test("a wait that finds no place looks for itself, without one, until it is over
   assertEquals(await pumps[0], "too");
 });
 
-test("a wait whose waking fails is woken again until the call has its turn", async () => {
-  const gate = new Semaphore(1);
+test("run() wakes a wait again where the wake-up failed, until the call runs", async () => {
+  const semaphore = new Semaphore(1);
   const [wait] = waits(1);
   wait.wakes = false;
-  const pump = wait.pump(gate);
-  const call = gate.run(() => "ran");
+  const pump = wait.pump(semaphore);
+  const call = semaphore.run(() => "ran");
   await turn(5);
   assertEquals(wait.woken, 1);
   while (wait.woken < 3) await turn(5);
@@ -198,38 +200,38 @@ test("a wait whose waking fails is woken again until the call has its turn", asy
   assertEquals(await pump, "done");
 });
 
-test("another wait is asked where the first cannot be woken", async () => {
-  const gate = new Semaphore(2);
+test("run() wakes another wait where the first cannot be woken", async () => {
+  const semaphore = new Semaphore(2);
   const all = waits(2);
   all[0].wakes = false;
-  const pumps = all.map((each) => each.pump(gate));
-  assertEquals(await gate.run(() => "ran"), "ran");
+  const pumps = all.map((each) => each.pump(semaphore));
+  assertEquals(await semaphore.run(() => "ran"), "ran");
   await turn(40);
   for (const each of all) each.end("done");
   assertEquals(await Promise.all(pumps), ["done", "done"]);
 });
 
-test("a wait that fails gives its place back", async () => {
-  const gate = new Semaphore(1);
+test("wait() releases its thread where it fails", async () => {
+  const semaphore = new Semaphore(1);
   const failing = { block: () => Promise.reject(new Error("no port")), wake: () => true, poll: () => null };
-  await assertRejects(() => gate.wait(failing), Error, "no port");
-  assertEquals(await gate.run(() => "ran"), "ran");
+  await assertRejects(() => semaphore.wait(failing), Error, "no port");
+  assertEquals(await semaphore.run(() => "ran"), "ran");
 });
 
-test("in a pool of one thread no wait blocks it, and calls run one by one", async () => {
-  const gate = gateOfPool(1);
+test("semaphoreOfPool(1) lets no wait block the thread, and runs calls one by one", async () => {
+  const semaphore = semaphoreOfPool(1);
   const [wait] = waits(1);
-  const pump = wait.pump(gate);
+  const pump = wait.pump(semaphore);
   await turn(20);
   assertEquals([wait.blocked, wait.polls > 0], [0, true]);
-  assertEquals(await gate.run(() => "ran"), "ran");
+  assertEquals(await semaphore.run(() => "ran"), "ran");
   wait.result = "found";
   assertEquals(await pump, "found");
 });
 
 for (const size of process.versions.deno ? [undefined] : ["1", "2", "4", undefined]) {
   const pool = size === undefined ? "the runtime's own pool" : `a pool of ${size}`;
-  test(`with ${pool}, ${SYSTEMS} systems that wait to accept let calls run, and go on while calls hang`, async () => {
+  test(`with ${pool}, ${SYSTEMS} systems that wait in accept() do not block calls, and continue while calls hang`, async () => {
     const env = size === undefined ? {} : { UV_THREADPOOL_SIZE: size };
     const flags = process.versions.deno ? ["-A"] : [];
     assertEquals(await childOutcome(import.meta.url, "busySystems", { env, flags }), {

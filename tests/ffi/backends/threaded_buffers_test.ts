@@ -1,5 +1,5 @@
 /**
- * Buffers given to a call on another thread live as long as the call.
+ * Buffers passed to a call on another thread are kept until the call ends.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -23,7 +23,7 @@ function spec(symbol: string, params: SleepParams): LibrarySpec {
   };
 }
 
-/** A function of each system that takes a buffer and its time. */
+/** A function of each system that takes a buffer and waits. */
 const SLEEPERS = {
   linux: {
     path: `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/libc.so.6`,
@@ -49,7 +49,7 @@ const SLEEPERS = {
 const sleeper = SLEEPERS[process.platform as keyof typeof SLEEPERS];
 const skip = sleeper === undefined ? `no function that sleeps is known for ${process.platform}` : null;
 
-/** Starts the call and lets go of its buffer. */
+/** Starts the call and drops the reference to its buffer. */
 function sleep(
   library: Library<LibrarySpec>,
   seconds: number,
@@ -69,7 +69,7 @@ async function collect(gone: () => boolean, rounds = 10): Promise<void> {
   }
 }
 
-test("a buffer lives as long as a call on another thread uses it, and no longer", async () => {
+test("threaded keeps a buffer until its call has ended, and no longer", async () => {
   const backend = currentRuntime() === "deno" ? denoBackend() : koffiBackend();
   const library = backend.open(sleeper.path, sleeper.spec);
   try {

@@ -1,4 +1,4 @@
-/** What is read of security associations, over the bytes that a filtering engine hands out. */
+/** Reads security associations from the bytes that a filtering engine returns. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
@@ -32,12 +32,12 @@ const ESP: TransformId = { type: IPSEC_TRANSFORM.ESP_AUTH_AND_CIPHER, auth: SHA_
 
 type Calls = Filtering["call"];
 
-/** A host with associations, and what reads them. */
+/** A host with associations, and the functions that read them. */
 class World {
   readonly network = new Network({ hosts: { here: { administrator: true } } });
   readonly here: Host = this.network.host("here");
 
-  /** An association with a host of its own, by those transforms. */
+  /** An association with another host, with these transforms. */
   associate(...transforms: TransformId[]): Simulated {
     const quickMode: Proposal = { lifetime: LIFETIME, transforms };
     const peer = this.network.host(`peer${this.network.associations.of(this.here).length}`);
@@ -50,7 +50,9 @@ class World {
     });
   }
 
-  /** Reads an association, some of the engine's functions replaced; checks that nothing of the engine's is kept. */
+  /**
+   * Reads an association with some of the engine's functions replaced; checks that nothing of the engine stays open.
+   */
   read(answer: SecurityAnswer, hostile: (calls: Calls) => Partial<Calls> = () => ({})): unknown {
     const { machine } = this.here;
     const calls = filteringCalls(this.here, this.network.associations) as Calls;
@@ -72,7 +74,7 @@ class World {
     return read.quickMode;
   }
 
-  /** Replaces the enumeration by one whose bytes are spoilt: `spoil` gets the views of the first context's parts. */
+  /** Replaces the enumeration by one with invalid bytes: `spoil` gets the views of the first context's parts. */
   spoilt(spoil: (parts: Parts) => void): (calls: Calls) => Partial<Calls> {
     const { memory } = this.here.machine;
     return (calls) => ({
@@ -112,7 +114,7 @@ function answerOf(association: Simulated, changes: Partial<SecurityAnswer> = {})
   };
 }
 
-test("an association tells main mode's and quick mode's algorithms, lifetimes and mode", () => {
+test("readAssociation() reads algorithms, lifetimes and mode of main mode and quick mode", () => {
   const world = new World();
   assertEquals(world.read(answerOf(world.associate(ESP))), {
     mutual: true,
@@ -135,7 +137,7 @@ test("an association tells main mode's and quick mode's algorithms, lifetimes an
   });
 });
 
-/** The names of the pairs that the headers define, written out. */
+/** The names of the pairs that the headers define. */
 const CIPHERS = [[1, 1, "des-cbc"], [2, 2, "3des-cbc"], [3, 3, "aes-128-cbc", 128], [
   4,
   4,
@@ -159,7 +161,7 @@ const TYPES = [[1, "ah"], [2, "esp-auth"], [3, "esp-cipher"], [4, "esp-auth-and-
   string,
 ][];
 
-test("every transform has its name, and pairs that no header defines have none", () => {
+test("readTransform() names every transform, except pairs that the headers do not define", () => {
   const pair = (known: readonly [number, number, string, number?][]) =>
     fc.oneof(
       fc.constantFrom(...known),
@@ -194,7 +196,7 @@ test("every transform has its name, and pairs that no header defines have none",
   ));
 });
 
-test("a tunnel is told as such, and a direction that is protected otherwise beside the other", () => {
+test("readQuickMode() reports a tunnel, and the outbound direction where its protection differs", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const tunnel = world.spoilt(({ inbound }) => {
@@ -216,7 +218,7 @@ test("a tunnel is told as such, and a direction that is protected otherwise besi
   ]);
 });
 
-test("the association is found among two hundred, over several pages", () => {
+test("readQuickMode() finds the association among two hundred, over several pages", () => {
   const world = new World();
   const all = Array.from({ length: 200 }, () => world.associate(ESP));
   for (const index of [0, 63, 64, 150, 199]) {
@@ -228,7 +230,7 @@ test("the association is found among two hundred, over several pages", () => {
 const share = (from: Simulated, to: Simulated) =>
   Object.assign(to, { lookupContext: from.lookupContext, mainModeSa: from.mainModeSa });
 
-test("of several that carry the connection's lookup context, the quick-mode id decides", () => {
+test("readQuickMode() decides by the quick-mode id between associations with the connection's lookup context", () => {
   const world = new World();
   const [one, other] = [world.associate(ESP), world.associate({ type: IPSEC_TRANSFORM.AH, auth: SHA_256 })];
   share(one, other);
@@ -237,10 +239,10 @@ test("of several that carry the connection's lookup context, the quick-mode id d
   assertEquals(types(answerOf(one)), ["esp-auth-and-cipher"]);
   assertEquals(types(answerOf(other)), ["ah"]);
   const neither = world.quickMode(answerOf(one, { quickModeSa: 99n }));
-  assertStringIncludes(String(neither), "not told: 2 associations may be the connection's");
+  assertStringIncludes(String(neither), "unavailable: 2 associations may belong to the connection");
 });
 
-test("the only one that carries the lookup context is the connection's, whatever its id: this much is documented", () => {
+test("readQuickMode() accepts the only association with the lookup context, whatever its id, as documented", () => {
   const world = new World();
   const association = world.associate(ESP);
   world.associate(ESP);
@@ -248,7 +250,7 @@ test("the only one that carries the lookup context is the connection's, whatever
   assertEquals(matchedBy, "saLookupContext");
 });
 
-test("where the answer has no lookup context, both ids must be the association's", () => {
+test("readQuickMode() needs both ids of an answer without lookup context", () => {
   const world = new World();
   const association = world.associate(ESP);
   const other = world.associate(ESP);
@@ -256,48 +258,48 @@ test("where the answer has no lookup context, both ids must be the association's
   const { matchedBy } = world.quickMode(answerOf(association, without)) as { matchedBy: string };
   assertEquals(matchedBy, "mmSaId+qmSaId");
   const mixed = answerOf(association, { ...without, quickModeSa: BigInt(other.quickModeSa) });
-  assertEquals(world.quickMode(mixed), "not told: the association is not there any more");
+  assertEquals(world.quickMode(mixed), "unavailable: the association does not exist any more");
   const high = answerOf(association, {
     ...without,
     quickModeSa: BigInt(association.quickModeSa) + (1n << 32n),
   });
   assertEquals(
     world.quickMode(high),
-    "not told: the association is not there any more",
+    "unavailable: the association does not exist any more",
     "no id is cut to 32 bits",
   );
 });
 
-test("an answer that names no quick mode, or no association, is told as such", () => {
+test("readQuickMode() states that the answer has no quick mode or no association", () => {
   const world = new World();
   const association = world.associate(ESP);
   assertStringIncludes(
     String(world.quickMode(answerOf(association, { quickModeSa: 0n }))),
-    "not told: the system named no quick-mode",
+    "unavailable: the system reported no quick-mode",
   );
   assertEquals(world.read(answerOf(association, { mainModeSa: 0n })), null);
   assertMatch(
     String(world.read(answerOf(association, { mainModeSa: 77n }))),
-    /^not told: .*IkeextSaGetById1 failed with/,
+    /^unavailable: .*IkeextSaGetById1 failed with/,
   );
 });
 
-test("an association that has gone by the time it is looked for is told as gone", () => {
+test("readQuickMode() states that an association does not exist any more", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   world.network.associations.renew(world.here, world.network.host("peer0"), "quick");
-  // Its lookup context is still there, so what replaced it is told; without that nothing is.
+  // Its lookup context still exists, so the association that replaced it is reported; without it none is.
   assertEquals((world.quickMode(answer) as { matchedBy: string }).matchedBy, "saLookupContext");
   assertEquals(
     world.quickMode({ ...answer, lookupContext: NO_GUID }),
-    "not told: the association is not there any more",
+    "unavailable: the association does not exist any more",
   );
 });
 
 for (
   const fn of ["IPsecSaContextCreateEnumHandle0", "IPsecSaContextEnum1"] as const
 ) {
-  test(`${fn} that is refused tells what it needs, or what it answered; main mode stays told`, () => {
+  test(`readAssociation() states why ${fn} is refused, and still reports main mode`, () => {
     const world = new World();
     const answer = answerOf(world.associate(ESP));
     assertEquals(
@@ -306,7 +308,7 @@ for (
     );
     assertMatch(
       String(world.quickMode(answer, () => ({ [fn]: () => 0x8032_0012 }))),
-      new RegExp(`^not told: .*${fn} failed with .*0x80320012`),
+      new RegExp(`^unavailable: .*${fn} failed with .*0x80320012`),
     );
   });
 }
@@ -314,7 +316,7 @@ for (
 const SPOILT: readonly (readonly [string, (parts: Parts) => void, RegExp])[] = [
   ["a context without a direction", ({ context }) => {
     IPSEC_SA_CONTEXT1.write(context, { inboundSa: 0n });
-  }, /not there any more/],
+  }, /does not exist any more/],
   ["no associations in a bundle", (parts) => bundle(parts, { numSAs: 0 }), /a bundle of 0/],
   ["three associations in a bundle", (parts) => bundle(parts, { numSAs: 3 }), /a bundle of 3/],
   [
@@ -343,15 +345,15 @@ function bundle({ inbound }: Parts, changes: { numSAs?: number; saList?: bigint 
 }
 
 for (const [name, spoil, expected] of SPOILT) {
-  test(`an engine's answer that cannot be is not believed, and harms nothing: ${name}`, () => {
+  test(`readAssociation() refuses an invalid answer of the engine: ${name}`, () => {
     const world = new World();
     const told = world.quickMode(answerOf(world.associate(ESP)), world.spoilt(spoil));
     assertMatch(String(told), expected);
-    assertMatch(String(told), /^not told: /);
+    assertMatch(String(told), /^unavailable: /);
   });
 }
 
-/** An enumeration that says what `count` and `array` are. */
+/** An enumeration that returns this `count` and `array`. */
 const enumeration = (count: number, array: bigint): Partial<Calls> => ({
   IPsecSaContextEnum1(_engine, _enumeration, _requested, entries, returned) {
     new DataView(entries!.buffer).setBigUint64(0, array, true);
@@ -360,18 +362,18 @@ const enumeration = (count: number, array: bigint): Partial<Calls> => ({
   },
 });
 
-test("an enumeration is held to what was asked for, and to an end", () => {
+test("readQuickMode() refuses an enumeration with more entries than requested", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const told = (count: number, array = 0n) =>
     String(world.quickMode(answer, () => enumeration(count, array)));
-  assertEquals(told(0), "not told: the association is not there any more");
-  assertMatch(told(65), /^not told: .*65 entries, of 64 asked for/);
-  assertMatch(told(0xffff_ffff), /^not told: .*4294967295 entries/);
-  assertMatch(told(3), /^not told: .*no pointer where there should be 3/);
+  assertEquals(told(0), "unavailable: the association does not exist any more");
+  assertMatch(told(65), /^unavailable: .*65 entries, and 64 were requested/);
+  assertMatch(told(0xffff_ffff), /^unavailable: .*4294967295 entries/);
+  assertMatch(told(3), /^unavailable: .*no pointer where there should be 3/);
 });
 
-test("an enumeration that never ends is given up", () => {
+test("readQuickMode() stops an endless enumeration", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const { memory } = world.here.machine;
@@ -393,7 +395,7 @@ test("an enumeration that never ends is given up", () => {
   assertEquals(pages, 256);
 });
 
-test("main mode that cannot be is not believed either", () => {
+test("readAssociation() refuses an invalid main mode", () => {
   const world = new World();
   const answer = answerOf(world.associate(ESP));
   const told = world.read(answer, () => ({
@@ -402,5 +404,5 @@ test("main mode that cannot be is not believed either", () => {
       return 0;
     },
   }));
-  assertMatch(String(told), /^not told: .*no IKEEXT_SA_DETAILS1/);
+  assertMatch(String(told), /^unavailable: .*no IKEEXT_SA_DETAILS1/);
 });

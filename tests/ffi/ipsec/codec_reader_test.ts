@@ -1,4 +1,4 @@
-/** What a codec wrote, read by the library: whatever a hostile codec changes, nothing gets weaker. */
+/** Reads what a codec wrote: no change by a hostile codec makes anything weaker. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -51,7 +51,7 @@ const EVERYTHING: SettingsGrant = {
   passwordBytes: 12,
 };
 
-/** What an honest codec writes. */
+/** What a correct codec writes. */
 function honest(grant: SettingsGrant): Uint8Array {
   const requirements = {
     confidentiality: grant.encryption,
@@ -69,7 +69,7 @@ function honest(grant: SettingsGrant): Uint8Array {
   return bytes.slice();
 }
 
-/** What is read; `null`: it is refused. Any other error fails. */
+/** The result of reading; `null`: refused. Any other error fails the test. */
 function outcome<T>(read: () => T): T | null {
   try {
     return read();
@@ -82,7 +82,7 @@ function outcome<T>(read: () => T): T | null {
 const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 const flagsOf = (bytes: Uint8Array) => view(bytes).getUint32(4, true);
 
-/** Nothing but a guarantee added or a permission left out may differ from what an honest codec writes. */
+/** Only an additional guarantee or a missing permission may differ from what a correct codec writes. */
 function assertNoWeaker(grant: SettingsGrant, taken: Uint8Array): void {
   const expected = honest(grant);
   const [is, was] = [flagsOf(taken), flagsOf(expected)];
@@ -114,7 +114,7 @@ const grants: fc.Arbitrary<SettingsGrant> = fc.record({
   firstPacketInClear: grant.firstPacketInClear && grant.allowInsecure && !grant.encryption,
 }));
 
-test("readSettings takes what an honest codec writes, and copies it", () => {
+test("readSettings() accepts what a correct codec writes, and copies it", () => {
   fc.assert(fc.property(grants, (grant) => {
     const written = honest(grant);
     const { bytes, keys } = readSettings(written, grant);
@@ -130,7 +130,7 @@ test("readSettings takes what an honest codec writes, and copies it", () => {
 const LAST_FLAG = 11;
 const EVERY_VALUE = Array.from({ length: 256 }, (_, value) => value);
 
-/** Changes each byte, each of its bits and all at once, and returns the changes that are taken: "offset: value". */
+/** Changes each byte, bit by bit and as a whole, and returns the accepted changes: "offset: value". */
 function taken(written: Uint8Array, read: (bytes: Uint8Array) => unknown): string[] {
   const found: string[] = [];
   for (let at = 0; at < written.length; at++) {
@@ -146,7 +146,9 @@ function taken(written: Uint8Array, read: (bytes: Uint8Array) => unknown): strin
 }
 
 const [GUARANTEE, ALLOW] = ["4: 1", "4: 2"];
-/** Which changes of one byte of honest settings are taken, each a strengthening: offset 4 is that of SecurityFlags. */
+/**
+ * The accepted changes of one byte of correct settings, each of which makes them stronger; offset 4 is SecurityFlags.
+ */
 const STRONGER: readonly (readonly [string, SettingsGrant, readonly string[]])[] = [
   ["nothing is granted, and encryption may be guaranteed unasked", NOTHING, [GUARANTEE]],
   ["encryption is required", { ...NOTHING, encryption: true }, []],
@@ -163,7 +165,7 @@ const STRONGER: readonly (readonly [string, SettingsGrant, readonly string[]])[]
 ];
 
 for (const [what, grant, stronger] of STRONGER) {
-  test(`readSettings refuses a change of any byte but what strengthens: ${what}`, () => {
+  test(`readSettings() refuses a change of any byte, except to stronger settings: ${what}`, () => {
     assertEquals(taken(honest(grant), (bytes) => readSettings(bytes, grant)), stronger);
     assertEquals(stronger.includes(ALLOW), false);
   });
@@ -174,14 +176,14 @@ const ADDRESS = Uint8Array.of(2, 0, 0x1f, 0x90, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0
 for (const peer of [new Uint8Array(), ADDRESS]) {
   const whom = peer.length === 0 ? "a connected peer" : "a peer by its address";
   for (const computer of ["host/server.example.test", "x", "host/Jürgen-𝄞"]) {
-    test(`readTarget refuses a change of any byte: ${computer}, ${whom}`, () => {
+    test(`readTarget() refuses a change of any byte: ${computer}, ${whom}`, () => {
       const written = targetName(peer, computer, SOCKET_SECURITY_PROTOCOL.IPSEC);
       assertEquals(readTarget(written, peer, computer), written);
       assertEquals(taken(written, (bytes) => readTarget(bytes, peer, computer)), []);
     });
   }
   for (const watched of [[], ["mainModeSa"], ["quickModeSa"], ["mainModeSa", "quickModeSa"]] as const) {
-    test(`readTemplate refuses a change of any byte: ${whom}, watching [${watched}]`, () => {
+    test(`readTemplate() refuses a change of any byte: ${whom}, watching [${watched}]`, () => {
       const written = referenceTemplate(peer, 8, watched);
       assertEquals(readTemplate(written, peer, 8, watched), written);
       assertEquals(taken(written, (bytes) => readTemplate(bytes, peer, 8, watched)), []);
@@ -189,14 +191,14 @@ for (const peer of [new Uint8Array(), ADDRESS]) {
   }
 }
 
-test("the tables cover structures whole: their padding too", () => {
+test("the tables of changes cover whole structures, with their padding", () => {
   assertEquals(honest(NOTHING).length, SOCKET_SECURITY_SETTINGS_IPSEC.size);
   assertEquals(honest(EVERYTHING).length, SOCKET_SECURITY_SETTINGS_IPSEC.offsets.AllStrings + 16);
   assertEquals(targetName(ADDRESS, "x", 1).length, SOCKET_PEER_TARGET_NAME.size);
   assertEquals(referenceTemplate(ADDRESS, 8).length, SOCKET_SECURITY_QUERY_TEMPLATE_IPSEC2.size);
 });
 
-test("no structure of another length is taken: neither cut, nor longer, nor a shorter form of it", () => {
+test("readSettings(), readTarget() and readTemplate() refuse a structure of another length: shortened, extended, or of a shorter form", () => {
   const structures: [Uint8Array, (bytes: Uint8Array) => unknown][] = [
     [honest(NOTHING), (bytes) => readSettings(bytes, NOTHING)],
     [honest(EVERYTHING), (bytes) => readSettings(bytes, EVERYTHING)],
@@ -214,7 +216,7 @@ test("no structure of another length is taken: neither cut, nor longer, nor a sh
   }
 });
 
-test("whatever a codec writes instead is refused or makes nothing weaker", () => {
+test("readSettings() refuses any other bytes, unless they make nothing weaker", () => {
   const byte = fc.constantFrom(0, 1, 2, 4, 8, 0x41, 0x80, 0xff);
   const change = fc.oneof(
     fc.record({ at: fc.nat(120), bytes: fc.uint8Array({ maxLength: 16 }) }).map(
@@ -230,13 +232,13 @@ test("whatever a codec writes instead is refused or makes nothing weaker", () =>
       copy.set(bytes.slice(0, copy.length));
       return copy;
     }),
-    // The lengths of the strings, moved against each other.
+    // The lengths of the strings, with bytes moved between them.
     fc.tuple(fc.nat(40), fc.nat(40), fc.nat(40)).map((lengths) => (written: Uint8Array) => {
       const copy = written.slice();
       lengths.forEach((length, index) => view(copy).setUint32(72 + 4 * index, length, true));
       return copy;
     }),
-    // What one grant allows, under another.
+    // What one grant allows, with another grant.
     grants.map((other) => () => honest(other)),
   );
   fc.assert(
@@ -248,7 +250,7 @@ test("whatever a codec writes instead is refused or makes nothing weaker", () =>
   );
 });
 
-test("a codec moves no part of the password into a name, nor of a name into another", () => {
+test("readSettings() refuses lengths that move a part of the password into a name, or of one name into another", () => {
   const grant = { ...NOTHING, username: "alice", domain: "SIM", passwordBytes: 12 };
   const lengths = (user: number, domain: number, password: number) => {
     const bytes = honest(grant);
@@ -265,7 +267,7 @@ test("a codec moves no part of the password into a name, nor of a name into anot
   assertEquals(lengths(10, 6, 0xffff_fff0), null);
 });
 
-test("a unit that is no text is not taken for the character that stands for such units", () => {
+test("readTarget() distinguishes a lone surrogate from the replacement character", () => {
   const grant = { ...NOTHING, username: "\ufffd" };
   const bytes = honest(grant);
   assert(outcome(() => readSettings(bytes, grant)) !== null);
@@ -273,7 +275,7 @@ test("a unit that is no text is not taken for the character that stands for such
   assertEquals(outcome(() => readSettings(bytes, grant)), null);
 });
 
-test("the settings have one of the policies granted for each mode, in any case, and none of another", () => {
+test("readSettings() accepts only the policies granted for each mode, in upper or lower case", () => {
   const other = crypto.randomUUID();
   const grant: SettingsGrant = {
     ...NOTHING,
@@ -305,7 +307,7 @@ test("the settings have one of the policies granted for each mode, in any case, 
   assertEquals(read(MAIN, QUICK, system), [MAIN, quick]);
 });
 
-test("a refusal says which field is another, and shows nothing of it", () => {
+test("readSettings() names the refused field, and not its contents", () => {
   const grant = { ...EVERYTHING, allowInsecure: false, firstPacketInClear: false, encryption: true };
   for (
     const [at, field] of [
@@ -326,11 +328,11 @@ test("a refusal says which field is another, and shows nothing of it", () => {
   ) {
     const bytes = honest(grant);
     bytes[at] ^= 0x10;
-    const expected = at === 60 ? "bytes outside of its fields" : `another ${field} than was granted`;
+    const expected = at === 60 ? "bytes outside its fields" : `a value in ${field} that was not granted`;
     assertThrows(
       () => readSettings(bytes, grant),
       ProviderTrapError,
-      `The provider's SOCKET_SECURITY_SETTINGS_IPSEC was refused: it has ${expected}. Correct it`,
+      `The provider's SOCKET_SECURITY_SETTINGS_IPSEC was refused: it has ${expected}. Correct the provider`,
     );
   }
 });

@@ -1,4 +1,4 @@
-/** What a simulated system takes of a query that watches, asked as the library never asks. */
+/** Queries that watch a connection on a simulated system, with arguments that the library never uses. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -22,7 +22,7 @@ function template(Flags: number, FieldMask: number): Uint8Array {
   return bytes;
 }
 
-test("a template's flags and fields are refused where there are none such, and datagrams are not watched", async () => {
+test("WSAQuerySocketSecurity refuses unknown flags and fields of a template, and does not watch datagrams", async () => {
   {
     using system = simulate().host("client") as NativeSystem;
     const [winsock, secure] = [winsockOf(system, "ipsec"), new SecureSockets(system)];
@@ -31,7 +31,7 @@ test("a template's flags and fields are refused where there are none such, and d
       const error = assertThrows(() => secure.query(client, template(flags, fields)), TransportError);
       assertEquals(error.codeName, "WSAEINVAL", `${flags} ${fields}`);
     }
-    // Nothing is secured here, so there is nothing to watch: the answer says so.
+    // Nothing is protected here, so there is nothing to watch, as the answer states.
     assertEquals(readAnswer(secure.query(client, template(1, 3))).quickModeSa, 0n);
     const datagrams = new UdpSocket(winsock, 4);
     assertThrows(() => secure.query(datagrams, template(1, 3)), TransportError, "WSAEINVAL");

@@ -1,6 +1,6 @@
 /**
- * WSAImpersonateSocketPeer and WSARevertImpersonation, which the library leaves to the table of raw functions: on
- * simulated sockets that block, as the page of the first asks.
+ * WSAImpersonateSocketPeer and WSARevertImpersonation, which the library does not call itself: the raw functions, on
+ * simulated blocking sockets, as the documentation of the first requires.
  */
 
 import { assertEquals } from "@std/assert";
@@ -42,13 +42,13 @@ function rawOf(system: NativeSystem) {
   return {
     ws,
     advapi,
-    /** Impersonates; gives the last error. */
+    /** Impersonates; returns the last error. */
     impersonate(socket: bigint, peer: Uint8Array | null = null): number {
       const failed = ipsec.WSAImpersonateSocketPeer(socket, peer, peer?.length ?? 0);
       return failed === 0 ? 0 : ws.WSAGetLastError();
     },
     revert: () => ipsec.WSARevertImpersonation(),
-    /** Whose token the thread carries; `null`: none. */
+    /** The user of the thread's token; `null`: no token. */
     who(): string | null {
       const out = new Uint8Array(8);
       if (advapi.OpenThreadToken(TOKEN.CURRENT_THREAD, TOKEN.QUERY, 1, out) === 0) {
@@ -61,7 +61,7 @@ function rawOf(system: NativeSystem) {
   };
 }
 
-/** Two hosts, each with a policy and the settings that name it. */
+/** Two hosts, each with a policy and settings with the policy's key. */
 async function withPolicies(
   policy: Policy | null,
   fn: (client: Side, server: Side, settings: Uint8Array[]) => Promise<void>,
@@ -79,7 +79,7 @@ async function withPolicies(
   });
 }
 
-/** Connects, and accepts into a socket that blocks; hands `fn` that one and an overlapped one. */
+/** Connects, and accepts into a blocking socket; calls `fn` with it and with an overlapped one. */
 async function withAccepted(
   policy: Policy | null,
   fn: (server: Side, accepted: bigint, overlapped: bigint) => void,
@@ -123,7 +123,7 @@ async function withAccepted(
   });
 }
 
-test("a thread acts as the user of a connection's peer, until it reverts", () =>
+test("WSAImpersonateSocketPeer makes the thread act as the peer's user, until it reverts", () =>
   withAccepted(ACTING, (server, accepted) => {
     const { impersonate, revert, who } = rawOf(server.system);
     assertEquals(who(), null);
@@ -133,7 +133,7 @@ test("a thread acts as the user of a connection's peer, until it reverts", () =>
     assertEquals([revert(), who()], [0, null], "no action where nothing is impersonated");
   }));
 
-test("where the peer gave no user, the thread acts as its computer", () =>
+test("WSAImpersonateSocketPeer makes the thread act as the peer's computer where the peer gave no user", () =>
   withAccepted(KERBEROS, (server, accepted) => {
     const { impersonate, revert, who } = rawOf(server.system);
     assertEquals([impersonate(accepted), who()], [0, "SIM\\CLIENT$"]);
@@ -142,7 +142,7 @@ test("where the peer gave no user, the thread acts as its computer", () =>
 
 const WSAEINVAL = 10022;
 
-test("where the peer gave neither, or the socket is overlapped, nobody is impersonated", async () => {
+test("WSAImpersonateSocketPeer fails where the peer gave no identity, or the socket is overlapped", async () => {
   await withAccepted(null, (server, accepted) => {
     const { impersonate, who } = rawOf(server.system);
     assertEquals([impersonate(accepted), who()], [WSAEINVAL, null]);
@@ -153,7 +153,7 @@ test("where the peer gave neither, or the socket is overlapped, nobody is impers
   });
 });
 
-test("a datagram's peer is impersonated by its address", () =>
+test("WSAImpersonateSocketPeer finds a datagram's peer by its address", () =>
   withPolicies(ACTING, async (client, server, settings) => {
     const { ws, impersonate, revert, who } = rawOf(server.system);
     const release = server.winsock.use();
@@ -176,7 +176,7 @@ test("a datagram's peer is impersonated by its address", () =>
     release();
   }));
 
-test("WSARevertImpersonation ends nothing that another function began", () =>
+test("WSARevertImpersonation does not end an impersonation of another function", () =>
   withAccepted(ACTING, (server, accepted) => {
     const { ws, advapi, revert, who } = rawOf(server.system);
     const { call } = openLibrary(server.system, "ipsec", FWPUCLNT);

@@ -1,6 +1,6 @@
 /**
- * Every documented error of every one of the six secure socket functions: by the condition its page tells, where it
- * tells one, and by a fault; at the table of raw functions, and for those the library calls through the library.
+ * Every documented error of the six secure socket functions: by its documented condition, where there is one, and by
+ * a fault; with the raw functions, and through the library for the functions that it calls.
  */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -54,15 +54,15 @@ const PAGES: { readonly [fn in Fn]: readonly string[] } = {
   WSARevertImpersonation: ["WSASYSCALLFAILURE"],
 };
 
-/** The functions as they are, with sockets of every kind to try them on. */
+/** The raw functions, with sockets of every kind. */
 interface Bench {
   readonly call: ReturnType<typeof openLibrary<typeof FWPUCLNT>>["call"];
   /** New sockets. */
   tcp(): bigint;
   udp(): bigint;
-  /** Blocking, and of a kind that IPsec has nothing for. */
+  /** Blocking, and of a type that IPsec does not support. */
   raw(): bigint;
-  /** One end of a connection; `reset`: whose peer has reset it. */
+  /** One end of a connection; `reset`: the peer has reset it. */
   connection(how?: "reset"): Promise<bigint>;
 }
 
@@ -75,8 +75,8 @@ const NAME = targetName(PEER, "host/server", DEFAULT);
 const TEMPLATE = queryTemplate(PEER, 0, IPSEC);
 const size = (bytes: number) => new Uint8Array(Uint32Array.of(bytes).buffer);
 
-/** Where no page says what brings it about. */
-const UNEXPLAINED = "no page tells a condition";
+/** The documentation states no condition. */
+const UNEXPLAINED = "no page states a condition";
 type Condition = typeof UNEXPLAINED | ((bench: Bench) => number | Promise<number>);
 
 const set = ({ call }: Bench, s: bigint, bytes = SETTINGS, length = bytes.length) =>
@@ -94,7 +94,7 @@ const forget = ({ call }: Bench, s: bigint, peer: Uint8Array | null, length = pe
 const impersonate = ({ call }: Bench, s: bigint, peer: Uint8Array | null, length = peer?.length ?? 0) =>
   call.WSAImpersonateSocketPeer(s, peer, length);
 
-/** What brings each error about, by the words of its page. */
+/** The condition of each error, from its documentation. */
 const CONDITIONS: { readonly [fn in Fn]: { readonly [error: string]: Condition } } = {
   WSASetSocketSecurity: {
     WSAEAFNOSUPPORT: UNEXPLAINED,
@@ -136,7 +136,7 @@ const CONDITIONS: { readonly [fn in Fn]: { readonly [error: string]: Condition }
   WSARevertImpersonation: { WSASYSCALLFAILURE: UNEXPLAINED },
 };
 
-/** Two more of what a page gives one code for. */
+/** Two further conditions for one code. */
 const FURTHER: readonly (readonly [string, Fn, string, Exclude<Condition, string>])[] = [
   [
     "flags that are none",
@@ -152,18 +152,18 @@ const FURTHER: readonly (readonly [string, Fn, string, Exclude<Condition, string
   ],
 ];
 
-/** A call of each with which nothing is wrong, for faults to be put in its way. */
+/** A valid call of each function, for faults. */
 const WELL: { readonly [fn in Fn]: (bench: Bench) => number | Promise<number> } = {
   WSASetSocketSecurity: (bench) => set(bench, bench.tcp()),
   WSAQuerySocketSecurity: async (bench) => query(bench, await bench.connection(), null),
   WSASetSocketPeerTargetName: (bench) => name(bench, bench.tcp(), NAME),
   WSADeleteSocketPeerTargetName: (bench) => forget(bench, bench.udp(), PEER),
-  // It works for a blocking socket with a token of its peer: raw_impersonation_test.ts.
+  // It succeeds for a blocking socket with a token of its peer: see raw_impersonation_test.ts.
   WSAImpersonateSocketPeer: (bench) => impersonate(bench, bench.udp(), PEER),
   WSARevertImpersonation: ({ call }) => call.WSARevertImpersonation(),
 };
 
-/** Runs `fn` over the raw functions of a host; gives what the last error was after a failure, else `"none"`. */
+/** Runs `fn` with the raw functions of a host; returns the last error after a failure, otherwise `"none"`. */
 async function lastError(
   side: Side,
   fn: (bench: Bench) => number | Promise<number>,
@@ -191,7 +191,7 @@ async function lastError(
         const [one, other] = await connected(winsock, "localhost");
         open.push(one, other);
         if (how === "reset") {
-          // It closes without having received this.
+          // It closes without receiving this.
           await one.send(Uint8Array.of(1));
           await other.close();
         }
@@ -206,7 +206,7 @@ async function lastError(
   }
 }
 
-test("the documented errors are those of the pages, and each has its row", () => {
+test("the documented errors equal those of the pages, and each has its row", () => {
   for (const [fn, errors] of Object.entries(SECURE_SOCKET_ERRORS) as [Fn, readonly string[]][]) {
     assertEquals([...errors].sort(), [...PAGES[fn]].sort(), `${fn} of winsock_status.ts`);
     assertEquals(Object.keys(CONDITIONS[fn]).sort(), [...PAGES[fn]].sort(), `${fn} of CONDITIONS`);
@@ -219,7 +219,7 @@ test("the documented errors are those of the pages, and each has its row", () =>
 for (const [fn, errors] of Object.entries(CONDITIONS) as [Fn, { [error: string]: Condition }][]) {
   for (const [error, condition] of Object.entries(errors)) {
     const when = condition === UNEXPLAINED ? "" : " where its page says so, and";
-    test(`${fn} answers ${error}${when} by a fault`, async () => {
+    test(`${fn} returns ${error}${when} by a fault`, async () => {
       if (condition !== UNEXPLAINED) {
         await withHosts(simulate(), async (client) => {
           assertEquals(await lastError(client, condition), error);
@@ -236,13 +236,13 @@ for (const [fn, errors] of Object.entries(CONDITIONS) as [Fn, { [error: string]:
 }
 
 for (const [what, fn, error, condition] of FURTHER) {
-  test(`${fn} answers ${error} to ${what}`, () =>
+  test(`${fn} returns ${error} for ${what}`, () =>
     withHosts(simulate(), async (client) => assertEquals(await lastError(client, condition), error)));
 }
 
 for (const fn of Object.keys(WELL) as Fn[]) {
   if (fn === "WSAImpersonateSocketPeer") continue;
-  test(`${fn} has nothing to say where nothing is wrong`, () =>
+  test(`${fn} returns no error for valid arguments`, () =>
     withHosts(simulate(), async (client) => assertEquals(await lastError(client, WELL[fn]), "none")));
 }
 
@@ -287,10 +287,9 @@ const LIBRARY: { readonly [fn: string]: (side: Side) => Promise<void> } = {
 };
 
 for (const [fn, call] of Object.entries(LIBRARY)) {
-  test(`the library's ${fn} works where nothing fails`, () =>
-    withHosts(simulate(), (client) => call(client)));
+  test(`the library's ${fn} succeeds without faults`, () => withHosts(simulate(), (client) => call(client)));
   for (const error of PAGES[fn as Fn]) {
-    test(`the library's ${fn} that fails with ${error} says so, and leaves nothing behind`, async () => {
+    test(`the library's ${fn} reports ${error}, and leaves nothing open`, async () => {
       const network = simulate();
       await withHosts(network, async (client) => {
         network.failNext("client", fn, error);
@@ -302,7 +301,7 @@ for (const [fn, call] of Object.entries(LIBRARY)) {
 }
 
 for (const error of PAGES.WSAQuerySocketSecurity) {
-  test(`the second call of the library's query may fail with ${error} too`, async () => {
+  test(`the library's query reports ${error} of its second call too`, async () => {
     const network = simulate();
     await withHosts(network, async (client) => {
       network.failNext("client", "WSAQuerySocketSecurity", error, 1);
@@ -311,7 +310,7 @@ for (const error of PAGES.WSAQuerySocketSecurity) {
   });
 }
 
-test("a fault of a function or code that is not known is refused", () => {
+test("a fault of an unknown function or code is refused", () => {
   const network = simulate();
   assertThrows(() => network.failNext("client", "WSAConnect", "WSAEINVAL"), TypeError, "WSAConnect");
   assertThrows(() => network.failNext("client", "bind", "WSAENOTHING"), TypeError, "WSAENOTHING");

@@ -1,6 +1,6 @@
 /**
- * What two ends' settings come to, for every combination of settings, of the administrators' policies and of what is
- * in the way, held against the documentation's tables: over TCP and over UDP, and byte by byte.
+ * The outcome of two ends' settings, compared with the documentation's tables, for every combination of settings, of
+ * administrators' policies and of obstacles: over TCP and over UDP, byte by byte.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -39,7 +39,7 @@ const { GUARANTEE_ENCRYPTION, ALLOW_INSECURE } = SOCKET_SETTINGS;
 const { SECURED, ENCRYPTED } = SOCKET_INFO_CONNECTION;
 const { DEFAULT } = SOCKET_SECURITY_PROTOCOL;
 
-/** The flags of each kind of settings; left out: there is no structure to put flags in. */
+/** The flags of each kind of settings; left out: no structure for flags. */
 const FLAGS: { readonly [asked in Asked]?: number } = {
   "0": 0,
   "encrypt": GUARANTEE_ENCRYPTION,
@@ -53,7 +53,7 @@ const ANSWERS: { readonly [flags: number]: Result } = {
   [SECURED | ENCRYPTED]: "encrypted",
 };
 
-/** How the peer is named: not at all, rightly, wrongly, or wrongly and it does not matter. */
+/** The name set for the peer: none, right, wrong, or wrong and optional. */
 type Naming = "none" | "right" | "wrong" | "optional";
 const NAMES: { readonly [naming in Naming]: string | null } = {
   none: null,
@@ -62,7 +62,7 @@ const NAMES: { readonly [naming in Naming]: string | null } = {
   optional: "host/other",
 };
 
-/** What both computers are. */
+/** The two computers. */
 interface World {
   readonly client: Policy;
   readonly server: Policy;
@@ -73,7 +73,7 @@ interface World {
   readonly protocol: "TCP" | "UDP";
 }
 
-/** What both sockets are told. */
+/** The settings of both sockets. */
 interface Ends {
   readonly here: Asked;
   readonly there: Asked;
@@ -85,7 +85,7 @@ const ENDS = combinations<{ here: Asked; there: Asked; naming: Naming }>({
   here: ALL_ASKED,
   there: ALL_ASKED,
   naming: ["none", "right", "wrong", "optional"],
-  // That the name is optional is a flag, for which there must be a structure.
+  // The optional name is a flag, which needs a structure.
 }).filter(({ here, naming }) => naming !== "optional" || FLAGS[here] !== undefined);
 
 function tell({ secure }: Side, socket: OverlappedSocket, asked: Asked, naming: Naming): void {
@@ -101,7 +101,7 @@ function tell({ secure }: Side, socket: OverlappedSocket, asked: Asked, naming: 
   else secure.setSecurity(socket, plainSettings(flags));
 }
 
-/** What the tables say. */
+/** The outcome in the tables. */
 function expected(world: World, { here, there, naming }: Ends): Result {
   const table = !(world.clientCredentials && world.serverCredentials) || naming === "wrong"
     ? OUTCOMES.authentication
@@ -111,7 +111,7 @@ function expected(world: World, { here, there, naming }: Ends): Result {
   return table[STANCES[here][world.client]][STANCES[there][world.server]];
 }
 
-/** An end that takes what comes, one for each kind of settings. */
+/** An end that receives, one for each kind of settings. */
 interface Receiver {
   readonly side: Side;
   readonly socket: TcpSocket | UdpSocket;
@@ -131,7 +131,7 @@ async function receivers(side: Side, protocol: World["protocol"]): Promise<Map<A
   return all;
 }
 
-/** Sends a byte over a new connection; what both ends are told of it. */
+/** Sends a byte over a new connection; returns what both ends report. */
 async function overTcp(client: Side, { side, socket }: Receiver, { here, naming }: Ends): Promise<Result> {
   const mine = new TcpSocket(client.winsock, 4);
   let theirs: TcpSocket | null = null;
@@ -158,7 +158,7 @@ async function overTcp(client: Side, { side, socket }: Receiver, { here, naming 
   }
 }
 
-/** Sends a datagram of one byte; what the sender is told, and that only what may come comes. */
+/** Sends a datagram of one byte; returns what the sender reports, and checks what arrives. */
 async function overUdp(
   client: Side,
   { side, socket }: Receiver,
@@ -189,7 +189,7 @@ async function overUdp(
 
 const total = ({ traffic }: SimulatedNetwork) => traffic.clear + traffic.secured + traffic.encrypted;
 
-/** Every combination of settings between two computers; how many there were. */
+/** Runs every combination of settings between two computers; returns their number. */
 async function walk(world: World): Promise<number> {
   const network = simulate({
     hosts: {
@@ -220,7 +220,7 @@ async function walk(world: World): Promise<number> {
       );
       assertEquals(moved, result === "failed" ? [] : [result], what);
       for (const asked of [ends.here, ends.there]) {
-        // Not by the tables: by the sentences themselves.
+        // Checked by the sentences themselves, not by the tables.
         const promised = !["nothing", "no filters"].includes(asked) && !asked.includes("insecure");
         if (promised) assert(!moved.includes("clear"), what);
         if (asked.includes("encrypt")) assertEquals(moved.filter((kind) => kind !== "encrypted"), [], what);
@@ -231,7 +231,7 @@ async function walk(world: World): Promise<number> {
   return ENDS.length;
 }
 
-test("the tables keep the sentences they are written from", () => {
+test("the tables of outcomes agree with the documentation they are written from", () => {
   for (const table of Object.values(OUTCOMES)) {
     for (const a of ALL_STANCES) {
       for (const b of ALL_STANCES) {
@@ -272,7 +272,7 @@ for (const protocol of ["TCP", "UDP"] as const) {
 }
 
 for (const sizeProbe of ["WSAEFAULT", "WSAEMSGSIZE"] as const) {
-  test(`a query finds the size of its answer where the probe ends with ${sizeProbe}`, async () => {
+  test(`query() finds the size of its answer where the probe returns ${sizeProbe}`, async () => {
     await withHosts(simulate({ sizeProbe }), async (client, server) => {
       const all = await receivers(server, "TCP");
       const ends = { here: "0", there: "0", naming: "right" } as const;

@@ -1,4 +1,4 @@
-/** What the secure socket functions refuse and remember, on simulated hosts. */
+/** The secure socket functions on simulated hosts. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -29,7 +29,7 @@ const on = plainSettings(0);
 const encrypted = plainSettings(SOCKET_SETTINGS.GUARANTEE_ENCRYPTION);
 const both = SECURED | ENCRYPTED;
 
-test("settings are refused where the documentation refuses them", () =>
+test("setSecurity() refuses settings where the documentation refuses them", () =>
   withHosts(simulate(), async ({ winsock, secure }) => {
     const cases: readonly (readonly [string, Uint8Array, string])[] = [
       ["too short", new Uint8Array(4), "WSAEMSGSIZE"],
@@ -51,14 +51,14 @@ test("settings are refused where the documentation refuses them", () =>
     }
     const socket = new TcpSocket(winsock, 4);
     secure.setSecurity(socket, ipsecSettings({ strings: ["user", "domain", "password"] }));
-    assertThrows(() => secure.setSecurity(socket, on), TransportError, "the socket's first setting");
+    assertThrows(() => secure.setSecurity(socket, on), TransportError, "the socket has no other settings");
     await socket.close();
     const bound = await listening(winsock, "client");
-    assertThrows(() => secure.setSecurity(bound, on), TransportError, "before it is bound");
+    assertThrows(() => secure.setSecurity(bound, on), TransportError, "is not bound yet");
     await bound.close();
   }));
 
-test("datagrams: a peer is named and asked about by its address", () =>
+test("setPeerTarget() and query() address the peer of a datagram socket", () =>
   withHosts(simulate(), async (client, server) => {
     const [any] = await server.winsock.resolve("server", 0, "datagram", "listen");
     const there = new UdpSocket(server.winsock, any.version);
@@ -79,7 +79,7 @@ test("datagrams: a peer is named and asked about by its address", () =>
     await there.close();
   }));
 
-test("a system without the grant cannot secure sockets, and is told which grant", () => {
+test("SecureSockets needs the grant ipsec, which the PermissionError names", () => {
   using system = simulate().host("plain", ["sockets"]) as NativeSystem;
   assertThrows(() => new SecureSockets(system), PermissionError, '"ipsec"');
 });

@@ -1,4 +1,4 @@
-/** Answers of the system that are not believed: of a length that none can have, or that contradict themselves. */
+/** Invalid answers of the system: with a wrong length, or contradictory. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -13,7 +13,7 @@ const WSAEMSGSIZE = 10040;
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
 for (const filled of [SOCKET_SECURITY_QUERY_INFO.size - 4, 65]) {
-  test(`the tokens of an answer of ${filled} bytes are closed before it is refused`, () => {
+  test(`query() closes the tokens of an answer of ${filled} bytes before it refuses it`, () => {
     const closed: bigint[] = [];
     const call = {
       WSAQuerySocketSecurity(
@@ -41,7 +41,7 @@ for (const filled of [SOCKET_SECURITY_QUERY_INFO.size - 4, 65]) {
   });
 }
 
-test("readAnswer counts encryption without protection against change as none, whatever else is said", () => {
+test("readAnswer() reports no encryption where integrity is missing, independent of other flags", () => {
   for (let flags = 0; flags < 8; flags++) {
     const bytes = new Uint8Array(SOCKET_SECURITY_QUERY_INFO.size);
     SOCKET_SECURITY_QUERY_INFO.write(viewOf(bytes), { Flags: flags });

@@ -7,7 +7,7 @@ import { FakeMemory } from "../../support/fake_secur32.ts";
 
 const sizes = fc.array(fc.nat(40), { maxLength: 8 });
 
-test("Parts of a block stand where they say, zeroed, aligned, and not over each other", () => {
+test("take() returns zeroed, aligned parts that do not overlap, with their addresses", () => {
   fc.assert(fc.property(sizes, (sizes) => {
     const memory = new FakeMemory();
     const block = new MemoryBlock(memory as unknown as Memory, sizes);
@@ -22,7 +22,7 @@ test("Parts of a block stand where they say, zeroed, aligned, and not over each 
   }));
 });
 
-test("A block asks where it stands once, however many parts it has", () => {
+test("MemoryBlock reads its address once, however many parts it has", () => {
   let asked = 0;
   const memory = { addressOf: () => (asked++, 4096n) } as unknown as Memory;
   const block = new MemoryBlock(memory, [1, 2, 3]);
@@ -30,10 +30,10 @@ test("A block asks where it stands once, however many parts it has", () => {
   assertEquals(asked, 1);
 });
 
-test("More than a block was made for is refused", () => {
+test("take() refuses more memory than the block has", () => {
   const block = new MemoryBlock(new FakeMemory() as unknown as Memory, [8, 8]);
   block.take(8);
-  assertThrows(() => block.take(9), RangeError, "no room for 9");
+  assertThrows(() => block.take(9), RangeError, "no space for 9");
   block.take(8);
-  assertThrows(() => block.take(1), RangeError, "no room");
+  assertThrows(() => block.take(1), RangeError, "no space");
 });

@@ -14,7 +14,7 @@ import {
 import { childOutcome, children } from "../../support/child.ts";
 import { compile, noCompiler, runtimeBackend } from "../../support/native.ts";
 
-/** A page that can be used, followed by one that cannot be touched. */
+/** A readable page, followed by one without access. */
 const SOURCE = `
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -39,7 +39,7 @@ const SPEC = {
   },
 } as const satisfies LibrarySpec;
 
-/** Runs `body` with memory of 4096 bytes that ends where the process would. */
+/** Runs `body` with 4096 bytes of memory, behind which a read ends the process. */
 async function withPage(
   body: (memory: Memory, page: bigint, call: Calls<typeof SPEC>) => unknown,
 ): Promise<void> {
@@ -55,7 +55,7 @@ async function withPage(
   }
 }
 
-/** How many of many small arrays were elsewhere after a collection than when they were first addressed. */
+/** How many of many small arrays have moved during a garbage collection after their address was read. */
 async function movedArrays(): Promise<{ moved: number; lost: number }> {
   const gc = (globalThis as unknown as { gc(options?: unknown): void }).gc;
   let [moved, lost] = [0, 0];
@@ -68,7 +68,7 @@ async function movedArrays(): Promise<{ moved: number; lost: number }> {
       if (memory.addressOf(small) !== before) moved++;
       if (small[0] !== 7) lost++;
     };
-    // Hot first: an optimised call could hand the array over in another way.
+    // Optimised first: an optimised call could pass the array differently.
     for (let round = 0; round < 100_000; round++) once(false);
     for (let round = 0; round < 200; round++) once(true);
   });
@@ -79,7 +79,7 @@ await children({ movedArrays });
 
 const skip = noCompiler();
 
-test("Bytes are written to and read from an address as they are", () =>
+test("write() and read() transfer bytes unchanged", () =>
   withPage((memory, page) => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(3700), (bytes, at) => {
       const address = page + BigInt(at);
@@ -92,7 +92,7 @@ test("Bytes are written to and read from an address as they are", () =>
   }), { skip });
 
 test(
-  "A buffer's address leads to its first byte, whatever part of its memory it is",
+  "addressOf() returns the address of a buffer's first byte, also for a view into other memory",
   () =>
     withPage((memory) => {
       const whole = Uint8Array.from({ length: 200 }, (_, index) => index);
@@ -102,13 +102,13 @@ test(
   { skip },
 );
 
-test("A small array stays where it was when its address was asked for", async () => {
+test("addressOf() keeps a small array at its address", async () => {
   const flags = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
   assertEquals(await childOutcome(import.meta.url, "movedArrays", { flags }), { moved: 0, lost: 0 });
 }, { skip });
 
 test(
-  "Address 0 is a RangeError, and nothing at all where there is nothing to copy",
+  "read() and write() throw a RangeError for address 0, except for 0 bytes",
   () =>
     withPage((memory) => {
       assertThrows(() => memory.read(0n, 1), RangeError, "address 0");
@@ -121,7 +121,7 @@ test(
   { skip },
 );
 
-test("Texts are read back as they were written, up to the very end of what may be read", () => {
+test("cString() and wideString() return what was written, up to the last readable byte", () => {
   const text = fc.string({ unit: "binary", maxLength: 200 }).map((value) => value.replaceAll("\0", "\ufeff"));
   return withPage((memory, page) => {
     fc.assert(fc.property(text, fc.nat(3), (value, spare) => {
@@ -136,7 +136,7 @@ test("Texts are read back as they were written, up to the very end of what may b
   });
 }, { skip });
 
-test("A pinned buffer is zeroed and owns its memory", () => {
+test("pinned() returns a zeroed buffer with its own memory", () => {
   const [one, two] = [pinned(8), pinned(8)];
   assertEquals(Array.from(one), Array(8).fill(0));
   assert(one.buffer !== two.buffer && one.buffer.byteLength === 8);

@@ -69,13 +69,13 @@ function whole(depth: number): fc.Arbitrary<{ layout: Struct; value: Values<Fiel
 }
 
 const MARK = 0xa5;
-/** A view in the middle of a larger buffer, filled with a mark. */
+/** A view in the middle of a larger buffer that is filled with one byte value. */
 function room(size: number): { view: DataView; bytes: Uint8Array } {
   const bytes = new Uint8Array(size + 32).fill(MARK);
   return { view: new DataView(bytes.buffer, 16, size), bytes };
 }
 
-test("What is written is read back, at any place, and nothing outside of it is touched", () => {
+test("read() returns what write() wrote, at any offset, and nothing outside it changes", () => {
   fc.assert(fc.property(whole(2), fc.nat(40), fc.nat(40), ({ layout, value }, before, after) => {
     const { view, bytes } = room(before + layout.size + after);
     layout.write(view, value, before);
@@ -86,7 +86,7 @@ test("What is written is read back, at any place, and nothing outside of it is t
   }));
 });
 
-test("Fields that are not given keep their bytes, padding always does", () => {
+test("write() does not change padding, and fields that are not given", () => {
   fc.assert(fc.property(whole(1), fc.nat(), ({ layout, value }, pick) => {
     const { view, bytes } = room(layout.size);
     const names = Object.keys(value);
@@ -105,7 +105,7 @@ function extent(layout: Struct, name: string): { field: number; end: number } {
   return { field, end: Math.min(layout.size, ...later) };
 }
 
-test("Fields lie in order, aligned, without overlap, and sizes are whole alignments", () => {
+test("struct() lays fields out in order, aligned and without overlap, and rounds the size up to the alignment", () => {
   fc.assert(fc.property(whole(2), ({ layout }) => {
     let end = 0;
     for (const name of Object.keys(layout.fields)) {
@@ -122,7 +122,7 @@ function sizeOf(field: Field): number {
   return sizeOf(field[0]) * (field[1] as number);
 }
 
-test("A view that is too short is refused for reading and for writing, and stays as it was", () => {
+test("read() and write() refuse a view that is too short, and do not change it", () => {
   fc.assert(fc.property(whole(1), fc.nat(60), ({ layout, value }, at) => {
     fc.pre(layout.size > 0);
     const { view, bytes } = room(at + layout.size - 1);
@@ -144,7 +144,7 @@ const BEYOND: { readonly [S in Scalar]: readonly unknown[] } = {
   guid: ["", "00000000-0000-0000-0000-00000000000", "g0000000-0000-0000-0000-000000000000", 0],
 };
 
-test("A value that does not fit is refused by its path, and no field is written", () => {
+test("write() refuses a value that does not fit by its path, and writes no field", () => {
   const cases = SCALARS.flatMap((type) => BEYOND[type].map((bad) => ({ type, bad })));
   fc.assert(
     fc.property(fc.constantFrom(...cases), ({ type, bad }) => {
@@ -169,7 +169,7 @@ function good(type: Scalar): unknown {
   return fc.sample(VALUES[type], 1)[0];
 }
 
-test("Fields of another name, lists that are too long and structs that are none are refused before anything", () => {
+test("write() refuses unknown fields, lists that are too long and values that are not structs, before it writes", () => {
   const inner = struct("Inner", { a: "u8" });
   const outer = struct("Outer", { head: "u32", inner, list: ["u16", 2] });
   const { view, bytes } = room(outer.size);
@@ -178,7 +178,7 @@ test("Fields of another name, lists that are too long and structs that are none 
   assertThrows(write({ head: 1, inner: { b: 1 } }), RangeError, "Outer.inner.b");
   assertThrows(write({ head: 1, inner: null }), RangeError, "Outer.inner");
   assertThrows(write({ head: 1, inner: 5 }), RangeError, "Outer.inner");
-  assertThrows(write({ head: 1, list: [1, 2, 3] }), RangeError, "Outer.list holds 2");
+  assertThrows(write({ head: 1, list: [1, 2, 3] }), RangeError, "Outer.list has at most 2");
   assertThrows(write({ head: 1, list: 5 }), RangeError, "Outer.list");
   assertThrows(write({ head: 1, list: [, 1] }), RangeError, "Outer.list[0]");
   assert(bytes.every((byte) => byte === MARK));
@@ -186,7 +186,7 @@ test("Fields of another name, lists that are too long and structs that are none 
   assert(bytes.every((byte) => byte === MARK));
 });
 
-test("A flexible tail reaches to the end of the view, reading and writing, and no further", () => {
+test("read() and write() extend a flexible tail to the end of the view, and no further", () => {
   fc.assert(fc.property(fc.array(VALUES.u32, { maxLength: 6 }), fc.nat(3), (list, spare) => {
     const layout = struct("Tail", { count: "u16", items: ["u32", "*"] });
     assertEquals([layout.size, layout.offsets.items], [4, 4]);
@@ -197,12 +197,12 @@ test("A flexible tail reaches to the end of the view, reading and writing, and n
     assertThrows(
       () => layout.write(view, { items: [...list, 1] as number[] }),
       RangeError,
-      "Tail.items holds",
+      "Tail.items has at most",
     );
   }));
 });
 
-test("Layouts that contradict themselves are refused", () => {
+test("struct() refuses contradictory layouts", () => {
   const tail = struct("Tail", { count: "u32", items: ["u8", "*"] });
   const empty = struct("Empty", {});
   assertThrows(() => struct("S", { a: ["u8", "*"], b: "u8" }), RangeError, "S.a is a flexible tail");
@@ -210,9 +210,9 @@ test("Layouts that contradict themselves are refused", () => {
   assertThrows(
     () => struct("S", { a: [tail, 2] }),
     RangeError,
-    "S.a has elements that end in a flexible tail",
+    "S.a has elements with a flexible tail",
   );
-  assertThrows(() => struct("S", { a: [empty, "*"] }), RangeError, "no size");
+  assertThrows(() => struct("S", { a: [empty, "*"] }), RangeError, "of size 0");
   assertThrows(() => struct("S", { a: ["u8", -1] }), RangeError, "count -1");
   assertThrows(() => struct("S", { a: ["u8", 1.5] }), RangeError, "count 1.5");
   assertThrows(() => struct("S", { a: "u7" as Scalar }), RangeError, '"u7"');
@@ -222,7 +222,7 @@ test("Layouts that contradict themselves are refused", () => {
   assertEquals(last.read(view).tail.items, Uint8Array.of(1, 2, 3, 4));
 });
 
-test("A place that is no whole number from 0 is refused", () => {
+test("read() and write() refuse an offset that is not a whole number from 0", () => {
   const layout = struct("S", { a: "u8" });
   const { view } = room(8);
   for (const at of [-1, 0.5, NaN, Infinity, 8]) {

@@ -5,7 +5,7 @@ import { wideString } from "../../../ffi/memory/memory.ts";
 import { messageText, nameText, wideText } from "../../../ffi/memory/text.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-/** Text of any length, a mark in front of it as often as not. */
+/** Text of any length, often with a leading byte order mark. */
 const text = fc.tuple(
   fc.constantFrom("", "\ufeff", "\ufffe", "\ufeff\ufeff"),
   fc.oneof(
@@ -14,7 +14,7 @@ const text = fc.tuple(
   ),
 ).map((parts) => parts.join(""));
 
-test("Text of UTF-16 is read unit for unit, whatever stands in it", () => {
+test("wideText() reads any UTF-16 unit by unit", () => {
   fc.assert(
     fc.property(text, fc.boolean(), (value, odd) => {
       const bytes = wideString(value).subarray(0, 2 * value.length);
@@ -24,14 +24,14 @@ test("Text of UTF-16 is read unit for unit, whatever stands in it", () => {
   );
 });
 
-test("A name of UTF-8 is read letter for letter, whatever stands in front", () => {
+test("nameText() reads every character of UTF-8, including a leading byte order mark", () => {
   fc.assert(
     fc.property(text, (value) => assertEquals(nameText(utf8(value)), value.toWellFormed())),
     { numRuns: 60 },
   );
 });
 
-test("Two names never read the same: bytes that are no text are no name", () => {
+test("nameText() refuses bytes that are not UTF-8, so that no two names read the same", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), (bytes) => {
     let name: string;
     try {
@@ -45,6 +45,6 @@ test("Two names never read the same: bytes that are no text are no name", () => 
   assertThrows(() => nameText(Uint8Array.of(0x61, 0xff)), TypeError);
 });
 
-test("A message that is no text is shown all the same", () => {
+test("messageText() shows bytes that are not UTF-8", () => {
   assertEquals(messageText(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61, 0xff)), "\ufeffa\ufffd");
 });

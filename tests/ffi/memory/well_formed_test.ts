@@ -1,6 +1,5 @@
 /**
- * Half of a surrogate pair, which has no UTF-8: refused by the argument's name, before a system that may open nothing
- * is asked for anything.
+ * Lone surrogates, which UTF-8 cannot encode: refused by the argument's name before any native call.
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -16,7 +15,7 @@ import { FakeSecur32 } from "../../support/fake_secur32.ts";
 
 const HALVES = ["zq\ud83d", "\ude00zq", "z\ude00\ud83dq"];
 
-/** Who to be, with one text that is wrong, by its key. */
+/** Credentials with one invalid text, by its key. */
 const identities = (half: string): readonly (readonly [string, Credentials])[] => [
   ["username", { username: half, password: "x" }],
   ["domain", { username: "alice", domain: half, password: "x" }],
@@ -27,21 +26,21 @@ const identities = (half: string): readonly (readonly [string, Credentials])[] =
 ];
 
 for (const provider of [negotiate(), kerberos()]) {
-  test(`${provider.name} refuses half of a surrogate pair in credentials by its key, and tells none of the text`, async () => {
+  test(`${provider.name}() refuses a lone surrogate in credentials by its key, without the text in the message`, async () => {
     using system = openSystem({ grants: [] });
     const requirements = resolveRequirements();
     for (const [key, credentials] of HALVES.flatMap(identities)) {
       const error = await assertRejects(
         () => provider.acquire({ role: "client", system, requirements, credentials }),
         TypeError,
-        `credentials.${key} holds half of a surrogate pair, which no keyboard types`,
+        `credentials.${key} contains a lone surrogate, which no keyboard types`,
       );
-      assert(!/z|\p{Surrogate}/u.test(error.message.slice(error.message.indexOf("holds"))), error.message);
+      assert(!/z|\p{Surrogate}/u.test(error.message.slice(error.message.indexOf("contains"))), error.message);
     }
   });
 }
 
-test("a context's target refuses it before the package sees it", async () => {
+test("client() refuses a lone surrogate in the target before the package gets it", async () => {
   const fake = new FakeSecur32();
   const request = {
     package: "negotiate",
@@ -55,22 +54,22 @@ test("a context's target refuses it before the package sees it", async () => {
     assertThrows(
       () => credentials.client({ target: `host/${half}` }),
       TypeError,
-      "holds half of a surrogate pair",
+      "contains a lone surrogate",
     );
   }
   assertEquals(fake.calls.length, calls);
 });
 
-test("a password as text is refused as one in bytes that are no UTF-8 is, and pairs are taken", () => {
+test("passwordUnits() refuses a lone surrogate as it refuses bytes that are not UTF-8, and accepts pairs", () => {
   for (const half of HALVES) {
-    assertThrows(() => passwordUnits(half), TypeError, "credentials.password holds half of a surrogate pair");
+    assertThrows(() => passwordUnits(half), TypeError, "credentials.password contains a lone surrogate");
   }
   assertEquals(passwordUnits("\ud83d\ude00").length, 6);
 });
 
-test("a C string refuses what has no UTF-8; a wide one holds each unit as it is", () => {
+test("cString() refuses a lone surrogate; wideString() keeps every unit", () => {
   for (const half of HALVES) {
-    assertThrows(() => cString(half), TypeError, "text holds half of a surrogate pair");
+    assertThrows(() => cString(half), TypeError, "text contains a lone surrogate");
     const units = new Uint16Array(wideString(half).buffer);
     assertEquals(String.fromCharCode(...units), `${half}\0`);
   }

@@ -1,6 +1,6 @@
 /**
- * Holds the Winsock tables against what a C compiler says of the Windows headers, on Deno and on Node; all tables are in
- * `tests/scripts/windows_layout_test.ts`.
+ * Compares the Winsock tables with a C compiler's results for the Windows headers, on Deno and on Node; all tables
+ * are in `tests/scripts/windows_layout_test.ts`.
  */
 
 import { assertEquals, assertNotEquals } from "@std/assert";
@@ -26,7 +26,7 @@ test("every struct and constant of the Winsock tables was asked of the compiler"
 });
 
 for (const [name, layout] of Object.entries(ours.structs)) {
-  test(`the layout of ${name} is the compiler's`, () => assertEquals(layout, golden.structs[name]));
+  test(`the layout of ${name} equals the compiler's`, () => assertEquals(layout, golden.structs[name]));
 }
 
 test("every constant of the Winsock tables has the compiler's value", () => {
@@ -34,7 +34,7 @@ test("every constant of the Winsock tables has the compiler's value", () => {
   assertEquals(ours.constants, Object.fromEntries(names.map((name) => [name, golden.constants[name]])));
 });
 
-test("each of the six functions is in the table, and each of its documented errors has a name and a code", () => {
+test("each of the six secure socket functions is in the table, and each of its documented errors has a name and a code", () => {
   const names = new Set(Object.values(WINSOCK_STATUS).map((entry) => entry.name));
   for (const [fn, errors] of Object.entries(SECURE_SOCKET_ERRORS)) {
     assertNotEquals((FWPUCLNT.fns as Record<string, unknown>)[fn], undefined);
@@ -42,7 +42,7 @@ test("each of the six functions is in the table, and each of its documented erro
   }
 });
 
-/** Functions that must be callable, by the table they stand in. */
+/** Functions that must be callable, by their table. */
 const FUNCTIONS: readonly (readonly [{ readonly name: string; readonly fns: object }, readonly string[]])[] =
   [
     [WS2_32, [
@@ -109,7 +109,7 @@ const FUNCTIONS: readonly (readonly [{ readonly name: string; readonly fns: obje
   ];
 
 for (const [{ name, fns }, wanted] of FUNCTIONS) {
-  test(`the table of ${name} has all that sockets, their security and their peers' tokens take`, () => {
+  test(`the table of ${name} has every function for sockets, their security and their peers' tokens`, () => {
     assertEquals(wanted.filter((fn) => !Object.hasOwn(fns, fn)), []);
   });
 }

@@ -1,4 +1,4 @@
-/** The tables of ffi/raw against the headers they were written from. */
+/** Compares the tables of ffi/raw with the headers. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -26,7 +26,7 @@ import { compile, noKerberosHeaders } from "../../support/native.ts";
 
 const skip = noKerberosHeaders();
 
-/** What a C program of these lines prints, by line. */
+/** Returns the output of a C program with these lines, by line. */
 async function runLines(lines: readonly string[]): Promise<string[]> {
   using program = await compile(
     `#include <stddef.h>
@@ -47,13 +47,13 @@ ${lines.join("\n")}
   return stdout.trim().split("\n");
 }
 
-/** What C says of a list of expressions. */
+/** Returns the values of a list of C expressions. */
 async function ask(expressions: readonly string[]): Promise<bigint[]> {
   const lines = expressions.map((text) => `  printf("%lld\\n", (long long)(${text}));`);
   return (await runLines(lines)).map(BigInt);
 }
 
-/** Fields that are laid flat here and lie in a struct of their own in C. */
+/** Fields that are flattened here and are in a nested struct in C. */
 const NESTED: { readonly [field: string]: string } = {
   initiator_address_length: "initiator_address.length",
   initiator_address_value: "initiator_address.value",
@@ -72,7 +72,7 @@ for (const layout of Object.values(layouts(undefined))) {
   const type = layout.name === "gss_channel_bindings_struct"
     ? "struct gss_channel_bindings_struct"
     : layout.name;
-  test(`${layout.name} lies in memory as the header says`, async () => {
+  test(`${layout.name} has the layout of the header`, async () => {
     const names = Object.keys(layout.offsets);
     const member = (name: string): string =>
       (type === "gss_iov_buffer_desc" ? NESTED_IOV[name as keyof typeof NESTED_IOV] : NESTED[name]) ?? name;
@@ -82,14 +82,14 @@ for (const layout of Object.values(layouts(undefined))) {
     ]);
     const expected = names.map((name) => BigInt((layout.offsets as Record<string, number>)[name]));
     assertEquals(offsets, expected);
-    // Of these the head alone is described; keys follow.
+    // Only the head of these is described; keys follow.
     if (/^gss_krb5_lucid|^krb5_keytab_entry/.test(layout.name)) assert(BigInt(layout.size) <= size);
     else assertEquals(BigInt(layout.size), size);
   }, { skip });
 }
 
 test(
-  "What an exit's timer is made of lies in memory as the header says",
+  "the structs of the exit timer have the layout of the header",
   async () => {
     const nested: { readonly [field: string]: string } = {
       interval_sec: "it_interval.tv_sec",
@@ -150,19 +150,19 @@ const CONSTANTS: { readonly [text: string]: number } = {
   KRB5_PRINCIPAL_PARSE_ENTERPRISE: KRB5_PRINCIPAL_PARSE.ENTERPRISE,
 };
 
-test("What libkrb5 fills as a whole has room enough", async () => {
+test("KRB5_STRUCT_BYTES is enough for the structs that libkrb5 fills", async () => {
   const sizes = await ask(["sizeof(krb5_creds)", "sizeof(krb5_keytab_entry)"]);
   for (const size of sizes) assert(size <= BigInt(KRB5_STRUCT_BYTES));
 }, { skip });
 
-test("Every constant is the header's", async () => {
+test("every constant has the header's value", async () => {
   const said = await ask(Object.keys(CONSTANTS).map((text) => `(unsigned)(${text})`));
   assertEquals(Object.fromEntries(Object.keys(CONSTANTS).map((name, index) => [name, Number(said[index])])), {
     ...CONSTANTS,
   });
 }, { skip });
 
-test("Every status has the header's name", async () => {
+test("every status has the header's name", async () => {
   const routine = Object.entries(GSS_ROUTINE_ERRORS);
   const kerberos = Object.entries(KRB5_ERRORS);
   const said = await ask([
@@ -182,7 +182,7 @@ const OID_VARIABLES = {
   sessionKey: "GSS_C_INQ_SSPI_SESSION_KEY",
 } as const;
 
-test("Every object identifier is the library's", async () => {
+test("every object identifier equals the library's", async () => {
   const lines = Object.values(OID_VARIABLES).map((name) =>
     `  { gss_OID o = (gss_OID)${name}; for (unsigned i = 0; i < o->length; i++) printf("%d ", ((unsigned char *)o->elements)[i]); puts(""); }`
   );

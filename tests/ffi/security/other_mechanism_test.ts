@@ -5,7 +5,7 @@ import { apReq, framed, kerberosToken, negTokenInit, OID } from "../../support/k
 
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
-test("NTLM is recognised bare and wrapped, and nothing else is taken for it", () => {
+test("holdsNtlm() recognises NTLM with and without SPNEGO, and nothing else", () => {
   assert(holdsNtlm(bytes("NTLMSSP\0\x01\0\0\0")));
   assert(holdsNtlm(bytes("`\x40NNTLMSSPNTLMSSP\0")));
   for (const other of ["", "N", "NTLMSSP", "NTLMSSP\x01", "ntlmssp\0", "`\x40kerberos"]) {
@@ -13,36 +13,36 @@ test("NTLM is recognised bare and wrapped, and nothing else is taken for it", ()
   }
 });
 
-test("The advice for NTLM says that it was left out on purpose, and that for any other names both ends", () => {
+test("otherMechanismAdvice() states for NTLM that it is excluded on purpose, and otherwise names both ends", () => {
   const ntlm = otherMechanismAdvice(bytes("NTLMSSP\0"), "spnego");
-  assertMatch(ntlm, /NTLM, which was left out here on purpose.*Kerberos/);
+  assertMatch(ntlm, /NTLM, which is excluded here on purpose.*Kerberos/);
   const other = otherMechanismAdvice(bytes("`\x40"), "kerberos");
   assertMatch(
     other,
-    /^The peer speaks a mechanism that does not serve here\. Use the same provider on both ends$/,
+    /^The peer uses a mechanism that is not accepted here\. Use the same provider on both ends$/,
   );
   for (const advice of [other, ntlm]) assert(!/install|enable/i.test(advice));
 });
 
-test("A Kerberos end and a Negotiate end are told what each other speaks", () => {
+test("otherMechanismAdvice() states the wrapping of both ends of Kerberos and Negotiate", () => {
   const request = apReq(["HTTP", "web"]);
   const raw = [request, kerberosToken(request), kerberosToken([1])];
   const wrapped = [negTokenInit([OID.kerberos], kerberosToken(request)), negTokenInit([OID.kerberos])];
   for (const token of raw) {
     assertMatch(
       otherMechanismAdvice(token, "spnego"),
-      /peer speaks Kerberos without SPNEGO.*this end speaks SPNEGO/,
+      /peer uses Kerberos without SPNEGO.*this end uses SPNEGO/,
     );
-    assertMatch(otherMechanismAdvice(token, "kerberos"), /does not serve here/);
+    assertMatch(otherMechanismAdvice(token, "kerberos"), /is not accepted here/);
   }
   for (const token of wrapped) {
     assertMatch(
       otherMechanismAdvice(token, "kerberos"),
-      /peer speaks SPNEGO.*this end speaks Kerberos without/,
+      /peer uses SPNEGO.*this end uses Kerberos without/,
     );
-    assertMatch(otherMechanismAdvice(token, "spnego"), /does not serve here/);
+    assertMatch(otherMechanismAdvice(token, "spnego"), /is not accepted here/);
   }
   for (const token of [framed(OID.iakerb, [1]), framed([]), new Uint8Array(), Uint8Array.of(0x60)]) {
-    assertMatch(otherMechanismAdvice(token, "spnego"), /does not serve here/);
+    assertMatch(otherMechanismAdvice(token, "spnego"), /is not accepted here/);
   }
 });

@@ -1,4 +1,4 @@
-/** Names of peers, taken apart. */
+/** Splits names of peers. */
 
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -12,13 +12,13 @@ const escaped = fc.array(
 ).map((parts) => parts.map((part) => part === "@" || part === "\\" ? `\\${part}` : part).join(""))
   .filter((part) => part !== "");
 
-test("A Kerberos name is the user, an @ and the realm, and nothing of it is lost", () => {
+test("kerberosPeer() splits a name at the @ before the realm, and loses nothing", () => {
   fc.assert(fc.property(escaped, escaped, (user, realm) => {
     assertEquals(kerberosPeer(`${user}@${realm}`), { name: `${user}@${realm}`, user, realm });
   }));
 });
 
-test("A name that could be read in two ways stays whole", () => {
+test("kerberosPeer() and downLevelPeer() do not split an ambiguous name", () => {
   for (const name of ["alice", "a@b@c", "@REALM", "alice@", "alice\\@REALM", "alice@REALM\\", "", "@"]) {
     assertEquals(kerberosPeer(name), { name, user: name, realm: "" });
   }
@@ -27,14 +27,14 @@ test("A name that could be read in two ways stays whole", () => {
   }
 });
 
-test("A down-level name is the domain, a backslash and the user", () => {
+test("downLevelPeer() splits a name at the backslash", () => {
   const part = fc.string({ minLength: 1, maxLength: 8 }).filter((text) => !text.includes("\\"));
   fc.assert(fc.property(part, part, (realm, user) => {
     assertEquals(downLevelPeer(`${realm}\\${user}`), { name: `${realm}\\${user}`, user, realm });
   }));
 });
 
-test("The anonymous principal of any realm is known, and nobody else", () => {
+test("isAnonymous() is true for the anonymous principal of any realm, and for no other", () => {
   for (const realm of ["WELLKNOWN:ANONYMOUS", "EXAMPLE.TEST"]) {
     assertEquals(isAnonymous(`WELLKNOWN/ANONYMOUS@${realm}`), true);
   }

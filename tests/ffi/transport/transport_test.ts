@@ -32,7 +32,7 @@ async function readAll(transport: TcpTransport, chunk = 65536): Promise<Uint8Arr
   return Uint8Array.from(parts);
 }
 
-test("Both ends of a connection know each other's address", async () => {
+test("connectTcp() and listenTcp() report the addresses of both ends", async () => {
   const { client, server, close } = await pair();
   assertEquals(client.remoteAddr, server.localAddr);
   assertEquals(client.localAddr, server.remoteAddr);
@@ -41,7 +41,7 @@ test("Both ends of a connection know each other's address", async () => {
   close();
 });
 
-test("Bytes arrive in order and whole, in reads smaller than the writes", async () => {
+test("read() returns all bytes in order, in reads smaller than the writes", async () => {
   const { client, server, close } = await pair();
   const sent = Uint8Array.from({ length: 300_000 }, (_, index) => index * 7);
   const writing = (async () => {
@@ -56,7 +56,7 @@ test("Bytes arrive in order and whole, in reads smaller than the writes", async 
   close();
 });
 
-test("A half-closed connection still carries the answer", async () => {
+test("closeWrite() leaves the other direction open for the answer", async () => {
   const { client, server, close } = await pair();
   await client.write(Uint8Array.of(1, 2));
   await client.closeWrite();
@@ -68,7 +68,7 @@ test("A half-closed connection still carries the answer", async () => {
   close();
 });
 
-test("A peer that does not read stops the writer until it reads", async () => {
+test("write() waits while the peer does not read", async () => {
   const { client, server, close } = await pair();
   const chunk = new Uint8Array(1 << 20);
   let written = 0;
@@ -86,7 +86,7 @@ test("A peer that does not read stops the writer until it reads", async () => {
   close();
 });
 
-test("Closing rejects a waiting read, and every call after it, with a TransportError that says closed", async () => {
+test("close() rejects a pending read, and every later call, with a TransportError with codeName closed", async () => {
   const { client, server } = await pair();
   const reading = assertRejects(() => client.read(new Uint8Array(4)), TransportError);
   client.close();
@@ -105,7 +105,7 @@ test("Closing rejects a waiting read, and every call after it, with a TransportE
   server.close();
 });
 
-test("A connection nobody listens for is a TransportError that names the address and what to check", async () => {
+test("connectTcp() to a closed port rejects with a TransportError that names the address and what to check", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   listener.close();
   const { port } = listener.addr;
@@ -118,7 +118,7 @@ test("A connection nobody listens for is a TransportError that names the address
   assert(error.message.includes("Is the server running"), error.message);
 });
 
-test("A name that does not resolve is a TransportError with the same code name everywhere", async () => {
+test("connectTcp() to an unknown name rejects with a TransportError with the same codeName on every runtime", async () => {
   const error = await assertRejects(
     // No name server can be asked for a name with a part of more than 63 letters.
     () => connectTcp({ hostname: `${"x".repeat(70)}.test`, port: 1 }),
@@ -128,7 +128,7 @@ test("A name that does not resolve is a TransportError with the same code name e
   assertEquals(error.codeName, "ENOTFOUND");
 });
 
-test("Only a name that does not exist has that code: not a silent name server, nor a missing file", () => {
+test("socketFailure() uses the codeName of an unknown name for nothing else: not a name server that does not answer, nor a missing file", () => {
   const of = (message: string, code?: string) => {
     const cause = Object.assign(new Error(message), { code });
     return (socketFailure(cause, "connect", "example.test:1") as TransportError).codeName;
@@ -141,7 +141,7 @@ test("Only a name that does not exist has that code: not a silent name server, n
   assertEquals(of("No such file or directory (os error 2)", "ENOENT"), "ENOENT");
 });
 
-test("An aborted connect rethrows the signal's reason unchanged", async () => {
+test("connectTcp() rethrows the signal's reason unchanged", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const reason = { mine: true };
   const { port } = listener.addr;
@@ -155,7 +155,7 @@ test("An aborted connect rethrows the signal's reason unchanged", async () => {
   listener.close();
 });
 
-test("A signal that aborts after the connection was made does not end it", async () => {
+test("connectTcp() ignores a signal that aborts after the connection was made", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const controller = new AbortController();
   const client = await connectTcp({
@@ -170,14 +170,14 @@ test("A signal that aborts after the connection was made does not end it", async
   for (const one of [client, server, listener]) one.close();
 });
 
-test("An address that is taken is a TransportError", async () => {
+test("listenTcp() on an address in use rejects with a TransportError", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const again = { hostname: "127.0.0.1", port: listener.addr.port };
   assertEquals((await assertRejects(() => listenTcp(again), TransportError)).codeName, "EADDRINUSE");
   listener.close();
 });
 
-test("However many connect before anybody accepts, each of them is accepted and none is closed", async () => {
+test("accept() returns every connection made before it was called, and none is closed", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   const dial = () => connectTcp({ hostname: "127.0.0.1", port });
@@ -197,7 +197,7 @@ test("However many connect before anybody accepts, each of them is accepted and 
   for (const one of [...clients, ...servers, listener]) one.close();
 });
 
-test("Closing a listener rejects a waiting accept and drops connections nobody accepted", async () => {
+test("close() of a listener rejects a pending accept and closes connections that were not accepted", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
   const accepting = assertRejects(() => listener.accept(), TransportError);
   listener.close();
@@ -214,7 +214,7 @@ test("Closing a listener rejects a waiting accept and drops connections nobody a
   client.close();
 });
 
-test("Without --allow-net, connecting and listening are refused with the flag to add", async () => {
+test("connectTcp() and listenTcp() without --allow-net reject with the flag to add", async () => {
   const url = new URL("../../../ffi/transport/mod.ts", import.meta.url).href;
   const script = `import { connectTcp, listenTcp } from ${JSON.stringify(url)};
     for (const open of [connectTcp, listenTcp]) {

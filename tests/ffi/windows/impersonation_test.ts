@@ -1,4 +1,4 @@
-/** Impersonation against a thread that is made up: what is checked, in which order, and what ends the process. */
+/** Impersonation with a simulated thread: what is checked, in which order, and what ends the process. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -10,11 +10,11 @@ import type { NativeSystem } from "../../../ffi/system.ts";
 
 const LEVEL = { anonymous: 0, identify: 1, impersonate: 2, delegate: 3 } as const;
 
-/** A thread, and the functions that look at it. */
+/** A thread, and the functions that read its state. */
 class Thread {
-  /** The level of the client's token; `null`: the thread carries none. */
+  /** The level of the client's token; `null`: the thread has none. */
   token: number | null = null;
-  /** What OpenThreadToken fails with where there is no token. */
+  /** The error of OpenThreadToken where there is no token. */
   noToken: number = TOKEN.ERROR_NO_TOKEN;
   /** Tokens opened and not closed. */
   open = 0;
@@ -44,7 +44,7 @@ class Thread {
     return new Impersonator({ library } as unknown as NativeSystem);
   }
 
-  /** Runs `fn` as a client of `level`; `leave` is what reverting says. */
+  /** Runs `fn` as a client of `level`; `leave` is the result of reverting. */
   run<T>(level: keyof typeof LEVEL, fn: () => T, leave: () => boolean = () => this.revert()): T {
     return this.impersonator().run(() => void (this.token = LEVEL.impersonate), leave, level, fn);
   }
@@ -55,14 +55,14 @@ class Thread {
   }
 }
 
-test("What runs as the client sees its token, and nothing of it is left afterwards", () => {
+test("run() runs the function with the client's token, and removes the token afterwards", () => {
   const thread = new Thread();
   assertEquals(thread.run("impersonate", () => thread.token), LEVEL.impersonate);
   assertThrows(() => thread.run("identify", () => JSON.parse("no JSON")), SyntaxError);
   assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
 });
 
-test("A client that allows less than is required is never run as", () => {
+test("run() does not call the function where the client allows less than the required level", () => {
   const thread = new Thread();
   let runs = 0;
   const error = assertThrows(() => thread.run("delegate", () => runs++), SecurityRequirementError);
@@ -70,7 +70,7 @@ test("A client that allows less than is required is never run as", () => {
   assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
 });
 
-test("A thread that carries a token already is refused before anything is entered, and keeps its token", () => {
+test("run() refuses a thread that has a token already, and leaves the token", () => {
   const thread = new Thread();
   const ran: string[] = [];
   thread.run("impersonate", () => {
@@ -88,15 +88,19 @@ test("A thread that carries a token already is refused before anything is entere
   assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
 });
 
-test("Where nobody can tell whether the thread carries a token, nothing is entered", () => {
+test("run() refuses where the thread's token cannot be read", () => {
   const thread = new Thread();
   thread.noToken = 5;
-  const error = assertThrows(() => thread.run("identify", () => 1), AuthenticationError, "whose token");
+  const error = assertThrows(
+    () => thread.run("identify", () => 1),
+    AuthenticationError,
+    "this thread's token",
+  );
   assertEquals((error.cause as Error).name, "NativeError");
   assertEquals([thread.token, thread.open, thread.exits], [null, 0, []]);
 });
 
-test("A result whose work is not done is refused, and the thread is reverted", () => {
+test("run() refuses a promise or an iterator as the result, and reverts the thread", () => {
   const thread = new Thread();
   let ran = 0;
   function* rows() {
@@ -117,14 +121,14 @@ const STUCK: [string, (thread: Thread) => () => boolean][] = [
   ["reverting throws", () => () => {
     throw new Error("no such function");
   }],
-  ["the thread still carries a token", () => () => true],
-  ["nobody can tell whether the thread still carries a token", (thread) => () => {
+  ["the thread still has a token", () => () => true],
+  ["the thread's token cannot be read", (thread) => () => {
     thread.noToken = 5;
     return thread.revert();
   }],
 ];
 for (const [what, leave] of STUCK) {
-  test(`Where ${what}, the process ends, whatever the function did`, () => {
+  test(`run() ends the process where ${what}, whatever the function returned`, () => {
     for (const fn of [() => 1, () => JSON.parse("no JSON")]) {
       const thread = new Thread();
       assertThrows(() => thread.run("identify", fn, leave(thread)), Error, "TerminateProcess returned");

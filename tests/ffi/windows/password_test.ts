@@ -8,7 +8,7 @@ import { passwordUnits } from "../../../ffi/windows/password.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-test("A password in UTF-8 has the units of the same password as text, a byte order mark among them", () => {
+test("passwordUnits() returns the same units for UTF-8 and for text, including a byte order mark", () => {
   for (const text of ["", "Alice1234!", "\ufeffpass", "pä\u0000ß", "中文", "😀\u{10ffff}"]) {
     assertEquals(passwordUnits(utf8(text)), wideString(text));
   }
@@ -17,7 +17,7 @@ test("A password in UTF-8 has the units of the same password as text, a byte ord
   }));
 });
 
-test("Bytes that are no UTF-8 are a TypeError that does not tell them, and all others are read", () => {
+test("passwordUnits() throws a TypeError without the bytes where they are not UTF-8, and accepts all others", () => {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const holds = (bytes: Uint8Array) => {
     let text: string;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { BufferPool, MAX_CHUNK, type PooledBuffer } from "../../../ffi/winsock/buffers.ts";
 import type { Memory } from "../../../ffi/memory/memory.ts";
 
-/** Memory whose addresses are made up, one range for each buffer; counts the questions. */
+/** Memory with invented addresses, one range for each buffer; counts the calls. */
 class Addresses {
   asked = 0;
   readonly #bases = new Map<ArrayBufferLike, bigint>();
@@ -22,7 +22,7 @@ function pool(): { buffers: BufferPool; memory: Addresses } {
   return { buffers: new BufferPool(memory as unknown as Memory), memory };
 }
 
-test("a buffer has the length asked for, stands where it says, and holds nothing", () => {
+test("take() returns a zeroed buffer of the requested length, with its address", () => {
   const { buffers, memory } = pool();
   fc.assert(fc.property(fc.nat(MAX_CHUNK + 1000), (length) => {
     const buffer = buffers.take(length);
@@ -34,7 +34,7 @@ test("a buffer has the length asked for, stands where it says, and holds nothing
   }));
 });
 
-test("what stood in a buffer is gone when it is given back, whoever looks", () => {
+test("release() clears the data of a buffer", () => {
   const { buffers } = pool();
   const first = buffers.take(1000);
   first.bytes.fill(7);
@@ -45,7 +45,7 @@ test("what stood in a buffer is gone when it is given back, whoever looks", () =
   assert(second.bytes.every((byte) => byte === 0));
 });
 
-test("a buffer is cleared as far as it was used, and whole where nobody says how far", () => {
+test("release() clears the used part of a buffer, and all of it where `used` is not set", () => {
   const { buffers } = pool();
   for (const used of [undefined, 0, 10, 1000]) {
     const buffer = buffers.take(1000);
@@ -57,7 +57,7 @@ test("a buffer is cleared as far as it was used, and whole where nobody says how
   }
 });
 
-test("no two operations have the same memory at a time", () => {
+test("take() never returns memory that is in use", () => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.nat(MAX_CHUNK), fc.boolean()), { maxLength: 60 }), (steps) => {
     const { buffers } = pool();
     const lent: PooledBuffer[] = [];
@@ -69,20 +69,20 @@ test("no two operations have the same memory at a time", () => {
   }));
 });
 
-test("a buffer is never twice as long as what it is for", () => {
+test("take() returns less than twice the requested memory", () => {
   const { buffers } = pool();
   fc.assert(fc.property(fc.integer({ min: 1024, max: MAX_CHUNK }), (length) => {
     assert(buffers.take(length).bytes.buffer.byteLength < 2 * length);
   }));
 });
 
-test("a buffer used again is not asked for its address again", () => {
+test("take() reads the address of a reused buffer once", () => {
   const { buffers, memory } = pool();
   for (let round = 0; round < 100; round++) buffers.take(MAX_CHUNK).release();
   assertEquals(memory.asked, 1);
 });
 
-test("of many buffers given back at once some are kept, and none that is longer than any operation", () => {
+test("release() keeps a limited number of buffers, and none longer than MAX_CHUNK", () => {
   const { buffers, memory } = pool();
   const many = Array.from({ length: 1000 }, () => buffers.take(MAX_CHUNK));
   for (const buffer of many) buffer.release();

@@ -1,6 +1,6 @@
 /**
- * The completion port's own bookkeeping, with a system that is made up: what ends at once, what waits for its turn,
- * and what memory is given back when.
+ * The completion port with a simulated system: which operations end immediately, which wait, and when memory is
+ * released.
  */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -23,7 +23,7 @@ interface Packet {
 
 /** A kernel with one port. */
 class Kernel {
-  /** Completions that nobody has fetched. */
+  /** Completions that were not fetched yet. */
   readonly packets: Packet[] = [];
   /** What was called, in order: `fetch` on this thread, `wait` on another, `post`. */
   readonly calls: string[] = [];
@@ -54,7 +54,7 @@ class Kernel {
   readonly #wait = async (_port: bigint, entries: Uint8Array, _count: number, removed: Uint8Array) => {
     this.calls.push("wait");
     if (this.broken) return 0;
-    // Another thread: its answer comes with a turn of the event loop.
+    // Another thread: its result arrives with a turn of the event loop.
     await new Promise((resolve) => setTimeout(resolve, 0));
     while (this.packets.length === 0) await new Promise<void>((resolve) => this.#wake = resolve);
     return this.#give(entries, removed);
@@ -86,7 +86,7 @@ class Kernel {
   }
 }
 
-/** Memory that knows whether it was given back. */
+/** Memory that records whether it was released. */
 function kept(): Kept & { released: number } {
   return {
     bytes: new Uint8Array(1),
@@ -97,13 +97,13 @@ function kept(): Kept & { released: number } {
   };
 }
 
-/** Operations that tests have left for good, counted as live. */
+/** Operations that tests have abandoned, counted as open. */
 let heldForGood = 0;
 
 const read = ({ code, bytes }: { code: number; bytes: number }) => ({ code, bytes });
 const refused = (code: number) => new Error(`refused with ${code}`);
 
-/** An operation that ends before its call has returned, having moved `count` bytes. */
+/** An operation that ends before its call has returned, with `count` bytes transferred. */
 function atOnce(count: number, keep: Kept, direct = true) {
   const begin = ({ view }: Block) => {
     view.setUint32(BLOCK.bytes, count, true);
@@ -112,7 +112,7 @@ function atOnce(count: number, keep: Kept, direct = true) {
   return { begin, direct, refused, read, keep };
 }
 
-test("an operation that ends at once asks the port for nothing", async () => {
+test("run() does not use the port for an operation that succeeds immediately", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   const keep = kept();
@@ -121,7 +121,7 @@ test("an operation that ends at once asks the port for nothing", async () => {
   port.close();
 });
 
-test("where a handle still sends its completion, it is waited for, however soon the operation ended", async () => {
+test("run() waits for the completion where the handle still sends it, however soon the operation ended", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   const keep = kept();
@@ -134,7 +134,7 @@ test("where a handle still sends its completion, it is waited for, however soon 
   port.close();
 });
 
-test("however many end at once, timers get their turn", async () => {
+test("run() lets timers run, however many operations succeed immediately", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   let fired = false;
@@ -148,7 +148,7 @@ test("however many end at once, timers get their turn", async () => {
   port.close();
 });
 
-test("memory is given back when the system is done with it, and not before", async () => {
+test("run() releases memory when the system no longer uses it, and not before", async () => {
   const kernel = new Kernel();
   const port = kernel.port();
   const keep = kept();
@@ -170,7 +170,7 @@ test("memory is given back when the system is done with it, and not before", asy
   port.close();
 });
 
-test("memory of a call that was refused, or never made, is given back at once", async () => {
+test("run() releases the memory of a refused call, or of one that was not made, immediately", async () => {
   const port = new Kernel().port();
   const keep = kept();
   const begin = () => 10054;
@@ -181,8 +181,8 @@ test("memory of a call that was refused, or never made, is given back at once", 
   assertEquals(keep.released, 2);
 });
 
-test("what may have begun keeps its memory until the system says that it is done", async () => {
-  // Another call may have left anything in the place of ERROR_IO_PENDING.
+test("run() keeps the memory of an operation that may have begun until its completion arrives", async () => {
+  // Another call may have overwritten ERROR_IO_PENDING with any code.
   for (const code of [LOST_ERROR, 487, 2]) await keepsWhatMayHaveBegun(code);
 });
 
@@ -200,7 +200,7 @@ async function keepsWhatMayHaveBegun(code: number): Promise<void> {
   assertEquals([lost.released, port.pending], [0, 0]);
   const running = port.run({ ...doubtful, begin: begin(ERROR_IO_PENDING), keep: next });
   assertEquals(blocks[0].address !== blocks[1].address, true, "another operation got the memory");
-  // It had begun, and ends before the next one does.
+  // It has begun, and ends before the next one.
   kernel.post({ overlapped: blocks[0].address, bytes: 3 });
   await new Promise((resolve) => setTimeout(resolve, 5));
   assertEquals([lost.released, next.released, port.pending], [1, 0, 1]);
@@ -210,7 +210,7 @@ async function keepsWhatMayHaveBegun(code: number): Promise<void> {
   port.close();
 }
 
-test("a port closes although nobody knows whether an operation began, and its memory stays", async () => {
+test("close() succeeds although an operation may have begun, and keeps its memory", async () => {
   const port = new Kernel().port();
   const keep = kept();
   const begin = () => LOST_ERROR;
@@ -220,7 +220,7 @@ test("a port closes although nobody knows whether an operation began, and its me
   assertEquals([keep.released, liveHandles()["operation"]], [0, heldForGood]);
 });
 
-test("where the port fails, memory that the system may still write to is never given back", async () => {
+test("run() never releases memory that the system may still write to, where the port fails", async () => {
   const kernel = new Kernel();
   kernel.broken = true;
   const port = kernel.port();
@@ -229,7 +229,7 @@ test("where the port fails, memory that the system may still write to is never g
   await assertRejects(() => running, TransportError, "GetQueuedCompletionStatusEx");
   assertEquals([keep.released, port.pending], [0, 1]);
   assertThrows(() => port.close(), StateError, "pending");
-  // Held for good, and counted.
+  // Kept permanently, and counted.
   const held = liveHandles();
   heldForGood++;
   assertEquals([held["operation"], held["completion port"]], [heldForGood, 1]);

@@ -1,4 +1,4 @@
-/** Waiting for events: over a kernel that says what a test has it say. */
+/** Waits for events, with a kernel whose results the test sets. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -8,7 +8,7 @@ import { Events } from "../../../ffi/winsock/events.ts";
 import { liveHandles } from "../../../ffi/handles.ts";
 import { type KERNEL32, MAXIMUM_WAIT_OBJECTS, WAIT_FAILED, WAIT_TIMEOUT } from "../../../ffi/raw/kernel32.ts";
 
-/** Events that exist, and the waits under way, each with the handles it was given. */
+/** Existing events, and running waits, each with its handles. */
 class FakeKernel {
   readonly open = new Set<bigint>();
   readonly waits: { readonly handles: bigint[]; end(result: number): void }[] = [];
@@ -16,11 +16,11 @@ class FakeKernel {
   readonly set: bigint[] = [];
   /** Whether SetEvent fails. */
   deaf = false;
-  /** How often somebody looked without waiting, and at what. */
+  /** The handles that were polled. */
   readonly looks: bigint[] = [];
-  /** What such a look finds, by handle; left out: an event that is not set. */
+  /** The result of polling, by handle; left out: an event that is not set. */
   readonly found = new Map<bigint, number>();
-  /** After how many CreateEventW give no more. */
+  /** After how many events CreateEventW fails. */
   most = Infinity;
   #next = 1n;
 
@@ -58,7 +58,7 @@ class FakeKernel {
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-test("one thread waits for all events, and looks again when another is added", async () => {
+test("wait() uses one thread for all events, and includes an event that is added", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -84,7 +84,7 @@ test("one thread waits for all events, and looks again when another is added", a
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("a thread waits for no more than the system lets it: the next event has another", async () => {
+test("wait() uses another thread for each further 63 events", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const all = Array.from({ length: MAXIMUM_WAIT_OBJECTS }, () => events.open());
@@ -105,7 +105,7 @@ test("a thread waits for no more than the system lets it: the next event has ano
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("an event that is closed without a wait takes its thread with it", () => {
+test("close() of an event that was not waited for ends its thread", () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   events.open().close();
@@ -114,7 +114,7 @@ test("an event that is closed without a wait takes its thread with it", () => {
 });
 
 for (const most of [0, 1]) {
-  test(`where the system gives only ${most} of the two events it takes, opening fails and leaves none`, () => {
+  test(`open() fails and leaves no event open where the system creates only ${most} of two events`, () => {
     const kernel = new FakeKernel();
     kernel.most = most;
     const events = new Events(kernel.library);
@@ -127,7 +127,7 @@ for (const most of [0, 1]) {
   });
 }
 
-test("where the system cannot wait, everybody who waits is told, and the events stay", async () => {
+test("wait() rejects for every event where the system cannot wait, and the events stay open", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -146,13 +146,13 @@ test("where the system cannot wait, everybody who waits is told, and the events 
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-/** Waits for turns of the event loop until `when` is true; not for ever. */
+/** Waits for a limited number of turns of the event loop until `when` is true. */
 async function until(when: () => boolean): Promise<void> {
   for (let turns = 0; turns < 5000 && !when(); turns++) await turn();
   assert(when(), String(when));
 }
 
-test("an event that the thread cannot be told of is looked at until it is set, and nothing else is disturbed", async () => {
+test("wait() polls an event whose thread cannot be woken, until it is set", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -173,7 +173,7 @@ test("an event that the thread cannot be told of is looked at until it is set, a
   assertEquals([kernel.waits.length, kernel.open.size, liveHandles()], [1, 0, {}]);
 });
 
-test("a thread that looks again by itself takes up what it could not be told of", async () => {
+test("wait() includes an event when its thread wakes for another reason", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -186,7 +186,7 @@ test("a thread that looks again by itself takes up what it could not be told of"
   await until(() => kernel.waits.length === 2);
   const [wake] = kernel.waits[1].handles;
   assertEquals(kernel.waits[1].handles, [wake, b.handle]);
-  // It is set, and still the thread's: an event may not be closed while a thread waits for it.
+  // It is set, and the thread still uses it: an event must not be closed while a thread waits for it.
   kernel.found.set(b.handle, 0);
   let over = false;
   waitingB.then(() => over = true);
@@ -198,7 +198,7 @@ test("a thread that looks again by itself takes up what it could not be told of"
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("where the system can neither wake the thread nor look, only the wait that asked is told", async () => {
+test("wait() rejects for one event only, where the system can neither wake the thread nor poll", async () => {
   const kernel = new FakeKernel();
   const events = new Events(kernel.library);
   const [a, b] = [events.open(), events.open()];
@@ -217,7 +217,7 @@ test("where the system can neither wake the thread nor look, only the wait that 
   assertEquals([kernel.open.size, liveHandles()], [0, {}]);
 });
 
-test("an event tells of itself that it is not set, and where the system cannot say that, nothing", () => {
+test("isUnset() is true for an event that is not set, and false where the system cannot report it", () => {
   const kernel = new FakeKernel();
   const event = new Events(kernel.library).open();
   assertEquals(event.isUnset(), true);

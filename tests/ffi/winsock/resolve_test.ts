@@ -1,4 +1,4 @@
-/** Names to addresses by overlapped queries, on simulated hosts: what comes of them, and what giving up leaves. */
+/** Resolves names with overlapped queries, on simulated hosts, also when they are aborted. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
@@ -13,7 +13,7 @@ import { settled } from "../../support/socket_suite.ts";
 const SILENT = "far.example.test";
 const NOTHING_HELD = { handles: 0, allocations: 0 };
 
-/** Runs `fn` on a host among others, then checks that it let go of everything. */
+/** Runs `fn` on a host among others, then checks that it has released everything. */
 async function withNames(
   fn: (winsock: Winsock, network: SimulatedNetwork, system: NativeSystem) => Promise<void>,
   options: NetworkOptions = {},
@@ -34,12 +34,12 @@ const look = (winsock: Winsock, name: string, signal?: AbortSignal) =>
 const hostnames = async (winsock: Winsock, name: string) =>
   (await look(winsock, name)).map(({ hostname, port }) => `${hostname} ${port}`);
 
-/** Lets what is queued already run; no timer among it. */
+/** Runs what is queued already, except timers. */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await null;
 }
 
-test("a name leads to its addresses, a numeric address to itself, and nothing is left", () =>
+test("resolve() returns the addresses of a name, and a numeric address itself, and leaves nothing open", () =>
   withNames(async (winsock) => {
     assertEquals(await hostnames(winsock, "server"), ["10.0.0.7 80", "fd00::a00:7 80"]);
     assertEquals(await hostnames(winsock, "192.0.2.9"), ["192.0.2.9 80"]);
@@ -47,7 +47,7 @@ test("a name leads to its addresses, a numeric address to itself, and nothing is
     assertEquals(await hostnames(winsock, "localhost"), ["127.0.0.1 80"]);
   }));
 
-test("a name that nobody has is an error that says what to check", () =>
+test("resolve() of an unknown name rejects with an error that says what to check", () =>
   withNames(async (winsock) => {
     const error = await assertRejects(
       () => look(winsock, "nobody.example.test"),
@@ -66,7 +66,7 @@ for (
   })
 ) {
   for (const code of codes) {
-    test(`a look-up whose ${fn} says ${code} fails with it, and leaves nothing`, () =>
+    test(`resolve() fails with ${code} where ${fn} returns it, and leaves nothing open`, () =>
       withNames(async (winsock, network) => {
         const named = fn === "CreateEventW" ? fn : "GetAddrInfoExW";
         network.failNext("client", fn, code);
@@ -77,13 +77,13 @@ for (
   }
 }
 
-test("where the event that wakes the waiting thread cannot be had, the look-up fails and leaves nothing", () =>
+test("resolve() fails and leaves nothing open where the event that wakes the waiting thread cannot be created", () =>
   withNames(async (winsock, network) => {
     network.failNext("client", "CreateEventW", "ERROR_NOT_ENOUGH_MEMORY", 1);
     await assertRejects(() => look(winsock, "server"), TransportError, "CreateEventW");
   }));
 
-test("a signal that has aborted already asks nobody", () =>
+test("resolve() with an aborted signal starts no query", () =>
   withNames(async (winsock, network) => {
     const reason = new Error("not at all");
     network.failNext("client", "GetAddrInfoExW", "WSATRY_AGAIN");
@@ -94,7 +94,7 @@ test("a signal that has aborted already asks nobody", () =>
     await assertRejects(() => look(winsock, "server"), TransportError, "WSATRY_AGAIN");
   }));
 
-test("giving up a look-up that nobody answers rethrows the reason at once, and the system lets go", () =>
+test("resolve() rethrows the signal's reason immediately, and the system cancels the query", () =>
   withNames(async (winsock, network) => {
     const controller = new AbortController();
     const reason = { enough: true };
@@ -112,7 +112,7 @@ test("giving up a look-up that nobody answers rethrows the reason at once, and t
     assertEquals(network.held(), NOTHING_HELD);
   }));
 
-test("where the system refuses to cancel, giving up is as quick, and what comes later is freed", () =>
+test("resolve() is aborted as quickly where the system refuses to cancel, and a later result is released", () =>
   withNames(async (winsock, network) => {
     const controller = new AbortController();
     const reason = new Error("enough");
@@ -123,7 +123,7 @@ test("where the system refuses to cancel, giving up is as quick, and what comes 
     assertStrictEquals(await looking, reason);
   }));
 
-test("giving up at any moment gives the addresses or the reason, and never leaves anything", () =>
+test("resolve() aborted at any moment returns the addresses or rejects with the reason, and leaves nothing open", () =>
   withNames(async (winsock, network) => {
     const seen = new Set<string>();
     for (let moment = 0; moment < 60; moment++) {
@@ -141,7 +141,7 @@ test("giving up at any moment gives the addresses or the reason, and never leave
     assertEquals(network.held(), NOTHING_HELD);
   }));
 
-test("giving up a look-up at the moment it ends never ends another, which the system may have given its handle", () =>
+test("resolve() aborted at the moment it ends never cancels another query that has reused its handle", () =>
   withNames(async (winsock) => {
     for (let moment = 0; moment < 40; moment++) {
       const [first, second] = [new AbortController(), new AbortController()];
@@ -160,7 +160,7 @@ test("giving up a look-up at the moment it ends never ends another, which the sy
     await turns(100);
   }));
 
-test("200 look-ups that nobody answers keep none of the others waiting", () =>
+test("resolve() is not delayed by 200 queries that are not answered", () =>
   withNames(async (winsock) => {
     const controller = new AbortController();
     const silent = Array.from({ length: 200 }, () => look(winsock, SILENT, controller.signal));
@@ -173,7 +173,7 @@ test("200 look-ups that nobody answers keep none of the others waiting", () =>
     assert(outcomes.every((each) => each.status === "rejected" && each.reason === controller.signal.reason));
   }));
 
-test("a closed system finishes the look-ups it has, and begins no others", async () => {
+test("resolve() ends its queries after the system is closed, and begins no others", async () => {
   const network = simulate({ hosts: { server: {} } });
   const system = network.host("client") as NativeSystem;
   const winsock = winsockOf(system, "sockets");
@@ -185,7 +185,7 @@ test("a closed system finishes the look-ups it has, and begins no others", async
   assertEquals(network.held(), NOTHING_HELD);
 });
 
-test("random look-ups under random faults, given up at random, leave no handle, buffer or promise", async () => {
+test("resolve() under random faults and aborts leaves no handle, buffer or promise open", async () => {
   const step = fc.record({
     name: fc.constantFrom("server", "nobody.example.test", "10.0.0.7", "localhost", SILENT),
     abortAfter: fc.option(fc.nat(40), { nil: null }),
@@ -198,7 +198,7 @@ test("random look-ups under random faults, given up at random, leave no handle, 
           const looking = look(winsock, name, controller.signal).catch((error) => {
             assert(error instanceof TransportError || error === controller.signal.reason, String(error));
           });
-          // What nobody answers is always given up: it would never end.
+          // A query that is not answered is always aborted: it would never end.
           if (abortAfter !== null || name === SILENT) {
             await turns(abortAfter ?? 20);
             controller.abort(new Error("enough"));

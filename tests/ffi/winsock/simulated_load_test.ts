@@ -19,7 +19,7 @@ const on = plainSettings(0);
 const encrypted = plainSettings(SOCKET_SETTINGS.GUARANTEE_ENCRYPTION);
 const both = SOCKET_INFO_CONNECTION.SECURED | SOCKET_INFO_CONNECTION.ENCRYPTED;
 
-/** One connection used and closed; every step may fail. What became of it. */
+/** Uses and closes one connection; every step may fail. Returns the result. */
 async function life(client: Side, server: Side, listener: TcpSocket): Promise<string> {
   let accepted: TcpSocket | null = null;
   let socket: TcpSocket | null = null;
@@ -49,7 +49,7 @@ async function life(client: Side, server: Side, listener: TcpSocket): Promise<st
   }
 }
 
-/** A listener, or `null` where a fault was in the way. */
+/** A listener, or `null` where a fault prevented it. */
 async function tryToListen({ winsock, secure }: Side): Promise<TcpSocket | null> {
   let socket: TcpSocket | null = null;
   try {
@@ -66,7 +66,7 @@ async function tryToListen({ winsock, secure }: Side): Promise<TcpSocket | null>
   }
 }
 
-/** 5,000 connections, a hundred at a time, of which nothing may be left. */
+/** 5,000 connections, a hundred at a time, of which nothing may stay open. */
 async function thousands(seed: number): Promise<{ readonly outcomes: string[]; readonly faults: number }> {
   const network = simulate({ faults: { seed, perThousand: 20 } });
   const outcomes: string[] = [];
@@ -83,14 +83,14 @@ async function thousands(seed: number): Promise<{ readonly outcomes: string[]; r
   return { outcomes, faults: network.faultsInjected };
 }
 
-test("5,000 connections under random faults leave no handle, buffer or promise behind, and send nothing clear", async () => {
+test("5,000 connections under random faults leave no handle, buffer or promise open, and send no clear text", async () => {
   const { outcomes } = await thousands(20261120);
   assertEquals(outcomes.length, 5000);
   const served = outcomes.filter((outcome) => outcome === "served").length;
   assertEquals(served > 2500 && served < 4900, true, `${served} were served`);
 });
 
-test("the same seed gives 5,000 connections the same faults, and another one others", async () => {
+test("the same seed gives 5,000 connections the same faults, and another seed others", async () => {
   const [one, again, other] = [await thousands(7), await thousands(7), await thousands(8)];
   assertEquals(again, one);
   assertNotEquals(other.outcomes, one.outcomes);

@@ -1,4 +1,4 @@
-/** Every call the sockets make, made to fail once: the error names the call and its code, and nothing is left. */
+/** Every native call of the sockets fails once: the error names the call and its code, and nothing stays open. */
 
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { test } from "@test";
@@ -14,10 +14,10 @@ import { TcpSocket } from "../../../ffi/winsock/tcp.ts";
 import type { Winsock } from "../../../ffi/winsock/winsock.ts";
 import { withHosts } from "../../support/secure_hosts.ts";
 
-/** A use of sockets, which closes what it opened however it ends. */
+/** A use of sockets, which always closes what it opened. */
 type Use = (winsock: Winsock) => Promise<void>;
 
-/** Runs `fn` with sockets, which are closed behind it. */
+/** Runs `fn` with sockets, and closes them. */
 async function closing<S extends (TcpSocket | UdpSocket)[]>(
   sockets: S,
   fn: (...sockets: S) => unknown,
@@ -57,7 +57,7 @@ const onDatagrams = (fn: (socket: UdpSocket) => unknown): Use => async (winsock)
 };
 const BYTE = Uint8Array.of(1);
 
-/** The call, its code, what is done, and how many calls of it go well before. */
+/** The call, its code, what is done, and how many calls of it succeed before. */
 const CASES: readonly (readonly [fn: string, code: string, use: Use, after?: number])[] = [
   ["WSAStartup", "WSASYSNOTREADY", open],
   ["CreateIoCompletionPort", "ERROR_NOT_ENOUGH_MEMORY", open],
@@ -81,7 +81,7 @@ const CASES: readonly (readonly [fn: string, code: string, use: Use, after?: num
 ];
 
 for (const [fn, code, use, after = 0] of CASES) {
-  test(`${fn} that fails with ${code}${after > 0 ? `, call ${after + 1}` : ""} is told by name, and leaves nothing`, async () => {
+  test(`${fn} that fails with ${code}${after > 0 ? `, call ${after + 1}` : ""} is reported by name, and leaves nothing open`, async () => {
     const network = simulate();
     await withHosts(network, async ({ winsock }) => {
       network.failNext("client", fn, code, after);
@@ -93,12 +93,12 @@ for (const [fn, code, use, after = 0] of CASES) {
       else assertEquals([error.name, (error as TransportError).codeName], ["TransportError", code]);
       assertEquals(network.faultsInjected, 1);
     });
-    // Once more on the same network: what was started for it works.
+    // Again on the same network: everything still works.
     await withHosts(network, ({ winsock }) => connect(winsock));
   });
 }
 
-test("where the system reports them, a datagram that did not arrive is told to whoever receives next", async () => {
+test("receiveFrom() reports an earlier datagram that did not arrive, where the system reports it", async () => {
   const network = simulate();
   await withHosts(network, async ({ winsock }) => {
     network.failNext("client", "WSAIoctl", "WSAEOPNOTSUPP");
@@ -118,7 +118,7 @@ test("where the system reports them, a datagram that did not arrive is told to w
   });
 });
 
-test("an overlapped call that fails without an error has not ended well", async () => {
+test("begun() does not report success for a call that failed without an error", async () => {
   // deno-lint-ignore require-await -- withHosts() waits for a promise
   await withHosts(simulate(), async ({ winsock }) => {
     assertEquals(winsock.call.WSAGetLastError(), 0);

@@ -9,7 +9,7 @@ import { ROOT } from "../../support/root.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-test("the embedded codec has the hash it is pinned to", () => {
+test("the embedded codec has the pinned hash", () => {
   assertEquals(sha256(guestModule()), GUEST_SHA256);
 });
 
@@ -18,7 +18,7 @@ test("the codec's numbers are those of the layouts", () => {
   assertEquals(written, layoutsSource(), "run deno run -A scripts/ipsec_layouts.ts");
 });
 
-test("the sources give the codec that ships, byte by byte", async () => {
+test("the sources compile to the codec that ships, byte by byte", async () => {
   const built = await buildPlugin(ROOT, "plugins/ipsec");
   assertEquals(built.sha256, GUEST_SHA256, "the sources changed: deno task plugin:build plugins/ipsec");
   assertEquals(sha256(readFileSync(new URL("plugins/ipsec/guest.wasm", ROOT))), GUEST_SHA256);

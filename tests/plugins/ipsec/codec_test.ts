@@ -86,7 +86,7 @@ test("peer names and templates are byte for byte what the layouts give", () =>
     );
   }));
 
-test("clear text is allowed by the option and by requirements that ask for nothing, and by neither alone", async () => {
+test("clear text is allowed if the option allows it and the requirements ask for nothing, and by neither alone", async () => {
   const ALLOW = 2;
   const nothing = resolveRequirements({
     integrity: false,
@@ -106,7 +106,7 @@ test("clear text is allowed by the option and by requirements that ask for nothi
   assertEquals(await flagsFor(true, integrity), 0);
 });
 
-test("what the codec cannot give is refused by name", () =>
+test("requirements that the codec cannot meet are refused by name", () =>
   withCodec({}, (codec) => {
     const identity = { username: "", domain: "", passwordBytes: 0 };
     const delegation = resolveRequirements({ delegation: true });
@@ -117,7 +117,7 @@ test("what the codec cannot give is refused by name", () =>
     assertThrows(() => codec.settings(resolveRequirements(), long), TypeError, "2048");
   }));
 
-test("the module conforms: no call takes memory that another cannot have", async () => {
+test("the module conforms: no call uses memory that another cannot have", async () => {
   const key = "01234567-89ab-cdef-0123-456789abcdef";
   const { outcomes } = await testProvider(guestModule(), {
     options: { client: { quickModePolicy: key, rawPeerName: true } },
@@ -127,7 +127,7 @@ test("the module conforms: no call takes memory that another cannot have", async
   assertEquals(outcomes.length, 6);
 });
 
-test("a provider's module is compiled once, for its first codec, and a codec each is asked of an instance each", async () => {
+test("a provider's module is compiled once, for its first codec, and each codec has an instance", async () => {
   const { compile } = WebAssembly;
   let compiled = 0;
   WebAssembly.compile = (bytes) => {
@@ -160,7 +160,7 @@ test("a module that could not be compiled is compiled again for the next codec",
   (await provider.codec()).close();
 });
 
-test("a closed codec is closed", async () => {
+test("codec() after close() is an error of state", async () => {
   const codec = await ipsec().codec();
   codec.close();
   codec.close();

@@ -8,11 +8,11 @@ import { ROOT } from "../../support/root.ts";
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-test("the embedded module has the hash it is pinned to", () => {
+test("the embedded module has the pinned hash", () => {
   assertEquals(sha256(guestModule()), GUEST_SHA256);
 });
 
-test("the sources give the module that ships, byte by byte", async () => {
+test("the sources compile to the module that ships, byte by byte", async () => {
   const built = await buildPlugin(ROOT, "plugins/ntlm");
   assertEquals(built.sha256, GUEST_SHA256, "the sources changed: deno task plugin:build plugins/ntlm");
   assertEquals(sha256(readFileSync(new URL("plugins/ntlm/guest.wasm", ROOT))), GUEST_SHA256);

@@ -20,7 +20,7 @@ for (const spnego of [false, true]) {
   });
 }
 
-test("the account that plugin:check is told of has the hash of the password it is told of", () => {
+test("the account that plugin:check is given has the hash of the password it is given", () => {
   const hash = Array.from(ntHash(setup.credentials!.password), (byte) => byte.toString(16).padStart(2, "0"));
   assertEquals(setup.answers!.account.ntHash, hash.join(""));
 });

@@ -49,7 +49,7 @@ function verdict(account: Uint8Array | null): { message: string; fuel: number } 
   return { message, fuel };
 }
 
-test("an unknown account and a wrong password take the same work, to within two in a hundred", () => {
+test("an unknown account and a wrong password cost the same work, to within two in a hundred", () => {
   const unknown = verdict(null), wrong = verdict(ntHash("another"));
   assertEquals(unknown.message, wrong.message);
   assert(Math.abs(unknown.fuel - wrong.fuel) < wrong.fuel / 50, `${unknown.fuel} and ${wrong.fuel}`);

@@ -46,7 +46,7 @@ async function refused(
   assertEquals(error.reason, reason, error.message);
 }
 
-test("a client written a second time is accepted, and its records open", async () => {
+test("an independent implementation of the client is accepted, and its records open", async () => {
   using context = await serve({ sessionKey: new Uint8Array(16).fill(7) });
   assertEquals(context.peerName, "EXAMPLE\\alice");
   assertEquals(context.sessionKey(), new Uint8Array(16).fill(7));
@@ -63,7 +63,7 @@ test("an NTLMv1 answer is refused, and so is an LM answer alone", async () => {
   await refused("mechanism", { ntAnswer: new Uint8Array(0) });
 });
 
-test("an anonymous client is refused, whether it gives no name or says so in its flags", async () => {
+test("an anonymous client is refused, whether it sends no name or sets the flag", async () => {
   await refused("no-credentials", { username: new Uint8Array(0), ntAnswer: new Uint8Array(0) });
   await refused("no-credentials", { username: new Uint8Array(0) });
   await refused("no-credentials", { flags: FULL | FLAG.anonymous });
@@ -84,20 +84,20 @@ test("a client that does not sign or seal is refused, early and late", async () 
   }
 });
 
-test("a code over the messages that was announced must be there, and be right", async () => {
+test("a message integrity code that was announced must be there, and be correct", async () => {
   await refused("bad-token", { code: false });
   // The key that the client encrypts is not the one its code is made with.
   await refused("bad-token", { encryptedKey: new Uint8Array(16).fill(9) });
 });
 
-test("a client that announces no code is judged by its proof alone, which covers that it announces none", async () => {
+test("a client that announces no integrity code is checked by its proof, which covers that it announces none", async () => {
   using context = await serve((info) => ({ info: [...info, [AV.flags, u32(0)]], code: false }));
   assertEquals(context.peerName, "EXAMPLE\\alice");
   using other = await serve((info) => ({ info, code: false }));
   assertEquals(other.peerName, "EXAMPLE\\alice");
 });
 
-test("the announcement of the code cannot be taken out on the way", async () => {
+test("the announcement of the integrity code cannot be removed in transit", async () => {
   using a = await client(), b = await server();
   const bend = (token: Uint8Array, index: number) => {
     if (index !== 2) return token;
@@ -110,11 +110,11 @@ test("the announcement of the code cannot be taken out on the way", async () => 
   assertEquals(error.reason, "bad-credentials");
 });
 
-test("a session key of another length than 16 bytes is refused", async () => {
+test("a session key whose length is not 16 bytes is refused", async () => {
   for (const length of [0, 8, 15, 17]) await refused("bad-token", { encryptedKey: new Uint8Array(length) });
 });
 
-test("names that could be taken for others, and AV pairs that do not hold together, are refused", async () => {
+test("ambiguous names, and malformed AV pairs, are refused", async () => {
   for (const name of ["al\\ice", "alice\0", "\u202eecila", "\ud800", "x".repeat(171)]) {
     await refused("bad-token", { username: utf16(name) });
     await refused("bad-token", { domain: utf16(name) });
@@ -129,7 +129,7 @@ test("names that could be taken for others, and AV pairs that do not hold togeth
   );
 });
 
-test("channel bindings of a server must be in the client's proof: absent, empty or other ones are refused", async () => {
+test("channel bindings of a server must be in the client's proof: absent, empty or different ones are refused", async () => {
   const channelBindings = new TextEncoder().encode("tls-unique:abc");
   const other = bindingsHash(new TextEncoder().encode("tls-unique:abd"));
   const said: Pairs = [[AV.flags, u32(2)]];
@@ -147,7 +147,7 @@ test("channel bindings of a server must be in the client's proof: absent, empty 
   assertEquals(unbound.attributes.channelBound, false);
 });
 
-test("the target is told where the client vouches for it, and not where it says that it does not", async () => {
+test("the target is reported if the client's proof covers it, and not if the client marks it as unverified", async () => {
   const target: [number, Uint8Array] = [AV.target, utf16(TARGET)];
   using vouched = await serve((info) => ({ info: [...info, [AV.flags, u32(2)], target] }));
   assertEquals(vouched.requestedTarget, TARGET);
@@ -155,7 +155,7 @@ test("the target is told where the client vouches for it, and not where it says 
   assertEquals(untrusted.requestedTarget, undefined);
 });
 
-test("an account's proof does not serve another server's challenge", async () => {
+test("an account's proof is not valid for another server's challenge", async () => {
   const context = await server(), first = reference.negotiate();
   const second = (await context.step(first)).token!;
   const elsewhere = second.slice();
@@ -165,14 +165,14 @@ test("an account's proof does not serve another server's challenge", async () =>
   assertEquals(error.reason, "bad-credentials");
 });
 
-test("a hash of zeros, or any other that is guessed, opens no account that does not exist", async () => {
+test("a hash of zeros, or any other guess, opens no account that does not exist", async () => {
   const end = { ntlm: { accounts: () => null } };
   for (const hash of [new Uint8Array(16), new Uint8Array(16).fill(255), HASH, ntHash("")]) {
     await refused("bad-credentials", { hash }, end);
   }
 });
 
-test("any bit that changes in any of the three messages ends the exchange", async () => {
+test("a change of any bit in any of the three messages ends the exchange", async () => {
   const lengths: number[] = [];
   using both = await pair();
   using a = await client(), b = await server();
@@ -202,7 +202,7 @@ async function call(second: Uint8Array, end: Parameters<typeof client>[0] = {}) 
   return { context, ...await context.step(second) };
 }
 
-test("a client tells a server all it should: time, target, bindings, a code, and no LM answer", async () => {
+test("a client sends everything a server needs: time, target, bindings, an integrity code, and no LM answer", async () => {
   const channelBindings = new TextEncoder().encode("tls-unique:abc");
   const { context, token, done } = await call(reference.challenge(), {
     channelBindings,
@@ -228,7 +228,7 @@ test("a client tells a server all it should: time, target, bindings, a code, and
   assertEquals(blob.slice(28), join(pairs(said), new Uint8Array(4)));
 });
 
-test("a client does not repeat what a server says in the client's own name", async () => {
+test("a client does not repeat values of the server in its own name", async () => {
   const info = pairs([
     ...SERVER_PAIRS,
     [AV.flags, u32(5)],
@@ -248,7 +248,7 @@ test("a client does not repeat what a server says in the client's own name", asy
   assertEquals(token!.slice(start + 44, start + 44 + pairs(said).length), pairs(said));
 });
 
-test("a client refuses a server that chose less than it must, before its proof leaves", async () => {
+test("a client refuses a server that chose less than it must, before its proof is sent", async () => {
   for (const name of ["extended", "keyExchange", "key128", "unicode"] as const) {
     const error = await assertRejects(
       () => call(reference.challenge(FULL & ~FLAG[name])),
@@ -265,7 +265,7 @@ test("a client refuses a server that chose less than it must, before its proof l
   }
 });
 
-test("a client refuses a challenge without target information, or with pairs that do not hold together", async () => {
+test("a client refuses a challenge without target information, or with malformed pairs", async () => {
   const broken = [
     new Uint8Array(0),
     Uint8Array.of(1, 0, 2, 0, 65, 0),
@@ -279,7 +279,7 @@ test("a client refuses a challenge without target information, or with pairs tha
   }
 });
 
-test("messages out of turn are refused", async () => {
+test("messages in the wrong state are refused", async () => {
   using speaksFirst = await client();
   assertEquals(
     (await assertRejects(() => speaksFirst.step(reference.challenge()), AuthenticationError)).reason,

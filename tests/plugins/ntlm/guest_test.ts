@@ -31,7 +31,7 @@ test("the server accepts the published message of [MS-NLMP] 4.2.4.3 and opens th
   assertEquals(server.unwrap(record), vectors.PLAIN);
 });
 
-test("the client answers the published challenge with the published key, handed over under its own", () => {
+test("the client answers the published challenge with the published key, encrypted with its own", () => {
   const client = new RawGuest({
     role: "client",
     username: vectors.USER,
@@ -55,7 +55,7 @@ test("the client answers the published challenge with the published key, handed 
   assertEquals(blob.slice(0, shared), vectors.BLOB.slice(0, shared));
 });
 
-test("where the server tells no time the client's own clock is used", () => {
+test("the client's own clock is used if the server sends no time", () => {
   const client = new RawGuest({
     role: "client",
     username: "u",

@@ -73,7 +73,7 @@ async function expecting(
 for (const spnego of [false, true]) {
   const how = spnego ? "inside SPNEGO" : "as it is";
   for (const index of spnego ? [0, 1, 2, 3] : [0, 1, 2]) {
-    test(`bent or invented tokens in the place of token ${index + 1} end well, NTLM ${how}`, async () => {
+    test(`changed or random tokens in place of token ${index + 1} end in an error or a valid result, NTLM ${how}`, async () => {
       const { context, token } = await expecting(index, spnego);
       context.close();
       await fc.assert(
@@ -87,7 +87,7 @@ for (const spnego of [false, true]) {
   }
 }
 
-test("what changes on the way never leads two ends to different keys, inside SPNEGO", async () => {
+test("changes in transit never lead two ends to different keys, inside SPNEGO", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(3), bend, async (index, bends) => {
       using a = await client({ ntlm: { spnego: true } }), b = await server({ ntlm: { spnego: true } });
@@ -101,7 +101,7 @@ test("what changes on the way never leads two ends to different keys, inside SPN
   );
 });
 
-test("bent third messages whose proof is right end well: what is proved may still be nonsense", async () => {
+test("changed third messages with a correct proof end in an error or a valid result", async () => {
   const hash = ntHash(PASSWORD);
   const list = fc.array(fc.tuple(fc.nat(12), fc.uint8Array({ maxLength: 40 })), { maxLength: 8 });
   await fc.assert(
@@ -118,7 +118,7 @@ test("bent third messages whose proof is right end well: what is proved may stil
   );
 });
 
-test("challenges with any AV pairs and any flags end well", async () => {
+test("challenges with any AV pairs and any flags end in an error or a valid result", async () => {
   const list = fc.array(fc.tuple(fc.nat(12), fc.uint8Array({ maxLength: 40 })), { maxLength: 8 });
   const infos = fc.oneof(list.map((info) => pairs(info as Pairs)), fc.uint8Array({ maxLength: 200 }));
   await fc.assert(
@@ -136,7 +136,7 @@ test("challenges with any AV pairs and any flags end well", async () => {
   );
 });
 
-test("invented records end well, and none ever opens", async () => {
+test("random records end in an error, and none ever opens", async () => {
   await fc.assert(
     fc.asyncProperty(bytes, async (record) => {
       using both = await pair();
@@ -152,7 +152,7 @@ test("invented records end well, and none ever opens", async () => {
   );
 });
 
-test("the longest token of the framing is refused as any other, with little memory and fuel", async () => {
+test("the longest token of the framing is refused like any other, with little memory and fuel", async () => {
   for (const spnego of [false, true]) {
     for (const index of [0, 1, 2]) {
       const { context, token } = await expecting(index, spnego);
@@ -164,7 +164,7 @@ test("the longest token of the framing is refused as any other, with little memo
 });
 
 test(
-  "a list of AV pairs is measured only where every pair is inside, none is there twice, and it ends",
+  "a list of AV pairs is accepted only if every pair is inside, none is duplicated, and it ends",
   async () => {
     const guest = await inside();
     const measure = (list: Uint8Array): number => {
@@ -195,7 +195,7 @@ test(
   },
 );
 
-test("DER elements are read only where they are wholly there", async () => {
+test("DER elements are read only if they are complete", async () => {
   const guest = await inside();
   const count = (data: Uint8Array): number => {
     guest.reset();

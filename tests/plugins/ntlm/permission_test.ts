@@ -6,7 +6,7 @@ import { run } from "../../../scripts/process.ts";
 
 const skip = "Deno" in globalThis ? null : "only Deno runs a program without any permission";
 
-test("NTLM loads, authenticates and seals without any permission", async () => {
+test("ntlm() loads, authenticates and seals without any permission", async () => {
   const script = fileURLToPath(new URL("unpermitted.ts", import.meta.url));
   const { stdout, stderr } = await run(process.execPath, [
     "run",

@@ -36,7 +36,7 @@ for (const spnego of [false, true]) {
     }
   });
 
-  test(`channel bindings that match are proved to the server, NTLM ${how}`, async () => {
+  test(`channel bindings that match are verified by the server, NTLM ${how}`, async () => {
     const end = { ntlm: { spnego }, channelBindings: bindings };
     using both = await pair({ client: end, server: end });
     assertEquals(both.server.attributes.channelBound, true);
@@ -88,7 +88,7 @@ async function claimed(given: { username: string; domain?: string }): Promise<Nt
   return asked[0];
 }
 
-test("DOMAIN\\user is that domain's user, and a UPN stays whole, beside a domain or without", async () => {
+test("DOMAIN\\user is that domain's user, and a UPN stays whole, with or without a domain", async () => {
   const cases: [username: string, domain: string | undefined, account: NtlmAccount][] = [
     ["EXAMPLE\\alice", undefined, { domain: "EXAMPLE", username: "alice" }],
     ["example\\alice", "EXAMPLE", { domain: "EXAMPLE", username: "alice" }],
@@ -106,7 +106,7 @@ test("DOMAIN\\user is that domain's user, and a UPN stays whole, beside a domain
   }
 });
 
-test("any user's name reaches the server as it is, or is refused by name", async () => {
+test("any user's name reaches the server unchanged, or is refused by name", async () => {
   let taken = 0;
   await fc.assert(
     fc.asyncProperty(names, fc.option(names, { nil: undefined }), async (username, domain) => {
@@ -132,7 +132,7 @@ test("any user's name reaches the server as it is, or is refused by name", async
   assert(taken > 10, String(taken));
 });
 
-test("NTLM proves the client only: it is never mutual, and says so before anything else", async () => {
+test("NTLM authenticates the client only: it is never mutual, which is reported before anything else", async () => {
   const { offers } = ntlm().description;
   assertEquals([offers.mutualAuthentication, offers.delegation, offers.impersonation], [
     false,
@@ -150,7 +150,7 @@ test("NTLM proves the client only: it is never mutual, and says so before anythi
   }
 });
 
-test("the description is what the module says of itself", async () => {
+test("description is the module's description of itself", async () => {
   const loaded = await loadBuiltIn(guestModule(), {
     sha256: GUEST_SHA256,
     name: "ntlm",
@@ -161,7 +161,7 @@ test("the description is what the module says of itself", async () => {
   assertEquals([...own!].sort(), [...its!].sort());
 });
 
-test("the account is asked for as the client wrote it, once, and the answer stays the application's", async () => {
+test("accounts() gets the account as the client wrote it, once, and its result stays the application's", async () => {
   const asked: unknown[] = [], hash = ntHash("secret"), before = hash.slice();
   const find = (account: unknown) => {
     asked.push(account);
@@ -182,7 +182,7 @@ test("a password given as UTF-8 is the same password", async () => {
   await assertRejects(() => client({ password: Uint8Array.of(0xff) }), TypeError, "not UTF-8");
 });
 
-test("what the accounts callback throws reaches the application, and anything but a hash is refused", async () => {
+test("accounts(): what it throws reaches the application, and anything but a hash is refused", async () => {
   const find = async (accounts: () => unknown) => {
     using a = await client(), b = await server({ ntlm: { accounts: accounts as () => null } });
     await shake(a, b);
@@ -194,7 +194,7 @@ test("what the accounts callback throws reaches the application, and anything bu
   }
 });
 
-test("a server must be told how accounts are found", async () => {
+test("ntlm() on a server needs accounts", async () => {
   await assertRejects(
     () => server({ ntlm: { accounts: undefined } }),
     TypeError,
@@ -202,7 +202,7 @@ test("a server must be told how accounts are found", async () => {
   );
 });
 
-test("a client never stays anonymous, and names nothing that cannot be shown", async () => {
+test("a client is never anonymous, and names with invisible characters are refused", async () => {
   await assertRejects(() => client({ username: "" }), TypeError, "username");
   await assertRejects(() => client({ username: "x".repeat(171) }), TypeError, "longer than 170");
   await assertRejects(() => client({ target: `host/${"x".repeat(336)}` }), TypeError, "a target than 340");
@@ -211,7 +211,7 @@ test("a client never stays anonymous, and names nothing that cannot be shown", a
   assertEquals(both.server.requestedTarget, target);
 });
 
-test("options that are unknown or of the wrong kind are refused when the provider is made", () => {
+test("ntlm() refuses options that are unknown or of the wrong type", () => {
   const refused: [unknown, ErrorConstructor | RangeErrorConstructor, string][] = [
     [{ password: "x" }, TypeError, "no option password"],
     [{ spnego: "yes" }, TypeError, "spnego must be true or false"],
@@ -224,7 +224,7 @@ test("options that are unknown or of the wrong kind are refused when the provide
   for (const [options, type, part] of refused) assertThrows(() => ntlm(options as never), type, part);
 });
 
-test("records are only signed where the client does not ask for more, and a server that must encrypt refuses that", async () => {
+test("records are only signed if the client asks for no more, and a server that must encrypt refuses that", async () => {
   const requirements = { mutualAuthentication: false, confidentiality: false };
   using both = await pair({ client: { requirements }, server: { requirements } });
   assertEquals([both.client.attributes.confidentiality, both.server.attributes.confidentiality], [
@@ -240,7 +240,7 @@ test("records are only signed where the client does not ask for more, and a serv
   assertEquals(error.required, "confidentiality");
 });
 
-test("a client that seals is served by a server that only asks for signing, and both seal", async () => {
+test("a client that seals is served by a server that only requires signing, and both seal", async () => {
   using both = await pair({
     server: { requirements: { mutualAuthentication: false, confidentiality: false } },
   });
@@ -250,7 +250,7 @@ test("a client that seals is served by a server that only asks for signing, and 
   ]);
 });
 
-test("an end inside SPNEGO does not understand one without, but a server takes bare NTLM as Windows sends it", async () => {
+test("an end inside SPNEGO does not understand one without, but a server accepts bare NTLM as Windows sends it", async () => {
   using a = await client({ ntlm: { spnego: true } }), b = await server();
   assertEquals((await assertRejects(() => shake(a, b), AuthenticationError)).reason, "bad-token");
   using both = await pair({ client: {}, server: { ntlm: { spnego: true } } });
@@ -270,14 +270,14 @@ test("a SPNEGO client learns from the server's last token that it was refused", 
   assertEquals(error.reason, "peer-refused");
 });
 
-test("ntHash gives the published hash of [MS-NLMP] 4.2, and refuses what is not a password", () => {
+test("ntHash() returns the published hash of [MS-NLMP] 4.2, and refuses values that are not passwords", () => {
   assertEquals(ntHash("Password"), bytes("a4f49c406510bdcab6824ee7c30fd852"));
   assertEquals(ntHash(""), bytes("31d6cfe0d16ae931b73c59d7e0c089c0"));
   assertThrows(() => ntHash(undefined as never), TypeError, "must be a string");
   assertThrows(() => ntHash("\ud800"), TypeError, "surrogate");
 });
 
-test("no message of a failure holds the password or the hash", async () => {
+test("no error message contains the password or the hash", async () => {
   using a = await client({ password: "hunter2-other" }), b = await server();
   const error = await assertRejects(() => shake(a, b), AuthenticationError);
   const shown = `${error.message} ${error.stack} ${JSON.stringify(error)}`;

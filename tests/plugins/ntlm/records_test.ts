@@ -14,14 +14,14 @@ function refused(context: ProviderContext, record: Uint8Array, reason: string): 
   assertThrows(() => context.unwrap(record), StateError);
 }
 
-test("a record that was seen before is refused, and nothing is opened after it", async () => {
+test("a replayed record is refused, and nothing is opened after it", async () => {
   using both = await pair();
   const record = wrap(both.client, plain("first"));
   both.server.unwrap(record.slice());
   refused(both.server, record, "replayed");
 });
 
-test("a record that comes before its turn is refused", async () => {
+test("a record that comes too early is refused", async () => {
   using both = await pair();
   wrap(both.client, plain("first"));
   refused(both.server, wrap(both.client, plain("second")), "gap");
@@ -42,7 +42,7 @@ test("a record that is shorter than its signature is refused", async () => {
 for (const sealed of [true, false]) {
   const how = sealed ? "sealed" : "signed";
 
-  test(`any bit that changes in a ${how} record is seen`, async () => {
+  test(`a change of any bit in a ${how} record is detected`, async () => {
     const requirements = { mutualAuthentication: false, confidentiality: sealed };
     const text = plain("twenty-four bytes of text");
     for (let at = 0; at < 16 + text.length; at++) {
@@ -55,7 +55,7 @@ for (const sealed of [true, false]) {
     }
   });
 
-  test(`a ${how} record that is cut short or drawn out is seen`, async () => {
+  test(`a ${how} record that is shortened or extended is detected`, async () => {
     const requirements = { mutualAuthentication: false, confidentiality: sealed };
     for (const length of [16, 17, 39, 41, 80]) {
       using both = await pair({ client: { requirements }, server: { requirements } });
@@ -66,7 +66,7 @@ for (const sealed of [true, false]) {
   });
 }
 
-test("signatures and records share one order, and each is tied to its message", async () => {
+test("signatures and records share one sequence, and each belongs to its message", async () => {
   using both = await pair();
   const { client, server } = both, a = plain("a"), b = plain("b");
   const [first, second, third] = [client.sign(a), wrap(client, b), client.sign(b)];
@@ -78,7 +78,7 @@ test("signatures and records share one order, and each is tied to its message", 
   server.verify(b, third);
 });
 
-test("a signature that is refused changes nothing: the right one still fits, and what follows opens", async () => {
+test("a signature that is refused changes nothing: the correct one is still accepted, and later records open", async () => {
   using both = await pair();
   const { client, server } = both, message = plain("message"), signature = client.sign(message);
   for (let at = 0; at < 12; at++) {
@@ -102,7 +102,7 @@ test("a failure leaves no plain text behind in the record", async () => {
   assertEquals(record, before);
 });
 
-test("numbers run out at 2^32 and never begin again", async () => {
+test("sequence numbers end at 2^32 and never start again", async () => {
   const { exports, put, place } = await inside().then((guest) => ({
     exports: guest.exports,
     put: guest.put.bind(guest),

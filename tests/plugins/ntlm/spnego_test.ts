@@ -96,7 +96,7 @@ test("tokens are those of RFC 4178: one mechanism, a signed list, and an end tha
   assertEquals(fourth.get(0)![0], STATE.completed);
 });
 
-test("a client that likes Kerberos better is asked for NTLM, and its whole list is signed", async () => {
+test("a client that prefers Kerberos is asked for NTLM, and its whole list is signed", async () => {
   using context = await server(SPNEGO);
   const mechanisms = list(OID.kerberos, OID.ntlm), bare = bareClient();
   const first = await context.step(init(mechanisms, Uint8Array.of(1, 2, 3)));
@@ -112,7 +112,7 @@ test("a client that likes Kerberos better is asked for NTLM, and its whole list 
   assertEquals(context.peerName, "EXAMPLE\\alice");
 });
 
-test("the cipher stands where it stood before the list was signed, and the numbers go on", async () => {
+test("the cipher continues where it was before the list was signed, and so do the sequence numbers", async () => {
   using context = await server(SPNEGO);
   const mechanisms = list(OID.ntlm), bare = bareClient();
   const first = await context.step(init(mechanisms, next(bare, null)));
@@ -130,7 +130,7 @@ test("the cipher stands where it stood before the list was signed, and the numbe
   assertEquals(b.unwrap(record), Uint8Array.of(1));
 });
 
-test("a list of mechanisms that was shortened on its way is seen by the signature over it", async () => {
+test("a list of mechanisms that was shortened in transit is detected by its signature", async () => {
   using context = await server(SPNEGO);
   const offered = list(OID.kerberos, OID.ntlm), arrived = list(OID.ntlm), bare = bareClient();
   const first = await context.step(init(arrived, next(bare, null)));
@@ -162,7 +162,7 @@ test("a client that does not sign the list is refused, and so is a server", asyn
   }
 });
 
-test("a client that offers no NTLM is refused with a token that says so", async () => {
+test("a client that does not offer NTLM is refused with a token that says so", async () => {
   using context = await server(SPNEGO);
   const error = await assertRejects(
     () => context.step(init(list(OID.kerberos), Uint8Array.of(1))),

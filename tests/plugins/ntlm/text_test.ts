@@ -37,7 +37,7 @@ test("upper case covers Latin, Greek, Cyrillic and Armenian, and leaves what Win
   assertEquals(text("ßµıſςŉა\ud801\udc28"), "ßµıſςŉა\ud801\udc28");
 });
 
-test("UTF-8 becomes the UTF-16 that TextDecoder makes of it, and nothing else passes", async () => {
+test("UTF-8 becomes the same UTF-16 as with TextDecoder, and invalid bytes are refused", async () => {
   const guest = await inside();
   const decode = (bytes: Uint8Array): Uint8Array | null => {
     guest.reset();
@@ -73,7 +73,8 @@ test("UTF-8 becomes the UTF-16 that TextDecoder makes of it, and nothing else pa
 });
 
 test(
-  "a name is refused where it holds what is not seen, half a pair, or what separates domain and user",
+  "a name is refused if it contains invisible characters, half a surrogate pair, or a separator of " +
+    "domain and user",
   async () => {
     const guest = await inside();
     const nameable = (text: string): boolean => {

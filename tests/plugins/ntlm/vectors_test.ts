@@ -17,7 +17,7 @@ const hmac = (key: Uint8Array, ...parts: Uint8Array[]) => {
 };
 const ascii = (text: string) => new TextEncoder().encode(text);
 
-test("the published NT hash of [MS-NLMP] 4.2 comes out of the password", async () => {
+test("the password of [MS-NLMP] 4.2 gives the published NT hash", async () => {
   const guest = await inside();
   assertEquals(guest.key("hash", utf16(vectors.PASSWORD)), vectors.NT_HASH);
 });
@@ -74,7 +74,7 @@ test("RC4 gives the key streams of RFC 6229, and the same in pieces and in place
   }
 });
 
-test("every key of [MS-NLMP] 4.2.4 comes out as published, and as node:crypto computes it", async () => {
+test("every key of [MS-NLMP] 4.2.4 is the published one, and the one that node:crypto computes", async () => {
   const guest = await inside();
   const names = [utf16(vectors.USER), utf16(vectors.DOMAIN)];
   const responseKey = guest.key("respond", guest.put(vectors.NT_HASH), ...names);
@@ -94,13 +94,13 @@ test("every key of [MS-NLMP] 4.2.4 comes out as published, and as node:crypto co
   assertEquals(guest.key("exchangeKey", guest.put(baseKey), guest.put(encrypted)), vectors.SESSION_KEY);
 });
 
-test("the client's blob of [MS-NLMP] 4.2.4.1.3 comes out as published", async () => {
+test("the client's blob of [MS-NLMP] 4.2.4.1.3 is the published one", async () => {
   const guest = await inside();
   guest.exports.blob(0n, ...guest.flat([guest.put(vectors.CLIENT_CHALLENGE), vectors.TARGET_INFO]));
   assertEquals(guest.written(), vectors.BLOB);
 });
 
-test("the challenge of [MS-NLMP] 4.2.4.3 comes out as published, but for the product's version", async () => {
+test("the challenge of [MS-NLMP] 4.2.4.3 is the published one, except for the product's version", async () => {
   const guest = await inside();
   const nonce = guest.put(vectors.SERVER_CHALLENGE);
   const pieces = [utf16(vectors.SERVER), vectors.TARGET_INFO];
@@ -144,7 +144,7 @@ test(
   },
 );
 
-test("the sealed message of [MS-NLMP] 4.2.4.4 comes out as published, and opens", async () => {
+test("the sealed message of [MS-NLMP] 4.2.4.4 is the published one, and opens", async () => {
   const guest = await inside();
   const purpose = (use: string) => ascii(`session key to client-to-server ${use} key magic constant\0`);
   assertEquals(md5(vectors.SESSION_KEY, purpose("sealing")), vectors.SEAL_KEY);

@@ -23,7 +23,7 @@ async function acquire(
   });
 }
 
-test("a text whose record would be over the limit is refused, and the context goes on", async () => {
+test("a text whose record would be over the limit is refused, and the context continues", async () => {
   using ends = await pair({ client: { ntlm: { limits: { messageBytes: 4096 } } } });
   const { client, server } = ends, out = new Uint8Array(5000);
   const most = 4096 - 4 - client.maxOverhead;
@@ -46,7 +46,7 @@ test("names, targets, passwords and options with half of a surrogate pair are re
   await assertRejects(() => acquire({}, ntlm({ workstation: HALF })), TypeError, "workstation");
 });
 
-test("channel bindings that are no bytes are refused, not taken for zeros or for none", async () => {
+test("channel bindings that are not bytes are refused", async () => {
   using credentials = await acquire({});
   for (const wrong of ["tls-unique:abc", "", new Uint8Array(0), new ArrayBuffer(4), [1, 2], null]) {
     assertThrows(
@@ -57,7 +57,7 @@ test("channel bindings that are no bytes are refused, not taken for zeros or for
   }
 });
 
-test("an answer that is refused for a later field leaves nothing of the earlier ones behind", async () => {
+test("an answer that is refused for a later field leaves nothing of the earlier ones", async () => {
   const question: QuestionDescription = {
     name: "keys",
     roles: ["server"],

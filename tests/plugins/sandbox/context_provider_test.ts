@@ -80,7 +80,7 @@ test("a provider is available anywhere, and says what it offers", () => {
 test("credentials the provider cannot use are refused by name before a guest sees them", async () => {
   const refuse = (change: object, part: string) =>
     assertRejects(() => acquire(provider, change as Partial<AcquireOptions>), TypeError, part);
-  await refuse({ role: "server" }, "role is server, which the provider canned cannot be");
+  await refuse({ role: "server" }, "role is server, which the provider canned does not support");
   await refuse({ credentials: undefined }, "credentials must be given");
   await refuse({ credentials: { keytab: "FILE:/etc/krb5.keytab" } }, "must be a user name and a password");
   await refuse({ credentials: { ...ALICE, username: "" } }, "credentials.username");
@@ -140,10 +140,10 @@ test("closed credentials make no contexts, and contexts made before stay usable"
 test("credentials serve the end they were acquired for, and a client names its server", async () => {
   using credentials = await acquire(provider);
   assertThrows(() => credentials.server({}), StateError, "acquired for a client");
-  assertThrows(() => credentials.client({ target: "" }), TypeError, "target must be the server's principal");
+  assertThrows(() => credentials.client({ target: "" }), TypeError, "target must be the server's SPN");
 });
 
-test("a finished context tells what was agreed on, and works until it is closed", async () => {
+test("a finished context reports what was agreed, and works until it is closed", async () => {
   const context = await finished();
   const { mechanism, integrity, confidentiality, mutualAuthentication: mutual } = context.attributes;
   assertEquals([mechanism, integrity, confidentiality, mutual], ["canned", true, true, false]);

@@ -45,7 +45,7 @@ function refused(change: object, part: string): void {
   assert(error.message.includes(part), error.message);
 }
 
-test("the example of the document is understood, defaults filled in", () => {
+test("parseDescription() reads the example of the document, and fills in defaults", () => {
   const { options, questions, credentials, imports, layer } = parseDescription(JSON.stringify(FULL));
   assertEquals(options.map(({ name, required }) => [name, required]), [
     ["strict", false],
@@ -57,12 +57,12 @@ test("the example of the document is understood, defaults filled in", () => {
   assertEquals([credentials, imports, layer], [FULL.credentials, ["random"], "context"]);
 });
 
-test("what may be left out may be left out", () => {
+test("parseDescription() accepts a description without its optional members", () => {
   const { options: _o, questions: _q, ...rest } = FULL;
   assertEquals(parseDescription(JSON.stringify(rest)).options, []);
 });
 
-test("a wrong description is refused with the path of what is wrong", () => {
+test("parseDescription() refuses an invalid description with the path of the problem", () => {
   refused({ abi: 2 }, "says ABI 2");
   refused({ name: "Example" }, "(name) must match");
   refused({ name: "x".repeat(33) }, "(name) must match");
@@ -90,7 +90,7 @@ test("a wrong description is refused with the path of what is wrong", () => {
   refused({ layer: "socket", imports: [], credentials: undefined }, "(questions) must be left out");
 });
 
-test("whatever JSON a module answers with, it is understood or refused as a description", () => {
+test("parseDescription() of any JSON returns a description or refuses it", () => {
   const values = fc.oneof(
     fc.json(),
     fc.jsonValue().map((value) => JSON.stringify({ ...FULL, options: value })),
@@ -107,7 +107,7 @@ test("whatever JSON a module answers with, it is understood or refused as a desc
 const declared = parseDescription(JSON.stringify(FULL)).options;
 const resolve = (given?: object) => resolveOptions("example", declared, given);
 
-test("options reach the guest in the order declared, those left out as absent", () => {
+test("resolveOptions() passes options to the guest in the declared order, those left out as absent", () => {
   assertEquals(resolve({ mode: "b", level: 2 }), [
     { type: "absent" },
     { type: "integer", value: 2 },
@@ -122,7 +122,7 @@ test("options reach the guest in the order declared, those left out as absent", 
   ]);
 });
 
-test("a wrong option is refused with its name, what it takes and what it is for", () => {
+test("resolveOptions() refuses an invalid option with its name, its valid values and its purpose", () => {
   const refuse = (given: object, type: typeof TypeError | typeof RangeError, part: string) => {
     const error = assertThrows(() => resolve(given), type);
     assert(error.message.includes(part), error.message);
@@ -137,7 +137,7 @@ test("a wrong option is refused with its name, what it takes and what it is for"
   refuse(
     { level: 1, colour: 1 },
     TypeError,
-    "options.colour is not known to the provider example; it takes strict",
+    "options.colour is not an option of the provider example; it has strict",
   );
-  refuse({ level: 1, toString: 1 }, TypeError, "options.toString is not known");
+  refuse({ level: 1, toString: 1 }, TypeError, "options.toString is not an option");
 });

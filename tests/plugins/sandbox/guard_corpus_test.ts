@@ -50,7 +50,7 @@ const request = fc.tuple(fc.nat(9), fc.uint8Array({ minLength: 4, maxLength: 300
 const acquire = Uint8Array.from([1, 0, 0, 0, 1, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
 
 for (const [name, module] of await corpus()) {
-  test(`${name} answers the same guarded as it came, whatever it is asked`, () => {
+  test(`guard(): ${name} gives the same answers guarded and unguarded`, () => {
     const guarded = guardAny(module).bytes;
     assert(WebAssembly.validate(guarded));
     fc.assert(

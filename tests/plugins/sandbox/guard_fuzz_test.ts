@@ -36,7 +36,7 @@ function checksum(memory: WebAssembly.Memory): number {
   return sum;
 }
 
-test("generated modules are valid, or the properties below would prove nothing", () => {
+test("generated modules are valid, without which the properties below would prove nothing", () => {
   fc.assert(fc.property(choices, (bytes) => WebAssembly.validate(generateModule(bytes))), { numRuns: 300 });
 });
 
@@ -52,7 +52,7 @@ test("a guarded module is valid and computes, traps and stores what the original
   );
 });
 
-test("every call costs fuel, the same call the same, and nothing ever adds any", () => {
+test("every call costs fuel, the same call the same amount, and nothing ever adds any", () => {
   fc.assert(
     fc.property(choices, fc.integer(), (bytes, argument) => {
       const guarded = guardAny(generateModule(bytes)).bytes;
@@ -86,7 +86,7 @@ test("a module with less fuel than it needs stops with the counter below zero", 
   );
 });
 
-test("no module that is accepted, however it was changed, touches the fuel but by the guard's own code", () => {
+test("no accepted module, however it was changed, accesses the fuel except with the guard's own code", () => {
   const modules = fc.oneof(choices.map(generateModule), fc.constantFrom(...corpus));
   const edits = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 });
   let accepted = 0;

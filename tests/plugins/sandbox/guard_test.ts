@@ -24,7 +24,7 @@ function fuelOf(module: Uint8Array<ArrayBuffer>, ...parameters: number[]): numbe
   return 1_000_000_000 - exports.fuel.value;
 }
 
-test("unsigned integers of 32 bits are read as they were written, and never more of them", () => {
+test("unsigned integers of 32 bits are read as they were written, and none longer", () => {
   fc.assert(fc.property(fc.nat(0xffffffff), fc.uint8Array({ maxLength: 4 }), (value, rest) => {
     const bytes = Uint8Array.from([...unsigned(value), ...rest]);
     const reader = new ByteReader(bytes, 0, bytes.length);
@@ -52,7 +52,7 @@ test("signed integers are written so that the engine reads them back", () => {
   }));
 });
 
-test("memory and table get the host's maximum where the module has none or a larger one", () => {
+test("memory and table get the host's maximum if the module has none or a larger one", () => {
   const limits = resolveLimits({ memoryPages: 3, tableEntries: 2 });
   const maximum = (declared: string) =>
     guardAny(compileWat("m", `(module (memory (export "memory") ${declared}) (func))`), { limits }).memory;
@@ -87,7 +87,7 @@ test("failed growth is counted for the host, growth by nothing and success are n
   }
 });
 
-test("fuel grows by the same amount with each turn of a loop", () => {
+test("fuel is used up by the same amount with each turn of a loop", () => {
   const module = wat(`(func (export "run") (param i32)
     (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))`);
   const [one, two, thousand] = [fuelOf(module, 1), fuelOf(module, 2), fuelOf(module, 1000)];
@@ -95,7 +95,7 @@ test("fuel grows by the same amount with each turn of a loop", () => {
   assertEquals(thousand - one, 999 * (two - one));
 });
 
-test("bulk memory instructions cost by the bytes they move", () => {
+test("bulk memory instructions cost fuel by the bytes they move", () => {
   const module = wat(
     `(func (export "run") (param i32) (memory.fill (i32.const 0) (i32.const 1) (local.get 0)))`,
   );
@@ -118,7 +118,7 @@ test("exactly enough fuel is enough, one unit less is not", () => {
   assertEquals(outcomeOf(() => exports.run()), "trap unreachable");
 });
 
-test("custom sections are gone, and the module's own exports, data and table still there", () => {
+test("custom sections are removed, and the module's own exports, data and table remain", () => {
   const module = wat(`
     (global (export "g") i32 (i32.const 42))
     (func $f (export "f") (result i32) (i32.load8_u (i32.const 5)))
@@ -134,7 +134,7 @@ test("custom sections are gone, and the module's own exports, data and table sti
   assertEquals((exports as unknown as Record<string, { value: number }>).g.value, 42);
 });
 
-test("imports of the host are told, each once", () => {
+test("imports of the host are reported, each once", () => {
   const module = compileWat(
     "imports",
     `(module
@@ -147,14 +147,14 @@ test("imports of the host are told, each once", () => {
   assertEquals(guardAny(module).imports, ["clock", "random"]);
 });
 
-test("a refusal says where: the offset is that of the instruction or declaration", () => {
+test("a refusal contains the offset of the instruction or declaration", () => {
   const module = wat(`(func (drop (ref.null func)))`, ["reference_types"]);
   const { rule, offset, message } = refusal(module);
   assertEquals([rule, module[offset]], ["gc", 0xd0]);
   assert(message.includes(`at byte ${offset} (gc)`), message);
 });
 
-test("the module that was given is not changed", () => {
+test("guard() does not change the module it was given", () => {
   const module = wat(`(func (export "run") (loop))`);
   const before = Uint8Array.from(module);
   guardAny(module);

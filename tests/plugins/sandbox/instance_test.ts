@@ -36,14 +36,14 @@ const ECHO = `
 
 const all = (one: GuestInstance) => one.region(0, one.memoryPages * 65_536, "all");
 
-test("a call carries the request in and gives the response to read", () => {
+test("call() passes the request in and the response to read", () => {
   const one = instance(ECHO);
   const answer = one.call("wrap", Uint8Array.of(1, 2, 3), (input) => [input.u32(), ...input.rest()]);
   assertEquals(answer, [0, 1, 2, 3]);
   assert(one.fuelUsed > 0);
 });
 
-test("request and response are overwritten once they were read, and what was read then is a view of zeros", () => {
+test("call() overwrites request and response once they were read; a view of them is then all zeros", () => {
   const one = instance(ECHO);
   const secret = Uint8Array.of(0xaa, 0xbb, 0xcc, 0xdd);
   const view = one.call("wrap", secret, (input) => (input.u32(), input.rest()));
@@ -51,7 +51,7 @@ test("request and response are overwritten once they were read, and what was rea
   assertEquals(all(one).indexOf(0xaa), -1);
 });
 
-test("request and response are overwritten also where reading fails", () => {
+test("call() overwrites request and response also if reading fails", () => {
   const one = instance(ECHO);
   assertThrows(() =>
     one.call("wrap", Uint8Array.of(0xaa), () => {
@@ -61,7 +61,7 @@ test("request and response are overwritten also where reading fails", () => {
   assertEquals(all(one).indexOf(0xaa), -1);
 });
 
-test("dropping overwrites the whole memory, and every later call is an error of state", () => {
+test("drop() overwrites the whole memory, and every later call is an error of state", () => {
   const one = instance(`(i32.store (i32.const 0x100) (i32.const -1)) ${ECHO}`);
   one.call("wrap", new Uint8Array(1), () => {});
   const memory = all(one);
@@ -73,7 +73,7 @@ test("dropping overwrites the whole memory, and every later call is an error of 
   assertThrows(() => one.call("wrap", new Uint8Array(1), () => {}), StateError, "dropped");
 });
 
-test("after a trap the memory is overwritten and the instance gone", () => {
+test("a trap overwrites the memory and drops the instance", () => {
   const one = instance(`(i32.store (i32.const 0x100) (i32.const -1)) (unreachable)`);
   const memory = all(one);
   assertThrows(
@@ -85,7 +85,7 @@ test("after a trap the memory is overwritten and the instance gone", () => {
   assert(!one.alive);
 });
 
-test("each call has its own fuel: many that need half of it each succeed", () => {
+test("each call has its own fuel: many calls that need half of it all succeed", () => {
   const spin =
     `(local $i i32) (loop $l (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))) ${ECHO}`;
   const needed = (() => {
@@ -101,7 +101,7 @@ test("each call has its own fuel: many that need half of it each succeed", () =>
   assert(!tight.alive);
 });
 
-test("memory that grows during a call is found in its new place", () => {
+test("call() finds memory that grows during the call at its new address", () => {
   const one = instance(`
     (drop (memory.grow (i32.const 1)))
     (i64.store (i32.const 0x10000) (i64.const 0x0706050400000000))
@@ -117,7 +117,7 @@ test("memory that grows during a call is found in its new place", () => {
   assertEquals(one.call("wrap", new Uint8Array(9), (input) => input.u32()), 0);
 });
 
-test("a request over the limit is refused before the guest sees it, and the instance lives", () => {
+test("a request over the limit is refused before the guest sees it, and the instance stays usable", () => {
   const one = instance(ECHO, { messageBytes: 64 });
   assertThrows(
     () => one.call("wrap", new Uint8Array(61), () => {}),
@@ -127,7 +127,7 @@ test("a request over the limit is refused before the guest sees it, and the inst
   assertEquals(one.call("wrap", new Uint8Array(60), (input) => (input.u32(), input.rest().length)), 60);
 });
 
-test("a response over the limit, or one that could not have been, ends the instance", () => {
+test("a response over the limit, or in an impossible region, drops the instance", () => {
   const answering = (result: string) => instance(`(i64.const ${result})`, { messageBytes: 64 });
   const big = assertThrows(
     () => answering("0x800000000041").call("wrap", new Uint8Array(1), () => {}),
@@ -141,7 +141,7 @@ test("a response over the limit, or one that could not have been, ends the insta
   }
 });
 
-test("memory that cannot grow is told as the limit it met where the guest then gives up", () => {
+test("memory that cannot grow is reported as the exceeded limit if the guest then traps", () => {
   const one = instance(
     `(if (i32.eq (memory.grow (i32.const 5)) (i32.const -1)) (then (unreachable))) ${ECHO}`,
     { memoryPages: 2 },

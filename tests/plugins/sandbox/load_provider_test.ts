@@ -24,7 +24,7 @@ async function rejected(
   );
 }
 
-test("an embedded module loads, and presents itself with its hash and what it may do", async () => {
+test("loadProvider() loads an embedded module, which reports its hash and its grants", async () => {
   const provider = await loadProvider(module, { sha256: GUEST_SHA256, name: "template", version: "0.1.0" });
   assertEquals(provider.description, {
     name: "template",
@@ -43,7 +43,7 @@ test("an embedded module loads, and presents itself with its hash and what it ma
   assertEquals([provider.name, provider.layer], ["template", "context"]);
 });
 
-test("the hash is compared first: a module that does not match is not even looked at", async () => {
+test("loadProvider() compares the hash first: a module that does not match is not parsed", async () => {
   const rubbish = Uint8Array.of(1, 2, 3);
   const { rule, message } = await assertRejects(
     () => loadProvider(rubbish, { sha256: GUEST_SHA256 }),
@@ -53,13 +53,13 @@ test("the hash is compared first: a module that does not match is not even looke
   assert(message.includes(await sha256(rubbish)) && message.includes(GUEST_SHA256), message);
 });
 
-test("a built-in module is one by the host's word alone: by its own, or its manifest's, it is not let in", async () => {
+test("loadProvider() refuses a built-in name, whether the module or the manifest gives it", async () => {
   const { GUEST_SHA256: hash, guestModule: ntlm } = await import("../../../plugins/ntlm/guest_wasm.ts");
   const wasm = Uint8Array.from(ntlm()), imports = { random: true, clock: true } as const;
   for (const name of [{}, { name: "ntlm" }]) {
     const { rule, message } = await rejected(wasm, { sha256: hash, imports, ...name });
     assertEquals(rule, "name");
-    assert(/calls itself ntlm.*hold ntlm.*rename it/.test(message), message);
+    assert(/its name is ntlm.*contain ntlm.*rename it/.test(message), message);
   }
   const codec = await import("../../../plugins/ipsec/guest_wasm.ts");
   const error = await assertRejects(
@@ -72,26 +72,26 @@ test("a built-in module is one by the host's word alone: by its own, or its mani
   assertEquals((await loadBuiltIn(wasm, manifest)).name, "ntlm");
 });
 
-test("a built-in module says its mechanism by its own name and by no other", () => {
+test("a built-in module names its mechanism by its own name only", () => {
   assertEquals(shownMechanism("ntlm", "ntlm", true), "ntlm");
   for (const claimed of ["kerberos", "fast", "ntlm-x"]) {
     assertThrows(() => shownMechanism(claimed, "ntlm", true), ProviderTrapError, claimed);
   }
 });
 
-test("a hash in capitals is the same hash", async () => {
+test("loadProvider() accepts a hash in capitals", async () => {
   const provider = await loadProvider(module, { sha256: GUEST_SHA256.toUpperCase() });
   assertEquals(provider.description.sha256, GUEST_SHA256);
 });
 
-test("bytes that change while the hash is computed make no difference", async () => {
+test("loadProvider() ignores changes of the bytes while the hash is computed", async () => {
   const bytes = Uint8Array.from(module);
   const loading = loadProvider(bytes, { sha256: GUEST_SHA256 });
   bytes.fill(0);
   assertEquals((await loading).name, "template");
 });
 
-test("a manifest with a wrong key or value is refused with what to write instead", async () => {
+test("loadProvider() refuses a manifest with an invalid key or value, and says what to write instead", async () => {
   const sha = { sha256: GUEST_SHA256 };
   await refuse(null, TypeError, "manifest must be an object");
   await refuse({}, TypeError, "sha256 must be the module's hash in 64 hexadecimal digits");
@@ -108,21 +108,21 @@ test("a manifest with a wrong key or value is refused with what to write instead
   await refuse(
     { ...sha, options: { colour: 1 } },
     TypeError,
-    "options.colour is not known to the provider template",
+    "options.colour is not an option of the provider template",
   );
   await refuse({ ...sha, options: { greeting: 1 } }, TypeError, "options.greeting must be text");
-  await refuse({ ...sha, answers: { account: () => null } }, TypeError, "answers.account is not asked");
+  await refuse({ ...sha, answers: { account: () => null } }, TypeError, "answers.account is not a question");
   await assertRejects(() => loadProvider("wasm" as unknown as URL, sha), TypeError, "wasm must be a URL or");
 });
 
-test("a name or version other than the manifest's is refused", async () => {
+test("loadProvider() refuses a name or version other than the manifest's", async () => {
   const named = await rejected(module, { name: "other" });
   assertEquals(named.rule, "manifest");
   assert(named.message.includes("its name is template, the manifest says other"), named.message);
   assertEquals((await rejected(module, { version: "9" })).rule, "manifest");
 });
 
-test("an import that was not granted is refused by name, and granting it lets the module in", async () => {
+test("loadProvider() refuses an import that was not granted by name, and accepts it once it is granted", async () => {
   const logging = compileWat(
     "logging",
     `(module (import "host" "random" (func (param i32 i32))) ${
@@ -144,7 +144,7 @@ test("an import that was not granted is refused by name, and granting it lets th
   assertEquals(provider.description.imports, ["random"]);
 });
 
-test("a grant the module does not use is not shown as one it has", async () => {
+test("loadProvider() does not report a grant that the module does not use", async () => {
   const provider = await loadProvider(module, {
     sha256: GUEST_SHA256,
     imports: { random: true, clock: true },
@@ -152,7 +152,7 @@ test("a grant the module does not use is not shown as one it has", async () => {
   assertEquals(provider.description.imports, []);
 });
 
-test("a data URL loads, and one that leads nowhere is an argument's error", async () => {
+test("loadProvider() loads a data URL, and one that leads nowhere is an argument's error", async () => {
   const base64 = btoa(Array.from(module, (byte) => String.fromCharCode(byte)).join(""));
   const url = new URL(`data:application/wasm;base64,${base64}`);
   assertEquals((await loadProvider(url, { sha256: GUEST_SHA256 })).name, "template");
@@ -168,7 +168,7 @@ test("a data URL loads, and one that leads nowhere is an argument's error", asyn
   );
 });
 
-test("limits of the manifest hold for the calls", async () => {
+test("loadProvider() applies the manifest's limits to calls", async () => {
   const { name } = await assertRejects(() =>
     loadProvider(module, { sha256: GUEST_SHA256, limits: { fuel: 100 } })
   );

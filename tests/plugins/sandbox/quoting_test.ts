@@ -28,14 +28,14 @@ function module({ imported, exported }: { imported?: string; exported?: string }
 }
 
 for (const [what, name] of [["forged", FORGED], ["long", LONG]]) {
-  test(`a ${what} name of an import, an export or a key is told in a message that stays one short line`, () => {
+  test(`a ${what} name of an import, an export or a key is quoted in a message that stays one short line`, () => {
     messageOf(() => guardAny(module({ imported: name })));
     messageOf(() => guardAny(module({ exported: `__guard_${name}` })));
     messageOf(() => parseDescription(JSON.stringify({ [name]: 1 })));
   });
 }
 
-test("a name of usual length is told as it is", () => {
+test("a name of usual length is quoted unchanged", () => {
   assertEquals(quoted("host.exit"), '"host.exit"');
   assertEquals(quoted('a"b'), '"a\\"b"');
 });

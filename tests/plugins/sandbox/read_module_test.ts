@@ -22,7 +22,7 @@ const FLAGS: { readonly [url: string]: string } = {
 };
 
 for (const [url, flag] of Object.entries(FLAGS)) {
-  test(`where ${url} may not be read, the error has the flag as that system writes it`, () =>
+  test(`readModule(): if ${url} may not be read, the error has the flag as that system writes it`, () =>
     withoutPermission(async () => {
       const error = await assertRejects(() => readModule(new URL(url), 100), PermissionError, "add --allow");
       assertEquals(error.flag, flag);

@@ -29,7 +29,7 @@ async function codec(change?: (text: string) => string): Promise<SocketCodec> {
   return await (await provider({}, change)).codec();
 }
 
-test("loadProvider loads a module of layer socket: a provider that says what it is and what it was granted", async () => {
+test("loadProvider() loads a module of layer socket: a provider that reports what it is and its grants", async () => {
   const key = "01234567-89ab-cdef-0123-456789abcdef";
   const keys = [key];
   const grants = { quickModePolicies: keys, rawPeerName: true };
@@ -62,7 +62,7 @@ test("loadProvider loads a module of layer socket: a provider that says what it 
   assertEquals(createRegistry([loaded]).providers, [loaded]);
 });
 
-test("loadProvider wants the grants of a module of layer socket said, and none for another", async () => {
+test("loadProvider() requires socket grants for a module of layer socket, and refuses them for another", async () => {
   const bytes = await tiny("tiny_codec.wat");
   const pin = { sha256: await sha256(bytes) };
   const unsaid = await assertRejects(() => loadProvider(bytes, pin), ProviderRejectedError, "or {} for none");
@@ -79,7 +79,7 @@ test("loadProvider wants the grants of a module of layer socket said, and none f
   assertEquals((await loadProvider(module, { sha256: GUEST_SHA256 })).layer, "context");
 });
 
-test("loadProvider refuses a module of layer socket whose hash is not the pinned one", async () => {
+test("loadProvider() refuses a module of layer socket whose hash is not the pinned one", async () => {
   const bytes = await tiny("tiny_codec.wat");
   const error = await assertRejects(
     () => loadProvider(bytes, { sha256: "0".repeat(64), socket: {} }),
@@ -88,7 +88,7 @@ test("loadProvider refuses a module of layer socket whose hash is not the pinned
   assertEquals(error.rule, "sha256");
 });
 
-test("loadProvider refuses a module of layer socket that offers to delegate", async () => {
+test("loadProvider() refuses a module of layer socket that offers to delegate", async () => {
   for (
     const change of [
       (text: string) => text.replace('\\"delegation\\":false}}")', '\\"delegation\\":true }}")'),
@@ -101,7 +101,7 @@ test("loadProvider refuses a module of layer socket that offers to delegate", as
   }
 });
 
-test("grants that are wrong are refused by name, before the module is looked at", async () => {
+test("invalid grants are refused by name, before the module is parsed", async () => {
   const cases: [unknown, string][] = [
     [null, "socket must be an object"],
     [true, "socket must be an object"],
@@ -125,7 +125,7 @@ test("grants that are wrong are refused by name, before the module is looked at"
   }
 });
 
-test("it is available where the system secures sockets, and elsewhere says what works instead", async () => {
+test("available() is true where the system secures sockets, and elsewhere says what to use instead", async () => {
   const loaded = await provider();
   const capabilities = (os: string, ipsec: unknown) => ({ os, ipsec }) as Capabilities;
   assertEquals(loaded.available(capabilities("windows", { available: true })), { available: true });
@@ -135,7 +135,7 @@ test("it is available where the system secures sockets, and elsewhere says what 
   assert(!elsewhere.available && elsewhere.reason.includes("use simulate()"), JSON.stringify(elsewhere));
 });
 
-test("a codec writes settings, names and questions as the layouts have them", async () => {
+test("a codec writes settings, names and queries according to the layouts", async () => {
   using one = await codec();
   assertEquals(one.settings(REQUIREMENTS, IDENTITY), referenceSettings(REQUIREMENTS, IDENTITY, {}).slice());
   const peer = Uint8Array.of(2, 0, 0, 7, 10, 0, 0, 1);
@@ -151,13 +151,13 @@ test("results are copies: a later call does not change them", async () => {
   assertEquals(first, referenceTemplate(new Uint8Array(0), 1));
 });
 
-test("a codec that cannot watch an association says so with an error, and works on", async () => {
+test("a codec that cannot watch an association reports it with an error, and stays usable", async () => {
   using one = await codec();
   assertThrows(() => one.queryTemplate(new Uint8Array(), 0, ["mainModeSa"]), TypeError, "tiny-codec");
   assertEquals(one.queryTemplate(new Uint8Array(), 0), referenceTemplate(new Uint8Array(), 0));
 });
 
-test("names with half of a surrogate pair are refused by what they are, and the codec works on", async () => {
+test("names with half of a surrogate pair are refused by the argument's name, and the codec stays usable", async () => {
   using one = await codec();
   for (const half of ["\ud83d", "\ude00"]) {
     for (const key of ["username", "domain"]) {
@@ -176,7 +176,7 @@ test("names with half of a surrogate pair are refused by what they are, and the 
   assertEquals(one.queryTemplate(new Uint8Array(), 0).length, 152);
 });
 
-test("a closed codec says so", async () => {
+test("a closed codec is an error of state", async () => {
   const one = await codec();
   one.close();
   one.close();
@@ -212,13 +212,13 @@ const trapsOnce = (text: string) =>
       "(if (i32.load offset=4 (local.get $body))",
   );
 
-test("a codec whose instance trapped goes on with another: it serves a listener's other connections, too", async () => {
+test("a codec whose instance trapped continues with another: it serves a listener's other connections, too", async () => {
   using one = await codec(trapsOnce);
   assertThrows(() => one.queryTemplate(new Uint8Array(), 7), ProviderTrapError);
   assertEquals(one.queryTemplate(new Uint8Array(), 8), referenceTemplate(new Uint8Array(), 8));
 });
 
-test("a codec that takes memory at each call serves any number of calls", async () => {
+test("a codec that allocates memory at each call serves any number of calls", async () => {
   const greedy = (text: string) =>
     text.replace(
       "(func $query (param $body i32) (result i64)\n    (local $address i32)",

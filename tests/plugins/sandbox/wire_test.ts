@@ -30,7 +30,7 @@ function read(input: Reader, [type]: Field): unknown {
   return type === "text" ? input.text(100_000) : input[type]();
 }
 
-test("what is written is read back, field by field, with nothing left over", () => {
+test("Reader reads what Writer wrote, field by field, with no bytes left", () => {
   fc.assert(fc.property(fc.array(field), (fields) => {
     const out = new Writer();
     for (const one of fields) write(out, one);
@@ -40,7 +40,7 @@ test("what is written is read back, field by field, with nothing left over", () 
   }));
 });
 
-test("a message that is cut anywhere is refused as a breach of the ABI", () => {
+test("Reader refuses a message that is cut anywhere as a breach of the ABI", () => {
   fc.assert(fc.property(fc.array(field, { minLength: 1 }), fc.nat(), (fields, at) => {
     const out = new Writer();
     for (const one of fields) write(out, one);
@@ -58,7 +58,7 @@ test("integers are little-endian and without padding", () => {
   ]);
 });
 
-test("a wiped writer holds nothing and may be used again", () => {
+test("Writer.wipe() overwrites everything, and the writer can be used again", () => {
   const out = new Writer().text("secret");
   const view = out.written;
   out.wipe();
@@ -67,7 +67,7 @@ test("a wiped writer holds nothing and may be used again", () => {
   assertEquals([...out.u8(7).written], [7]);
 });
 
-test("bounds, bytes left over, wrong flags and text that is no text are refused with the place", () => {
+test("Reader refuses lengths out of bounds, bytes left over, invalid flags and invalid text, with the position", () => {
   const refused = (bytes: number[], action: (input: Reader) => unknown, part: string) => {
     const error = assertThrows(() => action(new Reader(Uint8Array.from(bytes), "step")), ProviderTrapError);
     assert(error.message.includes(part), error.message);
@@ -79,7 +79,7 @@ test("bounds, bytes left over, wrong flags and text that is no text are refused 
   refused([0, 0], (input) => (input.u8(), input.end()), "byte 1: 1 bytes follow");
 });
 
-test("characters that could forge a line of a log are shown as question marks", () => {
+test("characters that could forge a line of a log are replaced with question marks", () => {
   assertEquals(printable("a\r\nb\u001b[2Jc\u202ed\u2028e\u0000"), "a??b?[2Jc?d?e?");
   assertEquals(printable("EXAMPLE\\älice@例え"), "EXAMPLE\\älice@例え");
 });

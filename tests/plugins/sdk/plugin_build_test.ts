@@ -23,7 +23,7 @@ async function inFolder(work: (folder: URL) => Promise<void>): Promise<void> {
   }
 }
 
-test("the embedded module of the template is what its sources compile to, wherever they stand", async () => {
+test("the embedded module of the template is what its sources compile to, in any folder", async () => {
   const here = await buildPlugin(root, "plugins/sdk/template");
   assertEquals(here.sha256, GUEST_SHA256);
   assertEquals(here.module, Uint8Array.from(guestModule()));
@@ -53,7 +53,7 @@ test("a new provider is built, conforms, and has its own name", async () => {
   });
 });
 
-test("a name that is none, or is taken, makes no new provider", async () => {
+test("plugin:new refuses a name that is invalid or in use", async () => {
   await inFolder(async (folder) => {
     await assertRejects(() => newPlugin(folder, "../escape"), TypeError, "not a valid provider's name");
     await assertRejects(() => newPlugin(folder, ""), TypeError, "not a valid provider's name");
@@ -62,7 +62,7 @@ test("a name that is none, or is taken, makes no new provider", async () => {
   });
 });
 
-test("a guest that does not compile is told with the compiler's message and place", async () => {
+test("plugin:build reports a guest that does not compile with the compiler's message and position", async () => {
   await inFolder(async (folder) => {
     await newPlugin(folder, "broken");
     await writeFile(

@@ -10,7 +10,7 @@ function failures({ outcomes }: ProviderReport): string[] {
   return outcomes.filter(({ result }) => result === "FAILED").map(({ name, reason }) => `${name}: ${reason}`);
 }
 
-test("a provider written by hand from the document alone conforms", async () => {
+test("a provider written by hand from the document conforms", async () => {
   const report = await testProvider(await tiny("tiny.wat"));
   assertEquals(failures(report), []);
   assert(report.outcomes.length >= 12);
@@ -112,13 +112,13 @@ const BROKEN: [what: string, check: string, change: (text: string) => string][] 
 ];
 
 for (const [what, check, change] of BROKEN) {
-  test(`a provider that ${what} is found out`, async () => {
+  test(`a provider that ${what} is detected`, async () => {
     const found = failures(await testProvider(await tiny("tiny.wat", change)));
     assert(found.some((failure) => failure.includes(check)), found.join("\n") || "nothing failed");
   });
 }
 
-test("a provider that offers integrity and has none is found out", async () => {
+test("a provider that offers integrity and has none is detected", async () => {
   const bytes = await tiny(
     "tiny.wat",
     (text) =>
@@ -131,7 +131,7 @@ test("a provider that offers integrity and has none is found out", async () => {
   for (const check of ["altered anywhere", "cut off, replayed"]) assertStringIncludes(found, check);
 });
 
-test("a provider that keeps the password is found out", async () => {
+test("a provider that keeps the password is detected", async () => {
   const bytes = await tiny(
     "tiny.wat",
     (text) =>
@@ -150,13 +150,13 @@ const SETTINGS_END = "(call $ok (local.get $length)))\n\n  ;; SOCKET_PEER_TARGET
 const BROKEN_CODECS: [what: string, check: string, change: (text: string) => string][] = [
   [
     "allows clear text",
-    "has another SecurityFlags than was granted",
+    "has a value in SecurityFlags that was not granted",
     (text) =>
       text.replace(SETTINGS_END, `(i32.store offset=4 (global.get $OUT) (i32.const 3)) ${SETTINGS_END}`),
   ],
   [
     "sets a flag nobody granted",
-    "has another IpsecFlags than was granted",
+    "has a value in IpsecFlags that was not granted",
     (text) =>
       text.replace(SETTINGS_END, `(i32.store offset=8 (global.get $OUT) (i32.const 2)) ${SETTINGS_END}`),
   ],
@@ -168,7 +168,7 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
   ],
   [
     "asks for tokens by itself",
-    "has another PeerTokenAccessMask than was granted",
+    "has a value in PeerTokenAccessMask that was not granted",
     (text) =>
       text.replace(
         "(i32.load (local.get $body)))\n    (i32.store offset=144",
@@ -177,7 +177,7 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
   ],
   [
     "watches unasked",
-    "has another Flags than was granted",
+    "has a value in Flags that was not granted",
     (text) =>
       text.replace(
         "(i32.store offset=144 (global.get $OUT) (i32.const 3))",
@@ -219,13 +219,13 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
 ];
 
 for (const [what, problem, change] of BROKEN_CODECS) {
-  test(`a socket codec that ${what} is found out`, async () => {
+  test(`a socket codec that ${what} is detected`, async () => {
     const found = failures(await testProvider(await tiny("tiny_codec.wat", change))).join("\n");
     assertStringIncludes(found, problem);
   });
 }
 
-test("a socket codec that does not use what it was granted is found out", async () => {
+test("a socket codec that does not use its grants is detected", async () => {
   const key = crypto.randomUUID();
   for (
     const [socket, field] of [
@@ -235,7 +235,7 @@ test("a socket codec that does not use what it was granted is found out", async 
     ] as const
   ) {
     const found = failures(await testProvider(await tiny("tiny_codec.wat"), { socket }));
-    assertStringIncludes(found.join("\n"), `has another ${field} than was granted`);
+    assertStringIncludes(found.join("\n"), `has a value in ${field} that was not granted`);
   }
 });
 

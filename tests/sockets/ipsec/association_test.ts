@@ -1,4 +1,4 @@
-/** What a connection tells of its security associations, and what they make of it: on a simulated network. */
+/** What a connection reports about its security associations, and how it judges them: on a simulated network. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -35,7 +35,7 @@ interface Told {
 }
 const told = (details: { readonly [key: string]: unknown }) => details.association as Told;
 
-test("the associations by the system's own policy are told: main mode's and quick mode's", () =>
+test("details.association reports main mode and quick mode of the system's own policy", () =>
   withPair({ hosts: ADMINISTRATORS, requirements: WITHOUT_MUTUAL }, async ({ client, server }) => {
     assertEquals(client.security.details.association, {
       authentication: ["anonymous"],
@@ -59,7 +59,7 @@ test("the associations by the system's own policy are told: main mode's and quic
     JSON.stringify(client.security.details);
   }));
 
-test("integrity alone is told as ESP without a cipher", () =>
+test("details.association reports integrity without encryption as ESP without a cipher", () =>
   withPair({
     hosts: ADMINISTRATORS,
     requirements: { confidentiality: false, ...WITHOUT_MUTUAL },
@@ -70,7 +70,7 @@ test("integrity alone is told as ESP without a cipher", () =>
     ]);
   }));
 
-test("a quick-mode policy of one's own is what both ends then tell", () =>
+test("details.association reports an application's own quick-mode policy at both ends", () =>
   withPair({
     hosts: ADMINISTRATORS,
     requirements: WITHOUT_MUTUAL,
@@ -99,7 +99,7 @@ test("a quick-mode policy of one's own is what both ends then tell", () =>
     assertEquals(server.security.details.association, client.security.details.association);
   }));
 
-test("whoever may not read associations is told what that needs, and the connection goes on", () =>
+test("details.association names the right that an account without it needs, and the connection continues", () =>
   withPair({ requirements: WITHOUT_MUTUAL }, async ({ client, server }) => {
     assertStringIncludes(String(client.security.details.association), "needs membership in Administrators");
     await client.write(Uint8Array.of(1));
@@ -107,7 +107,7 @@ test("whoever may not read associations is told what that needs, and the connect
   }));
 
 for (const fn of ["IPsecSaContextCreateEnumHandle0", "IPsecSaContextEnum1"]) {
-  test(`${fn} that is refused leaves main mode told, and the connection alive`, () =>
+  test(`details.association still has main mode if ${fn} is refused, and the connection continues`, () =>
     withPair({ hosts: ADMINISTRATORS, requirements: WITHOUT_MUTUAL }, async ({ client, network }) => {
       network.failNext("client", fn, "ERROR_ACCESS_DENIED");
       const refused = told((await client.querySecurity()).details);
@@ -117,13 +117,13 @@ for (const fn of ["IPsecSaContextCreateEnumHandle0", "IPsecSaContextEnum1"]) {
       );
       network.failNext("client", fn, "ERROR_NOT_ENOUGH_MEMORY");
       const failed = told((await client.querySecurity()).details).quickMode;
-      assertStringIncludes(String(failed), `not told: `);
+      assertStringIncludes(String(failed), `unavailable: `);
       assertStringIncludes(String(failed), `${fn} failed with ERROR_NOT_ENOUGH_MEMORY`);
       assertEquals(typeof told((await client.querySecurity()).details).quickMode, "object");
     }));
 }
 
-/** A quick-mode policy that `ipsecPolicy()` does not make: packets go in clear behind the first. */
+/** A quick-mode policy that `ipsecPolicy()` does not make: packets after the first are sent in clear text. */
 function firstPacketOnly(system: NativeSystem): { held: Disposable; options: IpsecOptions } {
   const engine = new FilteringEngine(new Filtering(system, "ipsec.policy"), true);
   const arena = new Arena(engine.memory);
@@ -146,7 +146,7 @@ function firstPacketOnly(system: NativeSystem): { held: Disposable; options: Ips
     }),
   });
   assertEquals(engine.call.FwpmProviderContextAdd1(engine.handle, context, 0n, pinned(8)), 0);
-  // Of a stranger's policy nobody knows that it lets no server impersonate.
+  // It is unknown whether another program's policy lets servers impersonate.
   const forget = rememberBounded([quickModePolicy]);
   const held = {
     [Symbol.dispose]() {
@@ -157,7 +157,7 @@ function firstPacketOnly(system: NativeSystem): { held: Disposable; options: Ips
   return { held, options: { quickModePolicy } };
 }
 
-test("an association that leaves packets in clear behind the first is not believed to secure them", async () => {
+test("an association that leaves packets in clear text is not reported as secured", async () => {
   const terms = { hosts: ADMINISTRATORS, prepare: firstPacketOnly };
   const error = await assertRejects(
     () => withPair({ ...terms, requirements: { ...NOTHING, integrity: true } }, () => {}),

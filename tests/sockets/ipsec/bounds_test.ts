@@ -1,10 +1,10 @@
-/** What a client bounds its server to, and a server requires of its client, where the system secures the socket. */
+/** What a client allows its server, and a server requires of its client, where the system secures the socket. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { SecurityRequirementError } from "../../../errors.ts";
 import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
-import { mayLetImpersonate, rememberBounded } from "../../../ffi/ipsec/policies.ts";
+import { mayAllowImpersonation, rememberBounded } from "../../../ffi/ipsec/policies.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import type { NativeSystem, System } from "../../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";
@@ -21,7 +21,7 @@ const HOSTS = { client: { administrator: true }, server: { administrator: true }
 const NOBODY = { mutualAuthentication: false, impersonation: "anonymous" } as const;
 const PLAIN = { mutualAuthentication: false } as const;
 
-/** Policies by Kerberos, by which the server may act as the client or may not. */
+/** Policies with Kerberos, with which the server may or may not impersonate the client. */
 const policies = (impersonation: boolean) => (system: System) => {
   const held = ipsecPolicy({
     system,
@@ -32,7 +32,7 @@ const policies = (impersonation: boolean) => (system: System) => {
   return { held, options: { mainModePolicy, quickModePolicy } };
 };
 
-/** The error of an opening that must not come to anything; nothing has moved by then, and nothing is left. */
+/** The error of an opening that must fail; nothing was sent by then, and nothing is left open. */
 async function refused(open: (system: NativeSystem) => Promise<unknown>): Promise<SecurityRequirementError> {
   const network = simulate({ hosts: HOSTS });
   const system = network.host("client") as NativeSystem;
@@ -51,12 +51,12 @@ const opening = (provider: SocketProvider, requirements: Requirements) => (syste
   openDatagrams({ registry: createRegistry([provider]), system, requirements });
 
 for (const [what, open] of [["a client", connecting], ["datagrams", opening]] as const) {
-  test(`${what} cannot be anonymous, and is told so before a socket is opened`, async () => {
+  test(`${what} cannot be anonymous, which is reported before a socket is opened`, async () => {
     const error = await refused(open(ipsec(), NOBODY));
     assertEquals([error.required, error.got], ["impersonation", "not offered"]);
   });
 
-  test(`${what} with a policy that lets servers impersonate must say that they may`, async () => {
+  test(`${what} with a policy that lets servers impersonate must allow it`, async () => {
     const error = await refused(async (system) => {
       const { held, options } = policies(true)(system);
       using _held = held;
@@ -65,16 +65,16 @@ for (const [what, open] of [["a client", connecting], ["datagrams", opening]] as
     assertEquals([error.required, error.got], ["impersonation", "impersonate"]);
   });
 
-  test(`${what} with a policy of which nobody knows what it lets servers do must say that they may`, async () => {
+  test(`${what} with a policy whose impersonation level is unknown must allow it`, async () => {
     for (
       const options of [{ mainModePolicy: crypto.randomUUID() }, { quickModePolicy: crypto.randomUUID() }]
     ) {
       const error = await refused(open(ipsec(options), PLAIN));
-      assertStringIncludes(error.message, "none that ipsecPolicy() added in this program");
+      assertStringIncludes(error.message, "not added by ipsecPolicy() in this program");
     }
   });
 
-  test(`${what} that requires proof is not content with any computer's`, async () => {
+  test(`${what} that requires proof does not accept the proof of any other computer`, async () => {
     const providers = [ipsec({ optionalPeerName: true }), referenceProvider({ optionalPeerName: true })];
     for (const provider of providers) {
       const error = await refused(open(provider, {}));
@@ -83,7 +83,7 @@ for (const [what, open] of [["a client", connecting], ["datagrams", opening]] as
   });
 }
 
-test("without that requirement optionalPeerName takes whoever answers, and names nobody but who proved it", () =>
+test("optionalPeerName without that requirement accepts any peer, and reports a name only if it was proved", () =>
   withPair({
     hosts: HOSTS,
     prepare: policies(false),
@@ -92,14 +92,14 @@ test("without that requirement optionalPeerName takes whoever answers, and names
     client: { computer: "host/bank.example.com" },
   }, ({ client }) => assertEquals(client.security.peer, "host/server")));
 
-/** Policies that turn out to let the server impersonate, as an administrator's may. */
+/** Policies that let the server impersonate unexpectedly, as an administrator's may. */
 const surprising = (system: System) => {
   const { held, options } = policies(true)(system);
   const forget = rememberBounded([options.quickModePolicy!]);
   return { options, held: { [Symbol.dispose]: () => [forget, held.close].forEach((end) => end()) } };
 };
 
-test("a server that may act as a client which did not allow it gets no byte, whatever the codec guarantees", async () => {
+test("a server that may impersonate a client that did not allow it gets no byte, whatever the codec guarantees", async () => {
   const careless = { integrity: false, confidentiality: false, mutualAuthentication: false };
   for (const blind of [false, true]) {
     const network = simulate({ hosts: HOSTS });
@@ -141,10 +141,10 @@ test("a server that may act as a client which did not allow it gets no byte, wha
   }
 });
 
-test("a policy is known to let nobody impersonate from when it is added until it is closed", () => {
+test("a policy is known not to let servers impersonate from when it is added until it is closed", () => {
   using system = simulate({ hosts: HOSTS }).host("client");
   const [bounded, acting] = [policies(false)(system), policies(true)(system)];
-  const may = (key?: string) => mayLetImpersonate(key!.toUpperCase());
+  const may = (key?: string) => mayAllowImpersonation(key!.toUpperCase());
   assertEquals([bounded.held.mainModePolicy, bounded.held.quickModePolicy].map(may), [false, false]);
   assertEquals([acting.held.mainModePolicy, acting.held.quickModePolicy].map(may), [false, true]);
   bounded.held.close();
@@ -178,14 +178,14 @@ const LEVELS: [
   ["of whom the account may read nothing", { requirements: PLAIN }, "unknown", "unknown"],
 ];
 for (const [who, terms, ofClient, ofServer] of LEVELS) {
-  test(`of clients ${who} both ends tell what the server may do, and claim nothing that nobody told`, () =>
+  test(`of clients ${who} both ends report what the server may do, and nothing that the system did not report`, () =>
     withPair(terms, async ({ client, server }) => {
       assertEquals([client.security.impersonation, server.security.impersonation], [ofClient, ofServer]);
       assertEquals((await server.querySecurity()).impersonation, ofServer);
     }));
 }
 
-test("a server tells that it may act as its client where it did not require to", () =>
+test("a server reports that it may impersonate its client although it did not require it", () =>
   withPair({
     hosts: HOSTS,
     prepare: policies(true),
@@ -193,7 +193,7 @@ test("a server tells that it may act as its client where it did not require to",
     serverRequirements: {},
   }, ({ server }) => assertEquals(server.security.impersonation, "impersonate")));
 
-test("a server that says it must know its client takes no other, and asks no more of one that a token names", async () => {
+test("a server that must know its client accepts no other, and requires no more of one that a token names", async () => {
   const identify = { mutualAuthentication: false, impersonation: "identify" } as const;
   const terms = { requirements: PLAIN, serverRequirements: identify };
   const error = await assertRejects(
@@ -213,7 +213,7 @@ test("a server that says it must know its client takes no other, and asks no mor
   });
 });
 
-test("a server that gives up who its client is, or says that it does, takes whoever comes", async () => {
+test("a server that does not need to know its client accepts any client", async () => {
   for (const serverRequirements of [PLAIN, NOBODY]) {
     await withPair({ requirements: PLAIN, serverRequirements }, ({ server }) => {
       assertEquals(server.security.impersonation, "unknown");
@@ -224,7 +224,7 @@ test("a server that gives up who its client is, or says that it does, takes whoe
 const options: IpsecOptions = { allowInsecure: true };
 const UNPROTECTED = { integrity: false, confidentiality: false } as const;
 
-test("clear text that is allowed does not go out where anything is required, of the bytes or of who sends them", async () => {
+test("clear text that is allowed is not sent if anything is required, of the data or of the peer", async () => {
   for (
     const [requirements, clear] of [
       [{ ...UNPROTECTED, mutualAuthentication: false }, 1],
@@ -254,7 +254,7 @@ test("clear text that is allowed does not go out where anything is required, of 
   }
 });
 
-test("a codec that allows clear text although proof is required is not followed", async () => {
+test("a codec's settings that allow clear text although proof is required are refused", async () => {
   const network = simulate({ hosts: HOSTS });
   const allow = (bytes: Uint8Array) => (bytes[4] |= 2, bytes);
   {
@@ -264,13 +264,13 @@ test("a codec that allows clear text although proof is required is not followed"
     await assertRejects(
       () => openDatagrams({ registry, requirements, system }),
       Error,
-      "another SecurityFlags than was granted",
+      "a value in SecurityFlags that was not granted",
     );
   }
   assertEquals(await settled(), {});
 });
 
-test("a refusal says what became of the bytes: none sent, a connection closed, or datagrams", async () => {
+test("a refusal reports what happened to the data: none sent, a connection closed, or datagrams dropped", async () => {
   await assertRejects(() => withPair({}, () => {}), SecurityRequirementError, "no data was sent");
   await withPair({ hosts: HOSTS, prepare: policies(false) }, async ({ client, network }) => {
     network.failNext("client", "IkeextSaGetById1", "ERROR_NOT_ENOUGH_MEMORY");
@@ -286,7 +286,7 @@ test("a refusal says what became of the bytes: none sent, a connection closed, o
     const error = await assertRejects(
       () => a.send(Uint8Array.of(1), { hostname: "server", port: 9 }),
       SecurityRequirementError,
-      "left only as the socket's settings protect it",
+      "had only the protection of the socket's settings",
     );
     assertEquals(error.message.includes("no data was sent"), false);
     assertEquals(network.traffic.encrypted, 1);

@@ -75,7 +75,7 @@ async function withPair(
 
 const PEER = { hostname: "server", port: 9 };
 
-test("datagrams between secured ends arrive whole, and both ends know that they are encrypted", () =>
+test("openDatagrams(): datagrams between secured ends arrive whole, and both ends report encryption", () =>
   withPair({}, async (a, b, _dropped, { traffic }) => {
     const sent = await a.send(encode("ping"), PEER);
     assertEquals([sent.integrity, sent.confidentiality, sent.simulated], [true, true, true]);
@@ -89,20 +89,20 @@ test("datagrams between secured ends arrive whole, and both ends know that they 
     assertEquals(traffic, { clear: 0, secured: 0, encrypted: 9 });
   }));
 
-test("a datagram to a peer that cannot be secured does not leave, and the sender is told", () =>
+test("send() to a peer that cannot be secured sends nothing, and reports it", () =>
   withPair({ hosts: { server: { credentials: false } } }, async (a, _b, _dropped, { traffic }) => {
     await assertRejects(() => a.send(encode("secret"), PEER), SecurityRequirementError, "integrity");
     assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
   }));
 
-test("one end's guarantee of encryption is both ends', for datagrams too", () =>
+test("a guarantee of encryption at one end encrypts at both ends, for datagrams too", () =>
   withPair({ senderRequirements: NOTHING, sender: { allowInsecure: true } }, async (a, b, dropped) => {
     assertEquals((await a.send(encode("fine"), PEER)).confidentiality, true);
     assertEquals((await b.receive(new Uint8Array(8))).length, 4);
     assertEquals(dropped, []);
   }));
 
-test("a receiver that requires what nobody can tell drops everything, and goes on", () =>
+test("receive() with a requirement that cannot be verified drops everything, and continues", () =>
   withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
     const stop = new AbortController();
     const receiving = b.receive(new Uint8Array(8), stop.signal).catch((error) => error);
@@ -118,7 +118,7 @@ test("a receiver that requires what nobody can tell drops everything, and goes o
     assertEquals(await receiving, reason);
   }));
 
-test("without filters of the socket's own the first datagram would leave before anybody is asked: refused", async () => {
+test("skipFilters is refused: the first datagram would be sent before the system is queried", async () => {
   const requirements = { ...WITHOUT_MUTUAL, confidentiality: false };
   for (const options of [{ skipFilters: true }, { skipFilters: true, allowInsecure: true }]) {
     const network = simulate();
@@ -143,7 +143,7 @@ test("without filters of the socket's own the first datagram would leave before 
   );
 });
 
-test("the name of another computer keeps a datagram from leaving", () =>
+test("send() with the name of another computer sends nothing", () =>
   withPair({}, async (a, _b, _dropped, { traffic }) => {
     const other = { ...PEER, computer: "host/other" };
     await assertRejects(() => a.send(encode("secret"), other), SecurityRequirementError);
@@ -152,14 +152,14 @@ test("the name of another computer keeps a datagram from leaving", () =>
     assertEquals(traffic.encrypted, 3);
   }));
 
-test("why a negotiation failed is told with the refusal", () =>
+test("send() reports why a negotiation failed", () =>
   withPair({ hosts: { server: { credentials: false } } }, async (a) => {
     const error = await assertRejects(() => a.send(encode("x"), PEER), SecurityRequirementError);
     assertStringIncludes(error.message, "IPsec's negotiation failed with ERROR_IPSEC_IKE_AUTH_FAIL (13801)");
     assertEquals((error.cause as NativeError).codeName, "ERROR_IPSEC_IKE_AUTH_FAIL");
   }));
 
-test("nothing of a datagram is seen before its sender is known to be secured", () =>
+test("receive() returns no byte of a datagram before its sender is known to be secured", () =>
   withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
     const p = new Uint8Array(8);
     const stop = new AbortController();
@@ -171,7 +171,7 @@ test("nothing of a datagram is seen before its sender is known to be secured", (
     assertEquals([dropped.length, ...p], [1, 0, 0, 0, 0, 0, 0, 0, 0]);
   }));
 
-test("the dot at the end of an absolute name is no part of the peer's principal", async () => {
+test("send(): the dot at the end of an absolute name is not part of the peer's principal", async () => {
   const network = simulate();
   const common = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
   {
@@ -190,7 +190,7 @@ test("the dot at the end of an absolute name is no part of the peer's principal"
   assertEquals(await settled(), {});
 });
 
-test("each peer has its own name, by its address, and one that is forgotten is named anew", async () => {
+test("send() sets each peer's name by its address, and sets it again after it was deleted", async () => {
   const network = simulate();
   const registry = createRegistry([ipsec()]);
   const requirements = WITHOUT_MUTUAL;
@@ -220,7 +220,7 @@ test("each peer has its own name, by its address, and one that is forgotten is n
   assertEquals(await settled(), {});
 });
 
-test("a peer whose association has changed is asked about in full: it may be another", () =>
+test("a peer whose association has changed is queried completely: it may be another peer", () =>
   withPair({
     hosts: { client: { administrator: true }, server: { administrator: true } },
   }, async (a, b, _dropped, network) => {
@@ -241,7 +241,7 @@ test("a peer whose association has changed is asked about in full: it may be ano
     for (let count = 0; count < 5; count++) await b.receive(p);
   }));
 
-test("arguments are checked, and providers of the other layer have no datagrams", async () => {
+test("openDatagrams() checks its arguments, and refuses providers of the other layer", async () => {
   await withPair({}, async (a) => {
     const data = encode("x");
     await assertRejects(() => a.send(data, { hostname: "10.0.0.2", port: 9 }), TypeError, "peer.computer");
@@ -268,20 +268,20 @@ test("half of a surrogate pair is refused by the argument's name, and nothing is
       await assertRejects(
         () => openDatagrams({ ...given, credentials }),
         TypeError,
-        `options.credentials.${key} holds half of a surrogate pair`,
+        `options.credentials.${key} contains a lone surrogate`,
       );
     }
     await assertRejects(
       () => openDatagrams({ ...given, hostname: HALF }),
       TypeError,
-      "options.hostname holds half",
+      "options.hostname contains a lone surrogate",
     );
     assertEquals(liveHandles(), {}, "no library either");
   }
   await withPair({}, async (a, _b, _dropped, { traffic }) => {
     const send = (peer: object) => a.send(encode("x"), { ...PEER, ...peer });
-    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer holds half");
-    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname holds half");
+    await assertRejects(() => send({ computer: HALF }), TypeError, "peer.computer contains a lone surrogate");
+    await assertRejects(() => send({ hostname: HALF }), TypeError, "peer.hostname contains a lone surrogate");
     assertEquals(traffic, { clear: 0, secured: 0, encrypted: 0 });
   });
 });
@@ -297,7 +297,7 @@ for (
     ["onDrop", () => {}],
   ] as const
 ) {
-  test(`openDatagrams() has no option ${key}, and says so before anything is opened`, async () => {
+  test(`openDatagrams() has no option ${key}, and reports it before anything is opened`, async () => {
     const network = simulate();
     using system = network.host("client");
     const registry = createRegistry([ipsec()]);
@@ -312,7 +312,7 @@ for (
   });
 }
 
-test("a codec's settings that allow clear text, where integrity is required, send nothing: the option is no leave", async () => {
+test("a codec's settings that allow clear text, although integrity is required, send nothing", async () => {
   const network = simulate({ hosts: { server: { credentials: false } } });
   {
     using here = network.host("client");
@@ -323,7 +323,7 @@ test("a codec's settings that allow clear text, where integrity is required, sen
     await assertRejects(
       () => openDatagrams({ registry, requirements, system: here }),
       ProviderTrapError,
-      "another SecurityFlags than was granted",
+      "a value in SecurityFlags that was not granted",
     );
     assertEquals(provider.open.count, 0);
   }
@@ -351,7 +351,7 @@ for (
       await assertRejects(
         () => udp.send(new Uint8Array(3), peer),
         ProviderTrapError,
-        `another ${field} than was granted`,
+        `a value in ${field} that was not granted`,
       );
     }
     assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
@@ -359,7 +359,7 @@ for (
   });
 }
 
-test("a stranger's datagram of any length ends nobody's receiving: it is dropped, and the next one received", () =>
+test("receive() drops an unsecured sender's datagram of any length, and receives the next one", () =>
   withPair({ requirements: {}, senderRequirements: WITHOUT_MUTUAL }, async (a, b, dropped) => {
     const stop = new AbortController();
     const receiving = b.receive(new Uint8Array(2), stop.signal).catch((error) => error);
@@ -375,29 +375,33 @@ test("a stranger's datagram of any length ends nobody's receiving: it is dropped
     assertEquals((await receiving).message, "enough");
   }));
 
-test("a secured peer's datagram that is too long is an error with both lengths, and the next one is received", () =>
-  withPair({}, async (a, b, dropped) => {
-    const p = new Uint8Array(4).fill(7);
-    for (const data of ["five!", "more than that", "four", "", "x"]) await a.send(encode(data), PEER);
-    const from = `10.0.0.1:${a.addr.port}`;
-    for (const [length, room, into] of [[5, 4, p], [14, 0, new Uint8Array()]] as const) {
-      const error = await assertRejects(
-        () => b.receive(into),
-        TransportError,
-        `from ${from} has ${length} bytes`,
-      );
-      assertStringIncludes(error.message, `p has room for ${room}. It is lost`);
-      assertEquals(error.codeName, "WSAEMSGSIZE");
-    }
-    assertEquals(p, new Uint8Array(4).fill(7), "nothing of it was handed out");
-    assertEquals((await b.receive(p)).length, 4);
-    assertEquals(p, encode("four"));
-    assertEquals((await b.receive(new Uint8Array())).length, 0);
-    assertEquals((await b.receive(p)).length, 1);
-    assertEquals(dropped, []);
-  }));
+test(
+  "receive() of a secured peer's datagram that is too long is an error with both lengths, and the next " +
+    "one is received",
+  () =>
+    withPair({}, async (a, b, dropped) => {
+      const p = new Uint8Array(4).fill(7);
+      for (const data of ["five!", "more than that", "four", "", "x"]) await a.send(encode(data), PEER);
+      const from = `10.0.0.1:${a.addr.port}`;
+      for (const [length, room, into] of [[5, 4, p], [14, 0, new Uint8Array()]] as const) {
+        const error = await assertRejects(
+          () => b.receive(into),
+          TransportError,
+          `from ${from} has ${length} bytes`,
+        );
+        assertStringIncludes(error.message, `p has room for ${room}. It is lost`);
+        assertEquals(error.codeName, "WSAEMSGSIZE");
+      }
+      assertEquals(p, new Uint8Array(4).fill(7), "nothing of it was handed out");
+      assertEquals((await b.receive(p)).length, 4);
+      assertEquals(p, encode("four"));
+      assertEquals((await b.receive(new Uint8Array())).length, 0);
+      assertEquals((await b.receive(p)).length, 1);
+      assertEquals(dropped, []);
+    }),
+);
 
-test("an empty buffer receives an empty datagram, and says of any other that it is too long", () =>
+test("receive() into an empty buffer receives an empty datagram, and reports any other as too long", () =>
   withPair({}, async (a, b) => {
     const receiving = b.receive(new Uint8Array());
     await a.send(encode(""), PEER);
@@ -407,7 +411,7 @@ test("an empty buffer receives an empty datagram, and says of any other that it 
 for (
   const code of ["WSAECONNRESET", "WSAENETRESET", "ERROR_PORT_UNREACHABLE", "ERROR_PROTOCOL_UNREACHABLE"]
 ) {
-  test(`receiving goes on where the system tells of an earlier datagram by ${code}`, () =>
+  test(`receive() continues if the system reports an earlier datagram with ${code}`, () =>
     withPair({}, async (a, b, dropped, network) => {
       network.failNext("server", "WSARecvFrom", code);
       const receiving = b.receive(new Uint8Array(8));
@@ -417,7 +421,7 @@ for (
     }));
 }
 
-test("an onDropped that throws ends no receiving, and hides neither its failure nor the one it was told of", async () => {
+test("onDropped that throws does not end receive(), and hides neither its failure nor the one it was called with", async () => {
   const thrown = [new Error("the observer's own"), Object.create(null), new Error("the last")];
   const lines = await warnings(() =>
     withPair({
@@ -446,7 +450,7 @@ test("an onDropped that throws ends no receiving, and hides neither its failure 
   assertEquals(written + counted.reduce((sum, count) => sum + count), 3);
 });
 
-test("without an onDropped nothing is written of what strangers send", async () => {
+test("without onDropped nothing is written about datagrams of unsecured senders", async () => {
   const lines = await warnings(async () => {
     const network = simulate();
     const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
@@ -461,7 +465,7 @@ test("without an onDropped nothing is written of what strangers send", async () 
   assertEquals(lines, []);
 });
 
-test("a peer that is gone ends no receiving, whether or not the system can be told to keep it to itself", async () => {
+test("receive() continues when a peer is gone, whether or not the system can be asked not to report it", async () => {
   for (const refused of [false, true]) {
     const network = simulate();
     const given = { registry: createRegistry([ipsec()]), requirements: WITHOUT_MUTUAL };
@@ -482,13 +486,13 @@ test("a peer that is gone ends no receiving, whether or not the system can be to
   }
 });
 
-test("an error that is no reset ends receiving, by name", () =>
+test("receive() rejects with an error that is not a reset, by name", () =>
   withPair({}, async (_a, b, _dropped, network) => {
     network.failNext("server", "WSARecvFrom", "WSAENETDOWN");
     await assertRejects(() => b.receive(new Uint8Array(8)), TransportError, "WSAENETDOWN");
   }));
 
-test("where mutual authentication is required no datagram leaves in clear, whatever allowInsecure says", () =>
+test("with mutual authentication required no datagram is sent in clear text, whatever allowInsecure is", () =>
   withPair({
     hosts: { server: { credentials: false } },
     sender: { allowInsecure: true },

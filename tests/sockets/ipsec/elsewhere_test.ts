@@ -1,4 +1,4 @@
-/** IPsec where there is no Windows and nothing is simulated: a refusal that says what works instead. */
+/** IPsec outside Windows, without a simulator: a refusal that says what to use instead. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -7,7 +7,7 @@ import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
 import { liveHandles } from "../../../ffi/handles.ts";
 import { openLibrary } from "../../../ffi/mod.ts";
 import type { Grant } from "../../../ffi/permissions.ts";
-import { currentPlace } from "../../../ffi/permissions.ts";
+import { currentPlatform } from "../../../ffi/permissions.ts";
 import { FWPUCLNT } from "../../../ffi/raw/fwpuclnt.ts";
 import { openSystem, type System } from "../../../ffi/system.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
@@ -16,7 +16,7 @@ import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";
 import { openDatagrams } from "../../../sockets/ipsec/open_datagrams.ts";
 
-const skip = currentPlace("").os === "windows" ? "this is Windows" : null;
+const skip = currentPlatform("").os === "windows" ? "this is Windows" : null;
 const registry = createRegistry([ipsec()]);
 
 const OPENINGS: { readonly [what: string]: (system: System) => Promise<unknown> } = {
@@ -29,7 +29,8 @@ const GRANTS: readonly (readonly Grant[])[] = [[], ["ipsec"], ["ipsec", "ipsec.p
 for (const [what, open] of Object.entries(OPENINGS)) {
   for (const grants of GRANTS) {
     test(
-      `${what}() with ipsec() off Windows, grants [${grants}]: says what works instead, and opens nothing`,
+      `${what}() with ipsec() outside Windows, grants [${grants}]: reports what to use instead, and ` +
+        "opens nothing",
       async () => {
         using system = openSystem({ grants });
         const error = await assertRejects(() => open(system), UnsupportedPlatformError);
@@ -51,7 +52,7 @@ for (const [what, open] of Object.entries(OPENINGS)) {
 
 for (const grants of GRANTS) {
   test(
-    `ipsecPolicy() off Windows, grants [${grants}]: says what works instead, and opens nothing`,
+    `ipsecPolicy() outside Windows, grants [${grants}]: reports what to use instead, and opens nothing`,
     async () => {
       using system = openSystem({ grants });
       const options = { system, mainMode: { authentication: ["kerberos"] } } as const;
@@ -65,7 +66,7 @@ for (const grants of GRANTS) {
   );
 }
 
-test("the table of raw functions off Windows: says what it is part of", async () => {
+test("the table of raw functions outside Windows: reports what it is part of", async () => {
   using system = openSystem({ grants: ["ipsec"] });
   const error = await assertRejects(
     // deno-lint-ignore require-await -- to be asked for its error like the others

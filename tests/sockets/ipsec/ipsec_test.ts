@@ -14,7 +14,7 @@ import { settled } from "../../support/socket_suite.ts";
 
 const WITHOUT_MUTUAL = { mutualAuthentication: false } as const;
 
-/** Echoes over one connection and tells what the client knows of it. */
+/** Echoes over one connection and returns what the client reports about it. */
 async function echo(options: IpsecOptions, requirements: Requirements, names = ["client", "server"]) {
   const network = simulate();
   const registry = createRegistry([ipsec(options)]);
@@ -35,7 +35,7 @@ async function echo(options: IpsecOptions, requirements: Requirements, names = [
   return { text, security: conn.security, traffic: network.traffic };
 }
 
-test("ipsec(): ten lines carry bytes that the system encrypts, and say that it is simulated", async () => {
+test("ipsec(): ten lines carry bytes that the system encrypts, and report that it is simulated", async () => {
   const { text, security, traffic } = await echo({}, WITHOUT_MUTUAL);
   assertEquals(text, "over IPsec");
   assertEquals(
@@ -51,13 +51,13 @@ test("ipsec(): ten lines carry bytes that the system encrypts, and say that it i
   assertEquals(traffic, { clear: 0, secured: 0, encrypted: 20 });
 });
 
-test("ipsec(): integrity alone is what it says", async () => {
+test("ipsec(): integrity without encryption is reported as such", async () => {
   const { security, traffic } = await echo({}, { confidentiality: false, ...WITHOUT_MUTUAL });
   assertEquals([security.integrity, security.confidentiality], [true, false]);
   assertEquals(traffic, { clear: 0, secured: 20, encrypted: 0 });
 });
 
-test("ipsec(): an IP address and the computer's name are enough: no service is named", () =>
+test("ipsec(): an IP address and the computer's name are enough, without a service", () =>
   withPair({
     hosts: { server: { address: "10.0.0.77" } },
     requirements: WITHOUT_MUTUAL,

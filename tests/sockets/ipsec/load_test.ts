@@ -17,13 +17,13 @@ const PORT = 7;
 const requirements = { mutualAuthentication: false } as const;
 const SENT = Uint8Array.of(1, 2, 3);
 
-/** What was a fault, or the fault of one. */
+/** The name of an error that a fault can cause. */
 function expectable(error: unknown): string {
   if (!(error instanceof SecureSocketError)) throw error;
   return error.message;
 }
 
-/** A listener, as soon as no fault is in the way. */
+/** A listener, as soon as no fault prevents it. */
 async function listening(system: System, registry: Registry, failures: unknown[]): Promise<SecureListener> {
   const onHandshakeError = (error: unknown) => void failures.push(error);
   for (;;) {
@@ -48,7 +48,7 @@ async function echo(conn: SecureConn): Promise<void> {
   }
 }
 
-/** One connection, used and closed; what became of it. */
+/** Opens, uses and closes one connection; returns the result. */
 async function life(system: System, registry: Registry): Promise<string> {
   let conn: SecureConn | null = null;
   try {
@@ -74,7 +74,7 @@ interface Run {
   readonly faults: number;
 }
 
-/** Has `lives` connections live, so many at a time, and checks that nothing of them is left. */
+/** Runs `lives` connections, so many at a time, and checks that nothing is left open. */
 async function run(seed: number, perThousand: number, lives: number, atOnce: number): Promise<Run> {
   const network = simulate({ faults: { seed, perThousand } });
   const [here, there] = [network.host("client"), network.host("server")];
@@ -103,29 +103,33 @@ async function run(seed: number, perThousand: number, lives: number, atOnce: num
   return { outcomes, network, faults: network.faultsInjected };
 }
 
-test("5,000 connect() under random faults leave nothing behind and send nothing clear, and most are served", async () => {
-  const { outcomes, faults } = await run(20261121, 10, 5000, 50);
-  assertEquals(outcomes.length, 5000);
-  const served = outcomes.filter((outcome) => outcome === "served").length;
-  assert(served > 2500 && served < 4900, `${served} were served`);
-  assert(faults > 500, `${faults} faults`);
-  // Every kind of call that a client makes has failed somewhere.
-  for (
-    const fn of [
-      "GetAddrInfoExW",
-      "CreateEventW",
-      "WSASocketW",
-      "WSASetSocketSecurity",
-      "WSASetSocketPeerTargetName",
-      "ConnectEx",
-      "WSAQuerySocketSecurity",
-      "WSASend",
-      "WSARecv",
-    ]
-  ) assert(outcomes.some((outcome) => outcome.includes(fn)), `no ${fn} failed`);
-});
+test(
+  "connect() 5,000 times under random faults leaves nothing open and sends nothing in clear text, and " +
+    "most succeed",
+  async () => {
+    const { outcomes, faults } = await run(20261121, 10, 5000, 50);
+    assertEquals(outcomes.length, 5000);
+    const served = outcomes.filter((outcome) => outcome === "served").length;
+    assert(served > 2500 && served < 4900, `${served} were served`);
+    assert(faults > 500, `${faults} faults`);
+    // Each function that a client calls has failed in some call.
+    for (
+      const fn of [
+        "GetAddrInfoExW",
+        "CreateEventW",
+        "WSASocketW",
+        "WSASetSocketSecurity",
+        "WSASetSocketPeerTargetName",
+        "ConnectEx",
+        "WSAQuerySocketSecurity",
+        "WSASend",
+        "WSARecv",
+      ]
+    ) assert(outcomes.some((outcome) => outcome.includes(fn)), `no ${fn} failed`);
+  },
+);
 
-test("the same seed gives the same faults, call by call, and another one others", async () => {
+test("faults: the same seed gives the same faults, call by call, and another seed others", async () => {
   const [one, again, other] = [await run(7, 60, 200, 1), await run(7, 60, 200, 1), await run(8, 60, 200, 1)];
   assertEquals(again.outcomes, one.outcomes);
   assertEquals([again.faults, again.network.traffic], [one.faults, one.network.traffic]);

@@ -1,4 +1,4 @@
-/** Giving up while a name is looked up, by a system that secures sockets: simulated, with names that nobody answers. */
+/** Aborts during a name look-up, with a system that secures sockets: simulated, with names that no server answers. */
 
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { test } from "@test";
@@ -17,9 +17,9 @@ const provider = ipsec();
 const registry = createRegistry([provider]);
 const requirements = { mutualAuthentication: false } as const;
 
-/** Runs `fn` on a host, then checks that the query and all else is gone. */
+/** Runs `fn` on a host, then checks that the query and everything else was released. */
 async function withSilence(fn: (system: System) => Promise<void>): Promise<void> {
-  // The module is compiled once: then the look-up is all that takes time.
+  // The module is compiled once: after that only the look-up takes time.
   (await provider.codec()).close();
   const network = simulate({ silentNames: [SILENT] });
   {
@@ -30,7 +30,7 @@ async function withSilence(fn: (system: System) => Promise<void>): Promise<void>
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 }
 
-/** What `opening` rejects with when its signal aborts while the name is being looked up. */
+/** The error of `opening` when its signal aborts during the look-up. */
 async function givenUp(opening: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
   const controller = new AbortController();
   const reason = new Error("enough");
@@ -39,13 +39,13 @@ async function givenUp(opening: (signal: AbortSignal) => Promise<unknown>): Prom
   assertStrictEquals(await outcome, reason);
 }
 
-test("connect() to a name that nobody answers is left after timeoutMs, and the query with it", () =>
+test("connect() to a name that no server answers ends after timeoutMs, and so does the query", () =>
   withSilence(async (system) => {
     const options = { hostname: SILENT, port: 7, registry, requirements, system, timeoutMs: 30 };
     await assertRejects(() => connect(options), TimeoutError, "Connecting took longer than 30 ms");
   }));
 
-test("a signal gives up connect(), listen() and openDatagrams() while a name is looked up", () =>
+test("connect(), listen() and openDatagrams() end with the signal's reason while a name is looked up", () =>
   withSilence(async (system) => {
     const options = { hostname: SILENT, port: 7, registry, requirements, system };
     await givenUp((signal) => connect({ ...options, signal }));
@@ -53,14 +53,14 @@ test("a signal gives up connect(), listen() and openDatagrams() while a name is 
     await givenUp((signal) => openDatagrams({ ...options, signal }));
   }));
 
-test("openDatagrams() with a signal that has aborted opens nothing", () =>
+test("openDatagrams() with an aborted signal opens nothing", () =>
   withSilence(async (system) => {
     const reason = new Error("not at all");
     const opening = openDatagrams({ registry, requirements, system, signal: AbortSignal.abort(reason) });
     assertStrictEquals(await opening.catch((error) => error), reason);
   }));
 
-test("a datagram whose peer's name nobody answers is given up by its signal, and the socket goes on", () =>
+test("send() to a name that no server answers ends with the signal, and the socket continues", () =>
   withSilence(async (system) => {
     await using udp = await openDatagrams({ registry, requirements, system });
     const data = new Uint8Array(3);
@@ -75,7 +75,7 @@ test("a datagram whose peer's name nobody answers is given up by its signal, and
     );
   }));
 
-test("closing ends the look-ups of the peers it was to send to and to forget", () =>
+test("close() ends the look-ups of send() and deletePeerTarget()", () =>
   withSilence(async (system) => {
     const udp = await openDatagrams({ registry, requirements, system });
     const peer = { hostname: SILENT, port: 9 };

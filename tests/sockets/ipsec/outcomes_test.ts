@@ -1,6 +1,6 @@
 /**
- * What connect() and listen() hand out and refuse, for every combination of both ends' requirements, options, IPsec
- * policies and administrators' policies, held against the documentation's tables and against docs/ipsec.md.
+ * What connect() and listen() return and refuse, for every combination of both ends' requirements, options, IPsec
+ * policies and administrators' policies, compared with the documentation's tables and docs/ipsec.md.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -45,28 +45,28 @@ const ENDS = combinations<{ [key in keyof End]: End[key] }>({
   allowInsecure: [false, true],
 });
 
-/** The AuthIP policies both ends name: the system's own, or Kerberos with users that can be acted as. */
+/** The AuthIP policies that both ends name: the system's own, or Kerberos with users that can be impersonated. */
 type AuthIp = "anonymous" | "kerberos" | "different" | "no filters";
 
-/** Whether a program allows clear text and requires nothing that clear text cannot give. */
+/** Whether a program allows clear text and requires nothing that clear text cannot provide. */
 function allowsClear({ protection, mutual, impersonation, allowInsecure }: End): boolean {
   return allowInsecure && protection === "nothing" && !mutual && impersonation !== "impersonate";
 }
 
-/** What the documentation has the socket of such a program told: docs/ipsec.md, "Requirements". */
+/** The socket settings of such a program according to docs/ipsec.md, "Requirements". */
 function asked(end: End, authIp: AuthIp): Asked {
   if (authIp === "no filters") return "no filters";
   if (end.protection === "confidentiality") return "encrypt";
   return allowsClear(end) ? "insecure" : "0";
 }
 
-/** Whether a client is refused before anything leaves: nothing bounds what the server may do to what it allows. */
+/** Whether a client is refused before anything is sent: nothing limits the server to the level it allows. */
 function isUnbounded({ impersonation }: End, { authIp }: World): boolean {
   const acting = authIp === "kerberos" || authIp === "different";
   return impersonation === "anonymous" || acting && impersonation === "identify";
 }
 
-/** What the documentation has two programs' connection come to. */
+/** The documented result of the connection of two programs. */
 function outcome(client: End, server: End, world: World): Result {
   const [a, b] = [asked(client, world.authIp), asked(server, world.authIp)];
   const table = OUTCOMES[world.authIp === "different" ? "authentication" : "nothing"];
@@ -75,7 +75,7 @@ function outcome(client: End, server: End, world: World): Result {
   return world.authIp === "kerberos" && result === "secured" ? "encrypted" : result;
 }
 
-/** The requirement by which an end refuses such a connection; `null`: it takes it. */
+/** The requirement for which an end refuses such a connection; `null`: it accepts it. */
 function refusal(end: End, result: Result, world: World, server: boolean): string | null {
   const proved = proves(world) && result !== "clear";
   if (result === "clear" && !allowsClear(end)) return "integrity";
@@ -85,14 +85,14 @@ function refusal(end: End, result: Result, world: World, server: boolean): strin
   return null;
 }
 
-/** What both computers are. */
+/** Both computers. */
 interface World {
   readonly client: Policy;
   readonly server: Policy;
   readonly authIp: AuthIp;
 }
 
-/** A listener, and what became of the connections it was given. */
+/** A listener, and the result of each connection it was given. */
 class Serving {
   readonly listener: SecureListener;
   readonly #events: (SecureConn | Error)[] = [];
@@ -125,7 +125,7 @@ class Serving {
     this.#waiting = null;
   }
 
-  /** What becomes of the next connection. */
+  /** The result of the next connection. */
   next(): Promise<SecureConn | Error> {
     const event = this.#events.shift();
     return event ? Promise.resolve(event) : new Promise((resolve) => this.#waiting = resolve);
@@ -153,7 +153,7 @@ const ACTING = {
   extendedMode: { authentication: ["kerberos"], impersonation: true },
 } as const;
 
-/** One connection, a byte over it where there is one, and what each end says. */
+/** One connection, a byte over it if there is one, and what each end reports. */
 async function attempt(
   client: End,
   server: End,
@@ -212,10 +212,10 @@ async function attempt(
   const moved = (["clear", "secured", "encrypted"] as const).filter((kind) =>
     network.traffic[kind] > before[kind]
   );
-  // A server that refuses has gone, it may be before the byte.
+  // A server that refuses has closed the connection, maybe before the byte.
   const lost = refusal(server, result, world, true) !== null && moved.length === 0;
   if (!lost) assertEquals(moved, conn === null ? [] : [result], what);
-  // By the sentence itself: clear bytes need an application that allows them, and requires nothing.
+  // The rule itself: clear bytes need an application that allows them, and requires nothing.
   if (moved.includes("clear")) assert(allowsClear(client), what);
 }
 
@@ -226,17 +226,17 @@ const SAYS: { readonly [result in Result]: readonly [secured: boolean, encrypted
   encrypted: [true, true],
 };
 
-/** Administrators may read the association: it is known, where there is one. */
+/** Administrators may read the association: the value is known, if there is one. */
 function mutualOf(result: Result, { authIp }: World): boolean | "unknown" {
   return result === "clear" ? "unknown" : authIp === "kerberos";
 }
 
-/** Whether the policies of both ends prove who each is, and let the server act as the client. */
+/** Whether the policies of both ends authenticate both, and let the server impersonate the client. */
 function proves({ authIp }: World): boolean {
   return authIp === "kerberos";
 }
 
-/** What a client says of what the server may do: what it allows and nothing tells of is not known. */
+/** What a client reports about the server's level: a level that it allows and nothing reports is unknown. */
 function levelOf({ impersonation }: End, result: Result, world: World): string {
   if (result === "clear") return "anonymous";
   if (proves(world)) return "impersonate";

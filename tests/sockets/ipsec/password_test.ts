@@ -1,6 +1,6 @@
 /**
- * The password of explicit credentials, in IPsec's settings: zeroed in every buffer it was in, whatever becomes of the
- * call, and to be seen nowhere.
+ * The password of explicit credentials, in IPsec's settings: zeroed in every buffer that contained it, whatever the
+ * result of the call, and visible nowhere.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -40,12 +40,12 @@ interface Given {
   };
 }
 
-/** What to do with the password; what it gives, or how it fails, is held against the password. */
+/** What to do with the password; the result, or the error, is searched for the password. */
 interface Story {
   readonly name: string;
   readonly act: (given: Given) => Promise<unknown>;
   readonly provider?: () => Provider;
-  /** True where the password is given to the system before anything goes wrong. */
+  /** True if the password reaches the system before anything fails. */
   readonly reaches: boolean;
 }
 
@@ -154,7 +154,7 @@ const STORIES: readonly Story[] = [
     reaches: true,
     async act({ network, options }) {
       using there = network.host("server");
-      // Which nobody can meet: each connection is a failure, and nobody takes it.
+      // A requirement that cannot be met: each connection fails.
       const strict = { mutualAuthentication: true };
       await using listener = await listen({ ...options, system: there, requirements: strict });
       const error = await connect({ hostname: "server", ...options, requirements: strict }).catch((error) =>
@@ -186,7 +186,7 @@ for (const { name, act, provider = () => ipsec(), reaches } of STORIES) {
       assert(!watched.result.includes(SECRET), watched.result);
       assert(!watched.logged.includes(SECRET), watched.logged);
       assertEquals(watched.left, 0, `${watched.left} of ${watched.held} buffers still hold it`);
-      // Where it is checked, where it is turned into UTF-16, and the settings themselves.
+      // Where it is checked, where it is converted to UTF-16, and the settings themselves.
       assert(watched.held >= (reaches ? 3 : 0), `${watched.held} buffers held it: this test sees nothing`);
       if (own) assertEquals(own, new TextEncoder().encode(SECRET), "the caller's own bytes are left alone");
       assertEquals(await settled(), {});
@@ -195,7 +195,7 @@ for (const { name, act, provider = () => ipsec(), reaches } of STORIES) {
   }
 }
 
-test("the watch finds a password that is left in a buffer, in an error's cause and in a log", async () => {
+test("the search finds a password that is left in a buffer, in an error's cause and in a log", async () => {
   const { left, held, logged } = await watchSecret(SECRET, () => {
     new Uint8Array(100).set(new TextEncoder().encode(SECRET), 7);
     console.log({ deep: { within: new Map([["a", SECRET]]) } });
@@ -208,7 +208,7 @@ test("the watch finds a password that is left in a buffer, in an error's cause a
   );
 });
 
-test("a password that is given wrongly is refused before anything is opened, and its value is not told", async () => {
+test("an invalid password is refused before anything is opened, and its value is not in the error", async () => {
   const network = simulate();
   using system = network.host("client");
   network.failNext("client", "GetAddrInfoExW", "WSATRY_AGAIN");

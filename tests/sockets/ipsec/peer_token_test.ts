@@ -1,4 +1,4 @@
-/** The tokens of a peer: what access is asked for them, who closes them, and what acting as the peer needs. */
+/** The tokens of a peer: with which access they are requested, who closes them, and what impersonation needs. */
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -42,7 +42,7 @@ const withActing = (server: HostOptions, fn: (pair: Pair) => Promise<void> | voi
     requirements: { impersonation: "impersonate" },
   }, fn);
 
-/** A provider that notes each access mask a query asks for. */
+/** A provider that records each access mask of a query. */
 function noting(provider: SocketProvider, masks: number[]): SocketProvider {
   return {
     ...provider,
@@ -62,7 +62,7 @@ function noting(provider: SocketProvider, masks: number[]): SocketProvider {
   };
 }
 
-test("no access to tokens is asked for but what is used: none, to tell, to act", async () => {
+test("tokens are requested with the access that is used only: none, to read, to impersonate", async () => {
   const network = simulate({ hosts: HOSTS });
   const requirements = { mutualAuthentication: false } as const;
   const masks: number[] = [];
@@ -99,7 +99,7 @@ test("no access to tokens is asked for but what is used: none, to tell, to act",
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 });
 
-test("tokens are closed with their connection, and closing them before, or twice, is harmless", () =>
+test("tokens are closed with their connection, and closing them earlier, or twice, is harmless", () =>
   withActing({}, async ({ server }) => {
     const [first, second] = [
       await server.querySecurity({ tokens: true }),
@@ -116,7 +116,7 @@ test("tokens are closed with their connection, and closing them before, or twice
     }
   }));
 
-test("acting as a client within acting as one is refused, and the outer function stays the client", async () => {
+test("impersonate() inside impersonate() is refused, and the outer function still runs as the client", async () => {
   let system!: NativeSystem;
   await withPair({
     hosts: HOSTS,
@@ -140,22 +140,26 @@ test("acting as a client within acting as one is refused, and the outer function
   });
 });
 
-test("a primary token tells its memberships too, by a duplicate that is closed again, and can be acted as", () =>
-  withActing({ peerTokens: "primary" }, async ({ server, network }) => {
-    const { tokens } = await server.querySecurity({ tokens: true });
-    const { handles } = network.held();
-    assertEquals(tokens!.user!.isMember(tokens!.user!.account.sid), true);
-    assertEquals(tokens!.user!.isMember("S-1-5-32-544"), false);
-    for (const fn of ["CheckTokenMembership", "DuplicateTokenEx"]) {
-      network.failNext("server", fn, "ERROR_ACCESS_DENIED");
-      const error = assertThrows(() => tokens!.user!.isMember("S-1-5-32-544"), AuthenticationError, fn);
-      assertEquals((error.cause as Error).name, "NativeError");
-    }
-    assertEquals(network.held().handles, handles);
-    assertEquals(server.impersonate(() => "as the client"), "as the client");
-  }));
+test(
+  "a primary token reports its memberships too, with a duplicate that is closed again, and can be " +
+    "impersonated",
+  () =>
+    withActing({ peerTokens: "primary" }, async ({ server, network }) => {
+      const { tokens } = await server.querySecurity({ tokens: true });
+      const { handles } = network.held();
+      assertEquals(tokens!.user!.isMember(tokens!.user!.account.sid), true);
+      assertEquals(tokens!.user!.isMember("S-1-5-32-544"), false);
+      for (const fn of ["CheckTokenMembership", "DuplicateTokenEx"]) {
+        network.failNext("server", fn, "ERROR_ACCESS_DENIED");
+        const error = assertThrows(() => tokens!.user!.isMember("S-1-5-32-544"), AuthenticationError, fn);
+        assertEquals((error.cause as Error).name, "NativeError");
+      }
+      assertEquals(network.held().handles, handles);
+      assertEquals(server.impersonate(() => "as the client"), "as the client");
+    }),
+);
 
-test("what the system does not tell of a token, or do with it, is an error of the library that names the call", () =>
+test("a call about a token that the system refuses is an error of the library that names the call", () =>
   withActing({}, async ({ server, network }) => {
     const { user } = (await server.querySecurity({ tokens: true })).tokens!;
     const failing: readonly [string, () => unknown][] = [
@@ -173,7 +177,7 @@ test("what the system does not tell of a token, or do with it, is an error of th
     assertEquals(server.impersonate(() => "reverted each time"), "reverted each time");
   }));
 
-test("a token tells its owner once that it was closed, which then need not keep it", () => {
+test("a token notifies its owner once that it was closed", () => {
   const network = simulate();
   using system = network.host("client") as NativeSystem;
   let closed = 0;
@@ -183,7 +187,7 @@ test("a token tells its owner once that it was closed, which then need not keep 
   assertEquals(closed, 1);
 });
 
-test("a server that may only identify its client is told the level in force, and nothing is run", () =>
+test("a server that may only identify its client gets the level in force in the error, and nothing is run", () =>
   withActing({ mayImpersonate: false }, ({ server }) => {
     let runs = 0;
     const error = assertThrows(() => server.impersonate(() => runs++), SecurityRequirementError);
@@ -191,7 +195,7 @@ test("a server that may only identify its client is told the level in force, and
     assertStringIncludes(error.message, "SeImpersonatePrivilege");
   }));
 
-test("what is no function, and anything that can be waited for, is refused; the thread is reverted", () =>
+test("impersonate() refuses values that are not functions, or that can be awaited; the thread is reverted", () =>
   withActing({}, ({ server }) => {
     // deno-lint-ignore no-explicit-any
     const run = server.impersonate.bind(server) as (fn: any) => unknown;

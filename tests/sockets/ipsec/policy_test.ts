@@ -1,4 +1,4 @@
-/** Policies of one's own, what they prove, and acting as the client: on a simulated network. */
+/** An application's own policies, what they authenticate, and impersonation: on a simulated network. */
 
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -20,7 +20,7 @@ const ACTING = {
   ...KERBEROS,
   extendedMode: { authentication: ["kerberos"], impersonation: true },
 } as const;
-/** The most of a client, the least of a server. */
+/** The most that a client allows, the least that a server requires. */
 const AS_CLIENT = { impersonation: "impersonate" } as const;
 const ALICE: HostOptions["account"] = {
   domain: "SIM",
@@ -36,7 +36,7 @@ interface Ends {
   readonly network: SimulatedNetwork;
 }
 
-/** Two ends with the same policy, and a check that nothing of it stays behind. */
+/** Two ends with the same policy, and a check that nothing of it is left. */
 async function withEnds(
   given: {
     readonly policy?: Omit<IpsecPolicyOptions, "system">;
@@ -83,7 +83,7 @@ async function withEnds(
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 }
 
-test("a main-mode policy by Kerberos proves both computers, and only then is mutual authentication met", () =>
+test("a main-mode policy with Kerberos authenticates both computers, and only then is mutual authentication met", () =>
   withEnds({ policy: KERBEROS }, ({ client, server }) => {
     assertEquals([client.security.mutualAuthentication, client.security.peer], [true, "host/server"]);
     assertEquals([server.security.mutualAuthentication, server.security.peer], [true, "host/client"]);
@@ -92,18 +92,18 @@ test("a main-mode policy by Kerberos proves both computers, and only then is mut
     ]);
   }));
 
-test("the system's own policy proves nobody, and whoever may read the association is told so", () =>
+test("the system's own policy authenticates no computer, which an account that may read the association sees", () =>
   withEnds({ requirements: WITHOUT_MUTUAL }, ({ client }) => {
     assertEquals([client.security.mutualAuthentication, client.security.peer], [false, ""]);
   }));
 
-test("whoever may not read the association is told what that needs, and mutual stays unknown", () =>
+test("an account that may not read the association is told which right it needs, and mutual stays unknown", () =>
   withEnds({ requirements: WITHOUT_MUTUAL, hosts: {} }, ({ client }) => {
     assertEquals(client.security.mutualAuthentication, "unknown");
     assertStringIncludes(String(client.security.details.association), "needs membership in Administrators");
   }));
 
-test("ends whose policies authenticate differently do not connect", async () => {
+test("ends whose policies have different authentication methods do not connect", async () => {
   const network = simulate({ hosts: HOSTS });
   using client = network.host("client");
   using server = network.host("server");
@@ -123,7 +123,7 @@ test("ends whose policies authenticate differently do not connect", async () => 
   );
 });
 
-test("a server tells who its client is, and acts as it for as long as one function runs", () =>
+test("a server reports its client's identity, and impersonates it while one function runs", () =>
   withEnds({ policy: ACTING, requirements: AS_CLIENT }, async ({ server }) => {
     assertEquals(server.security.impersonation, "impersonate");
     const { tokens } = await server.querySecurity({ tokens: true });
@@ -157,7 +157,7 @@ test("without an extended mode there is no token, and a requirement of one is re
   await assertRejects(() => failing, Error, "impersonation");
 });
 
-test("where reverting fails the process is ended, with a message", () =>
+test("the process ends with a message if reverting fails", () =>
   withEnds({ policy: ACTING, requirements: AS_CLIENT }, ({ server, network }) => {
     network.failNext("server", "RevertToSelf", "ERROR_ACCESS_DENIED");
     const errors: unknown[] = [];
@@ -171,7 +171,7 @@ test("where reverting fails the process is ended, with a message", () =>
     assertStringIncludes(String(errors[0]), "reverting");
   }));
 
-test("adding a policy without the right names the group; nothing is left in the engine", () => {
+test("ipsecPolicy() without the right names the group, and leaves nothing in the engine", () => {
   const network = simulate();
   using system = network.host("client");
   const error = assertThrows(
@@ -183,12 +183,12 @@ test("adding a policy without the right names the group; nothing is left in the 
   assertEquals(network.held().handles, 0);
 });
 
-test("adding a policy without the grant names the grant", () => {
+test("ipsecPolicy() without the grant names the grant", () => {
   using system = simulate({ hosts: HOSTS }).host("client", ["ipsec"]);
   assertThrows(() => ipsecPolicy({ system, ...KERBEROS }), PermissionError, '"ipsec.policy"');
 });
 
-test("a policy that was closed can no longer be used", async () => {
+test("a policy that was closed cannot be used", async () => {
   const network = simulate({ hosts: HOSTS });
   using system = network.host("client");
   const policy = ipsecPolicy({ system, ...KERBEROS });
@@ -202,7 +202,7 @@ test("a policy that was closed can no longer be used", async () => {
   );
 });
 
-test("options of a policy are checked before anything is added", () => {
+test("ipsecPolicy() checks its options before anything is added", () => {
   const network = simulate({ hosts: HOSTS });
   using system = network.host("client");
   assertThrows(() => ipsecPolicy({ system }), TypeError, "nothing to add");
@@ -262,7 +262,7 @@ for (
     ["a mode that is false", { quickMode: false }, TypeError, "quickMode must be an object"],
     ["a mode that is a list", { quickMode: [] }, TypeError, "quickMode must be an object"],
     [
-      "ciphers that are no list",
+      "ciphers that are not a list",
       { quickMode: { ciphers: "" } },
       TypeError,
       'quickMode.ciphers must be a list of aes-256-gcm, aes-128-gcm, not ""',
@@ -292,7 +292,7 @@ for (
       'not "toString"',
     ],
     [
-      "impersonation that is no boolean",
+      "impersonation that is not a boolean",
       {
         extendedMode: { ...KERBEROS_ONLY, impersonation: 1 },
       },
@@ -313,10 +313,10 @@ for (
       RangeError,
       "quickMode.lifetimeSeconds",
     ],
-    ["an amount that is no number", { quickMode: { lifetimeKilobytes: NaN } }, RangeError, "not NaN"],
+    ["an amount that is not a number", { quickMode: { lifetimeKilobytes: NaN } }, RangeError, "not NaN"],
   ] as const
 ) {
-  test(`a policy with ${name} is refused before anything native is called`, () => {
+  test(`ipsecPolicy() with ${name} is refused before anything native is called`, () => {
     const network = simulate({ hosts: HOSTS });
     using system = network.host("client");
     // Opening the engine would fail in another way.

@@ -36,14 +36,14 @@ interface Case {
 }
 
 interface Result {
-  /** What both ends say of the connection, after an echo over it. */
+  /** What both ends report about the connection, after an echo over it. */
   readonly flags?: readonly [secured: boolean, encrypted: boolean];
   readonly error?: Error;
   readonly serverError?: Error;
   readonly network: SimulatedNetwork;
 }
 
-/** Connects once, echoes where there is a connection, and checks that nothing is left behind. */
+/** Connects once, echoes if there is a connection, and checks that nothing is left open. */
 async function attempt(given: Case): Promise<Result> {
   const network = simulate({ hosts: given.hosts });
   const [clientSystem, serverSystem] = [network.host("client"), network.host("server")];
@@ -118,7 +118,7 @@ const CASES: readonly (readonly [string, Case, readonly [boolean, boolean] | str
     requirements: WITHOUT_MUTUAL,
     hosts: { server: { credentials: false } },
   }, "TransportError"],
-  ["no encryption to be had: nothing is connected", {
+  ["encryption unavailable: nothing is connected", {
     requirements: WITHOUT_MUTUAL,
     hosts: { client: { encryption: false } },
   }, "TransportError"],
@@ -170,7 +170,7 @@ for (const [name, given, expected] of CASES) {
   });
 }
 
-test("a server that cannot prove what it requires hands nothing out, and tells its operator why", async () => {
+test("a server whose requirements cannot be verified returns no connection, and reports why", async () => {
   const { error, serverError } = await attempt({
     requirements: WITHOUT_MUTUAL,
     serverRequirements: {},
@@ -179,7 +179,7 @@ test("a server that cannot prove what it requires hands nothing out, and tells i
   assertEquals(error instanceof Error, true);
 });
 
-test("a codec has no say in what the system answers: only the system's own flags count", async () => {
+test("a codec cannot change the system's answer: only the system's own flags count", async () => {
   const claims = Object.assign(Object.create(referenceProvider({ allowInsecure: true })), {
     codec: async () => ({
       ...await referenceProvider({ allowInsecure: true }).codec(),
@@ -229,7 +229,7 @@ for (
     ["gives too much", () => new Uint8Array(100_000), NOTHING],
   ] as const
 ) {
-  test(`a codec whose settings are not what was asked for is refused: it ${name}`, async () => {
+  test(`a codec whose settings are not the requested ones is refused: it ${name}`, async () => {
     const { error, network } = await attempt({ requirements, options, faults: { settings } });
     assertEquals(error instanceof ProviderTrapError, true, error?.message);
     assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
@@ -249,7 +249,7 @@ for (
     ["has another user", (bytes: Uint8Array) => (bytes[84] ^= 1, bytes)],
   ] as const
 ) {
-  test(`a codec that moves the password or who it belongs to is refused: it ${name}`, async () => {
+  test(`a codec that moves the password or its owner's name is refused: it ${name}`, async () => {
     const { error, network } = await attempt({
       requirements: { ...WITHOUT_MUTUAL, confidentiality: false },
       client: { credentials: { username: "u", password: "hunter2" } },
@@ -260,7 +260,7 @@ for (
   });
 }
 
-test("a codec may guarantee encryption unasked, and leave clear text out", async () => {
+test("a codec may guarantee encryption without a request, and leave clear text out", async () => {
   const { flags, error } = await attempt({
     requirements: NOTHING,
     options: { allowInsecure: true },
@@ -269,7 +269,7 @@ test("a codec may guarantee encryption unasked, and leave clear text out", async
   assertEquals(flags, [true, true], error?.message);
 });
 
-test("a codec has one form for the settings: the short one is refused, whatever it says", async () => {
+test("a codec has one form for the settings: the short one is refused, whatever it contains", async () => {
   for (const protocol of [0, 1]) {
     const faults = { settings: () => Uint8Array.of(protocol, 0, 0, 0, 1, 0, 0, 0) };
     const { error } = await attempt({ requirements: WITHOUT_MUTUAL, faults });
@@ -277,7 +277,7 @@ test("a codec has one form for the settings: the short one is refused, whatever 
   }
 });
 
-/** A template's bytes with a word of it replaced. */
+/** A template's bytes with one word replaced. */
 const word = (at: number, value: number) => (bytes: Uint8Array) => {
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, value, true);
   return bytes;
@@ -314,14 +314,14 @@ for (
     ["uses what is between the fields of a name", { target: word(4, 1) }, {}],
   ] as readonly (readonly [string, CodecFaults, ReferenceOptions])[]
 ) {
-  test(`a codec whose names and questions are not what was asked for is refused: it ${name}`, async () => {
+  test(`a codec whose names and queries are not the requested ones is refused: it ${name}`, async () => {
     const { error, network } = await attempt({ requirements: WITHOUT_MUTUAL, faults, options });
     assertEquals(error instanceof ProviderTrapError, true, error?.message);
     assertEquals(network.traffic, { clear: 0, secured: 0, encrypted: 0 });
   });
 }
 
-test("channel bindings and accepted targets are refused: the layer knows of neither", async () => {
+test("channel bindings and accepted targets are refused: the layer supports neither", async () => {
   const network = simulate();
   using system = network.host("client");
   const registry = createRegistry([referenceProvider()]);
@@ -331,7 +331,7 @@ test("channel bindings and accepted targets are refused: the layer knows of neit
   await assertRejects(() => listen(targets), SecurityRequirementError, "acceptedTargets");
 });
 
-test("an IP address names no computer", async () => {
+test("an IP address does not name a computer", async () => {
   const network = simulate();
   using system = network.host("client");
   const registry = createRegistry([referenceProvider()]);
@@ -339,7 +339,7 @@ test("an IP address names no computer", async () => {
   await assertRejects(() => connect(options), TypeError, "options.computer");
 });
 
-test("a transport that is there already cannot be secured by this layer, and is told what can", async () => {
+test("secure(): this layer cannot secure an existing transport, and the error says what can", async () => {
   const network = simulate();
   using system = network.host("client");
   const [mine] = MemoryTransport.pair();
@@ -351,7 +351,7 @@ test("a transport that is there already cannot be secured by this layer, and is 
   );
 });
 
-test("a system without the grant is told which", async () => {
+test("a system without the grant names the grant", async () => {
   const network = simulate();
   using system = network.host("client", ["sockets"]);
   const registry = createRegistry([referenceProvider()]);
@@ -359,7 +359,7 @@ test("a system without the grant is told which", async () => {
   assertEquals([error.name, error.grant], ["PermissionError", "ipsec"]);
 });
 
-test("connecting gives up with the signal's own reason and after its time-out", async () => {
+test("connect() ends with the signal's own reason, and after its time-out", async () => {
   const network = simulate();
   using system = network.host("client");
   using other = network.host("server");

@@ -1,4 +1,7 @@
-/** Providers of layer `socket` that are loaded as WebAssembly: an honest one, and hostile ones, on a simulated network. */
+/**
+ * Providers of layer `socket` that are loaded as WebAssembly: a correct one, and hostile ones, on a simulated
+ * network.
+ */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -25,7 +28,7 @@ import { tiny } from "../../support/tiny.ts";
 const HOSTS = { client: { administrator: true }, server: { administrator: true } };
 const PLAIN = { mutualAuthentication: false, confidentiality: false } as const;
 
-/** The keys of what an administrator would have added to a host. */
+/** The keys of the policies that an administrator would have added to a host. */
 function policiesOf(system: System) {
   const identity = ipsecPolicy({ system, mainMode: { authentication: ["kerberos"] } });
   const internal = ipsecPolicy({ system, quickMode: { ciphers: [] } });
@@ -41,7 +44,7 @@ function policiesOf(system: System) {
 }
 type Policies = ReturnType<typeof policiesOf>;
 
-/** Connects once by a provider made for the client's policies; the server has the same policy by `ipsec()`. */
+/** Connects once with a provider made for the client's policies; the server has the same policy with `ipsec()`. */
 async function attempt(
   make: (policies: Policies) => Promise<SocketProvider>,
   requirements: Requirements,
@@ -73,7 +76,7 @@ async function attempt(
     const to = { hostname: "server", port: 7, registry, system: here, requirements, ...options };
     await using client = await connect(to).catch(async (error) => {
       await listener.close();
-      // A server may have taken a connection that its client then refused.
+      // A server may have accepted a connection that its client then refused.
       await accepting.then((conn) => conn.close(), () => {});
       throw error;
     });
@@ -108,7 +111,7 @@ function department(
     });
 }
 
-test("an organisation's provider maps requirements to its own policies, and the connection has them", async () => {
+test("an organisation's provider maps requirements to its own policies, which the connection uses", async () => {
   for (
     const [classification, requirements, policy, encrypted] of [
       ["restricted", {}, "restricted", true],
@@ -126,7 +129,7 @@ test("an organisation's provider maps requirements to its own policies, and the 
   }
 });
 
-test("an organisation's provider refuses by itself what its rules forbid, before anything is sent", async () => {
+test("an organisation's provider refuses what its own rules forbid, before anything is sent", async () => {
   const error = await assertRejects(
     () => attempt(department("restricted"), PLAIN, "restricted"),
     SecurityRequirementError,
@@ -159,7 +162,7 @@ test("a policy that the application did not grant is refused, whatever the modul
   }
 });
 
-test("the example's module is what its sources give, and conforms", async () => {
+test("the example's module is what its sources compile to, and conforms", async () => {
   const { sha256: built } = await buildPlugin(ROOT, "examples/department");
   assertEquals(built, GUEST_SHA256, "the sources changed: deno task plugin:build examples/department");
   const key = crypto.randomUUID();
@@ -173,7 +176,7 @@ test("the example's module is what its sources give, and conforms", async () => 
   assertEquals(outcomes.filter(({ result }) => result !== "ok"), []);
 });
 
-/** The codec written by hand, which writes no flag and no policy, changed. */
+/** The hand-written codec, which writes no flag and no policy, with a change. */
 async function changed(
   change: ((text: string) => string) | undefined,
   grants: SocketGrants = {},
@@ -182,7 +185,7 @@ async function changed(
   return await loadProvider(bytes, { sha256: await sha256(bytes), socket: grants });
 }
 
-/** Stores at an offset of the settings, right before they are answered. */
+/** Stores at an offset of the settings, right before they are returned. */
 const store = (at: number, value: number) => (text: string) =>
   text.replace(
     "(call $ok (local.get $length)))",
@@ -192,7 +195,7 @@ const store = (at: number, value: number) => (text: string) =>
     `(then (i32.store offset=${at} (global.get $OUT) (i32.const ${value})) (return (call $ok (i32.const 88))))`,
   );
 
-test("a module by hand, of another author, serves", async () => {
+test("a hand-written module of another author works", async () => {
   const info = await attempt(() => changed(undefined), { mutualAuthentication: false }, "system");
   assertEquals([info.provider, info.integrity, info.confidentiality], ["tiny-codec", true, true]);
   const secret = { username: "alice", domain: "SIM", password: "pässword" };
@@ -252,11 +255,11 @@ for (const [what, change, grants] of HOSTILE) {
   });
 }
 
-test("no password enters a module: neither as it is, nor as a part of a name", async () => {
+test("no password enters a module: neither as such, nor as a part of a name", async () => {
   const { Instance } = WebAssembly;
   const memories: WebAssembly.Memory[] = [];
   const seen: string[] = [];
-  // Looks at the module's memory when it is asked, which is when the request stands in it.
+  // Reads the module's memory when it is called, which is when the request is in it.
   WebAssembly.Instance = function (module: WebAssembly.Module, imports: WebAssembly.Imports) {
     const { exports } = new Instance(module, imports);
     const { memory, call } = exports as {
@@ -289,7 +292,7 @@ test("no password enters a module: neither as it is, nor as a part of a name", a
   assertEquals(seen.filter((request) => request.includes("99441") || request.includes("9\x009\x004\0")), []);
 });
 
-test("connect, listen and openDatagrams refuse to delegate on this layer, whatever a provider offers", async () => {
+test("connect(), listen() and openDatagrams() refuse to delegate on this layer, whatever a provider offers", async () => {
   const network = simulate({ hosts: HOSTS });
   using system = network.host("client");
   const honest = await changed(undefined);

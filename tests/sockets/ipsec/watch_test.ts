@@ -36,33 +36,40 @@ const CASES: readonly (readonly [readonly AssociationField[], "main" | "quick", 
   ];
 
 for (const [watched, mode, changed] of CASES) {
-  test(`watching ${watched.join(" and ")}, ${mode} mode anew ${changed ? "ends" : "does not harm"} the connection`, () =>
-    withPair(
-      { requirements: WITHOUT_MUTUAL, ipsec: { abortOnAssociationChange: watched } },
-      async ({ client, server, network }) => {
-        const reading = client.read(new Uint8Array(8)).catch((error) => error);
-        network.rekey("client", "server", mode);
-        if (changed === null) {
-          await server.write(encode("still"));
-          assertEquals(await reading, 5);
-          const now = (await client.querySecurity()).details;
-          const field = mode === "main" ? "mainModeSa" : "quickModeSa";
-          assertEquals(now[field] === client.security.details[field], false, "it has changed all the same");
-          return;
-        }
-        const error = await reading;
-        assertEquals([error.name, error.required], ["SecurityRequirementError", "abortOnAssociationChange"]);
-        const { [changed]: before } = client.security.details;
-        assertStringIncludes(error.got, `${changed} has changed from ${before} to `);
-        assertEquals(error.cause.codeName, "ERROR_CONNECTION_ABORTED");
-        assertStrictEquals(await client.write(encode("x")).catch((later) => later), error, "it is final");
-        const there = await server.read(new Uint8Array(8)).catch((error) => error);
-        assertEquals([there.name, there.required], [error.name, error.required], "both ends watch");
-      },
-    ));
+  test(
+    `abortOnAssociationChange ${watched.join(" and ")}: a new ${mode} mode ` +
+      `${changed ? "ends" : "does not affect"} the connection`,
+    () =>
+      withPair(
+        { requirements: WITHOUT_MUTUAL, ipsec: { abortOnAssociationChange: watched } },
+        async ({ client, server, network }) => {
+          const reading = client.read(new Uint8Array(8)).catch((error) => error);
+          network.rekey("client", "server", mode);
+          if (changed === null) {
+            await server.write(encode("still"));
+            assertEquals(await reading, 5);
+            const now = (await client.querySecurity()).details;
+            const field = mode === "main" ? "mainModeSa" : "quickModeSa";
+            assertEquals(now[field] === client.security.details[field], false, "it has still changed");
+            return;
+          }
+          const error = await reading;
+          assertEquals([error.name, error.required], [
+            "SecurityRequirementError",
+            "abortOnAssociationChange",
+          ]);
+          const { [changed]: before } = client.security.details;
+          assertStringIncludes(error.got, `${changed} has changed from ${before} to `);
+          assertEquals(error.cause.codeName, "ERROR_CONNECTION_ABORTED");
+          assertStrictEquals(await client.write(encode("x")).catch((later) => later), error, "it is final");
+          const there = await server.read(new Uint8Array(8)).catch((error) => error);
+          assertEquals([there.name, there.required], [error.name, error.required], "both ends watch");
+        },
+      ),
+  );
 }
 
-test("nothing is watched unless it is asked for", () =>
+test("abortOnAssociationChange: nothing is watched by default", () =>
   withPair({ requirements: WITHOUT_MUTUAL }, async ({ client, server, network }) => {
     network.rekey("client", "server", "main");
     network.rekey("server", "client", "quick");
@@ -71,7 +78,7 @@ test("nothing is watched unless it is asked for", () =>
     await client.querySecurity();
   }));
 
-test("one end may watch alone; the other sees a connection that was reset", () =>
+test("abortOnAssociationChange at one end only: the other end sees a connection that was reset", () =>
   withPair({
     requirements: WITHOUT_MUTUAL,
     ipsec: { abortOnAssociationChange: QUICK },
@@ -84,7 +91,7 @@ test("one end may watch alone; the other sees a connection that was reset", () =
     await assertRejects(() => client.write(encode("x")), SecurityRequirementError, "Connect again");
   }));
 
-test("asking about the connection after the change says so too, and ends it", () =>
+test("querySecurity() after the change reports it too, and closes the connection", () =>
   withPair({
     requirements: WITHOUT_MUTUAL,
     ipsec: { abortOnAssociationChange: QUICK },
@@ -95,7 +102,7 @@ test("asking about the connection after the change says so too, and ends it", ()
     assertStrictEquals(await client.read(new Uint8Array(1)).catch((later) => later), error);
   }));
 
-test("where the system tells nothing of a connection it has aborted, the error says what may have been", () =>
+test("if the system does not report why it aborted a connection, the error names the possible cause", () =>
   withPair({
     requirements: WITHOUT_MUTUAL,
     ipsec: { abortOnAssociationChange: BOTH },
@@ -109,7 +116,7 @@ test("where the system tells nothing of a connection it has aborted, the error s
     assertEquals(error.cause.name, "NativeError");
   }));
 
-test("connections of other hosts go on", async () => {
+test("connections of other hosts are not affected", async () => {
   const terms = { requirements: WITHOUT_MUTUAL, ipsec: { abortOnAssociationChange: BOTH } };
   await withPair(terms, async ({ client, server, network }) => {
     network.rekey("client", "somebody", "main");
@@ -119,7 +126,7 @@ test("connections of other hosts go on", async () => {
   });
 });
 
-test("bytes that are on their way when the association changes do not arrive", () =>
+test("bytes in transit when the association changes do not arrive", () =>
   withPair({
     requirements: WITHOUT_MUTUAL,
     ipsec: { abortOnAssociationChange: QUICK },
@@ -129,7 +136,7 @@ test("bytes that are on their way when the association changes do not arrive", (
     await assertRejects(() => server.read(new Uint8Array(8)), SecurityRequirementError);
   }));
 
-test("datagrams have no connection to abort, which is said before anything is opened", async () => {
+test("abortOnAssociationChange is refused for datagrams before anything is opened", async () => {
   const network = simulate();
   using system = network.host("client");
   const registry = createRegistry([ipsec({ abortOnAssociationChange: QUICK })]);
@@ -142,7 +149,7 @@ test("datagrams have no connection to abort, which is said before anything is op
   assertEquals(network.held(), { handles: 0, allocations: 0 });
 });
 
-test("rekey() takes a mode that there is", () => {
+test("rekey() refuses an unknown mode", () => {
   assertThrows(() => simulate().rekey("a", "b", "extended" as never), TypeError, '"main" or "quick"');
 });
 
@@ -172,7 +179,7 @@ function watching(fields: readonly AssociationField[], ...answers: (Partial<Secu
   return { watch: new AssociationWatch(fields, query), asked };
 }
 
-test("a watch asks once for each check, and for nothing where nothing is watched", () => {
+test("a watch queries once for each check, and not at all if nothing is watched", () => {
   const { watch, asked } = watching(QUICK, {}, {});
   watch.arm(SECURED);
   watch.arm(SECURED);
@@ -190,30 +197,30 @@ test("a system that names no association to watch is not relied on", () => {
   }
 });
 
-test("an association that changes between the question and the watch is found out", () => {
+test("an association that changes between the query and the watch is detected", () => {
   const { watch } = watching(QUICK, { quickModeSa: 7n });
   const error = assertThrows(() => watch.arm(SECURED), SecurityRequirementError);
   assertEquals(error.got, "quickModeSa has changed from 6 to 7");
 });
 
-test("an association that has changed without an abort is found out when it is asked about", () => {
+test("an association that has changed without an abort is detected by the next query", () => {
   const { watch } = watching(BOTH, {}, {});
   watch.arm(SECURED);
   assertThrows(() => watch.arm({ ...SECURED, mainModeSa: 9n }), SecurityRequirementError, "from 5 to 9");
 });
 
-test("a watch whose answer is weaker than the answer before it is refused", () => {
+test("a watch whose answer is weaker than the previous one is refused", () => {
   for (const weaker of [{ secured: false }, { encrypted: false }]) {
     const { watch } = watching(QUICK, weaker);
     assertThrows(() => watch.arm(SECURED), SecurityRequirementError, "its protection has changed");
   }
 });
 
-test("a field that the watching answer leaves out proves nothing, since the one before it had it", () => {
+test("a field that the watching answer leaves out proves nothing, because the previous answer had it", () => {
   watching(QUICK, { mainModeSa: 0n, quickModeSa: 0n }).watch.arm(SECURED);
 });
 
-test("why a connection ended is told as far as it is known, and other errors stay as they are", () => {
+test("the reason why a connection ended is reported if it is known, and other errors are unchanged", () => {
   const aborted = new TransportError("ERROR_CONNECTION_ABORTED", "Cannot receive.");
   const after = (now: Partial<SecurityAnswer> | Error, error: Error = aborted) => {
     const { watch } = watching(QUICK, {}, now);
@@ -222,8 +229,8 @@ test("why a connection ended is told as far as it is known, and other errors sta
   };
   assertEquals(after({ quickModeSa: 7n }).name, "SecurityRequirementError");
   assertStrictEquals(after({}), aborted, "all is told, and is as it was");
-  assertStringIncludes(after({ quickModeSa: 0n }).message, "the system does not tell");
-  assertStringIncludes(after(new StateError("closed")).message, "the system does not tell");
+  assertStringIncludes(after({ quickModeSa: 0n }).message, "the system does not report which");
+  assertStringIncludes(after(new StateError("closed")).message, "the system does not report which");
   const timedOut = new TransportError("ERROR_SEM_TIMEOUT", "Cannot receive.");
   assertStrictEquals(after({ quickModeSa: 7n }, timedOut), timedOut);
   assertStrictEquals(watching(QUICK).watch.explain(aborted), aborted, "nothing was watched yet");

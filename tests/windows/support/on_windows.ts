@@ -3,11 +3,11 @@
  */
 
 import { test } from "@test";
-import { currentPlace } from "../../../ffi/permissions.ts";
+import { currentPlatform } from "../../../ffi/permissions.ts";
 import { machine } from "./machine.ts";
 
 /** True on Windows and under Wine. */
-export const onWindows: boolean = currentPlace("").os === "windows";
+export const onWindows: boolean = currentPlatform("").os === "windows";
 
 /** Options of {@linkcode windowsTest}. */
 export interface WindowsTestOptions {

@@ -1,4 +1,4 @@
-/** What is kept from one handshake to the next, counted at the native calls, against a real realm. */
+/** What is kept between handshakes, counted at the native calls, with a real realm. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -17,7 +17,7 @@ import { runtimeBackend } from "../../../support/native.ts";
 const skip = realmUnavailable();
 const TARGET = "HTTP/localhost";
 const requirements = resolveRequirements();
-/** Which argument of a function receives a name, which is then the caller's to release. */
+/** Which argument of a function receives a name that the caller must release. */
 const NAMES_IN: { readonly [fn: string]: number } = {
   gss_import_name: 3,
   gss_canonicalize_name: 3,
@@ -25,11 +25,11 @@ const NAMES_IN: { readonly [fn: string]: number } = {
   gss_inquire_context: 3,
 };
 
-/** What a backend has seen. */
+/** What a backend has counted. */
 class Seen {
   /** Names that are not released. */
   readonly names = new Set<bigint>();
-  /** Names that were made from text, all told. */
+  /** The number of names imported from text. */
   made = 0;
   /** Configurations that are not freed. */
   configurations = 0;
@@ -52,7 +52,7 @@ function handle(slot: unknown): bigint {
   return new DataView(buffer, byteOffset).getBigUint64(0, true);
 }
 
-/** The runtime's backend, watched. */
+/** The runtime's backend, with counters. */
 function watched(seen: Seen): Backend {
   type Functions = { readonly [name: string]: (...args: unknown[]) => unknown };
   const watch = (functions: Functions): Functions =>
@@ -79,7 +79,7 @@ function watched(seen: Seen): Backend {
   };
 }
 
-/** Runs `body` on a watched system, and holds that every name and configuration is released at its end. */
+/** Runs `body` on a system with counters, and checks that every name and configuration is released at its end. */
 async function onWatched(
   body: (system: NativeSystem, seen: Seen, realm: Realm) => Promise<void>,
 ): Promise<void> {
@@ -141,7 +141,7 @@ for (
   const name = wanted.package + (wanted.excludeNtlm ? "" : " with NTLM allowed");
 
   test(
-    `${name}: the target's name is made once for all handshakes with the same credentials`,
+    `${name}: the target's name is imported once for all handshakes with the same credentials`,
     () =>
       onWatched(async (system, seen) => {
         const [clients, servers] = await ends(system, wanted);
@@ -184,7 +184,7 @@ for (
   );
 
   test(
-    `${name}: a target that is no SPN is refused with nothing held, and the next one is served`,
+    `${name}: a target that is not an SPN is refused and leaves nothing open, and the next one works`,
     () =>
       onWatched(async (system) => {
         const [clients, servers] = await ends(system, wanted);
@@ -201,7 +201,7 @@ for (
 }
 
 test(
-  "of more targets than are kept those in use stay, and the others are made anew",
+  "TargetNames keeps the names in use, and imports others again where there are more than it keeps",
   () =>
     onWatched(async (system, seen) => {
       const [clients, servers] = await ends(system, { package: "negotiate", excludeNtlm: true });
@@ -224,18 +224,22 @@ test(
   { skip },
 );
 
-test("a change of krb5.conf is noticed although it is kept", () =>
-  onWatched(async (system, _seen, realm) => {
-    const [clients, servers] = await ends(system, { package: "kerberos", excludeNtlm: true });
-    const [client, server] = await shake(clients, servers);
-    client.close();
-    server.close();
-    copyFileSync(realm.writeConfig({ port: await freePort() }), realm.env.KRB5_CONFIG);
-    const error = await assertRejects(
-      () => shake(clients, servers, "host/web.mit.test"),
-      AuthenticationError,
-    );
-    assertEquals(error.reason, "authority-unreachable");
-    clients.close();
-    servers.close();
-  }), { skip });
+test(
+  "a change of krb5.conf is noticed although the configuration is kept",
+  () =>
+    onWatched(async (system, _seen, realm) => {
+      const [clients, servers] = await ends(system, { package: "kerberos", excludeNtlm: true });
+      const [client, server] = await shake(clients, servers);
+      client.close();
+      server.close();
+      copyFileSync(realm.writeConfig({ port: await freePort() }), realm.env.KRB5_CONFIG);
+      const error = await assertRejects(
+        () => shake(clients, servers, "host/web.mit.test"),
+        AuthenticationError,
+      );
+      assertEquals(error.reason, "authority-unreachable");
+      clients.close();
+      servers.close();
+    }),
+  { skip },
+);

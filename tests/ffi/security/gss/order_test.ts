@@ -14,7 +14,7 @@ function token(number: bigint, id: readonly [number, number] = [5, 4]): Uint8Arr
   return bytes;
 }
 
-test("Numbers are accepted one after the other, past the end of 64 bits too", () => {
+test("accept() accepts numbers in order, also past the end of 64 bits", () => {
   fc.assert(fc.property(sequence, fc.integer({ min: 1, max: 30 }), (first, count) => {
     const order = new KerberosOrder(first);
     for (let index = 0n; index < BigInt(count); index++) {
@@ -29,7 +29,7 @@ test("Numbers are accepted one after the other, past the end of 64 bits too", ()
   last.accept(0n);
 });
 
-test("Any other number is refused, as replayed where it was seen and as a gap where it was not, and changes nothing", () => {
+test("accept() refuses any other number, as replayed where it was seen and as a gap where it was not, and changes nothing", () => {
   fc.assert(fc.property(sequence, fc.nat(20), sequence, (first, seen, offset) => {
     const order = new KerberosOrder(first);
     for (let index = 0n; index < BigInt(seen); index++) order.accept(BigInt.asUintN(64, first + index));
@@ -43,14 +43,14 @@ test("Any other number is refused, as replayed where it was seen and as a gap wh
   }));
 });
 
-test("What is no RFC 4121 token has no number", () => {
+test("read() refuses bytes that are not an RFC 4121 token", () => {
   const order = new KerberosOrder(0n);
   for (const bytes of [token(0n).subarray(0, 15), new Uint8Array(16), token(0n, [5, 5]), token(0n, [4, 1])]) {
     assertEquals(assertThrows(() => order.read(bytes), ProtocolError).reason, "malformed");
   }
 });
 
-test("A direction carries as many records as its limit says and not one more", () => {
+test("take() counts records up to the limit and not one more", () => {
   fc.assert(fc.property(fc.nat(50), (limit) => {
     const counter = new RecordCounter(() => true, limit);
     for (let index = 0; index < limit; index++) counter.take();
@@ -61,7 +61,7 @@ test("A direction carries as many records as its limit says and not one more", (
   }));
 });
 
-test("Whether numbers have 64 bits is asked when 32 are used up, and decides whether records go on", () => {
+test("take() queries the width of the numbers when 32 bits are used up", () => {
   let asked = 0;
   const near = 2 ** 32 - 2;
   const wide = new RecordCounter(() => ++asked > 0, undefined, near);

@@ -1,4 +1,4 @@
-/** PACs: what real ones say, what is made up and read back, and what no PAC may do to its reader. */
+/** readPac(): real PACs, encoded PACs, and invalid ones. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -13,13 +13,13 @@ const read = ({ logonInfo, upnDnsInfo }: PacBuffers): PacAccount => readPac(logo
 const told = (changes: Partial<PacTold>): PacAccount =>
   readPac(encodeLogonInfo({ ...PLAIN, ...changes }), null);
 
-/** Holds that a PAC that cannot be is refused with the typed error that says so. */
+/** Checks that an invalid PAC is refused with the typed error. */
 function refuses(read: () => unknown, words = "the peer's PAC"): void {
   const error = assertThrows(read, ProtocolError, words);
   assertEquals(error.reason, "malformed");
 }
 
-/** What was read, or `null` where it was refused; anything else is thrown on. */
+/** The account, or `null` where the PAC was refused; any other error is thrown. */
 function readOrRefused(logonInfo: Uint8Array, upnDnsInfo: Uint8Array | null): PacAccount | null {
   try {
     return readPac(logonInfo, upnDnsInfo);
@@ -29,7 +29,7 @@ function readOrRefused(logonInfo: Uint8Array, upnDnsInfo: Uint8Array | null): Pa
   }
 }
 
-/** Holds what is true of everything that is read, whoever wrote it. */
+/** Checks what must be true of every account that is read. */
 function isAnAccount(
   { sid, groups, kind, displayName = "x", netbiosDomain = "x", upn = "x" }: PacAccount,
 ): void {
@@ -41,7 +41,7 @@ function isAnAccount(
   }
 }
 
-test("The PAC of a user in 61 groups, as Samba's KDC wrote it, is read whole", () => {
+test("readPac() reads the PAC of a user in 61 groups, as Samba's KDC wrote it", () => {
   const { groups, ...account } = read(ALICE);
   const domain = "S-1-5-21-3777263393-1316515881-2877711880";
   assertEquals(account, {
@@ -63,7 +63,7 @@ test("The PAC of a user in 61 groups, as Samba's KDC wrote it, is read whole", (
   assert(groups.includes("S-1-18-1"));
 });
 
-test("The PAC of a computer says that it is one", () => {
+test("readPac() reports a computer's account as a computer", () => {
   const { sid, kind, upn, displayName } = read(WEB1);
   assertEquals([sid.split("-").at(-1), kind, upn, displayName], [
     "1105",
@@ -73,7 +73,7 @@ test("The PAC of a computer says that it is one", () => {
   ]);
 });
 
-test("Extra SIDs, a SID history and resource groups count; a group that only refuses does not", () => {
+test("readPac() includes extra SIDs, a SID history and resource groups, but no deny-only group", () => {
   assertEquals(read(MADE), {
     sid: "S-1-5-21-1-2-3-1104",
     groups: [
@@ -90,7 +90,7 @@ test("Extra SIDs, a SID history and resource groups count; a group that only ref
   });
 });
 
-test("A group that is not enabled, or counts for refusals alone, is left out of each kind of list", () => {
+test("readPac() leaves out groups that are not enabled or deny-only, in each kind of list", () => {
   const pairs = [[1200, 7], [1201, 0], [1202, 3], [1203, 0x14], [1204, 4]] as const;
   const sids = pairs.map(([relative, attributes]) => [`S-1-5-21-7-7-7-${relative}`, attributes] as const);
   assertEquals(
@@ -104,14 +104,14 @@ test("A group that is not enabled, or counts for refusals alone, is left out of 
   );
 });
 
-test("An account without a relative id is the first of the extra SIDs, and no group of its own", () => {
+test("readPac() uses the first extra SID as the account where there is no relative id", () => {
   const extra = [["S-1-5-21-9-9-9-1000", 7], ["S-1-18-1", 7]] as const;
   const { sid, groups } = told({ userId: 0, domain: null, groups: [], extra });
   assertEquals([sid, groups], ["S-1-5-21-9-9-9-1000", ["S-1-18-1"]]);
   refuses(() => told({ userId: 0 }), "no SID of its account");
 });
 
-test("An empty list is one whether a pointer points to it or not; a list that is not empty needs one", () => {
+test("readPac() accepts an empty list with or without a pointer, and needs one for other lists", () => {
   const bytes = encodeLogonInfo({ ...PLAIN, groups: [[513, 7]] });
   const view = new DataView(bytes.buffer);
   view.setUint32(132, 0, true);
@@ -120,7 +120,7 @@ test("An empty list is one whether a pointer points to it or not; a list that is
   assertEquals(readPac(none, null).groups, ["S-1-5-21-1-2-3-513"]);
 });
 
-test("The primary group is one of the groups, once, whether it is listed or not", () => {
+test("readPac() includes the primary group once, whether it is listed or not", () => {
   for (const groups of [[], [[513, 7]], [[513, 7], [513, 7]]] as const) {
     assertEquals(told({ groups }).groups, ["S-1-5-21-1-2-3-513"]);
   }
@@ -150,7 +150,7 @@ const accounts: fc.Arbitrary<PacTold> = fc.record({
   resources: relativeIds,
 });
 
-test("Whatever account is written is read back as it is", () => {
+test("readPac() reads any encoded account", () => {
   fc.assert(fc.property(accounts, (account) => {
     const counting = (of: string, list: PacTold["groups"]) =>
       list.filter(([, attributes]) => (attributes & 0x14) === 4).map(([relative]) => `${of}-${relative}`);
@@ -173,7 +173,7 @@ test("Whatever account is written is read back as it is", () => {
   }));
 });
 
-test("A PAC that ends early is refused at every byte, also where its own length is set right", () => {
+test("readPac() refuses a PAC shortened at any byte, also with a corrected length", () => {
   for (const { logonInfo, upnDnsInfo } of [ALICE, WEB1, MADE]) {
     const whole = readPac(logonInfo, upnDnsInfo);
     for (let length = 0; length < logonInfo.length; length++) {
@@ -194,7 +194,7 @@ test("A PAC that ends early is refused at every byte, also where its own length 
   }
 });
 
-test("A changed byte, each in turn, makes another account or none, and never anything else", () => {
+test("readPac() of a PAC with any byte changed returns an account or a ProtocolError", () => {
   for (const { logonInfo, upnDnsInfo } of [WEB1, MADE]) {
     for (const buffer of ["logonInfo", "upnDnsInfo"] as const) {
       const changed = { logonInfo: logonInfo.slice(), upnDnsInfo: upnDnsInfo.slice() };
@@ -211,7 +211,7 @@ test("A changed byte, each in turn, makes another account or none, and never any
   }
 });
 
-test("Whatever else is done to a PAC, what is read is an account or nothing", () => {
+test("readPac() of any mutated PAC returns a valid account or a ProtocolError", () => {
   const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 12 });
   fc.assert(
     fc.property(fc.constantFrom(ALICE, WEB1, MADE), changes, fc.nat(), (pac, changes, cut) => {
@@ -224,7 +224,7 @@ test("Whatever else is done to a PAC, what is read is an account or nothing", ()
   );
 });
 
-test("Random bytes are refused, with the head of a PAC too", () => {
+test("readPac() refuses random bytes, also after the head of a PAC", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 600 }), fc.boolean(), (noise, headed) => {
       const head = [1, 0x10, 8, 0, 0, 0, 0, 0, noise.length & 0xff, noise.length >>> 8, 0, 0, 0, 0, 0, 0];
@@ -235,7 +235,7 @@ test("Random bytes are refused, with the head of a PAC too", () => {
   );
 });
 
-test("Only as many SIDs are read as any token can have, four times over", () => {
+test("readPac() reads at most 4,096 SIDs", () => {
   const groups = (count: number) => Array.from({ length: count }, (_, index) => [1000 + index, 7] as const);
   assertEquals(told({ groups: groups(4096) }).groups.length, 4097);
   refuses(() => told({ groups: groups(4097) }), "names 4097 SIDs; at most 4096 are read");
@@ -248,7 +248,7 @@ test("Only as many SIDs are read as any token can have, four times over", () => 
     }), "names 4097 SIDs");
 });
 
-test("A count that promises more than there is costs nothing", () => {
+test("readPac() allocates nothing for a count that is too large", () => {
   for (const at of [128, 216, 228]) {
     const bytes = encodeLogonInfo({
       ...PLAIN,
@@ -265,10 +265,12 @@ test("A count that promises more than there is costs nothing", () => {
   }
 });
 
-/** Where parts of the encoded {@linkcode PLAIN} stand: the head of its first name, and what the pointer points to. */
+/**
+ * The offsets of parts of the encoded {@linkcode PLAIN}: the head of its first name, and what the pointer points to.
+ */
 const AT = { length: 68, maximum: 70, room: 236, offset: 240, units: 244, letters: 248 } as const;
 
-test("Lengths that contradict each other are refused, each in turn", () => {
+test("readPac() refuses contradictory lengths", () => {
   const contradictions: readonly (readonly (readonly [at: number, value: number])[])[] = [
     [[AT.room, 6]],
     [[AT.room, 4], [AT.maximum, 8]],
@@ -285,10 +287,10 @@ test("Lengths that contradict each other are refused, each in turn", () => {
   const nameless = encodeLogonInfo({ ...PLAIN, names: [null, "", "", "", "", ""] });
   readPac(nameless, null);
   nameless[AT.length] = nameless[AT.maximum] = 10;
-  refuses(() => readPac(nameless, null), "a string without its letters");
+  refuses(() => readPac(nameless, null), "a string without its buffer");
 });
 
-test("A list or a SID that is counted twice, and differently, is refused, and so is a group without a SID", () => {
+test("readPac() refuses contradictory counts of a list or a SID, and a group without a SID", () => {
   const account = { ...PLAIN, groups: [[513, 7], [514, 7]], extra: [["S-1-5-21-7-7-7-7", 7]] } as const;
   const changed = (find: readonly number[], by: number, value: number) => {
     const bytes = encodeLogonInfo(account);
@@ -311,7 +313,7 @@ test("A list or a SID that is counted twice, and differently, is refused, and so
   refuses(() => readPac(bytes, null), "a group without a SID");
 });
 
-test("A SID that is none is the end of it all: no account, no groups", () => {
+test("readPac() refuses the whole PAC where one SID is invalid", () => {
   const parts = Array.from({ length: 15 }, (_, index) => index);
   const full = `S-1-5-${parts.join("-")}`;
   const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -319,22 +321,22 @@ test("A SID that is none is the end of it all: no account, no groups", () => {
     bytes(2, 1, 0, 0, 0, 0, 0, 5, 1, 0, 0, 0),
     bytes(1, 16, 0, 0, 0, 0, 0, 5, ...new Array(64).fill(1)),
   ];
-  for (const sid of broken) refuses(() => told({ extra: [["S-1-18-1", 7], [sid, 7]] }), "a SID that is none");
+  for (const sid of broken) refuses(() => told({ extra: [["S-1-18-1", 7], [sid, 7]] }), "an invalid SID");
   // With a relative id more it has one part too many.
-  refuses(() => told({ domain: full }), "a SID that is none");
-  refuses(() => told({ resourceDomain: full, resources: [[1, 7]] }), "a SID that is none");
+  refuses(() => told({ domain: full }), "an invalid SID");
+  refuses(() => told({ resourceDomain: full, resources: [[1, 7]] }), "an invalid SID");
   assertEquals(told({ extra: [[full, 7]] }).groups.at(-1), full);
 });
 
-test("Groups without their domain's SID, and groups that the flags deny, are refused", () => {
+test("readPac() refuses groups without their domain's SID, and groups that the flags exclude", () => {
   refuses(() => told({ domain: null }), "without its domain's SID");
   refuses(() => told({ resources: [[1, 7]] }), "without its domain's SID");
-  refuses(() => told({ extra: [["S-1-18-1", 7]], flags: 0x200 }), "flags say are not there");
+  refuses(() => told({ extra: [["S-1-18-1", 7]], flags: 0x200 }), "flags exclude");
   const resources = { resourceDomain: "S-1-5-21-4-5-6", resources: [[1, 7]] } as const;
-  refuses(() => told({ ...resources, flags: 0x20 }), "flags say are not there");
+  refuses(() => told({ ...resources, flags: 0x20 }), "flags exclude");
 });
 
-test("A name that would read as another, or write into a log, is left out, and it alone", () => {
+test("readPac() leaves out a name with lone surrogates or control characters, and nothing else", () => {
   for (const name of ["", "a\nb", "a\u0000", "\ud800", "evil\u202etxt", "a\u2028b"]) {
     const { displayName, netbiosDomain, sid } = told({
       names: ["alice", name, "", "", "", ""],
@@ -349,24 +351,24 @@ test("A name that would read as another, or write into a log, is left out, and i
   assertEquals(displayName, "Ångström 漢字 👩🚀");
 });
 
-test("The UPN is read with the SID beside it and without, and never where the two name different accounts", () => {
+test("readPac() reads the UPN with or without a SID, and refuses a SID of another account", () => {
   const logonInfo = encodeLogonInfo(PLAIN);
   const upn = "alice@example.test";
   for (const names of [encodeUpn(upn), encodeUpn(upn, "S-1-5-21-1-2-3-1104")]) {
     assertEquals(readPac(logonInfo, names).upn, upn);
   }
   refuses(() => readPac(logonInfo, encodeUpn(upn, "S-1-5-21-1-2-3-500")), "names two accounts");
-  refuses(() => readPac(logonInfo, encodeUpn(upn, Uint8Array.of(1, 1, 0))), "a SID that is none");
+  refuses(() => readPac(logonInfo, encodeUpn(upn, Uint8Array.of(1, 1, 0))), "an invalid SID");
   for (const [at, value] of [[0, 0xfe], [2, 0xf0], [4, 0xfe], [6, 0xf0]] as const) {
     const names = encodeUpn(upn);
     names[at] = value;
-    refuses(() => readPac(logonInfo, names), "a name that ends behind it");
+    refuses(() => readPac(logonInfo, names), "a name that ends after its data");
   }
   const trailing = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 5, 9);
-  refuses(() => readPac(logonInfo, encodeUpn(upn, trailing)), "a SID that is none");
+  refuses(() => readPac(logonInfo, encodeUpn(upn, trailing)), "an invalid SID");
 });
 
-test("Another byte order, another version, or no structure at all is refused", () => {
+test("readPac() refuses another byte order, another version, or no structure", () => {
   for (const [at, value] of [[0, 2], [1, 0], [2, 7], [16, 0]] as const) {
     const bytes = encodeLogonInfo(PLAIN);
     bytes.fill(value, at, at === 16 ? 20 : at + 1);

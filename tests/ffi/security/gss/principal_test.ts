@@ -1,4 +1,4 @@
-/** Names as text for GSS-API's mechanisms: what the real libraries read is exactly who was meant. */
+/** Names as text for GSS-API's mechanisms: the real libraries read exactly the intended name. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -44,7 +44,7 @@ const LIBRARY = {
   },
 } as const satisfies LibrarySpec;
 
-/** What libkrb5 reads, as it writes it; `null`: it refuses it. */
+/** The principal that libkrb5 reads, as it writes it; `null`: refused. */
 type Parse = (text: string, enterprise?: boolean) => string | null;
 
 /** Runs `body` with the real parser, whose default realm is `HERE.TEST`. */
@@ -106,7 +106,7 @@ function userOr(username: string, domain?: string): User | null {
 const users = fc.tuple(names, fc.option(names, { nil: undefined }));
 
 test(
-  "any user's principal is read by libkrb5 as that user in that realm, or is refused by name",
+  "userPrincipal() writes any user so that libkrb5 reads that user in that realm, or refuses it by name",
   () =>
     withParser((parse) => {
       let taken = 0;
@@ -140,7 +140,7 @@ test(
 );
 
 test(
-  "any principal of a key table is read by libkrb5 as it is written, or is refused by name",
+  "checkPrincipal() accepts any principal that libkrb5 reads as it is written, and refuses others by name",
   () =>
     withParser((parse) => {
       let taken = 0;
@@ -163,7 +163,7 @@ test(
   { skip },
 );
 
-test("principals of a key table in the form that klist -k prints are taken, and no other", () => {
+test("checkPrincipal() accepts principals in the form that klist -k prints, and no others", () => {
   for (
     const text of [
       "alice",
@@ -182,52 +182,59 @@ test("principals of a key table in the form that klist -k prints are taken, and 
     assertThrows(
       () => checkPrincipal(text, "credentials.principal"),
       TypeError,
-      "credentials.principal is no principal",
+      "credentials.principal is not a principal",
     );
   }
 });
 
-test("a name that Kerberos and NTLM may both take is one user to both", () =>
-  withParser((parse, system) => {
-    const gss = new Gss(system);
-    const ntlmssp = gss.build.oid([0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a]);
-    const toNtlm = (text: string): string => {
-      const typed = gss.importName(text, "userName");
-      try {
-        const own = gss.canonicalName(typed, ntlmssp, "test");
+test(
+  "userOfEitherMechanism() writes a name that Kerberos and NTLM read as the same user",
+  () =>
+    withParser((parse, system) => {
+      const gss = new Gss(system);
+      const ntlmssp = gss.build.oid([0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a]);
+      const toNtlm = (text: string): string => {
+        const typed = gss.importName(text, "userName");
         try {
-          return gss.displayName(own);
+          const own = gss.canonicalName(typed, ntlmssp, "test");
+          try {
+            return gss.displayName(own);
+          } finally {
+            gss.releaseName(own);
+          }
         } finally {
-          gss.releaseName(own);
+          gss.releaseName(typed);
         }
-      } finally {
-        gss.releaseName(typed);
-      }
-    };
-    let taken = 0;
-    fc.assert(
-      fc.property(users, ([username, domain]) => {
-        const user = userOr(username, domain);
-        if (user === null) return;
-        let text;
-        try {
-          text = userOfEitherMechanism(user);
-        } catch (error) {
-          assert(error instanceof TypeError && error.message.startsWith("credentials.username is a UPN"));
-          assert(user.domain === undefined);
-          return;
-        }
-        taken++;
-        // NTLM's own way to write a name puts the domain before a backslash.
-        assertEquals(toNtlm(text), `${user.domain === undefined ? "" : `${user.domain}\\`}${user.username}`);
-        const written = parse(text);
-        // A name that Kerberos cannot have leaves NTLM alone.
-        if (written === null) return;
-        const { components, realm } = take(written);
-        assertEquals(components.join("/"), user.username);
-        assertEquals(realm, user.domain ?? "HERE.TEST");
-      }),
-      { numRuns: 1000 },
-    );
-    assert(taken > 100, String(taken));
-  }), { skip: skipNtlm });
+      };
+      let taken = 0;
+      fc.assert(
+        fc.property(users, ([username, domain]) => {
+          const user = userOr(username, domain);
+          if (user === null) return;
+          let text;
+          try {
+            text = userOfEitherMechanism(user);
+          } catch (error) {
+            assert(error instanceof TypeError && error.message.startsWith("credentials.username is a UPN"));
+            assert(user.domain === undefined);
+            return;
+          }
+          taken++;
+          // NTLM writes the domain before a backslash.
+          assertEquals(
+            toNtlm(text),
+            `${user.domain === undefined ? "" : `${user.domain}\\`}${user.username}`,
+          );
+          const written = parse(text);
+          // A name that is invalid in Kerberos is used by NTLM only.
+          if (written === null) return;
+          const { components, realm } = take(written);
+          assertEquals(components.join("/"), user.username);
+          assertEquals(realm, user.domain ?? "HERE.TEST");
+        }),
+        { numRuns: 1000 },
+      );
+      assert(taken > 100, String(taken));
+    }),
+  { skip: skipNtlm },
+);

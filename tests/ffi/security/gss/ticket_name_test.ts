@@ -1,4 +1,4 @@
-/** Which name a client's tokens ask for: in every wrapping, and never one that is not there. */
+/** The target that a client's tokens request, in every wrapping. */
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -48,33 +48,33 @@ const READ: { readonly [what: string]: readonly Uint8Array[] } = {
     negTokenResp(TOKEN),
   ],
   "SPNEGO that ends with a signature over its list": [negTokenInit([OID.kerberos], TOKEN), negTokenResp()],
-  "the same name in two legs": [negTokenInit([OID.kerberos], TOKEN), negTokenResp(TOKEN)],
+  "the same name in two steps": [negTokenInit([OID.kerberos], TOKEN), negTokenResp(TOKEN)],
 };
 
 for (const [what, tokens] of Object.entries(READ)) {
-  test(`The name is read from ${what}`, () => assertEquals(asked(...tokens), NAME));
+  test(`TicketName reads the name from ${what}`, () => assertEquals(asked(...tokens), NAME));
 }
 
 const NOT_READ: { readonly [what: string]: readonly Uint8Array[] } = {
   "no token": [],
   "an empty token": [new Uint8Array()],
   "NTLM": [NTLM],
-  "NTLM inside of SPNEGO": [negTokenInit([OID.ntlm], NTLM), negTokenResp(NTLM)],
+  "NTLM inside SPNEGO": [negTokenInit([OID.ntlm], NTLM), negTokenResp(NTLM)],
   "Kerberos user-to-user, which asks for the server's ticket first": [
     framed(OID.userToUser, [4, 0], REQUEST),
   ],
-  "a Kerberos token that is no AP-REQ": [kerberosToken(REQUEST, OID.kerberos, [4, 0])],
-  "bytes behind an AP-REQ": [kerberosToken(concat(REQUEST, [0]))],
-  "bytes behind a token": [concat(TOKEN, [0])],
-  "an element behind a token": [concat(TOKEN, der(0x30))],
-  "an element behind an AP-REQ": [kerberosToken(concat(REQUEST, der(0x30)))],
-  "SPNEGO inside of SPNEGO": [negTokenInit([OID.kerberos], negTokenInit([OID.kerberos], TOKEN))],
-  "two names in two legs": [negTokenInit([OID.kerberos], TOKEN), negTokenResp(kerberosToken(OTHER))],
-  "a name, and then what cannot be read": [
+  "a Kerberos token that is not an AP-REQ": [kerberosToken(REQUEST, OID.kerberos, [4, 0])],
+  "bytes after an AP-REQ": [kerberosToken(concat(REQUEST, [0]))],
+  "bytes after a token": [concat(TOKEN, [0])],
+  "an element after a token": [concat(TOKEN, der(0x30))],
+  "an element after an AP-REQ": [kerberosToken(concat(REQUEST, der(0x30)))],
+  "SPNEGO inside SPNEGO": [negTokenInit([OID.kerberos], negTokenInit([OID.kerberos], TOKEN))],
+  "two names in two steps": [negTokenInit([OID.kerberos], TOKEN), negTokenResp(kerberosToken(OTHER))],
+  "a name, and then an invalid token": [
     negTokenInit([OID.kerberos], TOKEN),
     negTokenResp(kerberosToken(OTHER).subarray(0, 40)),
   ],
-  "what cannot be read, and then a name": [
+  "an invalid token, and then a name": [
     negTokenInit([OID.kerberos], kerberosToken(OTHER, OID.kerberos, [1])),
     negTokenResp(TOKEN),
   ],
@@ -92,16 +92,16 @@ const NOT_READ: { readonly [what: string]: readonly Uint8Array[] } = {
 };
 
 for (const [what, tokens] of Object.entries(NOT_READ)) {
-  test(`No name is read from ${what}`, () => assertEquals(asked(...tokens), null));
+  test(`TicketName reads no name from ${what}`, () => assertEquals(asked(...tokens), null));
 }
 
-test("A length with a byte too many is no DER, and what follows it is not believed", () => {
+test("TicketName refuses a length with an unnecessary byte, which is not DER", () => {
   const end = negTokenResp();
   assertEquals(asked(end, TOKEN), NAME);
   for (const length of [[0x81, end.length - 2], [0x82, 0, end.length - 2], [0x83, 0, 0, end.length - 2]]) {
     assertEquals(asked(concat([0xa1], length, end.subarray(2)), TOKEN), null);
   }
-  // Of no definite length, as BER has it.
+  // Of indefinite length, which is BER and not DER.
   assertEquals(asked(concat([0xa1, 0x80], end.subarray(2), [0, 0]), TOKEN), null);
 });
 
@@ -111,7 +111,7 @@ const part = fc.string({
   maxLength: 20,
 });
 const principal = fc.record({ parts: fc.array(part, { minLength: 1, maxLength: 4 }), realm: part });
-/** What a client may put an AP-REQ into. */
+/** The wrappings of an AP-REQ. */
 const wrapped: readonly ((request: Uint8Array) => Uint8Array)[] = [
   (request) => request,
   (request) => kerberosToken(request),
@@ -141,7 +141,7 @@ function split(text: string): { parts: string[]; realm: string } {
   return { parts, realm: realm! };
 }
 
-test("Whatever its parts hold, a name is read so that no other reads the same", () => {
+test("TicketName reads no two names as the same text", () => {
   fc.assert(
     fc.property(principal, fc.nat(wrapped.length - 1), ({ parts, realm }, how) => {
       const text = asked(wrapped[how](apReq(parts, realm)));
@@ -151,7 +151,7 @@ test("Whatever its parts hold, a name is read so that no other reads the same", 
   );
 });
 
-test("A token that is cut short, has a byte changed or one more gives its own name or none", () => {
+test("TicketName reads the right name or none from a token that was shortened, changed or extended", () => {
   fc.assert(
     fc.property(
       fc.nat(wrapped.length - 1),
@@ -166,7 +166,7 @@ test("A token that is cut short, has a byte changed or one more gives its own na
           [head, concat(head, [byte], tail.subarray(1)), concat(head, [byte], tail)][change],
         );
         if (change === 0) assertEquals(name, null);
-        // A letter of the name itself may be the byte that changed.
+        // The changed byte may be a letter of the name itself.
         if (name !== null) assert(name.length === NAME.length || /\\/.test(name), name);
       },
     ),
@@ -174,7 +174,7 @@ test("A token that is cut short, has a byte changed or one more gives its own na
   );
 });
 
-test("Whatever bytes a client sends, reading them ends, and throws nothing", () => {
+test("TicketName ends and throws nothing for any bytes", () => {
   const soup = fc.array(
     fc.oneof(
       fc.uint8Array({ maxLength: 20 }),
@@ -196,7 +196,7 @@ test("Whatever bytes a client sends, reading them ends, and throws nothing", () 
     }),
     { numRuns: 5000 },
   );
-  // As deep and as many as a token can be.
+  // The deepest and longest token.
   let deep = new Uint8Array();
   for (let depth = 0; depth < 1000; depth++) deep = der(0x30, deep) as Uint8Array<ArrayBuffer>;
   assertEquals(asked(kerberosToken(deep)), null);
@@ -204,7 +204,7 @@ test("Whatever bytes a client sends, reading them ends, and throws nothing", () 
   assertEquals(asked(kerberosToken(apReq(Array(30000).fill("")))), null);
 });
 
-test("A Windows client's targets are read from authorization data of type 144, whatever stands around them", () => {
+test("clientTargets() reads the targets from authorization data of type 144 among other data", () => {
   const restriction = [141, [0]] as const;
   const target = [144, utf16("HTTP/web.example.test@EXAMPLE.TEST")] as const;
   assertEquals(clientTargets(authorizationData(restriction)), []);
@@ -216,7 +216,7 @@ test("A Windows client's targets are read from authorization data of type 144, w
   ]);
 });
 
-test("Authorization data that cannot be read is not taken for data without targets", () => {
+test("clientTargets() distinguishes invalid authorization data from data without targets", () => {
   const target = authorizationData([144, utf16("HTTP/web")]);
   for (let length = 0; length < target.length; length++) {
     assertEquals(clientTargets(target.subarray(0, length)), null);

@@ -1,4 +1,4 @@
-/** SSPI's credentials and contexts over a secur32.dll whose every answer is made to order. */
+/** SSPI's credentials and contexts with a secur32.dll whose results the test sets. */
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -18,17 +18,17 @@ const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
 const FAILURE = 0x80090304;
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
-/** A user's name and password, checked as a provider's are. */
+/** A user's name and password, checked as a provider checks them. */
 function identityOf(
   given: { username: string; domain?: string; password: string | Uint8Array },
 ): CheckedPassword {
   return checkCredentials(given, "credentials") as CheckedPassword;
 }
 
-/** Two legs of the client, one of the server. */
+/** Two steps of the client, one of the server. */
 function kerberos(): FakeSecur32 {
   const fake = new FakeSecur32();
-  fake.leg = (role, token) => {
+  fake.step = (role, token) => {
     if (role === "server") return { status: 0, token: bytes("answer") };
     return token === null ? { status: SEC_I.CONTINUE_NEEDED, token: bytes("ticket") } : { status: 0 };
   };
@@ -44,7 +44,7 @@ function acquire(fake: FakeSecur32, excludeNtlm = true): Promise<SspiCredentials
   }, null);
 }
 
-/** A whole exchange; whatever happens, all that it opened is closed. */
+/** A whole exchange, which always closes what it opened. */
 async function exchange(fake: FakeSecur32): Promise<void> {
   using credentials = await acquire(fake);
   using client = credentials.client({ target: TARGET });
@@ -56,7 +56,7 @@ async function exchange(fake: FakeSecur32): Promise<void> {
   assert(client.maxOverhead >= 128);
 }
 
-test("Credentials are released with the last context that was made from them, each handle once", async () => {
+test("close() releases credentials with the last context made from them, each handle once", async () => {
   const fake = kerberos();
   const credentials = await acquire(fake);
   const one = credentials.client({ target: TARGET });
@@ -73,7 +73,7 @@ test("Credentials are released with the last context that was made from them, ea
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
 
-test("A wrong request leaves the credentials as they were", async () => {
+test("client() with wrong options does not change the credentials", async () => {
   const fake = kerberos();
   const credentials = await acquire(fake);
   assertThrows(() => credentials.client({ target: "" }), TypeError, "target");
@@ -83,7 +83,7 @@ test("A wrong request leaves the credentials as they were", async () => {
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
 
-test("Each native call of an exchange made to fail once is a typed error, or not needed, and leaves nothing", async () => {
+test("each failing native call of an exchange is a typed error, or not needed, and leaves nothing open", async () => {
   const whole = kerberos();
   await exchange(whole);
   assert(whole.calls.length >= 8, whole.calls.join());
@@ -91,14 +91,14 @@ test("Each native call of an exchange made to fail once is a typed error, or not
     const fake = kerberos();
     fake.failAt = { index, status: FAILURE };
     const error = await exchange(fake).then(() => null, (error) => error);
-    // Without the name of the package it is not Kerberos, which the attributes then say.
+    // Without the package's name it does not count as Kerberos, and the attributes report that.
     const told = error instanceof SecureSocketError || error?.name === "AssertionError";
     assert(told || name === "QueryContextAttributesW", `${name}: ${error}`);
     assertEquals([fake.held, liveHandles()], [NOTHING, {}], `${name} (${index})`);
   }
 });
 
-test("Every leg is made on another thread, the one with Kerberos' answer too", async () => {
+test("step() runs every call on another thread, including the one with Kerberos' answer", async () => {
   const fake = kerberos();
   await exchange(fake);
   assertEquals(fake.threaded, [
@@ -150,7 +150,7 @@ test("each leg gives the peer's token and the channel bindings, and no buffer be
   }
 });
 
-/** Whom the credentials of a request are acquired as. */
+/** The identity with which the credentials of a request are acquired. */
 async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
   const fake = kerberos();
   const credentials = await acquireSspiCredentials(fake.sspi, { role: "client", ...request }, null);
@@ -158,7 +158,7 @@ async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
   return fake.acquiredAs[0];
 }
 
-test("NTLM is left out by the package list, for the current user as for a named one", async () => {
+test("excludeNtlm is in the package list, for the current user and for a named one", async () => {
   const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
   const current = await acquiredAs({
     requirements: resolveRequirements(),
@@ -180,7 +180,7 @@ test("NTLM is left out by the package list, for the current user as for a named 
   assertEquals(named!.texts, { User: "bob", Domain: "EXAMPLE", Password: "p\u00e4ss", PackageList: "!ntlm" });
 });
 
-test("Without NTLM to leave out there is no package list, and no structure where nobody is named", async () => {
+test("without excludeNtlm there is no package list, and without a user no identity structure", async () => {
   assertEquals(
     await acquiredAs({ requirements: resolveRequirements(), package: "negotiate", excludeNtlm: false }),
     null,
@@ -196,12 +196,12 @@ test("Without NTLM to leave out there is no package list, and no structure where
     excludeNtlm: true,
     identity,
   });
-  // An empty password is a password: its address is none that means "whoever runs the process".
+  // An empty password is still a password: its address is not 0, which would mean the user that runs the process.
   assertEquals(named!.texts, { User: "bob", Domain: null, Password: "", PackageList: null });
   assertEquals(named!.PackageListLength, 0);
 });
 
-test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows takes them", async () => {
+test("DOMAIN\\user is passed as two texts and a UPN as one, as Windows takes them", async () => {
   const named = async (given: { username: string; domain?: string }) => {
     const identity = identityOf({ ...given, password: "x" });
     return (await acquiredAs({
@@ -230,7 +230,7 @@ test("DOMAIN\\user is handed over as two texts, and a UPN as one, as Windows tak
   );
 });
 
-test("Kerberos is left out by the package list too, with NTLM's place unchanged", async () => {
+test("excludeKerberos is in the package list too, without a change for NTLM", async () => {
   const identity = identityOf({ username: "bob", password: "p" });
   const request = {
     package: "negotiate",
@@ -249,10 +249,10 @@ const KERBEROS_TOKENS = [0x86, 0x82].map((arc) =>
   Uint8Array.of(0x60, 0x30, 0x06, 0x09, 0x2a, 0x86, 0x48, arc, 0xf7, 0x12, 0x01, 0x02, 0x02, 1, 0)
 );
 
-test("A package that offers Kerberos although it was told to leave Kerberos out sends nothing", async () => {
+test("step() sends nothing where a package offers Kerberos against the package list", async () => {
   for (const token of KERBEROS_TOKENS) {
     const fake = kerberos();
-    fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
+    fake.step = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
     const requirements = resolveRequirements();
     const request = { package: "negotiate", role: "client", excludeNtlm: false, requirements } as const;
     {
@@ -266,7 +266,7 @@ test("A package that offers Kerberos although it was told to leave Kerberos out 
       assertEquals(error.reason, "mechanism");
       using server = credentials.server({});
       await assertRejects(() => server.step(bytes("?")), AuthenticationError, "nothing was sent");
-      // Without the rule the same token goes out.
+      // Without the rule the same token is sent.
       using allowing = await acquireSspiCredentials(fake.sspi, request, null);
       using other = allowing.client({ target: TARGET });
       assertEquals((await other.step(null)).token, token);
@@ -289,8 +289,8 @@ async function ends(fake: FakeSecur32): Promise<(number | undefined)[]> {
   return [client.expiresAt?.getTime(), server.expiresAt?.getTime()];
 }
 
-test("A context ends by the system's clock, whatever the runtime's time zone", async () => {
-  // A second that has just begun, for the system tells no less.
+test("expiresAt follows the system's clock, whatever the runtime's time zone", async () => {
+  // The start of a second, because the system reports whole seconds only.
   const end = Math.floor(Date.now() / 1000) * 1000 + 10 * HOUR_MS;
   for (const hours of [-12, -9.5, -5, 0, 1, 5.75, 14]) {
     const fake = kerberos();
@@ -300,7 +300,7 @@ test("A context ends by the system's clock, whatever the runtime's time zone", a
   }
 });
 
-test("Where the system does not tell its time the runtime's time zone counts, and no end is none", async () => {
+test("expiresAt uses the runtime's time zone where the system does not report its time, and is undefined without an end", async () => {
   const end = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
   const fake = kerberos();
   fake.aheadMs = null;
@@ -312,17 +312,17 @@ test("Where the system does not tell its time the runtime's time zone counts, an
   }
 });
 
-test("Where NTLM was left out its token is refused with the reason, whatever the package calls it", async () => {
+test("step() refuses an excluded NTLM token with the reason, whatever status the package returns", async () => {
   for (const status of [0x80090308, 0x8009030c, FAILURE]) {
     const fake = kerberos();
-    fake.leg = () => ({ status });
+    fake.step = () => ({ status });
     using credentials = await acquire(fake);
     const refused = await assertRejects(
       () => credentials.server({}).step(bytes("NTLMSSP\0\x01")),
       AuthenticationError,
     );
     assertEquals(refused.reason, "mechanism");
-    assertMatch(refused.message, /left out here on purpose.*use Kerberos/);
+    assertMatch(refused.message, /excluded here on purpose.*Use Kerberos/);
     const other = await assertRejects(
       () => credentials.server({}).step(bytes("?")),
       AuthenticationError,
@@ -338,13 +338,13 @@ test("Where NTLM was left out its token is refused with the reason, whatever the
   assertEquals(liveHandles(), {});
 });
 
-test("A package that makes an NTLM token although it was told to leave NTLM out sends none", async () => {
+test("step() sends nothing where a package makes an NTLM token against the package list", async () => {
   const fake = kerberos();
-  fake.leg = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
+  fake.step = () => ({ status: SEC_I.CONTINUE_NEEDED, token: bytes("NTLMSSP\0\x01") });
   {
     using credentials = await acquire(fake);
     using client = credentials.client({ target: TARGET });
-    const error = await assertRejects(() => client.step(null), AuthenticationError, "only NTLM would serve");
+    const error = await assertRejects(() => client.step(null), AuthenticationError, "only NTLM is left");
     assertEquals(error.reason, "mechanism");
     using server = credentials.server({});
     await assertRejects(() => server.step(bytes("?")), AuthenticationError);

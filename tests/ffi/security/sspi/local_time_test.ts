@@ -1,4 +1,4 @@
-/** SSPI's local times, by a system clock that is put back and forth. */
+/** SSPI's local times, with a system clock that the test sets. */
 
 import { assertEquals } from "@std/assert";
 import { test } from "@test";
@@ -7,7 +7,7 @@ import { LocalTime } from "../../../../ffi/security/sspi/local_time.ts";
 const HOUR_MS = 3_600_000;
 const EPOCH = 116_444_736_000_000_000n;
 
-/** A system whose time is `nowMs`, and whose clock is `aheadMs` ahead of UTC; counts the questions. */
+/** A system whose time is `nowMs`, and whose clock is `aheadMs` ahead of UTC; counts the calls. */
 class FakeClock {
   nowMs: number;
   aheadMs: number;
@@ -57,7 +57,7 @@ function by(clock: FakeClock, body: (time: LocalTime) => void): void {
 
 const END_MS = Date.UTC(2026, 2, 29, 9, 0, 0);
 
-test("summer time that begins between two questions makes no context last an hour longer", () => {
+test("toMs() does not add an hour where summer time begins between two calls", () => {
   // Central Europe, 2026-03-29, 01:00 UTC.
   const begins = Date.UTC(2026, 2, 29, 1, 0, 0);
   const clock = new FakeClock(begins - 1000, HOUR_MS);
@@ -69,7 +69,7 @@ test("summer time that begins between two questions makes no context last an hou
   });
 });
 
-test("the system is asked again after a minute, and where its clock was put back", () => {
+test("toMs() reads the system's offset again after a minute, and where the clock was set back", () => {
   const clock = new FakeClock(Date.UTC(2026, 10, 28, 12, 1, 0), 0);
   by(clock, (time) => {
     const asked = (movedMs: number) => {
@@ -82,7 +82,7 @@ test("the system is asked again after a minute, and where its clock was put back
   });
 });
 
-test("any zone's distance is told, whatever the second and the day", () => {
+test("toMs() finds the offset of any time zone, at any second and day", () => {
   for (const hours of [-12, -9.5, -3.5, 0, 5.75, 12.75, 14]) {
     for (
       const nowMs of [Date.UTC(2026, 11, 31, 23, 59, 59, 999), Date.UTC(2027, 0, 1), Date.UTC(2028, 1, 29, 3)]

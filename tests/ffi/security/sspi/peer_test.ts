@@ -1,4 +1,4 @@
-/** Who the peer of an SSPI context is, over a secur32.dll and access tokens whose every answer is made to order. */
+/** The identity of an SSPI context's peer, with a secur32.dll and access tokens whose results the test sets. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -24,7 +24,7 @@ class Tokens {
   readonly memory = new FakeMemory();
   groups: readonly (readonly [sid: string, attributes: number])[] = [["S-1-5-32-545", 7]];
   user = ALICE;
-  /** The information that the system does not give. */
+  /** The information that the system refuses. */
   refused: number | null = null;
   readonly closed: bigint[] = [];
 
@@ -74,10 +74,10 @@ interface Given {
   requirements?: Requirements;
 }
 
-/** Who both ends are to each other; nothing is left held. */
+/** Returns the peerIdentity of both ends; checks that nothing stays open. */
 async function identities(given: Given): Promise<{ client?: PeerIdentity; server?: PeerIdentity }> {
   const fake = new FakeSecur32();
-  fake.leg = (role, token) => {
+  fake.step = (role, token) => {
     if (role === "server") return { status: 0, token: bytes("answer") };
     return token === null ? { status: SEC_I.CONTINUE_NEEDED, token: bytes("ticket") } : { status: 0 };
   };
@@ -112,7 +112,7 @@ const NAMES = {
 };
 const KERBEROS = { name: NAMES.client, user: "alice", realm: "EXAMPLE.TEST", kind: "unknown" } as const;
 
-test("SID and groups are the access token's, without groups that count for refusals alone, and it is closed", async () => {
+test("peerIdentity has SID and groups of the access token, without deny-only groups, and the token is closed", async () => {
   const tokens = new Tokens();
   tokens.groups = [
     ["S-1-5-21-1-2-3-513", 7],
@@ -133,14 +133,14 @@ test("SID and groups are the access token's, without groups that count for refus
   assertEquals(tokens.closed, [HANDLE]);
 });
 
-test("Without the grant the identity is the name, and says how the rest is had", async () => {
+test("peerIdentity without the grant impersonation has only the name, and states how to get the rest", async () => {
   const { client } = await identities({ names: NAMES, token: HANDLE });
   const { incomplete, ...identity } = client!;
   assertEquals(identity, KERBEROS);
   assertStringIncludes(incomplete!, 'grants: ["sspi", "impersonation"]');
 });
 
-test("A token that is not given, or does not tell, leaves SID and groups out together, with the reason", async () => {
+test("peerIdentity leaves out SID and groups, with the reason, where the token cannot be read", async () => {
   for (const refused of [TokenUser, TokenGroups]) {
     const tokens = new Tokens();
     tokens.refused = refused;
@@ -154,7 +154,7 @@ test("A token that is not given, or does not tell, leaves SID and groups out tog
   assertStringIncludes(client!.incomplete!, "QuerySecurityContextToken failed with SEC_E_NO_CREDENTIALS");
 });
 
-test("An account in the down-level form is taken apart, whichever package authenticated it", async () => {
+test("peerIdentity splits an account in the down-level form, whichever package authenticated it", async () => {
   for (const mechanism of ["Kerberos", "NTLM"]) {
     const { client } = await identities({
       names: { user: "EXAMPLE\\alice" },
@@ -165,7 +165,7 @@ test("An account in the down-level form is taken apart, whichever package authen
   }
 });
 
-test("Where no name is told, or nothing was proved, there is nobody", async () => {
+test("peerIdentity is undefined where no name is reported, or nothing was proved", async () => {
   const clients = new Tokens().clients;
   assertEquals(await identities({ token: HANDLE, clients }), { client: undefined, server: undefined });
   const anonymous = await identities({ names: { client: "WELLKNOWN/ANONYMOUS@EXAMPLE.TEST" } });

@@ -1,6 +1,6 @@
 /**
- * Records of SSPI byte by byte, with a secur32.dll that lays its tokens out as Windows does: TOKEN, DATA, PADDING on
- * the way out, one STREAM and an empty DATA on the way in. Wine cannot prove this path; its order is another.
+ * Records of SSPI byte by byte, with a secur32.dll that lays its tokens out as Windows does: TOKEN, DATA, PADDING
+ * when wrapping, one STREAM and an empty DATA when unwrapping. Wine cannot test this path, because its order differs.
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
@@ -66,7 +66,7 @@ function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }):
 
 const plain = Uint8Array.of(1, 2, 3, 4, 5);
 
-/** Windows: the token in front, the message encrypted where it stands, padding behind it. */
+/** Windows: the token first, the message encrypted in place, padding after it. */
 function windowsEncrypt(tokenLength: number, paddingLength: number): Handler {
   return (parts, memory) => {
     const [token, data, padding] = parts;
@@ -79,7 +79,7 @@ function windowsEncrypt(tokenLength: number, paddingLength: number): Handler {
   };
 }
 
-test("a record is TOKEN, DATA, PADDING, however short the token came out", () => {
+test("wrap() writes TOKEN, DATA, PADDING, also with a shorter token", () => {
   for (const tokenLength of [16, 60, 76, 128]) {
     for (const paddingLength of [0, 3, 8]) {
       const sealed = records({ block: 8, encrypt: windowsEncrypt(tokenLength, paddingLength) });
@@ -94,7 +94,7 @@ test("a record is TOKEN, DATA, PADDING, however short the token came out", () =>
   assertEquals([...plain], [1, 2, 3, 4, 5], "the message is as it was");
 });
 
-test("the buffers go out in Windows' order, with room for what Windows may write", () => {
+test("wrap() passes the buffers in Windows' order, with space for what Windows may write", () => {
   let seen: [number, number][] = [];
   const sealed = records({
     trailer: 200,
@@ -113,7 +113,7 @@ test("the buffers go out in Windows' order, with room for what Windows may write
   assertEquals(seen, [[SECBUFFER.TOKEN, 200], [SECBUFFER.DATA, plain.length], [SECBUFFER.PADDING, 16]]);
 });
 
-test("signing only is asked for by its own quality of protection", () => {
+test("wrap() requests signing only with SECQOP_WRAP_NO_ENCRYPT", () => {
   let asked = -1;
   const encrypt: Handler = (parts, _memory, qop) => {
     asked = qop.value;
@@ -127,7 +127,7 @@ test("signing only is asked for by its own quality of protection", () => {
   }
 });
 
-test("a token or padding longer than its room, or data of another length, is refused", () => {
+test("wrap() refuses a token or padding that is too long, or data of another length", () => {
   const lies: Handler[] = [
     (parts) => (parts[0].set(500), parts[2].set(0), 0),
     (parts) => (parts[2].set(2), 0),
@@ -140,7 +140,7 @@ test("a token or padding longer than its room, or data of another length, is ref
   }
 });
 
-/** Windows: leaves the plain text inside of the stream and points the DATA buffer at it. */
+/** Windows: leaves the plain text inside the stream and sets the DATA buffer to its address. */
 function windowsDecrypt(at: number, length: number, quality = 0): Handler {
   return ([stream, data], memory, qop) => {
     assertEquals([stream.type, data.type, data.length], [SECBUFFER.STREAM, SECBUFFER.DATA, 0]);
@@ -151,7 +151,7 @@ function windowsDecrypt(at: number, length: number, quality = 0): Handler {
   };
 }
 
-test("the plain text is taken where the returned buffer points", () => {
+test("unwrap() returns the plain text at the returned buffer's address", () => {
   for (const at of [0, 16, 60, 95]) {
     const opened = records({ decrypt: windowsDecrypt(at, plain.length) }).unwrap(new Uint8Array(100));
     assertEquals([...opened], [...plain]);
@@ -159,14 +159,14 @@ test("the plain text is taken where the returned buffer points", () => {
   assertEquals(records({ decrypt: windowsDecrypt(60, 0) }).unwrap(new Uint8Array(60)).length, 0);
 });
 
-test("plain text that is said to stand outside of the record is refused", () => {
+test("unwrap() refuses plain text outside the record", () => {
   for (const [offset, length] of [[-1n, 5], [96n, 5], [0n, 101], [1n << 40n, 5]] as const) {
     const decrypt: Handler = ([stream, data]) => (data.set(length, stream.address + offset), 0);
     assertThrows(() => records({ decrypt }).unwrap(new Uint8Array(100)), ProtocolError);
   }
 });
 
-test("a record that is signed but not encrypted is refused where encryption is required, and only there", () => {
+test("unwrap() refuses a record that is signed but not encrypted where encryption is required, and only there", () => {
   const decrypt = windowsDecrypt(16, plain.length, SECQOP_WRAP_NO_ENCRYPT);
   const error = assertThrows(() => records({ decrypt }).unwrap(new Uint8Array(100)), ProtocolError);
   assertEquals(error.reason, "not-encrypted");
@@ -174,7 +174,7 @@ test("a record that is signed but not encrypted is refused where encryption is r
   assertEquals([...records({ decrypt }, lax).unwrap(new Uint8Array(100))], [...plain]);
 });
 
-test("wrapUnencrypted() asks for signing alone, although encryption was agreed on", () => {
+test("wrapUnencrypted() requests signing only, even where encryption was agreed on", () => {
   const qualities: number[] = [];
   const encrypt: Handler = (parts, memory, qop) => {
     qualities.push(qop.value);
@@ -186,13 +186,13 @@ test("wrapUnencrypted() asks for signing alone, although encryption was agreed o
   assertEquals(qualities, [SECQOP_WRAP_NO_ENCRYPT, 0]);
 });
 
-test("wrapSizeLimit() leaves room for all that a record may take, and is never negative", () => {
+test("wrapSizeLimit() leaves space for the largest overhead, and is never negative", () => {
   const made = records({});
   assertEquals(made.wrapSizeLimit(1000), 1000 - made.maxOverhead);
   assertEquals(made.wrapSizeLimit(made.maxOverhead - 1), 0);
 });
 
-test("wrapDetached() returns the token alone and leaves the data where it is", () => {
+test("wrapDetached() returns only the token, and wraps the data in place", () => {
   const data = plain.slice();
   const header = records({ encrypt: windowsEncrypt(44, 0) }).wrapDetached(data);
   assertEquals(header.length, 44);
@@ -248,5 +248,5 @@ test("verify() gives the message and its signature, leaves both as they were, an
 
 test("a package that reports no sizes of records, or no session key, is a StateError that says so", () => {
   assertThrows(() => records({ noSizes: true }), StateError, "sizes of its records");
-  assertThrows(() => records({}).sessionKey(), StateError, "does not give its session key");
+  assertThrows(() => records({}).sessionKey(), StateError, "does not return its session key");
 });
