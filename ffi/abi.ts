@@ -5,6 +5,8 @@
  * @module
  */
 
+import { UnsupportedPlatformError } from "../errors.ts";
+
 /**
  * A parameter's or a result's type.
  *
@@ -108,4 +110,21 @@ export interface Backend {
   permits(path: string): boolean;
   /** Opens the file at an absolute path and binds the table's functions; throws what the runtime throws. */
   open<L extends LibrarySpec>(path: string, spec: L): Library<L>;
+}
+
+/** Returns the error for a function of `spec` that is missing in the opened file. */
+export function missingSymbol(spec: LibrarySpec, name: string, cause?: unknown): UnsupportedPlatformError {
+  const symbol = spec.fns[name]?.symbol ?? name;
+  return new UnsupportedPlatformError(`${spec.name} has no ${symbol} here`, {
+    dll: spec.name,
+    symbol,
+    instead: spec.instead,
+  }, { cause });
+}
+
+/** Returns a function that throws that error, for a missing optional function. */
+export function missingFunction(spec: LibrarySpec, name: string): () => never {
+  return () => {
+    throw missingSymbol(spec, name);
+  };
 }

@@ -9,7 +9,7 @@
 import type { MachinePolicy } from "../contract.ts";
 import type { Calls, LibrarySpec } from "./abi.ts";
 import { cString, type FILE_FNS, pinned, wideString } from "./memory/memory.ts";
-import { currentRuntime } from "./platform.ts";
+import { currentRuntime } from "./permissions.ts";
 
 /** The path of the policy, by operating system. */
 export const MACHINE_POLICY_PATHS: { readonly [os: string]: string } = {

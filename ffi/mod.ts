@@ -5,9 +5,25 @@
  * @module
  */
 
+import type { Library, LibrarySpec } from "./abi.ts";
+import type { Grant } from "./permissions.ts";
+import { nativeSystem, type System } from "./system.ts";
+
 export type * from "../contract.ts";
-export type * from "./abi.ts";
-export { openLibrary } from "./open_library.ts";
+export type {
+  AbiArgument,
+  AbiArguments,
+  AbiResult,
+  AbiType,
+  Backend,
+  Calls,
+  FnSpec,
+  Library,
+  LibraryOs,
+  LibrarySpec,
+  Threaded,
+  ThreadedCalls,
+} from "./abi.ts";
 export type { Grant, RequiredPermissions } from "./permissions.ts";
 export type { System } from "./system.ts";
 export { cString, type Memory, pinned, wideString } from "./memory/memory.ts";
@@ -25,3 +41,24 @@ export * from "./raw/winsock_status.ts";
 export * from "./raw/ws2_32.ts";
 export { struct } from "./memory/struct.ts";
 export type { Field, Fields, Scalar, Struct, Value, Values } from "./memory/struct.ts";
+
+/**
+ * Opens a native library and returns its functions. Arguments are not checked, and results are the functions' own
+ * statuses.
+ *
+ * @param system opens the library, and closes it when it is closed itself.
+ * @param grant the grant that covers the library; the system must have it.
+ * @param spec one of the tables of this module.
+ * @throws PermissionError, UnsupportedPlatformError, StateError (closed); TypeError where `system` is not from
+ * `openSystem()`.
+ */
+export function openLibrary<L extends LibrarySpec>(
+  system: System,
+  grant: Grant,
+  spec: L,
+): Omit<Library<L>, "close"> {
+  // Without close(): the system closes the library. Closed earlier, other users of the system would call unmapped
+  // code.
+  const { path, call, threaded } = nativeSystem(system).library(grant, spec);
+  return { path, call, threaded };
+}

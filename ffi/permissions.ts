@@ -6,7 +6,6 @@
 
 import { PermissionError, UnsupportedPlatformError } from "../errors.ts";
 import type { LibraryOs, LibrarySpec } from "./abi.ts";
-import { currentRuntime } from "./platform.ts";
 import { ADVAPI32 } from "./raw/advapi32.ts";
 import { FWPUCLNT } from "./raw/fwpuclnt.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
@@ -24,9 +23,7 @@ export type Grant =
   | "ipsec"
   | "ipsec.policy"
   | "sspi"
-  | "impersonation"
-  | "directory.read"
-  | "directory.write";
+  | "impersonation";
 
 /** Where libraries are looked for. */
 export interface Platform {
@@ -53,8 +50,6 @@ export const GRANT_LIBRARIES: {
   "ipsec.policy": { windows: [FWPUCLNT, UCRTBASE] },
   "sspi": { windows: [SECUR32, UCRTBASE], linux: [GSSAPI], darwin: [GSSAPI] },
   "impersonation": { windows: [ADVAPI32, KERNEL32, UCRTBASE] },
-  "directory.read": {},
-  "directory.write": {},
 };
 
 /** Every grant, in the order of the design. */
@@ -203,4 +198,31 @@ export function checkGrants(grants: unknown): readonly Grant[] {
     }
   }
   return Object.freeze([...new Set(grants)]) as readonly Grant[];
+}
+
+interface Globals {
+  Deno?: { build: { os: string; arch: string } };
+  process?: { platform: string; arch: string };
+}
+
+const OS: { readonly [name: string]: Platform["os"] } = {
+  windows: "windows",
+  win32: "windows",
+  linux: "linux",
+  darwin: "darwin",
+};
+
+const ARCH: { readonly [name: string]: string } = { x64: "x86_64", arm64: "aarch64" };
+
+/** Returns the runtime that loaded this module. */
+export function currentRuntime(): "deno" | "node" {
+  return (globalThis as Globals).Deno === undefined ? "node" : "deno";
+}
+
+/** Returns where libraries are looked for on this machine. */
+export function currentPlatform(systemDirectory: string): Platform {
+  const { Deno, process } = globalThis as Globals;
+  const os = Deno?.build.os ?? process?.platform ?? "other";
+  const arch = Deno?.build.arch ?? process?.arch ?? "";
+  return { os: OS[os] ?? "other", arch: ARCH[arch] ?? arch, systemDirectory };
 }

@@ -8,7 +8,7 @@ import { NativeError, TransportError } from "../errors.ts";
 import { WINSOCK_STATUS } from "./raw/winsock_status.ts";
 
 /** Returns a code's symbolic name, or a text with the number where it has no name. */
-export function codeName(code: number): string {
+function codeName(code: number): string {
   if (code === 0) return "an error whose code was lost";
   return WINSOCK_STATUS[code]?.name ?? `Win32 error ${code}`;
 }

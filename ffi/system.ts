@@ -16,6 +16,8 @@ import { type Memory, type MEMORY_FNS, memoryOf } from "./memory/memory.ts";
 import {
   candidatePaths,
   checkGrants,
+  currentPlatform,
+  currentRuntime,
   type Grant,
   librariesOf,
   notGranted,
@@ -24,7 +26,6 @@ import {
   type RequiredPermissions,
   requiredPermissions,
 } from "./permissions.ts";
-import { currentPlatform, currentRuntime } from "./platform.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
 import { UCRTBASE } from "./raw/ucrtbase.ts";
 

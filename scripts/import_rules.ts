@@ -34,7 +34,6 @@ export const LAYERS: readonly Layer[] = [
       "ffi/handles.ts",
       "ffi/machine_policy.ts",
       "ffi/permissions.ts",
-      "ffi/platform.ts",
       "ffi/status.ts",
       "ffi/system.ts",
       "ffi/transport/**",
@@ -86,6 +85,11 @@ export const LAYERS: readonly Layer[] = [
     ],
     foldersApart: true,
   },
+  {
+    name: "conformance",
+    files: ["testing/conformance/**", "testing/test_provider.ts"],
+    mayImport: [...GROUND, ...FFI, "registry", "providers", "connections", "conformance"],
+  },
   { name: "simulator", files: ["testing/simulator/**"], mayImport: [...GROUND, ...FFI, "simulator"] },
   {
     name: "face",
@@ -101,6 +105,7 @@ export const LAYERS: readonly Layer[] = [
       "contexts",
       "connections",
       "simulator",
+      "conformance",
       "face",
     ],
   },

@@ -2,18 +2,19 @@
  * `deno task plugin:check FILE.wasm [SETUP.json]`: checks a provider's conformance to the ABI and prints what an application needs
  * to know before it loads it.
  *
- * SETUP.json has the client's credentials and the application's answers: see {@linkcode Setup}.
+ * SETUP.json has the client's credentials and the application's answers: see {@linkcode TestModuleOptions}.
  *
  * @module
  */
 
 import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { checkModule, type Report, type Setup } from "./conformance/run.ts";
+import { type ModuleReport, type TestModuleOptions, testProvider } from "../testing/mod.ts";
 
 /** The report as text. */
-export function formatReport({ description, guarded, sha256, size, fuel, pages, outcomes }: Report): string {
-  const { name, version, layer, offers } = description;
+export function formatReport(report: ModuleReport): string {
+  const { description, version, sha256, size, fuel, outcomes } = report;
+  const { name, layer, offers, imports = [] } = description;
   const offered = Object.entries(offers).map(([key, value]) => `${key} ${value}`).join(", ");
   const fuels = [...fuel].map(([operation, units]) =>
     `  ${operation.padEnd(24)} ${units.toLocaleString("en")}`
@@ -24,11 +25,11 @@ export function formatReport({ description, guarded, sha256, size, fuel, pages, 
   return [
     `provider  ${name} ${version}, layer ${layer}`,
     `sha256    ${sha256}`,
-    `module    ${size.toLocaleString("en")} bytes, ${guarded.bytes.length.toLocaleString("en")} guarded`,
+    `module    ${size.toLocaleString("en")} bytes, ${report.guardedSize.toLocaleString("en")} guarded`,
     `offers    ${offered}`,
-    `imports   ${guarded.imports.join(", ") || "none"}`,
-    `exports   ${guarded.exports.join(", ")}`,
-    `memory    ${pages} pages of 64 KiB at the start, ${guarded.memory.maximumPages} at most`,
+    `imports   ${imports.join(", ") || "none"}`,
+    `exports   ${report.exports.join(", ")}`,
+    `memory    ${report.pages} pages of 64 KiB at the start, ${report.maximumPages} at most`,
     "fuel, at most, by operation:",
     ...fuels,
     "checks:",
@@ -39,10 +40,10 @@ export function formatReport({ description, guarded, sha256, size, fuel, pages, 
 if (import.meta.main) {
   const [, , file, setupFile] = process.argv;
   if (!file) throw new Error("usage: deno task plugin:check FILE.wasm [SETUP.json]");
-  const setup: Setup = setupFile ? JSON.parse(await readFile(setupFile, "utf8")) : {};
-  const report = await checkModule(Uint8Array.from(await readFile(file)), setup);
+  const options: TestModuleOptions = setupFile ? JSON.parse(await readFile(setupFile, "utf8")) : {};
+  const report = await testProvider(Uint8Array.from(await readFile(file)), options);
   console.log(formatReport(report));
   const failed = report.outcomes.filter(({ result }) => result === "FAILED").length;
-  console.log(failed === 0 ? `conforms to ABI ${report.description.abi}` : `${failed} checks failed`);
-  process.exitCode = failed === 0 ? 0 : 1;
+  console.log(report.conforms ? `conforms to ABI ${report.abi}` : `${failed} checks failed`);
+  process.exitCode = report.conforms ? 0 : 1;
 }

@@ -27,7 +27,7 @@ export const HANDSHAKE_HEADER_SIZE = 5;
 /** The size of a data record's header, in bytes. */
 export const DATA_HEADER_SIZE = 4;
 /** The longest token a handshake record can carry, in bytes. */
-export const MAX_TOKEN_SIZE = 0xffff;
+const MAX_TOKEN_SIZE = 0xffff;
 /** The longest wrapped message to send in one record, in bytes. */
 export const MAX_SENT_SIZE = 0xfc30;
 /** The longest wrapped message to accept, in bytes: .NET sends up to 0xFC3C with AES. */

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { currentPlatform } from "../ffi/platform.ts";
+import { currentPlatform } from "../ffi/permissions.ts";
 
 const EXAMPLES: { readonly [file: string]: string } = {
   secure_tcp_connect: "Received 8 bytes of data from the server",

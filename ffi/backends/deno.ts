@@ -4,8 +4,15 @@
  * @module
  */
 
-import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
-import { missingFunction, missingSymbol } from "./missing.ts";
+import {
+  type AbiType,
+  type Backend,
+  type FnSpec,
+  type Library,
+  type LibrarySpec,
+  missingFunction,
+  missingSymbol,
+} from "../abi.ts";
 import { holding, poolSemaphore } from "./thread_pool.ts";
 
 interface DenoLibrary {

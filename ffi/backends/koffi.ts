@@ -4,11 +4,18 @@
  * @module
  */
 
-import type { AbiType, Backend, FnSpec, Library, LibrarySpec } from "../abi.ts";
+import {
+  type AbiType,
+  type Backend,
+  type FnSpec,
+  type Library,
+  type LibrarySpec,
+  missingFunction,
+  missingSymbol,
+} from "../abi.ts";
 import { UnsupportedPlatformError } from "../../errors.ts";
 import { EXIT_FNS } from "../raw/signal.ts";
 import { type ExitFunctions, limitExit } from "./exit_limit.ts";
-import { missingFunction, missingSymbol } from "./missing.ts";
 import { holding, poolSemaphore } from "./thread_pool.ts";
 
 interface KoffiFunction {

@@ -8,8 +8,7 @@
 
 import { PermissionError, ProtocolError, TransportError, UnsupportedPlatformError } from "../../errors.ts";
 import { type Filtering, FilteringEngine } from "./filtering_engine.ts";
-import { malformed, structAt, structsAt } from "../memory/foreign_structs.ts";
-import { pinned } from "../memory/memory.ts";
+import { malformed, pinned, structAt, structsAt } from "../memory/memory.ts";
 import { type QuickMode, readQuickMode } from "./quick_mode.ts";
 import { IKEEXT, IKEEXT_CREDENTIAL_PAIR1, IKEEXT_SA_DETAILS1 } from "../raw/wfp.ts";
 import type { SecurityAnswer } from "./query.ts";

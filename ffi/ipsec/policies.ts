@@ -16,7 +16,6 @@ import {
   type QuickModePolicy,
   readPolicyOptions,
 } from "./policy_options.ts";
-import { rememberBounded } from "./known_policies.ts";
 import { pinned } from "../memory/memory.ts";
 import {
   FWPM_IPSEC,
@@ -188,4 +187,20 @@ function quickModeAt(arena: Arena, policy: QuickModePolicy, extended?: ExtendedM
         : IKEEXT.IMPERSONATION_NONE,
     }),
   });
+}
+
+/** Initially the key of zeros: the system's own policy, which does not allow a server to act as its client. */
+const BOUNDED = new Set<string>(["00000000-0000-0000-0000-000000000000"]);
+
+/** Adds the keys of policies that do not allow impersonation; returns a function that removes them. */
+export function rememberBounded(keys: readonly string[]): () => void {
+  for (const key of keys) BOUNDED.add(key);
+  return () => {
+    for (const key of keys) BOUNDED.delete(key);
+  };
+}
+
+/** Returns whether a policy may allow a server to act as its client; true for unknown policies. */
+export function mayAllowImpersonation(key: string): boolean {
+  return !BOUNDED.has(key.toLowerCase());
 }

@@ -12,8 +12,7 @@
 
 import { ProtocolError } from "../../errors.ts";
 import type { FilteringEngine } from "./filtering_engine.ts";
-import { malformed, structAt, structsAt } from "../memory/foreign_structs.ts";
-import { type Memory, pinned } from "../memory/memory.ts";
+import { malformed, type Memory, pinned, structAt, structsAt } from "../memory/memory.ts";
 import {
   IPSEC_SA0,
   type IPSEC_SA_BUNDLE1,

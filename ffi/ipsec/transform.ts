@@ -7,8 +7,7 @@
  * @module
  */
 
-import { malformed, structAt } from "../memory/foreign_structs.ts";
-import type { Memory } from "../memory/memory.ts";
+import { malformed, type Memory, structAt } from "../memory/memory.ts";
 import {
   IPSEC_AUTH,
   IPSEC_AUTH_CONFIG,

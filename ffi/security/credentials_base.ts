@@ -23,8 +23,8 @@ export type SecurityPackage = "negotiate" | "kerberos";
 export interface CredentialsRequest {
   /** The package or mechanism. */
   readonly package: SecurityPackage;
-  /** The end that will use them; `both`: client and server contexts can be made from them. */
-  readonly role: "client" | "server" | "both";
+  /** The end that will use them. */
+  readonly role: "client" | "server";
   /** Excludes NTLM when the credentials are acquired: it cannot authenticate the server. */
   readonly excludeNtlm: boolean;
   /** Excludes Kerberos from Negotiate. Default `false`. */

@@ -8,9 +8,6 @@ import type { OptionDescription } from "./description.ts";
 import type { OptionValue } from "./messages.ts";
 import { isEncodable } from "./wire.ts";
 
-/** A value that an option can have. */
-export type OptionInput = boolean | number | string;
-
 /**
  * Checks `given` against `declared` and returns one wire value for each declared option, in order.
  *

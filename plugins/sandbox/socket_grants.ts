@@ -18,7 +18,7 @@ const FIELDS: readonly AssociationField[] = ["mainModeSa", "quickModeSa"];
 const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The names of all grants. */
-export const SOCKET_GRANTS: readonly string[] = [...FLAGS, ...POLICIES, "abortOnAssociationChange"];
+const SOCKET_GRANTS: readonly string[] = [...FLAGS, ...POLICIES, "abortOnAssociationChange"];
 
 /**
  * Checks grants and returns a frozen copy.

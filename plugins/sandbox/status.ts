@@ -28,7 +28,7 @@ export function readStatus(input: Reader, provider: string): typeof Status.ok | 
 }
 
 /** Reads the fields of status `error` into the error that the application receives. */
-export function readError(input: Reader, provider: string): Error {
+function readError(input: Reader, provider: string): Error {
   const kind = input.u8();
   const number = input.u8();
   const message = `${provider}: ${printable(input.text(FieldLimit.errorMessage))}`;

@@ -13,7 +13,7 @@ import type { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";
 import { passwordUnits } from "../../ffi/windows/password.ts";
 import type { ResolvedRequirements, SettingsIdentity, SocketCodec, SocketGrants } from "../../contract.ts";
 import type { SocketChosen } from "../establish.ts";
-import { mayAllowImpersonation } from "../../ffi/ipsec/known_policies.ts";
+import { mayAllowImpersonation } from "../../ffi/ipsec/policies.ts";
 
 /** The size of the terminating zero in UTF-16, which the settings do not contain. */
 const TERMINATOR = 2;

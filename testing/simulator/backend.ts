@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
-import { currentRuntime } from "../../ffi/platform.ts";
+import { type Backend, type Calls, type Library, type LibrarySpec, missingFunction } from "../../ffi/abi.ts";
+import { currentRuntime } from "../../ffi/permissions.ts";
 import type { Machine } from "./machine.ts";
-import { missingFunction } from "../../ffi/backends/missing.ts";
+import type { UCRTBASE } from "../../ffi/raw/ucrtbase.ts";
 
 type Functions = { readonly [name: string]: unknown };
 type Callable = (...args: unknown[]) => unknown;
@@ -45,5 +45,31 @@ export function simulatedBackend(machine: Machine, libraries: SimulatedLibraries
         close: () => {},
       };
     },
+  };
+}
+
+const EINVAL = 22;
+
+/** The functions of a machine. */
+export function libcCalls({ memory }: Machine): Calls<typeof UCRTBASE> {
+  return {
+    addressOf(dest, src, count) {
+      if (count > 0n) dest!.set(src!.subarray(0, Number(count)));
+      return memory.addressOf(dest!);
+    },
+    copyFrom(dest, src, count) {
+      dest!.set(memory.at(src, Number(count)));
+      return memory.addressOf(dest!);
+    },
+    copyTo(dest, src, count) {
+      memory.at(dest, Number(count)).set(src!.subarray(0, Number(count)));
+      return dest;
+    },
+    access: () => -1,
+    fopen: () => 0n,
+    fread: () => 0n,
+    fclose: () => -1,
+    _strdate_s: () => EINVAL,
+    _strtime_s: () => EINVAL,
   };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { simulatedBackend } from "./backend.ts";
+import { libcCalls, simulatedBackend } from "./backend.ts";
 import type { Grant } from "../../ffi/permissions.ts";
 import { TOKEN, TokenImpersonation, TokenPrimary } from "../../ffi/raw/advapi32.ts";
 import { NativeSystem, type System } from "../../ffi/system.ts";
@@ -13,7 +13,6 @@ import { eventCalls } from "./events.ts";
 import { filteringCalls } from "./filtering.ts";
 import type { Host } from "./host.ts";
 import { kernelCalls } from "./machine.ts";
-import { libcCalls } from "./libc.ts";
 import { Network, type NetworkOptions, type Traffic } from "./network.ts";
 import { secureSocketCalls } from "./secure_sockets.ts";
 import { SimulatedSocket } from "./socket.ts";

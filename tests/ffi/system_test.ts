@@ -20,7 +20,7 @@ import { fileURLToPath } from "node:url";
 import { PermissionError, StateError, UnsupportedPlatformError } from "../../errors.ts";
 import type { Backend, Library, LibrarySpec } from "../../ffi/abi.ts";
 import { acquireCredentials } from "../../ffi/security/credentials.ts";
-import { openLibrary } from "../../ffi/open_library.ts";
+import { openLibrary } from "../../ffi/mod.ts";
 import {
   candidatePaths,
   type Grant,

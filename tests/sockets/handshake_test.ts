@@ -48,6 +48,17 @@ test("a handshake works over transports that move one byte at a time", async () 
   await close();
 });
 
+test("an exchange in which each end takes sixteen steps is the longest that is taken to its end", async () => {
+  const { close } = await secured({ faults: { tokens: 31 } });
+  await close();
+  const longer = attempt({ faults: { tokens: 32 } });
+  const error = await assertRejects(() => longer.client, ProtocolError, "not complete after 16 tokens");
+  assertEquals(error.reason, "unexpected-message");
+  // The server was done with the token that was too many.
+  await (await longer.server).close();
+  await assertClean(longer);
+});
+
 test("an endless exchange ends after a bounded number of tokens", async () => {
   const started = attempt({ faults: { tokens: 1000 } });
   const errors = await Promise.all(
@@ -113,6 +124,60 @@ for (const [reason, code] of GIVEN_UP) {
     const told = await assertRejects(() => asServer.client, AuthenticationError, "SEC_E_LOGON_DENIED");
     assertStringIncludes(told.message, "The server's log has the reason");
     await assertClean(asServer);
+  });
+}
+
+/** The code that a client is sent for each failure of its server, and with which a client gives up. */
+const CODES: readonly (readonly [failure: unknown, toClient: string, toServer: string])[] = [
+  [
+    new AuthenticationError("channel-bindings", "They differ"),
+    "0x80090346 (SEC_E_BAD_BINDINGS",
+    "0x80090346 (",
+  ],
+  [new AuthenticationError("bad-token", "No token"), "0x80090308 (SEC_E_INVALID_TOKEN", "0x80090308 ("],
+  [new ProtocolError("malformed", "No token"), "0x80090308 (SEC_E_INVALID_TOKEN", "0x80090308 ("],
+  [
+    new AuthenticationError("mechanism", "A policy denies it"),
+    "0x80090302 (SEC_E_UNSUPPORTED_FUNCTION",
+    "0x80090302 (",
+  ],
+  [new AuthenticationError("target-not-accepted", "Another target"), "with 1790 (", "with 1790 ("],
+  [new SecurityRequirementError("integrity", "none", "None"), "with 1790 (", "with 1790 ("],
+  [new AuthenticationError("bad-credentials", "Wrong"), "0x8009030c (SEC_E_LOGON_DENIED", "0x8009030c ("],
+  [new Error("something else"), "0x80090304 (SEC_E_INTERNAL_ERROR", "0x80090304 ("],
+  [null, "0x80090304 (SEC_E_INTERNAL_ERROR", "0x80090304 ("],
+];
+
+for (const [failure, toClient, toServer] of CODES) {
+  const { reason, name = "null" } = (failure ?? {}) as { reason?: string; name?: string };
+  test(`a handshake that fails with ${reason ?? name} sends the peer ${toClient.split(" (")[0]}`, async () => {
+    const onStep = () => {
+      throw failure;
+    };
+    const asServer = attempt({ serverFaults: { onStep } });
+    assertEquals(await asServer.server.catch((error) => error), failure);
+    const refused = await assertRejects(() => asServer.client, AuthenticationError, toClient);
+    assertEquals(refused.reason, "peer-refused");
+    await assertClean(asServer);
+    const asClient = attempt({ clientFaults: { onStep } });
+    assertEquals(await asClient.client.catch((error) => error), failure);
+    await assertRejects(() => asClient.server, AuthenticationError, toServer);
+    await assertClean(asClient);
+  });
+}
+
+for (const sent of [0, 1, 4]) {
+  test(`a peer that ends the stream after ${sent} bytes of a handshake is sent nothing`, async () => {
+    const [a, b] = MemoryTransport.pair();
+    const server = secure(b, {
+      role: "server",
+      system: toySystem(),
+      registry: createRegistry([toyProvider()]),
+    });
+    a.inject(new Uint8Array([0x16, 1, 0, 0, 9]).subarray(0, sent));
+    await a.closeWrite();
+    const error = await assertRejects(() => server, AuthenticationError);
+    assertEquals([error.reason, b.writes, b.sent], ["peer-closed", 0, []]);
   });
 }
 

@@ -1,9 +1,9 @@
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, type ProtocolReason } from "../../errors.ts";
 import type { ProviderContext } from "../../contract.ts";
-import { openRecords } from "../../sockets/records.ts";
+import { openBytes, openRecords } from "../../sockets/records.ts";
 import { openWire } from "../../sockets/transport.ts";
 import { WireReader } from "../../sockets/wire_reader.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
@@ -258,3 +258,49 @@ for (const call of ["read", "write"] as const) {
     await assertPoisoned(pair, failure);
   });
 }
+
+test("a record of one byte is read before the failure of the record behind it", async () => {
+  const pair = await secured();
+  const records: Uint8Array[] = [];
+  pair.a.tamper = (chunk) => {
+    records.push(chunk.slice());
+    return new Uint8Array();
+  };
+  await pair.client.write(Uint8Array.of(42));
+  await pair.client.write(new Uint8Array(50));
+  pair.a.tamper = null;
+  pair.a.inject(join(records[0], flip(records[1], 30)));
+  const p = new Uint8Array(50);
+  assertEquals(await pair.server.read(p), 1);
+  assertEquals(p[0], 42);
+  const error = await assertRejects(() => pair.server.read(p), ProtocolError);
+  assertEquals(error.reason, "altered");
+  await assertPoisoned(pair, error);
+});
+
+test("a provider whose records are no longer than their plain text serves, and one of less than none is refused", () => {
+  const [a] = MemoryTransport.pair();
+  const open = (maxOverhead: number) => {
+    const attributes = { integrity: true, confidentiality: false };
+    const wire = openWire(a);
+    return openRecords({ attributes, maxOverhead } as unknown as ProviderContext, wire, new WireReader(wire));
+  };
+  assertEquals(open(0).buffered, 0);
+  for (const overhead of [-1, NaN, 70_000]) {
+    assertThrows(() => open(overhead), ProtocolError, "no room for data");
+  }
+});
+
+test("bytes of a connection without integrity arrive as they were sent, and never more than are asked for", async () => {
+  const [a, b] = MemoryTransport.pair();
+  const wire = openWire(b);
+  const records = openBytes(wire, new WireReader(wire));
+  a.inject(pattern(5000));
+  assertEquals(await records.ready(), true);
+  const p = new Uint8Array(1000).fill(9);
+  assertEquals(records.take(p.subarray(0, 100)), 100);
+  assertEquals(p.subarray(0, 100), pattern(5000).subarray(0, 100));
+  assertEquals([...p.subarray(100)].every((byte) => byte === 9), true);
+  assertEquals(records.take(p), 1000);
+  assertEquals(p, pattern(5000).subarray(100, 1100));
+});

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
+import { StateError } from "../../errors.ts";
 import type { ProviderContext } from "../../contract.ts";
 import { openRecords } from "../../sockets/records.ts";
 import { borrowBuffer, returnBuffer, WireReader } from "../../sockets/wire_reader.ts";
 import { openWire, type Wire } from "../../sockets/transport.ts";
 import { MemoryTransport, settle } from "../support/memory_transport.ts";
-import { pattern, readExactly, secured } from "../support/secured.ts";
+import { includes } from "../support/gss.ts";
+import { type Pair, pattern, readExactly, secured } from "../support/secured.ts";
 
 /** Every buffer that is kept for reuse, and at least one new one. */
 function takeAll(): Uint8Array<ArrayBuffer>[] {
@@ -129,3 +131,103 @@ test("a record whose write failed is overwritten, and its buffer is not reused",
   assert(taken.every((buffer) => buffer.buffer !== sent.buffer));
   putBack(taken);
 });
+
+test("a reader that reads ahead waits for its first byte with a small buffer", async () => {
+  const { a, reader, into } = watchedReader();
+  reader.readAhead();
+  const filling = reader.fill(1);
+  await settle();
+  assertEquals(into().buffer.byteLength, 4096);
+  a.inject(pattern(1));
+  assertEquals(await filling, true);
+});
+
+test("wipe() overwrites what has arrived and was not taken, in a buffer of any size, and refuses a later fill", async () => {
+  for (const size of [10, 4096, 20_000]) {
+    const { a, reader, into } = watchedReader();
+    a.inject(pattern(size));
+    assertEquals(await reader.fill(size), true);
+    const { buffer } = into();
+    assert(new Uint8Array(buffer).some((byte) => byte !== 0));
+    reader.wipe();
+    assert(new Uint8Array(buffer).every((byte) => byte === 0), `${size} bytes are left`);
+    assertEquals(reader.buffered, 0);
+    a.inject(pattern(1));
+    await assertRejects(() => reader.fill(1), StateError, "closed during a read");
+  }
+});
+
+test("wipe() overwrites the small buffer too that a borrowed one took the place of", async () => {
+  const { a, reader, into } = watchedReader();
+  reader.readAhead();
+  a.inject(pattern(4096));
+  assertEquals(await reader.fill(4096), true);
+  const small = into();
+  assertEquals(small.buffer.byteLength, 4096);
+  a.inject(pattern(4096));
+  assertEquals(await reader.fill(8192), true);
+  assertNotEquals(into().buffer, small.buffer);
+  assert(new Uint8Array(small.buffer).some((byte) => byte !== 0));
+  reader.wipe();
+  assert(new Uint8Array(small.buffer).every((byte) => byte === 0));
+});
+
+test("wipe() overwrites the byte with which ended() noticed that the peer goes on", async () => {
+  let early: Uint8Array = new Uint8Array();
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const reader = new WireReader({
+    read: (p: Uint8Array) => {
+      early = p;
+      return promise;
+    },
+  } as unknown as Wire);
+  reader.ended();
+  early[0] = 7;
+  resolve(1);
+  await promise;
+  reader.wipe();
+  assertEquals([...early], [0]);
+});
+
+const ENDINGS: readonly (readonly [how: string, end: (pair: Pair) => Promise<unknown>])[] = [
+  ["close()", ({ server }) => server.close()],
+  ["a record that was altered", async ({ a, server }) => {
+    a.inject(Uint8Array.of(30, 0, 0, 0, ...new Uint8Array(30)));
+    // The first read still gives what came before it.
+    const p = new Uint8Array(100);
+    await assertRejects(async () => {
+      while (await server.read(p) !== null) p.fill(0);
+    });
+  }],
+  ["a transport that fails", async ({ b, client, server }) => {
+    b.onCall = () => Promise.reject(new Error("broken pipe"));
+    await client.write(new Uint8Array(1));
+    const p = new Uint8Array(100);
+    await assertRejects(async () => {
+      while (await server.read(p) !== null) p.fill(0);
+    });
+  }],
+];
+
+for (const [how, end] of ENDINGS) {
+  test(`plain text that arrived is in no buffer of a connection that ended by ${how}`, async () => {
+    const secret = new TextEncoder().encode("the combination is 31-4-15");
+    const pair = await secured();
+    const { b, client, server, close } = pair;
+    const buffers = new Set<ArrayBufferLike>();
+    const read = b.read.bind(b);
+    b.read = (p) => {
+      buffers.add(p.buffer);
+      return read(p);
+    };
+    await client.write(secret);
+    const p = new Uint8Array(3);
+    await server.read(p);
+    const held = () => [...buffers].filter((buffer) => includes(new Uint8Array(buffer), secret.subarray(3)));
+    assertEquals(held().length, 1, "this test sees nothing");
+    await end(pair);
+    await server.close();
+    assertEquals(held().length, 0);
+    await close();
+  });
+}

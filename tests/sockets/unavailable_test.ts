@@ -6,7 +6,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { PermissionError, UnsupportedPlatformError } from "../../errors.ts";
 import type { Backend } from "../../ffi/abi.ts";
-import { missingSymbol } from "../../ffi/backends/missing.ts";
+import { missingSymbol } from "../../ffi/abi.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { connect } from "../../sockets/connect.ts";
 import { listen } from "../../sockets/listen.ts";

@@ -118,6 +118,10 @@ export class FakeSecur32 {
   readonly held = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
   /** The identity of each acquisition; null: the user that runs the process. */
   readonly acquiredAs: (AcquiredAs | null)[] = [];
+  /** Called with the password where it stands, each time that credentials are acquired with one. */
+  onPassword: (bytes: Uint8Array) => void = () => {};
+  /** What each leg asked for: its flags, and the types of the buffers that it gave. */
+  readonly asked: { readonly flags: number; readonly given: readonly number[] }[] = [];
   /** The offset of the system's clock from UTC, in milliseconds; null: not reported. */
   aheadMs: number | null = 0;
   /** When the contexts end by the system's clock, in 100 ns units since 1601. */
@@ -212,6 +216,7 @@ export class FakeSecur32 {
             ...Uint8Array[],
           ]
         ) => {
+          if (args[4] !== 0 || args[7] !== 0) throw new Error("a reserved argument is not 0");
           const [context, output, flags, expiry] = args.slice(8) as Uint8Array[];
           view(expiry).setBigInt64(0, this.expiry, true);
           return this.#step("client", args[3], args[6], context, output, flags);
@@ -289,6 +294,8 @@ export class FakeSecur32 {
 
   #identity(bytes: Uint8Array): AcquiredAs {
     const values = SEC_WINNT_AUTH_IDENTITY_EXW.read(new DataView(bytes.buffer, bytes.byteOffset));
+    const { Password, PasswordLength } = values;
+    if (Password !== 0n) this.onPassword(this.memory.at(Password, 2 * PasswordLength));
     const text = (address: bigint, units: number) =>
       address === 0n ? null : new TextDecoder("utf-16le").decode(this.memory.at(address, 2 * units));
     return {
@@ -310,6 +317,8 @@ export class FakeSecur32 {
     output: Uint8Array,
     flags: Uint8Array,
   ): number {
+    const given = input ? bufferParts(this.memory, input).map(({ type }) => type) : [];
+    this.asked.push({ flags: asked, given });
     const token = input && bufferParts(this.memory, input).find(({ type }) => type === SECBUFFER.TOKEN);
     const answer = this.step(role, token ? this.memory.read(token.address, token.length) : null);
     if ((answer.status & 0x8000_0000) !== 0) return answer.status;

@@ -9,7 +9,7 @@ import { findProgram, mustRun } from "../../scripts/process.ts";
 import type { Backend } from "../../ffi/abi.ts";
 import { denoBackend } from "../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../ffi/backends/koffi.ts";
-import { currentRuntime } from "../../ffi/platform.ts";
+import { currentRuntime } from "../../ffi/permissions.ts";
 
 /** Why C cannot be compiled here; `null` where it can. */
 export function noCompiler(): string | null {

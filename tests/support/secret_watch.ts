@@ -33,7 +33,7 @@ export interface Watched<T> {
 }
 
 /**
- * Runs `fn` and observes every buffer that is written to with a `DataView`, `set` or `slice`, which are the ways in
+ * Runs `fn` and observes every buffer that is written to with a `DataView`, `set`, `slice` or `TextEncoder`, which are the ways in
  * which the library writes. A password that the caller gave as bytes is not counted.
  */
 export async function watchSecret<T>(
@@ -65,6 +65,12 @@ export async function watchSecret<T>(
         const copy = original.apply(this, args) as Uint8Array;
         note(copy.buffer);
         return copy;
+      }),
+    replace(TextEncoder.prototype, "encode", (original) =>
+      function (this: TextEncoder, ...args: unknown[]) {
+        const encoded = original.apply(this, args) as Uint8Array;
+        note(encoded.buffer);
+        return encoded;
       }),
     ...(["log", "info", "warn", "error", "debug"] as const).map((level) =>
       replace(console, level, () => (...args: unknown[]) => void logged.push(shown(args)))

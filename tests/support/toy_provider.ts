@@ -251,7 +251,7 @@ class ToyContext implements ProviderContext {
 
   sessionKey(): Uint8Array {
     this.#ready();
-    return this.#secret.slice();
+    return Uint8Array.from(this.#secret);
   }
 
   wrap(plain: Uint8Array, out: Uint8Array): Uint8Array {

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Library } from "../../ffi/abi.ts";
 import type { Filtering } from "../../ffi/ipsec/filtering_engine.ts";
-import { structAt, structsAt } from "../../ffi/memory/foreign_structs.ts";
+import { structAt, structsAt } from "../../ffi/memory/memory.ts";
 import { liveHandles } from "../../ffi/handles.ts";
 import { type Memory, memoryOf, pinned } from "../../ffi/memory/memory.ts";
 import { FWPUCLNT } from "../../ffi/raw/fwpuclnt.ts";

@@ -6,7 +6,6 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { ProtocolError, SecurityRequirementError } from "../../errors.ts";
 import { liveHandles } from "../../ffi/handles.ts";
-import type { SspiContext } from "../../ffi/security/sspi/context.ts";
 import { Sspi } from "../../ffi/security/sspi/sspi.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
@@ -74,14 +73,9 @@ await userTest(
 );
 
 await userTest(
-  "the current user: the server learns the client's name, and the context reports its attributes",
-  ({ client, server }) => {
+  "the current user: the server learns the client's name",
+  ({ server }) => {
     assertNotEquals(server.peerName, "");
-    const told = (client as unknown as SspiContext).queryAttributes();
-    assertNotEquals(told.sizes, null);
-    assertNotEquals(told.userName, null);
-    assertNotEquals(told.packageName, null);
-    assertNotEquals(told.flags, null);
   },
 );
 

@@ -7,7 +7,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import process from "node:process";
-import { currentRuntime } from "../../ffi/platform.ts";
+import { currentRuntime } from "../../ffi/permissions.ts";
 import { createRegistry, ipsec, listen, openSystem } from "../../mod.ts";
 import { machine } from "./support/machine.ts";
 import { declareTests, windowsTest } from "./support/on_windows.ts";

@@ -12,7 +12,7 @@ import { denoBackend } from "../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../ffi/backends/koffi.ts";
 import { ipsecPolicy } from "../../ffi/ipsec/policies.ts";
 import { cString, pinned } from "../../ffi/memory/memory.ts";
-import { currentPlatform, currentRuntime } from "../../ffi/platform.ts";
+import { currentPlatform, currentRuntime } from "../../ffi/permissions.ts";
 import { ADVAPI32, SecurityIdentification, TOKEN, TokenPrimary } from "../../ffi/raw/advapi32.ts";
 import { KERNEL32 } from "../../ffi/raw/kernel32.ts";
 import { SecureSockets } from "../../ffi/ipsec/secure_sockets.ts";

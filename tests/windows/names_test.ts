@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { liveHandles } from "../../ffi/handles.ts";
-import { openLibrary } from "../../ffi/open_library.ts";
+import { openLibrary } from "../../ffi/mod.ts";
 import { WS2_32 } from "../../ffi/raw/ws2_32.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { type Winsock, winsockOf } from "../../ffi/winsock/winsock.ts";

@@ -2,10 +2,16 @@
  * Kerberos and Negotiate of secur32.dll against a real MIT KDC: both ends, in one process.
  */
 
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import fc from "fast-check";
 import { AuthenticationError, ProtocolError, SecurityRequirementError } from "../../errors.ts";
-import type { SspiContext } from "../../ffi/security/sspi/context.ts";
 import { liveHandles } from "../../ffi/handles.ts";
 import { kerberos, negotiate } from "../../plugins/negotiate/mod.ts";
 import type { ContextProvider, ProviderContext } from "../../contract.ts";
@@ -306,14 +312,12 @@ await sspiTest("the server learns which of its names the client asked for", asyn
   assertEquals(requestedTarget, "HTTP/localhost");
 }, { wineAnswers: "SECPKG_ATTR_CLIENT_SPECIFIED_TARGET" });
 
-for (const attribute of ["NATIVE_NAMES", "LIFESPAN", "PACKAGE_INFO", "FLAGS"] as const) {
-  await sspiTest(`a context reports its ${attribute}`, async (system, provider) => {
-    using both = await authenticated(system, provider);
-    (both.client as unknown as SspiContext).queryAttributes();
-    const answer = answerOf(attribute);
-    if (!answer.endsWith("SEC_E_OK")) throw new Error(answer);
-  }, { wineAnswers: "SEC_E_UNSUPPORTED_FUNCTION" });
-}
+await sspiTest("a context reports its NATIVE_NAMES", async (system, provider) => {
+  using both = await authenticated(system, provider);
+  assertNotEquals(both.client.peerName, "");
+  const answer = answerOf("NATIVE_NAMES");
+  if (!answer.endsWith("SEC_E_OK")) throw new Error(answer);
+}, { wineAnswers: "SEC_E_UNSUPPORTED_FUNCTION" });
 
 await sspiTest("ends with different channel bindings refuse each other", async (system, provider) => {
   const bindings = { client: bytes(40), server: bytes(41) };

@@ -1,6 +1,6 @@
 /** The overlapped sockets on Windows itself, or on Wine. */
 
-import { currentPlatform } from "../../ffi/platform.ts";
+import { currentPlatform } from "../../ffi/permissions.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import { socketSuite } from "../support/socket_suite.ts";
 

@@ -199,17 +199,15 @@ function importIdentity(gss: Gss, request: CredentialsRequest): bigint {
   return isKerberosOnly(request) ? 0n : gss.importName(userOfEitherMechanism(identity), "userName");
 }
 
-const USAGE = { client: GSS_C.INITIATE, server: GSS_C.ACCEPT, both: GSS_C.BOTH } as const;
+const USAGE = { client: GSS_C.INITIATE, server: GSS_C.ACCEPT } as const;
 
 /** The credential store to use; `null`: the library's default. */
 function storeOf({ identity, role }: CredentialsRequest, cache: MemoryCache | null): Store | null {
   if (identity === undefined) return cache === null ? null : { ccache: cache.name };
   if ("password" in identity) return cache === null ? null : cache.store;
   if ("cache" in identity) return cache === null ? cacheStore(identity.cache) : cache.store;
-  const accept = { keytab: identity.keytab };
-  if (role === "server") return accept;
-  const initiate = { client_keytab: identity.keytab, ccache: cache!.name };
-  return role === "both" ? { ...accept, ...initiate } : initiate;
+  if (role === "server") return { keytab: identity.keytab };
+  return { client_keytab: identity.keytab, ccache: cache!.name };
 }
 
 function describe({ identity, role }: CredentialsRequest): string {
@@ -224,7 +222,7 @@ function describe({ identity, role }: CredentialsRequest): string {
 /**
  * Returns what a message adds to the failure: what to do where credentials are missing, and which sources were used.
  */
-export function hintsFor(gss: Gss, { identity, role, excludeKerberos }: CredentialsRequest): Hints {
+function hintsFor(gss: Gss, { identity, role, excludeKerberos }: CredentialsRequest): Hints {
   if (excludeKerberos) {
     return { missing: `A policy denies kerberos, and NTLM has no user. ${NTLM_USER}.`, used: () => "" };
   }

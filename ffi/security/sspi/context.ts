@@ -25,7 +25,6 @@ import {
   SECURITY_NATIVE_DREP,
 } from "../../raw/secur32.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
-import { queryAttributes, type SspiAttributes } from "./attributes.ts";
 import { type Clients, readToken, sspiPeer } from "./peer.ts";
 import { SspiRecords } from "./records.ts";
 import { Buffers, isError, type Sspi } from "./sspi.ts";
@@ -256,12 +255,6 @@ export class SspiContext extends ContextBase {
       channelBound: this.#bindings !== null && !this.#options.request.allowMissingBindings,
       impersonation: has(bits.NULL_SESSION) ? "anonymous" : impersonation,
     }, records);
-  }
-
-  /** Returns all attributes that the package reports of this context, for diagnosis. */
-  queryAttributes(): SspiAttributes {
-    this.requireDone("queryAttributes");
-    return queryAttributes(this.#sspi, this.#handle);
   }
 
   #mechanism(): string {

@@ -20,7 +20,7 @@ import type { Clients } from "./peer.ts";
 import { passwordUnits } from "../../windows/password.ts";
 import { isError, type Sspi } from "./sspi.ts";
 
-const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND, both: SECPKG_CRED.BOTH } as const;
+const USES = { client: SECPKG_CRED.OUTBOUND, server: SECPKG_CRED.INBOUND } as const;
 const PACKAGES = { negotiate: "Negotiate", kerberos: "Kerberos" } as const;
 
 type PasswordIdentity = Extract<Identity, { password: unknown }>;

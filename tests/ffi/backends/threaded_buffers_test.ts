@@ -10,7 +10,7 @@ import vm from "node:vm";
 import type { Library, LibrarySpec } from "../../../ffi/abi.ts";
 import { denoBackend } from "../../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../../ffi/backends/koffi.ts";
-import { currentRuntime } from "../../../ffi/platform.ts";
+import { currentRuntime } from "../../../ffi/permissions.ts";
 
 type SleepParams = LibrarySpec["fns"][string]["params"];
 

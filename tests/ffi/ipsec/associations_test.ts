@@ -19,7 +19,7 @@ import { type Association, readAssociation } from "../../../ffi/ipsec/associatio
 import type { Association as Simulated } from "../../../testing/simulator/association.ts";
 import { filteringCalls } from "../../../testing/simulator/filtering.ts";
 import type { Host } from "../../../testing/simulator/host.ts";
-import { libcCalls } from "../../../testing/simulator/libc.ts";
+import { libcCalls } from "../../../testing/simulator/backend.ts";
 import { Network } from "../../../testing/simulator/network.ts";
 import type { Proposal, TransformId } from "../../../testing/simulator/quick_mode.ts";
 import type { SecurityAnswer } from "../../../ffi/ipsec/query.ts";

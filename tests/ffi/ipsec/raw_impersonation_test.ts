@@ -9,7 +9,7 @@ import { BLOCK } from "../../../ffi/winsock/completion_port.ts";
 import { UdpSocket } from "../../../ffi/winsock/udp.ts";
 import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
 import type { IpsecPolicyOptions } from "../../../ffi/ipsec/policy_options.ts";
-import { openLibrary } from "../../../ffi/open_library.ts";
+import { openLibrary } from "../../../ffi/mod.ts";
 import { ADVAPI32, TOKEN } from "../../../ffi/raw/advapi32.ts";
 import { FWPUCLNT, SOCKET_SECURITY_QUERY_INFO } from "../../../ffi/raw/fwpuclnt.ts";
 import { KERNEL32 } from "../../../ffi/raw/kernel32.ts";

@@ -7,7 +7,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { TransportError } from "../../../errors.ts";
 import { UdpSocket } from "../../../ffi/winsock/udp.ts";
-import { openLibrary } from "../../../ffi/open_library.ts";
+import { openLibrary } from "../../../ffi/mod.ts";
 import {
   FWPUCLNT,
   SOCKET_SECURITY_PROTOCOL,

@@ -266,6 +266,18 @@ test("attributes are read with every flag in its place", () => {
   }
 });
 
+test("a context ends at the last moment that a Date can hold, and one millisecond later is refused", () => {
+  const attributes = (expires: number) =>
+    readAttributes(
+      reader(
+        new Writer().u32(0).u32(0).u8(0).text("x").text("y").optionalText(undefined).i64(expires).u32(0),
+      ),
+      "g",
+    );
+  assertEquals(attributes(8_640_000_000_000_000).expiresAt, new Date(8_640_000_000_000_000));
+  assertThrows(() => attributes(8_640_000_000_000_001), ProviderTrapError, "beyond any date");
+});
+
 test("the numbers of the AssemblyScript SDK are the host's", async () => {
   const text = await readFile(`${process.cwd()}/plugins/sdk/assembly/abi.ts`, "utf8");
   const enums = new Map<string, Record<string, number>>();

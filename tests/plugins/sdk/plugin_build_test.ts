@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { checkModule } from "../../../scripts/conformance/run.ts";
+import { testProvider } from "../../../testing/mod.ts";
 import { buildPlugin } from "../../../scripts/plugin_build.ts";
 import { newPlugin } from "../../../scripts/plugin_new.ts";
 import { GUEST_SHA256, guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
@@ -39,7 +39,7 @@ test("a new provider is built, conforms, and has its own name", async () => {
       "plugins/my-own/mod.ts",
     ]);
     const { module, sha256, embedded } = await buildPlugin(folder, "plugins/my-own");
-    const { description, outcomes } = await checkModule(module);
+    const { description, outcomes } = await testProvider(module);
     assertEquals(description.name, "my-own");
     assertEquals(outcomes.filter(({ result }) => result === "FAILED"), []);
     assertStringIncludes(embedded, sha256);

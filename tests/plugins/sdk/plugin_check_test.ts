@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { ProviderRejectedError } from "../../../errors.ts";
-import { checkModule, type Report } from "../../../scripts/conformance/run.ts";
 import { formatReport } from "../../../scripts/plugin_check.ts";
+import { type ProviderReport, testProvider } from "../../../testing/mod.ts";
 import { guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
 import { tiny } from "../../support/tiny.ts";
 
-function failures({ outcomes }: Report): string[] {
+function failures({ outcomes }: ProviderReport): string[] {
   return outcomes.filter(({ result }) => result === "FAILED").map(({ name, reason }) => `${name}: ${reason}`);
 }
 
 test("a provider written by hand from the document conforms", async () => {
-  const report = await checkModule(await tiny("tiny.wat"));
+  const report = await testProvider(await tiny("tiny.wat"));
   assertEquals(failures(report), []);
   assert(report.outcomes.length >= 12);
 });
@@ -24,22 +24,22 @@ const inVersion1 = (text: string): string =>
     .replace('"abi_version") (result i32) (i32.const 2)', '"abi_version") (result i32) (i32.const 1)');
 
 test("a provider of version 1 conforms, and the checks of what it cannot do are skipped", async () => {
-  const report = await checkModule(await tiny("tiny.wat", inVersion1));
-  assertEquals([report.description.abi, failures(report)], [1, []]);
+  const report = await testProvider(await tiny("tiny.wat", inVersion1));
+  assertEquals([report.abi, failures(report)], [1, []]);
   const skipped = report.outcomes.filter(({ reason }) => reason?.includes("under also"));
   assertEquals(skipped.length, 3);
 });
 
 test("the template of the SDK conforms", async () => {
-  assertEquals(failures(await checkModule(Uint8Array.from(guestModule()))), []);
+  assertEquals(failures(await testProvider(Uint8Array.from(guestModule()))), []);
 });
 
 test("a socket codec written by hand conforms", async () => {
-  assertEquals(failures(await checkModule(await tiny("tiny_codec.wat"))), []);
+  assertEquals(failures(await testProvider(await tiny("tiny_codec.wat"))), []);
 });
 
 test("the report names the hash to pin, the imports, the exports, the memory and the fuel of each operation", async () => {
-  const report = await checkModule(await tiny("tiny.wat"));
+  const report = await testProvider(await tiny("tiny.wat"));
   const text = formatReport(report);
   for (
     const part of [
@@ -58,12 +58,12 @@ test("the report names the hash to pin, the imports, the exports, the memory and
 const BROKEN: [what: string, check: string, change: (text: string) => string][] = [
   [
     "forgets whose turn it is",
-    "out of turn",
+    "guest: answers calls in the wrong state",
     (text) => text.replace("(if (global.get $state) (then (return (call $outOfTurn))))", ""),
   ],
   [
     "traps on a token it does not know",
-    "tokens of nonsense",
+    "guest: survives three hundred tokens of nonsense",
     (text) =>
       text.replace("(return (call $error (i32.const 1) (i32.const 13) (i32.const 0x518)))", "(unreachable)"),
   ],
@@ -150,14 +150,14 @@ const BROKEN: [what: string, check: string, change: (text: string) => string][] 
   ],
   [
     "never comes to an end",
-    "comes to an agreement",
+    "guest: agrees with itself",
     (text) => text.replace("(global.set $state (i32.const 2))", "(return (call $sayHello (i32.const 0)))"),
   ],
 ];
 
 for (const [what, check, change] of BROKEN) {
   test(`a provider that ${what} is detected`, async () => {
-    const found = failures(await checkModule(await tiny("tiny.wat", change)));
+    const found = failures(await testProvider(await tiny("tiny.wat", change)));
     assert(found.some((failure) => failure.includes(check)), found.join("\n") || "nothing failed");
   });
 }
@@ -171,7 +171,7 @@ test("a provider that offers integrity and has none is detected", async () => {
         '\\"integrity\\":true, \\"confidentiality\\":false,',
       ),
   );
-  const found = failures(await checkModule(bytes)).join("\n");
+  const found = failures(await testProvider(bytes)).join("\n");
   for (const check of ["altered anywhere", "cut off, replayed"]) assertStringIncludes(found, check);
 });
 
@@ -186,7 +186,7 @@ test("a provider that keeps the password is detected", async () => {
           "(func $acquire (param $body i32) (result i64) (memory.copy (i32.const 0x8000) (local.get $body) (i32.const 0x200))",
         ),
   );
-  assertStringIncludes(failures(await checkModule(bytes)).join("\n"), "still holds the password");
+  assertStringIncludes(failures(await testProvider(bytes)).join("\n"), "still holds the password");
 });
 
 const SETTINGS_END = "(call $ok (local.get $length)))\n\n  ;; SOCKET_PEER_TARGET_NAME";
@@ -264,7 +264,7 @@ const BROKEN_CODECS: [what: string, check: string, change: (text: string) => str
 
 for (const [what, problem, change] of BROKEN_CODECS) {
   test(`a socket codec that ${what} is detected`, async () => {
-    const found = failures(await checkModule(await tiny("tiny_codec.wat", change))).join("\n");
+    const found = failures(await testProvider(await tiny("tiny_codec.wat", change))).join("\n");
     assertStringIncludes(found, problem);
   });
 }
@@ -278,7 +278,7 @@ test("a socket codec that does not use its grants is detected", async () => {
       [{ quickModePolicies: [key] }, "AuthipQMPolicyKey"],
     ] as const
   ) {
-    const found = failures(await checkModule(await tiny("tiny_codec.wat"), { socket }));
+    const found = failures(await testProvider(await tiny("tiny_codec.wat"), { socket }));
     assertStringIncludes(found.join("\n"), `has a value in ${field} that was not granted`);
   }
 });
@@ -289,5 +289,5 @@ test("a module the sandbox does not load is refused with the sandbox's reason", 
     (text) =>
       text.replace('(func (export "abi_version")', '(start $noop) (func $noop) (func (export "abi_version")'),
   );
-  assertEquals((await assertRejects(() => checkModule(bytes), ProviderRejectedError)).rule, "start");
+  assertEquals((await assertRejects(() => testProvider(bytes), ProviderRejectedError)).rule, "start");
 });

@@ -6,7 +6,7 @@ import { SecurityRequirementError } from "../../../errors.ts";
 import { Arena } from "../../../ffi/memory/arena.ts";
 import { Filtering, FilteringEngine } from "../../../ffi/ipsec/filtering_engine.ts";
 import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
-import { rememberBounded } from "../../../ffi/ipsec/known_policies.ts";
+import { rememberBounded } from "../../../ffi/ipsec/policies.ts";
 import { pinned } from "../../../ffi/memory/memory.ts";
 import {
   FWPM_IPSEC,

@@ -4,7 +4,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { SecurityRequirementError } from "../../../errors.ts";
 import { ipsecPolicy } from "../../../ffi/ipsec/policies.ts";
-import { mayAllowImpersonation, rememberBounded } from "../../../ffi/ipsec/known_policies.ts";
+import { mayAllowImpersonation, rememberBounded } from "../../../ffi/ipsec/policies.ts";
 import { simulate } from "../../../testing/simulator/simulate.ts";
 import type { NativeSystem, System } from "../../../ffi/system.ts";
 import { ipsec, type IpsecOptions } from "../../../plugins/ipsec/mod.ts";

@@ -6,7 +6,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import { simulate, type SimulatedNetwork } from "../../../testing/simulator/simulate.ts";
+import type { Calls } from "../../../ffi/abi.ts";
+import { FWPUCLNT, SOCKET_SECURITY_SETTINGS_IPSEC } from "../../../ffi/raw/fwpuclnt.ts";
 import { SECURE_SOCKET_ERRORS } from "../../../ffi/raw/winsock_status.ts";
+import type { NativeSystem } from "../../../ffi/system.ts";
 import { ipsec } from "../../../plugins/ipsec/mod.ts";
 import type { Provider } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
@@ -198,7 +201,8 @@ test("the search finds a password that is left in a buffer, in an error's cause 
     console.log({ deep: { within: new Map([["a", SECRET]]) } });
     return Promise.resolve();
   });
-  assertEquals([held, left, logged.includes(SECRET)], [1, 1, true]);
+  // In what TextEncoder gives, and in what it is copied into.
+  assertEquals([held, left, logged.includes(SECRET)], [2, 2, true]);
   assert(
     shown(new Error("outer", { cause: Object.assign(new Error("inner"), { SECRET }) })).includes(SECRET),
   );
@@ -230,3 +234,48 @@ test("an invalid password is refused before anything is opened, and its value is
   }
   assertEquals(network.faultsInjected, 0);
 });
+
+const USERS:
+  readonly (readonly [given: { username: string; domain?: string }, username: string, domain: string])[] = [
+    [{ username: "SIM\\alice" }, "alice", "SIM"],
+    [{ username: "sim\\alice", domain: "SIM" }, "alice", "SIM"],
+    [{ username: "alice", domain: "SIM" }, "alice", "SIM"],
+    [{ username: "alice" }, "alice", ""],
+    [{ username: "alice@sim.example.test" }, "alice@sim.example.test", ""],
+  ];
+
+for (const [given, username, domain] of USERS) {
+  test(`the settings for ${JSON.stringify(given)} are those of user ${username} in domain "${domain}"`, async () => {
+    const network = simulate({ hosts: { server: {} } });
+    using system = network.host("client") as NativeSystem;
+    const written: Uint8Array[] = [];
+    type Fwpuclnt = Calls<typeof FWPUCLNT>;
+    const library = system.library("ipsec", FWPUCLNT) as {
+      call: { -readonly [name in keyof Fwpuclnt]: Fwpuclnt[name] };
+    };
+    const original = library.call.WSASetSocketSecurity;
+    library.call.WSASetSocketSecurity = (socket, settings, ...rest) => {
+      written.push(settings!.slice());
+      return original(socket, settings, ...rest);
+    };
+    const password = "pw";
+    const options = {
+      port: 7,
+      registry: createRegistry([ipsec()]),
+      requirements,
+      system,
+      credentials: { ...given, password },
+    };
+    await using _listener = await listen(options);
+    const { offsets } = SOCKET_SECURITY_SETTINGS_IPSEC;
+    const view = new DataView(written[0].buffer);
+    const lengths = [offsets.UserNameStringLen, offsets.DomainNameStringLen, offsets.PasswordStringLen];
+    assertEquals(
+      lengths.map((at) => view.getUint32(at, true)),
+      [username, domain, password].map((text) => 2 * text.length),
+    );
+    const strings = username + domain + password;
+    const bytes = written[0].subarray(offsets.AllStrings, offsets.AllStrings + 2 * strings.length);
+    assertEquals(new TextDecoder("utf-16le").decode(bytes), strings);
+  });
+}

@@ -14,7 +14,7 @@ import { ipsec } from "../../../plugins/ipsec/mod.ts";
 import type { Requirements, SecurityInfo, SocketGrants, SocketProvider } from "../../../contract.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { loadProvider } from "../../../plugins/sandbox/load_provider.ts";
-import { checkModule } from "../../../scripts/conformance/run.ts";
+import { testProvider } from "../../../testing/mod.ts";
 import { buildPlugin } from "../../../scripts/plugin_build.ts";
 import { connect } from "../../../sockets/connect.ts";
 import { listen } from "../../../sockets/listen.ts";
@@ -166,7 +166,7 @@ test("the example's module is what its sources compile to, and conforms", async 
   const { sha256: built } = await buildPlugin(ROOT, "examples/department");
   assertEquals(built, GUEST_SHA256, "the sources changed: deno task plugin:build examples/department");
   const key = crypto.randomUUID();
-  const { outcomes } = await checkModule(Uint8Array.from(guestModule()), {
+  const { outcomes } = await testProvider(guestModule(), {
     options: {
       client: { classification: "internal", identityPolicy: key, internalPolicy: key, restrictedPolicy: key },
       server: { classification: "restricted", identityPolicy: key },

@@ -5,7 +5,7 @@
 import type { Backend, Library, LibrarySpec } from "../../../ffi/abi.ts";
 import { denoBackend } from "../../../ffi/backends/deno.ts";
 import { koffiBackend } from "../../../ffi/backends/koffi.ts";
-import { currentRuntime } from "../../../ffi/platform.ts";
+import { currentRuntime } from "../../../ffi/permissions.ts";
 
 /** The runtime's own way to call native code. */
 export function backend(): Backend {

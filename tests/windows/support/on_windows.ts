@@ -3,7 +3,7 @@
  */
 
 import { test } from "@test";
-import { currentPlatform } from "../../../ffi/platform.ts";
+import { currentPlatform } from "../../../ffi/permissions.ts";
 import { machine } from "./machine.ts";
 
 /** True on Windows and under Wine. */

@@ -3,13 +3,15 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
-import { SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW } from "../../../../ffi/raw/secur32.ts";
+import { ISC, SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW, SECBUFFER } from "../../../../ffi/raw/secur32.ts";
+import type { Requirements } from "../../../../contract.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
 import { checkCredentials, type CheckedPassword } from "../../../../credentials.ts";
 import { resolveRequirements } from "../../../../plugins/requirements.ts";
 import { acquireSspiCredentials, type SspiCredentials } from "../../../../ffi/security/sspi/credentials.ts";
 import { liveHandles } from "../../../../testing/mod.ts";
 import { FakeSecur32 } from "../../../support/fake_secur32.ts";
+import { shown, watchSecret } from "../../../support/secret_watch.ts";
 
 const TARGET = "HTTP/web.example.test";
 const NOTHING = { credentials: 0, contexts: 0, buffers: 0, system: 0 };
@@ -17,7 +19,9 @@ const FAILURE = 0x80090304;
 const bytes = (text: string) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
 /** A user's name and password, checked as a provider checks them. */
-function identityOf(given: { username: string; domain?: string; password: string }): CheckedPassword {
+function identityOf(
+  given: { username: string; domain?: string; password: string | Uint8Array },
+): CheckedPassword {
   return checkCredentials(given, "credentials") as CheckedPassword;
 }
 
@@ -34,7 +38,7 @@ function kerberos(): FakeSecur32 {
 function acquire(fake: FakeSecur32, excludeNtlm = true): Promise<SspiCredentials> {
   return acquireSspiCredentials(fake.sspi, {
     package: "negotiate",
-    role: "both",
+    role: "client",
     excludeNtlm,
     requirements: resolveRequirements(),
   }, null);
@@ -103,6 +107,47 @@ test("step() runs every call on another thread, including the one with Kerberos'
     "AcceptSecurityContext",
     "InitializeSecurityContextW",
   ]);
+});
+
+const FLAGS: readonly (readonly [requirements: Requirements, flags: number])[] = [
+  [{ integrity: false, confidentiality: false, mutualAuthentication: false }, 0],
+  [{ integrity: false, confidentiality: false }, ISC.MUTUAL_AUTH],
+  [
+    { confidentiality: false, mutualAuthentication: false },
+    ISC.INTEGRITY | ISC.REPLAY_DETECT | ISC.SEQUENCE_DETECT,
+  ],
+  [
+    { mutualAuthentication: false },
+    ISC.INTEGRITY | ISC.REPLAY_DETECT | ISC.SEQUENCE_DETECT | ISC.CONFIDENTIALITY,
+  ],
+];
+
+for (const [requirements, flags] of FLAGS) {
+  test(`InitializeSecurityContextW is asked for ${JSON.stringify(requirements)} and nothing else`, async () => {
+    const fake = kerberos();
+    using credentials = await acquireSspiCredentials(fake.sspi, {
+      package: "kerberos",
+      role: "client",
+      excludeNtlm: true,
+      requirements: resolveRequirements(requirements),
+    }, null);
+    using client = credentials.client({ target: TARGET });
+    await client.step(null);
+    // How far the server may act is apart from what is protected.
+    assertEquals(fake.asked[0].flags & ~(ISC.IDENTIFY | ISC.DELEGATE), flags | ISC.CONNECTION);
+  });
+}
+
+test("each leg gives the peer's token and the channel bindings, and no buffer beside them", async () => {
+  for (const channelBindings of [undefined, bytes("tls-server-end-point:x")]) {
+    const fake = kerberos();
+    using credentials = await acquire(fake);
+    using client = credentials.client({ target: TARGET, channelBindings });
+    await client.step(null);
+    await client.step(bytes("answer")).catch(() => {});
+    const bindings = channelBindings ? [SECBUFFER.CHANNEL_BINDINGS] : [];
+    assertEquals(fake.asked.map(({ given }) => given), [bindings, [SECBUFFER.TOKEN, ...bindings]]);
+  }
 });
 
 /** The identity with which the credentials of a request are acquired. */
@@ -209,7 +254,7 @@ test("step() sends nothing where a package offers Kerberos against the package l
     const fake = kerberos();
     fake.step = () => ({ status: SEC_I.CONTINUE_NEEDED, token });
     const requirements = resolveRequirements();
-    const request = { package: "negotiate", role: "both", excludeNtlm: false, requirements } as const;
+    const request = { package: "negotiate", role: "client", excludeNtlm: false, requirements } as const;
     {
       using credentials = await acquireSspiCredentials(
         fake.sspi,
@@ -306,3 +351,52 @@ test("step() sends nothing where a package makes an NTLM token against the packa
   }
   assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
 });
+
+const SECRET = "k\u00f8rrekt-horse-9C4F";
+const PASSWORDS: readonly (readonly [form: string, give: () => string | Uint8Array])[] = [
+  ["text", () => SECRET],
+  ["UTF-8", () => new TextEncoder().encode(SECRET)],
+];
+
+for (const [form, give] of PASSWORDS) {
+  for (const status of [0, FAILURE]) {
+    const outcome = status === 0 ? "succeeds" : "fails";
+    test(`AcquireCredentialsHandleW that ${outcome}: the password, given as ${form}, is zeroed and shown nowhere`, async () => {
+      const fake = kerberos();
+      // Behind the question for the package.
+      if (status !== 0) fake.failAt = { index: 1, status };
+      const password = give();
+      const own = password instanceof Uint8Array ? password : undefined;
+      let given: Uint8Array = new Uint8Array();
+      let text = "";
+      fake.onPassword = (bytes) => {
+        given = bytes;
+        text = new TextDecoder("utf-16le").decode(bytes);
+      };
+      const watched = await watchSecret(SECRET, async () => {
+        const credentials = await acquireSspiCredentials(fake.sspi, {
+          package: "negotiate",
+          role: "client",
+          excludeNtlm: true,
+          requirements: resolveRequirements(),
+          identity: identityOf({ username: "bob", domain: "EXAMPLE", password }),
+        }, null).catch((error) => error);
+        try {
+          return shown(credentials);
+        } finally {
+          credentials[Symbol.dispose]?.();
+        }
+      }, own);
+      assertEquals(fake.calls[1], "AcquireCredentialsHandleW");
+      assert(!watched.result.includes(SECRET) && !watched.logged.includes(SECRET), watched.result);
+      assert(watched.held >= 1, "no buffer held it: this test sees nothing");
+      assertEquals(watched.left, 0);
+      if (status === 0) {
+        assertEquals(text, SECRET);
+        assertEquals(given, new Uint8Array(2 * SECRET.length));
+      }
+      if (own) assertEquals(own, new TextEncoder().encode(SECRET), "the caller's own bytes are left alone");
+      assertEquals([fake.held, liveHandles()], [NOTHING, {}]);
+    });
+  }
+}

@@ -88,7 +88,7 @@ async function identities(given: Given): Promise<{ client?: PeerIdentity; server
   {
     using credentials = await acquireSspiCredentials(fake.sspi, {
       package: "negotiate",
-      role: "both",
+      role: "client",
       excludeNtlm: false,
       requirements: resolveRequirements(given.requirements),
     }, given.clients ?? null);

@@ -5,7 +5,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { ProtocolError } from "../../../../errors.ts";
+import { ProtocolError, StateError } from "../../../../errors.ts";
 import type { Memory } from "../../../../ffi/memory/memory.ts";
 import { MemoryBlock } from "../../../../ffi/memory/block.ts";
 import { SECBUFFER, SecPkgContext_Sizes, SECQOP_WRAP_NO_ENCRYPT } from "../../../../ffi/raw/secur32.ts";
@@ -20,6 +20,10 @@ interface Fake {
   block?: number;
   encrypt?: Handler;
   decrypt?: Handler;
+  sign?: Handler;
+  verify?: Handler;
+  signature?: number;
+  noSizes?: boolean;
 }
 
 function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }): SspiRecords {
@@ -28,10 +32,10 @@ function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }):
   const sspi = {
     memory: memory as unknown as Memory,
     attribute: (_context: Uint8Array, _attribute: number, layout: unknown) =>
-      layout === SecPkgContext_Sizes
+      layout === SecPkgContext_Sizes && !fake.noSizes
         ? {
           cbMaxToken: 12_000,
-          cbMaxSignature: 50,
+          cbMaxSignature: fake.signature ?? 50,
           cbBlockSize: fake.block ?? 1,
           cbSecurityTrailer: fake.trailer ?? 60,
         }
@@ -40,6 +44,14 @@ function records(fake: Fake, rules = { encrypts: true, mustBeEncrypted: true }):
     call: {
       EncryptMessage: (_context: Uint8Array, qop: number, desc: Uint8Array) =>
         fake.encrypt!(parts(desc), memory, { value: qop }),
+      MakeSignature: (_context: Uint8Array, qop: number, desc: Uint8Array, sequence: number) => {
+        assertEquals([qop, sequence], [0, 0]);
+        return fake.sign!(parts(desc), memory, { value: qop });
+      },
+      VerifySignature: (_context: Uint8Array, desc: Uint8Array, sequence: number, _qop: Uint8Array) => {
+        assertEquals(sequence, 0);
+        return fake.verify!(parts(desc), memory, { value: 0 });
+      },
       DecryptMessage: (_context: Uint8Array, desc: Uint8Array, _sequence: number, out: Uint8Array) => {
         const qop = { value: 0 };
         const status = fake.decrypt!(parts(desc), memory, qop);
@@ -194,4 +206,47 @@ test("wrapDetached() returns only the token, and wraps the data in place", () =>
   for (const encrypt of lies) {
     assertThrows(() => records({ encrypt }).wrapDetached(plain.slice()), ProtocolError);
   }
+});
+
+test("sign() gives the message and as much room for the signature as the package asks for, and keeps no copy", () => {
+  for (const [signature, room] of [[50, 128], [128, 128], [129, 129], [4000, 4000]]) {
+    let copy: Uint8Array = new Uint8Array();
+    const signed = records({
+      signature,
+      sign([data, token], memory) {
+        copy = memory.at(data.address, data.length);
+        assertEquals([data.type, token.type], [SECBUFFER.DATA, SECBUFFER.TOKEN]);
+        assertEquals([[...copy], token.length], [[...plain], room]);
+        memory.at(token.address, 20).fill(0xcc);
+        token.set(20);
+        return 0;
+      },
+    }).sign(plain);
+    assertEquals([...signed], Array(20).fill(0xcc));
+    assertEquals(copy, new Uint8Array(plain.length));
+  }
+});
+
+test("verify() gives the message and its signature, leaves both as they were, and keeps no copy", () => {
+  const message = plain.slice(), signature = Uint8Array.of(9, 8, 7);
+  for (const status of [0, 0x8009030f]) {
+    const copies: Uint8Array[] = [];
+    const opening = records({
+      verify([data, token], memory) {
+        assertEquals([data.type, token.type], [SECBUFFER.DATA, SECBUFFER.TOKEN]);
+        copies.push(memory.at(data.address, data.length), memory.at(token.address, token.length));
+        assertEquals(copies.map((copy) => [...copy]), [[...plain], [9, 8, 7]]);
+        return status;
+      },
+    });
+    if (status === 0) opening.verify(message, signature);
+    else assertThrows(() => opening.verify(message, signature), ProtocolError, "VerifySignature");
+    assertEquals(copies.map((copy) => [...copy]), [Array(plain.length).fill(0), [0, 0, 0]]);
+    assertEquals([[...message], [...signature]], [[...plain], [9, 8, 7]]);
+  }
+});
+
+test("a package that reports no sizes of records, or no session key, is a StateError that says so", () => {
+  assertThrows(() => records({ noSizes: true }), StateError, "sizes of its records");
+  assertThrows(() => records({}).sessionKey(), StateError, "does not return its session key");
 });

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { ProtocolError, StateError } from "../../errors.ts";
+import { ProtocolError } from "../../errors.ts";
 import type { AlsoName } from "../../plugins/sandbox/abi.ts";
 import type { Attributes } from "../../plugins/sandbox/messages.ts";
 import { refuseMoreThanOffered, shownMechanism } from "../../plugins/sandbox/claims.ts";
 import type { LoadedModule } from "../../plugins/sandbox/context.ts";
 import type { Answers } from "../../plugins/sandbox/questions.ts";
-import { type FuelUse, type Identity, Peer } from "./peer.ts";
+import { type Check, contains, fail, mustFail, pattern as bytes, same } from "./checks.ts";
+import { type FuelUse, type Identity, Peer } from "./guest_peer.ts";
 
 /** What the checks work with. */
 export interface Subject {
@@ -26,13 +27,6 @@ export interface Subject {
   readonly fuel: FuelUse;
 }
 
-/** One check: returns nothing where it passed, or why it does not apply; throws where it failed. */
-export interface Check {
-  /** What holds. */
-  readonly name: string;
-  run(subject: Subject): Promise<string | void>;
-}
-
 interface Pair {
   client: Peer;
   server: Peer;
@@ -41,25 +35,6 @@ interface Pair {
 const MOST_LEGS = 16;
 const NO_PAIR = "it does not play both ends";
 const SIZES = [0, 1, 15, 16, 17, 1000, 65_536];
-
-function fail(problem: string): never {
-  throw new Error(problem);
-}
-
-/** Runs `action`, which must fail with `expected`, and with nothing worse. */
-function mustFail(
-  what: string,
-  expected: abstract new (...rest: never[]) => Error,
-  action: () => unknown,
-): void {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof expected) return;
-    fail(`${what}: expected ${expected.name}, got ${error}`);
-  }
-  fail(`${what}: expected ${expected.name}, but it went well`);
-}
 
 function eachEnd({ client, server, fuel }: Subject): Peer[] {
   const ends: Peer[] = [];
@@ -91,19 +66,14 @@ async function pair(subject: Subject): Promise<Pair | null> {
   return { client, server };
 }
 
-function bytes(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => (index * 7 + length) & 0xff);
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 /** Runs `work` on a fresh pair. */
-function onPair(work: (pair: Pair, subject: Subject) => string | void): Check["run"] {
+function onPair(
+  work: (pair: Pair, subject: Subject) => Promise<string | void> | string | void,
+): Check<Subject>["run"] {
   return async (subject) => {
     const ends = await pair(subject);
-    return ends ? work(ends, subject) : NO_PAIR;
+    if (!ends) return NO_PAIR;
+    return await work(ends, subject);
   };
 }
 
@@ -148,7 +118,11 @@ async function carriesUnencrypted(subject: Subject): Promise<string | void> {
     const { client, server } = (await pair(subject))!;
     const record = client.wrapUnencrypted(bytes(40));
     record[at] ^= 1 << (at % 8);
-    mustFail(`byte ${at} of a signed record altered`, ProtocolError, () => server.open("unwrapAny", record));
+    await mustFail(
+      `byte ${at} of a signed record altered`,
+      "ProtocolError",
+      () => server.open("unwrapAny", record),
+    );
   }
   if (!agreed.confidentiality) return;
   const { client, server } = (await pair(subject))!;
@@ -162,11 +136,10 @@ async function carriesUnencrypted(subject: Subject): Promise<string | void> {
 }
 
 /** The checks, in order. */
-export const CHECKS: readonly Check[] = [
+export const GUEST_CHECKS: readonly Check<Subject>[] = [
   {
-    name: "describes itself with the same bytes at any time",
-    // deno-lint-ignore require-await -- the checks' common form
-    run: async (subject) => {
+    name: "guest: describes itself with the same bytes at any time",
+    run: (subject) => {
       for (const peer of eachEnd(subject)) {
         const before = peer.describe();
         peer.acquire(subject.identity);
@@ -175,26 +148,25 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    name: "answers calls out of turn with an error of state",
+    name: "guest: answers calls in the wrong state with an error of state",
     run: async (subject) => {
       for (const peer of eachEnd(subject)) {
-        mustFail("step before acquire", StateError, () => peer.ask(null));
-        mustFail("wrap before acquire", StateError, () => peer.wrap(bytes(1)));
+        await mustFail("step before acquire", "StateError", () => peer.ask(null));
+        await mustFail("wrap before acquire", "StateError", () => peer.wrap(bytes(1)));
         peer.acquire(subject.identity);
-        mustFail("acquire twice", StateError, () => peer.acquire(subject.identity));
-        mustFail("wrap before done", StateError, () => peer.wrap(bytes(1)));
-        mustFail("unwrap before done", StateError, () => peer.unwrap(bytes(40)));
-        mustFail("query before done", StateError, () => peer.attributes());
-        mustFail("session key before done", StateError, () => peer.sessionKey());
+        await mustFail("acquire twice", "StateError", () => peer.acquire(subject.identity));
+        await mustFail("wrap before done", "StateError", () => peer.wrap(bytes(1)));
+        await mustFail("unwrap before done", "StateError", () => peer.unwrap(bytes(40)));
+        await mustFail("query before done", "StateError", () => peer.attributes());
+        await mustFail("session key before done", "StateError", () => peer.sessionKey());
       }
       const ends = await pair(subject);
-      if (ends) mustFail("step after done", StateError, () => ends.client.ask(bytes(8)));
+      if (ends) await mustFail("step after done", "StateError", () => ends.client.ask(bytes(8)));
     },
   },
   {
-    name: "survives three hundred tokens of nonsense with an error each",
-    // deno-lint-ignore require-await -- the checks' common form
-    run: async (subject) => {
+    name: "guest: survives three hundred tokens of nonsense with an error each",
+    run: (subject) => {
       for (let round = 0; round < 300; round++) {
         for (const peer of eachEnd(subject)) {
           peer.acquire(subject.identity);
@@ -214,7 +186,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    name: "comes to an agreement with itself, and claims no more than it offers",
+    name: "guest: agrees with itself, and claims no more than it offers",
     run: onPair(({ client, server }, subject) => {
       const found: Attributes[] = [client.attributes(), server.attributes()];
       const { description, builtIn } = subject.client!;
@@ -232,7 +204,7 @@ export const CHECKS: readonly Check[] = [
     }),
   },
   {
-    name: "carries records of any size both ways, none longer than announced",
+    name: "guest: carries records of any size both ways, none longer than announced",
     run: onPair(({ client, server }) => {
       const { maxOverhead } = client.attributes();
       for (const size of SIZES) {
@@ -250,9 +222,9 @@ export const CHECKS: readonly Check[] = [
       }
     }),
   },
-  { name: "wraps without encrypting, and tells such records from others", run: carriesUnencrypted },
+  { name: "guest: wraps without encrypting, and tells such records from others", run: carriesUnencrypted },
   {
-    name: "says how much data fits a record, and keeps to it",
+    name: "guest: says how much data fits a record, and keeps to it",
     run: onPair(({ client }, subject) => {
       const skip = unlessAlso("wrapSizeLimit", subject);
       if (skip) return skip;
@@ -267,7 +239,7 @@ export const CHECKS: readonly Check[] = [
     }),
   },
   {
-    name: "reports who a peer is that proved it, and no other",
+    name: "guest: reports who a peer is that proved it, and no other",
     run: onPair(({ client, server }, subject) => {
       const skip = unlessAlso("peerIdentity", subject);
       if (skip) return skip;
@@ -282,13 +254,13 @@ export const CHECKS: readonly Check[] = [
     }),
   },
   {
-    name: "signs and verifies messages",
+    name: "guest: signs and verifies messages",
     run: onPair(({ client, server }) => {
       for (const size of SIZES) server.verify(bytes(size), client.sign(bytes(size)));
     }),
   },
   {
-    name: "refuses a record that was altered anywhere",
+    name: "guest: refuses a record that was altered anywhere",
     run: async (subject) => {
       const skip = unlessProtected(subject);
       if (skip) return skip;
@@ -299,35 +271,39 @@ export const CHECKS: readonly Check[] = [
         const { client, server } = (await pair(subject))!;
         const record = client.wrap(bytes(40));
         record[at] ^= 1 << (at % 8);
-        mustFail(`byte ${at} altered`, ProtocolError, () => server.unwrap(record));
+        await mustFail(`byte ${at} altered`, "ProtocolError", () => server.unwrap(record));
       }
     },
   },
   {
-    name: "refuses records that are cut off, replayed or out of order",
+    name: "guest: refuses records that are cut off, replayed or out of order",
     run: async (subject) => {
       const skip = unlessProtected(subject);
       if (skip) return skip;
       for (const cut of [0, 1, 15, 16, 17]) {
         const ends = await pair(subject);
         if (!ends) return NO_PAIR;
-        mustFail(
+        await mustFail(
           `cut to ${cut}`,
-          ProtocolError,
+          "ProtocolError",
           () => ends.server.unwrap(ends.client.wrap(bytes(40)).slice(0, cut)),
         );
       }
       const replayed = (await pair(subject))!;
       const record = replayed.client.wrap(bytes(40));
       replayed.server.unwrap(record.slice());
-      mustFail("a replayed record", ProtocolError, () => replayed.server.unwrap(record.slice()));
+      await mustFail("a replayed record", "ProtocolError", () => replayed.server.unwrap(record.slice()));
       const gap = (await pair(subject))!;
       gap.client.wrap(bytes(40));
-      mustFail("a record after a gap", ProtocolError, () => gap.server.unwrap(gap.client.wrap(bytes(40))));
+      await mustFail(
+        "a record after a gap",
+        "ProtocolError",
+        () => gap.server.unwrap(gap.client.wrap(bytes(40))),
+      );
     },
   },
   {
-    name: "refuses a signature over something else",
+    name: "guest: refuses a signature over something else",
     run: async (subject) => {
       const skip = unlessProtected(subject);
       if (skip) return skip;
@@ -336,11 +312,15 @@ export const CHECKS: readonly Check[] = [
       const signature = ends.client.sign(bytes(40));
       const other = bytes(40);
       other[0] ^= 1;
-      mustFail("a signature over another message", ProtocolError, () => ends.server.verify(other, signature));
+      await mustFail(
+        "a signature over another message",
+        "ProtocolError",
+        () => ends.server.verify(other, signature),
+      );
     },
   },
   {
-    name: "takes no more memory for the ten-thousandth record than for the hundredth",
+    name: "guest: takes no more memory for the ten-thousandth record than for the hundredth",
     run: onPair(({ client, server }) => {
       const carry = (count: number): void => {
         for (let i = 0; i < count; i++) server.unwrap(client.wrap(bytes(1000)));
@@ -353,7 +333,7 @@ export const CHECKS: readonly Check[] = [
     }),
   },
   {
-    name: "leaves neither password nor session key in its memory after release",
+    name: "guest: leaves neither password nor session key in its memory after release",
     run: onPair(({ client, server }, { identity, client: loaded }) => {
       const { password } = identity.credentials;
       const secrets = new Map([["password", password], ["password in UTF-16", widen(password)]]);
@@ -368,22 +348,15 @@ export const CHECKS: readonly Check[] = [
     }),
   },
   {
-    name: "answers nothing but errors of state after release",
-    run: onPair(({ client }) => {
+    name: "guest: answers nothing but errors of state after release",
+    run: onPair(async ({ client }) => {
       client.release();
-      mustFail("wrap after release", StateError, () => client.wrap(bytes(1)));
-      mustFail("step after release", StateError, () => client.ask(null));
+      await mustFail("wrap after release", "StateError", () => client.wrap(bytes(1)));
+      await mustFail("step after release", "StateError", () => client.ask(null));
     }),
   },
 ];
 
 function widen(ascii: Uint8Array): Uint8Array {
   return Uint8Array.from({ length: ascii.length * 2 }, (_, index) => index % 2 === 0 ? ascii[index / 2] : 0);
-}
-
-function contains(memory: Uint8Array, secret: Uint8Array): boolean {
-  for (let at = memory.indexOf(secret[0]); at >= 0; at = memory.indexOf(secret[0], at + 1)) {
-    if (same(memory.subarray(at, at + secret.length), secret)) return true;
-  }
-  return false;
 }

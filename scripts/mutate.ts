@@ -1,0 +1,282 @@
+/**
+ * Mutation test: changes one thing in one source file at a time and runs the tests of that file. A change that no test
+ * notices is reported.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { listFiles } from "./files.ts";
+import { findMutants, type Mutant, mutate, nameOf } from "./mutants.ts";
+import { matches } from "./import_rules.ts";
+import { run } from "./process.ts";
+import { ROOT } from "./root.ts";
+import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
+
+const RESULTS = `${ROOT}.cache/mutations.json`;
+const HARMLESS = `${ROOT}docs/design/mutations.md`;
+
+const HELP = `Usage: deno run -A scripts/mutate.ts [--file PATH]... [--sample N] [--seed S] [--list] [--fresh]
+
+Changes one thing in one source file at a time (a condition, an operator, a boolean, a number, a statement) and
+runs the tests of that file. It works in a copy of the tree. Exit code 1 where a change survives that
+docs/design/mutations.md does not list as harmless.
+
+  --file PATH  a source file, from the root; may be repeated. Default: ffi/security, sockets, contexts,
+               plugins/sandbox and plugins/requirements.ts
+  --sample N   tries N changes that are chosen at random
+  --seed S     chooses by this number; default 1
+  --list       prints the changes and tries none
+  --fresh      forgets the results of earlier runs, which .cache/mutations.json keeps for files that are unchanged
+
+Example: nice deno run -A scripts/mutate.ts --file sockets/records.ts`;
+
+/** The source files that are changed. */
+export const TARGETS: readonly string[] = [
+  "ffi/security/**",
+  "sockets/**",
+  "contexts/**",
+  "plugins/sandbox/**",
+  "plugins/requirements.ts",
+];
+
+const inSockets = (...names: string[]): string[] => names.map((name) => `tests/sockets/${name}_test.ts`);
+const SOCKETS = inSockets("options", "handshake", "connection", "framing", "record_faults");
+const MORE_SOCKETS = inSockets(
+  "hostile_peer",
+  "transport",
+  "spare_buffers",
+  "streams",
+  "abort",
+  "impersonation",
+  "deadline",
+  "release",
+);
+const LISTENERS = inSockets(
+  "listener",
+  "connect_listen",
+  "limiter",
+  "bounded_map",
+  "descriptors",
+  "unavailable",
+);
+const CONTEXTS = ["tests/contexts", "tests/integration/security_context_test.ts"];
+const GSS = [
+  "context",
+  "records",
+  "wrap",
+  "state",
+  "bindings",
+  "refusals",
+  "targets",
+  "names",
+  "negotiate",
+  "delegation",
+  "credentials",
+  "caches",
+  "expiry",
+  "faults",
+].map((name) => `tests/integration/gss_${name}_test.ts`);
+
+/** The tests of each file, by the first pattern that matches, in groups: the nearest first. */
+const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly string[])[]])[] = [
+  ["ffi/security/sspi/**", [["tests/ffi/security/sspi"]]],
+  ["ffi/security/gss/**", [["tests/ffi/security/gss"], GSS]],
+  ["ffi/security/**", [["tests/ffi/security"], GSS]],
+  ["contexts/**", [SOCKETS, CONTEXTS, MORE_SOCKETS]],
+  ["plugins/requirements.ts", [
+    ["tests/plugins/requirements_test.ts", "tests/plugins/registry_test.ts"],
+    SOCKETS,
+  ]],
+  ["sockets/ipsec/**", [["tests/sockets/ipsec"]]],
+  ["sockets/**", [SOCKETS, MORE_SOCKETS, LISTENERS]],
+  ["plugins/sandbox/**", [["tests/plugins/sandbox"], ["tests/hostile"]]],
+];
+
+/** The test files and folders for `file`, in the order in which they are run. */
+export function testsOf(file: string): readonly (readonly string[])[] {
+  const found = TESTS.find(([pattern]) => matches(file, [pattern]));
+  if (!found) throw new Error(`no tests are known for ${file}: add it to TESTS in scripts/mutate.ts`);
+  return found[1];
+}
+
+/** The result for one mutant. */
+export type Outcome = "killed" | "timed out" | "survived";
+
+/** `count` of `mutants`, the same ones for the same seed. */
+export function sample<T>(mutants: readonly T[], count: number, seed: number): T[] {
+  const left = [...mutants];
+  const chosen: T[] = [];
+  let state = (seed * 2654435761) >>> 0 || 1;
+  while (chosen.length < count && left.length > 0) {
+    // xorshift32
+    state ^= state << 13;
+    state = (state ^ (state >>> 17)) >>> 0;
+    state = (state ^ (state << 5)) >>> 0;
+    chosen.push(...left.splice(state % left.length, 1));
+  }
+  return chosen;
+}
+
+/** The names of mutants that a page lists as harmless: in blocks of text, the lines that are not indented. */
+export function harmlessIn(markdown: string): Set<string> {
+  const blocks = markdown.matchAll(/^```text\n(.*?)^```$/gms);
+  const lines = Array.from(blocks, ([, block]) => block.split("\n")).flat();
+  return new Set(lines.filter((line) => /^\S/.test(line)));
+}
+
+/** Runs tests in a copy of the tree. */
+class Bench {
+  readonly #root: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #usual = new Map<string, number>();
+
+  constructor(root: string, env: Readonly<Record<string, string>>) {
+    this.#root = root;
+    this.#env = env;
+  }
+
+  /** Copies the tree and makes it ready. */
+  async prepare(): Promise<void> {
+    for (const file of await listFiles(ROOT.slice(0, -1), (folder) => folder !== "npm/")) {
+      await Deno.mkdir(dirname(`${this.#root}/${file}`), { recursive: true });
+      await Deno.copyFile(ROOT + file, `${this.#root}/${file}`);
+    }
+    const { code, stderr } = await this.#deno(["run", "-A", "scripts/import_map.ts"], 60_000);
+    if (code !== 0) throw new Error(`the copy of the tree does not work: ${stderr}`);
+  }
+
+  #deno(args: string[], timeoutMs: number) {
+    return run(Deno.execPath(), args, { cwd: this.#root, env: this.#env, timeoutMs });
+  }
+
+  #test(tests: readonly string[], timeoutMs: number) {
+    const fixed = [
+      "test",
+      "-A",
+      "--no-check",
+      "--fail-fast",
+      "--quiet",
+      "--import-map=.cache/import_map.json",
+    ];
+    return this.#deno([...fixed, ...tests], timeoutMs);
+  }
+
+  /** How long tests take that pass; throws where they do not pass without a change. */
+  async #usually(tests: readonly string[]): Promise<number> {
+    const key = tests.join();
+    const known = this.#usual.get(key);
+    if (known !== undefined) return known;
+    // The first run fills the caches of Deno.
+    for (let time = 0; time < 2; time++) {
+      const began = performance.now();
+      const { code, stdout } = await this.#test(tests, 600_000);
+      if (code !== 0) throw new Error(`these tests fail without any change: ${key}\n${stdout.slice(-3000)}`);
+      this.#usual.set(key, performance.now() - began);
+    }
+    return this.#usual.get(key)!;
+  }
+
+  /** Runs the tests of a mutant's file on it. */
+  async try(mutant: Mutant, source: string): Promise<Outcome> {
+    const groups = testsOf(mutant.file);
+    for (const tests of groups) await this.#usually(tests);
+    const path = `${this.#root}/${mutant.file}`;
+    await Deno.writeTextFile(path, mutate(source, mutant));
+    try {
+      for (const tests of groups) {
+        const { code } = await this.#test(tests, Math.round(15_000 + 4 * await this.#usually(tests)));
+        if (code !== 0) return code === 128 ? "timed out" : "killed";
+      }
+      return "survived";
+    } finally {
+      await Deno.writeTextFile(path, source);
+    }
+  }
+}
+
+/** Results of earlier runs. They count for as long as the source file is the same, and survivors are tried again. */
+async function earlier(fresh: boolean): Promise<Record<string, Outcome>> {
+  if (fresh) return {};
+  return await Deno.readTextFile(RESULTS).then(JSON.parse, () => ({}));
+}
+
+async function keyOf(mutant: Mutant, source: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(source));
+  const hash = Array.from(new Uint8Array(digest, 0, 6), (byte) => byte.toString(16).padStart(2, "0"));
+  return `${hash.join("")} ${nameOf(mutant)}`;
+}
+
+interface Options {
+  files: string[];
+  sample: number;
+  seed: number;
+  list: boolean;
+  fresh: boolean;
+}
+
+function readArguments(args: readonly string[]): Options {
+  const options: Options = { files: [], sample: Infinity, seed: 1, list: false, fresh: false };
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at];
+    if (arg === "--list") options.list = true;
+    else if (arg === "--fresh") options.fresh = true;
+    else if (arg === "--file") options.files.push(args[++at]);
+    else if (arg === "--sample") options.sample = Number(args[++at]);
+    else if (arg === "--seed") options.seed = Number(args[++at]);
+    else throw new Error(`${arg} is not an option; --help lists them`);
+  }
+  return options;
+}
+
+async function main(args: string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(HELP);
+    return 0;
+  }
+  const options = readArguments(args);
+  const all = await listFiles(ROOT.slice(0, -1), (folder) => folder !== "npm/");
+  const files = options.files.length > 0
+    ? options.files
+    : all.filter((file) => file.endsWith(".ts") && matches(file, TARGETS));
+  const sources = new Map<string, string>();
+  for (const file of files) sources.set(file, await Deno.readTextFile(ROOT + file));
+  const every = files.flatMap((file) => findMutants(file, sources.get(file)!));
+  const mutants = sample(every, Math.min(options.sample, every.length), options.seed)
+    .sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : a.start - b.start);
+  console.log(`${mutants.length} of ${every.length} mutants in ${files.length} files`);
+  if (options.list) {
+    for (const mutant of mutants) console.log(`${mutant.line}: ${nameOf(mutant)}`);
+    return 0;
+  }
+
+  const harmless = harmlessIn(await Deno.readTextFile(HARMLESS).catch(() => ""));
+  const results = await earlier(options.fresh);
+  await using folder = await temporaryFolder("mutations", 0o711);
+  const bench = new Bench(`${folder.path}/tree`, folder.env);
+  await bench.prepare();
+  const count = { killed: 0, "timed out": 0, survived: 0, harmless: 0 };
+  for (const [index, mutant] of mutants.entries()) {
+    const name = nameOf(mutant);
+    const source = sources.get(mutant.file)!;
+    const key = await keyOf(mutant, source);
+    if (results[key] === undefined || results[key] === "survived") {
+      results[key] = await bench.try(mutant, source);
+      await Deno.mkdir(dirname(RESULTS), { recursive: true });
+      await Deno.writeTextFile(RESULTS, JSON.stringify(results, null, 1));
+    }
+    const outcome = results[key] === "survived" && harmless.has(name) ? "harmless" : results[key];
+    count[outcome]++;
+    console.log(`${index + 1}/${mutants.length} ${outcome.padEnd(9)} ${mutant.line}: ${name}`);
+  }
+  console.log(
+    `${count.killed} killed, ${count["timed out"]} timed out, ${count.survived} survived, ` +
+      `${count.harmless} harmless`,
+  );
+  return count.survived === 0 ? 0 : 1;
+}
+
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  Deno.exit(await main(Deno.args));
+}
