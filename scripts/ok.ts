@@ -11,8 +11,9 @@ import { cleanUpWhenInterrupted } from "./temporary.ts";
 
 const HELP = `Usage: deno task ok [--no-test] [--help]
 
-Checks formatting, lint, types, documentation and its examples, what JSR would refuse, and the import rules, then
-runs the tests. Goes on after a failure, so that one run shows everything to fix. Exit code 1 where anything failed.
+Checks formatting, lint, types, documentation and its examples, what JSR would refuse, the import rules and the words,
+then runs the tests. Goes on after a failure, so that one run shows everything to fix. Exit code 1 where anything
+failed.
 
   --no-test  leave the tests out`;
 
@@ -31,6 +32,7 @@ const CHECKS: readonly [name: string, args: readonly string[]][] = [
   ["examples and names in the documentation", ["run", "-A", "scripts/check_docs.ts"]],
   ["what JSR accepts", ["publish", "--dry-run", "--allow-dirty", "--no-check", "--quiet"]],
   ["import rules", ["run", "-A", "scripts/check_imports.ts"]],
+  ["words", ["run", "-A", "scripts/words.ts"]],
 ];
 const TESTS: readonly [string, readonly string[]] = ["tests", ["run", "-A", "scripts/test.ts"]];
 

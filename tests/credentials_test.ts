@@ -100,6 +100,14 @@ test("checkCredentials() copies and freezes what it has checked, and takes it ag
   );
 });
 
+test("checkCredentials() reads no kind of credentials from a prototype", () => {
+  const given = Object.assign(Object.create({ delegated: {}, cache: "FILE:/tmp/other" }), {
+    username: "alice",
+    password: "secret",
+  });
+  assertEquals({ ...checkCredentials(given, "x") }, { username: "alice", password: "secret" } as never);
+});
+
 const WRONG: [given: unknown, text: string][] = [
   [null, "x must have a username and a password"],
   [{}, "x must have a username and a password"],

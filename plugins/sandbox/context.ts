@@ -262,7 +262,7 @@ export class SandboxedContext implements ProviderContext {
     try {
       if (this.#instance.alive) this.#instance.call("release", EMPTY, () => {});
     } catch {
-      // A guest that fails to release is dropped like any other; its memory is wiped all the same.
+      // A guest that fails to release is dropped like any other; its memory is still wiped.
     }
     this.#instance.drop();
   }
@@ -383,7 +383,7 @@ export class SandboxedContext implements ProviderContext {
       done: "the token exchange is done already",
       closed: "the context is closed",
     }[this.#state];
-    return new StateError(`${this.#name}: ${what} is out of turn: ${why}`);
+    return new StateError(`${this.#name}: ${what} is called in the wrong state: ${why}`);
   }
 }
 

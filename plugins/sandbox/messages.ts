@@ -52,7 +52,7 @@ export type LegAnswer =
   | { readonly kind: "leg"; readonly done: boolean; readonly token: Uint8Array | null }
   | { readonly kind: "needs"; readonly question: number; readonly fields: readonly Uint8Array[] };
 
-/** What `query` tells of a finished context. */
+/** What `query` reports about a finished context. */
 export interface Attributes {
   /** What the contract calls attributes. */
   readonly agreed: ContextAttributes;

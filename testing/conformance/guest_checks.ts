@@ -222,7 +222,10 @@ export const GUEST_CHECKS: readonly Check<Subject>[] = [
       }
     }),
   },
-  { name: "guest: wraps without encrypting, and tells such records from others", run: carriesUnencrypted },
+  {
+    name: "guest: wraps without encrypting, and distinguishes such records from others",
+    run: carriesUnencrypted,
+  },
   {
     name: "guest: says how much data fits a record, and keeps to it",
     run: onPair(({ client }, subject) => {

@@ -112,7 +112,7 @@ export class Peer {
     return this.call("wrapUnencrypted", plain, (answer) => readRest(answer, "guest").slice());
   }
 
-  /** Opens a record by either operation, and tells whether it was encrypted. */
+  /** Opens a record by either operation, and reports whether it was encrypted. */
   open(operation: "unwrap" | "unwrapAny", record: Uint8Array): { encrypted: boolean; plain: Uint8Array } {
     return this.call(operation, record, (answer) => {
       const { encrypted, plain } = readUnwrap(answer, "guest");

@@ -3,7 +3,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
+import { Buffer } from "node:buffer";
 import { AuthenticationError, ProtocolError, SecurityRequirementError, StateError } from "../../errors.ts";
+import { openInitiator } from "../../contexts/open.ts";
+import type { ContextProvider, ProviderCredentials } from "../../contract.ts";
 import { negotiate } from "../../plugins/negotiate/mod.ts";
 import { createRegistry } from "../../plugins/registry.ts";
 import {
@@ -16,6 +19,7 @@ import {
 } from "../../sasl/mod.ts";
 import { bytes, TARGET } from "../support/gss.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
+import { toyProvider, toySystem } from "../support/toy_provider.ts";
 import { atChoice, atOffer, converse, duplexPair, withPair } from "../support/sasl.ts";
 
 const skip = noRealm;
@@ -52,6 +56,42 @@ test(
     }),
   { skip },
 );
+
+test("saslServer() of GSS-SPNEGO refuses a layer whose context does not detect replay or reordering", async () => {
+  const framing = Buffer.from("604006062b0601050502", "hex");
+  for (const missing of ["replayDetection", "sequenceDetection"]) {
+    const toy = toyProvider({ name: "negotiate", attributes: { [missing]: false } });
+    const provider: ContextProvider = {
+      ...toy,
+      async acquire(acquiring) {
+        const credentials = await toy.acquire(acquiring);
+        const server: ProviderCredentials["server"] = (given) => {
+          const context = credentials.server(given);
+          const step = context.step.bind(context);
+          return Object.assign(context, {
+            step: (token: Uint8Array) => step(token.subarray(framing.length)),
+          });
+        };
+        return { ...credentials, server };
+      },
+    };
+    const options = {
+      mechanism: "GSS-SPNEGO",
+      registry: createRegistry([provider]),
+      system: toySystem(),
+      layers: ALL,
+    } as const;
+    using initiator = await openInitiator({ registry: options.registry, system: options.system });
+    using client = initiator.initiate({ target: TARGET });
+    using server = await saslServer({ ...options, acceptedTargets: [TARGET] });
+    const { token } = await client.step();
+    await assertRejects(
+      () => server.next(Buffer.concat([framing, token!])),
+      SecurityRequirementError,
+      "replay and sequence detection",
+    );
+  }
+});
 
 test(
   "saslServer() of GSS-SPNEGO refuses a client that asks for a layer which it does not accept",

@@ -47,6 +47,22 @@ function toyFrame(data: Uint8Array, encrypt = true): Uint8Array {
   return frame;
 }
 
+test("a security layer over a connection that has ended before it ends too, and closes its context", async () => {
+  for (const failure of [undefined, new Error("reset")]) {
+    const [near] = duplexPair();
+    near.on("error", () => {});
+    near.destroy(failure);
+    await once(near, "close").catch(() => {});
+    const context = toyContext();
+    const stream = new ProtectedStream(near, { ...LIMITS, context });
+    const errors: unknown[] = [];
+    stream.on("error", (error) => errors.push(error));
+    await new Promise((resolve) => stream.once("close", resolve));
+    assertEquals(errors, failure === undefined ? [] : [failure]);
+    assertEquals(context.closed, 1);
+  }
+});
+
 test("what is written comes out, however it is cut, in records no longer than the peer takes", () =>
   fc.assert(
     fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 700 }), { maxLength: 8 }), async (chunks) => {

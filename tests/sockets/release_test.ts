@@ -151,5 +151,6 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     assertEquals(refusal.name, "SecurityRequirementError");
     await Promise.allSettled([started.server]);
     assert(started.clientProvider.ledger.contextCloses.every((closes) => closes === 1));
+    assertEquals(started.clientProvider.ledger.live, 0);
   });
 }

@@ -10,7 +10,7 @@ export class Carrier {
 
   constructor(readonly mechanism: Mechanism) {}
 
-  /** The next token, given the peer's; `stage` tells how it stands afterwards. */
+  /** The next token, given the peer's; `stage` reports the state afterwards. */
   step(token: Slice | null): Slice | null {
     return this.pass(this.mechanism.next(token));
   }
@@ -20,7 +20,7 @@ export class Carrier {
     return this.pass(null);
   }
 
-  /** What tells the peer that its authentication failed, where there is a way to say so. */
+  /** The token which reports a failed authentication to the peer, where the carrier has one. */
   refusal(): Slice | null {
     return null;
   }

@@ -44,7 +44,7 @@ export class Client extends Mechanism {
       const challenge = Challenge.read(message);
       if (challenge !== null) return this.accepts(challenge) ? this.answer(message, challenge) : this.fail();
     }
-    distrust("the server's answer is no NTLM challenge with target information");
+    distrust("the server's answer is not an NTLM challenge with target information");
     return this.fail();
   }
 

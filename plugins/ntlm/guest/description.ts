@@ -1,4 +1,4 @@
-/** What the provider tells of itself; the ABI's document defines the keys. */
+/** The provider's description; the ABI's document defines the keys. */
 export const DESCRIPTION = `{
   "abi": 2,
   "name": "ntlm",

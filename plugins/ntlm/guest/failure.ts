@@ -1,6 +1,6 @@
 /**
- * Why the exchange cannot go on. AssemblyScript has no exceptions: whoever finds a fault notes it here and returns
- * null or false; whoever answers the host reports it.
+ * Why the exchange cannot go on. AssemblyScript has no exceptions: the function which finds a fault notes it here and returns
+ * null or false; the answer to the host reports it.
  */
 
 import {
@@ -42,7 +42,7 @@ export function misuse(text: string): void {
   message = text;
 }
 
-/** Reports what was noted; `token` is what tells the peer of a failed authentication. */
+/** Reports what was noted; `token` reports a failed authentication to the peer. */
 export function report(token: Slice | null): void {
   if (kind == ErrorClass.Authentication) failAuthentication(reason, message, token);
   else if (kind == ErrorClass.Requirement) failRequirement(reason, message);

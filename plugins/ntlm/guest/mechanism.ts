@@ -1,6 +1,6 @@
 /**
  * NTLM itself, whatever carries its messages: what both roles have in common. A leg takes a message and yields the
- * next, or null where it noted a failure or where nothing is to be sent; `stage` tells which.
+ * next, or null where it noted a failure or where nothing is to be sent; `stage` reports which.
  */
 
 import { Slice } from "../../sdk/assembly/index";
@@ -39,7 +39,7 @@ export abstract class Mechanism {
   readonly outgoing: Direction = new Direction();
   readonly incoming: Direction = new Direction();
 
-  /** The next message, given the peer's; null stands for none in both places. */
+  /** The next message, given the peer's; null means none, as argument and as result. */
   abstract next(message: Slice | null): Slice | null;
 
   /** Ends with a noted failure. */

@@ -50,7 +50,7 @@ export class Server extends Mechanism {
     if (this.negotiate.len == 0) return this.begin(message);
     const claim = Authenticate.read(message.copy());
     if (claim === null) {
-      distrust("the client's answer is no NTLM authentication message");
+      distrust("the client's answer is not an NTLM authentication message");
       return this.fail();
     }
     if (!this.admits(claim)) return this.fail();
@@ -61,7 +61,7 @@ export class Server extends Mechanism {
 
   private begin(message: Slice): Slice | null {
     if (!isNegotiate(message)) {
-      distrust("the client's first message is no NTLM negotiation");
+      distrust("the client's first message is not an NTLM negotiation");
       return this.fail();
     }
     const wanted = negotiateFlags(message), config = this.config;

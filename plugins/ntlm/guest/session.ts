@@ -145,7 +145,7 @@ export class Direction {
     this.number = 0;
   }
 
-  // The number travels in clear and is looked at first, so that a record out of turn does not disturb the cipher.
+  // The number travels in clear and is looked at first, so that a record in the wrong order does not disturb the cipher.
   private misnumbered(signature: usize): i32 {
     const number: u64 = load<u32>(signature, 12);
     if (this.exhausted()) return ProtocolReason.SequenceExhausted;

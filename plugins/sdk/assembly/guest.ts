@@ -204,7 +204,7 @@ export function nobody(): void {
   output.flag(false);
 }
 
-/** Answers with an error; `token` is what tells the peer. */
+/** Answers with an error; `token` is the error token for the peer. */
 export function failAuthentication(
   reason: AuthenticationReason,
   message: string,
@@ -218,7 +218,7 @@ export function failProtocol(reason: ProtocolReason, message: string): void {
   fail(ErrorClass.Protocol, reason, message, null);
 }
 
-/** Answers that the call came out of turn. */
+/** Answers that the call came in the wrong state. */
 export function failState(message: string): void {
   fail(ErrorClass.State, 0, message, null);
 }
@@ -298,7 +298,7 @@ function release(g: Guest): void {
 }
 
 function turn(expected: State): bool {
-  if (state != expected) failState("this operation is out of turn");
+  if (state != expected) failState("this operation is called in the wrong state");
   return state == expected;
 }
 

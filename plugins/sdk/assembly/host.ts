@@ -9,5 +9,5 @@ export declare function random(ptr: usize, len: u32): void;
 /** Milliseconds since 1970-01-01 UTC. */
 export declare function clock(): i64;
 
-/** One line of UTF-8 for whoever debugs this guest: level 0 debug, 1 information, 2 warning. Never a secret. */
+/** One line of UTF-8 for the developer who debugs this guest: level 0 debug, 1 information, 2 warning. Never a secret. */
 export declare function log(level: u32, ptr: usize, len: u32): void;

@@ -55,7 +55,7 @@ export function restLen(): u32 {
   return <u32> (end - at);
 }
 
-/** Passes over `count` bytes and tells where they begin; nothing is allocated. */
+/** Passes over `count` bytes and returns where they begin; nothing is allocated. */
 export function skip(count: u32): usize {
   return take(count);
 }

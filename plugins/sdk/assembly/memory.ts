@@ -28,7 +28,7 @@ export class Slice {
   }
 }
 
-/** Whether `len` bytes at both places are equal; takes the same time wherever they differ. */
+/** Whether `len` bytes at both addresses are equal; takes the same time wherever they differ. */
 export function equal(a: usize, b: usize, len: u32): bool {
   let difference: u32 = 0;
   for (let i: u32 = 0; i < len; i++) difference |= load<u8>(a + i) ^ load<u8>(b + i);

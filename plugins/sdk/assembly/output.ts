@@ -24,7 +24,7 @@ export function status(): u32 {
   return load<u32>(buffer.ptr);
 }
 
-/** Makes room for `count` more bytes and tells where they go; the caller fills all of them. */
+/** Makes room for `count` more bytes and returns where they go; the caller fills all of them. */
 export function reserve(count: u32): usize {
   buffer.ensure(length + count, length);
   const place = buffer.ptr + length;

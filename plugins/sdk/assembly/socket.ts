@@ -175,7 +175,7 @@ function answerSettings(g: SocketGuest): void {
   if (
     !writeKey(settings.mainModePolicy, place + Settings.AuthipMMPolicyKey) ||
     !writeKey(settings.quickModePolicy, place + Settings.AuthipQMPolicyKey)
-  ) return failArgument("a policy's key is no GUID such as 00000000-0000-0000-0000-000000000000");
+  ) return failArgument("a policy's key is not a GUID such as 00000000-0000-0000-0000-000000000000");
   store<u32>(place + Settings.SecurityProtocol, Protocol.IPSEC);
   store<u32>(place + Settings.SecurityFlags, settings.securityFlags);
   store<u32>(place + Settings.IpsecFlags, settings.ipsecFlags);

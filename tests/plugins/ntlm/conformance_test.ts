@@ -16,7 +16,7 @@ for (const spnego of [false, true]) {
     const { outcomes, conforms } = await testProvider(guestModule(), { ...setup, options });
     assert(outcomes.length > 5);
     const others = outcomes.filter(({ result }) => result !== "ok").map(({ name }) => name);
-    assertEquals([others, conforms], [["has optional members that work together"], true]);
+    assertEquals([others, conforms], [[], true]);
   });
 }
 

@@ -108,10 +108,10 @@ test("a server of version 2 may serve a client without channel bindings, and one
 
 test("a module of version 2 has what it says under also, once the exchange is done, and nothing else", async () => {
   const context = (await acquire(await load(laterWith()))).client(TARGET);
-  assertThrows(() => context.peerIdentity, StateError, "out of turn");
-  assertThrows(() => context.wrapUnencrypted!(PLAIN, new Uint8Array(80)), StateError, "out of turn");
-  assertThrows(() => context.unwrapAny!(new Uint8Array(80)), StateError, "out of turn");
-  assertThrows(() => context.wrapSizeLimit!(64, true), StateError, "out of turn");
+  assertThrows(() => context.peerIdentity, StateError, "in the wrong state");
+  assertThrows(() => context.wrapUnencrypted!(PLAIN, new Uint8Array(80)), StateError, "in the wrong state");
+  assertThrows(() => context.unwrapAny!(new Uint8Array(80)), StateError, "in the wrong state");
+  assertThrows(() => context.wrapSizeLimit!(64, true), StateError, "in the wrong state");
   await context.step(null);
   assertEquals([context.peerIdentity, "peerIdentity" in context], [undefined, true]);
   const out = new Uint8Array(PLAIN.length + 16);

@@ -21,7 +21,7 @@ export class SpnegoClient extends Carrier {
       return first === null ? this.failed() : writeInit(this.mechanisms, first);
     }
     const reply = Reply.read(token);
-    if (reply === null) return this.distrusted("the server's token is no SPNEGO answer");
+    if (reply === null) return this.distrusted("the server's token is not a SPNEGO answer");
     if (reply.state == NegState.Reject) {
       deny(
         AuthenticationReason.PeerRefused,

@@ -27,7 +27,7 @@ export class SpnegoServer extends Carrier {
     }
     if (this.bare) return this.pass(this.mechanism.next(token));
     const reply = Reply.read(token);
-    if (reply === null) return this.distrusted("the client's token is no SPNEGO answer");
+    if (reply === null) return this.distrusted("the client's token is not a SPNEGO answer");
     if (reply.state == NegState.Reject) {
       deny(AuthenticationReason.PeerRefused, "the client refused to go on");
       return this.failed();

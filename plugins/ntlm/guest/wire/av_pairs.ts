@@ -1,4 +1,4 @@
-/** AV pairs ([MS-NLMP] 2.2.2.1): what a server tells of itself, and what a client proves that it heard. */
+/** AV pairs ([MS-NLMP] 2.2.2.1): what a server reports about itself, and what a client proves that it received. */
 
 import { Slice } from "../../../sdk/assembly/index";
 

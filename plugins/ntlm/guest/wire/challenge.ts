@@ -42,7 +42,7 @@ export function writeChallenge(flags: u32, nonce: usize, name: Slice, info: Slic
   return message;
 }
 
-/** Where the challenge of 8 bytes stands in a message of ours. */
+/** Where the challenge of 8 bytes stands in a message of this provider. */
 export function challengeNonce(message: Slice): usize {
   return message.ptr + 24;
 }
