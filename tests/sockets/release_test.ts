@@ -152,5 +152,17 @@ for (const [way, closeCredentials] of Object.entries(WAYS)) {
     await Promise.allSettled([started.server]);
     assert(started.clientProvider.ledger.contextCloses.every((closes) => closes === 1));
     assertEquals(started.clientProvider.ledger.live, 0);
+    const refused = attempt({
+      clientFaults: failing,
+      serverFaults: {
+        onStep: () => {
+          throw new AuthenticationError("other", "the server refuses");
+        },
+      },
+    });
+    const told = await refused.client.catch((error) => error);
+    assert(told !== closeError && /refuse/.test(told.message), String(told));
+    await Promise.allSettled([refused.server]);
+    assertEquals(refused.clientProvider.ledger.live, 0);
   });
 }
