@@ -7,7 +7,6 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -15,6 +14,7 @@ import { parseArgs } from "node:util";
 import { connect, listen, openSystem, type SecureConn } from "../mod.ts";
 import { startRealm } from "../tests/rig/realm.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
+import { type Held, memory } from "./memory.ts";
 
 const HELP = `Usage: deno task bench:idle [--connections N] [--help]
 
@@ -30,25 +30,6 @@ Needs a Kerberos server to start: see deno task demo. Exit status: 0 measured; 2
 
 const TARGET = "HTTP/localhost";
 const SIZES = [1024, 64 * 1024, 1024 * 1024];
-
-/** Memory of a process, in bytes. */
-interface Held {
-  readonly resident: number;
-  readonly heap: number;
-  readonly buffers: number;
-}
-
-/** Collects garbage and returns the memory of the process, in bytes. */
-async function memory(): Promise<Held> {
-  const { gc } = globalThis as { gc?: () => void };
-  for (let round = 0; round < 5; round++) {
-    gc?.();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
-  const { heapUsed, external } = process.memoryUsage();
-  return { resident, heap: heapUsed, buffers: external };
-}
 
 /** The process that is measured: echoes data, and prints its memory for each line of its input. */
 async function serve(): Promise<void> {
