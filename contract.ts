@@ -535,7 +535,10 @@ export interface AcceptOptions {
 export interface Initiator extends Disposable {
   /** Begins a context with a server. Nothing is sent, and no server is contacted, before its first `step()`. */
   initiate(options: InitiateOptions): SecurityContext;
-  /** Releases the credentials; contexts made from them stay usable. Closing twice is harmless. */
+  /**
+   * Releases the credentials. Contexts whose exchange has begun stay usable; the first `step()` of others is a
+   * StateError. Closing twice is harmless.
+   */
   close(): void;
 }
 
@@ -543,7 +546,10 @@ export interface Initiator extends Disposable {
 export interface Acceptor extends Disposable {
   /** Begins a context with a client. The client's first token decides which mechanism is used. */
   accept(options?: AcceptOptions): SecurityContext;
-  /** Releases the credentials; contexts made from them stay usable. Closing twice is harmless. */
+  /**
+   * Releases the credentials. Contexts whose exchange has begun stay usable; the first `step()` of others is a
+   * StateError. Closing twice is harmless.
+   */
   close(): void;
 }
 

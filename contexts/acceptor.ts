@@ -80,8 +80,8 @@ export class OpenAcceptor implements Acceptor {
   }
 
   /**
-   * The credentials that answer a client's first token: of the first provider of the registry that accepts its
-   * kind.
+   * The credentials that answer a client's first token: of the provider that the application names, or else of the
+   * first of {@linkcode TAKERS} that the registry lists.
    */
   async #serve(first: Uint8Array): Promise<Served> {
     this.#owned.requireOpen("acceptor");

@@ -264,3 +264,23 @@ test("close() inside impersonate() waits for the end of the impersonation", asyn
   server.close();
   assertEquals(events.length, 3);
 });
+
+test("close() of an initiator or acceptor ends contexts that have not begun, and no others", async () => {
+  const provider = toyProvider();
+  const initiator = await initiatorOf(provider);
+  const acceptor = await acceptorOf(provider);
+  using client = initiator.initiate({ target });
+  using server = acceptor.accept();
+  using idleClient = initiator.initiate({ target });
+  using idleServer = acceptor.accept();
+  const { token } = await client.step();
+  const answer = await server.step(token!);
+  initiator.close();
+  acceptor.close();
+  await client.step(answer.token!);
+  assertEquals(server.unwrap(client.wrap(Uint8Array.of(1, 2))).data, Uint8Array.of(1, 2));
+  await assertRejects(() => idleClient.step(), StateError, "initiator is closed");
+  await assertRejects(() => idleServer.step(token!), StateError, "acceptor is closed");
+  assertThrows(() => initiator.initiate({ target }), StateError, "initiator is closed");
+  assertThrows(() => acceptor.accept(), StateError, "acceptor is closed");
+});
