@@ -103,7 +103,7 @@ for (const [args, problem] of WRONG) {
 
 test("the task itself shows its help, and of a wrong argument the problem and an exit code", async () => {
   const task = (...args: string[]) =>
-    run(Deno.execPath(), ["run", "-A", "scripts/test_npm.ts", ...args], { cwd: ROOT });
+    run(Deno.execPath(), ["run", "-A", "--quiet", "scripts/test_npm.ts", ...args], { cwd: ROOT });
   const help = await task("tests/nowhere", "--help");
   assertEquals([help.code, help.stderr], [0, ""]);
   assertStringIncludes(help.stdout, "Usage: deno task test:npm");
