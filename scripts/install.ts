@@ -63,7 +63,8 @@ function isDebian(): boolean {
 async function install(names: readonly string[], say: (sentence: string) => void): Promise<string | null> {
   const apt = (...args: string[]) =>
     run("apt-get", ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=2", ...args], {
-      env: { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" },
+      // Java, whose certificates a package converts, leaves a folder of figures in /tmp otherwise.
+      env: { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C", JAVA_TOOL_OPTIONS: "-XX:-UsePerfData" },
     });
   const get = (...more: string[]) => apt("install", "-y", "--no-install-recommends", ...more, ...names);
   const fresh = listsAreFresh();
