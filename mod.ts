@@ -77,4 +77,4 @@ export type { ImportGrants, LogLine } from "./plugins/sandbox/host_functions.ts"
 export type { Answer, Answers, AnswerValue } from "./plugins/sandbox/questions.ts";
 export * from "./sockets/mod.ts";
 export { Spn } from "./spn.ts";
-export type { SpnParts } from "./spn.ts";
+export type { SpnComponents, SpnGeneration, SpnHost, SpnNameType, SpnParts } from "./spn.ts";

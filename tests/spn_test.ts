@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { Spn, type SpnParts } from "../spn.ts";
+import { Spn, type SpnComponents, type SpnGeneration, type SpnNameType, type SpnParts } from "../spn.ts";
 
 /** Characters a part may hold; letters of other scripts are among them. */
 const LETTERS =
@@ -55,8 +55,7 @@ test("equals() ignores the case of A to Z, and the realm where one of them has n
   fc.assert(fc.property(parts, word, (given, realm) => {
     const name = Spn.make(given);
     const bare = Spn.make({ ...given, realm: undefined });
-    const upper = name.toString().replace(/[a-z]/g, (letter) => letter.toUpperCase());
-    assert(name.equals(Spn.parse(upper)));
+    assert(name.equals(Spn.parse(upper(name))));
     assert(bare.equals(name) && name.equals(bare));
     assert(bare.equals(Spn.make({ ...given, realm })));
     assert(!name.equals(Spn.make({ ...given, instanceName: `${given.instanceName}x` })));
@@ -177,3 +176,144 @@ test("Spn objects cannot be changed", () => {
   const name = Spn.parse("host/web");
   assertThrows(() => ((name as { instanceName: string }).instanceName = "other"), TypeError);
 });
+
+/** What Windows' DsMakeSpn writes, as its page and Wine's conformance test, which runs on Windows, publish it. */
+const MADE: { readonly [text: string]: SpnComponents } = {
+  "class/host": { serviceClass: "class", serviceName: "host" },
+  "class/instance/host": { serviceClass: "class", serviceName: "host", instanceName: "instance" },
+  "class/instance:555/host": {
+    serviceClass: "class",
+    serviceName: "host",
+    instanceName: "instance",
+    instancePort: 555,
+    referrer: "referrer",
+  },
+  "class/host:555": { serviceClass: "class", serviceName: "host", instancePort: 555, referrer: "referrer" },
+  "ldap/192.0.2.7:389/dc1.example.test": {
+    serviceClass: "ldap",
+    serviceName: "192.0.2.7",
+    instancePort: 389,
+    referrer: "dc1.example.test",
+  },
+  "ldap/192.0.2.7": { serviceClass: "ldap", serviceName: "192.0.2.7", instancePort: 0 },
+  "ldap/dc1/dc2.example.test": {
+    serviceClass: "ldap",
+    serviceName: "2001:db8::7",
+    instanceName: "dc1",
+    referrer: "dc2.example.test",
+  },
+  "MyDBService/host1.example.com/CN=hrdb,OU=mktg,DC=example,DC=com": {
+    serviceClass: "MyDBService",
+    serviceName: "CN=hrdb,OU=mktg,DC=example,DC=com",
+    instanceName: "host1.example.com",
+  },
+};
+
+for (const [text, components] of Object.entries(MADE)) {
+  test(`Spn.compose() writes ${text} as DsMakeSpn does`, () => {
+    assertEquals(Spn.compose(components).toString(), text);
+  });
+}
+
+test("crack() returns what Spn.compose() was given, with the host for a missing service name", () => {
+  const name = word.filter((text) => !text.includes(":"));
+  const components = fc.record({
+    serviceClass: name,
+    serviceName: name,
+    instanceName: name,
+    instancePort: fc.integer({ min: 0, max: 65535 }),
+  }, { requiredKeys: ["serviceClass", "serviceName"] });
+  fc.assert(fc.property(components, (given) => {
+    const cracked = Spn.parse(Spn.compose(given).toString()).crack();
+    const { instanceName = given.serviceName, instancePort = 0 } = given;
+    assertEquals(cracked, { ...given, instanceName, instancePort });
+    const again = instanceName === given.serviceName ? { ...cracked, instanceName: undefined } : cracked;
+    assert(Spn.compose(again).equals(Spn.compose(given)));
+  }));
+  assertThrows(() => Spn.parse("MSSQLSvc/db:SQLEXPRESS").crack(), RangeError, "not a number");
+});
+
+test("Spn.compose() refuses parts that DsMakeSpn does not take, by their names", () => {
+  const compose = (given: unknown) => () => Spn.compose(given as SpnComponents);
+  assertThrows(compose(null), TypeError, "serviceName");
+  assertThrows(compose({ serviceClass: "class" }), TypeError, "serviceName must be");
+  assertThrows(compose({ serviceName: "host" }), TypeError, "serviceClass must be");
+  assertThrows(compose({ serviceClass: "class", serviceName: "a/b" }), TypeError, 'must not contain "/"');
+  assertThrows(compose({ serviceClass: "class", serviceName: "a", port: 1 }), TypeError, "Unknown part port");
+  for (const instancePort of [-1, 65536, 1.5, "80"]) {
+    assertThrows(compose({ serviceClass: "c", serviceName: "h", instancePort }), RangeError, "instancePort");
+  }
+  // A referrer becomes a part only with an address, and is checked then.
+  assertThrows(compose({ serviceClass: "c", serviceName: "1.2.3.4", referrer: "a/b" }), TypeError, '"/"');
+});
+
+const HOST = {
+  dnsName: "web.example.test",
+  netbiosName: "WEB",
+  distinguishedName: "CN=WEB,CN=Computers,DC=example,DC=test",
+};
+const GENERATED: { readonly [text: string]: readonly [SpnNameType, serviceName?: string, port?: number] } = {
+  "ADSockAuth/web.example.test": ["DS_SPN_DNS_HOST"],
+  "ADSockAuth/web.example.test:7777": ["DS_SPN_DNS_HOST", undefined, 7777],
+  "ADSockAuth/CN=WEB,CN=Computers,DC=example,DC=test": ["DS_SPN_DN_HOST"],
+  "ADSockAuth/WEB": ["DS_SPN_NB_HOST"],
+  "ADSockAuth/web.example.test/example.test": ["DS_SPN_DOMAIN", "example.test"],
+  "ADSockAuth/WEB:7777/DC=example,DC=test": ["DS_SPN_NB_DOMAIN", "DC=example,DC=test", 7777],
+  "ADSockAuth/web.example.test/CN=SockAuthAD,CN=WEB,DC=test": [
+    "DS_SPN_SERVICE",
+    "CN=SockAuthAD,CN=WEB,DC=test",
+  ],
+};
+
+for (const [text, [type, serviceName, instancePort]] of Object.entries(GENERATED)) {
+  test(`Spn.generate() makes ${text} for ${type}`, () => {
+    const options = { serviceClass: "ADSockAuth", serviceName, instancePort, host: HOST };
+    if (serviceName === undefined) delete options.serviceName;
+    assertEquals(Spn.generate(type, options).map(String), [text]);
+  });
+}
+
+test("Spn.generate() makes one name for each instance, with the instance's own port", () => {
+  const instances = [{ name: "a.example.test", port: 1 }, { name: "b.example.test" }];
+  const made = (type: SpnNameType, serviceName?: string) =>
+    Spn.generate(type, {
+      serviceClass: "db",
+      ...(serviceName === undefined ? {} : { serviceName }),
+      // Neither is used where there are instances.
+      instancePort: 9,
+      host: HOST,
+      instances,
+    }).map(String);
+  assertEquals(made("DS_SPN_DNS_HOST"), ["db/a.example.test:1", "db/b.example.test"]);
+  assertEquals(made("DS_SPN_SERVICE", "CN=hr"), ["db/a.example.test:1/CN=hr", "db/b.example.test/CN=hr"]);
+});
+
+test("Spn.generate() refuses what is missing or does not fit the type, by its name", () => {
+  const generate = (type: string, given: unknown) => () =>
+    Spn.generate(type as SpnNameType, given as SpnGeneration);
+  const base = { serviceClass: "db", host: { dnsName: "web" } };
+  assertThrows(generate("toString", base), TypeError, "Unknown type toString");
+  assertThrows(generate("DS_SPN_NB_HOST", base), TypeError, "host.netbiosName must be given");
+  assertThrows(generate("DS_SPN_DNS_HOST", { serviceClass: "db" }), TypeError, "host.dnsName must be given");
+  assertThrows(generate("DS_SPN_DNS_HOST", { ...base, serviceName: "x" }), TypeError, "must not be given");
+  assertThrows(generate("DS_SPN_SERVICE", base), TypeError, "serviceName must be given");
+  assertThrows(generate("DS_SPN_DNS_HOST", { ...base, instances: "a" }), TypeError, "array");
+  assertThrows(generate("DS_SPN_DNS_HOST", { ...base, instances: [{ name: "a/b" }] }), TypeError, '"/"');
+  assertThrows(generate("DS_SPN_DNS_HOST", { ...base, instancePort: 70000 }), RangeError, "port");
+  assertThrows(generate("DS_SPN_DNS_HOST", { ...base, names: [] }), TypeError, "Unknown part names");
+});
+
+test("canonical is one text for all names that are equal, and another for all others", () => {
+  fc.assert(fc.property(parts, parts, fc.boolean(), (one, other, same) => {
+    const a = Spn.make(one);
+    const b = same ? Spn.parse(upper(a)) : Spn.make(other);
+    assertEquals(a.canonical === b.canonical, Spn.make({ ...partsOf(a), realm: undefined }).equals(b));
+    assertEquals(Spn.parse(a.canonical).canonical, a.canonical);
+  }));
+  assertEquals(Spn.parse("LDAP/DC1:389/dc1@R").canonical, "ldap/dc1:389");
+});
+
+/** The name with a to z in upper case. */
+function upper(spn: Spn): string {
+  return spn.toString().replace(/[a-z]/g, (letter) => letter.toUpperCase());
+}
