@@ -10,6 +10,7 @@ import { listFiles } from "./files.ts";
 import { findMutants, type Mutant, mutate, nameOf } from "./mutants.ts";
 import { matches } from "./import_rules.ts";
 import { run } from "./process.ts";
+import { Random } from "./random.ts";
 import { ROOT } from "./root.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
@@ -61,27 +62,59 @@ const LISTENERS = inSockets(
   "unavailable",
 );
 const CONTEXTS = ["tests/contexts", "tests/integration/security_context_test.ts"];
-const GSS = [
-  "context",
-  "records",
-  "wrap",
-  "state",
-  "bindings",
-  "refusals",
-  "targets",
-  "names",
-  "negotiate",
-  "delegation",
-  "credentials",
-  "caches",
-  "expiry",
-  "faults",
-].map((name) => `tests/integration/gss_${name}_test.ts`);
+const integration = (...names: string[]): string[] =>
+  names.map((name) => `tests/integration/${name}_test.ts`);
+const GSS = integration(
+  "gss_context",
+  "gss_records",
+  "gss_wrap",
+  "gss_state",
+  "gss_bindings",
+  "gss_refusals",
+  "gss_targets",
+  "gss_names",
+  "gss_negotiate",
+  "gss_delegation",
+  "gss_credentials",
+  "gss_caches",
+  "gss_expiry",
+  "gss_faults",
+);
+
+const inGss = (files: string[], ...groups: string[][]): [string, string[][]][] =>
+  files.map((file) => [`ffi/security/gss/${file}.ts`, groups]);
 
 /** The tests of each file, by the first pattern that matches, in groups: the nearest first. */
 const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly string[])[]])[] = [
   ["ffi/security/sspi/**", [["tests/ffi/security/sspi"]]],
-  ["ffi/security/gss/**", [["tests/ffi/security/gss"], GSS]],
+  ["ffi/security/gss/pac.ts", [["tests/ffi/security/gss/pac_test.ts"], integration("samba_pac")]],
+  ["ffi/security/gss/order.ts", [["tests/ffi/security/gss/order_test.ts"], integration("gss_records")]],
+  ["ffi/security/gss/ticket_name.ts", [
+    ["tests/ffi/security/gss/ticket_name_test.ts"],
+    integration("gss_targets", "gss_bare_kerberos"),
+  ]],
+  ["ffi/security/gss/principal.ts", [
+    ["tests/ffi/security/gss/principal_test.ts"],
+    integration("gss_names", "gss_users"),
+  ]],
+  ["ffi/security/gss/target_names.ts", [integration("gss_targets", "gss_names")]],
+  ...inGss(
+    ["records", "sealing", "buffer_sealing", "iov_sealing"],
+    integration("gss_wrap", "gss_records"),
+    integration("gss_context", "gss_state", "gss_faults", "gss_leak", "interop"),
+  ),
+  ...inGss(
+    ["tickets", "credentials", "acquire", "key_table", "handles"],
+    integration("gss_credentials", "gss_caches"),
+    integration("gss_expiry", "gss_delegation", "gss_targets", "gss_faults", "gss_users", "gss_leak"),
+  ),
+  ["ffi/security/gss/peer.ts", [integration("gss_peer", "samba_pac")]],
+  ["ffi/security/gss/requested_target.ts", [integration("gss_targets", "gss_bare_kerberos")]],
+  ["ffi/security/gss/**", [
+    ["tests/ffi/security/gss"],
+    integration("gss_context", "gss_state", "gss_bindings", "gss_negotiate"),
+    GSS,
+  ]],
   ["ffi/security/**", [["tests/ffi/security"], GSS]],
   ["contexts/**", [SOCKETS, CONTEXTS, MORE_SOCKETS]],
   ["plugins/requirements.ts", [
@@ -107,14 +140,8 @@ export type Outcome = "killed" | "timed out" | "survived";
 export function sample<T>(mutants: readonly T[], count: number, seed: number): T[] {
   const left = [...mutants];
   const chosen: T[] = [];
-  let state = (seed * 2654435761) >>> 0 || 1;
-  while (chosen.length < count && left.length > 0) {
-    // xorshift32
-    state ^= state << 13;
-    state = (state ^ (state >>> 17)) >>> 0;
-    state = (state ^ (state << 5)) >>> 0;
-    chosen.push(...left.splice(state % left.length, 1));
-  }
+  const random = new Random(seed);
+  while (chosen.length < count && left.length > 0) chosen.push(...left.splice(random.below(left.length), 1));
   return chosen;
 }
 
