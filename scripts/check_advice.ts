@@ -25,6 +25,7 @@ export const FOREIGN: Readonly<Record<string, string>> = {
   "--include": "npm install",
   "--no-install": "deno task test",
   "--no-test": "deno task ok",
+  "--version": "the command line",
   "--permission": "Node's permission model",
   "--simulate": "the examples",
   exit: "the runtimes, process.exit and Deno.exit",
@@ -64,7 +65,10 @@ export async function checkAdvice(root: string): Promise<Violation[]> {
   return found;
 }
 
-/** What an application can name: exports and their members, the SDK's functions, and what stands in `FOREIGN`. */
+/**
+ * What an application can name: exports and their members, the SDK's functions, the options of the command line, and
+ * what stands in `FOREIGN`.
+ */
 async function publicNames(root: string, files: readonly string[]): Promise<Set<string>> {
   const { exports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
   const args = ["doc", "--json", ...Object.values(exports as Record<string, string>)];
@@ -75,6 +79,12 @@ async function publicNames(root: string, files: readonly string[]): Promise<Set<
     const text = await Deno.readTextFile(root + file);
     for (const [, name] of text.matchAll(/^\s*(?:export )?(?:function|abstract|class)?\s*(\w+)\(/gm)) {
       names.add(name);
+    }
+  }
+  for (const file of files.filter((file) => matches(file, ["cli/**"]))) {
+    const text = await Deno.readTextFile(root + file);
+    for (const [, name] of text.matchAll(/^\s*"?([a-z][\w-]*)"?: (?:\{\s*type: "|JSON_OPTION\b)/gm)) {
+      names.add(`--${name}`);
     }
   }
   return names;

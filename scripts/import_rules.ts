@@ -93,7 +93,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "simulator", files: ["testing/simulator/**"], mayImport: [...GROUND, ...FFI, "simulator"] },
   {
     name: "face",
-    files: ["mod.ts", "testing/mod.ts", "cli.ts", "cli/**"],
+    files: ["mod.ts", "testing/mod.ts"],
     mayImport: [
       ...GROUND,
       "memory",
@@ -107,6 +107,23 @@ export const LAYERS: readonly Layer[] = [
       "simulator",
       "conformance",
       "face",
+    ],
+  },
+  {
+    name: "cli",
+    files: ["cli.ts", "cli/**"],
+    mayImport: [
+      ...GROUND,
+      ...FFI,
+      "registry",
+      "plugins",
+      "providers",
+      "contexts",
+      "connections",
+      "protocols",
+      "conformance",
+      "face",
+      "cli",
     ],
   },
 ];
@@ -132,6 +149,17 @@ export const GUESTS: readonly string[] = [
 
 /** Modules from elsewhere that a file of the library may import by a plain import statement. */
 export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
+  "cli.ts": ["node:process"],
+  "cli/**": [
+    "node:fs",
+    "node:fs/promises",
+    "node:net",
+    "node:os",
+    "node:path",
+    "node:process",
+    "node:url",
+    "node:util",
+  ],
   "postgres/**": ["node:buffer", "node:net", "node:stream"],
   "sasl/protected_stream.ts": ["node:stream"],
 };
@@ -144,7 +172,6 @@ export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
 
 /** Files that may reach built-in modules and packages of Node, through `getBuiltinModule` and `createRequire`. */
 export const NODE_DOORS: readonly string[] = [
-  "cli.ts",
   "cli/**",
   "ffi/backends/koffi.ts",
   "ffi/machine_policy.ts",

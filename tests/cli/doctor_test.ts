@@ -1,4 +1,4 @@
-/** The command line, run as a program. */
+/** `secure-sockets doctor`. */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
@@ -6,16 +6,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { run, type RunResult } from "../scripts/process.ts";
-
-const onDeno = process.versions.deno ? null : "on Node the tests have a bundle, and no cli.ts beside them";
-const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
-const DENO = ["run", "-A", "--quiet", "--no-prompt", "--no-config", CLI];
+import { run, type RunResult } from "../../scripts/process.ts";
+import { CLI } from "../support/cli.ts";
 
 /** Why no program can be given a file system of its own here; null where it can. */
 async function noNamespace(): Promise<string | null> {
-  if (onDeno) return onDeno;
   if (process.platform !== "linux") return "the policy's folder is stood in for on Linux";
   const { code, stderr } = await run("unshare", ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]).catch((
     error,
@@ -33,7 +28,7 @@ async function withPolicy(policy: string | null, ...args: string[]): Promise<Run
     mkdirSync(join(etc, "secure-sockets"));
     if (policy !== null) writeFileSync(join(etc, "secure-sockets/policy.json"), policy);
     const script = 'mount --bind "$0" /etc && exec "$@"';
-    return await run("unshare", ["-rm", "sh", "-c", script, etc, process.execPath, ...DENO, ...args]);
+    return await run("unshare", ["-rm", "sh", "-c", script, etc, ...CLI, ...args]);
   } finally {
     rmSync(etc, { recursive: true });
   }
@@ -90,11 +85,3 @@ test(
   },
   { skip },
 );
-
-test("permissions prints the flags of Node before version 25, and from then on", async () => {
-  const { code, stdout } = await run(process.execPath, [...DENO, "permissions", "sspi"]);
-  assertEquals(code, 0);
-  assertStringIncludes(stdout, "(only with --permission; from Node 25 on --allow-net too)");
-  const none = await run(process.execPath, [...DENO, "permissions", "impersonation"]);
-  assert(!none.stdout.includes("--allow-net"), none.stdout);
-}, { skip: onDeno });

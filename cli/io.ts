@@ -1,0 +1,122 @@
+/**
+ * The streams, signals and environment of the process, as commands use them.
+ *
+ * @module
+ */
+
+import process from "node:process";
+
+/** The colours of a verdict. */
+const COLORS = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
+
+/** What a command reads from and writes to. */
+export interface Io {
+  /** Prints a line on standard output. Rejects with {@linkcode BrokenPipe} where its reader has gone. */
+  print(line: string): Promise<void>;
+  /** Prints a value as indented JSON on standard output. */
+  json(value: unknown): Promise<void>;
+  /** Writes bytes to standard output. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Prints a line on standard error. */
+  note(line: string): Promise<void>;
+  /** Standard input. It may be iterated once. */
+  input(): AsyncIterable<Uint8Array>;
+  /** Shows `text` on standard error while `work` runs, where that is a terminal. */
+  waiting<T>(text: string, work: Promise<T>): Promise<T>;
+  /** Colours `text` for standard output; unchanged where there are no colours. */
+  paint(color: keyof typeof COLORS, text: string): string;
+  /** Which streams are a terminal. */
+  readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  /** Aborted by SIGINT and SIGTERM, once it was read; a second SIGINT ends the process. */
+  readonly signal: AbortSignal;
+  /** Returns an environment variable; `undefined` also where this process may not read it. Never prompts. */
+  env(name: string): string | undefined;
+}
+
+/** The reader of standard output has gone. */
+export class BrokenPipe extends Error {
+  /** Always `"BrokenPipe"`. */
+  override readonly name = "BrokenPipe";
+}
+
+/** Why {@linkcode Io.signal} was aborted. */
+export class Interrupted extends Error {
+  /** Always `"Interrupted"`. */
+  override readonly name = "Interrupted";
+}
+
+/** The part of Deno that is used; on Node there is none. */
+interface Runtime {
+  Deno?: {
+    readonly noColor: boolean;
+    readonly permissions: { querySync(query: { name: "env"; variable: string }): { state: string } };
+  };
+}
+
+const { Deno: deno } = globalThis as Runtime;
+
+/** Returns the streams of this process. */
+export function processIo(): Io {
+  const { stdin, stdout, stderr } = process;
+  const isTerminal = {
+    stdin: stdin.isTTY === true,
+    stdout: stdout.isTTY === true,
+    stderr: stderr.isTTY === true,
+  };
+  const colored = isTerminal.stdout && !(deno ? deno.noColor : process.env.NO_COLOR);
+  let controller: AbortController | undefined;
+  // A failed write is reported to its callback; without a listener the event would end the process.
+  for (const stream of [stdout, stderr]) stream.on("error", () => {});
+  const io: Io = {
+    print: (line) => write(stdout, `${line}\n`),
+    json: (value) => io.print(JSON.stringify(value, null, 2)),
+    write: (bytes) => write(stdout, bytes),
+    // Where nothing reads standard error, the command goes on without it.
+    note: (line) => write(stderr, `${line}\n`).catch(() => {}),
+    input: () => stdin,
+    async waiting(text, work) {
+      if (!isTerminal.stderr) return await work;
+      await write(stderr, `${text} ...`);
+      try {
+        return await work;
+      } finally {
+        await write(stderr, "\r\x1b[K");
+      }
+    },
+    paint: (color, text) => colored ? `\x1b[${COLORS[color]}m${text}\x1b[0m` : text,
+    isTerminal,
+    get signal() {
+      return (controller ??= abortedBySignals()).signal;
+    },
+    env(name) {
+      const readable = deno?.permissions.querySync({ name: "env", variable: name }).state ?? "granted";
+      return readable === "granted" ? process.env[name] : undefined;
+    },
+  };
+  return io;
+}
+
+/** The part of an output stream that is used. */
+interface Output {
+  write(data: string | Uint8Array, done: (error?: Error & { code?: string } | null) => void): unknown;
+}
+
+function write(stream: Output, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (!error) resolve();
+      else reject(error.code === "EPIPE" ? new BrokenPipe("nothing reads standard output any more") : error);
+    });
+  });
+}
+
+function abortedBySignals(): AbortController {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort(new Interrupted(`interrupted by ${signal}`));
+    });
+  }
+  return controller;
+}
