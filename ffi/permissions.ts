@@ -11,6 +11,7 @@ import { FWPUCLNT } from "./raw/fwpuclnt.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
 import { KERNEL32 } from "./raw/kernel32.ts";
 import { MSWSOCK } from "./raw/mswsock.ts";
+import { NTDSAPI } from "./raw/ntdsapi.ts";
 import { NTDLL } from "./raw/ntdll.ts";
 import { OLEAUT32 } from "./raw/oleaut32.ts";
 import { SECUR32 } from "./raw/secur32.ts";
@@ -23,7 +24,8 @@ export type Grant =
   | "ipsec"
   | "ipsec.policy"
   | "sspi"
-  | "impersonation";
+  | "impersonation"
+  | "directory";
 
 /** Where libraries are looked for. */
 export interface Platform {
@@ -50,6 +52,7 @@ export const GRANT_LIBRARIES: {
   "ipsec.policy": { windows: [FWPUCLNT, UCRTBASE] },
   "sspi": { windows: [SECUR32, UCRTBASE], linux: [GSSAPI], darwin: [GSSAPI] },
   "impersonation": { windows: [ADVAPI32, KERNEL32, UCRTBASE] },
+  "directory": { windows: [NTDSAPI, UCRTBASE] },
 };
 
 /** Every grant, in the order of the design. */
@@ -132,6 +135,7 @@ const INSTEAD: { readonly [grant in Grant]?: string } = {
   "sspi": "Use Windows, Linux or macOS",
   "ipsec": SIMULATED,
   "ipsec.policy": SIMULATED,
+  "directory": "Register the names over LDAP, which any operating system can",
 };
 
 /**

@@ -48,12 +48,20 @@ export async function compileDll(root: string, name: string, inputs: readonly st
   await compile(root, ["-shared", "-static-libgcc", "-o", `${RUN}/${name}`, ...inputs]);
 }
 
-/** Compiles the test double for fwpuclnt.dll into the run's folder. */
-export async function buildFwpuclnt(root: string): Promise<void> {
-  const sources = ["fwpuclnt.c", "wfp.c", "sa.c", "call_log.c", "fwpuclnt.def"].map((name) =>
-    `${SOURCES}/${name}`
-  );
-  await compileDll(root, "fwpuclnt.dll", [...sources, "-lws2_32"]);
+/** The sources of each test double. */
+const DOUBLES: { readonly [dll: string]: readonly string[] } = {
+  "fwpuclnt.dll": ["fwpuclnt.c", "wfp.c", "sa.c", "call_log.c", "fwpuclnt.def"],
+  "ntdsapi.dll": ["ntdsapi.c", "call_log.c", "ntdsapi.def"],
+};
+
+/** The system libraries that have a test double. */
+export const DOUBLED: readonly string[] = Object.keys(DOUBLES);
+
+/** Compiles the test doubles for system libraries into the run's folder. */
+export async function buildDoubles(root: string): Promise<void> {
+  for (const [dll, sources] of Object.entries(DOUBLES)) {
+    await compileDll(root, dll, [...sources.map((name) => `${SOURCES}/${name}`), "-lws2_32", "-luser32"]);
+  }
 }
 
 /** The names a careless loader could be tricked with: every system library the library opens. */

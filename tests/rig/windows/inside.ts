@@ -8,7 +8,7 @@
 import { startRealm } from "../realm.ts";
 import { startAgent } from "./agent.ts";
 import { removeTree } from "./cache.ts";
-import { askOracle, buildFwpuclnt, buildPlanted } from "./fixtures.ts";
+import { askOracle, buildDoubles, buildPlanted } from "./fixtures.ts";
 import { makeIdentities } from "./identities.ts";
 import { endWithParent } from "./namespace.ts";
 import { type Result, runSuites, tell } from "./results.ts";
@@ -56,7 +56,7 @@ if (import.meta.main) {
       await Deno.writeTextFile(`${job.staged}/${RESULTS}`, JSON.stringify(results));
     };
     if (job.oracle) await keep(await tellOracle(root, job.repository));
-    if (job.suites.some((suite) => suite.fixture)) await buildFwpuclnt(root);
+    if (job.suites.some((suite) => suite.fixture)) await buildDoubles(root);
     if (job.suites.some((suite) => suite.planted)) await buildPlanted(root);
     await runSuites(machine, job.suites, job, keep);
     Deno.exit(0);

@@ -30,7 +30,7 @@ export interface Suite {
   readonly planted?: true;
   /** Whose Kerberos tickets Wine finds: alice's, none, or alice's from yesterday. Left out: alice's. */
   readonly identity?: Identity;
-  /** True where Windows must find the fixture instead of its own fwpuclnt.dll. */
+  /** True where Windows must find the test doubles instead of its own fwpuclnt.dll and ntdsapi.dll. */
   readonly fixture?: true;
 }
 
@@ -103,6 +103,13 @@ export const SUITES: readonly Suite[] = [
     grants: ["ipsec", "ipsec.policy", "impersonation"],
     fixture: true,
   },
+  {
+    name: "authority-directory",
+    files: ["tests/windows/least_directory_test.ts"],
+    runtimes: ["deno"],
+    grants: ["directory"],
+    fixture: true,
+  },
   { name: "planting", files: ["tests/windows/planting_test.ts"], runtimes: ALL, planted: true },
   {
     name: "fixture",
@@ -113,6 +120,7 @@ export const SUITES: readonly Suite[] = [
       "tests/windows/examples_test.ts",
       "tests/windows/ipsec_log_test.ts",
       "tests/windows/ipsec_test.ts",
+      "tests/windows/ntdsapi_fixture_test.ts",
     ],
     programs: ["examples/query_tcp_socket_security.ts", "examples/secure_tcp_connect.ts"],
     runtimes: ALL,

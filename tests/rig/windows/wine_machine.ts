@@ -6,6 +6,7 @@
 
 import { mustRun } from "../../../scripts/process.ts";
 import { removeTree } from "./cache.ts";
+import { DOUBLED } from "./fixtures.ts";
 import { leastFlags } from "./flags.ts";
 import { bundleName, MACHINE_MODULE, relativeImports } from "./imports.ts";
 import type { Ended, Machine } from "./results.ts";
@@ -90,9 +91,11 @@ export async function wineMachine(root: string, identities: Identities): Promise
     async prepare(suite) {
       identity = suite.identity ?? "alice";
       folder = suite.planted ? `${RUN}/planted` : REPOSITORY;
-      overrides = suite.fixture ? "fwpuclnt=n" : "";
+      overrides = suite.fixture ? DOUBLED.map((dll) => `${dll.replace(".dll", "")}=n`).join(";") : "";
       await plantBesideRuntimes(root, suite.planted === true);
-      if (suite.fixture) await Deno.copyFile(`${root}${RUN}/fwpuclnt.dll`, `${root}${SYSTEM32}/fwpuclnt.dll`);
+      for (const dll of suite.fixture ? DOUBLED : []) {
+        await Deno.copyFile(`${root}${RUN}/${dll}`, `${root}${SYSTEM32}/${dll}`);
+      }
     },
     runFile(suite, runtime, file) {
       return runtime === "deno"
