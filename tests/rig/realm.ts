@@ -118,6 +118,10 @@ export interface Realm extends AsyncDisposable {
   kinit(user: string, options?: KinitOptions): Promise<string>;
   /** Writes a second krb5.conf (another port, other `[libdefaults]`) and returns its path. */
   writeConfig(changes: { port?: number; libdefaults?: Record<string, string> }): string;
+  /** Ends the KDC and keeps the realm, which must have been given its folder; {@linkcode Realm.resume} starts it again. */
+  pause(): Promise<void>;
+  /** Starts the KDC after {@linkcode Realm.pause}. */
+  resume(): Promise<void>;
   /** Ends the KDC and removes the temporary folder. */
   stop(): Promise<void>;
 }
@@ -280,6 +284,19 @@ class MitRealm implements Realm {
     keeper.once("close", () => resolve());
     keeper.stdin!.end();
     await promise;
+  }
+
+  pause(): Promise<void> {
+    if (this.#removeAtEnd) {
+      throw new TypeError("Cannot pause the realm: its folder is temporary, give options.dir");
+    }
+    return this.stop();
+  }
+
+  resume(): Promise<void> {
+    // What the KDC logged when it started before says nothing of this time.
+    rmSync(join(this.dir, "kdc.log"), { force: true });
+    return this.start();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
