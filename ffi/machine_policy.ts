@@ -8,6 +8,7 @@
 
 import type { MachinePolicy } from "../contract.ts";
 import type { Calls, LibrarySpec } from "./abi.ts";
+import { type FileState, fileState, isSameState, isSettled, type StatCalls } from "./memory/file_state.ts";
 import { cString, type FILE_FNS, pinned, wideString } from "./memory/memory.ts";
 import { currentRuntime } from "./permissions.ts";
 
@@ -32,17 +33,59 @@ interface Files {
   };
 }
 
-/** The C library's file functions. */
-export type FileCalls = Calls<Omit<LibrarySpec, "fns"> & { readonly fns: typeof FILE_FNS }>;
+/** The C library's file functions; `statx` on Linux. */
+export type FileCalls =
+  & Calls<Omit<LibrarySpec, "fns"> & { readonly fns: typeof FILE_FNS }>
+  & Partial<StatCalls>;
+
+/** How the machine's policy is read. */
+export interface PolicyFile {
+  /** Its path. */
+  readonly path: string;
+  /** Returns the C library's file functions, or `null` where no library can be opened. */
+  readonly native: () => FileCalls | null;
+  /** Whether those functions take UTF-16, as on Windows. */
+  readonly wide: boolean;
+}
 
 /**
- * Reads the machine's policy; never throws, never prompts.
- *
- * @param native returns the C library's file functions, or throws where no library is open.
- * @param wide whether those functions take UTF-16, as on Windows.
+ * Reads the machine's policy; never throws, never prompts. Each connection asks for it, so what was read is returned
+ * again for as long as the C library says that the file is absent still, or has not changed. A file that cannot be
+ * read, that was changed just now, or whose state cannot be told is read each time.
  */
-export function readMachinePolicy(path: string, native: () => FileCalls, wide: boolean): MachinePolicy {
-  return readByRuntime(path) ?? readNatively(path, native, wide);
+export class MachinePolicyReader {
+  readonly #file: PolicyFile;
+  #kept: { readonly policy: MachinePolicy; readonly state: FileState | null } | null = null;
+
+  constructor(file: PolicyFile) {
+    this.#file = file;
+  }
+
+  read(): MachinePolicy {
+    const call = this.#file.native();
+    if (this.#kept !== null && call !== null && this.#isUnchanged(this.#kept, call)) return this.#kept.policy;
+    const before = this.#state(call);
+    const policy = readByRuntime(this.#file.path) ?? readNatively(this.#file, call);
+    this.#kept = policy.state === "absent" ? { policy, state: null } : null;
+    const after = policy.state === "present" ? this.#state(call) : null;
+    if (before !== null && after !== null && isSameState(before, after) && isSettled(after)) {
+      this.#kept = { policy, state: after };
+    }
+    return policy;
+  }
+
+  #state(call: FileCalls | null): FileState | null {
+    return call?.statx === undefined ? null : fileState(call as StatCalls, this.#file.path);
+  }
+
+  #isUnchanged(
+    { policy, state }: { policy: MachinePolicy; state: FileState | null },
+    call: FileCalls,
+  ): boolean {
+    if (policy.state === "absent") return look(this.#file, call) === "absent";
+    const now = this.#state(call);
+    return state !== null && now !== null && isSameState(state, now);
+  }
 }
 
 function unreadable(path: string, reason: string): MachinePolicy {
@@ -73,23 +116,16 @@ function readByRuntime(path: string): MachinePolicy | undefined {
   }
 }
 
-function readNatively(path: string, native: () => FileCalls, wide: boolean): MachinePolicy {
-  let call: FileCalls;
-  try {
-    call = native();
-  } catch {
+function readNatively({ path, wide }: PolicyFile, call: FileCalls | null): MachinePolicy {
+  if (call === null) {
     const flag = currentRuntime() === "deno" ? "--allow-read" : "--allow-fs-read";
     return { state: "unread", path, reason: `to look for it, run with ${flag}=${path}` };
   }
+  const found = look({ path, wide }, call);
+  if (found === "absent") return { state: "absent", path };
+  if (found === "hidden") return unreadable(path, "this account is not allowed to look for it");
   const text = wide ? wideString : cString;
-  const name = text(path);
-  if (call.access(name, EXISTS) !== 0) {
-    const absent = wide ? call.access(name, EXISTS) === ENOENT : certainlyAbsent(path, call);
-    return absent
-      ? { state: "absent", path }
-      : unreadable(path, "this account is not allowed to look for it");
-  }
-  const stream = call.fopen(name, text("rb"));
+  const stream = call.fopen(text(path), text("rb"));
   if (stream === 0n) return unreadable(path, "this account is not allowed to read it");
   try {
     const buffer = pinned(MAX_BYTES + 1);
@@ -98,6 +134,14 @@ function readNatively(path: string, native: () => FileCalls, wide: boolean): Mac
   } finally {
     call.fclose(stream);
   }
+}
+
+/** Whether a file is there; `hidden`: that cannot be known. */
+function look({ path, wide }: Omit<PolicyFile, "native">, call: FileCalls): "there" | "absent" | "hidden" {
+  const name = wide ? wideString(path) : cString(path);
+  const status = call.access(name, EXISTS);
+  if (status === 0) return "there";
+  return (wide ? status === ENOENT : certainlyAbsent(path, call)) ? "absent" : "hidden";
 }
 
 /** Modes of `access`. */

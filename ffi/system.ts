@@ -11,7 +11,7 @@ import type { Backend, Library, LibrarySpec } from "./abi.ts";
 import { denoBackend } from "./backends/deno.ts";
 import { koffiBackend } from "./backends/koffi.ts";
 import { ReferenceCount, track } from "./handles.ts";
-import { type FileCalls, MACHINE_POLICY_PATHS, readMachinePolicy } from "./machine_policy.ts";
+import { type FileCalls, MACHINE_POLICY_PATHS, MachinePolicyReader } from "./machine_policy.ts";
 import { type Memory, type MEMORY_FNS, memoryOf } from "./memory/memory.ts";
 import {
   candidatePaths,
@@ -78,6 +78,9 @@ export class NativeSystem implements System {
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
   readonly #beforeClose: (() => void)[] = [];
+  readonly #policy: MachinePolicyReader;
+  /** What this system can never do: it was opened without the grant, or the operating system does not support it. */
+  readonly #never = new Map<Grant, Availability>();
   readonly #references = new ReferenceCount(() => this.#closeLibraries());
 
   constructor(options: SystemOptions, seams: SystemSeams = {}) {
@@ -91,6 +94,11 @@ export class NativeSystem implements System {
     this.platform = seams.platform ?? currentPlatform(directory);
     this.#backend = seams.backend ?? (currentRuntime() === "deno" ? denoBackend() : koffiBackend());
     this.seams = seams;
+    this.#policy = new MachinePolicyReader({
+      path: seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.platform.os],
+      native: () => this.#files(),
+      wide: this.platform.os === "windows",
+    });
   }
 
   get permissions(): RequiredPermissions {
@@ -137,27 +145,40 @@ export class NativeSystem implements System {
       simulated: this.#backend.simulated ?? false,
       securityContexts: this.#probe("sspi"),
       ipsec: this.#probe("ipsec"),
-      // Read on every call: what an administrator restricts applies from the next connection on.
-      machinePolicy: readMachinePolicy(
-        this.seams.machinePolicyPath ?? MACHINE_POLICY_PATHS[this.platform.os],
-        () => this.#files(),
-        this.platform.os === "windows",
-      ),
+      // Looked at on every call: what an administrator restricts applies from the next connection on.
+      machinePolicy: this.#policy.read(),
     };
   }
 
-  #files(): FileCalls {
-    return this.library("sspi", this.platform.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
+  #files(): FileCalls | null {
+    if (this.#never.has("sspi")) return null;
+    try {
+      return this.library("sspi", this.platform.os === "windows" ? UCRTBASE : GSSAPI).call as FileCalls;
+    } catch {
+      return null;
+    }
   }
 
   #probe(grant: Grant): Availability {
+    const never = this.#never.get(grant);
+    if (never !== undefined) return never;
+    const unavailable = (cause: unknown): Availability => {
+      return { available: false, reason: (cause as Error).message, cause };
+    };
+    let libraries: readonly LibrarySpec[];
     try {
-      const libraries = librariesOf(grant, this.platform);
+      libraries = librariesOf(grant, this.platform);
       if (!this.grants.includes(grant)) throw notGranted(grant);
+    } catch (cause) {
+      const found = unavailable(cause);
+      this.#never.set(grant, found);
+      return found;
+    }
+    try {
       for (const spec of libraries) this.library(grant, spec);
       return { available: true };
     } catch (cause) {
-      return { available: false, reason: (cause as Error).message, cause };
+      return unavailable(cause);
     }
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { LibrarySpec } from "../abi.ts";
+import { STAT_FNS } from "../memory/file_state.ts";
 import { FILE_FNS, MEMORY_FNS } from "../memory/memory.ts";
 
 /**
@@ -32,6 +33,7 @@ export const GSSAPI = {
   fns: {
     ...MEMORY_FNS,
     ...FILE_FNS,
+    ...STAT_FNS,
     gss_acquire_cred_from: {
       params: [
         ["minor_status", "buf"],

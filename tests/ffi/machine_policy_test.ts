@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { StateError } from "../../errors.ts";
 import type { LibrarySpec } from "../../ffi/abi.ts";
 import type { MachinePolicy } from "../../contract.ts";
+import { type FileCalls, MachinePolicyReader } from "../../ffi/machine_policy.ts";
 import type { Grant } from "../../ffi/permissions.ts";
 import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { NativeSystem, openSystem } from "../../ffi/system.ts";
@@ -84,7 +85,7 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
 
 for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C library"]] as const) {
   test(
-    `readMachinePolicy() ${by} reads an existing policy unchanged`,
+    `MachinePolicyReader ${by} reads an existing policy unchanged`,
     () =>
       inFolder(async (folder) => {
         const path = join(folder, "policy.json");
@@ -96,7 +97,7 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
   );
 
   test(
-    `readMachinePolicy() ${by} reports a missing policy as absent`,
+    `MachinePolicyReader ${by} reports a missing policy as absent`,
     () =>
       inFolder(async (folder) => {
         writeFileSync(join(folder, "file"), "");
@@ -113,7 +114,7 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
   );
 
   test(
-    `readMachinePolicy() ${by} reports a file that is too long or not UTF-8 as unreadable`,
+    `MachinePolicyReader ${by} reports a file that is too long or not UTF-8 as unreadable`,
     () =>
       inFolder(async (folder) => {
         const path = join(folder, "policy.json");
@@ -136,7 +137,7 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
   );
 
   test(
-    `readMachinePolicy() ${by} reports a policy that this account cannot read as unreadable`,
+    `MachinePolicyReader ${by} reports a policy that this account cannot read as unreadable`,
     () =>
       inFolder(async (folder) => {
         const closed = join(folder, "closed");
@@ -163,7 +164,7 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
 }
 
 test(
-  "readMachinePolicy() without permission reports the policy as unread, with the flag to add",
+  "MachinePolicyReader without permission reports the policy as unread, with the flag to add",
   () =>
     inFolder(async (folder) => {
       const path = join(folder, "policy.json");
@@ -175,15 +176,73 @@ test(
   { skip },
 );
 
-test("capabilities() reads the current policy on every call", () =>
+test("capabilities() reports the current policy on every call", () =>
   inFolder((folder) => {
     const machinePolicyPath = join(folder, "policy.json");
     using system = new NativeSystem({ grants: ["sspi"] }, { machinePolicyPath });
-    assertEquals(system.capabilities().machinePolicy.state, "absent");
-    writeFileSync(machinePolicyPath, "{}");
-    assertEquals(system.capabilities().machinePolicy.state, "present");
+    const found = (): string => {
+      const { machinePolicy } = system.capabilities();
+      return machinePolicy.state === "present" ? machinePolicy.text : machinePolicy.state;
+    };
+    const [one, two] = ['{ "deny": ["a"] }', '{ "deny": ["b"] }'];
+    for (let round = 0; round < 3; round++) {
+      assertEquals(found(), "absent");
+      writeFileSync(machinePolicyPath, one);
+      assertEquals([found(), found()], [one, one]);
+      writeFileSync(machinePolicyPath, two);
+      assertEquals([found(), found()], [two, two]);
+      rmSync(machinePolicyPath);
+    }
     system.close();
     // Its libraries are closed, so the policy cannot be read: the result must not be "unread".
     assertThrows(() => system.capabilities(), StateError);
+    return Promise.resolve();
+  }));
+
+/** The functions of a C library for a file that exists, whose state is what the test says. */
+function filesWithState(state: { changed: number; inode: number }): FileCalls {
+  return {
+    access: () => 0,
+    fopen: () => 0n,
+    fread: () => 0n,
+    fclose: () => 0,
+    statx(_dirfd, _path, _flags, _mask, into) {
+      const view = new DataView(into.buffer);
+      view.setBigUint64(32, BigInt(state.inode), true);
+      view.setBigInt64(96, BigInt(state.changed), true);
+      return 0;
+    },
+  };
+}
+
+test("MachinePolicyReader reads a policy again when its state differs, or has changed just now", () =>
+  inFolder((folder) => {
+    const path = join(folder, "policy.json");
+    const now = Math.floor(Date.now() / 1000);
+    const state = { changed: now - 60, inode: 1 };
+    const files = filesWithState(state);
+    const reader = new MachinePolicyReader({ path, native: () => files, wide: false });
+    const read = (): string => {
+      const policy = reader.read();
+      return policy.state === "present" ? policy.text : policy.state;
+    };
+    writeFileSync(path, "one");
+    assertEquals(read(), "one");
+    writeFileSync(path, "two");
+    assertEquals(read(), "one", "as the C library says, nothing has changed");
+    state.inode = 2;
+    assertEquals(read(), "two");
+    state.changed = now;
+    assertEquals(read(), "two");
+    writeFileSync(path, "three");
+    assertEquals(read(), "three", "the same state could be that of a later change");
+    state.changed = now + 60;
+    assertEquals(read(), "three");
+    writeFileSync(path, "four");
+    assertEquals(read(), "four", "a time in the future says nothing");
+    const without = new MachinePolicyReader({ path, native: () => null, wide: false });
+    assertEquals(without.read().state, "present");
+    writeFileSync(path, "five");
+    assertEquals(without.read(), { state: "present", path, text: "five" });
     return Promise.resolve();
   }));

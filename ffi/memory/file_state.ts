@@ -1,0 +1,71 @@
+/**
+ * Reports whether a file has changed, through the C library: a library that is open anyway needs no permission to read
+ * files.
+ *
+ * @module
+ */
+
+import type { FnSpec } from "../abi.ts";
+import { cString, pinned } from "./memory.ts";
+
+/** `statx` of Linux, which other systems do not have. */
+export const STAT_FNS = {
+  statx: {
+    params: [["dirfd", "i32"], ["path", "buf"], ["flags", "i32"], ["mask", "u32"], ["statx", "buf"]],
+    result: "i32",
+    optional: true,
+  },
+} as const satisfies { readonly [name: string]: FnSpec };
+
+/** The functions in {@linkcode STAT_FNS}, ready to call. */
+export interface StatCalls {
+  statx(dirfd: number, path: Uint8Array, flags: number, mask: number, statx: Uint8Array): number;
+}
+
+/** The state of a file at one time. Compare it with {@linkcode isSameState}. */
+export interface FileState {
+  /** `struct statx`. */
+  readonly bytes: Uint8Array;
+  /** The time of the last change of contents or rights, in milliseconds since 1970. */
+  readonly changedMs: number;
+}
+
+const AT_FDCWD = -100;
+/** Everything that `stat` returns. */
+const STATX_BASIC_STATS = 0x7ff;
+const STATX_BYTES = 256;
+/** What changes whenever the file becomes another: mode, inode and size; both times of change; the device. */
+const COMPARED: readonly (readonly [from: number, to: number])[] = [[20, 48], [96, 124], [136, 144]];
+const CTIME_AT = 96;
+/** A file system may give two changes within this time the same time. */
+const SETTLED_MS = 2000;
+
+/** Returns the file's state; `null` where it cannot be known: no such file, or a system without `statx`. */
+export function fileState(call: StatCalls, path: string): FileState | null {
+  const bytes = pinned(STATX_BYTES);
+  try {
+    if (call.statx(AT_FDCWD, cString(path), 0, STATX_BASIC_STATS, bytes) !== 0) return null;
+  } catch {
+    return null;
+  }
+  const view = new DataView(bytes.buffer);
+  const seconds = Number(view.getBigInt64(CTIME_AT, true));
+  return { bytes, changedMs: seconds * 1000 + view.getUint32(CTIME_AT + 8, true) / 1e6 };
+}
+
+/** Whether nothing was changed between the two times. */
+export function isSameState(one: FileState, other: FileState): boolean {
+  return COMPARED.every(([from, to]) => {
+    for (let at = from; at < to; at++) if (one.bytes[at] !== other.bytes[at]) return false;
+    return true;
+  });
+}
+
+/**
+ * Whether a change from now on will show: a file that was changed a moment ago may change again without another time
+ * of change.
+ */
+export function isSettled({ changedMs }: FileState): boolean {
+  const age = Date.now() - changedMs;
+  return age > SETTLED_MS;
+}
