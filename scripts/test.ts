@@ -5,6 +5,7 @@
  */
 
 import { AD_PACKAGES } from "../tests/rig/ad_dc.ts";
+import { APACHE_PACKAGES } from "../tests/rig/apache.ts";
 import { DOVECOT_PACKAGES } from "../tests/rig/dovecot.ts";
 import { SLAPD_PACKAGES } from "../tests/rig/slapd.ts";
 import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
@@ -45,6 +46,7 @@ export const PACKAGES: readonly string[] = [
   "openjdk-17-jdk-headless",
   ...SLAPD_PACKAGES,
   ...DOVECOT_PACKAGES,
+  ...APACHE_PACKAGES,
   "gcc",
   "libc6-dev",
   "libkrb5-dev",
