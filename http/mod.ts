@@ -1,5 +1,13 @@
 /**
- * HTTP sign-on with Kerberos and Negotiate (RFC 4559): the header fields in which tokens travel.
+ * HTTP sign-on with Kerberos and Negotiate (RFC 4559): a server that knows who sent each request, and the header fields
+ * in which tokens travel.
+ *
+ * ```ts
+ * import { httpSignOn } from "@winsock/secure-sockets/http";
+ *
+ * const signOn = await httpSignOn(); // with the key table of this host
+ * Deno.serve(signOn.fetch((_request, identity) => new Response(`Hello ${identity.name}`)));
+ * ```
  *
  * ```ts
  * import { parseChallenges } from "@winsock/secure-sockets/http";
@@ -13,3 +21,10 @@
 
 export { parseChallenges } from "./fields.ts";
 export type { Challenge } from "./fields.ts";
+export { httpSignOn } from "./server/sign_on.ts";
+export type { HttpIdentity, HttpSignOn, RefusalReason, Refused, SignedOn } from "./server/sign_on.ts";
+export type { Certificate, HttpSignOnOptions } from "./server/options.ts";
+export type { HeaderSource, RequestHead } from "./server/request.ts";
+export type { HonoContext, HttpAdapters, NodeRequest, NodeResponse } from "./server/adapters.ts";
+export type { OpenOptions } from "../contexts/options.ts";
+export type { AuthenticationReason } from "../errors.ts";

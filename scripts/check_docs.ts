@@ -30,6 +30,7 @@ anything fails.`;
 /** Functions and packages that need a peer, an account or a file: examples that import one are checked and not run. */
 export const NEEDS_MORE: readonly string[] = [
   "connect",
+  "httpSignOn",
   "ipsecPolicy",
   "listen",
   "loadProvider",

@@ -1,0 +1,97 @@
+/** Servers and clients for the tests of httpSignOn(). */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Initiator, openInitiator, type System } from "../../mod.ts";
+import { type HttpSignOn, httpSignOn, type HttpSignOnOptions, type Refused } from "../../http/mod.ts";
+import { findProgram, run, type RunResult } from "../../scripts/process.ts";
+
+/** What answers requests of node:http. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** A server of node:http on loopback. */
+export interface NodeServer extends AsyncDisposable {
+  /** Its port on 127.0.0.1. */
+  readonly port: number;
+  /** Its address, with the name `localhost`. */
+  readonly url: string;
+}
+
+/** Listens on loopback; closing it ends its connections. */
+export async function listenNode(server: Server | Answer): Promise<NodeServer> {
+  const listening = typeof server === "function" ? createServer((...args) => void server(...args)) : server;
+  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+  const { port } = listening.address() as AddressInfo;
+  return {
+    port,
+    url: `http://localhost:${port}/`,
+    async [Symbol.asyncDispose]() {
+      listening.closeAllConnections();
+      await new Promise((resolve) => listening.close(resolve));
+    },
+  };
+}
+
+/** A sign-on whose refusals are kept. */
+export interface Watched extends Disposable {
+  /** The sign-on. */
+  readonly signOn: HttpSignOn;
+  /** Why it refused requests, in order. */
+  readonly refusals: Refused[];
+  /** The reasons alone. They are then forgotten. */
+  reasons(): string[];
+}
+
+/** Opens a sign-on. */
+export async function openSignOn(system: System, options: HttpSignOnOptions = {}): Promise<Watched> {
+  const refusals: Refused[] = [];
+  const signOn = await httpSignOn({ system, onRefused: (refused) => refusals.push(refused), ...options });
+  return {
+    signOn,
+    refusals,
+    reasons: () => refusals.splice(0).map(({ reason }) => reason),
+    [Symbol.dispose]: () => signOn.close(),
+  };
+}
+
+/** The value of Authorization with a new token of alice's for `target`. */
+export async function authorization(initiator: Initiator, target = "HTTP/localhost"): Promise<string> {
+  using context = initiator.initiate({ target });
+  return `Negotiate ${base64((await context.step()).token!)}`;
+}
+
+/** Runs `body` with a client's credentials: alice's. */
+export async function asAlice<T>(system: System, body: (initiator: Initiator) => Promise<T>): Promise<T> {
+  using initiator = await openInitiator({ system });
+  return await body(initiator);
+}
+
+/** Bytes in base64. */
+export function base64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+const curl = findProgram("curl");
+
+/** Why curl cannot be used here with a kind of sign-on; `null` where it can. */
+export async function noCurl(feature: "SPNEGO" | "NTLM"): Promise<string | null> {
+  if (curl === null) return "apt-get install curl";
+  const { stdout } = await run(curl, ["--version"]);
+  return new RegExp(`\\b${feature}\\b`).test(stdout) ? null : `this curl was built without ${feature}`;
+}
+
+/** What curl printed: the body, a space and the status. */
+export async function runCurl(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const fixed = [
+    "--silent",
+    "--show-error",
+    "--noproxy",
+    "*",
+    "--max-time",
+    "30",
+    "--write-out",
+    " %{http_code}",
+  ];
+  const { stdout, stderr }: RunResult = await run(curl!, [...fixed, ...args], { env });
+  return stdout + stderr;
+}
