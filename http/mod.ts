@@ -25,6 +25,6 @@ export { httpSignOn } from "./server/sign_on.ts";
 export type { HttpIdentity, HttpSignOn, RefusalReason, Refused, SignedOn } from "./server/sign_on.ts";
 export type { Certificate, HttpSignOnOptions } from "./server/options.ts";
 export type { HeaderSource, RequestHead } from "./server/request.ts";
-export type { HonoContext, HttpAdapters, NodeRequest, NodeResponse } from "./server/adapters.ts";
+export type { HonoContext, HttpAdapters } from "./server/adapters.ts";
 export type { OpenOptions } from "../contexts/options.ts";
 export type { AuthenticationReason } from "../errors.ts";

@@ -71,7 +71,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "protocols",
-    files: ["http/**", "sasl/**", "postgres/**"],
+    files: ["http/**", "sasl/**", "postgres/**", "directory/**"],
     mayImport: [
       ...GROUND,
       "memory",
@@ -84,23 +84,6 @@ export const LAYERS: readonly Layer[] = [
       "protocols",
     ],
     foldersApart: true,
-  },
-  {
-    // It binds by SASL.
-    name: "directory",
-    files: ["directory/**"],
-    mayImport: [
-      ...GROUND,
-      "memory",
-      "core",
-      "native",
-      "registry",
-      "providers",
-      "contexts",
-      "connections",
-      "protocols",
-      "directory",
-    ],
   },
   {
     name: "conformance",
@@ -121,7 +104,6 @@ export const LAYERS: readonly Layer[] = [
       "providers",
       "contexts",
       "connections",
-      "directory",
       "simulator",
       "conformance",
       "face",
@@ -178,9 +160,6 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
     "node:url",
     "node:util",
   ],
-  // Loaded with the first connection, never by an import of an entry point.
-  "directory/ldap*.ts": ["ldapts", "node:buffer"],
-  "directory/**": ["node:buffer", "node:dns/promises", "node:net", "node:stream", "node:tls"],
   "postgres/**": ["node:buffer", "node:net", "node:stream"],
   "sasl/protected_stream.ts": ["node:stream"],
 };
@@ -188,6 +167,7 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
 /** Modules from elsewhere of which a file may import types: nothing of them is left at run time. */
 export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
   "ffi/transport/node*.ts": ["node:net"],
+  "http/server/adapters.ts": ["node:http"],
   "sasl/exchange.ts": ["node:stream"],
 };
 

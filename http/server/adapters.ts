@@ -4,34 +4,11 @@
  * @module
  */
 
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { StateError } from "../../errors.ts";
 import { type AllowedOrigins, corsFields, preflightFields } from "./origins.ts";
 import type { HeaderSource, RequestHead } from "./request.ts";
 import type { HttpIdentity, Refused, SignedOn } from "./sign_on.ts";
-
-/** A request of node:http. */
-export interface NodeRequest extends RequestHead {
-  /** The TCP connection. */
-  readonly socket: object;
-  /** HTTP's major version. */
-  readonly httpVersionMajor: number;
-}
-
-/** A response of node:http. */
-export interface NodeResponse {
-  /** The status. */
-  statusCode: number;
-  /** Whether the header was sent. */
-  readonly headersSent: boolean;
-  /** Returns a field. */
-  getHeader(name: string): unknown;
-  /** Sets a field. */
-  setHeader(name: string, value: string | readonly string[]): unknown;
-  /** Ends the response. */
-  end(text?: string): unknown;
-  /** Calls `listener` once. */
-  once(event: "close", listener: () => void): unknown;
-}
 
 /** The part of Hono's `Context` that is used. */
 export interface HonoContext {
@@ -60,11 +37,13 @@ export interface HttpAdapters {
   ): (request: Request, ...info: Info) => Promise<Response>;
   /**
    * A handler for node:http, or middleware for Express, Connect and others: calls `handler`, or `next` where there is
-   * none, for requests that are signed on, and answers all others.
+   * none, for requests that are signed on, and answers all others. What `handler` throws goes to `next`; where there is
+   * none it is written with `console.error` and answered with 500.
    */
-  node<Req extends NodeRequest, Res extends NodeResponse>(
+  node<Req extends IncomingMessage = IncomingMessage, Res extends ServerResponse = ServerResponse>(
     handler?: (request: Req, response: Res, identity: HttpIdentity) => unknown,
-  ): (request: Req, response: Res, next?: (error?: unknown) => void) => Promise<void>;
+    // deno-lint-ignore no-explicit-any
+  ): (request: Req, response: Res, next?: (error?: any) => void) => void;
   /** Middleware for Hono; sets the variable `identity`. */
   hono(): (context: HonoContext, next: () => Promise<void>) => Promise<Response | void>;
   /**
@@ -148,45 +127,54 @@ export abstract class Adapters implements HttpAdapters {
     for (const [name, value] of cors) add(name, value);
   }
 
-  node<Req extends NodeRequest, Res extends NodeResponse>(
+  node<Req extends IncomingMessage = IncomingMessage, Res extends ServerResponse = ServerResponse>(
     handler?: (request: Req, response: Res, identity: HttpIdentity) => unknown,
-  ): (request: Req, response: Res, next?: (error?: unknown) => void) => Promise<void> {
+  ): (request: Req, response: Res, next?: (error?: unknown) => void) => void {
     if (handler !== undefined && typeof handler !== "function") {
       throw new TypeError("node() takes a function that answers requests, or nothing in front of next()");
     }
-    return async (request, response, next) => {
-      try {
-        if (handler === undefined && next === undefined) {
-          throw new TypeError("node() is the whole handler here: give it a function that answers requests");
-        }
-        const preflight = preflightFields(request, this.#allowedOrigins);
-        if (preflight !== null) return endNode(response, NO_CONTENT, preflight);
-        // Requests of HTTP/2 share a connection.
-        const outcome = await this.authenticate(
-          request,
-          request.httpVersionMajor === 1 ? request.socket : undefined,
-        );
-        if (!outcome.signedOn) {
-          return endNode(response, outcome.status, outcome.headers, TEXTS[outcome.status]);
-        }
-        response.once("close", () => outcome.close());
-        for (const [name, value] of outcome.headers) response.setHeader(name, value);
-        this.#complete(
-          request,
-          (name) => response.getHeader(name) !== undefined,
-          (name, value) => response.setHeader(name, value),
-        );
-        this.#identities.set(request, outcome.identity);
-        if (handler !== undefined) await handler(request, response, outcome.identity);
-      } catch (error) {
+    return (request, response, next) => {
+      if (handler === undefined && next === undefined) {
+        throw new TypeError("node() is the whole handler here: give it a function that answers requests");
+      }
+      const failed = (error: unknown): void => {
         if (next !== undefined) return next(error);
         console.error(error);
-        if (response.headersSent) response.end();
+        if (response.headersSent) response.destroy();
         else endNode(response, 500, [], FAILED);
-        return;
-      }
-      if (handler === undefined) next?.();
+      };
+      const pass = handler && ((identity: HttpIdentity) => handler(request, response, identity));
+      this.#signOn(request, response, pass).then((passed) => passed && next?.(), failed);
     };
+  }
+
+  /** Signs a request on and calls `pass`; resolves to whether it is left to others, which is never where `pass` is. */
+  async #signOn(
+    request: IncomingMessage,
+    response: ServerResponse,
+    pass: ((identity: HttpIdentity) => unknown) | undefined,
+  ): Promise<boolean> {
+    const preflight = preflightFields(request, this.#allowedOrigins);
+    if (preflight !== null) {
+      endNode(response, NO_CONTENT, preflight);
+      return false;
+    }
+    const outcome = await this.authenticate(request, connectionOf(request));
+    if (!outcome.signedOn) {
+      endNode(response, outcome.status, outcome.headers, TEXTS[outcome.status]);
+      return false;
+    }
+    response.once("close", () => outcome.close());
+    for (const [name, value] of outcome.headers) response.setHeader(name, value);
+    this.#complete(
+      request,
+      (name) => response.getHeader(name) !== undefined,
+      (name, value) => response.appendHeader(name, value),
+    );
+    this.#identities.set(request, outcome.identity);
+    if (pass === undefined) return true;
+    await pass(outcome.identity);
+    return false;
   }
 
   identityOf(request: object): HttpIdentity {
@@ -201,10 +189,7 @@ export abstract class Adapters implements HttpAdapters {
       const preflight = preflightFields(raw, this.#allowedOrigins);
       if (preflight !== null) return new Response(null, { status: NO_CONTENT, headers: preflight });
       const incoming = nodeRequest(context.env);
-      const outcome = await this.authenticate(
-        incoming ?? raw,
-        incoming?.httpVersionMajor === 1 ? incoming.socket : undefined,
-      );
+      const outcome = await this.authenticate(incoming ?? raw, incoming && connectionOf(incoming));
       if (!outcome.signedOn) return this.refuse(outcome);
       using signedOn = outcome;
       context.set("identity", signedOn.identity);
@@ -249,22 +234,25 @@ async function answerOf(handle: () => Response | Promise<Response>): Promise<Res
   }
 }
 
+/** The TCP connection of one client's requests, one after the other; those of HTTP/2 share one. */
+function connectionOf({ httpVersionMajor, socket }: IncomingMessage): object | undefined {
+  return httpVersionMajor === 1 ? socket : undefined;
+}
+
 function endNode(
-  response: NodeResponse,
+  response: ServerResponse,
   status: number,
   headers: readonly (readonly [string, string])[],
   text = "",
 ): void {
   response.statusCode = status;
-  for (const name of new Set(headers.map(([name]) => name))) {
-    response.setHeader(name, headers.filter(([other]) => other === name).map(([, value]) => value));
-  }
+  for (const [name, value] of headers) response.appendHeader(name, value);
   if (text !== "") response.setHeader("content-type", "text/plain; charset=utf-8");
   response.end(text);
 }
 
 /** The request of node:http behind a request of Hono. */
-function nodeRequest(env: unknown): NodeRequest | undefined {
-  const { incoming } = (env ?? {}) as { incoming?: NodeRequest };
+function nodeRequest(env: unknown): IncomingMessage | undefined {
+  const { incoming } = (env ?? {}) as { incoming?: IncomingMessage };
   return typeof incoming?.socket === "object" && Array.isArray(incoming.rawHeaders) ? incoming : undefined;
 }

@@ -1,7 +1,7 @@
 /** Servers and clients for the tests of httpSignOn(). */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { type Initiator, openInitiator, type System } from "../../mod.ts";
 import { type HttpSignOn, httpSignOn, type HttpSignOnOptions, type Refused } from "../../http/mod.ts";
 import { findProgram, run, type RunResult } from "../../scripts/process.ts";
@@ -64,6 +64,70 @@ export async function authorization(initiator: Initiator, target = "HTTP/localho
 export async function asAlice<T>(system: System, body: (initiator: Initiator) => Promise<T>): Promise<T> {
   using initiator = await openInitiator({ system });
   return await body(initiator);
+}
+
+/** An answer, as node:http's client reads it. */
+export interface Answered {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+/** Options of {@linkcode ask}. */
+export interface AskOptions {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+}
+
+/** Sends one request on a connection of its own. */
+export function ask(url: string | URL, { method, headers, body }: AskOptions = {}): Promise<Answered> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+  const asking = request(url, { method, headers, agent: false }, async (answer) => {
+    let text = "";
+    try {
+      for await (const chunk of answer.setEncoding("utf8")) text += chunk;
+      resolve({ status: answer.statusCode!, headers: answer.headers, text });
+    } catch (error) {
+      reject(error);
+    }
+  });
+  asking.on("error", reject).end(body);
+  return promise;
+}
+
+/** Sends one request as alice, and checks that the answer proves the server. */
+export async function askProved(
+  alice: Initiator,
+  url: string | URL,
+  options: AskOptions = {},
+): Promise<Answered> {
+  using context = alice.initiate({ target: "HTTP/localhost" });
+  const authorization = `Negotiate ${base64((await context.step()).token!)}`;
+  const answer = await ask(url, { ...options, headers: { authorization, ...options.headers } });
+  const [, token] = /^Negotiate ([A-Za-z0-9+/=]+)$/.exec(`${answer.headers["www-authenticate"]}`) ?? [];
+  if (token === undefined) {
+    throw new Error(`no token came with ${answer.status}: ${answer.headers["www-authenticate"]}`);
+  }
+  const { done } = await context.step(Uint8Array.from(atob(token), (unit) => unit.charCodeAt(0)));
+  if (!done || context.security.mutualAuthentication !== true) throw new Error("the server is not proved");
+  return answer;
+}
+
+/** What a server answers to a GET with these lines of header, on a connection of its own, as it was received. */
+export async function rawAnswer(url: string, lines: readonly string[]): Promise<string> {
+  const { host, port, pathname } = new URL(url);
+  const socket = connect(Number(port), "127.0.0.1").setEncoding("latin1");
+  try {
+    socket.write(
+      [`GET ${pathname} HTTP/1.1`, `Host: ${host}`, "Connection: close", ...lines, "", ""].join("\r\n"),
+    );
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    return text;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Bytes in base64. */

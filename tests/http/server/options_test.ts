@@ -4,15 +4,15 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import { httpSignOn, type HttpSignOnOptions } from "../../../http/mod.ts";
 import { readOptions } from "../../../http/server/options.ts";
-import { makeCertificate, noOpenssl } from "../../support/certificate.ts";
+import { certificatesUnavailable, makeCertificate } from "../../rig/certificates.ts";
 
-const skip = noOpenssl;
+const skip = certificatesUnavailable();
 
 /** A certificate as PEM text and as DER. */
-function certificate(): { readonly pem: string; readonly der: Uint8Array } {
-  using made = makeCertificate();
-  const base64 = made.cert.replace(/-----[A-Z ]+-----|\s/g, "");
-  return { pem: made.cert, der: Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0)) };
+async function certificate(): Promise<{ readonly pem: string; readonly der: Uint8Array }> {
+  const { cert } = await makeCertificate();
+  const base64 = cert.replace(/-----[A-Z ]+-----|\s/g, "");
+  return { pem: cert, der: Uint8Array.from(atob(base64), (unit) => unit.charCodeAt(0)) };
 }
 
 test("httpSignOn() refuses wrong options by name", async () => {
@@ -47,7 +47,7 @@ test("httpSignOn() refuses wrong options by name", async () => {
 test(
   "channelBindings.certificate may be PEM text, its bytes, DER, or a function that returns the current one",
   async () => {
-    const { pem, der } = certificate();
+    const { pem, der } = await certificate();
     const bytes = new TextEncoder().encode(`subject=web\n${pem}`);
     let current: string | Uint8Array = der;
     const bindings = async (certificate: string | Uint8Array | (() => string | Uint8Array)) =>
