@@ -404,6 +404,36 @@ export const GSSAPI = {
     krb5_free_default_realm: { params: [["context", "usize"], ["lrealm", "usize"]], result: "void" },
     krb5_get_default_config_files: { params: [["filenames", "buf"]], result: "i32" },
     krb5_free_config_files: { params: [["filenames", "usize"]], result: "void" },
+    krb5_cc_default: { params: [["context", "usize"], ["ccache", "buf"]], result: "i32", optional: true },
+    krb5_cc_start_seq_get: {
+      params: [["context", "usize"], ["cache", "usize"], ["cursor", "buf"]],
+      result: "i32",
+      optional: true,
+    },
+    krb5_cc_next_cred: {
+      params: [["context", "usize"], ["cache", "usize"], ["cursor", "buf"], ["creds", "buf"]],
+      result: "i32",
+      optional: true,
+    },
+    krb5_cc_end_seq_get: {
+      params: [["context", "usize"], ["cache", "usize"], ["cursor", "buf"]],
+      result: "i32",
+      optional: true,
+    },
+    krb5_get_profile: { params: [["context", "usize"], ["profile", "buf"]], result: "i32", optional: true },
+    profile_get_values: {
+      params: [["profile", "usize"], ["names", "buf"], ["ret_values", "buf"]],
+      result: "i64",
+      optional: true,
+    },
+    profile_free_list: { params: [["list", "usize"]], result: "void", optional: true },
+    profile_release: { params: [["profile", "usize"]], result: "void", optional: true },
+    gss_indicate_mechs: {
+      params: [["minor_status", "buf"], ["mech_set", "buf"]],
+      result: "u32",
+      optional: true,
+    },
+    gss_release_oid_set: { params: [["minor_status", "buf"], ["set", "buf"]], result: "u32", optional: true },
   },
 } as const satisfies LibrarySpec;
 
@@ -481,6 +511,26 @@ export const KEYTAB_ENTRY_FIELDS = {
   key_length: "u32",
   key_contents: "ptr",
 } as const;
+
+/** `krb5_creds` up to its ticket, with its key and its times flattened. */
+export const CREDS_FIELDS = {
+  magic: "i32",
+  client: "ptr",
+  server: "ptr",
+  key_magic: "i32",
+  key_enctype: "i32",
+  key_length: "u32",
+  key_contents: "ptr",
+  authtime: "i32",
+  starttime: "i32",
+  endtime: "i32",
+  renew_till: "i32",
+  is_skey: "u32",
+  ticket_flags: "i32",
+} as const;
+
+/** Bits of `krb5_creds.ticket_flags`. */
+export const TKT_FLG = { FORWARDABLE: 0x4000_0000, RENEWABLE: 0x0080_0000, INITIAL: 0x0040_0000 } as const;
 
 /** Context flags: RFC 2744, RFC 4757 (the Windows ones) and gssapi_ext.h. */
 export const GSS_C = {

@@ -349,11 +349,12 @@ export class Gss {
   mechanism(oid: bigint): string {
     if (oid === 0n) return "none";
     let name = this.#mechanisms.get(oid);
-    if (name === undefined) this.#mechanisms.set(oid, name = this.#readMechanism(oid));
+    if (name === undefined) this.#mechanisms.set(oid, name = this.readMechanism(oid));
     return name;
   }
 
-  #readMechanism(oid: bigint): string {
+  /** Returns the mechanism's name for a `gss_OID` that may be released later. */
+  readMechanism(oid: bigint): string {
     const { length, elements } = this.build.layouts.oid.read(
       dataView(this.memory.read(oid, this.build.layouts.oid.size)),
     );

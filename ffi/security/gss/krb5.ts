@@ -124,7 +124,8 @@ function withKrb5<T>(gss: Gss, read: (krb5: Krb5) => T): T | null {
   return read(krb5);
 }
 
-function defaultRealm({ call, memory }: Gss, { context, own }: Krb5): string | null {
+/** Returns the default realm; `null` where none is configured. */
+export function defaultRealm({ call, memory }: Gss, { context, own }: Krb5): string | null {
   const text = own(
     (out) => call.krb5_get_default_realm(context, out),
     (realm) => call.krb5_free_default_realm(context, realm),
@@ -132,16 +133,19 @@ function defaultRealm({ call, memory }: Gss, { context, own }: Krb5): string | n
   return text === null ? null : memory.cString(text);
 }
 
-function cacheName({ call, memory }: Gss, { context }: Krb5): string {
+/** Returns the name of the default cache; empty where there is none. */
+export function cacheName({ call, memory }: Gss, { context }: Krb5): string {
   const name = call.krb5_cc_default_name(context);
   return name ? memory.cString(name) : "";
 }
 
-function keytabName(gss: Gss, { context }: Krb5): string {
+/** Returns the name of a server's default key table; empty where there is none. */
+export function keytabName(gss: Gss, { context }: Krb5): string {
   return written(gss, (out) => gss.call.krb5_kt_default_name(context, out, NAME_BYTES));
 }
 
-function clientKeytabName(gss: Gss, { context, own }: Krb5): string {
+/** Returns the name of a client's default key table; empty where there is none. */
+export function clientKeytabName(gss: Gss, { context, own }: Krb5): string {
   const { call } = gss;
   const keytab = own(
     (out) => call.krb5_kt_client_default(context, out),
@@ -158,7 +162,7 @@ function written({ memory }: Gss, write: (out: Uint8Array) => number): string {
 }
 
 /** The files in which the library looks for its configuration, and those of them that this process can read. */
-function configurationFiles(
+export function configurationFiles(
   { call, memory }: Gss,
 ): { readonly looked: readonly string[]; readonly found: readonly string[] } {
   const slots = new Slots(8);
@@ -174,7 +178,7 @@ function configurationFiles(
 }
 
 /** The addresses in an array that ends with 0. */
-function pointers(memory: Memory, array: bigint): bigint[] {
+export function pointers(memory: Memory, array: bigint): bigint[] {
   const all: bigint[] = [];
   for (let at = array;; at += 8n) {
     const address = dataView(memory.read(at, 8)).getBigUint64(0, true);

@@ -10,6 +10,7 @@ import {
   BUFFER_DESC_FIELDS,
   BUFFER_SET_DESC_FIELDS,
   CHANNEL_BINDINGS_FIELDS,
+  CREDS_FIELDS,
   GSS_C,
   IOV_BUFFER_FIELDS,
   KEY_VALUE_ELEMENT_FIELDS,
@@ -43,6 +44,8 @@ export interface Layouts {
   readonly lucid: Struct<typeof LUCID_V1_FIELDS>;
   /** `krb5_keytab_entry` */
   readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;
+  /** The head of `krb5_creds` */
+  readonly creds: Struct<typeof CREDS_FIELDS>;
 }
 
 /** The layouts; `pack` is 2 on Intel Macs, as MIT's header says, and natural elsewhere. */
@@ -60,6 +63,7 @@ export function layouts(pack: number | undefined): Layouts {
     iov: struct("gss_iov_buffer_desc", IOV_BUFFER_FIELDS, options),
     lucid: struct("gss_krb5_lucid_context_v1_t", LUCID_V1_FIELDS),
     keytabEntry: struct("krb5_keytab_entry", KEYTAB_ENTRY_FIELDS, options),
+    creds: struct("krb5_creds", CREDS_FIELDS, options),
   };
 }
 
