@@ -31,6 +31,11 @@ export interface Io {
   readonly signal: AbortSignal;
   /** Returns an environment variable; `undefined` also where this process may not read it. Never prompts. */
   env(name: string): string | undefined;
+  /**
+   * Whether this process may use the network, read a file, or read a fact about the system; where Deno would ask the
+   * user: `false`.
+   */
+  permits(name: "net" | "read" | "sys", what?: string): boolean;
 }
 
 /** The reader of standard output has gone. */
@@ -49,7 +54,9 @@ export class Interrupted extends Error {
 interface Runtime {
   Deno?: {
     readonly noColor: boolean;
-    readonly permissions: { querySync(query: { name: "env"; variable: string }): { state: string } };
+    readonly permissions: {
+      querySync(query: { name: string; variable?: string; path?: string; kind?: string }): { state: string };
+    };
   };
 }
 
@@ -91,6 +98,10 @@ export function processIo(): Io {
     env(name) {
       const readable = deno?.permissions.querySync({ name: "env", variable: name }).state ?? "granted";
       return readable === "granted" ? process.env[name] : undefined;
+    },
+    permits(name, what) {
+      const query = { name, ...(name === "read" ? { path: what } : name === "sys" ? { kind: what } : {}) };
+      return deno === undefined || deno.permissions.querySync(query).state === "granted";
     },
   };
   return io;

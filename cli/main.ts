@@ -8,9 +8,7 @@ import { parse, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { commandHelp, PROGRAM, programHelp } from "./help.ts";
 import { BrokenPipe, Interrupted, type Io } from "./io.ts";
-
-/** The library's version: the same as in `deno.json`. */
-export const VERSION = "0.1.0";
+import { VERSION } from "./version.ts";
 
 /** The status of a program that SIGPIPE ended, as shells report it. */
 const BROKEN_PIPE = 141;

@@ -152,7 +152,9 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
   "cli.ts": ["node:process"],
   "cli/**": [
     "node:fs",
+    "node:dns/promises",
     "node:fs/promises",
+    "node:module",
     "node:net",
     "node:os",
     "node:path",

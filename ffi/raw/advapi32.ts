@@ -62,6 +62,22 @@ export const ADVAPI32 = {
       ],
       result: "i32",
     },
+    OpenSCManagerW: {
+      params: [["lpMachineName", "buf"], ["lpDatabaseName", "buf"], ["dwDesiredAccess", "u32"]],
+      result: "usize",
+      optional: true,
+    },
+    OpenServiceW: {
+      params: [["hSCManager", "usize"], ["lpServiceName", "buf"], ["dwDesiredAccess", "u32"]],
+      result: "usize",
+      optional: true,
+    },
+    QueryServiceStatus: {
+      params: [["hService", "usize"], ["lpServiceStatus", "buf"]],
+      result: "i32",
+      optional: true,
+    },
+    CloseServiceHandle: { params: [["hSCObject", "usize"]], result: "i32", optional: true },
     LookupAccountNameW: {
       params: [
         ["lpSystemName", "buf"],
@@ -103,6 +119,18 @@ export const TOKEN = {
   CURRENT_THREAD: 0xffff_ffff_ffff_fffen,
   /** What GetCurrentProcess() returns. */
   CURRENT_PROCESS: 0xffff_ffff_ffff_ffffn,
+} as const;
+
+/** Access rights and states of services. */
+export const SERVICE = {
+  /** `SC_MANAGER_CONNECT` */
+  MANAGER_CONNECT: 0x1,
+  /** `SERVICE_QUERY_STATUS` */
+  QUERY_STATUS: 0x4,
+  /** `SERVICE_RUNNING` */
+  RUNNING: 4,
+  /** Bytes of a `SERVICE_STATUS`; its second field is the state. */
+  STATUS_BYTES: 28,
 } as const;
 
 /** `TOKEN_INFORMATION_CLASS`: the account. */

@@ -141,6 +141,17 @@ export function tokenCalls(host: Host, hosts: () => Iterable<Host>, thread: Thre
       writeWide(found.domain, domain!);
       return 1;
     },
+    // There are no services: nobody may connect to their manager.
+    OpenSCManagerW() {
+      fail(ERROR.ACCESS_DENIED);
+      return 0n;
+    },
+    OpenServiceW() {
+      fail(ERROR.INVALID_HANDLE);
+      return 0n;
+    },
+    QueryServiceStatus: () => fail(ERROR.INVALID_HANDLE),
+    CloseServiceHandle: () => fail(ERROR.INVALID_HANDLE),
     LookupAccountNameW(_system, name, sid) {
       const wanted = readWide(name!).toLowerCase();
       const found = known().find((each) => `${each.domain}\\${each.name}`.toLowerCase() === wanted);

@@ -1,0 +1,186 @@
+/**
+ * Tries an SPN or a URL for real: gets a ticket, answers a server's 401, and asks the machine's own key table.
+ *
+ * @module
+ */
+
+import { openAcceptor, openInitiator, Spn, type System } from "../../mod.ts";
+import type { KerberosFacts } from "../../ffi/security/gss/inspect.ts";
+import { UsageError } from "../command.ts";
+import type { Io } from "../io.ts";
+import { enctypeName } from "./enctypes.ts";
+import type { Finding } from "./report.ts";
+
+/** How long a server may take to answer. */
+const ANSWER_MS = 15_000;
+
+/** The URL or the SPN that an argument is. */
+export function readTarget(text: string): { readonly url?: URL; readonly spn: string } {
+  if (/^https?:\/\//i.test(text)) {
+    const url = URL.parse(text);
+    if (url === null) throw new UsageError(`${JSON.stringify(text)} is not a URL`);
+    return { url, spn: `HTTP/${url.hostname}` };
+  }
+  try {
+    return { spn: Spn.parse(text).toString() };
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}. Give an SPN such as HTTP/web.example.test, or a URL`);
+  }
+}
+
+/** Tries the target; `kerberos` is what libkrb5 works with, where there is one. */
+export async function targetFindings(
+  target: ReturnType<typeof readTarget>,
+  system: System,
+  kerberos: KerberosFacts | null,
+  io: Io,
+): Promise<Finding[]> {
+  const { url, spn } = target;
+  const findings: Finding[] = [];
+  const check = spn;
+  try {
+    using initiator = await io.waiting("acquiring credentials", openInitiator({ system, signal: io.signal }));
+    using context = initiator.initiate({ target: spn, signal: io.signal });
+    const { token } = await io.waiting(`getting a ticket for ${spn}`, context.step());
+    const length = token?.length ?? 0;
+    findings.push({
+      check,
+      verdict: "ok",
+      text: `ticket obtained${ticketText(kerberos, spn)}`,
+      facts: { spn, tokenBytes: length },
+    });
+    if (kerberos !== null) findings.push(...await ownKeys(spn, system, kerberos, context, token));
+  } catch (error) {
+    findings.push(failure(check, error, io));
+  }
+  if (url !== undefined) findings.push(await urlFinding(url, spn, system, io));
+  return findings;
+}
+
+/** The ticket that is in the cache now, as text to append. */
+function ticketText(kerberos: KerberosFacts | null, spn: string): string {
+  const ticket = kerberos?.readCache().tickets.find(({ server }) =>
+    server.toLowerCase().startsWith(`${spn.toLowerCase()}@`)
+  );
+  return ticket === undefined
+    ? ""
+    : `: ${ticket.server}, ${enctypeName(ticket.enctype)}, until ${ticket.expiresAt.toISOString()}`;
+}
+
+type Context = ReturnType<Awaited<ReturnType<typeof openInitiator>>["initiate"]>;
+
+/** Where this machine has a key for the SPN: lets the key table answer, as a server on this machine would. */
+async function ownKeys(
+  spn: string,
+  system: System,
+  kerberos: KerberosFacts,
+  client: Context,
+  token: Uint8Array | null,
+): Promise<Finding[]> {
+  const { keys, name } = kerberos.keytab;
+  if (!keys.some(({ principal }) => principal.toLowerCase().startsWith(`${spn.toLowerCase()}@`))) return [];
+  const check = "own key table";
+  try {
+    using acceptor = await openAcceptor({ system, acceptedTargets: [spn] });
+    using server = acceptor.accept();
+    for (let next = token; next !== null && !(client.done && server.done);) {
+      const answer = await server.step(next);
+      next = answer.token === null ? null : (await client.step(answer.token)).token;
+    }
+    const peer = server.peer?.name;
+    return [{
+      check,
+      verdict: "ok",
+      text: `${name} opens the ticket: a server here sees ${peer}`,
+      facts: { peer },
+    }];
+  } catch (error) {
+    return [{ check, verdict: "fail", text: (error as Error).message, facts: { keytab: name } }];
+  }
+}
+
+/** Asks without and then with a token. */
+async function urlFinding(url: URL, spn: string, system: System, io: Io): Promise<Finding> {
+  const check = url.host;
+  const get = (authorization?: string): Promise<Response> =>
+    io.waiting(
+      `asking ${url.host}`,
+      fetch(url, {
+        headers: authorization === undefined ? {} : { authorization },
+        redirect: "manual",
+        signal: AbortSignal.any([io.signal, AbortSignal.timeout(ANSWER_MS)]),
+      }),
+    );
+  try {
+    const first = await get();
+    await first.body?.cancel();
+    const challenge = first.headers.get("www-authenticate") ?? "";
+    if (first.status !== 401) {
+      return {
+        check,
+        verdict: "warn",
+        text: `answered ${first.status} without asking for a login`,
+        advice: "give the URL of a page that needs one",
+        facts: { status: first.status },
+      };
+    }
+    if (!/\bnegotiate\b/i.test(challenge)) {
+      return {
+        check,
+        verdict: "fail",
+        text: `answered 401 and offers ${challenge || "nothing"}, not Negotiate`,
+        advice: "switch Negotiate on at the server",
+        facts: { status: 401, challenge },
+      };
+    }
+    using initiator = await openInitiator({ system, signal: io.signal });
+    using context = initiator.initiate({ target: spn, signal: io.signal });
+    const { token } = await context.step();
+    const second = await get(`Negotiate ${toBase64(token!)}`);
+    await second.body?.cancel();
+    const answer = /\bnegotiate\s+([\w+/=]+)/i.exec(second.headers.get("www-authenticate") ?? "")?.[1];
+    if (second.status === 401) {
+      return {
+        check,
+        verdict: "fail",
+        text: `refused the ticket for ${spn} with 401`,
+        advice:
+          "the server's log says why; compare its SPN, key table and clock, and whether it requires channel " +
+          "bindings (IIS: extended protection)",
+        facts: { status: 401 },
+      };
+    }
+    if (answer !== undefined) await context.step(fromBase64(answer));
+    return context.done
+      ? {
+        check,
+        verdict: "ok",
+        text: `answered 401 with Negotiate, then ${second.status}, and proved to be ${spn}`,
+        facts: { status: second.status },
+      }
+      : {
+        check,
+        verdict: "warn",
+        text: `answered ${second.status}, and did not prove to be ${spn}`,
+        advice: "let the server send its last token with the answer",
+        facts: { status: second.status },
+      };
+  } catch (error) {
+    return failure(check, error, io);
+  }
+}
+
+function failure(check: string, error: unknown, io: Io): Finding {
+  io.signal.throwIfAborted();
+  const { message, reason, cause } = error as Error & { reason?: string };
+  const why = cause instanceof Error && message === "fetch failed" ? `${message}: ${cause.message}` : message;
+  return { check, verdict: "fail", text: why, facts: { reason: reason ?? null } };
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes));
+}
+
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
