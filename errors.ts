@@ -175,6 +175,25 @@ export class TransportError extends SecureSocketError {
   }
 }
 
+/** A directory refused an operation, or its answer cannot be used. */
+export class DirectoryError extends SecureSocketError {
+  /** Always `"DirectoryError"`. */
+  override readonly name = "DirectoryError";
+  /** Always `"DIRECTORY"`. */
+  readonly code = "DIRECTORY";
+  /** The LDAP result code (RFC 4511, 4.1.9), for instance 50; 0 where the directory refused nothing. */
+  readonly resultCode: number;
+  /** The result code's name, for instance `"insufficientAccessRights"`. */
+  readonly resultName: string;
+
+  /** Builds the error; the message says what to do. */
+  constructor(resultCode: number, resultName: string, message: string, options?: ErrorCause) {
+    super(message, options);
+    this.resultCode = resultCode;
+    this.resultName = resultName;
+  }
+}
+
 /** A permission of the runtime, or a privilege of the operating system, is missing. */
 export class PermissionError extends SecureSocketError {
   /** Always `"PermissionError"`. */

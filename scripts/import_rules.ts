@@ -71,7 +71,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "protocols",
-    files: ["http/**", "sasl/**", "postgres/**", "directory/**"],
+    files: ["http/**", "sasl/**", "postgres/**"],
     mayImport: [
       ...GROUND,
       "memory",
@@ -84,6 +84,23 @@ export const LAYERS: readonly Layer[] = [
       "protocols",
     ],
     foldersApart: true,
+  },
+  {
+    // It binds by SASL.
+    name: "directory",
+    files: ["directory/**"],
+    mayImport: [
+      ...GROUND,
+      "memory",
+      "core",
+      "native",
+      "registry",
+      "providers",
+      "contexts",
+      "connections",
+      "protocols",
+      "directory",
+    ],
   },
   {
     name: "conformance",
@@ -104,6 +121,7 @@ export const LAYERS: readonly Layer[] = [
       "providers",
       "contexts",
       "connections",
+      "directory",
       "simulator",
       "conformance",
       "face",
@@ -162,6 +180,9 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
     "node:url",
     "node:util",
   ],
+  // Loaded with the first connection, never by an import of an entry point.
+  "directory/ldap*.ts": ["ldapts", "node:buffer"],
+  "directory/**": ["node:buffer", "node:dns/promises", "node:net", "node:stream", "node:tls"],
   "postgres/**": ["node:buffer", "node:net", "node:stream"],
   "sasl/protected_stream.ts": ["node:stream"],
 };

@@ -63,7 +63,18 @@ export function packageJson(folder: string): PackageJson {
     description:
       "Authenticated, signed and encrypted sockets with the security of Windows domains: Kerberos and Negotiate " +
       "through SSPI or GSS-API, interoperable with .NET's NegotiateStream.",
-    keywords: ["kerberos", "negotiate", "spnego", "sspi", "gssapi", "ntlm", "ipsec", "socket", "windows"],
+    keywords: [
+      "kerberos",
+      "negotiate",
+      "spnego",
+      "sspi",
+      "gssapi",
+      "ntlm",
+      "ipsec",
+      "ldap",
+      "socket",
+      "windows",
+    ],
     license: denoJson.license,
     type: "module",
     // process.getBuiltinModule, by which nothing is loaded at import, came with 22.3.
@@ -72,6 +83,9 @@ export function packageJson(folder: string): PackageJson {
     bin: { "secure-sockets": built(CLI, ".js") },
     exports: { ...exports, "./package.json": "./package.json" },
     sideEffects: [built(CLI, ".js")],
-    dependencies: { koffi: denoJson.imports.koffi.replace("npm:koffi@", "") },
+    dependencies: {
+      koffi: denoJson.imports.koffi.replace("npm:koffi@", ""),
+      ldapts: denoJson.imports.ldapts.replace("npm:ldapts@", ""),
+    },
   };
 }

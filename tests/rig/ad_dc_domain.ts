@@ -85,6 +85,15 @@ export function seed(): string {
     group("Universal", "universal", ["Outer"]),
     group("Local", "domainLocal", ["Universal"]),
     group("Mail", "distribution", ["alice"]),
+    // What a controller registers itself, where it has a DNS server.
+    [
+      `dn: CN=DC1,OU=Domain Controllers,${BASE}`,
+      "changetype: modify",
+      "add: servicePrincipalName",
+      "servicePrincipalName: ldap/dc1.example.test",
+      "servicePrincipalName: ldap/dc1.example.test/example.test",
+      "",
+    ].join("\n"),
   ].join("\n");
 }
 

@@ -1,0 +1,323 @@
+/**
+ * The directory over an LDAP connection. Loaded with the first connection, and ldapts with it.
+ *
+ * @module
+ */
+
+import type { Duplex } from "node:stream";
+import {
+  AddRequest,
+  Attribute,
+  Change,
+  DeleteRequest,
+  ModifyRequest,
+  PagedResultsControl,
+  PresenceFilter,
+  type SearchEntry,
+  SearchRequest,
+} from "ldapts";
+import { checkInteger, checkKeys, checkSignal } from "../contexts/check.ts";
+import { ProtocolError } from "../errors.ts";
+import { checkAttribute, checkDn, toBuffer } from "./check.ts";
+import { completeEntry, type Entry, inParts, type RawAttribute, type ReadMore } from "./entries.ts";
+import { type Answer, LdapConnection, succeeded } from "./ldap_connection.ts";
+import { toFilter } from "./ldap_filter.ts";
+import { domainOf, parseDn } from "./names.ts";
+import { directoryError } from "./results.ts";
+import type {
+  AttributeValue,
+  Directory,
+  DirectoryChange,
+  DirectoryEntry,
+  DirectorySearch,
+  DirectorySecurity,
+  DirectoryServer,
+  NewAttributes,
+  OperationOptions,
+  RootDse,
+} from "./types.ts";
+
+const NO_SUCH_OBJECT = 32;
+const [DEFAULT_PAGE, MAX_PAGE] = [500, 1000];
+const SCOPES = { base: "base", one: "one", subtree: "sub" } as const;
+const OPERATIONS = ["add", "delete", "replace"];
+/** How a search asks for no attributes (RFC 4511, 4.5.1.8). */
+const NO_ATTRIBUTES = "1.1";
+const SEARCH_KEYS = ["base", "scope", "filter", "attributes", "pageSize", "valuesPerRequest", "signal"];
+const ROOT_DSE = [
+  "defaultNamingContext",
+  "configurationNamingContext",
+  "schemaNamingContext",
+  "rootDomainNamingContext",
+  "namingContexts",
+  "dnsHostName",
+  "serverName",
+  "isGlobalCatalogReady",
+];
+
+/** What a bound connection is. */
+export interface Bound {
+  /** The stream; owned from here on. */
+  readonly stream: Duplex;
+  /** The server. */
+  readonly server: Required<Pick<DirectoryServer, "hostname" | "port">>;
+  /** How it is protected. */
+  readonly security: DirectorySecurity;
+  /** How long an answer may take. */
+  readonly timeoutMs: number;
+  /** Whether the server's port is a global catalog's. */
+  readonly globalCatalog: boolean;
+}
+
+/** Makes a directory of a bound connection: reads what the server says of itself. */
+export async function openClient(bound: Bound, signal?: AbortSignal): Promise<Directory> {
+  const { stream, server, timeoutMs } = bound;
+  const connection = new LdapConnection(stream, `${server.hostname}:${server.port}`, timeoutMs);
+  try {
+    const client = new Client(connection, bound);
+    client.rootDse = await client.readRoot(signal);
+    return client;
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+interface Query {
+  readonly base: string;
+  readonly scope: keyof typeof SCOPES;
+  readonly filter: SearchRequest["filter"];
+  readonly attributes: string[];
+  readonly valuesPerRequest?: number;
+  readonly signal?: AbortSignal;
+}
+
+class Client implements Directory {
+  readonly server: Bound["server"];
+  readonly security: DirectorySecurity;
+  rootDse!: RootDse;
+  readonly #connection: LdapConnection;
+  readonly #globalCatalog: boolean;
+
+  constructor(connection: LdapConnection, { server, security, globalCatalog }: Bound) {
+    this.#connection = connection;
+    this.server = Object.freeze({ hostname: server.hostname, port: server.port });
+    this.security = Object.freeze(security);
+    this.#globalCatalog = globalCatalog;
+  }
+
+  async *search(search: DirectorySearch): AsyncGenerator<DirectoryEntry, void, undefined> {
+    checkKeys(search, SEARCH_KEYS, "search");
+    const { base = this.#globalCatalog ? "" : this.rootDse.defaultNamingContext, scope = "subtree" } = search;
+    checkDn(base, "search.base");
+    if (!Object.hasOwn(SCOPES, scope)) throw new TypeError("search.scope must be base, one or subtree");
+    const { pageSize = DEFAULT_PAGE } = search;
+    checkInteger(pageSize, "search.pageSize", 1, MAX_PAGE);
+    const filter = search.filter === undefined ? everything() : toFilter(search.filter);
+    const query = { base, scope, filter, ...readOptions(search, "search") };
+    let cookie: PagedResultsControl["value"];
+    do {
+      const paged = scope === "base"
+        ? []
+        : [new PagedResultsControl({ value: { size: pageSize, ...cookie } })];
+      const answer = await this.#ask(query, paged);
+      if (!succeeded(answer)) throw directoryError(answer.result, `search ${JSON.stringify(base)}`);
+      for (const entry of answer.entries) yield await this.#entry(entry, query);
+      const next = answer.controls.find((control) => control instanceof PagedResultsControl)?.value?.cookie;
+      // A page may be empty although others follow.
+      cookie = next === undefined || next.length === 0 ? undefined : { size: pageSize, cookie: next };
+    } while (cookie !== undefined);
+  }
+
+  async read(
+    dn: string,
+    options: Pick<DirectorySearch, "attributes" | "valuesPerRequest" | "signal"> = {},
+  ): Promise<DirectoryEntry | null> {
+    checkDn(dn, "dn");
+    checkKeys(options, ["attributes", "valuesPerRequest", "signal"], "options");
+    return await this.#readEntry(dn, options);
+  }
+
+  async #readEntry(dn: string, options: Parameters<Directory["read"]>[1] = {}): Promise<Entry | null> {
+    const query: Query = {
+      base: dn,
+      scope: "base",
+      filter: everything(),
+      ...readOptions(options, "options"),
+    };
+    const answer = await this.#ask(query, []);
+    if (answer.result.status === NO_SUCH_OBJECT) return null;
+    if (!succeeded(answer)) throw directoryError(answer.result, `read ${JSON.stringify(dn)}`);
+    const [entry] = answer.entries;
+    return entry === undefined ? null : await this.#entry(entry, query);
+  }
+
+  #ask(query: Query, controls: PagedResultsControl[]): Promise<Answer> {
+    const { base, filter, attributes, signal } = query;
+    const scope = SCOPES[query.scope];
+    const request = new SearchRequest({
+      messageId: 0,
+      baseDN: base,
+      scope,
+      filter,
+      attributes,
+      timeLimit: 0,
+      controls,
+    });
+    return this.#connection.request(request, signal);
+  }
+
+  #entry(entry: SearchEntry, { signal, valuesPerRequest }: Query): Promise<Entry> {
+    const readMore: ReadMore = async (type) => {
+      const query: Query = {
+        base: entry.name,
+        scope: "base",
+        filter: everything(),
+        attributes: [type],
+        signal,
+      };
+      const answer = await this.#ask(query, []);
+      if (!succeeded(answer)) throw directoryError(answer.result, `read ${JSON.stringify(entry.name)}`);
+      return answer.entries.flatMap(attributesOf);
+    };
+    return completeEntry(entry.name, attributesOf(entry), readMore, valuesPerRequest);
+  }
+
+  async add(dn: string, attributes: NewAttributes, options: OperationOptions = {}): Promise<void> {
+    checkDn(dn, "dn");
+    if (typeof attributes !== "object" || attributes === null) {
+      throw new TypeError("attributes must be an object of values by the attributes' names");
+    }
+    const written = Object.entries(attributes).map(([type, given]) => {
+      const values = Array.isArray(given) ? given : [given];
+      return toAttribute(checkAttribute(type, "attributes"), values, `attributes.${type}`);
+    });
+    await this.#change(
+      new AddRequest({ messageId: 0, dn, attributes: written }),
+      `add ${JSON.stringify(dn)}`,
+      options,
+    );
+  }
+
+  async modify(
+    dn: string,
+    changes: readonly DirectoryChange[],
+    options: OperationOptions = {},
+  ): Promise<void> {
+    checkDn(dn, "dn");
+    if (!Array.isArray(changes) || changes.length === 0) {
+      throw new TypeError("changes must be a list of at least one change");
+    }
+    const written = changes.map((change: DirectoryChange, index) => {
+      const name = `changes[${index}]`;
+      checkKeys(change, ["operation", "attribute", "values"], name);
+      const { operation, attribute, values } = change;
+      if (!OPERATIONS.includes(operation)) {
+        throw new TypeError(`${name}.operation must be add, delete or replace`);
+      }
+      checkAttribute(attribute, `${name}.attribute`);
+      if (!Array.isArray(values)) throw new TypeError(`${name}.values must be a list of values`);
+      return new Change({ operation, modification: toAttribute(attribute, values, `${name}.values`) });
+    });
+    const request = new ModifyRequest({ messageId: 0, dn, changes: written });
+    await this.#change(request, `change ${JSON.stringify(dn)}`, options);
+  }
+
+  async delete(dn: string, options: OperationOptions = {}): Promise<void> {
+    checkDn(dn, "dn");
+    await this.#change(new DeleteRequest({ messageId: 0, dn }), `delete ${JSON.stringify(dn)}`, options);
+  }
+
+  async #change(
+    request: AddRequest | ModifyRequest | DeleteRequest,
+    doing: string,
+    options: OperationOptions,
+  ): Promise<void> {
+    checkKeys(options, ["signal"], "options");
+    const answer = await this.#connection.request(request, checkSignal(options.signal, "options.signal"));
+    if (!succeeded(answer)) throw directoryError(answer.result, doing);
+  }
+
+  async readRoot(signal?: AbortSignal): Promise<RootDse> {
+    const root = await this.#readEntry("", { attributes: ROOT_DSE, signal });
+    const text = (attribute: string): string => {
+      const value = root?.text(attribute);
+      if (value !== undefined) return value;
+      throw new ProtocolError(
+        "unexpected-message",
+        `${this.server.hostname} does not say its ${attribute}: it is not a domain controller of Active Directory`,
+      );
+    };
+    const [defaultNamingContext, rootDomainNamingContext] = [
+      "defaultNamingContext",
+      "rootDomainNamingContext",
+    ].map(text);
+    const site = siteOf(root?.text("serverName"));
+    return Object.freeze({
+      defaultNamingContext,
+      configurationNamingContext: text("configurationNamingContext"),
+      schemaNamingContext: text("schemaNamingContext"),
+      rootDomainNamingContext,
+      namingContexts: Object.freeze(root!.texts("namingContexts")),
+      domain: domainOf(defaultNamingContext),
+      forest: domainOf(rootDomainNamingContext),
+      dnsHostName: text("dnsHostName"),
+      ...(site === undefined ? {} : { site }),
+      isGlobalCatalogReady: root!.text("isGlobalCatalogReady")?.toUpperCase() === "TRUE",
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function everything(): PresenceFilter {
+  return new PresenceFilter({ attribute: "objectClass" });
+}
+
+function attributesOf(entry: SearchEntry): RawAttribute[] {
+  // Copied: a view would keep the page that it came with.
+  return entry.attributes.map(({ type, parsedBuffers }) => ({
+    type,
+    values: parsedBuffers.map((value) => new Uint8Array(value)),
+  }));
+}
+
+function readOptions(
+  { attributes, valuesPerRequest, signal }: Pick<
+    DirectorySearch,
+    "attributes" | "valuesPerRequest" | "signal"
+  >,
+  name: string,
+): Pick<Query, "attributes" | "valuesPerRequest" | "signal"> {
+  if (valuesPerRequest !== undefined) {
+    checkInteger(valuesPerRequest, `${name}.valuesPerRequest`, 1, 100_000);
+    if (!attributes?.length) throw new TypeError(`${name}.valuesPerRequest needs ${name}.attributes`);
+  }
+  checkSignal(signal, `${name}.signal`);
+  if (attributes !== undefined && !Array.isArray(attributes)) {
+    throw new TypeError(`${name}.attributes must be a list of attributes' names`);
+  }
+  const named = attributes?.map((attribute, index) => {
+    if (attribute === "*" || attribute === "+") return attribute;
+    const checked = checkAttribute(attribute, `${name}.attributes[${index}]`);
+    return inParts(checked, valuesPerRequest);
+  });
+  return { attributes: named?.length === 0 ? [NO_ATTRIBUTES] : named ?? [], valuesPerRequest, signal };
+}
+
+function toAttribute(type: string, values: readonly AttributeValue[], name: string): Attribute {
+  return new Attribute({ type, values: values.map((value, index) => toBuffer(value, `${name}[${index}]`)) });
+}
+
+/** `CN=DC1,CN=Servers,CN=Default-First-Site-Name,CN=Sites,...`: the name of the site. */
+function siteOf(serverName: string | undefined): string | undefined {
+  if (serverName === undefined) return undefined;
+  const [, servers, site] = parseDn(serverName);
+  return servers?.value.toLowerCase() === "servers" ? site?.value : undefined;
+}
