@@ -8,6 +8,7 @@ import { SecureSocketError, TransportError } from "../../errors.ts";
 import { clientTargets, TicketName } from "../../ffi/security/gss/ticket_name.ts";
 import { readPac } from "../../ffi/security/gss/pac.ts";
 import { holdsKerberos, holdsNtlm, otherMechanismAdvice } from "../../ffi/security/other_mechanism.ts";
+import { decodeToken, formatToken, parseChallenges, parseCredentials, tokenOf } from "../../http/fields.ts";
 import { parsePolicy } from "../../plugins/policy.ts";
 import { FrameReader } from "../../sasl/frames.ts";
 import { decodeErrorCode, decodeHandshakeHeader, refuseTls } from "../../sockets/framing.ts";
@@ -183,6 +184,27 @@ function policy(input: Uint8Array): string {
   return answer(() => parsePolicy(source), ["TypeError"]);
 }
 
+function http(input: Uint8Array): string {
+  const field = text.decode(input);
+  return [
+    answer(() => {
+      const challenges = parseChallenges(field);
+      for (const { scheme, token, parameters } of challenges) {
+        assert(scheme === scheme.toLowerCase() && scheme !== "" && (token === null || parameters.size === 0));
+      }
+      const token = tokenOf(challenges, "negotiate");
+      return typeof token === "string" ? decodeToken(token) : {};
+    }),
+    answer(() => {
+      const { scheme, token } = parseCredentials(field);
+      if (token === null) return {};
+      const bytes = decodeToken(token);
+      assert.deepEqual(parseCredentials(formatToken(scheme, bytes)).token, token);
+      return [];
+    }),
+  ].join(" | ");
+}
+
 const AMPLE = 2_000_000;
 
 function sandbox(input: Uint8Array): string {
@@ -265,6 +287,17 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
         { version: 1, floor: { integrity: true, mutualAuthentication: true } },
       ].map((value) => bytesOf(JSON.stringify(value))),
     run: policy,
+  },
+  http: {
+    seeds: () =>
+      [
+        'Basic realm="a, Negotiate b", Negotiate',
+        "Negotiate YIIBAQ==, NTLM",
+        'Digest realm="x", nonce="a\\"b", qop=auth , negotiate  oYG3',
+        "Negotiate YII+/w==",
+        "Bearer error=invalid_token",
+      ].map(bytesOf),
+    run: http,
   },
   guard: {
     seeds: async () => [
