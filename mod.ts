@@ -38,6 +38,7 @@ export { kerberos, negotiate } from "./plugins/negotiate/mod.ts";
 export type { NegotiateOptions } from "./plugins/negotiate/mod.ts";
 export { ntHash, ntlm } from "./plugins/ntlm/mod.ts";
 export type { NtlmAccount, NtlmOptions } from "./plugins/ntlm/mod.ts";
+export type { DiagnosticMessages } from "./contexts/diagnostics.ts";
 export { openAcceptor, openInitiator } from "./contexts/open.ts";
 export type { AcceptorOptions, OpenOptions } from "./contexts/options.ts";
 export { isMember } from "./contexts/peer.ts";

@@ -20,6 +20,7 @@ import { resolveRequirements } from "../plugins/requirements.ts";
 import { Spn } from "../spn.ts";
 import { checkBindings } from "./channel_bindings.ts";
 import { checkKeys, checkSignal, checkTarget } from "./check.ts";
+import { observeCredentials } from "./diagnostics.ts";
 import { selectContexts, type SelectedContexts, type SelectionTerms } from "./options.ts";
 import { type Served, VerifiedContext } from "./verified_context.ts";
 
@@ -46,7 +47,11 @@ export function acquire(
   { selection: { provider, requirements, denied } }: SelectedContexts,
   signal?: AbortSignal,
 ): Promise<ProviderCredentials> {
-  const acquiring = provider.acquire({ role, system, requirements, denied, credentials, signal });
+  const acquiring = observeCredentials(
+    role,
+    provider.name,
+    provider.acquire({ role, system, requirements, denied, credentials, signal }),
+  );
   // A provider may not watch the signal.
   return signal === undefined ? acquiring : abandonable(acquiring, signal);
 }

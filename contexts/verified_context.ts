@@ -20,6 +20,7 @@ import type {
 } from "../contract.ts";
 import { ProtocolError, SecurityRequirementError, StateError } from "../errors.ts";
 import { bindingBytes } from "./channel_bindings.ts";
+import { type HandshakeObserver, observeHandshake } from "./diagnostics.ts";
 import { runAsClient } from "./impersonation.ts";
 import { peerOf } from "./peer.ts";
 import { type ContextTerms, describeSecurity, type Origin, refuseExpired, verifyContext } from "./verify.ts";
@@ -65,6 +66,7 @@ export class VerifiedContext implements SecurityContext {
   #served: Served | null = null;
   #inner: ProviderContext | null = null;
   #security: SecurityInfo | null = null;
+  #observer: HandshakeObserver | null = null;
   /** A client that is done before its peer's last token accepts that token, once, and does not use it. */
   #tookLast = false;
   /** While the client is impersonated its native context is in use: closing waits for the end of it. */
@@ -95,9 +97,11 @@ export class VerifiedContext implements SecurityContext {
       );
     }
     this.#state = "stepping";
+    if (this.#tokens === 1) this.#observer = observeHandshake(this.#options.role, this.#options.target);
     try {
       // A copy: the caller may change it while the credentials are awaited.
-      const result = await this.#advance(opening ? token : new Uint8Array(token!));
+      const advancing = this.#advance(opening ? token : new Uint8Array(token!));
+      const result = await (this.#observer?.step(advancing) ?? advancing);
       this.#requireOpen("step");
       if (result.done) this.#establish();
       else if (result.token === null || result.token.length === 0) {
@@ -109,6 +113,7 @@ export class VerifiedContext implements SecurityContext {
       this.#state = result.done ? "done" : "ready";
       return result;
     } catch (error) {
+      this.#observer?.fail(error, this.#served?.origin.provider.name);
       this.#fail();
       throw error;
     }
@@ -185,6 +190,7 @@ export class VerifiedContext implements SecurityContext {
     const terms = this.#terms();
     verifyContext(this.#inner!, terms, this.#served!.origin);
     this.#security = describeSecurity(this.#inner!, terms, this.#served!.origin);
+    this.#observer?.end(this.#security.provider, this.#security.mechanism);
   }
 
   #terms(): ContextTerms {

@@ -197,6 +197,7 @@ export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
 /** Files that may reach built-in modules and packages of Node, through `getBuiltinModule` and `createRequire`. */
 export const NODE_DOORS: readonly string[] = [
   "cli/**",
+  "contexts/diagnostics.ts",
   "ffi/backends/koffi.ts",
   "ffi/machine_policy.ts",
   "ffi/transport/node.ts",

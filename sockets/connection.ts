@@ -6,6 +6,7 @@
 
 import { StateError, UnsupportedPlatformError } from "../errors.ts";
 import type { PeerIdentity, ProviderCredentials, SecurityInfo } from "../contract.ts";
+import { publish, summarize } from "../contexts/diagnostics.ts";
 import type { ConnectionSecurity } from "./connection_security.ts";
 import type { Records } from "./records.ts";
 import type { QueriedSecurity, QuerySecurityOptions, SecureConn } from "./secure_conn.ts";
@@ -49,6 +50,9 @@ export class Connection implements SecureConn {
   #readEnded = false;
   #writeEnded: Promise<void> | null = null;
   #impersonating = false;
+  readonly #began = performance.now();
+  #bytesRead = 0;
+  #bytesWritten = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -95,7 +99,7 @@ export class Connection implements SecureConn {
     this.#rejectIfOver();
     if (this.#streamReads || this.#readable?.locked) throw inUse("readable", "reading");
     if (into.length === 0) return 0;
-    return await this.#receive(() => this.#parts.records.take(into));
+    return await this.#receive(() => this.#count(this.#parts.records.take(into)));
   }
 
   async #nextChunk(): Promise<Uint8Array<ArrayBuffer> | null> {
@@ -104,10 +108,15 @@ export class Connection implements SecureConn {
     return await this.#receive(() => {
       const { records } = this.#parts;
       const chunk = new Uint8Array(Math.min(records.buffered, MAX_CHUNK));
-      const taken = records.take(chunk);
+      const taken = this.#count(records.take(chunk));
       // A few bytes must not keep a large buffer alive.
       return 2 * taken < chunk.length ? chunk.slice(0, taken) : chunk.subarray(0, taken);
     });
+  }
+
+  #count(taken: number): number {
+    this.#bytesRead += taken;
+    return taken;
   }
 
   /** Waits until bytes have arrived and takes them; `null` at the end of the stream. */
@@ -150,6 +159,7 @@ export class Connection implements SecureConn {
       throw new StateError("The sending direction is closed; nothing more can be written");
     }
     await this.#writes.add(() => this.#parts.records.write(p));
+    this.#bytesWritten += p.length;
   }
 
   async closeWrite(): Promise<void> {
@@ -198,7 +208,7 @@ export class Connection implements SecureConn {
   }
 
   close(): Promise<void> {
-    if (!this.#over) this.#release(new StateError("The connection was closed"));
+    if (!this.#over) this.#release(new StateError("The connection was closed"), false);
     return this.#closing!;
   }
 
@@ -224,8 +234,22 @@ export class Connection implements SecureConn {
     return this.#over!.error;
   }
 
-  #release(error: unknown): void {
+  #release(error: unknown, failed = true): void {
     this.#over = { error };
+    publish("secure-sockets.connection.close", () => {
+      const { provider, mechanism } = this.security;
+      const { counts } = this.#parts.records;
+      return {
+        provider,
+        mechanism,
+        durationMs: performance.now() - this.#began,
+        bytesRead: this.#bytesRead,
+        bytesWritten: this.#bytesWritten,
+        recordsRead: counts.read,
+        recordsWritten: counts.written,
+        ...(failed ? { error: summarize(error) } : {}),
+      };
+    });
     this.#rejectRead?.(error);
     this.#writes.stop(error);
     this.#writable?.fail(error);

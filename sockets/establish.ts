@@ -4,6 +4,7 @@
  * @module
  */
 
+import { observeCredentials } from "../contexts/diagnostics.ts";
 import { originOf, selectContexts } from "../contexts/options.ts";
 import { VerifiedContext } from "../contexts/verified_context.ts";
 import type { Origin } from "../contexts/verify.ts";
@@ -66,7 +67,8 @@ export async function acquire(
     ...(credentials ? { credentials } : {}),
     signal: deadline.signal,
   });
-  return await deadline.race(acquired, (late) => late.close());
+  const observed = observeCredentials(role, selection.provider.name, acquired);
+  return await deadline.race(observed, (late) => late.close());
 }
 
 /** What a handshake uses and notifies, besides the selected provider. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { publish, summarize } from "../contexts/diagnostics.ts";
 import { StateError } from "../errors.ts";
 import { FailureLog, HANDSHAKES } from "./failure_log.ts";
 import type { HandshakeOrigin } from "./options.ts";
@@ -203,6 +204,11 @@ export class Listener<T extends Accepted> implements SecureListener {
 
   #report(error: unknown, origin: HandshakeOrigin): void {
     const { onHandshakeError } = this.#settings;
+    publish("secure-sockets.listener.refused", () => {
+      const { hostname, port } = origin.remoteAddr ?? {};
+      const remoteAddr = hostname === undefined || port === undefined ? undefined : { hostname, port };
+      return { error: summarize(error), ...(remoteAddr && { remoteAddr }) };
+    });
     this.#log.report(error, origin.remoteAddr, onHandshakeError && (() => onHandshakeError(error, origin)));
   }
 

@@ -11,6 +11,12 @@ import { DATA_HEADER_SIZE, MAX_SENT_SIZE, readDataHeader, writeDataHeader } from
 import { borrowBuffer, returnBuffer, type WireReader } from "./wire_reader.ts";
 import type { Wire } from "./transport.ts";
 
+/** How many protected records were read and written. */
+export interface RecordCounts {
+  readonly read: number;
+  readonly written: number;
+}
+
 /** Carries application data over a wire, for one reader and one writer at a time. Every failure is final. */
 export interface Records {
   /** About how many bytes {@linkcode Records.take} returns without waiting. */
@@ -23,6 +29,8 @@ export interface Records {
   readonly failure: unknown;
   /** Sends all of `p`, without changing it. */
   write(p: Uint8Array): Promise<void>;
+  /** How many protected records were read and written. */
+  readonly counts: RecordCounts;
   /** Overwrites the buffered bytes. */
   wipe(): void;
 }
@@ -45,6 +53,7 @@ export function openBytes(wire: Wire, reader: WireReader): Records {
 
 class SealedRecords implements Records {
   failure: unknown;
+  readonly counts = { read: 0, written: 0 };
   readonly #context: ProviderContext;
   readonly #wire: Wire;
   readonly #reader: WireReader;
@@ -112,6 +121,7 @@ class SealedRecords implements Records {
 
   #unwrap(size: number): void {
     this.#plain = this.#context.unwrap(this.#reader.take(size).subarray(DATA_HEADER_SIZE));
+    this.counts.read++;
   }
 
   async write(p: Uint8Array): Promise<void> {
@@ -146,6 +156,7 @@ class SealedRecords implements Records {
         );
       }
       writeDataHeader(out, at, sealed.length);
+      this.counts.written++;
       return out.subarray(at, at + DATA_HEADER_SIZE + sealed.length);
     } catch (error) {
       // Nothing that the provider left there may be sent; it may be plain text.
@@ -162,6 +173,7 @@ class SealedRecords implements Records {
 
 class BareBytes implements Records {
   readonly failure: unknown;
+  readonly counts: RecordCounts = { read: 0, written: 0 };
   readonly #wire: Wire;
   readonly #reader: WireReader;
 
