@@ -1,5 +1,6 @@
 /**
- * HTTP sign-on with Kerberos and Negotiate (RFC 4559): a server that knows who sent each request, and the header fields
+ * HTTP sign-on with Kerberos and Negotiate (RFC 4559): a server that knows who sent each request, tunnels through proxies
+ * that ask for it, and the header fields
  * in which tokens travel.
  *
  * ```ts
@@ -21,6 +22,12 @@
 
 export { parseChallenges } from "./fields.ts";
 export type { Challenge } from "./fields.ts";
+export { connectThroughProxy } from "./proxy/tunnel.ts";
+export type { ProxyTunnelOptions } from "./proxy/tunnel.ts";
+export type { ProxySignOnOptions } from "./proxy/sign_on.ts";
+export { ProxyError } from "./proxy/errors.ts";
+export { SecureSocketError } from "../errors.ts";
+export type { ErrorCause } from "../errors.ts";
 export { httpSignOn } from "./server/sign_on.ts";
 export type { HttpIdentity, HttpSignOn, RefusalReason, Refused, SignedOn } from "./server/sign_on.ts";
 export type { Certificate, HttpSignOnOptions } from "./server/options.ts";

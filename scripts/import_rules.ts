@@ -183,6 +183,7 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
   // Loaded with the first connection, never by an import of an entry point.
   "directory/ldap*.ts": ["ldapts", "node:buffer"],
   "directory/**": ["node:buffer", "node:dns/promises", "node:net", "node:stream", "node:tls"],
+  "http/proxy/**": ["node:crypto", "node:http", "node:net", "node:os", "node:stream", "node:tls"],
   "postgres/**": ["node:buffer", "node:net", "node:stream"],
   "sasl/protected_stream.ts": ["node:stream"],
 };

@@ -8,6 +8,7 @@ import { AD_PACKAGES } from "../tests/rig/ad_dc.ts";
 import { APACHE_PACKAGES } from "../tests/rig/apache.ts";
 import { DOVECOT_PACKAGES } from "../tests/rig/dovecot.ts";
 import { SLAPD_PACKAGES } from "../tests/rig/slapd.ts";
+import { SQUID_PACKAGES } from "../tests/rig/squid.ts";
 import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
 import { IMPORT_MAP, writeImportMap } from "./import_map.ts";
 import { ensurePackages } from "./install.ts";
@@ -45,6 +46,7 @@ export const PACKAGES: readonly string[] = [
   "libgssapi3-heimdal",
   "openjdk-17-jdk-headless",
   ...SLAPD_PACKAGES,
+  ...SQUID_PACKAGES,
   ...DOVECOT_PACKAGES,
   ...APACHE_PACKAGES,
   "gcc",

@@ -11,7 +11,7 @@ import type { Registry } from "../../plugins/registry.ts";
 import { decodeToken, formatToken, parseChallenges, tokenOf } from "../fields.ts";
 
 /** How tokens for proxies are made. */
-export interface SignOnOptions {
+export interface ProxySignOnOptions {
   /** The providers to select from; left out: `[negotiate()]`. */
   readonly registry?: Registry;
   /** Who to be; left out: the user that runs the process. */
@@ -43,14 +43,14 @@ export interface ProxyContext {
 
 /** Makes tokens for proxies. One owner; closing twice is harmless. */
 export class ProxySignOn {
-  readonly #options: SignOnOptions;
+  readonly #options: ProxySignOnOptions;
   /** Whether acquiring again costs nothing but a look at the cache. */
   readonly #renewable: boolean;
   #lease: Lease | null = null;
   #opening: Promise<Lease> | null = null;
   #closed = false;
 
-  constructor(options: SignOnOptions) {
+  constructor(options: ProxySignOnOptions) {
     this.#options = options;
     this.#renewable = options.credentials === undefined || "cache" in options.credentials;
   }

@@ -23,14 +23,14 @@ import { Deadline } from "../../sockets/deadline.ts";
 import { parseChallenges } from "../fields.ts";
 import { type Destination, destination, hostAndPort, type ProxyAddress, proxyAddress } from "./address.ts";
 import { otherSchemes, refusedConnect, refusedToken } from "./errors.ts";
-import { answerToken, ProxySignOn, type SignOnOptions, verifyAnswer } from "./sign_on.ts";
+import { answerToken, ProxySignOn, type ProxySignOnOptions, verifyAnswer } from "./sign_on.ts";
 
 /** The longest header of a proxy's answer, in bytes. */
 export const MAX_ANSWER_HEADER = 64 * 1024;
 const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Options of {@linkcode connectThroughProxy}. */
-export interface ProxyTunnelOptions extends SignOnOptions {
+export interface ProxyTunnelOptions extends ProxySignOnOptions {
   /** The URL of the proxy: `http://proxy.example.test:8080`, or `https://` where the proxy itself takes TLS. */
   readonly proxy: string | URL;
   /** The host to reach: its name, which the proxy resolves, or its address. */
@@ -90,7 +90,7 @@ export async function connectThroughProxy(options: ProxyTunnelOptions): Promise<
 }
 
 /** Checks the options that say who to be. */
-export function checkSignOn({ registry, credentials, system }: SignOnOptions): SignOnOptions {
+export function checkSignOn({ registry, credentials, system }: ProxySignOnOptions): ProxySignOnOptions {
   if (registry !== undefined) checkMethod(registry, "options.registry", "select");
   if (system !== undefined) checkMethod(system, "options.system", "capabilities");
   return {
