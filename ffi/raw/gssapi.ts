@@ -302,6 +302,17 @@ export const GSSAPI = {
       ],
       result: "u32",
     },
+    gss_inquire_cred: {
+      params: [
+        ["minor_status", "buf"],
+        ["cred_handle", "usize"],
+        ["name", "buf"],
+        ["lifetime", "buf"],
+        ["cred_usage", "buf"],
+        ["mechanisms", "buf"],
+      ],
+      result: "u32",
+    },
     krb5_init_context: { params: [["context", "buf"]], result: "i32" },
     krb5_free_context: { params: [["context", "usize"]], result: "void" },
     krb5_cc_resolve: { params: [["context", "usize"], ["name", "buf"], ["cache", "buf"]], result: "i32" },
@@ -332,6 +343,7 @@ export const GSSAPI = {
     krb5_cc_get_principal: {
       params: [["context", "usize"], ["cache", "usize"], ["principal", "buf"]],
       result: "i32",
+      threaded: true,
     },
     krb5_cc_initialize: {
       params: [["context", "usize"], ["cache", "usize"], ["principal", "usize"]],
@@ -340,7 +352,28 @@ export const GSSAPI = {
     krb5_cc_copy_creds: {
       params: [["context", "usize"], ["incc", "usize"], ["outcc", "usize"]],
       result: "i32",
+      threaded: true,
     },
+    krb5_cc_get_config: {
+      params: [["context", "usize"], ["id", "usize"], ["principal", "usize"], ["key", "buf"], [
+        "data",
+        "buf",
+      ]],
+      result: "i32",
+    },
+    krb5_free_data_contents: { params: [["context", "usize"], ["val", "buf"]], result: "void" },
+    krb5_timeofday: { params: [["context", "usize"], ["timeret", "buf"]], result: "i32" },
+    krb5_get_credentials: {
+      params: [
+        ["context", "usize"],
+        ["options", "i32"],
+        ["ccache", "usize"],
+        ["in_creds", "buf"],
+        ["out_creds", "buf"],
+      ],
+      result: "i32",
+    },
+    krb5_free_creds: { params: [["context", "usize"], ["val", "usize"]], result: "void" },
     krb5_kt_default_name: {
       params: [["context", "usize"], ["name", "buf"], ["name_size", "i32"]],
       result: "i32",
@@ -512,7 +545,7 @@ export const KEYTAB_ENTRY_FIELDS = {
   key_contents: "ptr",
 } as const;
 
-/** `krb5_creds` up to its ticket, with its key and its times flattened. */
+/** `krb5_creds`, with its key, times and data flattened. */
 export const CREDS_FIELDS = {
   magic: "i32",
   client: "ptr",
@@ -523,11 +556,22 @@ export const CREDS_FIELDS = {
   key_contents: "ptr",
   authtime: "i32",
   starttime: "i32",
-  endtime: "i32",
+  endtime: "u32",
   renew_till: "i32",
   is_skey: "u32",
   ticket_flags: "i32",
+  addresses: "ptr",
+  ticket_magic: "i32",
+  ticket_length: "u32",
+  ticket_data: "ptr",
+  second_ticket_magic: "i32",
+  second_ticket_length: "u32",
+  second_ticket_data: "ptr",
+  authdata: "ptr",
 } as const;
+
+/** An option of `krb5_get_credentials`: only look in the cache. */
+export const KRB5_GC_CACHED = 2;
 
 /** Bits of `krb5_creds.ticket_flags`. */
 export const TKT_FLG = { FORWARDABLE: 0x4000_0000, RENEWABLE: 0x0080_0000, INITIAL: 0x0040_0000 } as const;

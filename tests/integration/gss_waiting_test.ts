@@ -4,12 +4,15 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import { createServer, type Socket } from "node:net";
 import { AuthenticationError, StateError } from "../../errors.ts";
+import { filePath } from "../../ffi/security/gss/held_tickets.ts";
 import { NativeSystem } from "../../ffi/system.ts";
 import type { Realm } from "../rig/realm.ts";
 import { liveHandles } from "../../testing/mod.ts";
 import { withEnv } from "../support/env.ts";
-import { acquire, inRealmWith, NAMES, PROVIDERS, TARGET } from "../support/gss.ts";
+import { FirstSteps, settled } from "../support/first_steps.ts";
+import { acquire, inRealmWith, NAMES, PROVIDERS, TARGET, withContexts } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";
+import { runtimeBackend } from "../support/native.ts";
 
 const skip = noRealm;
 
@@ -49,9 +52,10 @@ async function turnsWhile(pending: Promise<unknown>): Promise<boolean> {
 async function withSilence(
   realm: Realm,
   body: (system: NativeSystem, server: Awaited<ReturnType<typeof silentServer>>) => Promise<void>,
+  backend = runtimeBackend(),
 ): Promise<void> {
   const server = await silentServer();
-  const system = new NativeSystem({ grants: ["sspi"] });
+  const system = new NativeSystem({ grants: ["sspi"] }, { backend });
   try {
     await withEnv({ KRB5_CONFIG: realm.writeConfig({ port: server.port }) }, () => body(system, server));
   } finally {
@@ -109,3 +113,39 @@ for (const name of NAMES) {
     { skip },
   );
 }
+
+test(
+  "a client's first step with a ticket in memory waits for no other step that waits for the KDC",
+  () =>
+    inRealmWith({}, async (realm, outer) => {
+      await realm.kinit("alice");
+      await withContexts(outer, {}, () => {});
+      await settled(filePath(realm.env.KRB5CCNAME)!);
+      const steps = new FirstSteps();
+      await withSilence(realm, async (system, server) => {
+        const held = await acquire(system, "client");
+        const shake = async (target: string): Promise<void> => {
+          const context = held.client({ target });
+          try {
+            await context.step(null);
+          } finally {
+            context.close();
+          }
+        };
+        for (const expected of ["0 here, 1 elsewhere", "1 here, 0 elsewhere"]) {
+          await shake(TARGET);
+          assertEquals(steps.take(), expected);
+        }
+        const waiting = shake("HTTP/elsewhere");
+        await server.asked;
+        // The library locks the credentials of a step that waits.
+        await shake(TARGET);
+        assertEquals(steps.take(), "1 here, 1 elsewhere");
+        assert(await turnsWhile(waiting), "it did not wait");
+        held.close();
+        await server.end();
+        await assertRejects(() => waiting, AuthenticationError);
+      }, steps.backend());
+    }),
+  { skip },
+);

@@ -42,6 +42,9 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   krb5_kt_default: [["key table", 1]],
   krb5_kt_next_entry: [["entry", 2]],
   krb5_unparse_name: [["text", 2]],
+  gss_inquire_cred: [["name", 2]],
+  krb5_cc_get_config: [["buffer", 4]],
+  krb5_get_credentials: [["ticket", 4]],
 };
 /** Which argument of a function is, or points to, the handle that it releases. */
 const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] } = {
@@ -61,6 +64,8 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
   krb5_free_config_files: ["file names", 0],
   krb5_free_keytab_entry_contents: ["entry", 1],
   krb5_free_unparsed_name: ["text", 1],
+  krb5_free_data_contents: ["buffer", 1],
+  krb5_free_creds: ["ticket", 1],
 };
 
 /** Structs whose address follows another field. */

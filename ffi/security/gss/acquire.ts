@@ -17,6 +17,7 @@ import {
   type Store,
   type Wanted,
 } from "./handles.ts";
+import { filePath, type HeldTicketsOptions } from "./held_tickets.ts";
 import { defaultCache, defaultKeytab, describeUsed } from "./krb5.ts";
 import { checkPrincipal, userOfEitherMechanism, userPrincipal } from "./principal.ts";
 import { cacheStore, initialTicket, type MemoryCache } from "./tickets.ts";
@@ -73,6 +74,8 @@ export interface Source {
   readonly keyring: string | null;
   /** Whether the tickets are kept in a private cache, separate from the user's. */
   readonly needsCache: boolean;
+  /** The cache that the handle uses where it is a file: its path, and whether it is the library's default. */
+  readonly file: HeldTicketsOptions["file"];
 }
 
 /**
@@ -81,14 +84,17 @@ export interface Source {
  */
 export function sourceOf(gss: Gss, request: CredentialsRequest): Source {
   const { identity, role } = request;
-  if (identity !== undefined && "keytab" in identity) return { keyring: null, needsCache: role !== "server" };
+  const none = { keyring: null, file: null };
+  if (identity !== undefined && "keytab" in identity) return { ...none, needsCache: role !== "server" };
   if (identity !== undefined && "password" in identity) {
-    return { keyring: null, needsCache: isKerberosOnly(request) };
+    return { ...none, needsCache: isKerberosOnly(request) };
   }
   const noTickets = role === "server" || request.excludeKerberos;
   const cache = noTickets ? "" : identity?.cache ?? defaultCache(gss);
   const keyring = /^KEYRING:/.test(cache) ? cache : null;
-  return { keyring, needsCache: keyring !== null };
+  const path = filePath(cache);
+  const file = path === null ? null : { path, isDefault: identity === undefined };
+  return { keyring, needsCache: keyring !== null, file };
 }
 
 /** Acquires a handle. The name is imported first and always released at the end. */

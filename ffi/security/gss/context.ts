@@ -17,6 +17,7 @@ import {
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
 import { dataView, type Gss, type Hints, Slots } from "./gss.ts";
+import type { HeldTickets, Lease } from "./held_tickets.ts";
 import type { KeySource } from "./key_table.ts";
 import { gssPeer } from "./peer.ts";
 import { GssRecords } from "./records.ts";
@@ -35,6 +36,8 @@ export interface GssContextOptions {
   readonly handle: bigint;
   /** The cache of target names; outlives the context. */
   readonly names: TargetNames;
+  /** The tickets in memory; `null`: another mechanism than Kerberos may be used. Outlives the context. */
+  readonly tickets: HeldTickets | null;
   /** The mechanism to run. */
   readonly mechanism: "kerberos" | "spnego";
   /** True where Kerberos is the only possible mechanism. */
@@ -75,6 +78,8 @@ export class GssContext extends ContextBase {
   readonly #bindings: Uint8Array | null;
   readonly #target: bigint;
   readonly #ticketName = new TicketName();
+  /** The handle with tickets in memory, during an exchange that uses one. */
+  #lease: Lease | null = null;
   /** `null` where there is none to report; undefined until it is first read. */
   #requestedTarget?: string | null;
 
@@ -119,8 +124,14 @@ export class GssContext extends ContextBase {
         `Cannot ${this.#doing()}: the token was used before: it is a replay`,
       );
     }
+    if (client && first && this.#lease === null) {
+      this.#options.tickets?.reached(this.#options.request.target!);
+    }
     const done = (major & GSS_S.CONTINUE_NEEDED) === 0;
-    if (done) this.#finish();
+    if (done) {
+      this.#endLease();
+      this.#finish();
+    }
     return { token: output.length === 0 ? null : output, done };
   }
 
@@ -165,15 +176,29 @@ export class GssContext extends ContextBase {
 
   /** Steps that may contact a KDC run on another thread; the others take a few microseconds. */
   #init(token: Uint8Array | null, first: boolean): number | Promise<number> {
-    const { handle, mechanism, kerberosOnly } = this.#options;
-    const waits = first || !kerberosOnly;
-    const init = waits ? this.#gss.threaded.gss_init_sec_context : this.#gss.call.gss_init_sec_context;
+    const { call, threaded } = this.#gss;
+    const { tickets, request: { target, delegation } } = this.#options;
+    if (tickets === null) return this.#initBy(threaded.gss_init_sec_context, token);
+    if (!first) return this.#initBy(call.gss_init_sec_context, token);
+    const begin = (lease: Lease | null): number | Promise<number> => {
+      this.#lease = lease;
+      return this.#initBy((lease === null ? threaded : call).gss_init_sec_context, token);
+    };
+    // Delegation gets a ticket for the server from the KDC.
+    const lease = delegation ? null : tickets.find(target!);
+    return lease instanceof Promise ? lease.then(begin) : begin(lease);
+  }
+
+  #initBy(
+    init: Gss["call" | "threaded"]["gss_init_sec_context"],
+    token: Uint8Array | null,
+  ): number | Promise<number> {
     return init(
       this.#slots.slice(AT.minor, 4),
-      handle,
+      this.#lease?.handle ?? this.#options.handle,
       this.#slots.slice(AT.context, 8),
       this.#target,
-      this.#gss.oids[mechanism],
+      this.#gss.oids[this.#options.mechanism],
       this.#requestFlags(),
       0,
       this.#bindings,
@@ -183,6 +208,11 @@ export class GssContext extends ContextBase {
       this.#slots.slice(AT.flags, 4),
       this.#slots.slice(AT.lifetime, 4),
     );
+  }
+
+  #endLease(): void {
+    this.#lease?.release();
+    this.#lease = null;
   }
 
   #accept(): number | Promise<number> {
@@ -309,6 +339,7 @@ export class GssContext extends ContextBase {
       call.gss_release_cred(minor, this.#slots.slice(AT.delegated, 8));
     }
     this.#slots.bytes.fill(0);
+    this.#endLease();
     this.#options.release();
   }
 }

@@ -15,8 +15,9 @@ import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import type { ContextRequest } from "../context.ts";
 import { GssContext } from "./context.ts";
 import { type Gss, type Hints, NO_HINTS } from "./gss.ts";
-import { acquire, checkRequest, contextHints, isKerberosOnly, sourceOf } from "./acquire.ts";
+import { acquire, checkRequest, contextHints, isKerberosOnly, type Source, sourceOf } from "./acquire.ts";
 import { acquireHandleNow, prepareHandle, releaseHandle, storeHandle } from "./handles.ts";
+import { HeldTickets } from "./held_tickets.ts";
 import type { KeySource } from "./key_table.ts";
 import { MemoryCache } from "./tickets.ts";
 import { TargetNames } from "./target_names.ts";
@@ -31,6 +32,8 @@ interface Holding extends CredentialsOrigin {
   readonly excludeKerberos?: boolean;
   /** The cache that is destroyed together with it. */
   readonly cache: MemoryCache | null;
+  /** The cache that the handle uses where it is a file; see {@linkcode Source}. */
+  readonly file: Source["file"];
   /** What messages about a context add. */
   readonly hints: (role: "client" | "server") => Hints;
   /** Where a server's keys are. */
@@ -42,6 +45,7 @@ export class GssCredentials extends CredentialsBase {
   readonly #gss: Gss;
   readonly #holding: Holding;
   readonly #names: TargetNames;
+  readonly #tickets: HeldTickets | null;
 
   /** Becomes the owner of a handle. */
   constructor(gss: Gss, holding: Holding) {
@@ -50,6 +54,8 @@ export class GssCredentials extends CredentialsBase {
     this.#holding = holding;
     const overSpnego = holding.kerberosOnly ? "spnego-kerberos" : "as-typed";
     this.#names = new TargetNames(gss, holding.package === "kerberos" ? "kerberos" : overSpnego);
+    const mechanism = holding.package === "kerberos" ? "kerberos" : "spnego";
+    this.#tickets = holding.kerberosOnly ? new HeldTickets(gss, { ...holding, mechanism }) : null;
   }
 
   protected override nativeContext(
@@ -63,6 +69,7 @@ export class GssCredentials extends CredentialsBase {
       request,
       handle,
       names: this.#names,
+      tickets: this.#tickets,
       mechanism: this.#holding.package === "kerberos" ? "kerberos" : "spnego",
       kerberosOnly,
       hints: this.#holding.hints(role),
@@ -75,6 +82,7 @@ export class GssCredentials extends CredentialsBase {
 
   protected override nativeRelease(): void {
     this.#names.close();
+    this.#tickets?.close();
     releaseHandle(this.#gss, this.#holding.handle);
     this.#holding.cache?.destroy();
   }
@@ -105,6 +113,7 @@ export async function acquireGssCredentials(gss: Gss, request: CredentialsReques
       handle,
       kerberosOnly,
       cache,
+      file: source.file,
       keys: keysOf(identity),
       hints: (role) => contextHints(gss, role, kept),
     });
@@ -127,7 +136,14 @@ function adopt(
   { package: securityPackage, requirements }: Pick<Holding, "package" | "requirements">,
 ): GssCredentials {
   const keys = keysOf(undefined);
-  const same = { package: securityPackage, requirements, kerberosOnly: true, delegated: true, keys };
+  const same = {
+    package: securityPackage,
+    requirements,
+    kerberosOnly: true,
+    delegated: true,
+    keys,
+    file: null,
+  };
   if (securityPackage === "kerberos") {
     const own = prepareHandle(gss, handle, true, null);
     return new GssCredentials(gss, { ...same, handle: own, cache: null, hints: () => NO_HINTS });

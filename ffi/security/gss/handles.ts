@@ -147,6 +147,20 @@ export function prepareHandle(
   }
 }
 
+/** Returns the name that an initiator's handle has; empty where it has none. */
+export function handleOwner(gss: Gss, handle: bigint): string {
+  const slots = new Slots(16);
+  const major = gss.call.gss_inquire_cred(slots.slice(0, 4), handle, slots.slice(8, 8), null, null, null);
+  gss.check("gss_inquire_cred", major, slots.u32[0], "read the owner of the credentials");
+  const name = slots.u64[1];
+  if (name === 0n) return "";
+  try {
+    return gss.displayName(name);
+  } finally {
+    gss.releaseName(name);
+  }
+}
+
 /** Releases a handle; ignores 0. */
 export function releaseHandle(gss: Gss, handle: bigint): void {
   if (handle === 0n) return;

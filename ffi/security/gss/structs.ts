@@ -44,7 +44,7 @@ export interface Layouts {
   readonly lucid: Struct<typeof LUCID_V1_FIELDS>;
   /** `krb5_keytab_entry` */
   readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;
-  /** The head of `krb5_creds` */
+  /** `krb5_creds` */
   readonly creds: Struct<typeof CREDS_FIELDS>;
 }
 

@@ -48,6 +48,29 @@ export class MemoryCache {
     krb5.check("krb5_cc_copy_creds", call.krb5_cc_copy_creds(context, from, to));
   }
 
+  /**
+   * Copies the tickets of a cache in a file, on another thread: the file may be locked, or on a server. The cache must
+   * be new.
+   *
+   * @throws AuthenticationError where the file does not exist or cannot be read.
+   */
+  async copyFromFile(path: string): Promise<void> {
+    const { call, threaded } = this.#gss;
+    using krb5 = new Krb5(this.#gss, `copy the tickets in ${path}`);
+    const { context } = krb5;
+    const from = openCache(this.#gss, krb5, `FILE:${path}`);
+    const slots = new Slots(8);
+    krb5.check("krb5_cc_get_principal", await threaded.krb5_cc_get_principal(context, from, slots.bytes));
+    try {
+      // Opened now: the first cache that is read sets the context's time, which a new one gets from it.
+      const to = openCache(this.#gss, krb5, this.name);
+      krb5.check("krb5_cc_initialize", call.krb5_cc_initialize(context, to, slots.u64[0]));
+      krb5.check("krb5_cc_copy_creds", await threaded.krb5_cc_copy_creds(context, from, to));
+    } finally {
+      call.krb5_free_principal(context, slots.u64[0]);
+    }
+  }
+
   /** Empties and removes the cache. Called when no handle uses it any more. */
   destroy(): void {
     const { call } = this.#gss;
