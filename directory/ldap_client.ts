@@ -67,6 +67,8 @@ export interface Bound {
   readonly timeoutMs: number;
   /** Whether the server's port is a global catalog's. */
   readonly globalCatalog: boolean;
+  /** Opens a global catalog of the same forest. */
+  openGlobalCatalog(root: RootDse, signal?: AbortSignal): Promise<Directory>;
 }
 
 /** Makes a directory of a bound connection: reads what the server says of itself. */
@@ -98,12 +100,14 @@ class Client implements Directory {
   rootDse!: RootDse;
   readonly #connection: LdapConnection;
   readonly #globalCatalog: boolean;
+  readonly #openGlobalCatalog: Bound["openGlobalCatalog"];
 
-  constructor(connection: LdapConnection, { server, security, globalCatalog }: Bound) {
+  constructor(connection: LdapConnection, { server, security, globalCatalog, openGlobalCatalog }: Bound) {
     this.#connection = connection;
     this.server = Object.freeze({ hostname: server.hostname, port: server.port });
     this.security = Object.freeze(security);
     this.#globalCatalog = globalCatalog;
+    this.#openGlobalCatalog = openGlobalCatalog;
   }
 
   async *search(search: DirectorySearch): AsyncGenerator<DirectoryEntry, void, undefined> {
@@ -265,6 +269,11 @@ class Client implements Directory {
       ...(site === undefined ? {} : { site }),
       isGlobalCatalogReady: root!.text("isGlobalCatalogReady")?.toUpperCase() === "TRUE",
     });
+  }
+
+  openGlobalCatalog(options: OperationOptions = {}): Promise<Directory> {
+    checkKeys(options, ["signal"], "options");
+    return this.#openGlobalCatalog(this.rootDse, options.signal);
   }
 
   close(): Promise<void> {

@@ -18,10 +18,27 @@
  * @module
  */
 
+export type * from "../contract.ts";
+export type { RejectedProvider } from "../errors.ts";
+export type { UnknownNames } from "../plugins/names.ts";
+export type {
+  ContextSelection,
+  Registry,
+  Selection,
+  SelectionDetails,
+  SocketSelection,
+} from "../plugins/registry.ts";
+export { Spn } from "../spn.ts";
+export type { SpnComponents, SpnGeneration, SpnHost, SpnNameType, SpnParts } from "../spn.ts";
 export { openDirectory } from "./open.ts";
 export type { DirectoryOptions, SimpleBind } from "./options.ts";
 export { dnsResolver } from "./locate.ts";
 export type { DirectoryResolver, ServiceRecord } from "./locate.ts";
 export { domainDn, domainOf, escapeDn, parseDn } from "./names.ts";
 export type { NamePart } from "./names.ts";
+export { listSpns, registerSpns, unregisterSpns, verifySpns } from "./spns.ts";
+export type { RegisteredSpn, SpnChange, SpnConflict, SpnList, SpnVerification } from "./spns.ts";
+export { findDuplicateSpns } from "./duplicates.ts";
+export type { DuplicateOptions, DuplicateSpn, DuplicateSpns } from "./duplicates.ts";
+export type { SpnAccount, SpnScope } from "./spn_accounts.ts";
 export type * from "./types.ts";

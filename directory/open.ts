@@ -22,7 +22,7 @@ import { Deadline } from "../sockets/deadline.ts";
 import { saslBind, simpleBind, startTls } from "./bind.ts";
 import { locate } from "./locate.ts";
 import { type DirectoryOptions, overTls, readOptions, type Terms } from "./options.ts";
-import type { Directory, DirectoryServer } from "./types.ts";
+import type { Directory, DirectoryServer, RootDse } from "./types.ts";
 
 /** How long one server may take, so that one that does not answer does not take the time of all. */
 const SERVER_MS = 8_000;
@@ -64,7 +64,7 @@ export async function openDirectory(options: DirectoryOptions): Promise<Director
     const failures: [DirectoryServer, Error][] = [];
     for (const server of servers) {
       try {
-        return await openServer(server, terms, deadline.signal);
+        return await openServer(server, terms, options, deadline.signal);
       } catch (error) {
         deadline.signal.throwIfAborted();
         if (servers.length === 1 || !anotherMayServe(error)) throw error;
@@ -96,7 +96,12 @@ function noServer(failures: readonly (readonly [DirectoryServer, Error])[]): Tra
   );
 }
 
-async function openServer(server: DirectoryServer, terms: Terms, signal: AbortSignal): Promise<Directory> {
+async function openServer(
+  server: DirectoryServer,
+  terms: Terms,
+  options: DirectoryOptions,
+  signal: AbortSignal,
+): Promise<Directory> {
   const { security, globalCatalog } = terms;
   const { hostname } = server;
   const port = portOf(server, terms);
@@ -119,7 +124,7 @@ async function openServer(server: DirectoryServer, terms: Terms, signal: AbortSi
       const { credentials, registry, system } = terms;
       using sasl = await saslClient({
         mechanism: "GSS-SPNEGO",
-        target: terms.target ?? targetOf(hostname, terms.domain),
+        target: terms.target ?? targetOf(hostname, terms),
         layers: [overTls(security) ? "none" : security === "sign" ? "integrity" : "confidentiality"],
         ...{ credentials, registry, system, channelBindings, signal: deadline.signal },
       });
@@ -135,6 +140,12 @@ async function openServer(server: DirectoryServer, terms: Terms, signal: AbortSi
       security: { protection: security, ...(context === undefined ? {} : { context }) },
       timeoutMs: terms.timeoutMs,
       globalCatalog,
+      openGlobalCatalog: (root: RootDse, signal?: AbortSignal) => {
+        const { servers: _, ...rest } = options;
+        // This server, where it has one; else those that DNS knows.
+        const here = root.isGlobalCatalogReady ? { servers: [{ hostname, address: server.address }] } : {};
+        return openDirectory({ ...rest, ...here, domain: root.forest, globalCatalog: true, signal });
+      },
     };
     const directory = await openClient(bound, deadline.signal);
     stream = null;
@@ -155,9 +166,10 @@ function portOf({ port }: DirectoryServer, { security, globalCatalog, servers }:
   return servers === undefined && security === "ldaps" ? usual : port ?? usual;
 }
 
-/** The name that only a controller of the domain has, where the domain is known ([MS-ADTS] 5.1.1.4). */
-function targetOf(hostname: string, domain: string | undefined): string {
-  return domain === undefined ? `ldap/${hostname}` : `ldap/${hostname}/${domain}`;
+/** The names that only controllers have, where the domain is known ([MS-DRSR] 2.2.4.2). */
+function targetOf(hostname: string, { domain, globalCatalog }: Terms): string {
+  if (domain === undefined) return `ldap/${hostname}`;
+  return globalCatalog ? `GC/${hostname}/${domain}` : `ldap/${hostname}/${domain}`;
 }
 
 async function connectTcp(

@@ -51,7 +51,7 @@ export interface DirectoryOptions {
    */
   readonly security?: DirectoryProtection;
   /**
-   * The server's SPN. Left out: `ldap/HOST/DOMAIN`, which only a controller of the domain has; `ldap/HOST` where
+   * The server's SPN. Left out: `ldap/HOST/DOMAIN`, or `GC/HOST/FOREST`, which only controllers have; `ldap/HOST` where
    * `domain` is left out.
    */
   readonly target?: string;

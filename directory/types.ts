@@ -160,6 +160,13 @@ export interface Directory extends AsyncDisposable {
   modify(dn: string, changes: readonly DirectoryChange[], options?: OperationOptions): Promise<void>;
   /** Deletes an object below which there are none. */
   delete(dn: string, options?: OperationOptions): Promise<void>;
+  /**
+   * Opens a global catalog of the forest, with the same credentials and protection: this server's where it has one, else
+   * one that DNS knows. The caller closes it.
+   *
+   * @throws What `openDirectory()` throws. A password that was given as bytes must still be in them.
+   */
+  openGlobalCatalog(options?: OperationOptions): Promise<Directory>;
   /** Ends the connection; operations under way reject. Closing twice is harmless. */
   close(): Promise<void>;
 }

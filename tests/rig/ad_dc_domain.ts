@@ -92,6 +92,7 @@ export function seed(): string {
       "add: servicePrincipalName",
       "servicePrincipalName: ldap/dc1.example.test",
       "servicePrincipalName: ldap/dc1.example.test/example.test",
+      "servicePrincipalName: GC/dc1.example.test/example.test",
       "",
     ].join("\n"),
   ].join("\n");
