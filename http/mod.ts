@@ -1,7 +1,14 @@
 /**
- * HTTP sign-on with Kerberos and Negotiate (RFC 4559): a server that knows who sent each request, tunnels through proxies
- * that ask for it, and the header fields
- * in which tokens travel.
+ * HTTP sign-on with Kerberos and Negotiate (RFC 4559): a fetch that signs on as the user of the process, a server that
+ * knows who sent each request, and tunnels through proxies that ask for sign-on.
+ *
+ * ```ts
+ * import { negotiateFetch } from "@winsock/secure-sockets/http";
+ *
+ * const intranet = negotiateFetch({ origins: ["https://*.corp.example.test"] });
+ * const reports = (): Promise<Response> => intranet("https://reports.corp.example.test/today");
+ * console.log(typeof reports);
+ * ```
  *
  * ```ts
  * import { httpSignOn } from "@winsock/secure-sockets/http";
@@ -10,18 +17,12 @@
  * Deno.serve(signOn.fetch((_request, identity) => new Response(`Hello ${identity.name}`)));
  * ```
  *
- * ```ts
- * import { parseChallenges } from "@winsock/secure-sockets/http";
- *
- * const [first, second] = parseChallenges('Basic realm="intranet, west", Negotiate');
- * console.log(first.parameters.get("realm"), second.scheme); // => intranet, west negotiate
- * ```
- *
  * @module
  */
 
-export { parseChallenges } from "./fields.ts";
-export type { Challenge } from "./fields.ts";
+export { negotiateFetch } from "./client/fetch.ts";
+export type { NegotiateFetch } from "./client/fetch.ts";
+export type { NegotiateFetchOptions } from "./client/options.ts";
 export { connectThroughProxy } from "./proxy/tunnel.ts";
 export type { ProxyTunnelOptions } from "./proxy/tunnel.ts";
 export type { ProxySignOnOptions } from "./proxy/sign_on.ts";

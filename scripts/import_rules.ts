@@ -167,6 +167,8 @@ export const GUESTS: readonly string[] = [
 
 /** Modules from elsewhere that a file of the library may import by a plain import statement. */
 export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
+  "http/client/bodies.ts": ["node:stream", "node:zlib"],
+  "http/client/connection.ts": ["node:http", "node:net", "node:tls"],
   "cli.ts": ["node:process"],
   "cli/**": [
     "node:fs",
@@ -191,6 +193,7 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
 /** Modules from elsewhere of which a file may import types: nothing of them is left at run time. */
 export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
   "ffi/transport/node*.ts": ["node:net"],
+  "http/client/*.ts": ["node:http"],
   "http/server/adapters.ts": ["node:http"],
   "sasl/exchange.ts": ["node:stream"],
 };

@@ -95,10 +95,11 @@ async function wwwData(): Promise<{ uid: number; gid: number }> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
+// It reads the body to its end first: Apache writes all of it before it reads.
 const ECHO = `#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\nuser=%s method=%s type=%s cache=%s\\n' \\
   "$REMOTE_USER" "$REQUEST_METHOD" "$CONTENT_TYPE" "$KRB5CCNAME"
-exec cat
+exec perl -0777 -pe ''
 `;
 
 const LOADED = [
