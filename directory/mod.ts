@@ -28,6 +28,22 @@ export type {
   SelectionDetails,
   SocketSelection,
 } from "../plugins/registry.ts";
+export type {
+  ClientOptions,
+  CommonOptions,
+  ConnectOptions,
+  HandshakeOrigin,
+  ListenOptions,
+  NetAddress,
+  PeerAccount,
+  PeerToken,
+  PeerTokens,
+  QueriedSecurity,
+  QuerySecurityOptions,
+  SecureConn,
+  SecureListener,
+  ServerOptions,
+} from "../sockets/mod.ts";
 export { Spn } from "../spn.ts";
 export type { SpnComponents, SpnGeneration, SpnHost, SpnNameType, SpnParts } from "../spn.ts";
 export { openDirectory } from "./open.ts";
@@ -42,3 +58,9 @@ export { findDuplicateSpns } from "./duplicates.ts";
 export type { DuplicateOptions, DuplicateSpn, DuplicateSpns } from "./duplicates.ts";
 export type { SpnAccount, SpnScope } from "./spn_accounts.ts";
 export type * from "./types.ts";
+export { connectService } from "./connect_service.ts";
+export type { ConnectServiceOptions, ServiceAttempt, WantedService } from "./connect_service.ts";
+export { publishServicePoint, removeServicePoint } from "./publish.ts";
+export type { PublishedServicePoint, PublishOptions, RemoveOptions } from "./publish.ts";
+export { findServicePoints, searchServicePoints } from "./service_points.ts";
+export type { FindServicePointsOptions, ServicePoint, ServicePointQuery } from "./service_points.ts";

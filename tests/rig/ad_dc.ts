@@ -312,7 +312,9 @@ class SambaDc implements AdDc {
   }
 
   #database(): string[] {
-    return ["-H", join(this.dir, "private/sam.ldb"), `--configfile=${join(this.dir, "smb.conf")}`];
+    const configuration = `--configfile=${join(this.dir, "smb.conf")}`;
+    // Nothing has to survive a power failure.
+    return ["-H", join(this.dir, "private/sam.ldb"), configuration, "--option=ldb:nosync=true"];
   }
 
   async exportKeytab(file: string, principals: readonly string[]): Promise<void> {
