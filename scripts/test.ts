@@ -6,7 +6,9 @@
 
 import { AD_PACKAGES } from "../tests/rig/ad_dc.ts";
 import { APACHE_PACKAGES } from "../tests/rig/apache.ts";
+import { BROWSER_PACKAGES } from "../tests/rig/browsers.ts";
 import { DOVECOT_PACKAGES } from "../tests/rig/dovecot.ts";
+import { NGINX_PACKAGES } from "../tests/rig/nginx.ts";
 import { SLAPD_PACKAGES } from "../tests/rig/slapd.ts";
 import { SQUID_PACKAGES } from "../tests/rig/squid.ts";
 import { dotnetToFetch, ensureDotnet } from "../tests/rig/dotnet.ts";
@@ -49,6 +51,9 @@ export const PACKAGES: readonly string[] = [
   ...SQUID_PACKAGES,
   ...DOVECOT_PACKAGES,
   ...APACHE_PACKAGES,
+  ...NGINX_PACKAGES,
+  ...BROWSER_PACKAGES,
+  "python3-requests-kerberos",
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

@@ -1,6 +1,7 @@
 /** Servers and clients for the tests of httpSignOn(). */
 
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { type Initiator, openInitiator, type System } from "../../mod.ts";
 import { type HttpSignOn, httpSignOn, type HttpSignOnOptions, type Refused } from "../../http/mod.ts";
@@ -17,8 +18,8 @@ export interface NodeServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Listens on loopback; closing it ends its connections. */
-export async function listenNode(server: Server | Answer): Promise<NodeServer> {
+/** Listens on loopback, with node:http or node:https; closing it ends its connections. */
+export async function listenNode(server: Server | SecureServer | Answer): Promise<NodeServer> {
   const listening = typeof server === "function" ? createServer((...args) => void server(...args)) : server;
   await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
   const { port } = listening.address() as AddressInfo;
@@ -101,8 +102,9 @@ export async function askProved(
   alice: Initiator,
   url: string | URL,
   options: AskOptions = {},
+  target = "HTTP/localhost",
 ): Promise<Answered> {
-  using context = alice.initiate({ target: "HTTP/localhost" });
+  using context = alice.initiate({ target });
   const authorization = `Negotiate ${base64((await context.step()).token!)}`;
   const answer = await ask(url, { ...options, headers: { authorization, ...options.headers } });
   const [, token] = /^Negotiate ([A-Za-z0-9+/=]+)$/.exec(`${answer.headers["www-authenticate"]}`) ?? [];

@@ -4,8 +4,10 @@
 //          [--timeout MS]
 //   client --port N --target SPN [--protection ...] [--impersonation ...] [--sizes 1,1048576]
 //          [--user NAME --password PASSWORD --domain REALM] [--bindings HEX] [--timeout MS]
+//   http --url URL [--size 50000]
 //
 // Bindings are given to the client only: on Unix the server of .NET Core 3.1 does not look at any.
+// The third is System.Net.Http.HttpClient: it gets the URL twice and posts once, as the user of the process.
 // The server sends every byte back. The client sends each size in turn and compares what comes back.
 
 using System;
@@ -13,6 +15,7 @@ using System.Collections.Generic;
 using System.ComponentModel;
 using System.Globalization;
 using System.Net;
+using System.Net.Http;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -31,7 +34,8 @@ static class Peer
         {
             if (args.Length > 0 && args[0] == "server") return Serve();
             if (args.Length > 0 && args[0] == "client") return Call();
-            Say("failed", ("errors", new[] { "say server or client" }));
+            if (args.Length > 0 && args[0] == "http") return Ask();
+            Say("failed", ("errors", new[] { "say server, client or http" }));
             return 2;
         }
         catch (Exception e)
@@ -100,6 +104,22 @@ static class Peer
                 }
             }
         }
+    }
+
+    static int Ask()
+    {
+        using (var client = new HttpClient(new HttpClientHandler { UseDefaultCredentials = true, UseProxy = false }))
+        {
+            string url = Options["url"];
+            for (int i = 0; i < 2; i++) SayAnswer(client.GetAsync(url).Result);
+            SayAnswer(client.PostAsync(url, new StringContent(new string('x', int.Parse(Get("size", "50000"))))).Result);
+        }
+        return 0;
+    }
+
+    static void SayAnswer(HttpResponseMessage answer)
+    {
+        Say("answered", ("status", (int)answer.StatusCode), ("body", answer.Content.ReadAsStringAsync().Result));
     }
 
     static void Echo(NegotiateStream stream, int size)
