@@ -8,7 +8,14 @@
 
 import type { MachinePolicy } from "../contract.ts";
 import type { Calls, LibrarySpec } from "./abi.ts";
-import { type FileState, fileState, isSameState, isSettled, type StatCalls } from "./memory/file_state.ts";
+import {
+  type FileState,
+  fileState,
+  hasState,
+  isNothing,
+  isSettled,
+  type StatCalls,
+} from "./memory/file_state.ts";
 import { cString, type FILE_FNS, pinned, wideString } from "./memory/memory.ts";
 import { currentRuntime } from "./permissions.ts";
 
@@ -48,14 +55,22 @@ export interface PolicyFile {
   readonly wide: boolean;
 }
 
+/** What was read, and what must not have changed for it to hold. */
+interface Kept {
+  readonly policy: MachinePolicy;
+  /** The file, or the folder in which it is absent, as `cString` makes it. */
+  readonly watched: Uint8Array;
+  readonly state: FileState;
+}
+
 /**
  * Reads the machine's policy; never throws, never prompts. Each connection asks for it, so what was read is returned
- * again for as long as the C library says that the file is absent still, or has not changed. A file that cannot be
- * read, that was changed just now, or whose state cannot be told is read each time.
+ * again for as long as `statx` reports the same file, or the same folder that does not contain it. A file that cannot
+ * be read, that was changed just now, or whose state is unknown is read each time.
  */
 export class MachinePolicyReader {
   readonly #file: PolicyFile;
-  #kept: { readonly policy: MachinePolicy; readonly state: FileState | null } | null = null;
+  #kept: Kept | null = null;
 
   constructor(file: PolicyFile) {
     this.#file = file;
@@ -63,29 +78,37 @@ export class MachinePolicyReader {
 
   read(): MachinePolicy {
     const call = this.#file.native();
-    if (this.#kept !== null && call !== null && this.#isUnchanged(this.#kept, call)) return this.#kept.policy;
-    const before = this.#state(call);
-    const policy = readByRuntime(this.#file.path) ?? readNatively(this.#file, call);
-    this.#kept = policy.state === "absent" ? { policy, state: null } : null;
-    const after = policy.state === "present" ? this.#state(call) : null;
-    if (before !== null && after !== null && isSameState(before, after) && isSettled(after)) {
-      this.#kept = { policy, state: after };
+    const stat = call?.statx === undefined ? null : call as StatCalls;
+    if (stat !== null && this.#kept !== null && hasState(stat, this.#kept.watched, this.#kept.state)) {
+      return this.#kept.policy;
     }
+    const found = stat === null ? null : nearest(this.#file.path, call!);
+    const watched = cString(found ?? "");
+    const before = found === null ? null : fileState(stat!, watched);
+    const policy = readByRuntime(this.#file.path) ?? readNatively(this.#file, call);
+    const holds = before !== null && isSettled(before) && hasState(stat!, watched, before) &&
+      (found === this.#file.path ? policy.state === "present" : this.#isMissing(policy, found!, stat!));
+    this.#kept = holds ? { policy, watched, state: before } : null;
     return policy;
   }
 
-  #state(call: FileCalls | null): FileState | null {
-    return call?.statx === undefined ? null : fileState(call as StatCalls, this.#file.path);
+  /** Whether the file cannot come into being without a change of the folder: a link to nothing can. */
+  #isMissing({ state }: MachinePolicy, folder: string, stat: StatCalls): boolean {
+    const { path } = this.#file;
+    const end = path.indexOf("/", folder === "/" ? 1 : folder.length + 1);
+    return state === "absent" && isNothing(stat, cString(end < 0 ? path : path.slice(0, end)));
   }
+}
 
-  #isUnchanged(
-    { policy, state }: { policy: MachinePolicy; state: FileState | null },
-    call: FileCalls,
-  ): boolean {
-    if (policy.state === "absent") return look(this.#file, call) === "absent";
-    const now = this.#state(call);
-    return state !== null && now !== null && isSameState(state, now);
+/** The file, or else the nearest folder above it that exists and may be searched; `null`: there is none. */
+function nearest(path: string, call: FileCalls): string | null {
+  if (call.access(cString(path), EXISTS) === 0) return path;
+  for (let end = path.lastIndexOf("/"); end >= 0; end = path.lastIndexOf("/", end - 1)) {
+    const folder = path.slice(0, end) || "/";
+    if (call.access(cString(folder), SEARCH) === 0) return folder;
+    if (call.access(cString(folder), EXISTS) === 0 || end === 0) return null;
   }
+  return null;
 }
 
 function unreadable(path: string, reason: string): MachinePolicy {
@@ -121,10 +144,14 @@ function readNatively({ path, wide }: PolicyFile, call: FileCalls | null): Machi
     const flag = currentRuntime() === "deno" ? "--allow-read" : "--allow-fs-read";
     return { state: "unread", path, reason: `to look for it, run with ${flag}=${path}` };
   }
-  const found = look({ path, wide }, call);
-  if (found === "absent") return { state: "absent", path };
-  if (found === "hidden") return unreadable(path, "this account is not allowed to look for it");
   const text = wide ? wideString : cString;
+  const status = call.access(text(path), EXISTS);
+  if (status !== 0) {
+    const absent = wide ? status === ENOENT : certainlyAbsent(path, call);
+    return absent
+      ? { state: "absent", path }
+      : unreadable(path, "this account is not allowed to look for it");
+  }
   const stream = call.fopen(text(path), text("rb"));
   if (stream === 0n) return unreadable(path, "this account is not allowed to read it");
   try {
@@ -134,14 +161,6 @@ function readNatively({ path, wide }: PolicyFile, call: FileCalls | null): Machi
   } finally {
     call.fclose(stream);
   }
-}
-
-/** Whether a file is there; `hidden`: that cannot be known. */
-function look({ path, wide }: Omit<PolicyFile, "native">, call: FileCalls): "there" | "absent" | "hidden" {
-  const name = wide ? wideString(path) : cString(path);
-  const status = call.access(name, EXISTS);
-  if (status === 0) return "there";
-  return (wide ? status === ENOENT : certainlyAbsent(path, call)) ? "absent" : "hidden";
 }
 
 /** Modes of `access`. */
@@ -155,10 +174,6 @@ const ENOENT = 2;
  * foreign call returns no error code, so the parent folders are checked. Fails closed.
  */
 function certainlyAbsent(path: string, call: FileCalls): boolean {
-  for (let end = path.lastIndexOf("/"); end >= 0; end = path.lastIndexOf("/", end - 1)) {
-    const folder = cString(path.slice(0, end) || "/");
-    if (call.access(folder, SEARCH) === 0) return true;
-    if (call.access(folder, EXISTS) === 0 || end === 0) return false;
-  }
-  return false;
+  const found = nearest(path, call);
+  return found !== null && found !== path;
 }

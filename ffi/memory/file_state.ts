@@ -6,7 +6,7 @@
  */
 
 import type { FnSpec } from "../abi.ts";
-import { cString, pinned } from "./memory.ts";
+import { pinned } from "./memory.ts";
 
 /** `statx` of Linux, which other systems do not have. */
 export const STAT_FNS = {
@@ -31,6 +31,7 @@ export interface FileState {
 }
 
 const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
 /** Everything that `stat` returns. */
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BYTES = 256;
@@ -40,25 +41,51 @@ const CTIME_AT = 96;
 /** A file system may give two changes within this time the same time. */
 const SETTLED_MS = 2000;
 
-/** Returns the file's state; `null` where it cannot be known: no such file, or a system without `statx`. */
-export function fileState(call: StatCalls, path: string): FileState | null {
-  const bytes = pinned(STATX_BYTES);
+/** Where `statx` writes; no call waits. */
+const scratch = pinned(STATX_BYTES);
+
+function stat(call: StatCalls, path: Uint8Array): boolean {
   try {
-    if (call.statx(AT_FDCWD, cString(path), 0, STATX_BASIC_STATS, bytes) !== 0) return null;
+    return call.statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, scratch) === 0;
   } catch {
-    return null;
+    // A system without it.
+    return false;
   }
+}
+
+/**
+ * Returns the file's state; `null` where it cannot be known: no such file, or a system without `statx`.
+ *
+ * @param path the path, as `cString` makes it.
+ */
+export function fileState(call: StatCalls, path: Uint8Array): FileState | null {
+  if (!stat(call, path)) return null;
+  const bytes = scratch.slice();
   const view = new DataView(bytes.buffer);
   const seconds = Number(view.getBigInt64(CTIME_AT, true));
   return { bytes, changedMs: seconds * 1000 + view.getUint32(CTIME_AT + 8, true) / 1e6 };
 }
 
+/** Whether there is nothing with this name, not even a link to nothing. Its folder must exist and be searchable. */
+export function isNothing(call: StatCalls, path: Uint8Array): boolean {
+  return call.statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, scratch) !== 0;
+}
+
+/** Whether the file has this state still; `false` where that cannot be known. */
+export function hasState(call: StatCalls, path: Uint8Array, { bytes }: FileState): boolean {
+  return stat(call, path) && isSame(bytes, scratch);
+}
+
 /** Whether nothing was changed between the two times. */
 export function isSameState(one: FileState, other: FileState): boolean {
-  return COMPARED.every(([from, to]) => {
-    for (let at = from; at < to; at++) if (one.bytes[at] !== other.bytes[at]) return false;
-    return true;
-  });
+  return isSame(one.bytes, other.bytes);
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  for (const [from, to] of COMPARED) {
+    for (let at = from; at < to; at++) if (one[at] !== other[at]) return false;
+  }
+  return true;
 }
 
 /**

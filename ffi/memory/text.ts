@@ -13,12 +13,26 @@ const PART_UNITS = 4096;
 
 /** Decodes UTF-8 for display: invalid bytes become U+FFFD. */
 export function messageText(bytes: Uint8Array): string {
-  return lossy.decode(bytes);
+  return ascii(bytes) ?? lossy.decode(bytes);
 }
 
 /** Decodes UTF-8 that is a name. @throws TypeError where it is not UTF-8. */
 export function nameText(bytes: Uint8Array): string {
-  return strict.decode(bytes);
+  return ascii(bytes) ?? strict.decode(bytes);
+}
+
+/** The most bytes for which decoding here is faster than a call of the decoder. */
+const SHORT = 64;
+
+/** Decodes short ASCII; `null` for everything else. */
+function ascii(bytes: Uint8Array): string | null {
+  if (bytes.length > SHORT) return null;
+  let text = "";
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] >= 0x80) return null;
+    text += String.fromCharCode(bytes[at]);
+  }
+  return text;
 }
 
 /** Decodes little-endian UTF-16 unit by unit, lone surrogates included; ignores an odd byte at the end. */

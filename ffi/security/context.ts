@@ -42,10 +42,24 @@ export function checkContextOptions(role: "client" | "server", options: ContextO
   }
   if (role === "server") return { channelBindings, allowMissingBindings: options.allowMissingBindings };
   try {
-    return { channelBindings, target: Spn.parse(options.target as string).toString() };
+    return { channelBindings, target: canonicalTarget(options.target as string) };
   } catch (cause) {
     throw new TypeError(`target must be a service principal name: ${(cause as Error).message}`);
   }
+}
+
+const MAX_TARGETS = 64;
+/** The targets of the last contexts in canonical form: most clients use few. */
+const canonical = new Map<string, string>();
+
+/** Returns a target in canonical form. @throws TypeError where it is not an SPN. */
+export function canonicalTarget(target: string): string {
+  const known = canonical.get(target);
+  if (known !== undefined) return known;
+  const text = Spn.parse(target).toString();
+  if (canonical.size >= MAX_TARGETS) canonical.clear();
+  canonical.set(target, text);
+  return text;
 }
 
 /** Whether records are encrypted, and whether they must be. */

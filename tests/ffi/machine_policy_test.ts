@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -175,6 +175,75 @@ test(
     }),
   { skip },
 );
+
+/** Ways in which deep/policy.json comes into being after it was missed. */
+const COMING: readonly (readonly [name: string, make: (inside: string, folder: string) => void])[] = [
+  ["folder", (inside) => {
+    mkdirSync(join(inside, "deep"));
+    writeFileSync(join(inside, "deep/policy.json"), "{}");
+  }],
+  ["moved", (inside, folder) => {
+    mkdirSync(join(folder, "elsewhere"));
+    writeFileSync(join(folder, "elsewhere/policy.json"), "{}");
+    renameSync(join(folder, "elsewhere"), join(inside, "deep"));
+  }],
+];
+
+test("MachinePolicyReader keeps no absence where a link to nothing may become the policy", () =>
+  inFolder((folder) => {
+    symlinkSync(join(folder, "target"), join(folder, "policy.json"));
+    const old = { changed: Math.floor(Date.now() / 1000) - 60, inode: 1 };
+    const call = {
+      ...filesWithState(old),
+      access: (path: Uint8Array | null) => new TextDecoder().decode(path!).includes("policy") ? -1 : 0,
+    };
+    const reader = new MachinePolicyReader({
+      path: join(folder, "policy.json"),
+      native: () => call,
+      wide: false,
+    });
+    assertEquals(reader.read().state, "absent");
+    writeFileSync(join(folder, "target"), "{}");
+    assertEquals(reader.read().state, "present");
+    return Promise.resolve();
+  }));
+
+test("MachinePolicyReader keeps an absence while the folder has the same state", () =>
+  inFolder((folder) => {
+    const path = join(folder, "policy.json");
+    const state = { changed: Math.floor(Date.now() / 1000) - 60, inode: 1 };
+    const files = filesWithState(state);
+    const call: FileCalls = {
+      ...files,
+      access: (name: Uint8Array | null) => new TextDecoder().decode(name!).includes("policy.json") ? -1 : 0,
+      statx: (dirfd, name, flags, mask, into) =>
+        flags === 0 ? files.statx!(dirfd, name, flags, mask, into) : -1,
+    };
+    const reader = new MachinePolicyReader({ path, native: () => call, wide: false });
+    assertEquals(reader.read().state, "absent");
+    writeFileSync(path, "{}");
+    assertEquals(reader.read().state, "absent", "as the C library says, nothing has changed");
+    state.inode = 2;
+    assertEquals(reader.read().state, "present");
+    return Promise.resolve();
+  }));
+
+test("capabilities() finds a policy in a folder that did not exist before", () =>
+  inFolder(async (folder) => {
+    for (const [name] of COMING) mkdirSync(join(folder, name));
+    // Until the folders are old enough for another change to show.
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    for (const [name, make] of COMING) {
+      const inside = join(folder, name);
+      using system = new NativeSystem({ grants: ["sspi"] }, {
+        machinePolicyPath: join(inside, "deep/policy.json"),
+      });
+      const state = (): string => system.capabilities().machinePolicy.state;
+      assertEquals([state(), state()], ["absent", "absent"]);
+      make(inside, folder);
+      assertEquals([state(), state()], ["present", "present"], name);
+    }
+  }), { skip });
 
 test("capabilities() reports the current policy on every call", () =>
   inFolder((folder) => {

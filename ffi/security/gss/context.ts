@@ -16,7 +16,7 @@ import {
 } from "../other_mechanism.ts";
 import { GSS_C, GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
 import { ContextBase, type ContextRequest, mayOnlyIdentify } from "../context.ts";
-import { dataView, type Gss, type Hints, Slots } from "./gss.ts";
+import { type Gss, type Hints, Slots } from "./gss.ts";
 import type { HeldTickets, Lease } from "./held_tickets.ts";
 import type { KeySource } from "./key_table.ts";
 import { gssPeer } from "./peer.ts";
@@ -103,10 +103,9 @@ export class GssContext extends ContextBase {
     const client = this.#options.role === "client";
     if (token !== null) {
       if (!client) this.#ticketName.add(token);
-      this.#gss.build.layouts.buffer.write(dataView(this.#input), {
-        length: BigInt(token.length),
-        value: this.#gss.memory.addressOf(token),
-      });
+      const { length, value } = this.#gss.build.layouts.buffer.offsets;
+      this.#slots.u64[(AT.input + length) / 8] = BigInt(token.length);
+      this.#slots.u64[(AT.input + value) / 8] = this.#gss.memory.addressOf(token);
     }
     const major = await (client ? this.#init(token, first) : this.#accept());
     const output = this.#gss.takeBuffer(this.#output);

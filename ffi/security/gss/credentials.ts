@@ -82,9 +82,12 @@ export class GssCredentials extends CredentialsBase {
 
   protected override nativeRelease(): void {
     this.#names.close();
-    this.#tickets?.close();
     releaseHandle(this.#gss, this.#holding.handle);
-    this.#holding.cache?.destroy();
+    try {
+      this.#tickets?.close();
+    } finally {
+      this.#holding.cache?.destroy();
+    }
   }
 }
 

@@ -60,7 +60,8 @@ export class Slots {
 
   /** Returns `length` bytes from `at`, to pass to a function. */
   slice(at: number, length: number): Uint8Array<ArrayBuffer> {
-    return this.bytes.subarray(at, at + length);
+    // Not by subarray(), which takes several times as long.
+    return new Uint8Array(this.bytes.buffer, at, length);
   }
 }
 
@@ -184,10 +185,12 @@ export class Gss {
 
   /** Copies out a `gss_buffer_desc` that the library filled, and releases it. */
   takeBuffer(desc: Uint8Array): Uint8Array {
-    const { length, value } = this.build.layouts.buffer.read(dataView(desc));
+    const { length: lengthAt, value: valueAt } = this.build.layouts.buffer.offsets;
+    const view = dataView(desc);
+    const value = view.getBigUint64(valueAt, true);
     if (value === 0n) return pinned(0);
     try {
-      return this.memory.read(value, Number(length));
+      return this.memory.read(value, Number(view.getBigUint64(lengthAt, true)));
     } finally {
       this.call.gss_release_buffer(this.#minor, desc);
     }
@@ -195,17 +198,20 @@ export class Gss {
 
   /** Returns the non-empty buffers of a `gss_buffer_set_t`, which the library still owns. */
   buffersOfSet(set: bigint): { readonly length: number; readonly value: bigint }[] {
-    const { bufferSet, buffer } = this.build.layouts;
     if (set === 0n) return [];
-    const { count, elements } = bufferSet.read(dataView(this.memory.read(set, bufferSet.size)));
-    if (count === 0n || elements === 0n) return [];
-    const array = this.memory.read(elements, Number(count) * buffer.size);
-    return Array.from({ length: Number(count) }, (_, index) => {
-      const { length, value } = buffer.read(
-        dataView(array.subarray(index * buffer.size, (index + 1) * buffer.size)),
-      );
-      return { length: Number(length), value };
-    }).filter(({ value }) => value !== 0n);
+    const { bufferSet, buffer } = this.build.layouts;
+    const head = dataView(this.memory.read(set, bufferSet.size));
+    const count = Number(head.getBigUint64(bufferSet.offsets.count, true));
+    const elements = head.getBigUint64(bufferSet.offsets.elements, true);
+    if (count === 0 || elements === 0n) return [];
+    const array = dataView(this.memory.read(elements, count * buffer.size));
+    const found: { length: number; value: bigint }[] = [];
+    for (let at = 0; at < count * buffer.size; at += buffer.size) {
+      const value = array.getBigUint64(at + buffer.offsets.value, true);
+      const length = Number(array.getBigUint64(at + buffer.offsets.length, true));
+      if (value !== 0n) found.push({ length, value });
+    }
+    return found;
   }
 
   /** Imports a name; the caller releases it with {@linkcode Gss.releaseName}. */

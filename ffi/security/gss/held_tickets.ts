@@ -6,7 +6,8 @@
  * @module
  */
 
-import { type FileState, fileState, isSameState, isSettled } from "../../memory/file_state.ts";
+import { type FileState, fileState, hasState, isSameState, isSettled } from "../../memory/file_state.ts";
+import { cString } from "../../memory/memory.ts";
 import { GSS_C, OIDS } from "../../raw/gssapi.ts";
 import { ReferenceCount } from "../../handles.ts";
 import { CacheReader } from "./cache_reader.ts";
@@ -58,6 +59,7 @@ interface Held {
 export class HeldTickets {
   readonly #gss: Gss;
   readonly #options: HeldTicketsOptions;
+  readonly #path: Uint8Array;
   readonly #reached = new Set<string>();
   #held: Held | null = null;
   #opening: Promise<Held | null> | null = null;
@@ -68,6 +70,7 @@ export class HeldTickets {
   constructor(gss: Gss, options: HeldTicketsOptions) {
     this.#gss = gss;
     this.#options = options;
+    this.#path = cString(options.file?.path ?? "");
     this.#never = options.cache === null && options.file === null;
   }
 
@@ -91,9 +94,9 @@ export class HeldTickets {
     const held = this.#held;
     const { file } = this.#options;
     if (file === null) return held === null ? this.#open(null, target) : lease(held, target);
-    const state = fileState(this.#gss.call, file.path);
+    if (held !== null && hasState(this.#gss.call, this.#path, held.state!)) return lease(held, target);
+    const state = fileState(this.#gss.call, this.#path);
     if (state === null || !isSettled(state)) return null;
-    if (held !== null && isSameState(held.state!, state)) return lease(held, target);
     if (this.#failed !== null && isSameState(this.#failed, state)) return null;
     return this.#open(state, target);
   }
@@ -160,8 +163,7 @@ export class HeldTickets {
     if (reader.isProxy || Math.abs(reader.clockOffset) > ROUNDING_S) return false;
     const { file, handle } = this.#options;
     if (file === null || state === null) return true;
-    const now = fileState(this.#gss.call, file.path);
-    if (now === null || !isSameState(now, state)) return false;
+    if (!hasState(this.#gss.call, this.#path, state)) return false;
     // The library chooses among caches by the target where the user's .k5identity says so.
     const isStillDefault = !file.isDefault || filePath(defaultCache(this.#gss)) === file.path;
     return isStillDefault && reader.owner === handleOwner(this.#gss, handle);

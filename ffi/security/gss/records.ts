@@ -31,9 +31,8 @@ export class GssRecords {
   readonly #gss: Gss;
   readonly #context: bigint;
   readonly #rules: RecordRules;
-  readonly #slots = new Slots(AT.length);
-  readonly #minor: Uint8Array = this.#slots.slice(AT.minor, 4);
-  readonly #sealing: Sealing;
+  #slotsMade?: Slots;
+  #made?: Sealing;
   readonly #order: KerberosOrder | null;
   readonly #sent: RecordCounter;
   readonly #received: RecordCounter;
@@ -47,9 +46,21 @@ export class GssRecords {
     const wide = (): boolean => hasWideSequence(gss, context);
     this.#sent = new RecordCounter(wide, gss.maxRecords);
     this.#received = new RecordCounter(wide, gss.maxRecords);
-    this.#sealing = rules.kerberos
-      ? new IovSealing(gss, context, rules.encrypts)
-      : new BufferSealing(gss, context, rules.encrypts);
+  }
+
+  get #slots(): Slots {
+    return this.#slotsMade ??= new Slots(AT.length);
+  }
+
+  get #minor(): Uint8Array {
+    return this.#slots.slice(AT.minor, 4);
+  }
+
+  /** Made on first use, with the sizes that the mechanism adds: many protocols only authenticate. */
+  get #sealing(): Sealing {
+    return this.#made ??= this.#rules.kerberos
+      ? new IovSealing(this.#gss, this.#context, this.#rules.encrypts)
+      : new BufferSealing(this.#gss, this.#context, this.#rules.encrypts);
   }
 
   /** The most bytes that {@linkcode GssRecords.wrap} adds. */

@@ -32,11 +32,16 @@ const TOK_AP_REQ = 0x0100;
 const AD_IF_RELEVANT = 1;
 const AD_TARGET_PRINCIPAL = 144;
 
-const SPNEGO = "2b0601050502";
+const SPNEGO = [0x2b, 6, 1, 5, 5, 2];
 /**
  * The OIDs that MIT's acceptor accepts as Kerberos: RFC 4121's, Microsoft's, the one before RFC 1964, and IAKERB's.
  */
-const KERBEROS = ["2a864886f712010202", "2a864882f712010202", "2b05010502", "2b0601050205"];
+const KERBEROS = [
+  [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2],
+  [0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 1, 2, 2],
+  [0x2b, 5, 1, 5, 2],
+  [0x2b, 6, 1, 5, 2, 5],
+];
 
 /** The bytes are not DER, or not the expected element. */
 class Malformed extends Error {}
@@ -51,11 +56,23 @@ export interface Ticket {
 
 /** The target that one client's tokens request. */
 export class TicketName {
+  /** The tokens that were not read yet: most servers ask for the name once, or never. */
+  #tokens: Uint8Array[] = [];
   #ticket: Ticket | null = null;
   #readable = true;
 
-  /** Reads a client's token. Called with each token, before the library gets it. Never throws. */
+  /** Takes a client's token, which must not change any more. Called with each token. */
   add(token: Uint8Array): void {
+    this.#tokens.push(token);
+  }
+
+  /** The clear-text part of the ticket; `null` where no token had a ticket, one could not be read, or two differ. */
+  get ticket(): Ticket | null {
+    for (const token of this.#tokens.splice(0)) this.#read(token);
+    return this.#readable ? this.#ticket : null;
+  }
+
+  #read(token: Uint8Array): void {
     try {
       const ticket = ticketIn(token);
       if (ticket === null) return;
@@ -65,11 +82,6 @@ export class TicketName {
     } catch {
       this.#readable = false;
     }
-  }
-
-  /** The clear-text part of the ticket; `null` where no token had a ticket, one could not be read, or two differ. */
-  get ticket(): Ticket | null {
-    return this.#readable ? this.#ticket : null;
   }
 }
 
@@ -109,7 +121,7 @@ function ticketIn(token: Uint8Array): Ticket | null {
       : inMechanism(token);
   }
   const { oid, inner } = unframe(token);
-  if (oid !== SPNEGO) return inMechanism(token);
+  if (!isSame(oid, SPNEGO)) return inMechanism(token);
   return inNegotiation(fieldsOf(only(inner, FIELD)));
 }
 
@@ -124,7 +136,7 @@ function inMechanism(token: Uint8Array): Ticket | null {
   // A mechanism whose tokens are not ASN.1, such as NTLM; Kerberos accepts only these two forms.
   if (token[0] !== FRAMED) return null;
   const { oid, inner } = unframe(token);
-  if (!KERBEROS.includes(oid)) return null;
+  if (!KERBEROS.some((known) => isSame(oid, known))) return null;
   if (inner.length < 2 || (inner[0] << 8 | inner[1]) !== TOK_AP_REQ) throw new Malformed();
   return inApReq(inner.subarray(2));
 }
@@ -221,13 +233,16 @@ function integer(bytes: Uint8Array): number {
   return contents.reduce((value, byte) => value << 8 | byte, contents[0] & 0x80 ? -1 : 0);
 }
 
-/** RFC 2743, 3.1: returns a mechanism's OID in hexadecimal, and the bytes after it. */
-function unframe(token: Uint8Array): { readonly oid: string; readonly inner: Uint8Array } {
+/** RFC 2743, 3.1: returns a mechanism's OID, and the bytes after it. */
+function unframe(token: Uint8Array): { readonly oid: Uint8Array; readonly inner: Uint8Array } {
   const contents = only(token, FRAMED);
   const length = contents[1];
   if (contents[0] !== OID || length === undefined || length >= 0x80 || 2 + length > contents.length) {
     throw new Malformed();
   }
-  const oid = Array.from(contents.subarray(2, 2 + length), (byte) => byte.toString(16).padStart(2, "0"));
-  return { oid: oid.join(""), inner: contents.subarray(2 + length) };
+  return { oid: contents.subarray(2, 2 + length), inner: contents.subarray(2 + length) };
+}
+
+function isSame(oid: Uint8Array, known: readonly number[]): boolean {
+  return oid.length === known.length && known.every((byte, index) => oid[index] === byte);
 }
