@@ -17,11 +17,39 @@ export interface CommandEntry {
 /** The commands by name, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   doctor: {
-    summary: "print what this machine and process can do",
+    summary: "check this machine: library, policy, Kerberos servers, tickets, keys; try an SPN or URL",
     load: () => import("./doctor.ts"),
   },
+  connect: {
+    summary: "connect standard input and output to a server, authenticated and encrypted",
+    load: () => import("./connect.ts"),
+  },
+  listen: {
+    summary: "wait for a client, and connect it to standard input and output",
+    load: () => import("./listen.ts"),
+  },
   permissions: {
-    summary: "print the flags that grants need",
+    summary: "print the flags of Deno and Node that grants need",
     load: () => import("./permissions.ts"),
+  },
+  providers: {
+    summary: "list the security providers, what each offers, and whether it can be used here",
+    load: () => import("./providers.ts"),
+  },
+  policy: {
+    summary: "check a policy file before it is put in place",
+    load: () => import("./policy.ts"),
+  },
+  inspect: {
+    summary: "check a sandboxed provider and print the hash to pin",
+    load: () => import("./inspect.ts"),
+  },
+  nthash: {
+    summary: "print the NT hash of a password, for a server of NTLM",
+    load: () => import("./nthash.ts"),
+  },
+  completions: {
+    summary: "print a completion script for bash, zsh, fish or PowerShell",
+    load: () => import("./completions.ts"),
   },
 };

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { ProviderRejectedError } from "../../../errors.ts";
-import { formatReport } from "../../../scripts/plugin_check.ts";
+import { formatReport } from "../../../cli/inspect.ts";
 import { type ProviderReport, testProvider } from "../../../testing/mod.ts";
 import { guestModule } from "../../../plugins/sdk/template/guest_wasm.ts";
 import { tiny } from "../../support/tiny.ts";
