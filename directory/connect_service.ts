@@ -4,45 +4,30 @@
  * @module
  */
 
-import { checkFunction, checkInteger, checkKeys, checkMethod, describe } from "../contexts/check.ts";
-import { DirectoryError, SecurityRequirementError, TimeoutError, TransportError } from "../errors.ts";
+import { checkFunction, checkInteger, checkKeys, checkMethod } from "../contexts/check.ts";
+import {
+  AuthenticationError,
+  DirectoryError,
+  SecurityRequirementError,
+  TimeoutError,
+  TransportError,
+} from "../errors.ts";
 import { connect, type ConnectOptions, type SecureConn } from "../sockets/mod.ts";
 import { Deadline } from "../sockets/deadline.ts";
 import { quietly } from "../sockets/transport.ts";
-import { Spn } from "../spn.ts";
-import { type DirectoryResolver, dnsResolver, inOrder } from "./locate.ts";
+import { type DirectoryResolver, dnsResolver } from "./locate.ts";
 import { openDirectory } from "./open.ts";
 import type { DirectoryOptions } from "./options.ts";
-import { equalText, findServicePoints, isHostName, type ServicePoint } from "./service_points.ts";
+import {
+  attemptsFor,
+  checkService,
+  listed,
+  MAX_POINTS,
+  type ServiceAttempt,
+  type WantedService,
+} from "./service_attempts.ts";
+import { findServicePoints, quoted, type ServicePoint } from "./service_points.ts";
 import type { Directory } from "./types.ts";
-
-/** Which service to connect to. */
-export interface WantedService {
-  /**
-   * The service's class. It must be known beforehand: it is what the SPN begins with, and what the server then proves. One
-   * that is only read in the directory would be whatever somebody wrote there.
-   */
-  readonly serviceClass: string;
-  /** Keywords that its connection point has, all of them. */
-  readonly keywords?: string | readonly string[];
-  /** The `objectGUID` of its connection point. */
-  readonly guid?: string;
-  /** Where to search: a distinguished name below which only administrators publish. Left out: the whole domain. */
-  readonly under?: string;
-  /** A DNS name, usually that of this computer: hosts that share more of its end are tried first. */
-  readonly near?: string;
-  /**
-   * What the SPN is composed of. `host` (the default): the class and the host's DNS name, as of a host-based service.
-   * `replicable`: also the name of the service, which is the distinguished name of its connection point, as in
-   * Microsoft's sample, or the name of its SRV records. Only an administrator can register that one, so it also
-   * proves that the connection point is meant.
-   */
-  readonly spn?: "host" | "replicable";
-  /** The port; left out: the one value of the connection point's binding information. */
-  readonly port?: number;
-  /** Whether a connection point may be used, for rules of your own. Left out: each may. */
-  readonly accept?: (point: ServicePoint) => boolean;
-}
 
 /** Options of {@linkcode connectService}: those of `connect`, with a service in the place of the host and its name. */
 export interface ConnectServiceOptions
@@ -55,18 +40,6 @@ export interface ConnectServiceOptions
   readonly resolver?: DirectoryResolver;
   /** Called before each attempt to connect. */
   readonly onAttempt?: (attempt: ServiceAttempt) => void;
-}
-
-/** An attempt to connect to a service. */
-export interface ServiceAttempt {
-  /** The connection point. */
-  readonly point: ServicePoint;
-  /** The SPN that the server must prove. */
-  readonly target: string;
-  /** The host, by its DNS name. */
-  readonly hostname: string;
-  /** Its port. */
-  readonly port: number;
 }
 
 const KEYS = [
@@ -82,14 +55,9 @@ const KEYS = [
   ],
   ...["system", "signal", "timeoutMs"],
 ];
-const SERVICE_KEYS = ["serviceClass", "keywords", "guid", "under", "near", "spn", "port", "accept"];
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** How long one host may take while there are others to try. */
 const ATTEMPT_MS = 8_000;
-/** The most connection points that are considered. */
-const MAX_POINTS = 32;
-/** The most reasons that a message lists. */
-const MAX_REASONS = 5;
 
 /**
  * Finds a service in the directory, composes its SPN, connects, and verifies that both ends have authenticated.
@@ -144,6 +112,11 @@ export async function connectService(options: ConnectServiceOptions): Promise<Se
         return conn;
       } catch (error) {
         deadline.signal.throwIfAborted();
+        if (error instanceof AuthenticationError) {
+          const { reason, message } = error;
+          const what = `${target}, which the connection point ${quoted(attempt.point.dn)} leads to`;
+          throw new AuthenticationError(reason, `Cannot authenticate ${what}: ${message}`, { cause: error });
+        }
         const unreachable = error instanceof TransportError || error instanceof TimeoutError;
         if (!unreachable || attempts.length === 1) throw error;
         failures.push(error);
@@ -197,7 +170,7 @@ async function find(
   const by = [
     ...(keywords === undefined
       ? []
-      : [`the keywords ${[keywords].flat().map((word) => JSON.stringify(word)).join(", ")}`]),
+      : [`the keywords ${[keywords].flat().map((word) => quoted(word)).join(", ")}`]),
     ...(guid === undefined ? [] : [`the GUID ${guid}`]),
   ];
   throw new DirectoryError(
@@ -207,115 +180,10 @@ async function find(
       by.join(" and ") || "it"
     } ` +
       `${
-        under === undefined ? "in the domain" : `below ${JSON.stringify(under)}`
+        under === undefined ? "in the domain" : `below ${quoted(under)}`
       }. Publish one, or check what it is ` +
       "published with",
   );
-}
-
-/** The attempts that sound connection points lead to, in their order. @throws DirectoryError where there are none. */
-async function attemptsFor(
-  points: readonly ServicePoint[],
-  service: WantedService,
-  resolver: DirectoryResolver,
-  signal: AbortSignal,
-): Promise<ServiceAttempt[]> {
-  const attempts = new Map<string, ServiceAttempt>();
-  const reasons: string[] = [];
-  for (const point of points) {
-    const found = await attemptsOf(point, service, resolver, signal);
-    if (typeof found === "string") reasons.push(`${JSON.stringify(point.dn)}: ${found}`);
-    else {
-      for (const attempt of found) {
-        const key = `${attempt.hostname.toLowerCase()}:${attempt.port} ${attempt.target}`;
-        if (!attempts.has(key)) attempts.set(key, attempt);
-      }
-    }
-  }
-  if (attempts.size > 0) return [...attempts.values()];
-  throw new DirectoryError(
-    0,
-    "success",
-    `Cannot use any connection point of ${service.serviceClass} that was found. ${
-      listed(reasons)
-    }. Have them corrected, ` +
-      "or search for others",
-  );
-}
-
-async function attemptsOf(
-  point: ServicePoint,
-  service: WantedService,
-  resolver: DirectoryResolver,
-  signal: AbortSignal,
-): Promise<ServiceAttempt[] | string> {
-  const [problem] = point.problems;
-  if (problem !== undefined) return problem;
-  const { dnsName, dnsNameType = "A" } = point;
-  // A server that answers other than it was asked, or a class that another search found.
-  if (point.serviceClass === undefined || !equalText(point.serviceClass, service.serviceClass)) {
-    return `its class is ${JSON.stringify(point.serviceClass ?? "")}`;
-  }
-  if (dnsName === undefined || !isHostName(dnsName)) {
-    return `its DNS name ${JSON.stringify(dnsName ?? "")} is none`;
-  }
-  if (service.accept !== undefined && service.accept(point) !== true) return "it was not accepted";
-  if (equalText(dnsNameType, "SRV")) {
-    return await attemptsOfRecords(point, dnsName, service, resolver, signal);
-  }
-  if (!equalText(dnsNameType, "A")) {
-    return `its DNS name is of type ${JSON.stringify(dnsNameType)}, not A or SRV`;
-  }
-  const port = service.port ?? portOf(point);
-  if (typeof port === "string") return port;
-  const target = targetOf(service, dnsName, point.dn);
-  return typeof target === "string" ? target : [{ point, target: `${target}`, hostname: dnsName, port }];
-}
-
-/**
- * Name servers are not trusted: the SPN holds the name of the records, which only hosts that an administrator has
- * registered for it can prove.
- */
-async function attemptsOfRecords(
-  point: ServicePoint,
-  name: string,
-  service: WantedService,
-  resolver: DirectoryResolver,
-  signal: AbortSignal,
-): Promise<ServiceAttempt[] | string> {
-  if (service.spn !== "replicable") {
-    return 'its hosts are those of SRV records, which takes service.spn: "replicable"';
-  }
-  const records = inOrder(await resolver.records(name, signal)).slice(0, MAX_POINTS);
-  const attempts = records.flatMap(({ hostname, port }) => {
-    const host = hostname.replace(/\.$/, "");
-    const target = isHostName(host) ? targetOf(service, host, name) : "";
-    return typeof target === "string" ? [] : [{ point, target: `${target}`, hostname: host, port }];
-  });
-  return attempts.length > 0 ? attempts : `there are no SRV records ${name}`;
-}
-
-/** The SPN; where none can be composed, why. */
-function targetOf(
-  { serviceClass, spn = "host" }: WantedService,
-  host: string,
-  service: string,
-): Spn | string {
-  try {
-    return spn === "host"
-      ? Spn.compose({ serviceClass, serviceName: host })
-      : Spn.compose({ serviceClass, serviceName: service, instanceName: host });
-  } catch (error) {
-    return `no SPN can be composed of it: ${(error as Error).message}`;
-  }
-}
-
-function portOf({ bindingInformation }: ServicePoint): number | string {
-  const [text, ...more] = bindingInformation;
-  const port = /^[1-9][0-9]{0,4}$/.test(text ?? "") ? Number(text) : 0;
-  if (more.length === 0 && port >= 1 && port <= 65535) return port;
-  const said = JSON.stringify(bindingInformation.slice(0, MAX_REASONS).map((value) => value.slice(0, 32)));
-  return `its binding information ${said} is not one port; give service.port`;
 }
 
 async function addressesOf(
@@ -344,17 +212,11 @@ async function verifyMutual(conn: SecureConn, target: string): Promise<void> {
   );
 }
 
-function listed(reasons: readonly string[]): string {
-  const more = reasons.length - MAX_REASONS;
-  return reasons.slice(0, MAX_REASONS).join("; ") + (more > 0 ? `; and ${more} more` : "");
-}
-
 type Checked = ConnectServiceOptions & { readonly resolver: DirectoryResolver; readonly timeoutMs: number };
 
 function readOptions(options: ConnectServiceOptions): Checked {
   checkKeys(options, KEYS, "options");
   const { service, directory, requirements, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  checkKeys(service, SERVICE_KEYS, "options.service");
   checkService(service);
   if (typeof directory !== "object" || directory === null) {
     throw new TypeError("options.directory must be an open directory, or the options of openDirectory");
@@ -369,19 +231,4 @@ function readOptions(options: ConnectServiceOptions): Checked {
   const resolver = options.resolver ?? dnsResolver();
   checkMethod(resolver, "options.resolver", "records");
   return { ...options, timeoutMs, resolver };
-}
-
-function checkService({ serviceClass, keywords, guid, spn, port, accept }: WantedService): void {
-  // Throws what is wrong with it.
-  Spn.make({ serviceClass, instanceName: "host" });
-  if (keywords === undefined && guid === undefined) {
-    throw new TypeError(
-      "Give options.service.keywords or options.service.guid: what its connection point is found by",
-    );
-  }
-  if (spn !== undefined && spn !== "host" && spn !== "replicable") {
-    throw new TypeError(`options.service.spn must be "host" or "replicable", not ${describe(spn)}`);
-  }
-  if (port !== undefined) checkInteger(port, "options.service.port", 1, 65535);
-  checkFunction(accept, "options.service.accept");
 }

@@ -59,8 +59,19 @@ export type { DuplicateOptions, DuplicateSpn, DuplicateSpns } from "./duplicates
 export type { SpnAccount, SpnScope } from "./spn_accounts.ts";
 export type * from "./types.ts";
 export { connectService } from "./connect_service.ts";
-export type { ConnectServiceOptions, ServiceAttempt, WantedService } from "./connect_service.ts";
+export type { ConnectServiceOptions } from "./connect_service.ts";
+export type { ServiceAttempt, WantedService } from "./service_attempts.ts";
 export { publishServicePoint, removeServicePoint } from "./publish.ts";
 export type { PublishedServicePoint, PublishOptions, RemoveOptions } from "./publish.ts";
 export { findServicePoints, searchServicePoints } from "./service_points.ts";
 export type { FindServicePointsOptions, ServicePoint, ServicePointQuery } from "./service_points.ts";
+export { installService, uninstallService } from "./install.ts";
+export type {
+  InstalledService,
+  InstallServiceOptions,
+  ServiceSpnForm,
+  UninstalledService,
+  UninstallServiceOptions,
+} from "./install.ts";
+export { listenService } from "./listen_service.ts";
+export type { InstalledServiceOptions, ListenServiceOptions } from "./listen_service.ts";

@@ -12,6 +12,7 @@ import { escapeDn } from "./names.ts";
 import {
   checkGuid,
   isHostName,
+  quoted,
   readServicePoint,
   searchServicePoints,
   SERVICE_POINT_ATTRIBUTES,
@@ -66,7 +67,8 @@ export interface RemoveOptions {
   readonly signal?: AbortSignal;
 }
 
-const KEYS = [
+/** The names of the options. */
+export const PUBLISH_KEYS: readonly string[] = [
   ...["under", "name", "serviceClass", "keywords", "dnsName", "dnsNameType", "bindingInformation", "guid"],
   "signal",
 ];
@@ -119,7 +121,7 @@ export async function publishServicePoint(
   directory: Directory,
   options: PublishOptions,
 ): Promise<PublishedServicePoint> {
-  checkKeys(options, KEYS, "options");
+  checkKeys(options, PUBLISH_KEYS, "options");
   const wanted = readAttributes(options);
   const { under, name } = readPlace(options);
   const signal = checkSignal(options.signal, "options.signal");
@@ -129,7 +131,7 @@ export async function publishServicePoint(
   const existing = known ?? await readPoint(directory, dn, signal);
   if (existing === null) {
     await refusing(
-      `publish the connection point ${JSON.stringify(dn)}`,
+      `publish the connection point ${quoted(dn)}`,
       () => directory.add(dn, { objectClass: SERVICE_POINT_CLASS, ...wanted }, { signal }),
     );
     const point = await readBack(directory, dn, signal);
@@ -139,7 +141,7 @@ export async function publishServicePoint(
   const differing = Object.keys(wanted).filter((key) => !sameValues(readable(entry, key), wanted[key]));
   if (differing.length === 0) return { point, change: "unchanged", undo: () => Promise.resolve() };
   await refusing(
-    `update the connection point ${JSON.stringify(point.dn)}`,
+    `update the connection point ${quoted(point.dn)}`,
     () => directory.modify(point.dn, replacing(differing, (attribute) => wanted[attribute]), { signal }),
   );
   return {
@@ -169,7 +171,7 @@ async function remove(directory: Directory, guid: string, signal?: AbortSignal):
   const found = await byGuid(directory, guid, signal);
   if (found === null) return false;
   const { dn } = found.point;
-  await refusing(`remove the connection point ${JSON.stringify(dn)}`, () => directory.delete(dn, { signal }));
+  await refusing(`remove the connection point ${quoted(dn)}`, () => directory.delete(dn, { signal }));
   return true;
 }
 
@@ -196,9 +198,7 @@ async function readPoint(directory: Directory, dn: string, signal?: AbortSignal)
     throw new DirectoryError(
       EXISTS,
       "entryAlreadyExists",
-      `Cannot publish the connection point ${
-        JSON.stringify(dn)
-      }: an object of another class has that name. Choose ` +
+      `Cannot publish the connection point ${quoted(dn)}: an object of another class has that name. Choose ` +
         "another name",
     );
   }
@@ -221,7 +221,7 @@ async function readBack(directory: Directory, dn: string, signal?: AbortSignal):
     NO_SUCH_OBJECT,
     "noSuchObject",
     `Cannot read the connection point ${
-      JSON.stringify(dn)
+      quoted(dn)
     } back: this account may not see it, or it was removed at ` +
       "this moment. Publish it with an account that may read it",
   );

@@ -75,6 +75,7 @@ const [DEFAULT_LIMIT, MAX_LIMIT] = [100, 10_000];
 const MAX_VALUES = 2_000;
 /** The longest value the schema allows an attribute of a connection point to have, with room. */
 const MAX_UNITS = 1_024;
+const MAX_QUOTED = 160;
 const GUID_TEXT = /^\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?$/i;
 const GUID = struct("GUID", { value: "guid" });
 const HOST_NAME =
@@ -147,6 +148,12 @@ export function readServicePoint(entry: DirectoryEntry): ServicePoint | null {
     bindingInformation: Object.freeze(many("serviceBindingInformation")),
     problems: Object.freeze(problems),
   });
+}
+
+/** A value of a directory for a message: in quotes, short, without what would change a terminal or a log. */
+export function quoted(value: string): string {
+  const clean = value.replace(/[\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
+  return JSON.stringify(clean.length > MAX_QUOTED ? `${clean.slice(0, MAX_QUOTED)}…` : clean);
 }
 
 /** Whether texts are equal without regard to the case of A to Z. */

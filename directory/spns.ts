@@ -141,11 +141,13 @@ export async function registerSpns(
     }
     const values = missing.map((spn) => ({ spn, text: `${spn}` }));
     await change(directory, owner, "add", values, signal);
-    // Somebody else may have registered one of them since the search, at another controller.
-    const { conflicts } = await findConflicts(directory, owner, missing, undefined);
-    if (conflicts.length > 0) {
+    try {
+      // Somebody else may have registered one of them since the search, at another controller.
+      const { conflicts } = await findConflicts(directory, owner, missing, undefined);
+      if (conflicts.length > 0) throw conflict(owner, conflicts);
+    } catch (error) {
       await change(directory, owner, "delete", values, undefined);
-      throw conflict(owner, conflicts);
+      throw error;
     }
   }
   return { account: owner, changed: missing.map(String), unchanged, searched };
