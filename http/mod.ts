@@ -23,6 +23,7 @@
 export { negotiateFetch } from "./client/fetch.ts";
 export type { NegotiateFetch } from "./client/fetch.ts";
 export type { NegotiateFetchOptions } from "./client/options.ts";
+export type { FetchProxy } from "./client/route.ts";
 export { connectThroughProxy } from "./proxy/tunnel.ts";
 export type { ProxyTunnelOptions } from "./proxy/tunnel.ts";
 export type { ProxySignOnOptions } from "./proxy/sign_on.ts";

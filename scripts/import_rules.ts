@@ -193,7 +193,7 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
 /** Modules from elsewhere of which a file may import types: nothing of them is left at run time. */
 export const EXTERNAL_TYPES: Readonly<Record<string, readonly string[]>> = {
   "ffi/transport/node*.ts": ["node:net"],
-  "http/client/*.ts": ["node:http"],
+  "http/client/*.ts": ["node:http", "node:net"],
   "http/server/adapters.ts": ["node:http"],
   "sasl/exchange.ts": ["node:stream"],
 };

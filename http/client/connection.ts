@@ -9,9 +9,7 @@ import { connect as connectTcp, isIP, Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { ProtocolError, SecureSocketError, TransportError } from "../../errors.ts";
 import type { Body } from "./bodies.ts";
-
-/** Opens a stream of bytes to a server; that of `proxy` does so through a proxy. */
-export type Connect = (to: Endpoint) => Promise<Socket>;
+import type { ProxyRoute } from "./route.ts";
 
 /** Where a connection goes. */
 export interface Endpoint {
@@ -25,8 +23,8 @@ export interface Endpoint {
 
 /** How connections are made. */
 export interface ConnectionTerms {
-  /** Opens a stream of bytes; left out: TCP. */
-  readonly connect?: Connect;
+  /** The way through a proxy; `null`: none. */
+  readonly proxy: ProxyRoute | null;
   /** Authorities of certificates to trust in place of the runtime's own. */
   readonly ca?: readonly (string | Uint8Array)[];
 }
@@ -54,14 +52,17 @@ export class Connection {
   readonly certificate: Uint8Array | null;
   readonly #socket: Socket;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 });
-  readonly #host: string;
+  readonly #url: URL;
+  /** The proxy that forwards the requests; `null`: none, or a tunnel. */
+  readonly #proxy: ProxyRoute | null;
   #taken = false;
   #answered = 0;
   #closed = false;
 
-  private constructor(socket: Socket, url: URL, certificate: Uint8Array | null) {
+  private constructor(socket: Socket, url: URL, proxy: ProxyRoute | null, certificate: Uint8Array | null) {
     this.#socket = socket;
-    this.#host = url.host;
+    this.#url = url;
+    this.#proxy = proxy;
     this.certificate = certificate;
     socket.on("error", () => {});
     // The agent asks once; it asks again where the connection has ended between two requests.
@@ -75,7 +76,7 @@ export class Connection {
    */
   static async open(
     url: URL,
-    { connect = tcp, ca }: ConnectionTerms,
+    { proxy, ca }: ConnectionTerms,
     signal: AbortSignal,
   ): Promise<Connection> {
     const hostname = url.hostname.replace(/^\[|\]$/g, "");
@@ -83,9 +84,10 @@ export class Connection {
     let socket: Socket | undefined;
     try {
       signal.throwIfAborted();
-      socket = await connect({ hostname, port: Number(url.port) || (secure ? 443 : 80), signal });
+      const to = { hostname, port: Number(url.port) || (secure ? 443 : 80), signal };
+      socket = await (proxy === null ? tcp(to) : secure ? proxy.tunnel(to) : proxy.dial(to));
       signal.throwIfAborted();
-      if (!secure) return new Connection(socket, url, null);
+      if (!secure) return new Connection(socket, url, proxy, null);
       const name = hostname.replace(/\.$/, "");
       const over = connectTls({
         ...{ socket, host: name, ALPNProtocols: ["http/1.1"] },
@@ -95,7 +97,7 @@ export class Connection {
       await ready(over, "secureConnect", signal);
       socket = over;
       const { raw } = over.getPeerCertificate(true);
-      return new Connection(over, url, new Uint8Array(raw));
+      return new Connection(over, url, null, new Uint8Array(raw));
     } catch (error) {
       socket?.destroy();
       signal.throwIfAborted();
@@ -115,6 +117,11 @@ export class Connection {
     return none;
   }
 
+  /** Whether a proxy forwards the requests, and may send others' on the same connection to the server. */
+  get forwarded(): boolean {
+    return this.#proxy !== null;
+  }
+
   /** Whether another request can be sent, once the answer before has been read to its end. */
   get usable(): boolean {
     return !this.#closed && !this.#socket.destroyed && this.#socket.writable && !this.#socket.readableEnded;
@@ -127,6 +134,21 @@ export class Connection {
    * reason of `signal`, unchanged.
    */
   async send(message: Message, signal: AbortSignal): Promise<IncomingMessage> {
+    if (this.#proxy === null) return await this.#transmit(message, signal);
+    try {
+      return await this.#proxy.forward(
+        this.#url,
+        message,
+        (message) => this.#transmit(message, signal),
+        signal,
+      );
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  async #transmit(message: Message, signal: AbortSignal): Promise<IncomingMessage> {
     const abort = (): void => this.close();
     signal.addEventListener("abort", abort);
     const before = this.#socket.bytesRead;
@@ -136,7 +158,7 @@ export class Connection {
         agent: this.#agent,
         method: message.method,
         path: message.target,
-        headers: { host: this.#host, ...message.headers, ...framing(message), connection: "keep-alive" },
+        headers: { host: this.#url.host, ...message.headers, ...framing(message), connection: "keep-alive" },
         setHost: false,
         maxHeaderSize: MAX_HEADER_BYTES,
       });
@@ -147,11 +169,11 @@ export class Connection {
       this.close();
       signal.throwIfAborted();
       if (error instanceof SecureSocketError) throw error;
-      if (`${(error as { code?: unknown }).code}`.startsWith("HPE_")) throw malformed(this.#host, error);
+      if (`${(error as { code?: unknown }).code}`.startsWith("HPE_")) throw malformed(this.#url.host, error);
       if (this.#answered > 0 && this.#socket.bytesRead === before) {
-        throw failed(`get an answer from ${this.#host}`, error, LostConnection);
+        throw failed(`get an answer from ${this.#url.host}`, error, LostConnection);
       }
-      throw failed(`get an answer from ${this.#host}`, error);
+      throw failed(`get an answer from ${this.#url.host}`, error);
     } finally {
       signal.removeEventListener("abort", abort);
     }

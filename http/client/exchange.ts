@@ -102,6 +102,7 @@ class Exchange {
     const schemes = answer.statusCode === 401 ? this.#offered(answer) : [];
     if (schemes.length === 0) return this.#unsigned(answer);
     if (stream) throw twice("the stream has been sent");
+    if (this.#connection!.forwarded && !keepsApart(answer)) throw this.#shared();
     if (!await discard(answer)) this.#drop();
     return await this.#signOn(schemes);
   }
@@ -146,6 +147,7 @@ class Exchange {
     const { signal } = this.#asked;
     // Its certificate is what the token is bound to.
     const connection = await this.#ready();
+    if (connection.forwarded && this.#asked.body instanceof ReadableStream) throw this.#shared();
     const channelBindings = this.#bindings(connection);
     using context = (await abortable(initiator(), signal)).initiate({ target, channelBindings, signal });
     let step = await context.step();
@@ -205,6 +207,8 @@ class Exchange {
   async #sendToken(scheme: string, { token, done }: StepResult, leg: number): Promise<IncomingMessage> {
     const ntlm = token !== null && indexOf(token, NTLM_SIGNATURE) >= 0;
     const { url, body } = this.#asked;
+    // Through a proxy, whatever it says: NTLM signs on a connection, and not a request.
+    if (ntlm && this.#connection!.forwarded) throw this.#shared();
     if (ntlm && url.protocol === "http:" && !this.#options.terms.allowHttp) {
       throw new SecurityRequirementError(
         "https",
@@ -243,6 +247,16 @@ class Exchange {
     return context.security;
   }
 
+  /** RFC 4559, section 6: a server may remember the connection, and the proxy send others' requests on it. */
+  #shared(): SecurityRequirementError {
+    return new SecurityRequirementError(
+      "https",
+      "http through a proxy",
+      `Cannot sign on to ${this.#asked.url.origin}: the proxy forwards the request and may use the signed-on ` +
+        "connection for others. No token was sent to the server. Use https, or go without the proxy",
+    );
+  }
+
   #unproved({ statusCode }: IncomingMessage): SecurityRequirementError {
     const { origin } = this.#asked.url;
     const large = [400, 413, 431, 494].includes(statusCode!) && this.#fieldLength > LARGE_FIELD;
@@ -262,6 +276,11 @@ class Exchange {
       `${origin} answered ${statusCode} to a sign-on without proof of its identity; the answer was discarded: ${why}`,
     );
   }
+}
+
+/** Whether a proxy says that a connection to a server serves one client only. */
+function keepsApart({ headers }: IncomingMessage): boolean {
+  return /^session-based-authentication$/i.test(String(headers["proxy-support"] ?? ""));
 }
 
 /** The lines of WWW-Authenticate, each for itself. */

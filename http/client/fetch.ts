@@ -245,6 +245,7 @@ class Client {
 
   async close(): Promise<void> {
     this.#ended.abort(closed());
+    this.#terms.proxy?.close();
     const opening = this.#initiator;
     this.#initiator = null;
     const initiator = await opening?.catch(() => null);

@@ -12,6 +12,7 @@ import { defaultRegistry, type OpenOptions } from "../../contexts/options.ts";
 import type { Registry } from "../../plugins/registry.ts";
 import type { ConnectionTerms } from "./connection.ts";
 import { Origins } from "./origins.ts";
+import { type FetchProxy, ProxyRoute } from "./route.ts";
 
 /** Options of {@linkcode negotiateFetch}. */
 export interface NegotiateFetchOptions {
@@ -40,6 +41,13 @@ export interface NegotiateFetchOptions {
   readonly allowHttp?: boolean;
   /** Authorities of certificates to trust, in PEM, in place of the runtime's own. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /**
+   * A proxy to go through, which is signed on to with a token of its own each time: its URL, or
+   * `{ url, target, ca }`. Requests of https go through a tunnel, and the server's sign-on is as without a proxy. Those
+   * of plain http are forwarded, and such servers are signed on to only if the proxy says that it keeps its connections
+   * apart (`Proxy-Support: Session-Based-Authentication`). The environment is not looked at.
+   */
+  readonly proxy?: string | URL | FetchProxy;
   /** The providers to select from; left out: `[negotiate()]`. */
   readonly registry?: Registry;
   /** Who to be; left out: the user of the process. */
@@ -65,7 +73,7 @@ export interface Terms extends ConnectionTerms {
 }
 
 const KEYS = [
-  ...["origins", "target", "channelBindings", "preemptive", "allowHttp", "ca"],
+  ...["origins", "target", "channelBindings", "preemptive", "allowHttp", "ca", "proxy"],
   ...["registry", "credentials", "requirements", "system"],
 ];
 const BINDINGS = ["whenAvailable", "required", "never"] as const;
@@ -90,6 +98,9 @@ export function readOptions(options: NegotiateFetchOptions): Terms {
     preemptive: oneOf(options.preemptive ?? "streams", PREEMPTIVE, "options.preemptive"),
     allowHttp,
     ca: authorities(options.ca),
+    proxy: options.proxy === undefined
+      ? null
+      : new ProxyRoute(options.proxy, { registry, credentials, system }),
     ntlm: registry.providers.some(({ name }) => name === "ntlm"),
     open: { registry, credentials, requirements, system },
   };
