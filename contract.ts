@@ -239,6 +239,11 @@ export interface ContextAttributes {
   readonly channelBound: boolean;
   /** What the server may do as the client. */
   readonly impersonation: ImpersonationLevel;
+  /**
+   * What protects the records: `system`, the library that authenticates; `accelerated`, libcrypto with that library's
+   * keys. Left out where there is no such choice.
+   */
+  readonly records?: "accelerated" | "system";
 }
 
 /**

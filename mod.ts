@@ -22,7 +22,7 @@
 export * from "./errors.ts";
 export { openSystem } from "./ffi/system.ts";
 export type { System, SystemOptions } from "./ffi/system.ts";
-export type { Grant, RequiredPermissions } from "./ffi/permissions.ts";
+export type { Grant, OptionalFiles, RequiredPermissions } from "./ffi/permissions.ts";
 export { ipsecPolicy } from "./ffi/ipsec/policies.ts";
 export type { IpsecPolicy } from "./ffi/ipsec/policies.ts";
 export type {

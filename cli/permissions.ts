@@ -36,7 +36,7 @@ export const command = defineCommand({
     const here = currentPlatform("C:\\Windows\\System32");
     const os = (options.os ?? here.os) as typeof here.os;
     const grants = operands as Grant[];
-    const { deno, node, files } = requiredPermissions(grants, { ...here, os });
+    const { deno, node, files, optional } = requiredPermissions(grants, { ...here, os });
     // This version of Node has had its flag added already.
     const newer = currentRuntime() === "deno" && grants.some(usesNetOnNode) ? NODE_NET_FLAG : null;
     if (options.json) {
@@ -47,10 +47,12 @@ export const command = defineCommand({
         node,
         nodeFrom25: newer === null ? node : `${node} ${newer}`.trim(),
         files,
+        optional,
       });
       return 0;
     }
     await io.print(`Deno: ${deno || "(none)"}`);
+    for (const more of optional) await io.print(`  or: ${more.deno}\n      (optional: ${more.gives})`);
     const net = newer === null ? "" : `; from Node 25 on ${newer} too`;
     await io.print(`Node: ${node || "(none)"} (only with --permission${net})`);
     return 0;

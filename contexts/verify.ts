@@ -78,6 +78,7 @@ export function describeSecurity(
     sequenceDetection: attributes.sequenceDetection,
     delegation: attributes.delegation,
     machinePolicy: origin.machinePolicy,
+    ...(attributes.records === undefined ? {} : { records: attributes.records }),
   });
   return Object.freeze({
     provider: origin.provider.name,

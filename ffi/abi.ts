@@ -49,6 +49,11 @@ export interface LibrarySpec {
    * try (`{multiarch}` is replaced by the architecture's triplet).
    */
   readonly files: { readonly [os in LibraryOs]?: readonly string[] };
+  /**
+   * True where Node contains the library, and exports its functions. They are then used instead of a file's: a second
+   * copy would call functions of the first by their names, which ends the process where the versions differ.
+   */
+  readonly inNode?: true;
   /** Its functions. */
   readonly fns: { readonly [name: string]: FnSpec };
 }

@@ -24,7 +24,7 @@ export type {
   Threaded,
   ThreadedCalls,
 } from "./abi.ts";
-export type { Grant, RequiredPermissions } from "./permissions.ts";
+export type { Grant, OptionalFiles, RequiredPermissions } from "./permissions.ts";
 export type { System } from "./system.ts";
 export { cString, type Memory, pinned, wideString } from "./memory/memory.ts";
 export * from "./raw/advapi32.ts";

@@ -10,6 +10,7 @@ import { ADVAPI32 } from "./raw/advapi32.ts";
 import { FWPUCLNT } from "./raw/fwpuclnt.ts";
 import { GSSAPI } from "./raw/gssapi.ts";
 import { KERNEL32 } from "./raw/kernel32.ts";
+import { LIBCRYPTO } from "./raw/libcrypto.ts";
 import { MSWSOCK } from "./raw/mswsock.ts";
 import { NTDSAPI } from "./raw/ntdsapi.ts";
 import { NTDLL } from "./raw/ntdll.ts";
@@ -55,6 +56,24 @@ export const GRANT_LIBRARIES: {
   "directory": { windows: [NTDSAPI, UCRTBASE] },
 };
 
+/** A library that a grant can do without. */
+interface OptionalLibrary {
+  readonly spec: LibrarySpec;
+  readonly gives: string;
+}
+
+const RECORDS: readonly OptionalLibrary[] = [{
+  spec: LIBCRYPTO,
+  gives: "records of Kerberos by the processor's AES and SHA instructions, several times as fast",
+}];
+
+/** The libraries that a grant also opens where it can, by operating system. */
+const OPTIONAL_LIBRARIES: {
+  readonly [G in Grant]?: { readonly [os in LibraryOs]?: readonly OptionalLibrary[] };
+} = {
+  "sspi": { linux: RECORDS, darwin: RECORDS },
+};
+
 /** Every grant, in the order of the design. */
 export const GRANTS: readonly Grant[] = Object.keys(GRANT_LIBRARIES) as Grant[];
 
@@ -77,6 +96,18 @@ export interface RequiredPermissions {
    * before 25.
    */
   readonly node: string;
+  /** Files without which everything works, and what each buys. */
+  readonly optional: readonly OptionalFiles[];
+}
+
+/** The files of a library that a grant can do without. */
+export interface OptionalFiles {
+  /** The files Deno may be allowed to open. */
+  readonly files: readonly string[];
+  /** The flag for Deno, with these files and the required ones. */
+  readonly deno: string;
+  /** What the library gives. */
+  readonly gives: string;
 }
 
 /**
@@ -97,6 +128,9 @@ export function requiredPermissions(
     }
   }
   const list = [...files];
+  const optional = platform.os === "other"
+    ? []
+    : grants.flatMap((grant) => OPTIONAL_LIBRARIES[grant]?.[platform.os as LibraryOs] ?? []);
   return {
     files: list,
     deno: denoFlag(list),
@@ -104,6 +138,10 @@ export function requiredPermissions(
       ...(list.length === 0 ? [] : [NODE_FLAGS]),
       ...(limitsNet && grants.some(usesNetOnNode) ? [NODE_NET_FLAG] : []),
     ].join(" "),
+    optional: optional.map(({ spec, gives }) => {
+      const more = candidatePaths(spec, platform);
+      return { files: more, deno: denoFlag([...list, ...more]), gives };
+    }),
   };
 }
 

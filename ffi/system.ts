@@ -67,6 +67,8 @@ export interface SystemSeams {
   machinePolicyPath?: string;
   /** The most records that one direction of a context may carry; default: as many as its sequence numbers allow. */
   maxRecords?: number;
+  /** `"system"`: records of GSS-API contexts are never protected by libcrypto. */
+  records?: "system";
 }
 
 /** The implementation of a system, for the code in `ffi/`. */
@@ -77,6 +79,8 @@ export class NativeSystem implements System {
   /** See {@linkcode SystemSeams}. */
   readonly seams: SystemSeams;
   readonly #libraries = new Map<LibrarySpec, { library: Library; untrack: () => void }>();
+  /** Closed with the others, and not counted: they are used only through contexts, which are counted. */
+  readonly #optional = new Map<LibrarySpec, Library | null>();
   readonly #beforeClose: (() => void)[] = [];
   readonly #policy: MachinePolicyReader;
   /** What this system can never do: it was opened without the grant, or the operating system does not support it. */
@@ -129,6 +133,23 @@ export class NativeSystem implements System {
     const library = openFirst(this.#backend, grant, spec, this.platform);
     this.#libraries.set(spec, { library: library as unknown as Library, untrack: track("library") });
     return library;
+  }
+
+  /**
+   * Returns a library that a grant can do without, opened on first use; `null` where it is missing, or where the
+   * runtime's permissions do not let it be opened. Tries once.
+   *
+   * @throws PermissionError (no grant), StateError (closed).
+   */
+  optionalLibrary<L extends LibrarySpec>(grant: Grant, spec: L): Library<L> | null {
+    this.requireOpen();
+    if (!this.grants.includes(grant)) throw notGranted(grant);
+    let library = this.#optional.get(spec);
+    if (library === undefined) {
+      library = openOptional(this.#backend, grant, spec, this.platform);
+      this.#optional.set(spec, library);
+    }
+    return library as Library<L> | null;
   }
 
   /** Returns access to native memory through a library whose table contains `MEMORY_FNS`. */
@@ -215,6 +236,8 @@ export class NativeSystem implements System {
       untrack();
       library.close();
     }
+    for (const library of this.#optional.values()) library?.close();
+    this.#optional.clear();
   }
 
   [Symbol.dispose](): void {
@@ -252,6 +275,14 @@ function openFirst<L extends LibrarySpec>(
     dll: spec.name,
     instead: spec.instead,
   }, { cause: failures[0] });
+}
+
+function openOptional(backend: Backend, grant: Grant, spec: LibrarySpec, platform: Platform): Library | null {
+  try {
+    return openFirst(backend, grant, spec, platform);
+  } catch {
+    return null;
+  }
 }
 
 /**

@@ -89,6 +89,13 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
   ["ffi/security/sspi/**", [["tests/ffi/security/sspi"]]],
   ["ffi/security/gss/pac.ts", [["tests/ffi/security/gss/pac_test.ts"], integration("samba_pac")]],
   ["ffi/security/gss/order.ts", [["tests/ffi/security/gss/order_test.ts"], integration("gss_records")]],
+  ["ffi/security/gss/accelerated_keys.ts", [["tests/ffi/security/gss/accelerated_keys_test.ts"]]],
+  ...inGss(
+    ["accelerated_crypto", "accelerated_messages"],
+    ["tests/ffi/security/gss/accelerated_messages_test.ts"],
+    integration("gss_accelerated", "gss_faults"),
+  ),
+  ...inGss(["accelerated_sealing", "lucid"], integration("gss_accelerated", "gss_records", "gss_faults")),
   ["ffi/security/gss/ticket_name.ts", [
     ["tests/ffi/security/gss/ticket_name_test.ts"],
     integration("gss_targets", "gss_bare_kerberos"),

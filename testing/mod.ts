@@ -5,7 +5,7 @@
  */
 
 export type { Availability, Capabilities, MachinePolicy } from "../contract.ts";
-export type { Grant, RequiredPermissions } from "../ffi/permissions.ts";
+export type { Grant, OptionalFiles, RequiredPermissions } from "../ffi/permissions.ts";
 export type { System } from "../ffi/system.ts";
 export { liveHandles } from "../ffi/handles.ts";
 export type { Outcome } from "./conformance/checks.ts";

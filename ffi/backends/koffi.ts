@@ -191,7 +191,7 @@ export function koffiBackend(): Backend {
     runtime: "node",
     permits: () => process.permission?.has("addon") ?? true,
     open<L extends LibrarySpec>(path: string, spec: L): Library<L> {
-      const library = (koffi ??= loadKoffi(process)).load(path);
+      const library = (koffi ??= loadKoffi(process)).load(spec.inNode ? null : path);
       const call: Record<string, unknown> = {};
       const threaded: Record<string, unknown> = {};
       try {

@@ -518,7 +518,10 @@ export const CHANNEL_BINDINGS_FIELDS = {
 } as const;
 /** `gss_iov_buffer_desc`, with its buffer flattened. */
 export const IOV_BUFFER_FIELDS = { type: "u32", length: "usize", value: "ptr" } as const;
-/** The head of `gss_krb5_lucid_context_v1_t`. */
+/**
+ * `gss_krb5_lucid_context_v1_t`, with its keys flattened. The alignment of the nested structs is written out as
+ * reserved fields.
+ */
 export const LUCID_V1_FIELDS = {
   version: "u32",
   initiate: "u32",
@@ -526,6 +529,20 @@ export const LUCID_V1_FIELDS = {
   send_seq: "u64",
   recv_seq: "u64",
   protocol: "u32",
+  reserved1: "u32",
+  sign_alg: "u32",
+  seal_alg: "u32",
+  rfc1964_key_type: "u32",
+  rfc1964_key_length: "u32",
+  rfc1964_key_data: "ptr",
+  have_acceptor_subkey: "u32",
+  reserved2: "u32",
+  cfx_key_type: "u32",
+  cfx_key_length: "u32",
+  cfx_key_data: "ptr",
+  acceptor_subkey_type: "u32",
+  acceptor_subkey_length: "u32",
+  acceptor_subkey_data: "ptr",
 } as const;
 
 /** Name attributes (RFC 6680) with which libkrb5 returns the buffers of a PAC. */
@@ -586,6 +603,7 @@ export const GSS_C = {
   INTEG_FLAG: 32,
   ANON_FLAG: 64,
   CHANNEL_BOUND_FLAG: 2048,
+  DCE_STYLE: 0x1000,
   IDENTIFY_FLAG: 8192,
   BOTH: 0,
   INITIATE: 1,

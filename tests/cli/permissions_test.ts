@@ -35,3 +35,22 @@ test("permissions of a grant that an operating system lacks end with 1", async (
   assertEquals([code, stdout], [1, ""]);
   assertStringIncludes(stderr, 'secure-sockets: The grant "ipsec" is not supported on linux');
 });
+
+test("permissions prints the optional library for records, with what it gives, beside the flag", async () => {
+  for (const os of ["linux", "darwin"]) {
+    const { code, stdout } = await runCli(["permissions", "sspi", "--os", os]);
+    assertEquals(code, 0);
+    const [required, optional] = [...stdout.matchAll(/--allow-ffi=\S+/g)].map(([flag]) => flag);
+    assert(!required.includes("libcrypto") && optional.startsWith(`${required},`), stdout);
+    assert(optional.includes("libcrypto"), stdout);
+    assertStringIncludes(
+      stdout,
+      "(optional: records of Kerberos by the processor's AES and SHA instructions",
+    );
+    const { optional: [more] } = JSON.parse(
+      (await runCli(["permissions", "sspi", "--os", os, "--json"])).stdout,
+    );
+    assertEquals(more.deno, optional);
+  }
+  assert(!(await runCli(["permissions", "sspi", "--os", "windows"])).stdout.includes("optional"));
+});

@@ -35,7 +35,7 @@ test("requiredPermissions() lists files of the given system directory on Windows
 });
 
 test("requiredPermissions() of no grant needs no flag", () => {
-  assertEquals(requiredPermissions([], LINUX), { files: [], deno: "", node: "" });
+  assertEquals(requiredPermissions([], LINUX), { files: [], deno: "", node: "", optional: [] });
 });
 
 test("requiredPermissions() throws an UnsupportedPlatformError with a replacement where the system does not support a grant", () => {
@@ -74,7 +74,7 @@ test("requiredPermissions() includes --allow-net only for a Node whose --permiss
   for (const grant of ["ipsec", "ipsec.policy", "impersonation"] as const) {
     assertEquals(nodeFlags(grant, WINDOWS, true), addons);
   }
-  assertEquals(requiredPermissions([], LINUX, true), { files: [], deno: "", node: "" });
+  assertEquals(requiredPermissions([], LINUX, true), { files: [], deno: "", node: "", optional: [] });
   // Left out: what this runtime supports, because a Node does not start with an unknown flag.
   const node = "Deno" in globalThis ? [] : [...process.allowedNodeEnvironmentFlags];
   const { node: here } = requiredPermissions(["sspi"], LINUX);
@@ -102,4 +102,23 @@ test("notPermitted() has one sufficient flag, with every file of the grant", () 
       }
     }
   }
+});
+
+test("requiredPermissions() names libcrypto as optional on Linux and macOS, beside the required files", () => {
+  for (
+    const [platform, name] of [[LINUX, "libcrypto.so.3"], [
+      { ...LINUX, os: "darwin" },
+      "libcrypto.3.dylib",
+    ]] as const
+  ) {
+    const { files, deno, optional } = requiredPermissions(["sockets", "sspi"], platform);
+    assertEquals(optional.length, 1);
+    const [{ files: more, deno: both, gives }] = optional;
+    assert(more.length > 0 && more.every((file) => file.startsWith("/") && file.endsWith(`/${name}`)));
+    assert(!files.some((file) => file.includes("libcrypto")));
+    assertEquals(both, `${deno},${more.join(",")}`);
+    assertStringIncludes(gives, "records of Kerberos");
+  }
+  assertEquals(requiredPermissions(["sspi"], WINDOWS).optional, []);
+  assertEquals(requiredPermissions(["sockets"], LINUX).optional, []);
 });

@@ -27,6 +27,7 @@ const FULL = {
   delegation: false,
   channelBound: false,
   impersonation: "identify",
+  records: "accelerated",
 } as const;
 
 for (const name of NAMES) {

@@ -46,6 +46,11 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   krb5_cc_get_config: [["buffer", 4]],
   krb5_get_credentials: [["ticket", 4]],
 };
+/** The functions whose result is the handle, and its kind. */
+const RETURNS: { readonly [fn: string]: string } = {
+  EVP_CIPHER_CTX_new: "cipher",
+  EVP_MAC_CTX_new: "checksum",
+};
 /** Which argument of a function is, or points to, the handle that it releases. */
 const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] } = {
   gss_release_name: ["name", 1],
@@ -66,6 +71,8 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
   krb5_free_unparsed_name: ["text", 1],
   krb5_free_data_contents: ["buffer", 1],
   krb5_free_creds: ["ticket", 1],
+  EVP_CIPHER_CTX_free: ["cipher", 0],
+  EVP_MAC_CTX_free: ["checksum", 0],
 };
 
 /** Structs whose address follows another field. */
@@ -134,12 +141,13 @@ export class Faults {
       if (this.called.length - 1 === this.#failAt) {
         if (this.#throws) throw new Injected(name);
         const { result } = spec.fns[name];
-        return result === "u32" ? GSS_S_FAILURE : result === "i32" ? 12 : undefined;
+        return result === "u32" ? GSS_S_FAILURE : result === "i32" ? 12 : result === "usize" ? 0n : undefined;
       }
       this.#take(name, args);
       const result = fn(...args);
       if (result instanceof Promise) return result.finally(() => this.#give(name, args));
       this.#give(name, args);
+      if (name in RETURNS) this.#out.set(`${RETURNS[name]} ${result}`, RETURNS[name]);
       return result;
     };
   }

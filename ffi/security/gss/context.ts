@@ -82,6 +82,7 @@ export class GssContext extends ContextBase {
   #lease: Lease | null = null;
   /** `null` where there is none to report; undefined until it is first read. */
   #requestedTarget?: string | null;
+  #records?: GssRecords;
 
   /** @throws AuthenticationError where the target is not a principal name. */
   constructor(gss: Gss, options: GssContextOptions) {
@@ -265,7 +266,11 @@ export class GssContext extends ContextBase {
       mustBeEncrypted: this.#options.request.confidentiality || has(GSS_C.CONF_FLAG),
       // gss-ntlmssp does not report these flags; it checks its own record count in every signature.
       sequence: mechanism === "ntlm" || (has(GSS_C.SEQUENCE_FLAG) && has(GSS_C.REPLAY_FLAG)),
+      negotiated: this.#options.mechanism === "spnego",
+      // DCE's style has other tokens.
+      accelerate: !has(GSS_C.DCE_STYLE),
     });
+    this.#records = records;
     const { ordered } = records;
     if (this.#options.request.integrity && has(GSS_C.INTEG_FLAG) && !ordered) {
       throw new SecurityRequirementError(
@@ -288,6 +293,7 @@ export class GssContext extends ContextBase {
       delegation,
       channelBound: this.#bindings !== null && !(server && optional && !has(GSS_C.CHANNEL_BOUND_FLAG)),
       impersonation: has(GSS_C.ANON_FLAG) ? "anonymous" : impersonation,
+      records: records.accelerated ? "accelerated" : "system",
     }, records);
   }
 
@@ -329,6 +335,7 @@ export class GssContext extends ContextBase {
   protected override nativeClose(): void {
     const { call } = this.#gss;
     const minor = this.#slots.slice(AT.minor, 4);
+    this.#records?.close();
     if (this.#slots.u64[AT.context / 8] !== 0n) {
       call.gss_delete_sec_context(minor, this.#slots.slice(AT.context, 8), null);
     }

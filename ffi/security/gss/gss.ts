@@ -17,6 +17,8 @@ import {
 } from "../../raw/gss_status.ts";
 import type { NativeSystem } from "../../system.ts";
 import { messageText, nameText } from "../../memory/text.ts";
+import type { RecordCrypto } from "./accelerated_crypto.ts";
+import { openRecordCrypto } from "./accelerated_messages.ts";
 import { StructBuilder } from "./structs.ts";
 
 /** What an error message adds to the failure. */
@@ -80,8 +82,11 @@ export class Gss {
   readonly maxRecords: number | undefined;
   readonly #slots = new Slots(32);
   readonly #mechanisms = new Map<bigint, string>();
+  readonly #system: NativeSystem;
+  #recordCrypto?: RecordCrypto | null;
 
   constructor(system: NativeSystem) {
+    this.#system = system;
     this.hold = () => system.hold();
     this.maxRecords = system.seams.maxRecords;
     const library = system.library("sspi", GSSAPI);
@@ -105,6 +110,12 @@ export class Gss {
     // The first call that needs the configuration reports what is wrong with it.
     if (this.call.krb5_init_context(slots.bytes) !== 0) return;
     system.beforeClose(() => this.call.krb5_free_context(slots.u64[0]));
+  }
+
+  /** What protects records by libcrypto, opened on first use; `null` where the library itself has to do it. */
+  get recordCrypto(): RecordCrypto | null {
+    if (this.#recordCrypto === undefined) this.#recordCrypto = openRecordCrypto(this.#system);
+    return this.#recordCrypto;
   }
 
   /**

@@ -1,62 +1,55 @@
 /**
- * Checks the order of Kerberos records where the client did not request sequence detection, as .NET's NegotiateStream
- * does at EncryptAndSign. An MIT acceptor then detects nothing, so the sequence number in each token's header, which
- * the token's checksum covers, is compared with the next expected number.
+ * Checks the order of Kerberos records by the sequence number in each token's header, which the token's checksum
+ * covers: as MIT's library does where sequence detection was agreed on, and more strictly where it was not.
  *
  * @see https://www.rfc-editor.org/rfc/rfc4121#section-4.2.6
  * @module
  */
 
 import { ProtocolError } from "../../../errors.ts";
-import { GSS_ERROR_MASK, type LUCID_V1_FIELDS } from "../../raw/gssapi.ts";
-import type { Values } from "../../memory/struct.ts";
-import { dataView, type Gss, Slots } from "./gss.ts";
-
-/** Protocol 1 of the lucid context: RFC 4121 tokens, whose sequence numbers are not encrypted. */
-const CFX = 1;
+import { GSS_S } from "../../raw/gssapi.ts";
+import { dataView } from "./gss.ts";
 
 /**
- * Returns the sequence number of the peer's first record; `null` where the context does not report it, or where its
- * tokens encrypt their numbers (RFC 1964 encryption types).
+ * The sequence numbers that have arrived, with the results of MIT's library where both replay and sequence detection
+ * are agreed on: the 64 numbers before the highest one are remembered.
+ *
+ * @see https://github.com/krb5/krb5/blob/master/src/lib/gssapi/generic/util_seqstate.c
  */
-export function receiveSequence(gss: Gss, context: bigint): bigint | null {
-  const lucid = describeContext(gss, context);
-  return lucid !== null && lucid.protocol === CFX ? lucid.recv_seq : null;
-}
+export class SequenceWindow {
+  readonly #base: bigint;
+  /** One more than the highest number that has arrived; relative to the base, like every number here. */
+  #next = 0n;
+  /** Bit n is set where number `#next - 1 - n` has arrived. */
+  #arrived = 0n;
 
-/** Returns whether the sequence numbers of a context's tokens have 64 bits (RFC 4121) instead of 32. */
-export function hasWideSequence(gss: Gss, context: bigint): boolean {
-  return describeContext(gss, context)?.protocol === CFX;
-}
+  /** @param base the first number. */
+  constructor(base: bigint) {
+    this.#base = base;
+  }
 
-type Lucid = Values<typeof LUCID_V1_FIELDS>;
-
-/**
- * Returns the lucid description of a Kerberos context, which does not change the context; `null` where it has none.
- */
-function describeContext(gss: Gss, context: bigint): Lucid | null {
-  const slots = new Slots(16);
-  const { call, memory, oids, build } = gss;
-  const [minor, set] = [slots.slice(0, 4), slots.slice(8, 8)];
-  const major = call.gss_inquire_sec_context_by_oid(minor, context, oids.lucidV1, set);
-  if ((major & GSS_ERROR_MASK) !== 0) return null;
-  try {
-    const [pointer] = gss.buffersOfSet(slots.u64[1]);
-    if (pointer === undefined) return null;
-    const address = dataView(memory.read(pointer.value, 8)).getBigUint64(0, true);
-    try {
-      const lucid = build.layouts.lucid.read(dataView(memory.read(address, build.layouts.lucid.size)));
-      return lucid.version === 1 ? lucid : null;
-    } finally {
-      // It contains keys; the library overwrites them.
-      call.gss_krb5_free_lucid_sec_context(minor, address);
+  /** Stores a number that a checksum has verified, and returns the supplementary bits of a status; 0: it is in order. */
+  accept(sequence: bigint): number {
+    const relative = BigInt.asUintN(64, sequence - this.#base);
+    if (relative >= this.#next) {
+      const skipped = relative - this.#next;
+      this.#arrived = skipped > 63n ? 1n : BigInt.asUintN(64, (this.#arrived << (skipped + 1n)) | 1n);
+      this.#next = BigInt.asUintN(64, relative + 1n);
+      return skipped > 0n ? GSS_S.GAP_TOKEN : 0;
     }
-  } finally {
-    call.gss_release_buffer_set(minor, set);
+    const back = this.#next - relative;
+    if (back > 64n) return GSS_S.UNSEQ_TOKEN;
+    const bit = 1n << (back - 1n);
+    if ((this.#arrived & bit) !== 0n) return GSS_S.DUPLICATE_TOKEN;
+    this.#arrived |= bit;
+    return GSS_S.UNSEQ_TOKEN;
   }
 }
 
-/** Compares each record's sequence number with the next expected one. */
+/**
+ * Compares each record's sequence number with the next expected one: for contexts whose client did not request sequence
+ * detection, as .NET's NegotiateStream does at EncryptAndSign. An MIT acceptor then detects nothing.
+ */
 export class KerberosOrder {
   readonly #first: bigint;
   #next: bigint;

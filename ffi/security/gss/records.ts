@@ -6,15 +6,16 @@
 
 import type { Unwrapped } from "../../../contract.ts";
 import { ProtocolError, StateError } from "../../../errors.ts";
-import { pinned } from "../../memory/memory.ts";
-import { GSS_ERROR_MASK, GSS_S } from "../../raw/gssapi.ts";
+import { GSS_S } from "../../raw/gssapi.ts";
 import { RecordCounter } from "../record_counter.ts";
 import { type EncryptionRules, requireEncryption } from "../context.ts";
+import { acceleratedSealing } from "./accelerated_sealing.ts";
 import { BufferSealing } from "./buffer_sealing.ts";
 import { type Gss, Slots } from "./gss.ts";
 import { IovSealing } from "./iov_sealing.ts";
-import { hasWideSequence, KerberosOrder, receiveSequence } from "./order.ts";
-import { type Opened, refusal, type Sealing } from "./sealing.ts";
+import { hasWideSequence, receiveSequence } from "./lucid.ts";
+import { KerberosOrder } from "./order.ts";
+import type { Opened, Sealing } from "./sealing.ts";
 
 /** The rules for records. */
 export interface RecordRules extends EncryptionRules {
@@ -22,12 +23,18 @@ export interface RecordRules extends EncryptionRules {
   readonly kerberos: boolean;
   /** The library itself detects replay and reordering. */
   readonly sequence: boolean;
+  /** SPNEGO made the context. */
+  readonly negotiated: boolean;
+  /** Records may be protected by libcrypto instead of the library: they are as RFC 4121 describes. */
+  readonly accelerate: boolean;
 }
 
-const AT = { minor: 0, token: 8, set: 24, length: 32 } as const;
+const AT = { minor: 0, set: 8, length: 16 } as const;
 
 /** Wraps and unwraps the records of one context. */
 export class GssRecords {
+  /** Whether libcrypto protects the records, instead of the library. */
+  readonly accelerated: boolean;
   readonly #gss: Gss;
   readonly #context: bigint;
   readonly #rules: RecordRules;
@@ -46,6 +53,9 @@ export class GssRecords {
     const wide = (): boolean => hasWideSequence(gss, context);
     this.#sent = new RecordCounter(wide, gss.maxRecords);
     this.#received = new RecordCounter(wide, gss.maxRecords);
+    const accelerated = rules.kerberos && rules.accelerate ? acceleratedSealing(gss, context, rules) : null;
+    this.accelerated = accelerated !== null;
+    if (accelerated !== null) this.#made = accelerated;
   }
 
   get #slots(): Slots {
@@ -56,7 +66,7 @@ export class GssRecords {
     return this.#slots.slice(AT.minor, 4);
   }
 
-  /** Made on first use, with the sizes that the mechanism adds: many protocols only authenticate. */
+  /** The library's is made on first use, with the sizes that the mechanism adds: many protocols only authenticate. */
   get #sealing(): Sealing {
     return this.#made ??= this.#rules.kerberos
       ? new IovSealing(this.#gss, this.#context, this.#rules.encrypts)
@@ -137,35 +147,15 @@ export class GssRecords {
 
   /** Returns a signature over `message`. */
   sign(message: Uint8Array): Uint8Array {
-    const { build, call } = this.#gss;
     this.#sent.take();
-    const token = this.#slots.slice(AT.token, 16);
-    token.fill(0);
-    const copy = pinned(message.length);
-    copy.set(message);
-    const major = call.gss_get_mic(this.#minor, this.#context, 0, build.buffer(copy), token);
-    if ((major & GSS_ERROR_MASK) !== 0) {
-      throw this.#gss.failure("gss_get_mic", major, this.#slots.u32[0], "protect a message");
-    }
-    return this.#gss.takeBuffer(token);
+    return this.#sealing.sign(message);
   }
 
   /** Verifies that `signature` is the peer's over `message`; throws where it is not. */
   verify(message: Uint8Array, signature: Uint8Array): void {
-    const { build, call } = this.#gss;
     this.#received.take();
-    const copies = [message, signature].map((bytes) => {
-      const copy = pinned(bytes.length);
-      copy.set(bytes);
-      return copy;
-    });
-    const [text, token] = copies.map((copy) => build.buffer(copy));
-    const sequence = this.#order?.read(copies[1]);
-    const major = call.gss_verify_mic(this.#minor, this.#context, text, token, null);
-    if ((major & GSS_ERROR_MASK) !== 0) {
-      throw refusal(this.#gss, "gss_verify_mic", major, this.#slots.u32[0]);
-    }
-    this.#accept(major, sequence);
+    const sequence = this.#order?.read(signature);
+    this.#accept(this.#sealing.verify(message, signature), sequence);
   }
 
   /** Returns a copy of the session key; the library's own copy is overwritten. */
@@ -184,6 +174,11 @@ export class GssRecords {
     } finally {
       call.gss_release_buffer_set(this.#minor, set);
     }
+  }
+
+  /** Overwrites the keys that are held besides the context. */
+  close(): void {
+    this.#made?.close();
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { AuthenticationError, type NativeError, ProtocolError, StateError } from "../../../errors.ts";
+import { pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK } from "../../raw/gssapi.ts";
 import { type Gss, Slots } from "./gss.ts";
 
@@ -18,11 +19,21 @@ export interface Opened {
   readonly plain: Uint8Array;
 }
 
+/** Where a signature is returned, in the slots. */
+const AT_TOKEN = 16;
+
+/** A copy that does not move. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = pinned(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 /** Wraps and unwraps the records of one context. */
 export abstract class Sealing {
   protected readonly gss: Gss;
   protected readonly context: bigint;
-  readonly #slots = new Slots(16);
+  readonly #slots = new Slots(AT_TOKEN + 16);
   protected readonly minor: Uint8Array = this.#slots.slice(0, 4);
   protected readonly confidential: Uint8Array = this.#slots.slice(4, 4);
 
@@ -57,6 +68,30 @@ export abstract class Sealing {
     return this.#slots.u32[2];
   }
 
+  /** Returns a signature over `message`. */
+  sign(message: Uint8Array): Uint8Array {
+    const { build, call } = this.gss;
+    const token = this.#slots.slice(AT_TOKEN, 16);
+    token.fill(0);
+    const major = call.gss_get_mic(this.minor, this.context, 0, build.buffer(copyOf(message)), token);
+    if ((major & GSS_ERROR_MASK) !== 0) {
+      throw this.gss.failure("gss_get_mic", major, this.#slots.u32[0], "protect a message");
+    }
+    return this.gss.takeBuffer(token);
+  }
+
+  /** Verifies that `signature` is the peer's over `message`, and returns the status with its supplementary bits. */
+  verify(message: Uint8Array, signature: Uint8Array): number {
+    const { build, call } = this.gss;
+    const [text, token] = [message, signature].map((bytes) => build.buffer(copyOf(bytes)));
+    const major = call.gss_verify_mic(this.minor, this.context, text, token, null);
+    if ((major & GSS_ERROR_MASK) !== 0) throw this.openFailure("gss_verify_mic", major);
+    return major;
+  }
+
+  /** Releases what is held besides the context. */
+  close(): void {}
+
   /** Clears the encryption flag before a call that writes it. */
   protected clearEncrypted(): void {
     this.#slots.u32[1] = 0;
@@ -77,7 +112,7 @@ export abstract class Sealing {
 }
 
 /** Returns the error for a record that cannot be opened; the fault is the peer's. */
-export function refusal(gss: Gss, fn: string, major: number, minor: number): Error {
+function refusal(gss: Gss, fn: string, major: number, minor: number): Error {
   const failure = gss.failure(fn, major, minor, "open a record");
   if (failure instanceof AuthenticationError && failure.reason === "context-expired") return failure;
   const native = failure.cause as NativeError;

@@ -40,7 +40,7 @@ export interface Layouts {
   readonly bindings: Struct<typeof CHANNEL_BINDINGS_FIELDS>;
   /** `gss_iov_buffer_desc` */
   readonly iov: Struct<typeof IOV_BUFFER_FIELDS>;
-  /** The head of `gss_krb5_lucid_context_v1_t` */
+  /** `gss_krb5_lucid_context_v1_t` */
   readonly lucid: Struct<typeof LUCID_V1_FIELDS>;
   /** `krb5_keytab_entry` */
   readonly keytabEntry: Struct<typeof KEYTAB_ENTRY_FIELDS>;

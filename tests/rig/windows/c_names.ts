@@ -5,7 +5,7 @@
  */
 
 /** Modules of `ffi/raw` that are not about Windows. */
-export const NOT_WINDOWS: readonly string[] = ["gssapi.ts", "gss_status.ts", "signal.ts"];
+export const NOT_WINDOWS: readonly string[] = ["libcrypto.ts", "gssapi.ts", "gss_status.ts", "signal.ts"];
 
 /** Exports of `ffi/raw` that hold no constants: names of constants that others define. */
 export const WITHOUT_CONSTANTS: readonly string[] = ["SECURE_SOCKET_ERRORS"];

@@ -1,0 +1,374 @@
+/**
+ * Records of RFC 4121 made by this library, with the context's keys and libcrypto's algorithms. What is accepted and
+ * refused is the same as by MIT's library, and so is what is sent, apart from the random confounder.
+ *
+ * A context either sends all its records in this way or none: the library does not learn which sequence numbers were
+ * used here. Records that arrive may be opened by either.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc4121#section-4.2
+ * @module
+ */
+
+import { ProtocolError, StateError } from "../../../errors.ts";
+import { pinned } from "../../memory/memory.ts";
+import { type Enctype, ENCTYPES, USAGE } from "./accelerated_keys.ts";
+import { type RecordCrypto, takeConfounder } from "./accelerated_crypto.ts";
+import { ChecksumKey, MessageKeys } from "./accelerated_messages.ts";
+import { dataView, type Gss } from "./gss.ts";
+import { IovSealing } from "./iov_sealing.ts";
+import { type ContextKeys, contextKeys } from "./lucid.ts";
+import { SequenceWindow } from "./order.ts";
+import { type Opened, Sealing } from "./sealing.ts";
+
+/** The bytes of a token's header, and of a confounder. */
+const HEADER = 16;
+const CONFOUNDER = 16;
+const FLAG = { sentByAcceptor: 1, sealed: 2, acceptorSubkey: 4 } as const;
+const WRAP = 0x05;
+const MIC = 0x04;
+/** The longest record: libcrypto's lengths have 31 bits. */
+const MAX_RECORD_BYTES = 0x7fffffff;
+
+/** What a context has agreed on, as far as its records depend on it. */
+export interface AcceleratedRules {
+  /** What is sent is encrypted. */
+  readonly encrypts: boolean;
+  /** The library detects replay and reordering. */
+  readonly sequence: boolean;
+  /** SPNEGO made the context, and may have ended with a signature, which has a sequence number. */
+  readonly negotiated: boolean;
+}
+
+/** The keys of one direction, made when they are first needed. */
+class Direction {
+  readonly flags: number;
+  readonly #crypto: RecordCrypto;
+  readonly #type: Enctype;
+  #key: Uint8Array | null;
+  readonly #sends: boolean;
+  readonly #usage: { readonly seal: number; readonly sign: number };
+  #message?: MessageKeys;
+  #wrapChecksum?: ChecksumKey;
+  #micChecksum?: ChecksumKey;
+
+  constructor(crypto: RecordCrypto, type: Enctype, keys: ContextKeys, sends: boolean) {
+    this.#crypto = crypto;
+    this.#type = type;
+    this.#key = keys.key;
+    this.#sends = sends;
+    const fromInitiator = keys.initiator === sends;
+    this.#usage = fromInitiator
+      ? { seal: USAGE.initiatorSeal, sign: USAGE.initiatorSign }
+      : { seal: USAGE.acceptorSeal, sign: USAGE.acceptorSign };
+    this.flags = (fromInitiator ? 0 : FLAG.sentByAcceptor) | (keys.acceptorSubkey ? FLAG.acceptorSubkey : 0);
+  }
+
+  get message(): MessageKeys {
+    return this.#message ??= new MessageKeys(
+      this.#crypto,
+      this.#type,
+      this.#live,
+      this.#usage.seal,
+      this.#sends,
+    );
+  }
+
+  /** For records that are signed only. */
+  get wrapChecksum(): ChecksumKey {
+    return this.#wrapChecksum ??= new ChecksumKey(this.#crypto, this.#type, this.#live, this.#usage.seal);
+  }
+
+  /** For signatures. */
+  get micChecksum(): ChecksumKey {
+    return this.#micChecksum ??= new ChecksumKey(this.#crypto, this.#type, this.#live, this.#usage.sign);
+  }
+
+  /** The key; never the zeros with which it was overwritten. */
+  get #live(): Uint8Array {
+    if (this.#key === null) throw new StateError("The keys of this context are closed");
+    return this.#key;
+  }
+
+  close(): void {
+    this.#key = null;
+    for (const keys of [this.#message, this.#wrapChecksum, this.#micChecksum]) keys?.close();
+    this.#message = this.#wrapChecksum = this.#micChecksum = undefined;
+  }
+}
+
+/**
+ * Returns what protects the records of a Kerberos context by libcrypto; `null` where its encryption type is another one,
+ * or where libcrypto is not used.
+ */
+export function acceleratedSealing(
+  gss: Gss,
+  context: bigint,
+  rules: AcceleratedRules,
+): AcceleratedSealing | null {
+  const crypto = gss.recordCrypto;
+  const keys = crypto === null ? null : contextKeys(gss, context);
+  if (crypto === null || keys === null) return null;
+  const type = ENCTYPES.get(keys.enctype);
+  if (type?.keyBytes === keys.key.length) {
+    return new AcceleratedSealing(gss, context, rules, crypto, type, keys);
+  }
+  keys.key.fill(0);
+  return null;
+}
+
+/** Wraps and unwraps in place, by libcrypto. */
+export class AcceleratedSealing extends Sealing {
+  readonly #rules: AcceleratedRules;
+  readonly #macBytes: number;
+  readonly #keys: ContextKeys;
+  readonly #sending: Direction;
+  readonly #receiving: Direction;
+  readonly #window: SequenceWindow;
+  #next: bigint;
+  /** Whether the library's place in the order of arriving records is known here. */
+  #synchronized: boolean;
+  #system?: IovSealing;
+  override readonly maxOverhead: number;
+
+  constructor(
+    gss: Gss,
+    context: bigint,
+    rules: AcceleratedRules,
+    crypto: RecordCrypto,
+    type: Enctype,
+    keys: ContextKeys,
+  ) {
+    super(gss, context);
+    this.#rules = rules;
+    this.#macBytes = type.macBytes;
+    this.#keys = keys;
+    this.#sending = new Direction(crypto, type, keys, true);
+    this.#receiving = new Direction(crypto, type, keys, false);
+    this.#next = keys.sendSequence;
+    this.#window = new SequenceWindow(keys.receiveSequence);
+    this.#synchronized = !rules.negotiated;
+    this.maxOverhead = this.#overhead(rules.encrypts);
+  }
+
+  #overhead(encrypt: boolean): number {
+    return HEADER + (encrypt ? CONFOUNDER + HEADER : 0) + this.#macBytes;
+  }
+
+  override seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
+    const end = plain.length + this.#overhead(encrypt);
+    if (end > out.length) throw new RangeError(`out has ${out.length} bytes; this record needs ${end}`);
+    if (end > MAX_RECORD_BYTES) {
+      throw new RangeError(`plain has ${plain.length} bytes; one record cannot have so many`);
+    }
+    const record = out.subarray(0, end);
+    const macAt = end - this.#macBytes;
+    const flags = this.#sending.flags | (encrypt ? FLAG.sealed : 0);
+    if (encrypt) {
+      record.set(plain, HEADER + CONFOUNDER);
+      takeConfounder(record, HEADER);
+      this.#writeHeader(record, macAt - HEADER, WRAP, flags, 0);
+      this.#sending.message.seal(record, macAt);
+      this.#writeHeader(record, 0, WRAP, flags, 0);
+    } else {
+      record.set(plain, HEADER);
+      this.#writeHeader(record, 0, WRAP, flags, 0);
+      const header = record.subarray(0, HEADER);
+      this.#sending.wrapChecksum.write(record.subarray(HEADER, macAt), header, record, macAt);
+      // Only now: the checksum is of a header without its length.
+      record[5] = this.#macBytes;
+    }
+    this.#next = BigInt.asUintN(64, this.#next + 1n);
+    return record;
+  }
+
+  #writeHeader(bytes: Uint8Array, at: number, id: number, flags: number, filler: number): void {
+    bytes[at] = id;
+    bytes[at + 1] = 0x04;
+    bytes[at + 2] = flags;
+    bytes[at + 3] = 0xff;
+    bytes.fill(filler, at + 4, at + 8);
+    dataView(bytes).setBigUint64(at + 8, this.#next, false);
+  }
+
+  override open(record: Uint8Array): Opened {
+    if (!this.#opensItself(record)) return this.#openBySystem(record, (system) => system.open(record));
+    this.#checkHeader(record, WRAP);
+    const view = dataView(record);
+    const [flags, extra, rotation] = [record[2], view.getUint16(4, false), view.getUint16(6, false)];
+    const sequence = view.getBigUint64(8, false);
+    const encrypted = (flags & FLAG.sealed) !== 0;
+    const fixed = this.#macBytes + (encrypted ? CONFOUNDER + extra + HEADER : 0);
+    const macAt = record.length - this.#macBytes;
+    if (record.length < HEADER + fixed || record.length > MAX_RECORD_BYTES) throw malformed();
+    rotateLeft(record.subarray(HEADER), rotation);
+    let plain: Uint8Array;
+    if (encrypted) {
+      if (!this.#receiving.message.open(record, macAt)) throw altered();
+      const end = macAt - HEADER - extra;
+      this.#checkSealedHeader(record.subarray(macAt - HEADER, macAt), flags, extra, sequence);
+      plain = record.subarray(HEADER + CONFOUNDER, end);
+    } else {
+      if (extra !== this.#macBytes) throw malformed();
+      // The checksum is of a header without its length and rotation.
+      record.fill(0, 4, 8);
+      plain = record.subarray(HEADER, macAt);
+      const header = record.subarray(0, HEADER);
+      if (!this.#receiving.wrapChecksum.verify(plain, header, record, macAt)) throw altered();
+    }
+    return { major: this.#arrived(sequence), encrypted, plain };
+  }
+
+  /** Whether a token is opened here; otherwise the library decides about it. */
+  #opensItself(token: Uint8Array): boolean {
+    // A peer that does not know the acceptor's subkey uses another key.
+    const otherKey = this.#keys.acceptorSubkey && token.length > 2 && (token[2] & FLAG.acceptorSubkey) === 0;
+    return this.#synchronized && !otherKey;
+  }
+
+  #checkHeader(token: Uint8Array, id: number): void {
+    if (token.length < HEADER || token[0] !== id || token[1] !== 0x04) throw malformed();
+    // Not from this end itself.
+    if (((token[2] ^ this.#receiving.flags) & FLAG.sentByAcceptor) !== 0) throw altered();
+    if (token[3] !== 0xff) throw malformed();
+  }
+
+  /** Compares the header with its encrypted copy, whose rotation is not of importance. */
+  #checkSealedHeader(copy: Uint8Array, flags: number, extra: number, sequence: bigint): void {
+    const view = dataView(copy);
+    const same = copy[0] === WRAP && copy[1] === 0x04 && copy[2] === flags && copy[3] === 0xff &&
+      view.getUint16(4, false) === extra && view.getBigUint64(8, false) === sequence;
+    if (!same) throw malformed();
+  }
+
+  /** Returns the status bits for a number that a checksum has verified. */
+  #arrived(sequence: bigint): number {
+    const major = this.#window.accept(sequence);
+    return this.#rules.sequence ? major : 0;
+  }
+
+  #openBySystem(token: Uint8Array, open: (system: IovSealing) => Opened): Opened {
+    this.#checkId(token);
+    const sequence = dataView(token).getBigUint64(8, false);
+    const opened = open(this.#system ??= new IovSealing(this.gss, this.context, this.#rules.encrypts));
+    return { ...opened, major: this.#arrivedBySystem(opened.major, sequence) };
+  }
+
+  #checkId(token: Uint8Array): void {
+    if (token.length < HEADER || (token[0] !== WRAP && token[0] !== MIC) || token[1] !== 0x04) {
+      throw malformed();
+    }
+  }
+
+  /**
+   * Returns the status bits of a token that the library has opened. The library knows whether SPNEGO ended with a
+   * signature; the first token that it finds in order shows which number is next.
+   */
+  #arrivedBySystem(major: number, sequence: bigint): number {
+    if (this.#synchronized) return this.#arrived(sequence);
+    const first = this.#keys.receiveSequence;
+    const signed = sequence === BigInt.asUintN(64, first + 1n);
+    if (major === 0 && (signed || sequence === first)) {
+      if (signed) this.#window.accept(first);
+      this.#window.accept(sequence);
+      this.#synchronized = true;
+    }
+    return major;
+  }
+
+  override sealDetached(data: Uint8Array, encrypt: boolean): Uint8Array {
+    const overhead = this.#overhead(encrypt);
+    const whole = pinned(data.length + overhead);
+    try {
+      const record = this.seal(data, whole, encrypt);
+      const rotation = detachedRotation(encrypt, this.#macBytes);
+      rotateLeft(record.subarray(HEADER), record.length - HEADER - rotation);
+      dataView(record).setUint16(6, rotation, false);
+      data.set(record.subarray(overhead));
+      return record.slice(0, overhead);
+    } finally {
+      whole.fill(0);
+    }
+  }
+
+  override openDetached(header: Uint8Array, data: Uint8Array): Opened {
+    if (!this.#opensItself(header)) {
+      return this.#openBySystem(header, (system) => system.openDetached(header, data));
+    }
+    const encrypted = header.length >= HEADER && (header[2] & FLAG.sealed) !== 0;
+    const whole = pinned(header.length + data.length);
+    try {
+      whole.set(header);
+      whole.set(data, header.length);
+      // The data is at its place only with this rotation.
+      const rotation = detachedRotation(encrypted, this.#macBytes);
+      if (header.length !== this.#overhead(encrypted) || dataView(header).getUint16(6, false) !== rotation) {
+        throw malformed();
+      }
+      const opened = this.open(whole);
+      if (opened.plain.length !== data.length) throw malformed();
+      data.set(opened.plain);
+      return { ...opened, plain: data };
+    } finally {
+      whole.fill(0);
+    }
+  }
+
+  override sign(message: Uint8Array): Uint8Array {
+    const token = pinned(HEADER + this.#macBytes);
+    this.#writeHeader(token, 0, MIC, this.#sending.flags, 0xff);
+    this.#sending.micChecksum.write(message, token.subarray(0, HEADER), token, HEADER);
+    this.#next = BigInt.asUintN(64, this.#next + 1n);
+    return token;
+  }
+
+  override verify(message: Uint8Array, token: Uint8Array): number {
+    const sequence = (): bigint => dataView(token).getBigUint64(8, false);
+    if (!this.#opensItself(token)) {
+      this.#checkId(token);
+      return this.#arrivedBySystem(super.verify(message, token), sequence());
+    }
+    this.#checkHeader(token, MIC);
+    const filled = token.subarray(4, 8).every((byte) => byte === 0xff);
+    if (!filled || token.length !== HEADER + this.#macBytes) throw malformed();
+    const header = token.subarray(0, HEADER);
+    if (!this.#receiving.micChecksum.verify(message, header, token, HEADER)) throw altered();
+    return this.#arrived(sequence());
+  }
+
+  override close(): void {
+    this.#sending.close();
+    this.#receiving.close();
+    this.#keys.key.fill(0);
+  }
+}
+
+/** How far a detached record is rotated: what follows the data is moved to its header. */
+function detachedRotation(encrypted: boolean, macBytes: number): number {
+  return (encrypted ? HEADER : 0) + macBytes;
+}
+
+/** Undoes a rotation to the right, which may be longer than the bytes. */
+function rotateLeft(bytes: Uint8Array, count: number): void {
+  const rotation = bytes.length === 0 ? 0 : count % bytes.length;
+  if (rotation === 0) return;
+  // Not by slice(): a Buffer's slice shares its memory.
+  const first = pinned(rotation);
+  first.set(bytes.subarray(0, rotation));
+  bytes.copyWithin(0, rotation);
+  bytes.set(first, bytes.length - rotation);
+  first.fill(0);
+}
+
+function malformed(): ProtocolError {
+  return new ProtocolError(
+    "malformed",
+    "A record was refused: it is not as RFC 4121 describes. It was changed in transit, or is not from this connection",
+  );
+}
+
+function altered(): ProtocolError {
+  return new ProtocolError(
+    "altered",
+    "A record was refused: its checksum is wrong. It was changed in transit, or is not from this connection",
+  );
+}
