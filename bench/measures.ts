@@ -114,6 +114,11 @@ export const MEASURES: readonly Measure[] = [
   wrap(65536, "64 KiB"),
   stream(61440, "60 KiB", [{ of: "Deno", over: "C", least: 0.7 }]),
   stream(1024, "1 KiB"),
+  {
+    name: "stream-1kib-queued",
+    titles: ["Stream, 64 writes of 1 KiB under way, MiB/s"],
+    requests: { C: "bare kerberos 1024", ...ours("stream-queued kerberos 1024") },
+  },
   { name: "echo-1kib", titles: ["Echo of 1 KiB, round trips/s"], requests: ours("echo negotiate 1024") },
   { name: "connect", titles: ["connect() and listen(), /s"], requests: ours("connect negotiate file") },
 ];

@@ -20,7 +20,7 @@ import {
 } from "@winsock/secure-sockets";
 import type { ContextProvider } from "@winsock/secure-sockets/plugins";
 import { acquire, close, type Ends, exchange, sealAndOpen, shake } from "./contexts.ts";
-import { rate, serve, used } from "./peer.ts";
+import { type Answer, rate, serve, used } from "./peer.ts";
 
 const TARGET = "HTTP/localhost";
 const MIB = 1 << 20;
@@ -97,16 +97,26 @@ async function openConnection(name: string): Promise<Ends<SecureConn>> {
   }
 }
 
+/** How many writes of {@linkcode queued} are under way at a time. */
+const IN_FLIGHT = 64;
+
+const stream: Answer = (words, ms) => streamOf(words, ms, 1);
+/** The same, where the writer does not wait for each write. */
+const queued: Answer = (words, ms) => streamOf(words, ms, IN_FLIGHT);
+
 /** MiB/s through a connection over loopback, whose one end writes while the other reads. */
-async function stream([name, words]: readonly string[], ms: number): Promise<number[]> {
+async function streamOf([name, words]: readonly string[], ms: number, inFlight: number): Promise<number[]> {
   const chunk = new Uint8Array(Number(words)).fill(0x78);
   const { client, server } = await openConnection(name);
   const start = used();
   const writing = (async () => {
-    for (const end = performance.now() + ms; performance.now() < end;) await client.write(chunk);
+    for (const end = performance.now() + ms; performance.now() < end;) {
+      if (inFlight === 1) await client.write(chunk);
+      else await Promise.all(Array.from({ length: inFlight }, () => client.write(chunk)));
+    }
     await client.closeWrite();
   })();
-  const into = new Uint8Array(chunk.length);
+  const into = new Uint8Array(Math.max(chunk.length, 64 * 1024));
   let bytes = 0;
   for (let read; (read = await server.read(into)) !== null;) bytes += read;
   const seconds = (used() - start) / 1000;
@@ -166,6 +176,7 @@ await serve({
   "context": contexts,
   "wrap": wrapped,
   "stream": stream,
+  "stream-queued": queued,
   "echo": echo,
   "connect": connections,
 });

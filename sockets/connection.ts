@@ -33,7 +33,10 @@ export class Connection implements SecureConn {
   readonly security: SecurityInfo;
   readonly peer: PeerIdentity | undefined;
   readonly #parts: ConnectionParts;
-  readonly #writes = new WriteQueue((error) => this.#fail(error));
+  readonly #writes = new WriteQueue({
+    send: (parts) => this.#parts.records.write(...parts),
+    onFailure: (error) => void this.#fail(error),
+  });
   #endOfStream: "unauthenticated" | null = null;
   /** Why every call is refused, once the connection is closed or has failed. */
   #over: { readonly error: unknown } | null = null;
@@ -125,10 +128,9 @@ export class Connection implements SecureConn {
     if (this.#rejectRead) throw new StateError("Another read is pending; await it before you start the next");
     if (this.#readEnded) return null;
     const { records } = this.#parts;
-    // Not with AbortSignal: close() must reject the pending read even if the transport never settles its own read.
-    const interrupted = new Promise<never>((_, reject) => this.#rejectRead = reject);
+    this.#rejectRead = noReject;
     try {
-      const more = await Promise.race([records.ready(), interrupted]);
+      const more = records.complete || await Promise.race([records.ready(), this.#interrupted()]);
       this.#rejectIfOver();
       if (!more) {
         this.#readEnded = true;
@@ -145,6 +147,11 @@ export class Connection implements SecureConn {
     }
   }
 
+  /** Rejects when the connection ends. Not an AbortSignal: the transport may never settle its own read. */
+  #interrupted(): Promise<never> {
+    return new Promise<never>((_, reject) => this.#rejectRead = reject);
+  }
+
   async write(p: Uint8Array): Promise<number> {
     const bytes = bytesOf(p, "p");
     this.#rejectIfOver();
@@ -158,7 +165,7 @@ export class Connection implements SecureConn {
     if (this.#writeEnded) {
       throw new StateError("The sending direction is closed; nothing more can be written");
     }
-    await this.#writes.add(() => this.#parts.records.write(p));
+    await this.#writes.add(p);
     this.#bytesWritten += p.length;
   }
 
@@ -270,6 +277,9 @@ export class Connection implements SecureConn {
     this.#closing.catch(() => {});
   }
 }
+
+/** While a read that waits for nothing is under way. */
+const noReject = (): void => {};
 
 /** A plain view: methods that a subclass such as Node's Buffer overrides must not change what is sent. */
 function bytesOf(p: unknown, name: string): Uint8Array {

@@ -21,14 +21,16 @@ export interface RecordCounts {
 export interface Records {
   /** About how many bytes {@linkcode Records.take} returns without waiting. */
   readonly buffered: number;
+  /** Whether there is at least one byte to take already. */
+  readonly complete: boolean;
   /** Waits until there is at least one byte to take; false at the end of the stream. */
   ready(): Promise<boolean>;
   /** Moves bytes of complete records into `p`; returns how many. */
   take(p: Uint8Array): number;
   /** A failure that {@linkcode Records.take} met after it had taken valid bytes. */
   readonly failure: unknown;
-  /** Sends all of `p`, without changing it. */
-  write(p: Uint8Array): Promise<void>;
+  /** Sends all bytes of `parts` in order, without changing them, in as few writes of the wire as the buffer allows. */
+  write(...parts: readonly Uint8Array[]): Promise<void>;
   /** How many protected records were read and written. */
   readonly counts: RecordCounts;
   /** Overwrites the buffered bytes. */
@@ -50,6 +52,9 @@ export function openBytes(wire: Wire, reader: WireReader): Records {
   reader.readAhead();
   return new BareBytes(wire, reader);
 }
+
+/** Parts up to this size are collected into one record; longer ones are protected where they are. */
+const SMALL = 4096;
 
 class SealedRecords implements Records {
   failure: unknown;
@@ -75,6 +80,10 @@ class SealedRecords implements Records {
 
   get buffered(): number {
     return this.#plain.length + this.#reader.buffered;
+  }
+
+  get complete(): boolean {
+    return this.#plain.length > 0 || this.#nextSize() > 0;
   }
 
   async ready(): Promise<boolean> {
@@ -111,12 +120,17 @@ class SealedRecords implements Records {
 
   /** Unwraps the next record if it has arrived whole. */
   #unwrapNext(): boolean {
+    const size = this.#nextSize();
+    if (size > 0) this.#unwrap(size);
+    return size > 0;
+  }
+
+  /** The size of the next record with its header; 0 where it has not arrived whole. */
+  #nextSize(): number {
     const { buffered } = this.#reader;
-    if (buffered < DATA_HEADER_SIZE) return false;
+    if (buffered < DATA_HEADER_SIZE) return 0;
     const size = DATA_HEADER_SIZE + readDataHeader(this.#reader.peek(DATA_HEADER_SIZE), 0);
-    if (buffered < size) return false;
-    this.#unwrap(size);
-    return true;
+    return buffered < size ? 0 : size;
   }
 
   #unwrap(size: number): void {
@@ -124,28 +138,68 @@ class SealedRecords implements Records {
     this.counts.read++;
   }
 
-  async write(p: Uint8Array): Promise<void> {
+  async write(...parts: readonly Uint8Array[]): Promise<void> {
     const step = MAX_SENT_SIZE - this.#overhead;
-    // One record at a time, in one buffer. If a write fails, the transport may still use the buffer.
-    const out = borrowBuffer();
-    let used = 0;
+    const outgoing: Outgoing = { out: borrowBuffer(), end: 0, used: 0 };
     try {
-      for (let at = 0; at < p.length; at += step) {
-        const plain = p.subarray(at, at + step);
-        used = Math.max(used, DATA_HEADER_SIZE + plain.length + this.#overhead);
-        await this.#wire.write(this.#seal(plain, out));
+      for (let index = 0; index < parts.length;) {
+        const count = Math.max(1, countSmall(parts, index, step));
+        const part = parts[index];
+        const size = count === 1 ? part.length : parts.slice(index, index + count).reduce(sumLengths, 0);
+        for (let at = 0; at < size; at += step) {
+          // Nothing waits for more: this is only what there is already.
+          if (outgoing.end + this.#most(Math.min(step, size - at)) > outgoing.out.length) {
+            await this.#send(outgoing);
+          }
+          if (count === 1) this.#add(outgoing, part.subarray(at, at + step));
+          else this.#addCollected(outgoing, parts.slice(index, index + count));
+        }
+        index += count;
       }
+      if (outgoing.end > 0) await this.#send(outgoing);
     } catch (error) {
-      // Overwritten but not returned: with integrity only, it contains plain text.
-      out.fill(0, 0, used);
+      // Overwritten but not returned: with integrity only, it contains plain text, and the transport may still use it.
+      outgoing.out.fill(0, 0, outgoing.used);
       throw error;
     }
-    returnBuffer(out, used);
+    returnBuffer(outgoing.out, outgoing.used);
   }
 
-  #seal(plain: Uint8Array, out: Uint8Array): Uint8Array {
+  /** The most bytes that a record takes with its header. */
+  #most(length: number): number {
+    return DATA_HEADER_SIZE + length + this.#overhead;
+  }
+
+  async #send(outgoing: Outgoing): Promise<void> {
+    await this.#wire.write(outgoing.out.subarray(0, outgoing.end));
+    outgoing.end = 0;
+  }
+
+  /** Adds one record, for which there must be room. */
+  #add(outgoing: Outgoing, plain: Uint8Array): void {
+    outgoing.used = Math.max(outgoing.used, outgoing.end + this.#most(plain.length));
+    outgoing.end += this.#seal(plain, outgoing.out, outgoing.end);
+  }
+
+  /** Adds one record with the bytes of all parts. */
+  #addCollected(outgoing: Outgoing, parts: readonly Uint8Array[]): void {
+    const collected = borrowBuffer();
+    let end = 0;
+    for (const part of parts) {
+      collected.set(part, end);
+      end += part.length;
+    }
     try {
-      const room = out.subarray(DATA_HEADER_SIZE, DATA_HEADER_SIZE + plain.length + this.#overhead);
+      this.#add(outgoing, collected.subarray(0, end));
+    } finally {
+      returnBuffer(collected, end);
+    }
+  }
+
+  /** Writes a record with its header at `from`; returns its length with the header. */
+  #seal(plain: Uint8Array, out: Uint8Array, from: number): number {
+    try {
+      const room = out.subarray(from + DATA_HEADER_SIZE, from + this.#most(plain.length));
       const sealed = this.#context.wrap(plain, room);
       const at = sealed.byteOffset - room.byteOffset;
       const fits = sealed.buffer === out.buffer && at >= 0 && at + sealed.length <= room.length;
@@ -155,9 +209,10 @@ class SealedRecords implements Records {
           "The provider's wrap did not write into the buffer that it was given",
         );
       }
-      writeDataHeader(out, at, sealed.length);
+      if (at > 0) room.copyWithin(0, at, at + sealed.length);
+      writeDataHeader(out, from, sealed.length);
       this.counts.written++;
-      return out.subarray(at, at + DATA_HEADER_SIZE + sealed.length);
+      return DATA_HEADER_SIZE + sealed.length;
     } catch (error) {
       // Nothing that the provider left there may be sent; it may be plain text.
       out.fill(0);
@@ -169,6 +224,27 @@ class SealedRecords implements Records {
     this.#plain = new Uint8Array();
     this.#reader.wipe();
   }
+}
+
+/** Records that wait to be sent together, in a borrowed buffer. */
+interface Outgoing {
+  readonly out: Uint8Array<ArrayBuffer>;
+  /** Where the next record begins. */
+  end: number;
+  /** How many bytes may have been written. */
+  used: number;
+}
+
+const sumLengths = (sum: number, { length }: Uint8Array): number => sum + length;
+
+/** How many parts from `index` on are small and have at most `most` bytes together. */
+function countSmall(parts: readonly Uint8Array[], index: number, most: number): number {
+  let count = 0;
+  for (let sum = 0; index + count < parts.length; count++) {
+    const { length } = parts[index + count];
+    if (length > SMALL || (sum += length) > most) break;
+  }
+  return count;
 }
 
 class BareBytes implements Records {
@@ -186,6 +262,10 @@ class BareBytes implements Records {
     return this.#reader.buffered;
   }
 
+  get complete(): boolean {
+    return this.#reader.buffered > 0;
+  }
+
   ready(): Promise<boolean> {
     return this.#reader.fill(1);
   }
@@ -196,8 +276,8 @@ class BareBytes implements Records {
     return part.length;
   }
 
-  write(p: Uint8Array): Promise<void> {
-    return this.#wire.write(p);
+  async write(...parts: readonly Uint8Array[]): Promise<void> {
+    for (const part of parts) await this.#wire.write(part);
   }
 
   wipe(): void {

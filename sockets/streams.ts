@@ -58,20 +58,34 @@ export function writableTo(sink: Sink): FailableWritable {
 }
 
 interface Job {
-  run(): Promise<void>;
+  /** Bytes to send, or something else to run in its turn. */
+  readonly what: Uint8Array | (() => Promise<void>);
   resolve(): void;
   reject(error: unknown): void;
 }
 
-/** Runs writes in order and stops at the first failure. */
+/** Where the writes of a queue go, and who learns of the first failure. */
+export interface WriteTarget {
+  /** Sends the bytes of all parts, in order. */
+  send(parts: readonly Uint8Array[]): Promise<void>;
+  /** Called with the first failure; it must call {@linkcode WriteQueue.stop}. */
+  onFailure(error: unknown): void;
+}
+
+/** Writes that wait are sent together up to this many bytes: about a record. */
+const MOST_TOGETHER = 0xf000;
+
+/**
+ * Runs writes in order and stops at the first failure. What is written while a write is under way is sent with the
+ * next one; nothing waits for more to come.
+ */
 export class WriteQueue {
   readonly #jobs: Job[] = [];
-  readonly #onFailure: (error: unknown) => void;
+  readonly #target: WriteTarget;
   #stopped: { readonly error: unknown } | null = null;
 
-  /** @param onFailure Called with the first failure; it must call {@linkcode WriteQueue.stop}. */
-  constructor(onFailure: (error: unknown) => void) {
-    this.#onFailure = onFailure;
+  constructor(target: WriteTarget) {
+    this.#target = target;
   }
 
   /** Whether a write is running or waiting. */
@@ -79,11 +93,11 @@ export class WriteQueue {
     return this.#jobs.length > 0;
   }
 
-  /** Runs `run` after all writes that were added before it. */
-  add(run: () => Promise<void>): Promise<void> {
+  /** Sends bytes, or runs something, after all that was added before. */
+  add(what: Job["what"]): Promise<void> {
     if (this.#stopped) return Promise.reject(this.#stopped.error);
     return new Promise((resolve, reject) => {
-      this.#jobs.push({ run, resolve, reject });
+      this.#jobs.push({ what, resolve, reject });
       if (this.#jobs.length === 1) this.#drain();
     });
   }
@@ -95,15 +109,28 @@ export class WriteQueue {
   }
 
   async #drain(): Promise<void> {
-    for (let job = this.#jobs[0]; job; job = this.#jobs[0]) {
+    while (this.#jobs.length > 0) {
+      const [{ what }] = this.#jobs;
+      const parts = this.#parts();
       try {
-        await job.run();
+        await (typeof what === "function" ? what() : this.#target.send(parts));
       } catch (error) {
-        return this.#onFailure(error);
+        return this.#target.onFailure(error);
       }
       if (this.#stopped) return;
-      this.#jobs.shift();
-      job.resolve();
+      for (const job of this.#jobs.splice(0, Math.max(1, parts.length))) job.resolve();
     }
+  }
+
+  /** The bytes that are sent next. */
+  #parts(): Uint8Array[] {
+    const parts: Uint8Array[] = [];
+    let sum = 0;
+    for (const { what } of this.#jobs) {
+      if (typeof what === "function" || (parts.length > 0 && sum + what.length > MOST_TOGETHER)) break;
+      parts.push(what);
+      sum += what.length;
+    }
+    return parts;
   }
 }

@@ -87,6 +87,76 @@ test("write(): overlapping writes arrive in the order of the calls", async () =>
   await close();
 });
 
+test("write(): what is written while a write is under way is sent together, in one record where it is small", async () => {
+  const { client, server, a, close } = await secured();
+  const [start, before] = [a.sent.length, a.writes];
+  const parts = Array.from({ length: 201 }, (_, index) => new Uint8Array(100).fill(index));
+  const writing = parts.map((part) => client.write(part));
+  assertEquals(a.writes - before, 1, "the first write waits for nothing");
+  await Promise.all(writing);
+  assertEquals(a.writes - before, 2);
+  assertEquals(recordSizes(a.sent.slice(start)).map((size) => size - 21), [100, 20_000]);
+  const read = await readExactly(server, 20_100);
+  assert(read.every((byte, index) => byte === Math.floor(index / 100)));
+  await close();
+});
+
+test("write(): long writes keep their own records, and as many as fit are sent together", async () => {
+  const { client, server, a, close } = await secured();
+  const [start, before] = [a.sent.length, a.writes];
+  const sizes = [1, 10_000, 10_000, 5, 6, 0, 30_000, 0, 40_000, 200_000, 3];
+  const data = sizes.map((size, index) => pattern(size, index));
+  await Promise.all(data.map((part) => client.write(part)));
+  const step = MAX_SENT_SIZE - 21;
+  const records = recordSizes(a.sent.slice(start)).map((size) => size - 21);
+  assertEquals(records, [1, 10_000, 10_000, 11, 30_000, 40_000, step, step, step, 200_000 - 3 * step, 3]);
+  assert(a.writes - before < records.length - 2, `${a.writes - before} writes`);
+  const all = await readExactly(server, sizes.reduce((sum, size) => sum + size, 0));
+  let at = 0;
+  for (const part of data) {
+    assertEquals(all.subarray(at, at + part.length), part);
+    at += part.length;
+  }
+  await close();
+});
+
+test("write(): overlapping writes of any size are read as they were written", async () => {
+  const sizes = fc.array(fc.oneof(fc.nat(300), fc.nat(5000), fc.nat(140_000)), { maxLength: 12 });
+  const memory = fc.record({ writeLimit: fc.integer({ min: 500, max: 200_000 }) });
+  await fc.assert(
+    fc.asyncProperty(sizes, memory, async (lengths, memory) => {
+      const pair = await secured({ memory });
+      const parts = lengths.map((length, index) => pattern(length, index + 1));
+      const writing = Promise.all(parts.map((part) => pair.client.write(part)));
+      const all = await readExactly(pair.server, lengths.reduce((sum, size) => sum + size, 0));
+      assertEquals(await writing, lengths);
+      let at = 0;
+      for (const part of parts) {
+        assertEquals(all.subarray(at, at + part.length), part);
+        at += part.length;
+      }
+      await pair.close();
+      await assertReleased(pair);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test("write(): a failed write fails all that wait behind it, and nothing of them is sent", async () => {
+  const { client, server, a } = await secured();
+  a.onCall = (call) => {
+    if (call === "write") throw new Error("broken pipe");
+  };
+  const sent = a.sent.length;
+  const writing = await Promise.allSettled(
+    Array.from({ length: 50 }, () => client.write(new Uint8Array(100))),
+  );
+  assert(writing.every((one) => one.status === "rejected" && /broken pipe/.test(String(one.reason))));
+  assertEquals(a.sent.length, sent);
+  await assertRejects(() => client.write(Uint8Array.of(1)), Error, "broken pipe");
+  await Promise.all([client.close(), server.close()]);
+});
+
 test("read() takes many small records that arrived together with one read of the transport, in one call", async () => {
   const { client, server, b, close } = await secured();
   const reading = server.read(new Uint8Array(1));

@@ -101,7 +101,7 @@ export class MemoryTransport implements ByteTransport {
     }
     if (peer.closes > 0) throw new Error("the peer is gone");
     const part = p.slice(0, this.#options.writeLimit ?? Infinity);
-    this.sent.push(...part);
+    for (const byte of part) this.sent.push(byte);
     const arrives = this.tamper ? this.tamper(part) : part;
     if (arrives.length > 0) peer.#arrived.push(arrives);
     peer.#change();
