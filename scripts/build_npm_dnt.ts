@@ -6,6 +6,7 @@
  */
 
 import { build } from "@deno/dnt";
+import { listFiles } from "./files.ts";
 import { ENTRIES, packageJson } from "./npm_package.ts";
 import { ROOT } from "./root.ts";
 
@@ -24,6 +25,14 @@ await build({
   compilerOptions: { target: "ES2022", lib: ["ESNext", "DOM"] },
   package: { name: packageJson(".").name, version: packageJson(".").version },
 });
+// dnt writes maps of the declarations, of sources that the package does not have.
+for (const file of (await listFiles(OUT)).filter((file) => /\.d\.ts(\.map)?$/.test(file))) {
+  if (file.endsWith(".map")) await Deno.remove(`${OUT}/${file}`);
+  else {
+    const text = await Deno.readTextFile(`${OUT}/${file}`);
+    await Deno.writeTextFile(`${OUT}/${file}`, text.replace(/^\/\/# sourceMappingURL=.*\n?/m, ""));
+  }
+}
 for (const leftover of ["src", ".npmignore", "package-lock.json", "esm/package.json"]) {
   await Deno.remove(`${OUT}/${leftover}`, { recursive: true }).catch(() => {});
 }

@@ -37,8 +37,13 @@ export const FOREIGN: Readonly<Record<string, string>> = {
   toWeb: "node:stream, Duplex.toWeb",
 };
 
-/** Pages about modules in WebAssembly, whose functions are the module's own. */
-const OTHER_NAMES: readonly string[] = ["plugins/sandbox/abi.md", "docs/adr/**", "bench/**"];
+/** Pages about modules in WebAssembly, whose functions are the module's own, and about other packages. */
+const OTHER_NAMES: readonly string[] = [
+  "plugins/sandbox/abi.md",
+  "docs/adr/**",
+  "docs/porting.md",
+  "bench/**",
+];
 
 /** Files whose texts are programs in other languages. */
 const OTHER_PROGRAMS: readonly string[] = ["cli/completions.ts"];

@@ -58,14 +58,16 @@ export interface HostedInstance {
   region(pointer: number, length: number, what: string): Uint8Array<ArrayBuffer>;
 }
 
+type HostFunction = (...parameters: number[]) => bigint | void;
+
 /** Makes the functions that `names` lists, for one instance. */
 export function hostFunctions(
   names: readonly ImportName[],
   grants: ImportGrants,
   provider: string,
   instance: HostedInstance,
-): WebAssembly.ModuleImports {
-  const all: Record<ImportName, (...parameters: number[]) => bigint | void> = {
+): Record<string, HostFunction> {
+  const all: Record<ImportName, HostFunction> = {
     random(pointer, length) {
       length >>>= 0;
       if (length > RANDOM_BYTES) {

@@ -22,8 +22,11 @@ export interface CompiledModule {
   readonly name: string;
   /** The version of the ABI that its description says; left out while that is not known. */
   readonly abi?: number;
-  /** The compiled module. */
-  readonly module: WebAssembly.Module;
+  /**
+   * The compiled module, a `WebAssembly.Module`. The declarations that entry points reach do not name that type,
+   * because neither ECMAScript's library nor Node's types declare it.
+   */
+  readonly module: object;
   /** What the guard found out. */
   readonly guarded: GuardedModule;
   /** The limits of one call. */
@@ -160,7 +163,7 @@ export class GuestInstance {
     const { module, guarded, grants, name } = this.#compiled;
     const functions = hostFunctions(guarded.imports as ImportName[], grants, name, this);
     try {
-      const instance = new WebAssembly.Instance(module, { [IMPORT_MODULE]: functions });
+      const instance = new WebAssembly.Instance(module as WebAssembly.Module, { [IMPORT_MODULE]: functions });
       return instance.exports as unknown as Exports;
     } catch (cause) {
       throw new ProviderTrapError(`${name} could not be started: ${(cause as Error).message}`, { cause });

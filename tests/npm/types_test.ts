@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
-import { OLDEST_TYPESCRIPT } from "../../scripts/npm_package.ts";
+import { fileURLToPath } from "node:url";
+import { ENTRIES, OLDEST_TYPESCRIPT } from "../../scripts/npm_package.ts";
 import { run } from "../../scripts/process.ts";
 import { type Consumer, makeConsumer, PACKAGE, skip, tar } from "./consumer.ts";
 
@@ -105,6 +106,41 @@ test("package.json and README name the oldest TypeScript and Node that are suppo
   assertStringIncludes(readme, `TypeScript ${OLDEST_TYPESCRIPT} or later`);
   assertStringIncludes(readme, `Node ${engines.node.slice(2)} or later`);
 }, { skip });
+
+test(
+  "the declarations that TypeScript writes of the sources stand alone without lib DOM, as dnt's do",
+  async () => {
+    await using consumer = await makeConsumer(["tsc@npm:typescript@5.9", "@types/node@22"]);
+    const root = fileURLToPath(new URL("../../", import.meta.url));
+    const options = {
+      target: "ES2022",
+      module: "NodeNext",
+      lib: ["ESNext", "DOM"],
+      types: ["node"],
+      typeRoots: [`${consumer.folder}/node_modules/@types`],
+      declaration: true,
+      emitDeclarationOnly: true,
+      allowImportingTsExtensions: true,
+      rewriteRelativeImportExtensions: true,
+      // deno task check has checked them, with the types of the packages that they import.
+      noCheck: true,
+      rootDir: root,
+      outDir: `${consumer.folder}/types`,
+    };
+    const entries = Object.values(ENTRIES).filter((entry) => entry !== "./cli.ts");
+    const emit = { compilerOptions: options, files: entries.map((entry) => root + entry.slice(2)) };
+    await consumer.write("emit.json", JSON.stringify(emit));
+    const tsc = ["node_modules/tsc/bin/tsc", "--pretty", "false", "-p", "emit.json"];
+    const emitted = await run("node", tsc, { cwd: consumer.folder, timeoutMs: 300_000 });
+    assertEquals(emitted.stdout, "");
+    const imports = entries.map((entry, index) =>
+      `import * as m${index} from "./types/${entry.slice(2).replace(/\.ts$/, ".js")}"; export { m${index} };`
+    );
+    await consumer.write("program.ts", imports.join("\n"));
+    assertEquals(await compile(consumer, "tsc", LIBRARIES[1][1]), "");
+  },
+  { skip },
+);
 
 test("the check of the types finds a missing declaration", async () => {
   await using consumer = await makeConsumer(["tsc@npm:typescript@5.9", "@types/node@22"]);
