@@ -25,7 +25,8 @@ It removes everything when it ends.
 
 NO_COLOR is honoured. Exit status: 0 every step had the expected result, 1 one had not.`;
 
-const PACKAGES = ["krb5-kdc", "krb5-admin-server", "krb5-user"];
+/** Debian packages with a Kerberos server. */
+export const PACKAGES: readonly string[] = ["krb5-kdc", "krb5-admin-server", "krb5-user"];
 
 /** Runs the parts, and returns how long they took, in milliseconds; setting up the realm does not count. */
 async function withRealm(): Promise<number> {

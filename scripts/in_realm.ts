@@ -7,21 +7,28 @@
 
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { startRealm } from "../tests/rig/realm.ts";
+import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
+import { PACKAGES } from "./demo.ts";
+import { ensurePackages } from "./install.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
-const HELP = `Usage: deno run -A scripts/in_realm.ts [program [argument...]]
+const HELP = `Usage: deno task realm [program [argument...]]
 
 Starts a Kerberos realm on loopback and runs the program (default: your shell) with
 a ticket of alice and the keys of host/localhost and HTTP/localhost. The realm ends
 with the program. The exit status is the program's.
 
-Example: deno run -A scripts/in_realm.ts deno run -A examples/echo_server.ts`;
+Example: deno task realm deno run -A examples/echo_server.ts`;
 
 async function main([program = process.env.SHELL ?? "sh", ...args]: string[]): Promise<number> {
   if (program === "--help") {
     console.log(HELP);
     return 0;
+  }
+  const missing = realmUnavailable() === null ? null : await ensurePackages(PACKAGES);
+  if (missing !== null) {
+    console.error(`Cannot start a realm: ${missing}`);
+    return 1;
   }
   await using folder = await temporaryFolder("realm");
   await using realm = await startRealm({ dir: folder.path });
