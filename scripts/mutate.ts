@@ -27,6 +27,7 @@ docs/design/mutations.md does not list as harmless.
                plugins/sandbox and plugins/requirements.ts
   --sample N   tries N changes that are chosen at random
   --seed S     chooses by this number; default 1
+  --near       runs only the nearest tests of a file; its results are not kept
   --list       prints the changes and tries none
   --fresh      forgets the results of earlier runs, which .cache/mutations.json keeps for files that are unchanged
 
@@ -212,8 +213,8 @@ class Bench {
   }
 
   /** Runs the tests of a mutant's file on it. */
-  async try(mutant: Mutant, source: string): Promise<Outcome> {
-    const groups = testsOf(mutant.file);
+  async try(mutant: Mutant, source: string, near: boolean): Promise<Outcome> {
+    const groups = testsOf(mutant.file).slice(0, near ? 1 : undefined);
     for (const tests of groups) await this.#usually(tests);
     const path = `${this.#root}/${mutant.file}`;
     await Deno.writeTextFile(path, mutate(source, mutant));
@@ -246,14 +247,16 @@ interface Options {
   sample: number;
   seed: number;
   list: boolean;
+  near: boolean;
   fresh: boolean;
 }
 
 function readArguments(args: readonly string[]): Options {
-  const options: Options = { files: [], sample: Infinity, seed: 1, list: false, fresh: false };
+  const options: Options = { files: [], sample: Infinity, seed: 1, list: false, near: false, fresh: false };
   for (let at = 0; at < args.length; at++) {
     const arg = args[at];
     if (arg === "--list") options.list = true;
+    else if (arg === "--near") options.near = true;
     else if (arg === "--fresh") options.fresh = true;
     else if (arg === "--file") options.files.push(args[++at]);
     else if (arg === "--sample") options.sample = Number(args[++at]);
@@ -295,9 +298,9 @@ async function main(args: string[]): Promise<number> {
     const source = sources.get(mutant.file)!;
     const key = await keyOf(mutant, source);
     if (results[key] === undefined || results[key] === "survived") {
-      results[key] = await bench.try(mutant, source);
+      results[key] = await bench.try(mutant, source, options.near);
       await Deno.mkdir(dirname(RESULTS), { recursive: true });
-      await Deno.writeTextFile(RESULTS, JSON.stringify(results, null, 1));
+      if (!options.near) await Deno.writeTextFile(RESULTS, JSON.stringify(results, null, 1));
     }
     const outcome = results[key] === "survived" && harmless.has(name) ? "harmless" : results[key];
     count[outcome]++;

@@ -105,6 +105,107 @@ test("TicketName refuses a length with an unnecessary byte, which is not DER", (
   assertEquals(asked(concat([0xa1, 0x80], end.subarray(2), [0, 0]), TOKEN), null);
 });
 
+const seq = (...parts: ArrayLike<number>[]): Uint8Array => der(0x30, ...parts);
+const tagged = (number: number, ...parts: ArrayLike<number>[]): Uint8Array => der(0xa0 + number, ...parts);
+const int = (...contents: number[]): Uint8Array => der(0x02, contents);
+const text = (value: string): Uint8Array => der(0x1b, new TextEncoder().encode(value));
+
+/** The parts of an AP-REQ; each may be replaced, or left out by `null`. */
+interface Parts {
+  version?: Uint8Array | null;
+  type?: Uint8Array | null;
+  ticketVersion?: Uint8Array;
+  realm?: Uint8Array | null;
+  nameType?: Uint8Array;
+  names?: Uint8Array;
+  enctype?: Uint8Array | null;
+  extra?: Uint8Array;
+}
+
+function request(
+  {
+    version = int(5),
+    type = int(14),
+    ticketVersion = int(5),
+    realm = text("EXAMPLE.TEST"),
+    nameType = int(2),
+    names = seq(text("HTTP"), text("web.example.test")),
+    enctype = int(18),
+    extra = new Uint8Array(),
+  }: Parts,
+): Uint8Array {
+  const one = (number: number, value: Uint8Array | null) => value === null ? [] : [tagged(number, value)];
+  const sealed = seq(...one(0, enctype), tagged(2, der(0x04, [1])));
+  const ticket = der(
+    0x61,
+    seq(
+      tagged(0, ticketVersion),
+      ...one(1, realm),
+      tagged(2, seq(tagged(0, nameType), tagged(1, names))),
+      tagged(3, sealed),
+    ),
+  );
+  const body = seq(...one(0, version), ...one(1, type), tagged(3, ticket), tagged(4, sealed), extra);
+  return der(0x6e, body);
+}
+
+test("TicketName reads no name where one element of the request is missing or another one", () => {
+  assertEquals(asked(request({})), NAME);
+  const wrong: Record<string, Parts> = {
+    "another version": { version: int(4) },
+    "no version": { version: null },
+    "another message": { type: int(13) },
+    "no message type": { type: null },
+    "another version of the ticket": { ticketVersion: int(4) },
+    "no realm": { realm: null },
+    "a realm of another type": { realm: der(0x0c, [0x45]) },
+    "a part of another type": { names: seq(text("HTTP"), der(0x0c, [0x77])) },
+    "no encryption type": { enctype: null },
+    "an encryption type of no bytes": { enctype: int() },
+    "an encryption type of five bytes": { enctype: int(0, 0, 0, 0, 18) },
+    "a field twice": { extra: tagged(4, seq()) },
+    "a field out of order": { extra: tagged(3, seq()) },
+    "a tag of two bytes": { extra: der(0xbf, [0x21]) },
+    "something that is not a field": { extra: der(0x04, [1]) },
+    "a tag of class private": { extra: der(0xe0, [1]) },
+  };
+  for (const [what, parts] of Object.entries(wrong)) assertEquals(asked(request(parts)), null, what);
+});
+
+test("TicketName reads names of up to 1,024 bytes, and lengths in the shortest of three forms", () => {
+  const named = (size: number) => asked(apReq(["HTTP", "w".repeat(size)]));
+  // "HTTP", the part and the realm "EXAMPLE.TEST", with a byte between them.
+  assertEquals(named(1006)?.length, 1024);
+  assertEquals(named(1007), null);
+  for (const size of [100, 127, 128, 129, 200, 255, 256, 257, 1000]) assert(named(size) !== null, `${size}`);
+});
+
+test("TicketName reads no name from a token that ends in a length, or whose length passes its end", () => {
+  const none = [[0x60], [0x60, 0x81], [0x60, 0x82], [0x60, 0x82, 1], [0x60, 0x83, 0, 1, 0], [
+    0x60,
+    0x84,
+    0,
+    0,
+    1,
+    0,
+  ]];
+  for (const bytes of none) assertEquals(asked(Uint8Array.from(bytes)), null, String(bytes));
+  const body = TOKEN.subarray(4);
+  for (const more of [-1, 1]) {
+    const length = body.length + more;
+    assertEquals(asked(concat([0x60, 0x82, length >> 8, length & 0xff], body)), null);
+  }
+  // The longest form that is not the shortest one.
+  assertEquals(asked(concat([0x60, 0x83, 0, body.length >> 8, body.length & 0xff], body)), null);
+  assertEquals(asked(concat([0x60, 0x82, body.length >> 8, body.length & 0xff], body)), NAME);
+});
+
+test("TicketName reads no name from a Kerberos token without a whole token identifier", () => {
+  for (const inner of [[], [1], [1, 0], [0, 1, ...REQUEST]]) {
+    assertEquals(asked(framed(OID.kerberos, inner)), null, String(inner.length));
+  }
+});
+
 const part = fc.string({
   unit: fc.constantFrom(..."aB1.:-/@\\ \n\t\b\0äß中\ufeff😀"),
   minLength: 1,
