@@ -16,7 +16,8 @@ const HELP = `Usage: deno task demo [--no-install] [--help]
 
 Starts a Kerberos realm on loopback, connects a client to a server over TCP with the
 library, shows what each end knows about the other and what is visible on the wire, and
-then tries what must be refused. NTLM follows, and IPsec between simulated computers.
+then tries what must be refused. HTTP sign-on follows, NTLM, and IPsec between simulated
+computers.
 Without a realm it shows NTLM instead of Kerberos, and prints what to install.
 It removes everything when it ends.
 

@@ -7,6 +7,7 @@
 import { createRegistry, ipsec, kerberos, negotiate, ntlm, openSystem } from "../../mod.ts";
 import type { Realm } from "../../tests/rig/realm.ts";
 import { converse } from "./conversation.ts";
+import { showHttp } from "./http.ts";
 import { showChoice, showProviders } from "./provider_table.ts";
 import { ntlmOffered, tamperedRecords, wrongTargets } from "./refusals.ts";
 import { say, section, show } from "./screen.ts";
@@ -45,4 +46,5 @@ export async function showKerberos(realm: Realm, madeMs: number): Promise<void> 
   await wrongTargets(stage);
   await ntlmOffered(stage);
   await tamperedRecords(stage);
+  await showHttp(system);
 }

@@ -57,6 +57,18 @@ function assertShowsNtlm(stdout: string): void {
   ) assertStringIncludes(stdout, line);
 }
 
+/** HTTP: each end knows the other, and what is refused. */
+function assertShowsHttp(stdout: string): void {
+  for (
+    const line of [
+      "ok  A fetch is signed on without a password, and the server has proved itself",
+      '200, "Hello alice@MIT.TEST", by kerberos',
+      "ok  An impostor without the service's key: the client refuses",
+      "ok  A true token of alice's for another service: the server refuses",
+    ]
+  ) assertStringIncludes(stdout, line);
+}
+
 /** The IPsec part: no step and no result in it can be taken for a real one. */
 function assertSaysSimulated(stdout: string): void {
   const [, part] = /\n\d\. IPsec at the socket: simulated\n(.*?)\n\n/s.exec(stdout) ?? [];
@@ -76,6 +88,7 @@ test("the demo succeeds, fits a terminal of 80 columns, and leaves no KDC runnin
   const { stdout } = result;
   const refusals = ["unknown-target", "target-not-accepted", "mechanism", "altered", "replayed"];
   assertWentWell(result, [...refusals, "bad-credentials"]);
+  assertShowsHttp(stdout.slice(stdout.indexOf("HTTP sign-on")));
   assertShowsNtlm(stdout.slice(stdout.indexOf("NTLM over TCP")));
   assertSaysSimulated(stdout);
   const port = Number(/its KDC on 127\.0\.0\.1:(\d+)/.exec(stdout)?.[1]);
