@@ -27,7 +27,8 @@ export const BUILD_PACKAGES: readonly string[] = [
   "util-linux",
 ];
 const NODE = 22;
-const NPM_KERBEROS = "kerberos@7.0.0";
+/** The peer from npm. */
+export const NPM_KERBEROS = "kerberos@7.0.0";
 const HERE = join(ROOT, "bench");
 
 /** How a peer is started. */
@@ -54,7 +55,7 @@ export function buildPeers(folder: string): Promise<(Program | Absent)[]> {
     ["C", () => buildC(folder)],
     // deno-lint-ignore require-await -- as the others
     ["Deno", async () => ({ command: [Deno.execPath(), "run", "-A", join(HERE, "ours.ts")] })],
-    ["Node", () => buildForNode(join(folder, "node"))],
+    ["Node", () => buildForNode(join(folder, "node"), ["ours.ts", "contexts.ts", "peer.ts"])],
     ["npm", buildNpmKerberos],
   ];
   return Promise.all(builds.map(([name, build]) =>
@@ -72,19 +73,21 @@ async function buildC(folder: string): Promise<Omit<Program, "name">> {
   return { command: [program] };
 }
 
-/** The library on Node is the npm package, installed: Node could not even read the sources. */
-async function buildForNode(folder: string): Promise<Omit<Program, "name">> {
+/**
+ * The library on Node is the npm package, installed: Node could not even read the sources. `files` of this folder are put
+ * beside it; the first is the program.
+ */
+export async function buildForNode(folder: string, files: readonly string[]): Promise<Omit<Program, "name">> {
   const tarball = await buildNpm();
   mkdirSync(folder);
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
   await npm(["install", "--no-audit", "--no-fund", "--prefer-offline", tarball], { cwd: folder });
-  for (const file of ["ours.ts", "contexts.ts", "peer.ts"]) {
-    copyFileSync(join(HERE, file), join(folder, file));
-  }
-  return onNode(join(folder, "ours.ts"));
+  for (const file of files) copyFileSync(join(HERE, file), join(folder, file));
+  return onNode(join(folder, files[0]));
 }
 
-async function onNode(file: string): Promise<Omit<Program, "name">> {
+/** A program that Node runs as it is. */
+export async function onNode(file: string): Promise<Omit<Program, "name">> {
   return { command: [await ensureNode(NODE), "--disable-warning=ExperimentalWarning", file] };
 }
 
@@ -96,7 +99,7 @@ async function buildNpmKerberos(): Promise<Omit<Program, "name">> {
 }
 
 /** The folder an npm package is installed in, built from its sources where it has any to build. */
-async function installed(spec: string): Promise<string> {
+export async function installed(spec: string): Promise<string> {
   const folder = cached(`bench-${spec.replace("@", "-")}`);
   const env = {
     npm_config_build_from_source: "true",

@@ -1,6 +1,9 @@
 /** httpSignOn() in a real realm: requests with tokens of this library and of curl, and tokens that must be refused. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "@test";
 import { httpSignOn } from "../../http/mod.ts";
 import { kerberos, openInitiator, StateError, type System } from "../../mod.ts";
@@ -15,6 +18,7 @@ import {
   openSignOn,
   runCurl,
 } from "../support/http_server.ts";
+import { inRealmWith } from "../support/gss.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 
 const skip = noRealm;
@@ -170,6 +174,31 @@ test(
         assertEquals((await watched.signOn.authenticate(headers)).signedOn, true, watched.reasons().join());
       })
     ),
+  { skip },
+);
+
+test(
+  "authenticate() applies the machine's policy of the moment: what it denies since the start is refused",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "secure-sockets-policy-"));
+    const machinePolicyPath = join(folder, "policy.json");
+    try {
+      await inRealmWith({ machinePolicyPath }, async (realm, system) => {
+        await realm.kinit("alice");
+        using initiator = await openInitiator({ system });
+        using watched = await openSignOn(system);
+        const headers = { authorization: await authorization(initiator) };
+        assertEquals((await watched.signOn.authenticate(headers)).signedOn, true);
+        writeFileSync(machinePolicyPath, '{ "version": 1, "deny": ["kerberos"] }');
+        assertEquals((await watched.signOn.authenticate(headers)).signedOn, false);
+        rmSync(machinePolicyPath);
+        assertEquals((await watched.signOn.authenticate(headers)).signedOn, true);
+        assertEquals(watched.reasons().length, 1);
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
   { skip },
 );
 
