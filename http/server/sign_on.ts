@@ -6,7 +6,7 @@
 
 import { tokenKind } from "../../contexts/acceptor.ts";
 import { openAcceptor } from "../../contexts/open.ts";
-import type { Acceptor, Initiator, PeerIdentity, SecurityInfo, StepResult } from "../../contract.ts";
+import type { Acceptor, Initiator, PeerIdentity, SecurityInfo } from "../../contract.ts";
 import { type AuthenticationReason, type ProtocolError, StateError } from "../../errors.ts";
 import { FailureLog } from "../../sockets/failure_log.ts";
 import { Spn } from "../../spn.ts";
@@ -186,7 +186,7 @@ class SignOnServer extends Adapters implements HttpSignOn {
     try {
       exchange ??= await this.#begin(scheme);
       const { token: answer, done } = await exchange.context.step(token);
-      if (done) return this.#complete(exchange, { token: answer, done });
+      if (done) return this.#complete(exchange, answer, own);
       if (own === undefined) {
         exchange.close();
         return this.#offer(own, lacks);
@@ -210,16 +210,16 @@ class SignOnServer extends Adapters implements HttpSignOn {
   }
 
   /** Ends an exchange whose context is verified: what is left of it is the identity, and delegated credentials. */
-  #complete(exchange: Exchange, { token }: StepResult): SignedOn | Refused {
+  #complete(exchange: Exchange, token: Uint8Array | null, own: object | undefined): SignedOn | Refused {
     const { context, scheme } = exchange;
     const { peer, security } = context;
     if (peer === undefined) {
       exchange.close();
-      return this.#offer(undefined, "anonymous");
+      return this.#offer(own, "anonymous");
     }
     if (this.#terms.acceptedTargets === undefined && !isForHttp(security)) {
       exchange.close();
-      return this.#offer(undefined, "target-not-accepted");
+      return this.#offer(own, "target-not-accepted");
     }
     const { acceptDelegation } = this.#terms;
     let delegated = acceptDelegation ? context.takeDelegated() : null;
@@ -286,11 +286,11 @@ function isInitial(token: Uint8Array, kind: ReturnType<typeof tokenKind>): boole
 }
 
 /**
- * Whether a client asked for a web server. Kerberos always reports what it asked for; NTLM only if the client says so,
- * and that client was accepted by listing NTLM.
+ * Whether a client asked for a web server. Kerberos always reports what it asked for. Other mechanisms serve only where
+ * the application lists them; NTLM reports it if the client says it.
  */
 function isForHttp({ requestedTarget, mechanism }: SecurityInfo): boolean {
-  if (requestedTarget === undefined) return mechanism === "ntlm";
+  if (requestedTarget === undefined) return mechanism !== "kerberos";
   try {
     return Spn.parse(requestedTarget).serviceClass.toLowerCase() === "http";
   } catch {
