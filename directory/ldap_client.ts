@@ -256,19 +256,31 @@ class Client implements Directory {
       "defaultNamingContext",
       "rootDomainNamingContext",
     ].map(text);
-    const site = siteOf(root?.text("serverName"));
+    const domain = (dn: string): string => this.#named(() => domainOf(dn));
+    const site = this.#named(() => siteOf(root?.text("serverName")));
     return Object.freeze({
       defaultNamingContext,
       configurationNamingContext: text("configurationNamingContext"),
       schemaNamingContext: text("schemaNamingContext"),
       rootDomainNamingContext,
       namingContexts: Object.freeze(root!.texts("namingContexts")),
-      domain: domainOf(defaultNamingContext),
-      forest: domainOf(rootDomainNamingContext),
+      domain: domain(defaultNamingContext),
+      forest: domain(rootDomainNamingContext),
       dnsHostName: text("dnsHostName"),
       ...(site === undefined ? {} : { site }),
       isGlobalCatalogReady: root!.text("isGlobalCatalogReady")?.toUpperCase() === "TRUE",
     });
+  }
+
+  /** Reads a name that the server has written. */
+  #named<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (cause) {
+      if (!(cause instanceof TypeError)) throw cause;
+      const why = `${this.server.hostname} names its domain wrongly: ${cause.message}`;
+      throw new ProtocolError("malformed", why, { cause });
+    }
   }
 
   openGlobalCatalog(options: OperationOptions = {}): Promise<Directory> {

@@ -60,7 +60,8 @@ export async function openDirectory(options: DirectoryOptions): Promise<Director
   const deadline = new Deadline(terms.signal, "Opening the directory", terms.timeoutMs);
   try {
     const wanted = { domain: terms.domain!, site: terms.site, globalCatalog: terms.globalCatalog };
-    const servers = terms.servers ?? await deadline.race(locate(wanted, terms.resolver, deadline.signal));
+    const servers = terms.servers ??
+      trustworthy(await deadline.race(locate(wanted, terms.resolver, deadline.signal)), terms);
     const failures: [DirectoryServer, Error][] = [];
     for (const server of servers) {
       try {
@@ -75,6 +76,23 @@ export async function openDirectory(options: DirectoryOptions): Promise<Director
   } finally {
     deadline.end();
   }
+}
+
+/** A certificate proves a name, and not that the name is a controller's: a password goes to names of the domain only. */
+function trustworthy(
+  servers: readonly DirectoryServer[],
+  { simple, domain }: Terms,
+): readonly DirectoryServer[] {
+  if (simple === undefined) return servers;
+  const inside = servers.filter(({ hostname }) => hostname.endsWith(`.${domain}`));
+  if (inside.length > 0) return inside;
+  throw new TransportError(
+    "ENOTFOUND",
+    `Cannot show the password to the servers that DNS names for ${domain}: ${
+      servers.map(({ hostname }) => hostname).join(", ")
+    } ` +
+      "are not names of the domain. Give options.servers, or bind without options.simple",
+  );
 }
 
 function anotherMayServe(error: unknown): boolean {

@@ -47,8 +47,17 @@ export function accountOf(entry: DirectoryEntry): SpnAccount {
     dn: entry.dn,
     name: entry.text("sAMAccountName") ?? "",
     kind,
-    domain: domainOf(entry.dn),
+    domain: domainIn(entry.dn),
   });
+}
+
+/** The domain in a name that a server has written; empty where it is not a distinguished name. */
+function domainIn(dn: string): string {
+  try {
+    return domainOf(dn);
+  } catch {
+    return "";
+  }
 }
 
 /** Finds the account that is meant, and reads `attributes` of it. */

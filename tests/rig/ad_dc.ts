@@ -27,6 +27,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { cached, once } from "../../scripts/cache.ts";
 import { findProgram, mustRun, run } from "../../scripts/process.ts";
+import type { Certificate } from "./certificates.ts";
 import { AD_DOMAIN, AD_REALM, AD_SERVICES, AD_USERS, seed, smbConf } from "./ad_dc_domain.ts";
 import { applyEnvironment, read } from "./realm.ts";
 import { krb5Conf } from "./realm_config.ts";
@@ -64,10 +65,15 @@ kill -KILL "$samba"
 wait "$samba" 2>/dev/null
 [ -z "$3" ] || rm -rf -- "$2"`;
 
+/** Whether LDAP without TLS must be signed or encrypted, and over TLS too, or not there. */
+export type StrongAuthentication = boolean | "allow_sasl_over_tls";
+
 /** How a domain is to be started. Everything may be left out. */
 export interface AdDcOptions {
   /** Whether LDAP without TLS must be signed or encrypted, and simple binds are refused. Default `false`. */
-  strongAuthentication?: boolean;
+  strongAuthentication?: StrongAuthentication;
+  /** The controller's certificate; left out: one that Samba made, without a name that TLS accepts. */
+  certificate?: Certificate;
 }
 
 /** How {@linkcode AdDc.kinit} gets a ticket. */
@@ -238,8 +244,16 @@ class SambaDc implements AdDc {
       mkdirSync(join(dir, name), { recursive: true });
     }
     mkdirSync(join(dir, "state/sysvol", realm.toLowerCase(), "scripts"), { recursive: true });
-    const { strongAuthentication = false } = this.#options;
+    const { strongAuthentication = false, certificate } = this.#options;
     writeFileSync(join(dir, "smb.conf"), smbConf({ dir, address, strongAuthentication }));
+    if (certificate !== undefined) {
+      mkdirSync(join(dir, "private/tls"), { recursive: true });
+      const { cert, key } = certificate;
+      for (const [name, pem] of Object.entries({ ca: cert, cert, key })) {
+        rmSync(join(dir, `private/tls/${name}.pem`), { force: true });
+        writeFileSync(join(dir, `private/tls/${name}.pem`), pem, { mode: 0o600 });
+      }
+    }
     const krb5 = krb5Conf({ realm, dir, address, port: KDC_PORT, rcache: "none:", maxLife: "" });
     writeFileSync(join(dir, "krb5.conf"), krb5);
   }

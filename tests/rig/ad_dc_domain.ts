@@ -109,7 +109,11 @@ function account(password: string, control: number): string[] {
 
 /** smb.conf. Everything it names lies in `dir`; nothing but `address` is listened on, and DNS is not used. */
 export function smbConf(
-  { dir, address, strongAuthentication }: { dir: string; address: string; strongAuthentication: boolean },
+  { dir, address, strongAuthentication }: {
+    dir: string;
+    address: string;
+    strongAuthentication: boolean | "allow_sasl_over_tls";
+  },
 ): string {
   const folders = {
     "private dir": "private",
@@ -135,7 +139,7 @@ export function smbConf(
     // Extended attributes in a file of its own: the real ones take CAP_SYS_ADMIN, which containers do not have.
     "vfs objects": "dfs_samba4 acl_xattr xattr_tdb",
     "xattr_tdb:file": `${dir}/state/xattr.tdb`,
-    "ldap server require strong auth": strongAuthentication ? "yes" : "no",
+    "ldap server require strong auth": strongAuthentication === true ? "yes" : strongAuthentication || "no",
     "disable spoolss": "yes",
     "load printers": "no",
     "dns update command": "/bin/true",

@@ -1,5 +1,5 @@
 /**
- * Certificates of `localhost` for servers of tests, each signed by itself.
+ * Certificates of `localhost`, or of another host, for servers of tests, each signed by itself.
  *
  * @module
  */
@@ -23,14 +23,17 @@ export function certificatesUnavailable(): string | null {
 }
 
 /** Makes a certificate; `ed25519` has no tls-server-end-point. */
-export async function makeCertificate(kind: "rsa" | "ed25519" = "rsa"): Promise<Certificate> {
+export async function makeCertificate(
+  kind: "rsa" | "ed25519" = "rsa",
+  hostname = "localhost",
+): Promise<Certificate> {
   const dir = mkdtempSync(join(tmpdir(), "secure-sockets-certificate-"));
   const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
   try {
     await mustRun(findProgram("openssl")!, [
-      ...["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+      ...["req", "-x509", "-nodes", "-days", "2", "-subj", `/CN=${hostname}`, "-keyout", key, "-out", cert],
       ...["-newkey", kind === "rsa" ? "rsa:2048" : kind],
-      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+      ...["-addext", `subjectAltName=DNS:${hostname},IP:127.0.0.1`],
     ]);
     return { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
   } finally {
