@@ -32,6 +32,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "print the flags of Deno and Node that grants need",
     load: () => import("./permissions.ts"),
   },
+  spn: {
+    summary: "make, parse, register and verify SPNs, and find duplicates",
+    load: () => import("./spn.ts"),
+  },
   providers: {
     summary: "list the security providers, what each offers, and whether it can be used here",
     load: () => import("./providers.ts"),

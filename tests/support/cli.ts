@@ -11,9 +11,12 @@ import { run, type RunOptions, type RunResult } from "../../scripts/process.ts";
 /** The installed package that `deno task test:npm` tests. */
 const INSTALLED = "../../.cache/npm-suite/node_modules/@winsock/secure-sockets/";
 
+/** The tests' own import map: `spn` loads an npm package, and JSR need not answer. */
+const IMPORTS = ["--no-config", "--import-map", file("../../.cache/import_map.json")];
+
 /** The program and its first arguments, to which a command's are added. */
 export const CLI: readonly string[] = process.versions.deno
-  ? [process.execPath, "run", "-A", "--quiet", "--no-prompt", "--no-config", file("../../cli.ts")]
+  ? [process.execPath, "run", "-A", "--quiet", "--no-prompt", ...IMPORTS, file("../../cli.ts")]
   : [process.execPath, join(file(INSTALLED), binOf(file(INSTALLED)))];
 
 /** Runs `secure-sockets` with these arguments. */

@@ -1,0 +1,238 @@
+/**
+ * `spn ACTION`: SPNs composed, taken apart, and registered in the directory.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import {
+  type Directory,
+  type DirectoryOptions,
+  findDuplicateSpns,
+  listSpns,
+  openDirectory,
+  registerSpns,
+  Spn,
+  type SpnAccount,
+  type SpnScope,
+  unregisterSpns,
+  verifySpns,
+} from "../directory/mod.ts";
+import type { Arguments } from "./command.ts";
+import { defineCommand, JSON_OPTION, UsageError } from "./command.ts";
+import type { Io } from "./io.ts";
+
+const OPTIONS = {
+  domain: { type: "string", value: "DOMAIN", help: "the domain; left out: USERDNSDOMAIN of the environment" },
+  site: { type: "string", value: "SITE", help: "the site whose controllers are tried first" },
+  server: { type: "string", value: "HOST[:PORT]", help: "the controller; left out: found by DNS" },
+  address: { type: "string", value: "IP", help: "the address to connect to, with --server" },
+  security: {
+    type: "string",
+    value: "HOW",
+    choices: ["seal", "sign", "ldaps", "starttls"],
+    help: "how the connection is protected; left out: seal",
+  },
+  ca: { type: "string", value: "FILE", help: "authorities to trust, in PEM, with ldaps or starttls" },
+  keytab: { type: "string", value: "FILE", help: "who to be: the first principal of a key table" },
+  cache: { type: "string", value: "NAME", help: "who to be: a credential cache; left out: the user's own" },
+  port: { type: "string", value: "PORT", help: "make: the port or the instance" },
+  service: { type: "string", value: "NAME", help: "make: the name of a replicated service" },
+  json: JSON_OPTION,
+} as const;
+
+type Given = Arguments<typeof OPTIONS>["options"];
+
+/** One action: its operands, and what it does. */
+interface Action {
+  readonly operands: string;
+  readonly least: number;
+  readonly most: number;
+  run(operands: readonly string[], options: Given, io: Io): Promise<number>;
+}
+
+const ACTIONS: { readonly [name: string]: Action } = {
+  make: {
+    operands: "CLASS HOST",
+    least: 2,
+    most: 2,
+    async run([serviceClass, instanceName], { port, service, json }, io) {
+      const number = port !== undefined && /^\d+$/.test(port) ? Number(port) : port;
+      const spn = Spn.make({ serviceClass, instanceName, port: number, serviceName: service });
+      if (json) await io.json({ spn: `${spn}`, ...spn });
+      else await io.print(`${spn}`);
+      return 0;
+    },
+  },
+  parse: {
+    operands: "SPN",
+    least: 1,
+    most: 1,
+    async run([text], { json }, io) {
+      const spn = Spn.parse(text);
+      const parts = { ...spn, canonical: spn.canonical };
+      if (json) await io.json(parts);
+      else for (const [name, value] of Object.entries(parts)) await io.print(`${name.padEnd(13)} ${value}`);
+      return 0;
+    },
+  },
+  list: {
+    operands: "ACCOUNT",
+    least: 1,
+    most: 1,
+    run: ([account], options, io) =>
+      withDirectory(options, io, async (directory) => {
+        const { account: owner, spns } = await listSpns(directory, account, { signal: io.signal });
+        if (options.json) await io.json({ account: owner, spns: spns.map(({ text }) => text) });
+        else {
+          await io.note(described(owner));
+          for (const { text, spn } of spns) {
+            await io.print(spn === null ? `${text} ${io.paint("yellow", "(not an SPN)")}` : text);
+          }
+        }
+        return 0;
+      }),
+  },
+  add: changing("add"),
+  remove: changing("remove"),
+  verify: {
+    operands: "ACCOUNT SPN...",
+    least: 2,
+    most: Infinity,
+    run: ([account, ...spns], options, io) =>
+      withDirectory(options, io, async (directory) => {
+        const found = await verifySpns(directory, account, spns, { signal: io.signal });
+        if (options.json) await io.json(found);
+        else {
+          for (const spn of found.registered) await io.print(`${io.paint("green", "registered")} ${spn}`);
+          for (const spn of found.missing) await io.print(`${io.paint("red", "missing   ")} ${spn}`);
+          for (const { spn, registered, owners } of found.conflicts) {
+            const has = `${owners.map(({ name }) => name).join(" and ")} has ${registered}`;
+            await io.print(`${io.paint("red", "conflict  ")} ${spn}: ${has}`);
+          }
+          for (const line of found.advice) await io.print(`run: ${line}`);
+          await noteScope(found.searched, io);
+        }
+        return found.ok ? 0 : 1;
+      }),
+  },
+  duplicates: {
+    operands: "",
+    least: 0,
+    most: 0,
+    run: (_, options, io) =>
+      withDirectory(options, io, async (directory) => {
+        const onProgress = (accounts: number): void => {
+          if (accounts % 1000 === 0) void io.note(`${accounts} accounts read`);
+        };
+        const found = await findDuplicateSpns(directory, { signal: io.signal, onProgress });
+        if (options.json) await io.json(found);
+        else {
+          for (const { spn, owners } of found.duplicates) {
+            await io.print(
+              `${io.paint("red", spn)}\n${owners.map((owner) => `  ${described(owner)}`).join("\n")}`,
+            );
+          }
+          await io.note(`${found.duplicates.length} duplicates among the SPNs of ${found.accounts} accounts`);
+          await noteScope(found.searched, io);
+        }
+        return found.duplicates.length === 0 ? 0 : 1;
+      }),
+  },
+};
+
+function changing(how: "add" | "remove"): Action {
+  return {
+    operands: "ACCOUNT SPN...",
+    least: 2,
+    most: Infinity,
+    run: ([account, ...spns], options, io) =>
+      withDirectory(options, io, async (directory) => {
+        const change = how === "add" ? registerSpns : unregisterSpns;
+        const done = await change(directory, account, spns, { signal: io.signal });
+        if (options.json) await io.json(done);
+        else {
+          for (const spn of done.changed) await io.print(`${how === "add" ? "added" : "removed"} ${spn}`);
+          for (const spn of done.unchanged) {
+            await io.note(`${spn}: ${how === "add" ? "is registered already" : "is not registered"}`);
+          }
+          if ("searched" in done) await noteScope(done.searched as SpnScope, io);
+        }
+        return 0;
+      }),
+  };
+}
+
+function described({ name, kind, dn }: SpnAccount): string {
+  return `${name} (${kind}, ${dn})`;
+}
+
+async function noteScope(searched: SpnScope, io: Io): Promise<void> {
+  if (searched === "domain") await io.note("No global catalog can be reached: only the domain was searched");
+}
+
+/** Opens the directory that the options name. */
+export async function withDirectory(
+  options: Given,
+  io: Io,
+  body: (directory: Directory) => Promise<number>,
+): Promise<number> {
+  const open = await directoryOptions(options, io);
+  await using directory = await io.waiting("Opening the directory", openDirectory(open));
+  return await body(directory);
+}
+
+async function directoryOptions(options: Given, io: Io): Promise<DirectoryOptions> {
+  const { domain = io.env("USERDNSDOMAIN"), site, server, address, security, ca, keytab, cache } = options;
+  if (domain === undefined && server === undefined) throw new UsageError("Give --domain or --server");
+  if (address !== undefined && server === undefined) throw new UsageError("--address needs --server");
+  if (keytab !== undefined && cache !== undefined) throw new UsageError("Give --keytab or --cache, not both");
+  const [hostname, port] = server?.split(":") ?? [];
+  return {
+    domain,
+    site,
+    ...(server === undefined
+      ? {}
+      : { servers: [{ hostname, address, ...(port ? { port: Number(port) } : {}) }] }),
+    security: security as DirectoryOptions["security"],
+    ...(ca === undefined ? {} : { ca: await readFile(ca, "utf8") }),
+    ...(keytab !== undefined
+      ? { credentials: { keytab } }
+      : cache !== undefined
+      ? { credentials: { cache } }
+      : {}),
+    signal: io.signal,
+  };
+}
+
+/** The command. */
+export const command = defineCommand({
+  usage: `ACTION [ARGUMENT...]`,
+  operands: [1, Infinity],
+  description: [
+    "Actions:",
+    ...Object.entries(ACTIONS).map(([name, { operands }]) => `  ${name} ${operands}`.trimEnd()),
+    "",
+    "ACCOUNT is a name such as svcweb or WEB1$, or a distinguished name. verify and duplicates return 1 where",
+    "something is not right.",
+  ].join("\n"),
+  options: OPTIONS,
+  examples: [
+    { line: "spn parse HTTP/web.example.test:8080", text: "the parts of an SPN" },
+    { line: "spn add svcweb HTTP/web.example.test --domain example.test", text: "register it" },
+    { line: "spn verify svcweb HTTP/web.example.test", text: "what a service checks when it starts" },
+    { line: "spn duplicates --json", text: "SPNs of the forest that several accounts have" },
+  ],
+  async run({ options, operands: [name, ...operands] }, io) {
+    if (!Object.hasOwn(ACTIONS, name)) {
+      throw new UsageError(
+        `${JSON.stringify(name)} is not an action; use one of ${Object.keys(ACTIONS).join(", ")}`,
+      );
+    }
+    const action = ACTIONS[name];
+    if (operands.length < action.least || operands.length > action.most) {
+      throw new UsageError(`spn ${name} takes ${action.operands || "no arguments"}`);
+    }
+    return await action.run(operands, options as Given, io);
+  },
+});
