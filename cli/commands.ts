@@ -28,6 +28,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "wait for a client, and connect it to standard input and output",
     load: () => import("./listen.ts"),
   },
+  http: {
+    summary: "send a request, and sign on by Negotiate where asked for",
+    load: () => import("./http.ts"),
+  },
   permissions: {
     summary: "print the flags of Deno and Node that grants need",
     load: () => import("./permissions.ts"),

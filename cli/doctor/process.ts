@@ -63,7 +63,7 @@ function librariesName({ os }: Capabilities): string {
 
 function koffiFinding(): Finding {
   try {
-    const { version } = createRequire(import.meta.url)("koffi/package.json") as { version: string };
+    const { version } = createRequire(import.meta.url)("koffi") as { version: string };
     return { check: "koffi", verdict: "ok", text: version, facts: { version } };
   } catch (error) {
     return {

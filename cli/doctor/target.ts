@@ -102,17 +102,12 @@ async function ownKeys(
 /** Asks without and then with a token. */
 async function urlFinding(url: URL, spn: string, system: System, io: Io): Promise<Finding> {
   const check = url.host;
-  const get = (authorization?: string): Promise<Response> =>
-    io.waiting(
-      `asking ${url.host}`,
-      fetch(url, {
-        headers: authorization === undefined ? {} : { authorization },
-        redirect: "manual",
-        signal: AbortSignal.any([io.signal, AbortSignal.timeout(ANSWER_MS)]),
-      }),
-    );
+  const init = (): RequestInit => ({
+    redirect: "manual",
+    signal: AbortSignal.any([io.signal, AbortSignal.timeout(ANSWER_MS)]),
+  });
   try {
-    const first = await get();
+    const first = await io.waiting(`asking ${url.host}`, fetch(url, init()));
     await first.body?.cancel();
     const challenge = first.headers.get("www-authenticate") ?? "";
     if (first.status !== 401) {
@@ -133,40 +128,39 @@ async function urlFinding(url: URL, spn: string, system: System, io: Io): Promis
         facts: { status: 401, challenge },
       };
     }
-    using initiator = await openInitiator({ system, signal: io.signal });
-    using context = initiator.initiate({ target: spn, signal: io.signal });
-    const { token } = await context.step();
-    const second = await get(`Negotiate ${toBase64(token!)}`);
+    const { negotiateFetch } = await import("../../http/mod.ts");
+    await using fetching = negotiateFetch({ origins: [url.origin], target: () => spn, system });
+    const second = await io.waiting(`signing on to ${url.host}`, fetching(url, init()));
     await second.body?.cancel();
-    const answer = /\bnegotiate\s+([\w+/=]+)/i.exec(second.headers.get("www-authenticate") ?? "")?.[1];
-    if (second.status === 401) {
+    const security = fetching.security(second);
+    if (security === null || second.status === 401) {
       return {
         check,
         verdict: "fail",
-        text: `refused the ticket for ${spn} with 401`,
-        advice:
-          "the server's log says why; compare its SPN, key table and clock, and whether it requires channel " +
-          "bindings (IIS: extended protection)",
-        facts: { status: 401 },
+        text: `refused the ticket for ${spn} with ${second.status}`,
+        advice: "the server's log has the reason; compare its SPN, key table and clock",
+        facts: { status: second.status },
       };
     }
-    if (answer !== undefined) await context.step(fromBase64(answer));
-    return context.done
-      ? {
-        check,
-        verdict: "ok",
-        text: `answered 401 with Negotiate, then ${second.status}, and proved to be ${spn}`,
-        facts: { status: second.status },
-      }
-      : {
-        check,
-        verdict: "warn",
-        text: `answered ${second.status}, and did not prove to be ${spn}`,
-        advice: "let the server send its last token with the answer",
-        facts: { status: second.status },
-      };
+    return {
+      check,
+      verdict: "ok",
+      text: `answered 401 with Negotiate, then ${second.status}, and proved to be ${spn} ` +
+        `(${security.mechanism}, channel bindings ${security.channelBindings})`,
+      facts: {
+        status: second.status,
+        mechanism: security.mechanism,
+        channelBindings: security.channelBindings,
+      },
+    };
   } catch (error) {
-    return failure(check, error, io);
+    if ((error as Error).name !== "SecurityRequirementError") return failure(check, error, io);
+    return {
+      check,
+      verdict: "warn",
+      text: (error as Error).message,
+      facts: { status: null },
+    };
   }
 }
 
@@ -175,12 +169,4 @@ function failure(check: string, error: unknown, io: Io): Finding {
   const { message, reason, cause } = error as Error & { reason?: string };
   const why = cause instanceof Error && message === "fetch failed" ? `${message}: ${cause.message}` : message;
   return { check, verdict: "fail", text: why, facts: { reason: reason ?? null } };
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
-}
-
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

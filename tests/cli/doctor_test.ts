@@ -235,8 +235,12 @@ test("doctor shows a server of HTTP that accepts the ticket, and each that does 
   try {
     for (
       const [path, verdict, text] of [
-        ["/", "ok", "answered 401 with Negotiate, then 200, and proved to be HTTP/localhost"],
-        ["/silent", "warn", "answered 200, and did not prove to be HTTP/localhost"],
+        [
+          "/",
+          "ok",
+          "answered 401 with Negotiate, then 200, and proved to be HTTP/localhost (kerberos, channel bindings none)",
+        ],
+        ["/silent", "warn", "without proof of its identity"],
         ["/open", "warn", "answered 200 without asking for a login"],
         ["/basic", "fail", "answered 401 and offers Basic, not Negotiate"],
         ["/never", "fail", "refused the ticket for HTTP/localhost with 401"],
