@@ -68,11 +68,11 @@ export function parseServer(value: string): Server {
   if (/^https?:/i.test(value)) {
     return { hostname: value, port: 0, unasked: "it is a proxy (MS-KKDCP), which doctor does not ask" };
   }
-  const [, host, bracketed, port] =
-    /^(?:(?:tcp|udp)\/)?(?:\[([^\]]+)\]|([^:[\]]+|[\da-f:]*:[\da-f:]*))(?::(\d+))?$/i.exec(value)?.map((
-      part,
-    ) => part) ?? [];
-  return { hostname: host ?? bracketed ?? value, port: port === undefined ? KDC_PORT : Number(port) };
+  const address = value.replace(/^(?:tcp|udp)\//i, "");
+  // More than one colon outside brackets: an IPv6 address without a port.
+  const [, host, port] = /^(\[[^\]]+\]|[^:[\]]+)(?::(\d+))?$/.exec(address) ??
+    [undefined, address, undefined];
+  return { hostname: host.replace(/^\[|\]$/g, ""), port: port === undefined ? KDC_PORT : Number(port) };
 }
 
 /** Asks these servers, or those that DNS names. */
@@ -94,13 +94,12 @@ export async function askServers(
   }
   const servers = configured.length > 0 || !lookup ? configured : await byDns(realm, io);
   if (servers.length === 0) {
-    const where = lookup
-      ? "krb5.conf nor DNS names"
-      : "krb5.conf names no kdc, and dns_lookup_kdc is off: neither has";
     return [{
       check,
       verdict: "fail",
-      text: `neither ${where} a Kerberos server of ${realm}`,
+      text: lookup
+        ? `neither krb5.conf nor DNS names a Kerberos server of ${realm}`
+        : `krb5.conf names no kdc of ${realm}, and dns_lookup_kdc is off`,
       advice:
         `name it as kdc of ${realm} in [realms] of krb5.conf, or publish _kerberos._tcp.${realm.toLowerCase()}`,
       facts: { realm, servers: [] },

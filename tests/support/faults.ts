@@ -42,6 +42,12 @@ const GIVES: { readonly [fn: string]: readonly (readonly [kind: string, argument
   krb5_kt_default: [["key table", 1]],
   krb5_kt_next_entry: [["entry", 2]],
   krb5_unparse_name: [["text", 2]],
+  krb5_cc_default: [["cache", 1]],
+  krb5_cc_start_seq_get: [["cache cursor", 2]],
+  krb5_cc_next_cred: [["credentials", 3]],
+  krb5_get_profile: [["profile", 1]],
+  profile_get_values: [["values", 2]],
+  gss_indicate_mechs: [["mechanisms", 1]],
   gss_inquire_cred: [["name", 2]],
   krb5_cc_get_config: [["buffer", 4]],
   krb5_get_credentials: [["ticket", 4]],
@@ -69,6 +75,11 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
   krb5_free_config_files: ["file names", 0],
   krb5_free_keytab_entry_contents: ["entry", 1],
   krb5_free_unparsed_name: ["text", 1],
+  krb5_cc_end_seq_get: ["cache cursor", 2],
+  krb5_free_cred_contents: ["credentials", 1],
+  profile_release: ["profile", 0],
+  profile_free_list: ["values", 0],
+  gss_release_oid_set: ["mechanisms", 1],
   krb5_free_data_contents: ["buffer", 1],
   krb5_free_creds: ["ticket", 1],
   EVP_CIPHER_CTX_free: ["cipher", 0],
@@ -76,7 +87,7 @@ const TAKES: { readonly [fn: string]: readonly [kind: string, argument: number] 
 };
 
 /** Structs whose address follows another field. */
-const BEHIND = ["buffer", "entry"];
+const BEHIND = ["buffer", "entry", "credentials"];
 
 /** The address that an argument is, or that it points to. */
 function addressIn(kind: string, argument: unknown): bigint {
@@ -141,6 +152,7 @@ export class Faults {
       if (this.called.length - 1 === this.#failAt) {
         if (this.#throws) throw new Injected(name);
         const { result } = spec.fns[name];
+        if (result === "i64") return 12n;
         return result === "u32" ? GSS_S_FAILURE : result === "i32" ? 12 : result === "usize" ? 0n : undefined;
       }
       this.#take(name, args);

@@ -7,7 +7,9 @@
 
 import { cString, pinned } from "../../memory/memory.ts";
 import { GSS_ERROR_MASK, KRB5_STRUCT_BYTES, TKT_FLG } from "../../raw/gssapi.ts";
+import { KRB5_BASE } from "../../raw/gss_status.ts";
 import type { NativeSystem } from "../../system.ts";
+import { KRB5_KT_END } from "./key_table.ts";
 import { dataView, Gss, NO_HINTS, Slots } from "./gss.ts";
 import {
   cacheName,
@@ -18,6 +20,9 @@ import {
   Krb5,
   pointers,
 } from "./krb5.ts";
+
+/** The status after the last ticket. */
+const KRB5_CC_END = (KRB5_BASE + 142) | 0;
 
 /** One ticket of a credential cache. */
 export interface TicketFacts {
@@ -134,10 +139,12 @@ function cacheFacts(gss: Gss, krb5: Krb5): CacheFacts {
     krb5.check("krb5_cc_start_seq_get", call.krb5_cc_start_seq_get(context, cache, cursor));
     const layout = gss.build.layouts.creds;
     const creds = pinned(KRB5_STRUCT_BYTES);
-    while (call.krb5_cc_next_cred(context, cache, cursor, creds) === 0) {
+    let status: number;
+    while ((status = call.krb5_cc_next_cred(context, cache, cursor, creds)) === 0) {
       const { server, key_enctype, ticket_flags, ...times } = layout.read(dataView(creds));
       const text = principalText(gss, krb5, server);
       call.krb5_free_cred_contents(context, creds);
+      creds.fill(0);
       if (/@X-CACHECONF:$/.test(text)) continue;
       tickets.push({
         server: text,
@@ -149,6 +156,7 @@ function cacheFacts(gss: Gss, krb5: Krb5): CacheFacts {
       });
     }
     call.krb5_cc_end_seq_get(context, cache, cursor);
+    if (status !== KRB5_CC_END) krb5.check("krb5_cc_next_cred", status);
     return { name, owner, tickets };
   } catch (error) {
     return { name, tickets, problem: nativeMessage(error) };
@@ -172,12 +180,15 @@ function keytabFacts(gss: Gss, krb5: Krb5, name: string): KeytabFacts {
     );
     const cursor = pinned(8), entry = pinned(KRB5_STRUCT_BYTES);
     krb5.check("krb5_kt_start_seq_get", call.krb5_kt_start_seq_get(context, table, cursor));
-    while (call.krb5_kt_next_entry(context, table, entry, cursor) === 0) {
+    let status: number;
+    while ((status = call.krb5_kt_next_entry(context, table, entry, cursor)) === 0) {
       const { principal, vno, key_enctype } = build.layouts.keytabEntry.read(dataView(entry));
       keys.push({ principal: principalText(gss, krb5, principal), kvno: vno, enctype: key_enctype });
       call.krb5_free_keytab_entry_contents(context, entry);
+      entry.fill(0);
     }
     call.krb5_kt_end_seq_get(context, table, cursor);
+    if (status !== KRB5_KT_END) krb5.check("krb5_kt_next_entry", status);
     return { name, keys };
   } catch (error) {
     return { name, keys, problem: nativeMessage(error) };

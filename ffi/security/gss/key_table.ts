@@ -11,7 +11,7 @@ import { dataView, type Gss, Slots } from "./gss.ts";
 import type { Ticket } from "./ticket_name.ts";
 
 /** The status after the last entry. */
-const KRB5_KT_END = (KRB5_BASE + 182) | 0;
+export const KRB5_KT_END = (KRB5_BASE + 182) | 0;
 
 /** One key of one principal. */
 interface Entry {
