@@ -7,7 +7,7 @@
 import type { System } from "../mod.ts";
 import type { KerberosFacts } from "../ffi/security/gss/inspect.ts";
 import { defineCommand, JSON_OPTION } from "./command.ts";
-import type { Role } from "./doctor/kerberos.ts";
+import type { Role } from "./doctor/credentials.ts";
 import { type Finding, line, type Verdict } from "./doctor/report.ts";
 import type { Io } from "./io.ts";
 
@@ -101,9 +101,8 @@ async function kerberosFindings(
   io: Io,
   print: (...found: Finding[]) => Promise<void>,
 ): Promise<void> {
-  const { configurationFindings, credentialFindings, replayCacheFinding, serverFindings } = await import(
-    "./doctor/kerberos.ts"
-  );
+  const { credentialFindings } = await import("./doctor/credentials.ts");
+  const { configurationFindings, replayCacheFinding, serverFindings } = await import("./doctor/kerberos.ts");
   await print(...configurationFindings(kerberos));
   if (kerberos.realm !== undefined) await print(...await serverFindings(kerberos, kerberos.realm, io));
   await print(...credentialFindings(kerberos, role));

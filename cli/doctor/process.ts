@@ -21,7 +21,8 @@ import type { Finding } from "./report.ts";
 /** The findings about versions, libraries and permissions. */
 export function processFindings(system: System, capabilities: Capabilities, io: Io): Finding[] {
   const { os, runtime, securityContexts } = capabilities;
-  const version = runtime === "deno" ? `Deno ${process.versions.deno}` : `Node ${process.versions.node}`;
+  const { deno, bun, node } = process.versions;
+  const version = deno ? `Deno ${deno}` : bun ? `Bun ${bun}` : `Node ${node}`;
   const osRelease = io.permits("sys", "osRelease") ? ` ${release()}` : "";
   const findings: Finding[] = [{
     check: "versions",
@@ -30,7 +31,7 @@ export function processFindings(system: System, capabilities: Capabilities, io: 
     facts: {
       version: VERSION,
       runtime,
-      runtimeVersion: process.versions[runtime],
+      runtimeVersion: deno ?? bun ?? node,
       os,
       release: osRelease.trim() || null,
       arch: arch(),

@@ -5,7 +5,8 @@ import { test } from "@test";
 import fc from "fast-check";
 import { createServer, type Server as TcpServer } from "node:net";
 import { askKdc, readAnswer, timeRequest } from "../../cli/doctor/kdc.ts";
-import { askServers, credentialFindings, parseServer } from "../../cli/doctor/kerberos.ts";
+import { askServers, parseServer } from "../../cli/doctor/kerberos.ts";
+import { credentialFindings } from "../../cli/doctor/credentials.ts";
 import { enctypeName } from "../../cli/doctor/enctypes.ts";
 import type { KerberosFacts } from "../../ffi/security/gss/inspect.ts";
 import type { Io } from "../../cli/io.ts";
@@ -199,6 +200,8 @@ test("credentialFindings fails only for what the role lacks", () => {
   const keys = (name: string) => ({ name: `FILE:/${name}`, keys: [key] });
   assertEquals(verdicts(facts({})), ["tickets fail", "client keys ok", "key table fail"]);
   assertEquals(verdicts(withTicket()), ["tickets ok", "client keys ok", "key table warn"]);
+  // A weak ticket is one.
+  assertEquals(verdicts(withTicket({ enctype: 23 })), ["tickets warn", "client keys ok", "key table warn"]);
   assertEquals(verdicts(withTicket(), "server"), ["key table fail"]);
   assertEquals(verdicts(facts({ keytab: keys("k") })), ["tickets warn", "client keys ok", "key table ok"]);
   assertEquals(verdicts(facts({ keytab: keys("k") }), "client"), ["tickets fail", "client keys ok"]);
