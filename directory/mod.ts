@@ -75,3 +75,5 @@ export type {
 } from "./install.ts";
 export { listenService } from "./listen_service.ts";
 export type { InstalledServiceOptions, ListenServiceOptions } from "./listen_service.ts";
+export { registerHostSpns, writeAccountSpns } from "./ntdsapi.ts";
+export type { RegisterHostSpnsOptions, SpnOperation, WriteAccountSpnsOptions } from "./ntdsapi.ts";

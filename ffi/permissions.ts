@@ -173,7 +173,7 @@ const INSTEAD: { readonly [grant in Grant]?: string } = {
   "sspi": "Use Windows, Linux or macOS",
   "ipsec": SIMULATED,
   "ipsec.policy": SIMULATED,
-  "directory": "Register the names over LDAP, which any operating system can",
+  "directory": "Use registerSpns() of ./directory, which works over LDAP",
 };
 
 /**
