@@ -285,7 +285,8 @@ async function continued(request: ClientRequest, answer: Promise<unknown>): Prom
 function failed(what: string, error: unknown, Kind: typeof TransportError = TransportError): TransportError {
   const { code, message } = error as { code?: unknown; message?: string };
   const codeName = typeof code === "string" ? code : "failed";
-  return new Kind(codeName, `Cannot ${what}: ${message ?? codeName}`, { cause: error });
+  const why = codeName === "ECONNRESET" ? "the server closed the connection" : message ?? codeName;
+  return new Kind(codeName, `Cannot ${what}: ${why}`, { cause: error });
 }
 
 function malformed(host: string, cause: unknown): ProtocolError {

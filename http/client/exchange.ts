@@ -80,7 +80,7 @@ export async function exchange(options: ExchangeOptions): Promise<Answered> {
     const again = error instanceof LostConnection && IDEMPOTENT.includes(method) &&
       !(body instanceof ReadableStream);
     if (!again) throw error;
-    return await new Exchange(options).run();
+    return await new Exchange(options, true).run();
   }
 }
 
@@ -89,9 +89,12 @@ class Exchange {
   readonly #asked: Asked;
   #connection: Connection | null = null;
   #fieldLength = 0;
+  /** Whether the token gets a new connection, because the server has closed the one that it had answered on. */
+  readonly #anew: boolean;
 
-  constructor(options: ExchangeOptions) {
+  constructor(options: ExchangeOptions, anew = false) {
     this.#options = options;
+    this.#anew = anew;
     this.#asked = options.asked;
   }
 
@@ -103,7 +106,7 @@ class Exchange {
     if (schemes.length === 0) return this.#unsigned(answer);
     if (stream) throw twice("the stream has been sent");
     if (this.#connection!.forwarded && !keepsApart(answer)) throw this.#shared();
-    if (!await discard(answer)) this.#drop();
+    if (!await discard(answer) || closes(answer) || this.#anew) this.#drop();
     return await this.#signOn(schemes);
   }
 
@@ -164,7 +167,7 @@ class Exchange {
       step = await context.step(decodeToken(token));
       if (step.token === null || step.token.length === 0) return this.#unsigned(answer);
       if (this.#asked.body instanceof ReadableStream) throw twice("the sign-on takes several requests");
-      if (!await discard(answer)) throw lost(leg + 1);
+      if (!await discard(answer) || closes(answer)) throw lost(leg + 1);
     }
     throw new ProtocolError("unexpected-message", `The sign-on was not complete after ${MAX_LEGS} tokens`);
   }
@@ -276,6 +279,11 @@ class Exchange {
       `${origin} answered ${statusCode} to a sign-on without proof of its identity; the answer was discarded: ${why}`,
     );
   }
+}
+
+/** Whether the connection ends with this answer. */
+function closes({ headers: { connection = "" }, httpVersion }: IncomingMessage): boolean {
+  return /\bclose\b/i.test(connection) || httpVersion === "1.0" && !/\bkeep-alive\b/i.test(connection);
 }
 
 /** Whether a proxy says that a connection to a server serves one client only. */
