@@ -35,7 +35,7 @@ shows medians over the rounds, and the medians of the ratios that each round gav
 
 Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 the command is wrong.
 
-The other benches: deno task bench:windows, bench:sandbox, bench:ntlm, bench:idle (bench/README.md).`;
+The other benches: deno task bench:windows, bench:records, bench:sandbox, bench:ntlm, bench:idle (bench/README.md).`;
 
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
 

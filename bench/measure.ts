@@ -11,6 +11,8 @@ export type Target =
     readonly of: string;
     /** Compared with whom. */
     readonly over: string;
+    /** The number of an answer that it is about, from 0; left out: each of them. */
+    readonly number?: number;
   }
   & ({
     /** The least ratio that will do. */

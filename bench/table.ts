@@ -47,7 +47,8 @@ export function rowsOf(measure: Measure, rounds: Rounds, { peers, pairs }: Colum
       const below = of(b);
       return median(below.length === 0 ? [] : of(a).map((value, round) => value / below[round]));
     };
-    const judged = (measure.targets ?? []).map((target) => judge(target, ratio(target.of, target.over)));
+    const targets = (measure.targets ?? []).filter(({ number }) => number === undefined || number === index);
+    const judged = targets.map((target) => judge(target, ratio(target.of, target.over)));
     return {
       title,
       medians: peers.map((name) => median(of(name))),

@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -15,6 +16,7 @@ import { createRegistry } from "../../plugins/registry.ts";
 import { findProgram, run } from "../../scripts/process.ts";
 import type { Realm } from "../rig/realm.ts";
 import { bytes, TARGET } from "../support/gss.ts";
+import { noGssNtlm } from "./gss_ntlm.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
 import { LinePeer } from "../support/line_peer.ts";
 import { ROOT } from "../support/root.ts";
@@ -208,6 +210,37 @@ for (const [name, { skip, start, limited }] of Object.entries(PEERS)) {
     }
   }
 }
+
+test(
+  "python3-gssapi proposes another mechanism first: SPNEGO ends with signatures, and records follow them",
+  () =>
+    inRealm(async (realm, system) => {
+      const users = join(realm.dir, "ntlm-users");
+      writeFileSync(users, "MIT:alice:a password\n");
+      process.env.NTLM_USER_FILE = users;
+      const peer = await PEERS["python3-gssapi"].start(realm);
+      delete process.env.NTLM_USER_FILE;
+      try {
+        await withOurs(system, "spnego", false, async (ours) => {
+          // NTLM, which an acceptor that authenticates itself does not take.
+          await ask(peer, "propose 1.3.6.1.4.1.311.2.2.10");
+          const [first] = (await ask(peer, "step -")).split(" ");
+          const answers = [await ours.step(unhex(first))];
+          while (!ours.done) {
+            const [next] = (await ask(peer, `step ${hex(answers[answers.length - 1].token)}`)).split(" ");
+            answers.push(await ours.step(unhex(next)));
+          }
+          const last = answers[answers.length - 1].token;
+          if (last !== null) await ask(peer, `step ${hex(last)}`);
+          assert(answers.length > 1, "the exchange had no further leg for signatures");
+          await messages(peer, ours);
+        });
+      } finally {
+        await peer.close();
+      }
+    }),
+  { skip: noRealm ?? PEERS["python3-gssapi"].skip ?? noGssNtlm },
+);
 
 test("the matrix of other implementations: -> this library initiates, <- it accepts", () => {
   const widths = matrix[0].map((_, column) => Math.max(...matrix.map((row) => row[column].length)));

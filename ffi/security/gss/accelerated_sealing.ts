@@ -124,7 +124,9 @@ export class AcceleratedSealing extends Sealing {
   readonly #sending: Direction;
   readonly #receiving: Direction;
   readonly #window: SequenceWindow;
-  #next: bigint;
+  readonly #headerCopy = pinned(HEADER);
+  /** The bytes of the next number that is sent. */
+  readonly #next = new Uint8Array(8);
   /** Whether the library's place in the order of arriving records is known here. */
   #synchronized: boolean;
   #system?: IovSealing;
@@ -144,7 +146,7 @@ export class AcceleratedSealing extends Sealing {
     this.#keys = keys;
     this.#sending = new Direction(crypto, type, keys, true);
     this.#receiving = new Direction(crypto, type, keys, false);
-    this.#next = keys.sendSequence;
+    dataView(this.#next).setBigUint64(0, keys.sendSequence, false);
     this.#window = new SequenceWindow(keys.receiveSequence);
     this.#synchronized = !rules.negotiated;
     this.maxOverhead = this.#overhead(rules.encrypts);
@@ -177,7 +179,7 @@ export class AcceleratedSealing extends Sealing {
       // Only now: the checksum is of a header without its length.
       record[5] = this.#macBytes;
     }
-    this.#next = BigInt.asUintN(64, this.#next + 1n);
+    this.#sent();
     return record;
   }
 
@@ -186,36 +188,40 @@ export class AcceleratedSealing extends Sealing {
     bytes[at + 1] = 0x04;
     bytes[at + 2] = flags;
     bytes[at + 3] = 0xff;
-    bytes.fill(filler, at + 4, at + 8);
-    dataView(bytes).setBigUint64(at + 8, this.#next, false);
+    for (let index = 4; index < 8; index++) bytes[at + index] = filler;
+    for (let index = 0; index < 8; index++) bytes[at + 8 + index] = this.#next[index];
+  }
+
+  /** Counts a token that is complete. */
+  #sent(): void {
+    for (let at = 7; at >= 0; at--) {
+      this.#next[at]++;
+      if (this.#next[at] !== 0) break;
+    }
   }
 
   override open(record: Uint8Array): Opened {
     if (!this.#opensItself(record)) return this.#openBySystem(record, (system) => system.open(record));
-    this.#checkHeader(record, WRAP);
-    const view = dataView(record);
-    const [flags, extra, rotation] = [record[2], view.getUint16(4, false), view.getUint16(6, false)];
-    const sequence = view.getBigUint64(8, false);
-    const encrypted = (flags & FLAG.sealed) !== 0;
+    const header = this.#header(record, WRAP);
+    const extra = (header[4] << 8) | header[5];
+    const encrypted = (header[2] & FLAG.sealed) !== 0;
     const fixed = this.#macBytes + (encrypted ? CONFOUNDER + extra + HEADER : 0);
     const macAt = record.length - this.#macBytes;
     if (record.length < HEADER + fixed || record.length > MAX_RECORD_BYTES) throw malformed();
-    rotateLeft(record.subarray(HEADER), rotation);
+    rotateLeft(record, (header[6] << 8) | header[7]);
     let plain: Uint8Array;
     if (encrypted) {
       if (!this.#receiving.message.open(record, macAt)) throw altered();
-      const end = macAt - HEADER - extra;
-      this.#checkSealedHeader(record.subarray(macAt - HEADER, macAt), flags, extra, sequence);
-      plain = record.subarray(HEADER + CONFOUNDER, end);
+      if (!isCopy(record, macAt - HEADER, header)) throw malformed();
+      plain = record.subarray(HEADER + CONFOUNDER, macAt - HEADER - extra);
     } else {
       if (extra !== this.#macBytes) throw malformed();
       // The checksum is of a header without its length and rotation.
-      record.fill(0, 4, 8);
+      header.fill(0, 4, 8);
       plain = record.subarray(HEADER, macAt);
-      const header = record.subarray(0, HEADER);
       if (!this.#receiving.wrapChecksum.verify(plain, header, record, macAt)) throw altered();
     }
-    return { major: this.#arrived(sequence), encrypted, plain };
+    return { major: this.#arrived(header), encrypted, plain };
   }
 
   /** Whether a token is opened here; otherwise the library decides about it. */
@@ -225,51 +231,43 @@ export class AcceleratedSealing extends Sealing {
     return this.#synchronized && !otherKey;
   }
 
-  #checkHeader(token: Uint8Array, id: number): void {
+  /** Checks a token's header and returns a copy: opening overwrites it. */
+  #header(token: Uint8Array, id: number): Uint8Array {
     if (token.length < HEADER || token[0] !== id || token[1] !== 0x04) throw malformed();
     // Not from this end itself.
     if (((token[2] ^ this.#receiving.flags) & FLAG.sentByAcceptor) !== 0) throw altered();
     if (token[3] !== 0xff) throw malformed();
+    const header = this.#headerCopy;
+    for (let at = 0; at < HEADER; at++) header[at] = token[at];
+    return header;
   }
 
-  /** Compares the header with its encrypted copy, whose rotation is not of importance. */
-  #checkSealedHeader(copy: Uint8Array, flags: number, extra: number, sequence: bigint): void {
-    const view = dataView(copy);
-    const same = copy[0] === WRAP && copy[1] === 0x04 && copy[2] === flags && copy[3] === 0xff &&
-      view.getUint16(4, false) === extra && view.getBigUint64(8, false) === sequence;
-    if (!same) throw malformed();
-  }
-
-  /** Returns the status bits for a number that a checksum has verified. */
-  #arrived(sequence: bigint): number {
-    const major = this.#window.accept(sequence);
+  /** Returns the status bits for a header that a checksum has verified. */
+  #arrived(header: Uint8Array): number {
+    const major = this.#window.accept(header);
     return this.#rules.sequence ? major : 0;
   }
 
   #openBySystem(token: Uint8Array, open: (system: IovSealing) => Opened): Opened {
-    this.#checkId(token);
-    const sequence = dataView(token).getBigUint64(8, false);
+    const header = idChecked(token);
     const opened = open(this.#system ??= new IovSealing(this.gss, this.context, this.#rules.encrypts));
-    return { ...opened, major: this.#arrivedBySystem(opened.major, sequence) };
-  }
-
-  #checkId(token: Uint8Array): void {
-    if (token.length < HEADER || (token[0] !== WRAP && token[0] !== MIC) || token[1] !== 0x04) {
-      throw malformed();
-    }
+    return { ...opened, major: this.#arrivedBySystem(opened.major, header) };
   }
 
   /**
    * Returns the status bits of a token that the library has opened. The library knows whether SPNEGO ended with a
    * signature; the first token that it finds in order shows which number is next.
    */
-  #arrivedBySystem(major: number, sequence: bigint): number {
-    if (this.#synchronized) return this.#arrived(sequence);
-    const first = this.#keys.receiveSequence;
-    const signed = sequence === BigInt.asUintN(64, first + 1n);
-    if (major === 0 && (signed || sequence === first)) {
-      if (signed) this.#window.accept(first);
-      this.#window.accept(sequence);
+  #arrivedBySystem(major: number, header: Uint8Array): number {
+    if (this.#synchronized) return this.#arrived(header);
+    const ahead = BigInt.asUintN(64, dataView(header).getBigUint64(8, false) - this.#keys.receiveSequence);
+    if (major === 0 && ahead <= 1n) {
+      if (ahead === 1n) {
+        const signature = header.slice();
+        dataView(signature).setBigUint64(8, this.#keys.receiveSequence, false);
+        this.#window.accept(signature);
+      }
+      this.#window.accept(header);
       this.#synchronized = true;
     }
     return major;
@@ -281,7 +279,7 @@ export class AcceleratedSealing extends Sealing {
     try {
       const record = this.seal(data, whole, encrypt);
       const rotation = detachedRotation(encrypt, this.#macBytes);
-      rotateLeft(record.subarray(HEADER), record.length - HEADER - rotation);
+      rotateLeft(record, record.length - HEADER - rotation);
       dataView(record).setUint16(6, rotation, false);
       data.set(record.subarray(overhead));
       return record.slice(0, overhead);
@@ -317,22 +315,20 @@ export class AcceleratedSealing extends Sealing {
     const token = pinned(HEADER + this.#macBytes);
     this.#writeHeader(token, 0, MIC, this.#sending.flags, 0xff);
     this.#sending.micChecksum.write(message, token.subarray(0, HEADER), token, HEADER);
-    this.#next = BigInt.asUintN(64, this.#next + 1n);
+    this.#sent();
     return token;
   }
 
   override verify(message: Uint8Array, token: Uint8Array): number {
-    const sequence = (): bigint => dataView(token).getBigUint64(8, false);
     if (!this.#opensItself(token)) {
-      this.#checkId(token);
-      return this.#arrivedBySystem(super.verify(message, token), sequence());
+      const header = idChecked(token);
+      return this.#arrivedBySystem(super.verify(message, token), header);
     }
-    this.#checkHeader(token, MIC);
-    const filled = token.subarray(4, 8).every((byte) => byte === 0xff);
+    const header = this.#header(token, MIC);
+    const filled = header.subarray(4, 8).every((byte) => byte === 0xff);
     if (!filled || token.length !== HEADER + this.#macBytes) throw malformed();
-    const header = token.subarray(0, HEADER);
     if (!this.#receiving.micChecksum.verify(message, header, token, HEADER)) throw altered();
-    return this.#arrived(sequence());
+    return this.#arrived(header);
   }
 
   override close(): void {
@@ -347,9 +343,11 @@ function detachedRotation(encrypted: boolean, macBytes: number): number {
   return (encrypted ? HEADER : 0) + macBytes;
 }
 
-/** Undoes a rotation to the right, which may be longer than the bytes. */
-function rotateLeft(bytes: Uint8Array, count: number): void {
-  const rotation = bytes.length === 0 ? 0 : count % bytes.length;
+/** Undoes a rotation to the right of what follows the header; the rotation may be longer than that. */
+function rotateLeft(record: Uint8Array, count: number): void {
+  if (count === 0 || record.length === HEADER) return;
+  const bytes = record.subarray(HEADER);
+  const rotation = count % bytes.length;
   if (rotation === 0) return;
   // Not by slice(): a Buffer's slice shares its memory.
   const first = pinned(rotation);
@@ -357,6 +355,24 @@ function rotateLeft(bytes: Uint8Array, count: number): void {
   bytes.copyWithin(0, rotation);
   bytes.set(first, bytes.length - rotation);
   first.fill(0);
+}
+
+/** Whether the header's encrypted copy is at `at`. The rotation is not part of it. */
+function isCopy(record: Uint8Array, at: number, header: Uint8Array): boolean {
+  for (let index = 0; index < HEADER; index++) {
+    if (index !== 6 && index !== 7 && record[at + index] !== header[index]) return false;
+  }
+  return true;
+}
+
+/** Returns a copy of the header of a token of RFC 4121. */
+function idChecked(token: Uint8Array): Uint8Array {
+  if (token.length < HEADER || (token[0] !== WRAP && token[0] !== MIC) || token[1] !== 0x04) {
+    throw malformed();
+  }
+  const header = pinned(HEADER);
+  header.set(token.subarray(0, HEADER));
+  return header;
 }
 
 function malformed(): ProtocolError {

@@ -22,18 +22,49 @@ export class SequenceWindow {
   #next = 0n;
   /** Bit n is set where number `#next - 1 - n` has arrived. */
   #arrived = 0n;
+  /** The bytes of the next number in a token, and how many tokens had them that are not in `#next` yet. */
+  readonly #expected = new Uint8Array(8);
+  #inOrder = 0;
 
   /** @param base the first number. */
   constructor(base: bigint) {
     this.#base = base;
+    dataView(this.#expected).setBigUint64(0, base, false);
   }
 
-  /** Stores a number that a checksum has verified, and returns the supplementary bits of a status; 0: it is in order. */
-  accept(sequence: bigint): number {
-    const relative = BigInt.asUintN(64, sequence - this.#base);
+  /**
+   * Stores the number in a header that a checksum has verified, and returns the supplementary bits of a status; 0: it is
+   * in order.
+   */
+  accept(header: Uint8Array): number {
+    const expected = this.#expected;
+    for (let at = 0; at < 8; at++) {
+      if (header[8 + at] !== expected[at]) return this.#acceptOther(dataView(header).getBigUint64(8, false));
+    }
+    // The usual case, without large integers.
+    this.#inOrder++;
+    for (let at = 7; at >= 0; at--) {
+      expected[at]++;
+      if (expected[at] !== 0) break;
+    }
+    return 0;
+  }
+
+  #acceptOther(sequence: bigint): number {
+    const bits = this.#acceptNumber(BigInt.asUintN(64, sequence - this.#base));
+    dataView(this.#expected).setBigUint64(0, BigInt.asUintN(64, this.#base + this.#next), false);
+    return bits;
+  }
+
+  #acceptNumber(relative: bigint): number {
+    const inOrder = BigInt(this.#inOrder);
+    this.#inOrder = 0;
+    this.#next = BigInt.asUintN(64, this.#next + inOrder);
+    const ones = (1n << (inOrder > 64n ? 64n : inOrder)) - 1n;
+    this.#arrived = inOrder > 63n ? ones : BigInt.asUintN(64, (this.#arrived << inOrder) | ones);
     if (relative >= this.#next) {
       const skipped = relative - this.#next;
-      this.#arrived = skipped > 63n ? 1n : BigInt.asUintN(64, (this.#arrived << (skipped + 1n)) | 1n);
+      this.#arrived = skipped > 62n ? 1n : BigInt.asUintN(64, (this.#arrived << (skipped + 1n)) | 1n);
       this.#next = BigInt.asUintN(64, relative + 1n);
       return skipped > 0n ? GSS_S.GAP_TOKEN : 0;
     }

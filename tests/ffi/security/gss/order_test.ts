@@ -2,7 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
 import { ProtocolError } from "../../../../errors.ts";
-import { KerberosOrder } from "../../../../ffi/security/gss/order.ts";
+import { GSS_S } from "../../../../ffi/raw/gssapi.ts";
+import { KerberosOrder, SequenceWindow } from "../../../../ffi/security/gss/order.ts";
 import { RecordCounter } from "../../../../ffi/security/record_counter.ts";
 
 const sequence = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
@@ -76,4 +77,54 @@ test("take() queries the width of the numbers when 32 bits are used up", () => {
   const last = new RecordCounter(() => true, undefined, Number.MAX_SAFE_INTEGER - 1);
   last.take();
   assertEquals(assertThrows(() => last.take(), ProtocolError).reason, "sequence-exhausted");
+});
+
+/** What RFC 2743 says of a number, for a window of 64, without bits. */
+class Reference {
+  readonly #seen = new Set<bigint>();
+  #next = 0n;
+
+  accept(relative: bigint): number {
+    const expected = this.#next;
+    const repeated = this.#seen.has(relative);
+    this.#seen.add(relative);
+    if (relative >= expected) this.#next = relative + 1n;
+    if (relative >= expected) return relative > expected ? GSS_S.GAP_TOKEN : 0;
+    return expected - relative <= 64n && repeated ? GSS_S.DUPLICATE_TOKEN : GSS_S.UNSEQ_TOKEN;
+  }
+}
+
+test("SequenceWindow reports lost, repeated and late numbers, and forgets those 64 numbers back", () => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({ kind: fc.constant("next" as const), by: fc.integer({ min: 1, max: 90 }) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant("skip" as const), by: fc.integer({ min: 1, max: 70 }) }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("back" as const), by: fc.integer({ min: 1, max: 140 }) }),
+    },
+  );
+  fc.assert(
+    fc.property(sequence, fc.array(step, { maxLength: 40 }), (base, steps) => {
+      const window = new SequenceWindow(base);
+      const reference = new Reference();
+      let highest = -1n;
+      const arrive = (relative: bigint): void => {
+        const bits = window.accept(token(BigInt.asUintN(64, base + relative)));
+        assertEquals(bits, reference.accept(relative), `${relative}`);
+        if (relative > highest) highest = relative;
+      };
+      for (const { kind, by } of steps) {
+        if (kind === "skip") arrive(highest + 1n + BigInt(by));
+        else if (kind === "back") arrive(highest - BigInt(by) < 0n ? highest + 1n : highest - BigInt(by));
+        else for (let count = 0; count < by; count++) arrive(highest + 1n);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
