@@ -23,6 +23,7 @@ import { completeEntry, type Entry, inParts, type RawAttribute, type ReadMore } 
 import { type Answer, LdapConnection, succeeded } from "./ldap_connection.ts";
 import { toFilter } from "./ldap_filter.ts";
 import { domainOf, parseDn } from "./names.ts";
+import { type Partitioned, searchForest } from "./referrals.ts";
 import { directoryError } from "./results.ts";
 import type {
   AttributeValue,
@@ -37,13 +38,24 @@ import type {
   RootDse,
 } from "./types.ts";
 
-const NO_SUCH_OBJECT = 32;
+const [REFERRAL, NO_SUCH_OBJECT] = [10, 32];
+/** The most empty pages one after the other. */
+const MAX_EMPTY = 10_000;
 const [DEFAULT_PAGE, MAX_PAGE] = [500, 1000];
 const SCOPES = { base: "base", one: "one", subtree: "sub" } as const;
 const OPERATIONS = ["add", "delete", "replace"];
 /** How a search asks for no attributes (RFC 4511, 4.5.1.8). */
 const NO_ATTRIBUTES = "1.1";
-const SEARCH_KEYS = ["base", "scope", "filter", "attributes", "pageSize", "valuesPerRequest", "signal"];
+const SEARCH_KEYS = [
+  "base",
+  "scope",
+  "filter",
+  "attributes",
+  "pageSize",
+  "valuesPerRequest",
+  "followReferrals",
+  "signal",
+];
 const ROOT_DSE = [
   "defaultNamingContext",
   "configurationNamingContext",
@@ -69,6 +81,8 @@ export interface Bound {
   readonly globalCatalog: boolean;
   /** Opens a global catalog of the same forest. */
   openGlobalCatalog(root: RootDse, signal?: AbortSignal): Promise<Directory>;
+  /** Opens a controller of another domain. */
+  openDomain(domain: string, signal?: AbortSignal): Promise<Directory>;
 }
 
 /** Makes a directory of a bound connection: reads what the server says of itself. */
@@ -94,24 +108,37 @@ interface Query {
   readonly signal?: AbortSignal;
 }
 
-class Client implements Directory {
+class Client implements Partitioned {
   readonly server: Bound["server"];
   readonly security: DirectorySecurity;
   rootDse!: RootDse;
   readonly #connection: LdapConnection;
   readonly #globalCatalog: boolean;
-  readonly #openGlobalCatalog: Bound["openGlobalCatalog"];
+  readonly #bound: Bound;
 
-  constructor(connection: LdapConnection, { server, security, globalCatalog, openGlobalCatalog }: Bound) {
+  constructor(connection: LdapConnection, bound: Bound) {
+    const { server, security, globalCatalog } = bound;
     this.#connection = connection;
     this.server = Object.freeze({ hostname: server.hostname, port: server.port });
     this.security = Object.freeze(security);
     this.#globalCatalog = globalCatalog;
-    this.#openGlobalCatalog = openGlobalCatalog;
+    this.#bound = bound;
   }
 
   async *search(search: DirectorySearch): AsyncGenerator<DirectoryEntry, void, undefined> {
     checkKeys(search, SEARCH_KEYS, "search");
+    const { followReferrals = false } = search;
+    if (typeof followReferrals !== "boolean") {
+      throw new TypeError("search.followReferrals must be true or false");
+    }
+    if (followReferrals) yield* searchForest(this, search);
+    else yield* this.pages(search, null);
+  }
+
+  async *pages(
+    search: DirectorySearch,
+    references: string[] | null,
+  ): AsyncGenerator<DirectoryEntry, void, undefined> {
     const { base = this.#globalCatalog ? "" : this.rootDse.defaultNamingContext, scope = "subtree" } = search;
     checkDn(base, "search.base");
     if (!Object.hasOwn(SCOPES, scope)) throw new TypeError("search.scope must be base, one or subtree");
@@ -120,17 +147,27 @@ class Client implements Directory {
     const filter = search.filter === undefined ? everything() : toFilter(search.filter);
     const query = { base, scope, filter, ...readOptions(search, "search") };
     let cookie: PagedResultsControl["value"];
+    let empty = 0;
     do {
       const paged = scope === "base"
         ? []
         : [new PagedResultsControl({ value: { size: pageSize, ...cookie } })];
       const answer = await this.#ask(query, paged);
+      if (answer.result.status === REFERRAL && references !== null) return void references.push(base);
       if (!succeeded(answer)) throw directoryError(answer.result, `search ${JSON.stringify(base)}`);
+      references?.push(...answer.references);
       for (const entry of answer.entries) yield await this.#entry(entry, query);
       const next = answer.controls.find((control) => control instanceof PagedResultsControl)?.value?.cookie;
       // A page may be empty although others follow.
       cookie = next === undefined || next.length === 0 ? undefined : { size: pageSize, cookie: next };
-    } while (cookie !== undefined);
+      empty = answer.entries.length === 0 ? empty + 1 : 0;
+    } while (cookie !== undefined && empty < MAX_EMPTY);
+    if (cookie !== undefined) {
+      throw new ProtocolError(
+        "unexpected-message",
+        `${this.server.hostname} does not come to an end of the search`,
+      );
+    }
   }
 
   async read(
@@ -285,7 +322,12 @@ class Client implements Directory {
 
   openGlobalCatalog(options: OperationOptions = {}): Promise<Directory> {
     checkKeys(options, ["signal"], "options");
-    return this.#openGlobalCatalog(this.rootDse, options.signal);
+    return this.#bound.openGlobalCatalog(this.rootDse, options.signal);
+  }
+
+  async openDomain(domain: string, signal?: AbortSignal): Promise<Partitioned> {
+    // Every directory that is opened is of this class.
+    return await this.#bound.openDomain(domain, signal) as Client;
   }
 
   close(): Promise<void> {

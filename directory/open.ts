@@ -164,6 +164,10 @@ async function openServer(
         const here = root.isGlobalCatalogReady ? { servers: [{ hostname, address: server.address }] } : {};
         return openDirectory({ ...rest, ...here, domain: root.forest, globalCatalog: true, signal });
       },
+      openDomain: (domain: string, signal?: AbortSignal) => {
+        const { servers: _, site: __, ...rest } = options;
+        return openDirectory({ ...rest, domain, globalCatalog: false, signal });
+      },
     };
     const directory = await openClient(bound, deadline.signal);
     stream = null;

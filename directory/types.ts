@@ -108,6 +108,12 @@ export interface DirectorySearch {
   readonly pageSize?: number;
   /** The most values of an attribute to ask for at a time. All values are returned. Left out: as the server decides. */
   readonly valuesPerRequest?: number;
+  /**
+   * Whether to go on in the other partitions of the forest that the server refers to: its configuration, and the domains
+   * below. Their controllers are found by DNS and prove themselves as this one did; a referral out of the forest is an
+   * error. Default `false`: what other partitions hold is left out.
+   */
+  readonly followReferrals?: boolean;
   /** Ends the search; its reason is rethrown unchanged. */
   readonly signal?: AbortSignal;
 }

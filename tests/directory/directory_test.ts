@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
-import { DirectoryError, StateError } from "../../errors.ts";
+import { DirectoryError, StateError, TransportError } from "../../errors.ts";
 import { openDirectory } from "../../directory/mod.ts";
 import { directoryOf } from "../support/directory.ts";
 import { inDomain, noAdDc } from "../support/ad.ts";
@@ -71,6 +71,29 @@ test(
       await directory.close();
       await directory.close();
       await assertRejects(() => directory.read(dc.base), StateError, "closed");
+    }),
+  { skip },
+);
+
+test(
+  "a directory whose controller goes away says so at once, in the middle of a search and afterwards",
+  () =>
+    inDomain(async (dc, system) => {
+      await dc.kinit("alice");
+      await using directory = await openDirectory(directoryOf(dc, system));
+      const search = directory.search({ attributes: [], pageSize: 10 });
+      assertEquals((await search.next()).done, false);
+      await dc.stop();
+      const rest = async (): Promise<void> => {
+        for await (const _ of search);
+      };
+      await assertRejects(rest, TransportError);
+      await assertRejects(() => directory.read(dc.base), TransportError);
+      await assertRejects(
+        () => openDirectory(directoryOf(dc, system)),
+        TransportError,
+        "connect to dc1.example.test:389",
+      );
     }),
   { skip },
 );

@@ -12,7 +12,7 @@ import {
   unregisterSpns,
   verifySpns,
 } from "../../directory/mod.ts";
-import { DirectoryError } from "../../errors.ts";
+import { DirectoryError, TransportError } from "../../errors.ts";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 import { Spn } from "../../spn.ts";
 import type { AdDc } from "../rig/ad_dc.ts";
@@ -25,6 +25,16 @@ const skip = noAdDc;
 function openAs(dc: AdDc, system: ProviderSystem, username: keyof AdDc["users"]): Promise<Directory> {
   const credentials = { username, domain: dc.realm, password: dc.users[username] };
   return openDirectory({ ...directoryOf(dc, system), credentials });
+}
+
+/** The same directory with other members. */
+function like(directory: Directory, members: Partial<Directory>): Directory {
+  return new Proxy(directory, {
+    get(target, name) {
+      const value = Reflect.get(members, name) ?? Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 async function textsOf(directory: Directory, account: string): Promise<string[]> {
@@ -192,6 +202,13 @@ test(
         "svcweb",
       ]]);
       assertEquals([accounts >= 4, searched], [true, "forest"]);
+      const alone = like(directory, {
+        openGlobalCatalog: () => Promise.reject(new TransportError("ECONNREFUSED", "No")),
+      });
+      assertEquals((await verifySpns(alone, "svcweb", ["a/b"])).searched, "domain");
+      assertEquals((await findDuplicateSpns(alone)).searched, "domain");
+      const stopped = { signal: AbortSignal.abort(new RangeError("enough")) };
+      await assertRejects(() => findDuplicateSpns(alone, stopped), RangeError, "enough");
       const { spns } = await listSpns(directory, "svchost");
       assertEquals(spns.find(({ text }) => text === "not an SPN")?.spn, null);
     }),
@@ -214,16 +231,11 @@ test(
       assertEquals(new Set(entry?.texts("servicePrincipalName")).size, 1001);
       // The second part of the change is refused: the first one comes back.
       let calls = 0;
-      const failing: Directory = Object.create(directory, {
-        read: { value: directory.read.bind(directory) },
-        search: { value: directory.search.bind(directory) },
-        rootDse: { value: directory.rootDse },
-        modify: {
-          value: (...args: Parameters<Directory["modify"]>) =>
-            ++calls === 2
-              ? Promise.reject(new DirectoryError(53, "unwillingToPerform", "No"))
-              : directory.modify(...args),
-        },
+      const failing = like(directory, {
+        modify: (...args) =>
+          ++calls === 2
+            ? Promise.reject(new DirectoryError(53, "unwillingToPerform", "No"))
+            : directory.modify(...args),
       });
       await assertRejects(() => unregisterSpns(failing, "svcweb", many), DirectoryError, "policy forbids it");
       assertEquals([calls, (await listSpns(directory, "svcweb")).spns.length], [3, 1001]);
