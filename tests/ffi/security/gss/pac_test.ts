@@ -334,6 +334,24 @@ test("readPac() refuses groups without their domain's SID, and groups that the f
   refuses(() => told({ extra: [["S-1-18-1", 7]], flags: 0x200 }), "flags exclude");
   const resources = { resourceDomain: "S-1-5-21-4-5-6", resources: [[1, 7]] } as const;
   refuses(() => told({ ...resources, flags: 0x20 }), "flags exclude");
+  // Other flags say nothing about groups.
+  refuses(() => told({ extra: [["S-1-18-1", 7]], flags: 0xffff_ffdf }), "flags exclude");
+  refuses(() => told({ ...resources, flags: 0xffff_fdff }), "flags exclude");
+  assertEquals(told({ flags: 0 }).groups, ["S-1-5-21-1-2-3-513"]);
+});
+
+test("readPac() takes the kind of the account from its own bits alone", () => {
+  const kinds = Array.from({ length: 21 }, (_, bit) => [1 << bit, told({ control: 1 << bit }).kind] as const);
+  const expected: Record<number, string> = { 0x10: "user", 0x80: "computer", 0x100: "computer" };
+  for (const [control, kind] of kinds) assertEquals(kind, expected[control] ?? "unknown", `${control}`);
+});
+
+test("readPac() looks for a second SID only where the flags of the UPN say that there is one", () => {
+  const bytes = encodeUpn("alice@example.test");
+  for (const flags of [1, 4, 0xffff_fffd]) {
+    new DataView(bytes.buffer).setUint32(8, flags, true);
+    assertEquals(readPac(encodeLogonInfo(PLAIN), bytes).upn, "alice@example.test");
+  }
 });
 
 test("readPac() leaves out a name with lone surrogates or control characters, and nothing else", () => {

@@ -37,6 +37,8 @@ const READ: { readonly [what: string]: readonly Uint8Array[] } = {
   "the first token of SPNEGO as Windows writes it": [
     negTokenInit([OID.microsoft, OID.kerberos, OID.ntlm], kerberosToken(REQUEST, OID.microsoft)),
   ],
+  "the identifier of Kerberos before RFC 1964": [kerberosToken(REQUEST, [0x06, 5, 0x2b, 5, 1, 5, 2])],
+  "a token after one of another mechanism that is empty": [framed(OID.userToUser), TOKEN],
   "SPNEGO with an AP-REQ without framing": [negTokenInit([OID.kerberos], REQUEST)],
   "SPNEGO, once the server has chosen Kerberos": [
     negTokenInit([OID.ntlm, OID.kerberos]),
@@ -200,6 +202,49 @@ test("TicketName reads no name from a token that ends in a length, or whose leng
   assertEquals(asked(concat([0x60, 0x82, body.length >> 8, body.length & 0xff], body)), NAME);
 });
 
+test("TicketName reads no name from an element whose length is not written in DER", () => {
+  const letters = (count: number): Uint8Array => new Uint8Array(count).fill(0x61);
+  const named = (length: number[], contents: Uint8Array) =>
+    asked(request({ realm: concat([0x1b], length, contents) }));
+  assert(named([0x81, 0x80], letters(0x80)) !== null);
+  assert(named([0x82, 1, 0], letters(0x100)) !== null);
+  assertEquals(named([0x80], letters(0x80)), null);
+  assertEquals(named([0x81, 0x7f], letters(0x7f)), null);
+  assertEquals(named([0x82, 0, 0xff], letters(0xff)), null);
+  assertEquals(named([0x83, 1, 0, 0], letters(0x100)), null);
+  // As if the first two bytes of the contents were the length.
+  assertEquals(named([0x80], concat([1, 0], letters(254))), null);
+});
+
+test("TicketName reads encryption types of up to four bytes, with their sign, and unknown fields", () => {
+  const enctype = (...contents: number[]): number | undefined => {
+    const name = new TicketName();
+    name.add(request({ enctype: int(...contents) }));
+    return name.ticket?.enctype;
+  };
+  const cases: [number[], number][] = [
+    [[18], 18],
+    [[1, 2], 258],
+    [[0, 0, 0, 18], 18],
+    [[0x7f, 0xff, 0xff, 0xff], 0x7fffffff],
+    [[0xff], -1],
+    [[0xff, 0x7c], -132],
+    [[0x80, 0, 0, 0], -0x80000000],
+  ];
+  for (const [contents, expected] of cases) assertEquals(enctype(...contents), expected);
+  assertEquals(asked(request({ extra: der(0xbe) })), NAME);
+});
+
+test("TicketName reads no name after a framed token that cannot be read", () => {
+  const long = new Uint8Array(0x80);
+  const bad = [[0x60, 0], [0x60, 1, 6], [0x60, 2, 7, 0], [0x60, 2, 6, 9], [0x60, 3, 6, 2, 0x2a]];
+  for (
+    const bytes of [...bad, [0x60, 0x81, 0x82, 6, 0x80, ...long], [0x60, 0x81, 0x83, 6, 0x81, 0x80, ...long]]
+  ) {
+    assertEquals(asked(Uint8Array.from(bytes), TOKEN), null, String(bytes.slice(0, 6)));
+  }
+});
+
 test("TicketName reads no name from a Kerberos token without a whole token identifier", () => {
   for (const inner of [[], [1], [1, 0], [0, 1, ...REQUEST]]) {
     assertEquals(asked(framed(OID.kerberos, inner)), null, String(inner.length));
@@ -327,8 +372,13 @@ test("clientTargets() distinguishes invalid authorization data from data without
   assertEquals(clientTargets(authorizationData([144, [0, 0xd8]])), null);
   assertEquals(clientTargets(authorizationData([1, [0]])), null);
   let deep = target;
-  for (let depth = 0; depth < 10; depth++) deep = authorizationData([1, deep]);
-  assertEquals(clientTargets(deep), null);
+  for (let depth = 1; depth <= 10; depth++) {
+    deep = authorizationData([1, deep]);
+    assertEquals(clientTargets(deep), depth <= 4 ? ["HTTP/web"] : null);
+  }
+  assertEquals(clientTargets(der(0x30, der(0x31))), null);
+  assertEquals(clientTargets(der(0x31)), null);
+  assertEquals(clientTargets(authorizationData([144, utf16("\ufeffHTTP/web")])), ["\ufeffHTTP/web"]);
   fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => void clientTargets(bytes)), {
     numRuns: 2000,
   });
