@@ -6,10 +6,13 @@
  */
 
 import { copyFileSync, readdirSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { memory } from "../bench/memory.ts";
 import {
+  AuthenticationError,
   connect,
   createRegistry,
   kerberos,
@@ -22,6 +25,7 @@ import {
   SecureSocketError,
   type System,
 } from "../mod.ts";
+import { httpSignOn, negotiateFetch } from "../http/mod.ts";
 import { liveHandles } from "../testing/mod.ts";
 import { type Realm, startRealm } from "../tests/rig/realm.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
@@ -90,6 +94,33 @@ async function readBack(conn: { read(into: Uint8Array): Promise<number | null> }
     if (count === null) throw new Error(`the echo ended after ${have} bytes`);
     have += count;
   }
+}
+
+/** Requests over HTTP, each of which signs on, to a server of this process; every tenth posts a body. */
+async function signOns(system: System): Promise<Work> {
+  const signOn = await httpSignOn({ system, acceptedTargets: [SERVICE], onRefused: () => {} });
+  const server = createServer(signOn.node((request, response, identity) => {
+    request.resume().on("end", () => response.end(`Hello ${identity.user}`));
+  }));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  const fetch = negotiateFetch({ origins: [origin], system });
+  let count = 0;
+  return {
+    async round() {
+      const post = ++count % 10 === 0;
+      const response = await fetch(`${origin}/`, post ? { method: "POST", body: MESSAGE } : {});
+      const text = await response.text();
+      if (response.status === 401) throw new AuthenticationError("peer-refused", "the server answered 401");
+      if (text !== "Hello alice") throw new Error(`the server answered ${response.status} ${text}`);
+    },
+    async close() {
+      await fetch.close();
+      await signOn.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 /** Contexts of Kerberos with credentials that are acquired anew for each round. */
@@ -244,6 +275,7 @@ async function soak(minutes: number, realm: Realm): Promise<number> {
   const system = openSystem({ grants: ["sspi"] });
   const works: [string, Work][] = [
     ["connections", await connections(system)],
+    ["HTTP sign-ons", await signOns(system)],
     ["contexts of Kerberos", kerberosContexts(system)],
     ["contexts of NTLM", ntlmContexts(system)],
   ];
@@ -315,7 +347,7 @@ async function main(args: string[]): Promise<number> {
   await realm.kinit("alice");
   using _ = { [Symbol.dispose]: realm.applyEnv() };
   // Otherwise the library gets itself a ticket whenever alice's has expired.
-  delete process.env.KRB5_CLIENT_KTNAME;
+  process.env.KRB5_CLIENT_KTNAME = `FILE:${folder.path}/none.keytab`;
   return await soak(minutes, realm);
 }
 
