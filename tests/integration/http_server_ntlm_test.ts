@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
 import { test } from "@test";
 import type { Socket } from "node:net";
 import type { HttpSignOn, Refused } from "../../http/mod.ts";
@@ -138,6 +139,57 @@ test("authenticate(): an exchange goes on by its own connection alone, once, and
   const again = await refused(signOn, second.first, mine);
   await refused(signOn, (await second.answer(again)).replace("NTLM", "Negotiate"), mine);
   assertEquals(watched.reasons().length, 4);
+});
+
+test("authenticate(): a first token on a connection whose exchange waits begins it anew", async () => {
+  using watched = await openSignOn(system, { registry });
+  const { signOn } = watched;
+  const abandoned = await client(), alice = await client(), connection = {};
+  const first = await refused(signOn, abandoned.first, connection);
+  const second = await refused(signOn, alice.first, connection);
+  assertEquals([first.reason, second.reason], ["continue", "continue"]);
+  const outcome = await signOn.authenticate({ authorization: await alice.answer(second) }, connection);
+  assertEquals([outcome.signedOn, watched.reasons()], [true, []]);
+  await abandoned.answer(first);
+});
+
+test("hono(): NTLM is bound to the connection of HTTP/1.1 below it, and refused where requests share one", async () => {
+  using watched = await openSignOn(system, { registry });
+  const { first: authorization, answer } = await client();
+  const next = () => Promise.reject(new Error("a request got through"));
+  const ask = async (incoming?: object): Promise<Response> => {
+    const raw = new Request("http://localhost/", { headers: { authorization } });
+    const context = { req: { raw }, env: { incoming }, res: new Response(), set() {}, header() {} };
+    return await watched.signOn.hono()(context, next) as Response;
+  };
+  const rawHeaders = ["Authorization", authorization], socket = {}, headers = {};
+  const challenge = await ask({ socket, headers, rawHeaders, httpVersionMajor: 1 });
+  assertEquals([challenge.status, watched.reasons()], [401, []]);
+  for (const shared of [undefined, {}, { socket, headers, rawHeaders, httpVersionMajor: 2 }]) {
+    assertEquals((await ask(shared)).headers.get("www-authenticate"), "NTLM");
+  }
+  assertEquals(watched.reasons(), ["connection", "connection", "connection"]);
+  const fields = [["www-authenticate", challenge.headers.get("www-authenticate")!]] as const;
+  const last = await answer({ signedOn: false, status: 401, reason: "continue", headers: fields });
+  assertEquals((await watched.signOn.authenticate({ authorization: last }, socket)).signedOn, true);
+});
+
+test("authenticate(): whatever is in Authorization, it neither signs on nor throws, and leaves no exchange", async () => {
+  using watched = await openSignOn(system, { registry, exchangeTimeoutMs: 60_000 });
+  const token = fc.uint8Array({ maxLength: 200 }).map(base64);
+  const message = fc.uint8Array({ maxLength: 200 }).map((rest) => {
+    const start = new TextEncoder().encode("NTLMSSP\0\x03\0\0\0");
+    return base64(new Uint8Array([...start, ...rest]));
+  });
+  const scheme = fc.constantFrom("Negotiate", "NTLM", "negotiate", "Basic", "");
+  const field = fc.tuple(scheme, fc.oneof(token, message, fc.string())).map((parts) => parts.join(" "));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(field, fc.string()), async (authorization) => {
+      const outcome = await watched.signOn.authenticate({ authorization }, {});
+      assert(!outcome.signedOn && outcome.reason !== "error", `${outcome.signedOn}`);
+    }),
+    { numRuns: 300 },
+  );
 });
 
 test("authenticate(): 3,000 exchanges that begin and go no further keep 1,000, and an honest client is served", async () => {
