@@ -40,6 +40,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "make, parse, register and verify SPNs, and find duplicates",
     load: () => import("./spn.ts"),
   },
+  service: {
+    summary: "publish, find and remove the connection points of services",
+    load: () => import("./service.ts"),
+  },
   providers: {
     summary: "list the security providers, what each offers, and whether it can be used here",
     load: () => import("./providers.ts"),

@@ -4,13 +4,9 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
 import {
-  type Directory,
-  type DirectoryOptions,
   findDuplicateSpns,
   listSpns,
-  openDirectory,
   registerSpns,
   Spn,
   type SpnAccount,
@@ -20,22 +16,11 @@ import {
 } from "../directory/mod.ts";
 import type { Arguments } from "./command.ts";
 import { defineCommand, JSON_OPTION, UsageError } from "./command.ts";
+import { DIRECTORY_OPTIONS, withDirectory } from "./directory.ts";
 import type { Io } from "./io.ts";
 
 const OPTIONS = {
-  domain: { type: "string", value: "DOMAIN", help: "the domain; left out: USERDNSDOMAIN of the environment" },
-  site: { type: "string", value: "SITE", help: "the site whose controllers are tried first" },
-  server: { type: "string", value: "HOST[:PORT]", help: "the controller; left out: found by DNS" },
-  address: { type: "string", value: "IP", help: "the address to connect to, with --server" },
-  security: {
-    type: "string",
-    value: "HOW",
-    choices: ["seal", "sign", "ldaps", "starttls"],
-    help: "how the connection is protected; left out: seal",
-  },
-  ca: { type: "string", value: "FILE", help: "authorities to trust, in PEM, with ldaps or starttls" },
-  keytab: { type: "string", value: "FILE", help: "who to be: the first principal of a key table" },
-  cache: { type: "string", value: "NAME", help: "who to be: a credential cache; left out: the user's own" },
+  ...DIRECTORY_OPTIONS,
   port: { type: "string", value: "PORT", help: "make: the port or the instance" },
   service: { type: "string", value: "NAME", help: "make: the name of a replicated service" },
   json: JSON_OPTION,
@@ -169,40 +154,6 @@ function described({ name, kind, dn }: SpnAccount): string {
 
 async function noteScope(searched: SpnScope, io: Io): Promise<void> {
   if (searched === "domain") await io.note("No global catalog can be reached: only the domain was searched");
-}
-
-/** Opens the directory that the options name. */
-export async function withDirectory(
-  options: Given,
-  io: Io,
-  body: (directory: Directory) => Promise<number>,
-): Promise<number> {
-  const open = await directoryOptions(options, io);
-  await using directory = await io.waiting("Opening the directory", openDirectory(open));
-  return await body(directory);
-}
-
-async function directoryOptions(options: Given, io: Io): Promise<DirectoryOptions> {
-  const { domain = io.env("USERDNSDOMAIN"), site, server, address, security, ca, keytab, cache } = options;
-  if (domain === undefined && server === undefined) throw new UsageError("Give --domain or --server");
-  if (address !== undefined && server === undefined) throw new UsageError("--address needs --server");
-  if (keytab !== undefined && cache !== undefined) throw new UsageError("Give --keytab or --cache, not both");
-  const [hostname, port] = server?.split(":") ?? [];
-  return {
-    domain,
-    site,
-    ...(server === undefined
-      ? {}
-      : { servers: [{ hostname, address, ...(port ? { port: Number(port) } : {}) }] }),
-    security: security as DirectoryOptions["security"],
-    ...(ca === undefined ? {} : { ca: await readFile(ca, "utf8") }),
-    ...(keytab !== undefined
-      ? { credentials: { keytab } }
-      : cache !== undefined
-      ? { credentials: { cache } }
-      : {}),
-    signal: io.signal,
-  };
 }
 
 /** The command. */

@@ -134,7 +134,7 @@ async function readPoint(
       point === undefined
         ? `there is no connection point with the GUID ${guid}`
         : `its connection point is of the class ${quoted(point.serviceClass ?? "")}`
-    }. Publish it by publishServicePoint(), and give the service its guid`,
+    }. Run: secure-sockets service publish --help, and give the service the GUID that it prints`,
   );
 }
 
@@ -161,8 +161,8 @@ function whatIsWrong(point: ServicePoint, dnsName: string, port: number): string
   return `the connection point ${quoted(point.dn)} leads to ${quoted(point.dnsName ?? "")} ` +
     `${
       point.bindingInformation.slice(0, 5).map(quoted).join(", ")
-    }, and not to ${dnsName}:${port}. Publish it anew ` +
-    `by publishServicePoint() with the guid ${point.guid}, or give service.update: true`;
+    }, and not to ${dnsName}:${port}. Run: secure-sockets service ` +
+    `publish --guid ${point.guid} --host ${dnsName} --port ${port}, or give service.update: true`;
 }
 
 function refuse(wrong: string | null, serviceClass: string): void {

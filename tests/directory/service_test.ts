@@ -290,7 +290,7 @@ test(
       const elsewhere = await assertRejects(() => starting({ guid }, 17771), DirectoryError, "leads to");
       assert(
         elsewhere.message.includes(
-          `not to ${HOST}:17771. Publish it anew by publishServicePoint() with the guid ${guid}`,
+          `service publish --guid ${guid} --host ${HOST} --port 17771`,
         ),
         elsewhere.message,
       );
