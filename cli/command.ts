@@ -57,6 +57,8 @@ export interface Command<O extends Options = Options> {
   readonly operands: readonly [least: number, most: number];
   /** The only operands that it takes, where they are words to choose from. */
   readonly words?: readonly string[];
+  /** The only words that its first operand can be, where that says what to do with the others. */
+  readonly actions?: readonly string[];
   /** What the help says below the usage line. */
   readonly description?: string;
   /** Its options, besides `--help`. */
@@ -102,6 +104,12 @@ export function parse(name: string, command: Command, args: readonly string[]): 
     );
   }
   for (const word of positionals) checkChoice("", word, command.words);
+  const [action] = positionals;
+  if (action !== undefined && command.actions?.includes(action) === false) {
+    throw new UsageError(
+      `${JSON.stringify(action)} is not an action; use one of ${command.actions.join(", ")}`,
+    );
+  }
   for (const [option, { choices }] of Object.entries(command.options)) {
     for (const value of [values[option] ?? []].flat()) checkChoice(`--${option} `, String(value), choices);
   }

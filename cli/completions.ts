@@ -14,6 +14,11 @@ interface Named {
   readonly command: Command;
 }
 
+/** The words that a command's operands can be, as far as there is a list. */
+function wordsOf({ words, actions }: Command): readonly string[] {
+  return words ?? actions ?? [];
+}
+
 /** One option, as shells complete it. */
 interface Flag {
   readonly name: string;
@@ -80,7 +85,7 @@ function bash(commands: readonly Named[]): string {
       `    ${name})`,
       ...(values.length > 0 ? ['      case "$previous" in', ...values, "      esac"] : []),
       `      [ -n "$words" ] || words="${
-        [...command.words ?? [], ...flags.map(({ name }) => name)].join(" ")
+        [...wordsOf(command), ...flags.map(({ name }) => name)].join(" ")
       }" ;;`,
     ].join("\n");
   });
@@ -110,10 +115,10 @@ function zsh(commands: readonly Named[]): string {
       const value = !takesValue ? "" : `:value:${choices.length > 0 ? `(${choices.join(" ")})` : "_files"}`;
       return `        '*${name}[${bracket(help)}]${value}'`;
     });
-    const rest = `        '*:argument:${
-      command.words === undefined ? "_files" : `(${command.words.join(" ")})`
-    }'`;
-    return `    ${name})\n      _arguments \\\n${[...flags, rest].join(" \\\n")} ;;`;
+    const { words, actions } = command;
+    const first = actions === undefined ? [] : [`        '1:action:(${actions.join(" ")})'`];
+    const rest = `        '*:argument:${words === undefined ? "_files" : `(${words.join(" ")})`}'`;
+    return `    ${name})\n      _arguments \\\n${[...flags, ...first, rest].join(" \\\n")} ;;`;
   });
   return `#compdef ${PROGRAM}
 ${FUNCTION}() {
@@ -142,7 +147,9 @@ function fish(commands: readonly Named[]): string {
     const here = `complete -c ${PROGRAM} -n ${quoted(`__fish_seen_subcommand_from ${name}`)}`;
     return [
       `complete -c ${PROGRAM} -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`,
-      ...(command.words === undefined ? [] : [`${here} -f -a ${quoted(command.words.join(" "))}`]),
+      ...(wordsOf(command).length === 0
+        ? []
+        : [`${here}${command.words ? " -f" : ""} -a ${quoted(wordsOf(command).join(" "))}`]),
       ...flagsOf(command).map(({ name, help, takesValue, choices }) => {
         const value = !takesValue ? "" : choices.length > 0 ? ` -x -a ${quoted(choices.join(" "))}` : " -r";
         return `${here} -l ${name.slice(2)}${value} -d ${quoted(help)}`;
@@ -160,7 +167,7 @@ function powershell(commands: readonly Named[]): string {
     const values = flags.filter(({ choices }) => choices.length > 0).map(({ name, choices }) =>
       `${quoted(name)} = ${list(choices)}`
     );
-    const words = [...command.words ?? [], ...flags.map(({ name }) => name)];
+    const words = [...wordsOf(command), ...flags.map(({ name }) => name)];
     return `    ${quoted(name)} = @{ words = ${list(words)}; values = @{ ${values.join("; ")} } }`;
   });
   return `# PowerShell completion for ${PROGRAM}

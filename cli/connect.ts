@@ -16,7 +16,8 @@ export const command = defineCommand({
   usage: "HOST:PORT [SPN]",
   operands: [1, 2],
   description:
-    `Sends standard input and prints what the server sends, until the server ends. Status goes to standard error.
+    `Sends standard input and prints what the server sends, until both have ended; in a terminal, until the server
+has ended. Status goes to standard error.
 Nothing is sent unless both ends are authenticated and the connection is encrypted. The SPN defaults to
 host/HOST; an IP address needs one.`,
   options: {
@@ -55,7 +56,7 @@ host/HOST; an IP address needs one.`,
     if (!options.quiet) {
       await io.note(`connected to ${conn.security.peer ?? "a server"} (${securityText(conn.security)})`);
     }
-    await transfer(conn, io, io.input()[Symbol.asyncIterator]());
+    await transfer(conn, io, io.input());
     return 0;
   },
 });

@@ -9,6 +9,8 @@ import process from "node:process";
 /** The colours of a verdict. */
 const COLORS = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
 
+const ERASE_LINE = "\r\x1b[K";
+
 /** What a command reads from and writes to. */
 export interface Io {
   /** Prints a line on standard output. Rejects with {@linkcode BrokenPipe} where its reader has gone. */
@@ -72,6 +74,8 @@ export function processIo(): Io {
   };
   const colored = isTerminal.stdout && !(deno ? deno.noColor : process.env.NO_COLOR);
   let controller: AbortController | undefined;
+  /** What `waiting` shows at the moment. */
+  let shown = "";
   // A failed write is reported to its callback; without a listener the event would end the process.
   for (const stream of [stdout, stderr]) stream.on("error", () => {});
   const io: Io = {
@@ -79,15 +83,17 @@ export function processIo(): Io {
     json: (value) => io.print(JSON.stringify(value, null, 2)),
     write: (bytes) => write(stdout, bytes),
     // Where nothing reads standard error, the command goes on without it.
-    note: (line) => write(stderr, `${line}\n`).catch(() => {}),
+    note: (line) => write(stderr, `${shown === "" ? "" : ERASE_LINE}${line}\n${shown}`).catch(() => {}),
     input: () => stdin,
     async waiting(text, work) {
       if (!isTerminal.stderr) return await work;
-      await write(stderr, `${text} ...`);
+      shown = `${text} ...`;
+      await write(stderr, shown);
       try {
         return await work;
       } finally {
-        await write(stderr, "\r\x1b[K");
+        shown = "";
+        await write(stderr, ERASE_LINE);
       }
     },
     paint: (color, text) => colored ? `\x1b[${COLORS[color]}m${text}\x1b[0m` : text,

@@ -15,8 +15,8 @@ export const command = defineCommand({
   usage: "[HOST:]PORT",
   operands: [1, 1],
   description:
-    `Waits for one client, prints what it sends and sends it standard input, until the client ends. Status and
-refused clients go to standard error. Without --accept, a client may ask for any service that this account
+    `Waits for one client, prints what it sends and sends it standard input, until both have ended; in a terminal,
+until the client has ended. With --keep nothing is sent. Status and refused clients go to standard error. Without --accept, a client may ask for any service that this account
 has a key for. Anyone with an account in the realm is let in: who it is stands on standard error.`,
   options: {
     accept: {
@@ -26,7 +26,7 @@ has a key for. Anyone with an account in the realm is let in: who it is stands o
       help: "accept only clients that ask for this service",
     },
     echo: { type: "boolean", help: "send clients what they send, instead of standard input" },
-    keep: { type: "boolean", short: "k", help: "serve one client after another" },
+    keep: { type: "boolean", short: "k", help: "serve one client after another, and send them nothing" },
     ...CONNECTION_OPTIONS,
   },
   examples: [
@@ -52,14 +52,12 @@ has a key for. Anyone with an account in the realm is let in: who it is stands o
       if (!options.quiet) await io.note(line);
     };
     await note(`listening on ${addressText(listener.addr)}`);
-    // Standard input is one stream, which the clients share.
-    const input = options.echo ? null : io.input()[Symbol.asyncIterator]();
     do {
       await using conn = await io.waiting("waiting for a client", listener.accept());
       const from = conn.remoteAddr === null ? "" : ` from ${addressText(conn.remoteAddr)}`;
       await note(`${conn.security.peer ?? "a client"} connected${from} (${securityText(conn.security)})`);
       try {
-        await (options.echo ? echo(conn, io) : transfer(conn, io, input));
+        await (options.echo ? echo(conn, io) : transfer(conn, io, options.keep ? null : io.input()));
         await note(`${conn.security.peer ?? "the client"} ended`);
       } catch (error) {
         io.signal.throwIfAborted();

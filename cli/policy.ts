@@ -5,12 +5,13 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { defineCommand, JSON_OPTION, UsageError } from "./command.ts";
+import { defineCommand, JSON_OPTION } from "./command.ts";
 
 /** The command. */
 export const command = defineCommand({
   usage: "check FILE",
   operands: [2, 2],
+  actions: ["check"],
   description:
     `Exit status 1 where the policy cannot be used, or names a provider or mechanism that is neither built in nor
 given with --known: such a name has no effect, so that a misspelt deny denies nothing.`,
@@ -27,10 +28,7 @@ given with --known: such a name has no effect, so that a misspelt deny denies no
     { line: "policy check policy.json", text: "before it is put in place for the machine or an application" },
     { line: "policy check policy.json --known department", text: "where applications load another provider" },
   ],
-  async run({ options, operands: [action, file] }, io) {
-    if (action !== "check") {
-      throw new UsageError(`policy has one action, check, and not ${JSON.stringify(action)}`);
-    }
+  async run({ options, operands: [, file] }, io) {
     const { createRegistry, ipsec, kerberos, negotiate, ntlm } = await import("../mod.ts");
     const { deniedBy, unknownNames } = await import("../plugins/names.ts");
     const { parsePolicy } = await import("../plugins/policy.ts");

@@ -47,31 +47,31 @@ export function securityText(
 }
 
 /**
- * Sends standard input to the peer and prints what it sends, until the peer has ended its stream. The end of standard
- * input ends this end's stream.
+ * Sends input to the peer and prints what it sends; `null`: there is no input. The end of the input ends this end's
+ * stream. It ends when both streams have ended: nothing of the input is lost without an error. Somebody at a terminal
+ * would have to end the input by hand, so there it ends with the peer's stream.
  */
 export async function transfer(
   conn: SecureConn,
   io: Io,
-  input: AsyncIterator<Uint8Array> | null,
+  input: AsyncIterable<Uint8Array> | null,
 ): Promise<void> {
-  const failed = Promise.withResolvers<never>();
-  const stop = (): void => failed.reject(io.signal.reason);
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(io.signal.reason);
   io.signal.addEventListener("abort", stop, { once: true });
-  // Standard input may stay open for ever; what fails in it counts while the peer's stream is open.
-  send(conn, input).catch((error) => failed.reject(error));
+  const sent = send(conn, input);
+  sent.catch(reject);
+  stopped.catch(() => {});
   try {
-    await Promise.race([receive(conn, io), failed.promise]);
+    const received = receive(conn, io);
+    await Promise.race([io.isTerminal.stdin ? received : Promise.all([received, sent]), stopped]);
   } finally {
     io.signal.removeEventListener("abort", stop);
-    failed.promise.catch(() => {});
   }
 }
 
-async function send(conn: SecureConn, input: AsyncIterator<Uint8Array> | null): Promise<void> {
-  for (let next = await input?.next(); next !== undefined && !next.done; next = await input!.next()) {
-    await conn.write(next.value);
-  }
+async function send(conn: SecureConn, input: AsyncIterable<Uint8Array> | null): Promise<void> {
+  for await (const bytes of input ?? []) await conn.write(bytes);
   await conn.closeWrite();
 }
 

@@ -7,6 +7,7 @@
 import { openSystem, type System } from "../../mod.ts";
 import { Sspi } from "../../ffi/security/sspi/sspi.ts";
 import { nativeSystem } from "../../ffi/system.ts";
+import type { DirectoryOptions } from "../../directory/mod.ts";
 import { isServiceRunning } from "../../ffi/windows/services.ts";
 import type { Io } from "../io.ts";
 import { askServers } from "./kerberos.ts";
@@ -45,12 +46,6 @@ function packageFindings(system: System): Finding[] {
 async function domainFindings(io: Io): Promise<Finding[]> {
   const [user, domain, dns] = ["USERNAME", "USERDOMAIN", "USERDNSDOMAIN"].map((name) => io.env(name));
   const account = user === undefined ? "unknown" : domain === undefined ? user : `${domain}\\${user}`;
-  const spns: Finding = {
-    check: "SPNs",
-    verdict: "unknown",
-    text: `those of ${account} are in the directory`,
-    advice: `setspn -L ${account}`,
-  };
   if (dns === undefined) {
     return [{
       check: "domain",
@@ -66,7 +61,41 @@ async function domainFindings(io: Io): Promise<Finding[]> {
     text: `${account} of ${dns}`,
     facts: { account, domain: dns },
   };
-  return [found, ...await askServers(dns.toUpperCase(), [], true, CLOCK_SKEW_S, io), spns];
+  return [
+    found,
+    ...await askServers(dns.toUpperCase(), [], true, CLOCK_SKEW_S, io),
+    await spnFinding({ domain: dns }, account, io),
+  ];
+}
+
+/** The SPNs of an account, which decide what a server that runs as it can be. */
+export async function spnFinding(
+  options: Omit<DirectoryOptions, "signal">,
+  account: string,
+  io: Io,
+): Promise<Finding> {
+  const check = "SPNs";
+  try {
+    const { listSpns, openDirectory } = await import("../../directory/mod.ts");
+    const opening = openDirectory({ ...options, signal: io.signal });
+    await using directory = await io.waiting("asking the directory", opening);
+    const spns = (await listSpns(directory, account, { signal: io.signal })).spns.map(({ text }) => text);
+    return {
+      check,
+      verdict: "ok",
+      text: `${account} has ${spns.join(", ") || "none: a server that runs as it cannot be named"}`,
+      facts: { account, spns },
+    };
+  } catch (error) {
+    io.signal.throwIfAborted();
+    return {
+      check,
+      verdict: "unknown",
+      text: `those of ${account}: ${(error as Error).message}`,
+      advice: `setspn -L ${account}`,
+      facts: { account, spns: null },
+    };
+  }
 }
 
 function serviceFindings(): Finding[] {

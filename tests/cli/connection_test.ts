@@ -66,14 +66,29 @@ test(
   { skip: noRealm },
 );
 
-test("connect ends with 0 when the server ends, although its standard input stays open", async () => {
+test("connect sends all of its standard input, although the server has ended its stream", async () => {
   await using realm = await withTicket();
   await using server = startCli(["listen", "127.0.0.1:0"], realm.env);
   const port = await portOf(server);
-  await using client = startCli(["connect", `localhost:${port}`], realm.env);
   server.child.stdin!.end("bye");
+  await using client = startCli(["connect", `localhost:${port}`], realm.env);
+  await client.until("stdout", /bye/);
+  const input = "0123456789".repeat(50_000);
+  client.child.stdin!.end(input);
   assertEquals([await client.ended, client.written.stdout], [0, "bye"]);
   assertEquals(await server.ended, 0);
+  assert(server.written.stdout === input);
+}, { skip: noRealm });
+
+test("listen --keep sends nothing, and prints what one client after another sends", async () => {
+  await using realm = await withTicket();
+  await using server = startCli(["listen", "127.0.0.1:0", "--keep"], realm.env);
+  const port = await portOf(server);
+  for (const input of ["first\n", "second\n"]) {
+    const { code, stdout } = await runCli(["connect", `localhost:${port}`], { env: realm.env, input });
+    assertEquals([code, stdout], [0, ""]);
+  }
+  await server.until("stdout", /^first\nsecond\n$/);
 }, { skip: noRealm });
 
 test("connect and listen as kerberos(), with a key table given", async () => {

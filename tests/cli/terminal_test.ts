@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
+import { connect } from "node:net";
 import process from "node:process";
 import { findProgram } from "../../scripts/process.ts";
 import { startRealm } from "../rig/realm.ts";
@@ -49,6 +50,11 @@ test("listen shows in a terminal that it waits; Ctrl+C ends it with 130", async 
   await using realm = await startRealm();
   await using server = inTerminal(["listen", "127.0.0.1:0"], realm.env);
   await server.until("stdout", /listening on 127\.0\.0\.1:\d+\r?\n.*waiting for a client \.\.\./);
+  const [, port] = /listening on 127\.0\.0\.1:(\d+)/.exec(server.written.stdout)!;
+  // What is reported meanwhile has a line of its own.
+  const other = connect(Number(port), "127.0.0.1", () => other.end("GET / HTTP/1.1\r\n\r\n"));
+  other.on("error", () => {}).resume();
+  await server.until("stdout", /\[Krefused 127\.0\.0\.1:\d+: .*HTTP.*\r?\nwaiting for a client \.\.\./);
   server.child.stdin!.write("\x03");
   assertEquals(await server.ended, 130);
 }, { skip: skip ?? noRealm });

@@ -105,6 +105,7 @@ COMP_WORDS=(secure-sockets "$@"); COMP_CWORD=$#; _secure_sockets; printf '%s\\n'
   };
   assertEquals(await complete(""), [...Object.keys(COMMANDS), "--help", "--version"]);
   assertEquals(await complete("prov"), ["providers"]);
+  assertEquals(await complete("policy", "c"), ["check"]);
   assertEquals(await complete("permissions", "ipsec"), ["ipsec", "ipsec.policy"]);
   assertEquals(await complete("permissions", "sspi", "--o"), ["--os"]);
   assertEquals(await complete("permissions", "--os", "w"), ["windows"]);
