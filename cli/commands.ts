@@ -32,6 +32,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "send a request, and sign on by Negotiate where asked for",
     load: () => import("./http.ts"),
   },
+  proxy: {
+    summary: "sign on to the company's proxy for other programs",
+    load: () => import("./proxy.ts"),
+  },
   permissions: {
     summary: "print the flags of Deno and Node that grants need",
     load: () => import("./permissions.ts"),

@@ -26,6 +26,7 @@ export const FOREIGN: Readonly<Record<string, string>> = {
   "--no-install": "deno task test",
   "--negotiate": "curl",
   "--no-test": "deno task ok",
+  "--user": "systemctl and journalctl",
   "--version": "the command line",
   "--permission": "Node's permission model",
   "--simulate": "the examples",
@@ -46,7 +47,7 @@ const OTHER_NAMES: readonly string[] = [
 ];
 
 /** Files whose texts are programs in other languages. */
-const OTHER_PROGRAMS: readonly string[] = ["cli/completions.ts"];
+const OTHER_PROGRAMS: readonly string[] = ["cli/completions.ts", "http/proxy/pac_functions.ts"];
 
 /** ADRs keep the paths of their day. */
 const HISTORY: readonly string[] = ["docs/adr/0*.md"];

@@ -170,6 +170,7 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
   "http/client/bodies.ts": ["node:stream", "node:zlib"],
   "http/client/connection.ts": ["node:http", "node:net", "node:tls"],
   "cli.ts": ["node:process"],
+  "cli/proxy/install.ts": ["node:child_process", "node:fs", "node:path", "node:process"],
   "cli/**": [
     "node:fs",
     "node:dns/promises",
@@ -185,6 +186,13 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
   // Loaded with the first connection, never by an import of an entry point.
   "directory/ldap*.ts": ["ldapts", "node:buffer"],
   "directory/**": ["node:buffer", "node:dns/promises", "node:net", "node:stream", "node:tls"],
+  // QuickJS is loaded with the first PAC file.
+  "http/proxy/pac_sandbox.ts": [
+    "@jitl/quickjs-singlefile-mjs-release-sync",
+    "node:os",
+    "quickjs-emscripten-core",
+  ],
+  "http/proxy/pac.ts": ["node:dns/promises", "node:fs/promises"],
   "http/proxy/**": ["node:crypto", "node:http", "node:net", "node:os", "node:stream", "node:tls"],
   "postgres/**": ["node:buffer", "node:net", "node:stream"],
   "sasl/protected_stream.ts": ["node:stream"],

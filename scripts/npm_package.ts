@@ -21,6 +21,18 @@ export const CLI = "cli.ts";
 /** Files that go into the package as they are. */
 export const DOCUMENTS: readonly string[] = ["README.md", "LICENSE", "CHANGELOG.md"];
 
+/** The packages that the library needs; each is loaded when it is first used. */
+export const DEPENDENCIES = [
+  "@jitl/quickjs-singlefile-mjs-release-sync",
+  "koffi",
+  "ldapts",
+  "quickjs-emscripten-core",
+] as const;
+
+function versionOf(name: typeof DEPENDENCIES[number]): string {
+  return denoJson.imports[name].replace(`npm:${name}@`, "");
+}
+
 /** The part of package.json that is the same however the package is built. */
 export interface PackageJson {
   /** Its name on the registry. */
@@ -83,9 +95,6 @@ export function packageJson(folder: string): PackageJson {
     bin: { "secure-sockets": built(CLI, ".js") },
     exports: { ...exports, "./package.json": "./package.json" },
     sideEffects: [built(CLI, ".js")],
-    dependencies: {
-      koffi: denoJson.imports.koffi.replace("npm:koffi@", ""),
-      ldapts: denoJson.imports.ldapts.replace("npm:ldapts@", ""),
-    },
+    dependencies: Object.fromEntries(DEPENDENCIES.map((name) => [name, versionOf(name)])),
   };
 }

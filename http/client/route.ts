@@ -9,7 +9,8 @@ import type { Socket } from "node:net";
 import { checkKeys } from "../../contexts/check.ts";
 import { destination, proxyAddress } from "../proxy/address.ts";
 import { ProxySignOn, type ProxySignOnOptions, verifyAnswer } from "../proxy/sign_on.ts";
-import { challengeFields, checkAuthorities, dial, openTunnel, refusedSignOn } from "../proxy/tunnel.ts";
+import { dial } from "../proxy/dial.ts";
+import { challengeFields, checkAuthorities, openTunnel, refusedSignOn } from "../proxy/tunnel.ts";
 import type { Endpoint, Message } from "./connection.ts";
 
 /** A proxy, and how it is signed on to. */

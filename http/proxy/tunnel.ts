@@ -6,22 +6,15 @@
  */
 
 import { type IncomingMessage, request, type RequestOptions } from "node:http";
-import { connect, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import {
-  checkKeys,
-  checkMethod,
-  checkSignal,
-  checkTimeout,
-  describe,
-  isIpAddress,
-} from "../../contexts/check.ts";
+import type { Socket } from "node:net";
+import { checkKeys, checkMethod, checkSignal, checkTimeout, describe } from "../../contexts/check.ts";
 import type { SecurityContext } from "../../contract.ts";
 import { checkCredentials } from "../../credentials.ts";
-import { AuthenticationError, ProtocolError, SecureSocketError, TransportError } from "../../errors.ts";
+import { AuthenticationError, ProtocolError, TransportError } from "../../errors.ts";
 import { Deadline } from "../../sockets/deadline.ts";
 import { parseChallenges } from "../fields.ts";
 import { type Destination, destination, hostAndPort, type ProxyAddress, proxyAddress } from "./address.ts";
+import { dial, ignore, transportError } from "./dial.ts";
 import { otherSchemes, refusedConnect, refusedToken } from "./errors.ts";
 import { answerToken, ProxySignOn, type ProxySignOnOptions, verifyAnswer } from "./sign_on.ts";
 
@@ -114,12 +107,13 @@ export interface TunnelTerms {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly ca?: string | Uint8Array;
+  /** The value of Via. */
+  readonly via?: string;
 }
 
 /** As {@linkcode connectThroughProxy}, with checked options. */
-export async function openTunnel(
-  { proxy, wanted, signOn, timeoutMs, signal, ca }: TunnelTerms,
-): Promise<Socket> {
+export async function openTunnel(terms: TunnelTerms): Promise<Socket> {
+  const { proxy, wanted, signOn, timeoutMs, signal, ca } = terms;
   const what = `connect to ${hostAndPort(wanted)} through proxy ${proxy.label}`;
   const deadline = new Deadline(signal, `The attempt to ${what}`, timeoutMs);
   let socket: Socket | undefined;
@@ -128,7 +122,7 @@ export async function openTunnel(
     socket = await dial(proxy, ca, deadline.signal);
     const begun = await signOn.begin(proxy.target, deadline.signal);
     context = begun.context;
-    const { response, head } = await askToConnect(socket, proxy, wanted, begun.field, deadline.signal);
+    const { response, head } = await askToConnect(socket, terms, begun.field, deadline.signal);
     await checkAnswer(response, context, proxy, wanted);
     if (head.length > 0) socket.unshift(head);
     if (socket.destroyed) throw closedBy(proxy.label);
@@ -144,46 +138,8 @@ export async function openTunnel(
   }
 }
 
-/** Stands for a listener: without one, an error of a connection ends the process. */
-export function ignore(): void {}
-
 function closedBy(label: string): TransportError {
   return new TransportError("closed", `Proxy ${label} closed the connection. See its log`);
-}
-
-/**
- * Connects to a proxy. The caller owns the connection, whose directions end separately, and removes the listener
- * `ignore` of its errors.
- */
-export async function dial(
-  { host, port, secure, label }: ProxyAddress,
-  ca: string | Uint8Array | undefined,
-  signal: AbortSignal,
-): Promise<Socket> {
-  signal.throwIfAborted();
-  const tls = { servername: isIpAddress(host) ? undefined : host, ca, ALPNProtocols: ["http/1.1"] };
-  const socket: Socket = secure
-    ? connectTls({ host, port, ...tls } as ConnectionOptions)
-    : connect({ host, port, allowHalfOpen: true });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  socket.once(secure ? "secureConnect" : "connect", resolve);
-  socket.once("error", reject);
-  socket.on("error", ignore);
-  try {
-    await promise;
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, 60_000);
-    return socket;
-  } catch (error) {
-    socket.destroy();
-    if (signal.aborted) throw error;
-    throw transportError(`reach proxy ${label}`, error);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    socket.off("error", reject);
-  }
 }
 
 interface ConnectAnswer {
@@ -193,8 +149,7 @@ interface ConnectAnswer {
 
 async function askToConnect(
   socket: Socket,
-  { label }: ProxyAddress,
-  wanted: Destination,
+  { proxy: { label }, wanted, via }: TunnelTerms,
   field: string,
   signal: AbortSignal,
 ): Promise<ConnectAnswer> {
@@ -204,7 +159,7 @@ async function askToConnect(
     createConnection: () => socket,
     method: "CONNECT",
     path,
-    headers: ["Host", path, "Proxy-Authorization", field],
+    headers: ["Host", path, ...(via === undefined ? [] : ["Via", via]), "Proxy-Authorization", field],
     setDefaultHeaders: false,
     maxHeaderSize: MAX_ANSWER_HEADER,
     signal,
@@ -262,21 +217,4 @@ export function challengeFields({ rawHeaders }: IncomingMessage): string[] {
     if (/^proxy-auth(enticate|entication-info)$/i.test(rawHeaders[at])) fields.push(rawHeaders[at + 1]);
   }
   return fields;
-}
-
-/** Wraps what a runtime says about a failed connection; errors of this library are returned unchanged. */
-export function transportError(what: string, error: unknown): Error {
-  if (error instanceof SecureSocketError) return error;
-  const { code = "unknown", message } = error as { code?: string; message: string };
-  if (code.startsWith("HPE_")) {
-    const reason = code === "HPE_HEADER_OVERFLOW" ? "oversized" : "malformed";
-    return new ProtocolError(reason, `Cannot ${what}: the answer is not HTTP/1.1 (${code})`, {
-      cause: error,
-    });
-  }
-  return new TransportError(
-    code,
-    `Cannot ${what}: ${message}. Check the proxy's address, and that it runs and is reachable`,
-    { cause: error },
-  );
 }

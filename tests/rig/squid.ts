@@ -14,6 +14,8 @@ import { freePort, REALM, type Realm } from "./realm.ts";
 
 /** Debian packages with Squid and its helper for Negotiate. */
 export const SQUID_PACKAGES: readonly string[] = ["squid"];
+/** A name that Squid alone resolves: to 127.0.0.1. */
+export const SQUIDS_HOST = "web.example.test";
 const HELPER = "/usr/lib/squid/negotiate_kerberos_auth";
 
 /** A running Squid. */
@@ -49,6 +51,7 @@ export async function startSquid(realm: Realm | null): Promise<Squid> {
       chmodSync(file, 0o600);
     }
   }
+  writeFileSync(join(dir, "hosts"), `127.0.0.1 localhost ${SQUIDS_HOST}\n`);
   writeFileSync(join(dir, "squid.conf"), configuration(dir, port, realm !== null), { mode: 0o644 });
   const command = [findDaemon("squid")!, "-N", "-f", join(dir, "squid.conf")];
   const daemon = await startDaemon({ dir, port, command, env });
@@ -67,6 +70,7 @@ function configuration(dir: string, port: number, signOn: boolean): string {
   ];
   return [
     `http_port 127.0.0.1:${port}`,
+    `hosts_file ${dir}/hosts`,
     ...(signOn ? negotiate : ["http_access allow all"]),
     `pid_filename ${dir}/pid`,
     `access_log stdio:${dir}/access.log`,

@@ -1,0 +1,165 @@
+/** `secure-sockets proxy` as a program. */
+
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { test } from "@test";
+import { CLI, runCli } from "../support/cli.ts";
+import { rawClient, writtenProxy } from "../support/http_proxy.ts";
+import { findProgram, run } from "../../scripts/process.ts";
+
+const posix = process.platform === "win32" ? "file modes and systemd are not Windows'" : null;
+
+/** Runs `body` with an empty home. */
+async function inHome(body: (env: Record<string, string>, home: string) => Promise<void>): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), "secure-sockets-home-"));
+  const none = {
+    HTTPS_PROXY: "",
+    HTTP_PROXY: "",
+    ALL_PROXY: "",
+    https_proxy: "",
+    http_proxy: "",
+    all_proxy: "",
+  };
+  try {
+    await body({ HOME: home, XDG_CONFIG_HOME: join(home, "config"), ...none }, home);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+}
+
+const UPSTREAM = ["proxy", "--upstream", "http://proxy.example.test:8080"];
+
+test("proxy says which options are wrong, and that it knows no proxy", async () => {
+  await inHome(async (env) => {
+    for (
+      const [args, message] of [
+        [["proxy"], /which proxy to sign on to is not known; give --upstream/],
+        [["proxy", "--upstream", "ftp://a.test"], /must begin with http/],
+        [[...UPSTREAM, "--gateway"], /must name the networks/],
+        [
+          [...UPSTREAM, "--config", "/nosuch/proxy.json"],
+          /there is no \/nosuch\/proxy\.json; make it with --save/,
+        ],
+        [[...UPSTREAM, "--no-proxy", "a/b"], /noProxy contains "a\/b"/],
+      ] as const
+    ) {
+      const { code, stderr } = await runCli(args, { env });
+      assertEquals(code, 2, stderr);
+      assertMatch(stderr, message);
+    }
+  });
+});
+
+test("proxy --save, --print-env and --require-token keep files that only their owner can read", async () => {
+  await inHome(async (env, home) => {
+    const saved = await runCli([...UPSTREAM, "--require-token", "--no-proxy", "a.test", "--save"], { env });
+    assertEquals(saved.code, 0, saved.stderr);
+    const folder = join(home, "config", "secure-sockets");
+    assertEquals(JSON.parse(readFileSync(join(folder, "proxy.json"), "utf8")).upstreams, [UPSTREAM[2]]);
+    const token = readFileSync(join(folder, "proxy.token"), "utf8").trim();
+    for (const name of ["proxy.json", "proxy.token"]) {
+      assertEquals(statSync(join(folder, name)).mode & 0o777, 0o600);
+    }
+    const { stdout } = await runCli(["proxy", "--print-env"], { env });
+    assertMatch(stdout, new RegExp(`^export HTTPS_PROXY=http://user:${token}@127\\.0\\.0\\.1:3128 `, "m"));
+    assertMatch(stdout, /^export NO_PROXY='localhost,127\.0\.0\.1,::1,a\.test' /m);
+    chmodSync(join(folder, "proxy.token"), 0o644);
+    const { code, stderr } = await runCli(["proxy", "--print-env"], { env });
+    assertEquals(code, 1);
+    assertMatch(stderr, /Other users can read the token/);
+    assert(!stderr.includes(token));
+  });
+}, { skip: posix });
+
+test("proxy serves until it is asked to stop, and logs in JSON", async () => {
+  await using upstream = await writtenProxy(() => "HTTP/1.1 200 OK\r\n\r\n");
+  await inHome(async (env, home) => {
+    const [program, ...first] = CLI;
+    const args = ["proxy", "--upstream", `http://localhost:${upstream.port}`, "--port", "0", "--json"];
+    const none = {
+      KRB5CCNAME: `FILE:${home}/none`,
+      KRB5_CLIENT_KTNAME: `${home}/none`,
+      KRB5_CONFIG: `${home}/none`,
+    };
+    const child = spawn(program, [...first, ...args], {
+      env: { ...process.env, ...env, ...none },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let log = "";
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    try {
+      const url = await new Promise<string>((resolve, reject) => {
+        child.stderr.on("data", (chunk: unknown) => {
+          log += chunk;
+          const found = /"message":"Listening on (\S+?)"/.exec(log);
+          if (found) resolve(found[1]);
+        });
+        void ended.then(() => reject(new Error(log)));
+      });
+      using client = await rawClient(Number(new URL(url).port));
+      client.send("CONNECT web.test:443 HTTP/1.1\r\nHost: a\r\n\r\n");
+      assertMatch(await client.rest(), /^HTTP\/1\.1 502 /);
+      process.kill(child.pid!, "SIGTERM");
+      assertEquals(await ended, 0, log);
+    } finally {
+      child.kill("SIGKILL");
+      await ended;
+    }
+    const events = log.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals(events.map(({ event }) => event), ["listening", "failed", "closed"]);
+    assertEquals(events[1].destination, "web.test:443");
+  });
+}, { skip: posix });
+
+test("proxy --install writes a unit that systemd can read, and --uninstall removes it", async () => {
+  await inHome(async (env, home) => {
+    const bin = join(home, "bin");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "systemctl"), `#!/bin/sh\necho "$@" >> ${home}/calls\n`, { mode: 0o755 });
+    const with_ = { ...env, PATH: `${bin}:${process.env.PATH}` };
+    const installed = await runCli([...UPSTREAM, "--install"], { env: with_ });
+    assertEquals(installed.code, 0, installed.stderr);
+    const unit = join(home, "config", "systemd", "user", "secure-sockets-proxy.service");
+    assertMatch(readFileSync(unit, "utf8"), /^ExecStart="[^\n]*" "proxy" "--config" "[^\n]*proxy\.json"$/m);
+    const analyze = findProgram("systemd-analyze");
+    if (analyze !== null) {
+      const { stderr } = await run(analyze, ["verify", "--user", unit], {
+        env: { ...env, XDG_RUNTIME_DIR: home },
+      });
+      assert(!/secure-sockets-proxy\.service:\d+:/.test(stderr), stderr);
+    }
+    assertEquals((await runCli(["proxy", "--uninstall"], { env: with_ })).code, 0);
+    assert(!existsSync(unit));
+    assertEquals(readFileSync(join(home, "calls"), "utf8").split("\n"), [
+      "--user daemon-reload",
+      "--user enable --now secure-sockets-proxy",
+      "--user disable --now secure-sockets-proxy",
+      "--user daemon-reload",
+      "",
+    ]);
+    const again = await runCli(["proxy", "--uninstall"], { env: with_ });
+    assertMatch(again.stderr, /nothing was installed/);
+    writeFileSync(join(bin, "systemctl"), "#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n", {
+      mode: 0o755,
+    });
+    const failed = await runCli([...UPSTREAM, "--install"], { env: with_ });
+    assertEquals(failed.code, 1);
+    assertMatch(
+      failed.stderr,
+      /Failed to connect to bus[^]*Run it in your session: systemctl --user daemon-reload/,
+    );
+  });
+}, { skip: process.platform === "linux" ? null : "systemd is Linux's" });
