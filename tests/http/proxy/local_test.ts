@@ -451,7 +451,15 @@ test("startLocalProxy with a token serves only clients that know it", async () =
   const token = "0123456789abcdefghij";
   await inLocal(upstream.port, async (proxy) => {
     const field = (name: string, secret: string) => `${name}: Basic ${btoa(`user:${secret}`)}\r\n`;
-    for (const wrong of ["", field("Proxy-Authorization", "wrong"), "Proxy-Authorization: Basic !\r\n"]) {
+    const otherScheme = field("Proxy-Authorization", token).replace("Basic", "Bearer");
+    for (
+      const wrong of [
+        "",
+        field("Proxy-Authorization", "wrong"),
+        "Proxy-Authorization: Basic !\r\n",
+        otherScheme,
+      ]
+    ) {
       using client = await rawClient(proxy.port);
       client.send(`${CONNECT}${wrong}\r\n`);
       assertMatch(await client.rest(), /^HTTP\/1\.1 407 [^]*Proxy-Authenticate: Basic realm=/);
@@ -549,6 +557,20 @@ test("startLocalProxy answers with what went wrong, and logs it in one line", as
       assert(!message.includes("\n") && destination !== undefined);
     }
     assertEquals(proxy.status().failed, 3);
+  });
+});
+
+test("startLocalProxy passes on no answer with a proxy's token that proves nothing", async () => {
+  const forged = btoa("forged");
+  await using upstream = await writtenProxy(() =>
+    `HTTP/1.1 200 OK\r\nProxy-Authenticate: Negotiate ${forged}\r\nContent-Length: 6\r\n\r\nsecret`
+  );
+  await inLocal(upstream.port, async (proxy) => {
+    using client = await rawClient(proxy.port);
+    client.send("GET http://web.test/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const text = await client.rest();
+    assertMatch(text, /^HTTP\/1\.1 502 /);
+    assert(!text.includes("secret") && !text.includes(forged), text);
   });
 });
 
