@@ -90,7 +90,12 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
   ["ffi/security/sspi/**", [["tests/ffi/security/sspi"]]],
   ["ffi/security/gss/pac.ts", [["tests/ffi/security/gss/pac_test.ts"], integration("samba_pac")]],
   ["ffi/security/gss/order.ts", [["tests/ffi/security/gss/order_test.ts"], integration("gss_records")]],
-  ["ffi/security/gss/accelerated_keys.ts", [["tests/ffi/security/gss/accelerated_keys_test.ts"]]],
+  ["ffi/security/gss/accelerated_keys.ts", [
+    [
+      "tests/ffi/security/gss/accelerated_keys_test.ts",
+      "tests/ffi/security/gss/accelerated_messages_test.ts",
+    ],
+  ]],
   ...inGss(
     ["accelerated_crypto", "accelerated_messages"],
     ["tests/ffi/security/gss/accelerated_messages_test.ts"],

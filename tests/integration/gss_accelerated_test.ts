@@ -3,14 +3,14 @@
  * the same with the same reason.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import process from "node:process";
 import fc from "fast-check";
-import { ProtocolError } from "../../errors.ts";
+import { ProtocolError, StateError } from "../../errors.ts";
 import { GSS_C } from "../../ffi/raw/gssapi.ts";
 import { pinned } from "../../ffi/memory/memory.ts";
-import { acceleratedSealing } from "../../ffi/security/gss/accelerated_sealing.ts";
+import { AcceleratedSealing, acceleratedSealing } from "../../ffi/security/gss/accelerated_sealing.ts";
 import { openRecordCrypto } from "../../ffi/security/gss/accelerated_messages.ts";
 import { BufferSealing } from "../../ffi/security/gss/buffer_sealing.ts";
 import { IovSealing } from "../../ffi/security/gss/iov_sealing.ts";
@@ -54,7 +54,7 @@ interface PairOptions {
 async function withPair(
   system: NativeSystem,
   { mechanism = "kerberos", flags = ORDERED | GSS_C.MUTUAL_FLAG }: PairOptions,
-  body: (client: End, server: End, enctype: number) => void,
+  body: (client: End, server: End, enctype: number, withoutSubkey: () => Sealing) => void,
 ): Promise<void> {
   using client = new RawClient(system, { mechanism, target: TARGET, flags });
   using server = new RawServer(system);
@@ -70,11 +70,19 @@ async function withPair(
     return { ours, iov: new IovSealing(gss, handle, true), copying: new BufferSealing(gss, handle, true) };
   });
   const keys = contextKeys(client.gss, client.handle)!;
-  assertEquals(keys.acceptorSubkey, (flags & GSS_C.MUTUAL_FLAG) !== 0);
+  assertEquals(keys.acceptorSubkey !== null, (flags & GSS_C.MUTUAL_FLAG) !== 0);
+  const opened: Sealing[] = ends.map(({ ours }) => ours);
+  // A client that does not use the acceptor's subkey.
+  const withoutSubkey = (): Sealing => {
+    const rules = { encrypts: true, sequence: true, negotiated: false };
+    const own = { ...contextKeys(client.gss, client.handle)!, acceptorSubkey: null };
+    opened.push(new AcceleratedSealing(client.gss, client.handle, rules, client.gss.recordCrypto!, own));
+    return opened[opened.length - 1];
+  };
   try {
-    body(ends[0], ends[1], keys.enctype);
+    body(ends[0], ends[1], (keys.acceptorSubkey ?? keys.session).enctype, withoutSubkey);
   } finally {
-    for (const { ours } of ends) ours.close();
+    for (const sealing of opened) sealing.close();
   }
 }
 
@@ -384,17 +392,47 @@ test(
 );
 
 test(
-  "a record by a key without the acceptor's subkey is decided by the library, and stays in order",
+  "records and signatures by the key that the acceptor's subkey replaced are opened as by the library",
+  () =>
+    inRealmWith({}, async (realm, system) => {
+      await realm.kinit("alice");
+      for (const mechanism of ["kerberos", "spnego"] as const) {
+        await withPair(system, { mechanism }, (_client, server, _enctype, withoutSubkey) => {
+          const sender = withoutSubkey();
+          if (mechanism === "spnego") outcome(server.ours, sealed(sender, text(3)));
+          for (const length of [0, 1, 40, 5000]) {
+            for (const encrypt of [true, false]) {
+              const record = sealed(sender, text(length), encrypt);
+              // The header says by which key: it is in the checksum, or in the encrypted copy.
+              const other = record.slice();
+              other[2] ^= 4;
+              assertEquals(outcome(server.ours, other), "refused");
+              assertEquals(outcome(server.iov, other), "refused");
+              const expected = { major: 0, encrypted: encrypt, plain: text(length) };
+              assertEquals(outcome(server.iov, record), expected);
+              assertEquals(outcome(server.ours, record), expected);
+            }
+            const signature = sender.sign(text(length));
+            const verdicts = [server.iov, server.ours].map((by) => verdict(by, text(length), signature));
+            assertEquals(verdicts, [0, 0]);
+          }
+        });
+      }
+    }),
+  { skip },
+);
+
+test(
+  "close() overwrites the keys, and nothing is protected by what is left of them",
   () =>
     inRealmWith({}, async (realm, system) => {
       await realm.kinit("alice");
       await withPair(system, {}, (client, server) => {
-        // The flag is in the header, and its encrypted copy: no such record is right.
-        const record = sealed(client.iov, text(9));
-        const other = record.slice();
-        other[2] &= ~4;
-        assertEquals(outcome(server.ours, other), "refused");
-        assertEquals(outcome(server.ours, record), { major: 0, encrypted: true, plain: text(9) });
+        const record = sealed(client.ours, text(5));
+        for (const { ours } of [client, server]) ours.close();
+        assertThrows(() => sealed(client.ours, text(5)), StateError);
+        assertThrows(() => client.ours.sign(text(5)), StateError);
+        assertThrows(() => server.ours.open(record.slice()), StateError);
       });
     }),
   { skip },

@@ -75,9 +75,10 @@ export function deriveKey(
     return deriveRandom(encrypt, BLOCK_BYTES, constant, type.keyBytes);
   }
   const length = purpose === PURPOSE.encryption ? type.keyBytes : type.macKeyBytes;
+  const bits = length * 8;
   // RFC 8009, section 3: a counter, the label, a zero, and the length in bits.
   const input = pinned(14);
-  input.set([0, 0, 0, 1, ...constant, 0, 0, 0, (length * 8) >>> 8, length * 8]);
+  input.set([0, 0, 0, 1, ...constant, 0, 0, 0, bits >>> 8, bits]);
   const output = primitives.hmac(type, key, input);
   const derived = pinned(length);
   derived.set(output.subarray(0, length));

@@ -16,7 +16,7 @@ import { type RecordCrypto, takeConfounder } from "./accelerated_crypto.ts";
 import { ChecksumKey, MessageKeys } from "./accelerated_messages.ts";
 import { dataView, type Gss } from "./gss.ts";
 import { IovSealing } from "./iov_sealing.ts";
-import { type ContextKeys, contextKeys } from "./lucid.ts";
+import { type ContextKeys, contextKeys, type TypedKey } from "./lucid.ts";
 import { SequenceWindow } from "./order.ts";
 import { type Opened, Sealing } from "./sealing.ts";
 
@@ -39,11 +39,19 @@ export interface AcceleratedRules {
   readonly negotiated: boolean;
 }
 
+/** Which end a direction's records come from, and by which of its keys. */
+interface DirectionOptions {
+  readonly fromInitiator: boolean;
+  readonly acceptorSubkey: boolean;
+  /** Whether this end sends them. */
+  readonly sends: boolean;
+}
+
 /** The keys of one direction, made when they are first needed. */
 class Direction {
+  readonly type: Enctype;
   readonly flags: number;
   readonly #crypto: RecordCrypto;
-  readonly #type: Enctype;
   #key: Uint8Array | null;
   readonly #sends: boolean;
   readonly #usage: { readonly seal: number; readonly sign: number };
@@ -51,22 +59,22 @@ class Direction {
   #wrapChecksum?: ChecksumKey;
   #micChecksum?: ChecksumKey;
 
-  constructor(crypto: RecordCrypto, type: Enctype, keys: ContextKeys, sends: boolean) {
+  constructor(crypto: RecordCrypto, key: TypedKey, options: DirectionOptions) {
+    const { fromInitiator, acceptorSubkey, sends } = options;
+    this.type = ENCTYPES.get(key.enctype)!;
     this.#crypto = crypto;
-    this.#type = type;
-    this.#key = keys.key;
+    this.#key = key.key;
     this.#sends = sends;
-    const fromInitiator = keys.initiator === sends;
     this.#usage = fromInitiator
       ? { seal: USAGE.initiatorSeal, sign: USAGE.initiatorSign }
       : { seal: USAGE.acceptorSeal, sign: USAGE.acceptorSign };
-    this.flags = (fromInitiator ? 0 : FLAG.sentByAcceptor) | (keys.acceptorSubkey ? FLAG.acceptorSubkey : 0);
+    this.flags = (fromInitiator ? 0 : FLAG.sentByAcceptor) | (acceptorSubkey ? FLAG.acceptorSubkey : 0);
   }
 
   get message(): MessageKeys {
     return this.#message ??= new MessageKeys(
       this.#crypto,
-      this.#type,
+      this.type,
       this.#live,
       this.#usage.seal,
       this.#sends,
@@ -75,12 +83,12 @@ class Direction {
 
   /** For records that are signed only. */
   get wrapChecksum(): ChecksumKey {
-    return this.#wrapChecksum ??= new ChecksumKey(this.#crypto, this.#type, this.#live, this.#usage.seal);
+    return this.#wrapChecksum ??= new ChecksumKey(this.#crypto, this.type, this.#live, this.#usage.seal);
   }
 
   /** For signatures. */
   get micChecksum(): ChecksumKey {
-    return this.#micChecksum ??= new ChecksumKey(this.#crypto, this.#type, this.#live, this.#usage.sign);
+    return this.#micChecksum ??= new ChecksumKey(this.#crypto, this.type, this.#live, this.#usage.sign);
   }
 
   /** The key; never the zeros with which it was overwritten. */
@@ -97,8 +105,8 @@ class Direction {
 }
 
 /**
- * Returns what protects the records of a Kerberos context by libcrypto; `null` where its encryption type is another one,
- * or where libcrypto is not used.
+ * Returns what protects the records of a Kerberos context by libcrypto; `null` where an encryption type of it is another
+ * one, or where libcrypto is not used.
  */
 export function acceleratedSealing(
   gss: Gss,
@@ -108,12 +116,14 @@ export function acceleratedSealing(
   const crypto = gss.recordCrypto;
   const keys = crypto === null ? null : contextKeys(gss, context);
   if (crypto === null || keys === null) return null;
-  const type = ENCTYPES.get(keys.enctype);
-  if (type?.keyBytes === keys.key.length) {
-    return new AcceleratedSealing(gss, context, rules, crypto, type, keys);
-  }
-  keys.key.fill(0);
+  const known = ({ enctype, key }: TypedKey): boolean => ENCTYPES.get(enctype)?.keyBytes === key.length;
+  if (keysOf(keys).every(known)) return new AcceleratedSealing(gss, context, rules, crypto, keys);
+  for (const { key } of keysOf(keys)) key.fill(0);
   return null;
+}
+
+function keysOf({ session, acceptorSubkey }: ContextKeys): TypedKey[] {
+  return acceptorSubkey === null ? [session] : [session, acceptorSubkey];
 }
 
 /** Wraps and unwraps in place, by libcrypto. */
@@ -123,6 +133,8 @@ export class AcceleratedSealing extends Sealing {
   readonly #keys: ContextKeys;
   readonly #sending: Direction;
   readonly #receiving: Direction;
+  /** By the session's key where the acceptor's subkey has replaced it; a peer may still use it. */
+  readonly #earlier: Direction;
   readonly #window: SequenceWindow;
   readonly #headerCopy = pinned(HEADER);
   /** The bytes of the next number that is sent. */
@@ -137,23 +149,35 @@ export class AcceleratedSealing extends Sealing {
     context: bigint,
     rules: AcceleratedRules,
     crypto: RecordCrypto,
-    type: Enctype,
     keys: ContextKeys,
   ) {
     super(gss, context);
     this.#rules = rules;
-    this.#macBytes = type.macBytes;
     this.#keys = keys;
-    this.#sending = new Direction(crypto, type, keys, true);
-    this.#receiving = new Direction(crypto, type, keys, false);
+    const direction = (key: TypedKey, sends: boolean): Direction =>
+      new Direction(crypto, key, {
+        fromInitiator: keys.initiator === sends,
+        acceptorSubkey: key === keys.acceptorSubkey,
+        sends,
+      });
+    const key = keys.acceptorSubkey ?? keys.session;
+    this.#sending = direction(key, true);
+    this.#receiving = direction(key, false);
+    this.#earlier = key === keys.session ? this.#receiving : direction(keys.session, false);
+    this.#macBytes = this.#sending.type.macBytes;
     dataView(this.#next).setBigUint64(0, keys.sendSequence, false);
     this.#window = new SequenceWindow(keys.receiveSequence);
     this.#synchronized = !rules.negotiated;
     this.maxOverhead = this.#overhead(rules.encrypts);
   }
 
-  #overhead(encrypt: boolean): number {
-    return HEADER + (encrypt ? CONFOUNDER + HEADER : 0) + this.#macBytes;
+  #overhead(encrypt: boolean, macBytes = this.#macBytes): number {
+    return HEADER + (encrypt ? CONFOUNDER + HEADER : 0) + macBytes;
+  }
+
+  /** The keys by which a token is protected, as its header says. */
+  #keysOf(token: Uint8Array): Direction {
+    return (token[2] & FLAG.acceptorSubkey) === 0 ? this.#earlier : this.#receiving;
   }
 
   override seal(plain: Uint8Array, out: Uint8Array, encrypt: boolean): Uint8Array {
@@ -201,34 +225,29 @@ export class AcceleratedSealing extends Sealing {
   }
 
   override open(record: Uint8Array): Opened {
-    if (!this.#opensItself(record)) return this.#openBySystem(record, (system) => system.open(record));
+    if (!this.#synchronized) return this.#openBySystem(record, (system) => system.open(record));
     const header = this.#header(record, WRAP);
+    const keys = this.#keysOf(header);
+    const { macBytes } = keys.type;
     const extra = (header[4] << 8) | header[5];
     const encrypted = (header[2] & FLAG.sealed) !== 0;
-    const fixed = this.#macBytes + (encrypted ? CONFOUNDER + extra + HEADER : 0);
-    const macAt = record.length - this.#macBytes;
+    const fixed = macBytes + (encrypted ? CONFOUNDER + extra + HEADER : 0);
+    const macAt = record.length - macBytes;
     if (record.length < HEADER + fixed || record.length > MAX_RECORD_BYTES) throw malformed();
     rotateLeft(record, (header[6] << 8) | header[7]);
     let plain: Uint8Array;
     if (encrypted) {
-      if (!this.#receiving.message.open(record, macAt)) throw altered();
+      if (!keys.message.open(record, macAt)) throw altered();
       if (!isCopy(record, macAt - HEADER, header)) throw malformed();
       plain = record.subarray(HEADER + CONFOUNDER, macAt - HEADER - extra);
     } else {
-      if (extra !== this.#macBytes) throw malformed();
+      if (extra !== macBytes) throw malformed();
       // The checksum is of a header without its length and rotation.
       header.fill(0, 4, 8);
       plain = record.subarray(HEADER, macAt);
-      if (!this.#receiving.wrapChecksum.verify(plain, header, record, macAt)) throw altered();
+      if (!keys.wrapChecksum.verify(plain, header, record, macAt)) throw altered();
     }
     return { major: this.#arrived(header), encrypted, plain };
-  }
-
-  /** Whether a token is opened here; otherwise the library decides about it. */
-  #opensItself(token: Uint8Array): boolean {
-    // A peer that does not know the acceptor's subkey uses another key.
-    const otherKey = this.#keys.acceptorSubkey && token.length > 2 && (token[2] & FLAG.acceptorSubkey) === 0;
-    return this.#synchronized && !otherKey;
   }
 
   /** Checks a token's header and returns a copy: opening overwrites it. */
@@ -255,11 +274,10 @@ export class AcceleratedSealing extends Sealing {
   }
 
   /**
-   * Returns the status bits of a token that the library has opened. The library knows whether SPNEGO ended with a
-   * signature; the first token that it finds in order shows which number is next.
+   * Looks at a token that the library has opened, and returns its status bits. The library knows whether SPNEGO ended with
+   * a signature; the first token that it finds in order shows which number is next.
    */
   #arrivedBySystem(major: number, header: Uint8Array): number {
-    if (this.#synchronized) return this.#arrived(header);
     const ahead = BigInt.asUintN(64, dataView(header).getBigUint64(8, false) - this.#keys.receiveSequence);
     if (major === 0 && ahead <= 1n) {
       if (ahead === 1n) {
@@ -289,19 +307,20 @@ export class AcceleratedSealing extends Sealing {
   }
 
   override openDetached(header: Uint8Array, data: Uint8Array): Opened {
-    if (!this.#opensItself(header)) {
+    if (!this.#synchronized) {
       return this.#openBySystem(header, (system) => system.openDetached(header, data));
     }
-    const encrypted = header.length >= HEADER && (header[2] & FLAG.sealed) !== 0;
+    const encrypted = (idChecked(header)[2] & FLAG.sealed) !== 0;
+    const { macBytes } = this.#keysOf(header).type;
     const whole = pinned(header.length + data.length);
     try {
       whole.set(header);
       whole.set(data, header.length);
       // The data is at its place only with this rotation.
-      const rotation = detachedRotation(encrypted, this.#macBytes);
-      if (header.length !== this.#overhead(encrypted) || dataView(header).getUint16(6, false) !== rotation) {
-        throw malformed();
-      }
+      const rotation = detachedRotation(encrypted, macBytes);
+      const isPlaced = header.length === this.#overhead(encrypted, macBytes) &&
+        dataView(header).getUint16(6, false) === rotation;
+      if (!isPlaced) throw malformed();
       const opened = this.open(whole);
       if (opened.plain.length !== data.length) throw malformed();
       data.set(opened.plain);
@@ -320,21 +339,21 @@ export class AcceleratedSealing extends Sealing {
   }
 
   override verify(message: Uint8Array, token: Uint8Array): number {
-    if (!this.#opensItself(token)) {
+    if (!this.#synchronized) {
       const header = idChecked(token);
       return this.#arrivedBySystem(super.verify(message, token), header);
     }
     const header = this.#header(token, MIC);
+    const keys = this.#keysOf(header);
     const filled = header.subarray(4, 8).every((byte) => byte === 0xff);
-    if (!filled || token.length !== HEADER + this.#macBytes) throw malformed();
-    if (!this.#receiving.micChecksum.verify(message, header, token, HEADER)) throw altered();
+    if (!filled || token.length !== HEADER + keys.type.macBytes) throw malformed();
+    if (!keys.micChecksum.verify(message, header, token, HEADER)) throw altered();
     return this.#arrived(header);
   }
 
   override close(): void {
-    this.#sending.close();
-    this.#receiving.close();
-    this.#keys.key.fill(0);
+    for (const direction of [this.#sending, this.#receiving, this.#earlier]) direction.close();
+    for (const { key } of keysOf(this.#keys)) key.fill(0);
   }
 }
 

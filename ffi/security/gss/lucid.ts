@@ -55,16 +55,22 @@ export function hasWideSequence(gss: Gss, context: bigint): boolean {
   return describeContext(gss, context, ({ protocol }) => protocol === CFX) ?? false;
 }
 
+/** A key with its encryption type; the caller overwrites it. */
+export interface TypedKey {
+  /** Its encryption type. */
+  readonly enctype: number;
+  /** Its bytes. */
+  readonly key: Uint8Array<ArrayBuffer>;
+}
+
 /** What protects the records of a context with RFC 4121 tokens. */
 export interface ContextKeys {
   /** Whether this end is the initiator. */
   readonly initiator: boolean;
-  /** Whether the key is the acceptor's subkey. */
-  readonly acceptorSubkey: boolean;
-  /** The key's encryption type. */
-  readonly enctype: number;
-  /** The key; the caller overwrites it. */
-  readonly key: Uint8Array<ArrayBuffer>;
+  /** The key of the session: the ticket's, or the initiator's subkey. */
+  readonly session: TypedKey;
+  /** The acceptor's subkey, which then replaces the other one; `null` where there is none. */
+  readonly acceptorSubkey: TypedKey | null;
   /** The sequence number of the next record that is sent. */
   readonly sendSequence: bigint;
   /** The sequence number of the first record that the peer sends, or of a signature by which SPNEGO ended. */
@@ -76,19 +82,27 @@ const MAX_KEY_BYTES = 64;
 
 /** Returns the keys of a context with RFC 4121 tokens; `null` where it has others, or does not report them. */
 export function contextKeys(gss: Gss, context: bigint): ContextKeys | null {
-  return describeContext(gss, context, (lucid) => {
-    const acceptorSubkey = lucid.have_acceptor_subkey !== 0;
-    const [enctype, length, data] = acceptorSubkey
-      ? [lucid.acceptor_subkey_type, lucid.acceptor_subkey_length, lucid.acceptor_subkey_data]
-      : [lucid.cfx_key_type, lucid.cfx_key_length, lucid.cfx_key_data];
-    if (lucid.protocol !== CFX || length === 0 || length > MAX_KEY_BYTES) return null;
+  const typedKey = (enctype: number, length: number, data: bigint): TypedKey | null => {
+    if (length === 0 || length > MAX_KEY_BYTES) return null;
     const key = pinned(length);
     gss.memory.readInto(data, key);
+    return { enctype, key };
+  };
+  return describeContext(gss, context, (lucid) => {
+    if (lucid.protocol !== CFX) return null;
+    const session = typedKey(lucid.cfx_key_type, lucid.cfx_key_length, lucid.cfx_key_data);
+    const has = lucid.have_acceptor_subkey !== 0;
+    const acceptorSubkey = has
+      ? typedKey(lucid.acceptor_subkey_type, lucid.acceptor_subkey_length, lucid.acceptor_subkey_data)
+      : null;
+    if (session === null || (has && acceptorSubkey === null)) {
+      session?.key.fill(0);
+      return null;
+    }
     return {
       initiator: lucid.initiate !== 0,
+      session,
       acceptorSubkey,
-      enctype,
-      key,
       sendSequence: lucid.send_seq,
       receiveSequence: lucid.recv_seq,
     };

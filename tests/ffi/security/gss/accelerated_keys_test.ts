@@ -6,12 +6,14 @@ import { Buffer } from "node:buffer";
 import { createCipheriv, createHmac } from "node:crypto";
 import fc from "fast-check";
 import {
+  BLOCK_BYTES,
   type DerivationPrimitives,
   deriveKey,
   deriveRandom,
   ENCTYPES,
   nFold,
   PURPOSE,
+  USAGE,
 } from "../../../../ffi/security/gss/accelerated_keys.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -161,4 +163,91 @@ test("ENCTYPES has AES alone: neither RC4 nor DES", () => {
     assertEquals(type.number, number);
     assert(type.cipher.startsWith("AES-") && type.cipher.includes(String(type.keyBytes * 8)));
   }
+});
+
+/** The sum of the rotated copies in one's complement, by large integers. */
+function foldedByIntegers(input: Uint8Array, length: number): string {
+  const [bits, width] = [BigInt(input.length * 8), BigInt(length * 8)];
+  const value = BigInt(`0x${hex(input)}`);
+  let copies = "";
+  for (let copy = 0; copies.length % (length * 2) !== 0 || copy === 0; copy++) {
+    const right = BigInt(13 * copy) % bits;
+    const rotated = ((value >> right) | (value << (bits - right))) & ((1n << bits) - 1n);
+    copies += rotated.toString(16).padStart(input.length * 2, "0");
+  }
+  let sum = 0n;
+  for (let at = 0; at < copies.length; at += length * 2) {
+    sum += BigInt(`0x${copies.slice(at, at + length * 2)}`);
+  }
+  while (sum >> width !== 0n) sum = (sum & ((1n << width) - 1n)) + (sum >> width);
+  return sum.toString(16).padStart(length * 2, "0");
+}
+
+test("nFold() adds in one's complement, with every carry", () => {
+  const byte = fc.oneof(fc.nat(255), fc.constantFrom(0, 0xff, 0x80, 0x7f));
+  fc.assert(
+    fc.property(
+      fc.array(byte, { minLength: 1, maxLength: 20 }),
+      fc.integer({ min: 1, max: 24 }),
+      (bytes, length) => {
+        const input = Uint8Array.from(bytes);
+        assertEquals(hex(nFold(input, length)), foldedByIntegers(input, length));
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+test("deriveKey() writes the usage with its highest byte first, and overwrites what it does not return", () => {
+  const kept: Uint8Array[] = [];
+  const primitives: DerivationPrimitives = {
+    encryptBlock(type, key, block) {
+      kept.push(block);
+      NODE.encryptBlock(type, key, block);
+    },
+    hmac(type, key, message) {
+      const output = NODE.hmac(type, key, message).slice();
+      kept.push(output);
+      return output;
+    },
+  };
+  for (const [number, key] of KEYS) {
+    const type = ENCTYPES.get(number)!;
+    for (const usage of [22, 0x1234_5678, 0xfedc_ba98]) {
+      kept.length = 0;
+      const constant = Buffer.from([0, 0, 0, 0, PURPOSE.encryption]);
+      constant.writeUInt32BE(usage);
+      const derived = deriveKey(primitives, type, unhex(key), usage, PURPOSE.encryption);
+      const blocks = type.encryptThenMac ? 1 : type.keyBytes / BLOCK_BYTES;
+      assertEquals(kept.length, blocks);
+      assert(kept.every((bytes) => bytes.every((byte) => byte === 0)));
+      const expected = type.encryptThenMac
+        ? NODE.hmac(
+          type,
+          unhex(key),
+          Buffer.from([0, 0, 0, 1, ...constant, 0, 0, 0, type.keyBytes >> 5, type.keyBytes * 8 & 0xff]),
+        )
+          .subarray(0, type.keyBytes)
+        : deriveRandom(
+          (block) => NODE.encryptBlock(type, unhex(key), block),
+          BLOCK_BYTES,
+          constant,
+          type.keyBytes,
+        );
+      assertEquals(hex(derived), hex(expected));
+    }
+  }
+});
+
+test("ENCTYPES and USAGE have the lengths and numbers of RFC 3962, RFC 8009 and RFC 4121", () => {
+  const lengths = [...ENCTYPES.values()].map((
+    { keyBytes, macKeyBytes, macBytes },
+  ) => [keyBytes, macKeyBytes, macBytes]);
+  assertEquals(lengths, [[16, 16, 12], [32, 32, 12], [16, 16, 16], [32, 24, 24]]);
+  assertEquals(Object.entries(USAGE), [
+    ["acceptorSeal", 22],
+    ["acceptorSign", 23],
+    ["initiatorSeal", 24],
+    ["initiatorSign", 25],
+  ]);
 });
