@@ -72,7 +72,9 @@ const ACTIONS: { readonly [name: string]: Action } = {
         else {
           await io.note(described(owner));
           for (const { text, spn } of spns) {
-            await io.print(spn === null ? `${text} ${io.paint("yellow", "(not an SPN)")}` : text);
+            await io.print(
+              spn === null ? `${shown(text)} ${io.paint("yellow", "(not an SPN)")}` : shown(text),
+            );
           }
         }
         return 0;
@@ -92,10 +94,10 @@ const ACTIONS: { readonly [name: string]: Action } = {
           for (const spn of found.registered) await io.print(`${io.paint("green", "registered")} ${spn}`);
           for (const spn of found.missing) await io.print(`${io.paint("red", "missing   ")} ${spn}`);
           for (const { spn, registered, owners } of found.conflicts) {
-            const has = `${owners.map(({ name }) => name).join(" and ")} has ${registered}`;
+            const has = shown(`${owners.map(({ name }) => name).join(" and ")} has ${registered}`);
             await io.print(`${io.paint("red", "conflict  ")} ${spn}: ${has}`);
           }
-          for (const line of found.advice) await io.print(`run: ${line}`);
+          for (const line of found.advice) await io.print(`run: ${shown(line)}`);
           await noteScope(found.searched, io);
         }
         return found.ok ? 0 : 1;
@@ -115,7 +117,7 @@ const ACTIONS: { readonly [name: string]: Action } = {
         else {
           for (const { spn, owners } of found.duplicates) {
             await io.print(
-              `${io.paint("red", spn)}\n${owners.map((owner) => `  ${described(owner)}`).join("\n")}`,
+              `${io.paint("red", shown(spn))}\n${owners.map((owner) => `  ${described(owner)}`).join("\n")}`,
             );
           }
           await io.note(`${found.duplicates.length} duplicates among the SPNs of ${found.accounts} accounts`);
@@ -137,7 +139,9 @@ function changing(how: "add" | "remove"): Action {
         const done = await change(directory, account, spns, { signal: io.signal });
         if (options.json) await io.json(done);
         else {
-          for (const spn of done.changed) await io.print(`${how === "add" ? "added" : "removed"} ${spn}`);
+          for (const spn of done.changed) {
+            await io.print(`${how === "add" ? "added" : "removed"} ${shown(spn)}`);
+          }
           for (const spn of done.unchanged) {
             await io.note(`${spn}: ${how === "add" ? "is registered already" : "is not registered"}`);
           }
@@ -148,8 +152,16 @@ function changing(how: "add" | "remove"): Action {
   };
 }
 
+/** What the directory holds, with control characters as escapes: it may be anything. */
+function shown(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+}
+
 function described({ name, kind, dn }: SpnAccount): string {
-  return `${name} (${kind}, ${dn})`;
+  return shown(`${name} (${kind}, ${dn})`);
 }
 
 async function noteScope(searched: SpnScope, io: Io): Promise<void> {

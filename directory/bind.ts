@@ -142,8 +142,8 @@ const REASONS: Readonly<
 > = {
   "525": ["bad-credentials", "the account does not exist. Check its name"],
   "52e": ["bad-credentials", "the name or the password is wrong"],
-  "530": ["bad-credentials", "the account may not log on at this time"],
-  "531": ["bad-credentials", "the account may not log on from this computer"],
+  "530": ["other", "the account may not log on at this time"],
+  "531": ["other", "the account may not log on from this computer"],
   "532": ["password-expired", "the password has expired. Change it"],
   "533": ["account-locked", "the account is disabled. An administrator enables it"],
   "701": ["account-expired", "the account has expired. An administrator extends it"],

@@ -5,7 +5,7 @@
  */
 
 import { Resolver } from "node:dns/promises";
-import { TransportError } from "../errors.ts";
+import { PermissionError, TransportError } from "../errors.ts";
 import type { DirectoryServer } from "./types.ts";
 
 /** A record of RFC 2782. */
@@ -103,6 +103,17 @@ export async function locate(
       records = await resolver.records(name, signal);
     } catch (cause) {
       signal?.throwIfAborted();
+      const { code, name: kind } = cause as { code?: unknown; name?: string };
+      if (kind === "NotCapable" || code === "ERR_ACCESS_DENIED") {
+        throw new PermissionError(
+          "sockets",
+          "--allow-net",
+          `Cannot ask for ${name}: run again with --allow-net`,
+          {
+            cause,
+          },
+        );
+      }
       throw new TransportError(
         (cause as { code?: string }).code ?? "unknown",
         `Cannot find the controllers of ${domain}: the name servers did not answer for ${name}: ` +

@@ -101,8 +101,8 @@ export function directoryError(
   );
 }
 
-/** The server's words, without what would change a terminal or a log. */
-function printable(text: string): string {
+/** What a directory wrote, without what would change a terminal or a log. */
+export function printable(text: string): string {
   const clean = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim().replace(/\.$/, "");
   return clean.length > 300 ? `${clean.slice(0, 300)}…` : clean;
 }

@@ -76,8 +76,11 @@ export async function findAccount(
   }
   const [name, realm] = splitName(given);
   const { domain, defaultNamingContext } = directory.rootDse;
-  if (realm !== undefined && realm.includes(".") && realm.toLowerCase() !== domain) {
-    throw noAccount(given, `it is of another domain than ${domain}; open the directory of that one`);
+  if (realm !== undefined && realm.toLowerCase() !== domain) {
+    const own = await readNetbiosName(directory, signal);
+    if (own === undefined || realm.toLowerCase() !== own.toLowerCase()) {
+      throw noAccount(given, `it is of another domain than ${domain}; open the directory of that one`);
+    }
   }
   const names = [name, ...(name.endsWith("$") ? [] : [`${name}$`])];
   const found: DirectoryEntry[] = [];
@@ -90,6 +93,18 @@ export async function findAccount(
     found[0];
   if (exact !== undefined) return exact;
   throw noAccount(given, `${domain} has no account of this name`);
+}
+
+/** The NetBIOS name of the connection's domain. */
+async function readNetbiosName(
+  directory: Directory,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const { configurationNamingContext, defaultNamingContext } = directory.rootDse;
+  const base = `CN=Partitions,${configurationNamingContext}`;
+  const filter = { attribute: "nCName", equals: defaultNamingContext };
+  const search = { base, scope: "one", filter, attributes: ["nETBIOSName"], signal } as const;
+  for await (const entry of directory.search(search)) return entry.text("nETBIOSName");
 }
 
 function splitName(given: string): [name: string, domain?: string] {

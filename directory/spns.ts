@@ -7,6 +7,7 @@
 import { checkKeys, checkSignal } from "../contexts/check.ts";
 import { DirectoryError } from "../errors.ts";
 import { Spn } from "../spn.ts";
+import { printable } from "./results.ts";
 import {
   accountOf,
   findAccount,
@@ -260,7 +261,7 @@ async function findConflicts(
 
 function conflict(owner: SpnAccount, conflicts: readonly SpnConflict[]): DirectoryError {
   const each = conflicts.map(({ spn, registered, owners }) => {
-    const names = owners.map(({ name, dn }) => `${name} (${dn})`).join(" and ");
+    const names = printable(owners.map(({ name, dn }) => `${name} (${dn})`).join(" and "));
     return `\n  ${spn}: ${names} has ${registered === spn ? "it" : `${registered}, which covers it`}`;
   }).join("");
   const [{ registered, owners: [first] }] = conflicts;
@@ -268,7 +269,9 @@ function conflict(owner: SpnAccount, conflicts: readonly SpnConflict[]): Directo
     19,
     "constraintViolation",
     `Cannot register SPNs for ${owner.name}: other accounts have them; nothing was changed:${each}\n` +
-      `Run the service as that account, or remove the SPN from it: setspn -D ${registered} ${first.name}`,
+      `Run the service as that account, or remove the SPN from it: setspn -D ${registered} ${
+        printable(first.name)
+      }`,
   );
 }
 

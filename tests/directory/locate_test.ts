@@ -5,7 +5,7 @@ import { test } from "@test";
 import fc from "fast-check";
 import { type DirectoryResolver, dnsResolver, openDirectory } from "../../directory/mod.ts";
 import { inOrder, locate } from "../../directory/locate.ts";
-import { TransportError } from "../../errors.ts";
+import { PermissionError, TransportError } from "../../errors.ts";
 import { inDomain, noAdDc } from "../support/ad.ts";
 import { startDnsServer } from "../support/dns_server.ts";
 
@@ -91,6 +91,8 @@ test("locate() bounds the number of servers and passes failures of name servers 
   };
   const error = await assertRejects(() => locate(DOMAIN, broken), TransportError, "did not answer");
   assertEquals(error.codeName, "ETIMEOUT");
+  const denied = () => Promise.reject(Object.assign(new Error("no"), { name: "NotCapable" }));
+  await assertRejects(() => locate(DOMAIN, { records: denied }), PermissionError, "--allow-net");
   const signal = AbortSignal.abort(new RangeError("mine"));
   await assertRejects(() => locate(DOMAIN, dnsResolver(), signal), RangeError, "mine");
 });

@@ -155,6 +155,8 @@ test(
       await assertRejects(() => registerSpns(directory, "nobody", ["a/b"]), DirectoryError, "has no account");
       await assertRejects(() => listSpns(directory, `CN=x,${dc.base}`), DirectoryError, "no object has");
       await assertRejects(() => listSpns(directory, "other.test\\svcweb"), DirectoryError, "another domain");
+      await assertRejects(() => listSpns(directory, "OTHER\\svcweb"), DirectoryError, "another domain");
+      assertEquals((await listSpns(directory, "example\\svcweb")).account.name, "svcweb");
       for (const wrong of ["", "a@b", "a\\b\\c", "\ud800"]) {
         await assertRejects(() => listSpns(directory, wrong), TypeError, "account");
       }
