@@ -105,14 +105,21 @@ export abstract class Adapters implements HttpAdapters {
   #answer(request: RequestHead, { headers }: SignedOn, response: Response): Response {
     // An upgrade is not a response that can be changed.
     if (response.status === SWITCHING_PROTOCOLS) return response;
-    const answer = changeable(response);
-    for (const [name, value] of headers) answer.headers.set(name, value);
-    this.#complete(
-      request,
-      (name) => answer.headers.has(name),
-      (name, value) => answer.headers.append(name, value),
-    );
-    return answer;
+    const complete = (answer: Response): Response => {
+      for (const [name, value] of headers) answer.headers.set(name, value);
+      this.#complete(
+        request,
+        (name) => answer.headers.has(name),
+        (name, value) => answer.headers.append(name, value),
+      );
+      return answer;
+    };
+    try {
+      return complete(response);
+    } catch {
+      // The fields of `Response.redirect()` and of what `fetch()` returned are fixed.
+      return complete(new Response(response.body, response));
+    }
   }
 
   /** Adds what the handler did not set. */
@@ -211,16 +218,6 @@ export abstract class Adapters implements HttpAdapters {
     });
     for (const [name, value] of headers) answer.headers.append(name, value);
     return answer;
-  }
-}
-
-/** The response, or a copy of it where its fields are fixed, as those of `Response.redirect()` and `fetch()` are. */
-function changeable(response: Response): Response {
-  try {
-    response.headers.delete("www-authenticate");
-    return response;
-  } catch {
-    return new Response(response.body, response);
   }
 }
 

@@ -257,6 +257,28 @@ test(
   { skip },
 );
 
+test(
+  "fetch(): where a client asks for no proof, the fields of the handler's answer stay as they are",
+  () =>
+    inRealm(async (_realm, system) => {
+      using watched = await openSignOn(system);
+      const requirements = { mutualAuthentication: false };
+      using alice = await openInitiator({ system, registry: createRegistry([kerberos()]), requirements });
+      const fields = { "www-authenticate": "Bearer", "cache-control": "no-store" };
+      const handler = watched.signOn.fetch((_request, { name }) =>
+        new Response(name, { status: 401, headers: fields })
+      );
+      const headers = { authorization: await authorization(alice) };
+      const answer = await handler(new Request("http://localhost/", { headers }));
+      assertEquals([answer.status, await answer.text()], [401, "alice@MIT.TEST"]);
+      assertEquals(Object.fromEntries(answer.headers), {
+        ...fields,
+        "content-type": "text/plain;charset=UTF-8",
+      });
+    }),
+  { skip },
+);
+
 /** Serves `Hello NAME` with node:http, and runs `body` with its address. */
 function helloServer(
   body: (url: string, reasons: () => string[], realm: Realm, system: System) => Promise<void>,
