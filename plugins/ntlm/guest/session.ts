@@ -9,10 +9,13 @@ import { equal, ProtocolReason, Slice } from "../../sdk/assembly/index";
 import { HMAC_SIZE, hmacBegin, hmacEnd, hmacSchedule } from "./crypto/hmac_md5";
 import { md5Update } from "./crypto/md5";
 import { rc4, RC4_SIZE, rc4Init } from "./crypto/rc4";
+import { decryptAndDigest, encryptAndDigest } from "./crypto/one_pass";
 import { deriveKey, KEY_SIZE } from "./proof";
 
 /** Bytes of a signature, and so of all that a record adds. */
 export const SIGNATURE_SIZE: u32 = 16;
+
+const NUMBER_SIZE: usize = 4;
 
 /** What checks answer where nothing is wrong; else it is one of `ProtocolReason`. */
 export const FINE: i32 = -1;
@@ -52,10 +55,18 @@ export class Direction {
 
   /** Writes the signature of the next message to `to`. */
   sign(message: usize, len: u32, to: usize): void {
+    this.beginSignature();
+    md5Update(message, len);
+    this.endSignature(to);
+  }
+
+  private beginSignature(): void {
     store<u32>(CODE, <u32> this.number);
     hmacBegin(this.schedule);
-    md5Update(CODE, 4);
-    md5Update(message, len);
+    md5Update(CODE, NUMBER_SIZE);
+  }
+
+  private endSignature(to: usize): void {
     hmacEnd(this.schedule, CODE);
     store<u32>(to, 1);
     rc4(this.cipher, CODE, to + 4, 8);
@@ -65,9 +76,13 @@ export class Direction {
 
   /** Writes the record of the next message to `to`: 16 bytes more than the message. */
   wrap(message: usize, len: u32, sealed: bool, to: usize): void {
-    if (sealed) rc4(this.cipher, message, to + SIGNATURE_SIZE, len);
-    else memory.copy(to + SIGNATURE_SIZE, message, len);
-    this.sign(message, len, to);
+    if (!sealed) {
+      memory.copy(to + SIGNATURE_SIZE, message, len);
+      return this.sign(message, len, to);
+    }
+    this.beginSignature();
+    encryptAndDigest(this.cipher, message, to + SIGNATURE_SIZE, len, NUMBER_SIZE);
+    this.endSignature(to);
   }
 
   /** Opens a record of at least 16 bytes to `to`. Where it is refused, the direction is of no more use. */
@@ -75,9 +90,14 @@ export class Direction {
     const problem = this.misnumbered(record);
     if (problem != FINE) return problem;
     const data = len - SIGNATURE_SIZE;
-    if (sealed) rc4(this.cipher, record + SIGNATURE_SIZE, to, data);
-    else memory.copy(to, record + SIGNATURE_SIZE, data);
-    this.sign(to, data, EXPECTED);
+    if (sealed) {
+      this.beginSignature();
+      decryptAndDigest(this.cipher, record + SIGNATURE_SIZE, to, data, NUMBER_SIZE);
+      this.endSignature(EXPECTED);
+    } else {
+      memory.copy(to, record + SIGNATURE_SIZE, data);
+      this.sign(to, data, EXPECTED);
+    }
     if (equal(EXPECTED, record, SIGNATURE_SIZE)) return FINE;
     memory.fill(to, 0, data);
     return ProtocolReason.Altered;

@@ -12,6 +12,7 @@ import { writeChallenge } from "./wire/challenge";
 export { hmac } from "./crypto/hmac_md5";
 export { md4 } from "./crypto/md4";
 export { md5Begin, md5End, md5Update } from "./crypto/md5";
+export { decryptAndDigest, encryptAndDigest } from "./crypto/one_pass";
 export { rc4, RC4_SIZE, rc4Init } from "./crypto/rc4";
 export { upper } from "./text/upper";
 export { baseKey, exchangeKey };

@@ -74,6 +74,40 @@ test("RC4 gives the key streams of RFC 6229, and the same in pieces and in place
   }
 });
 
+test("RC4 and MD5 in one pass give what each gives alone, for every length, and go on from there", async () => {
+  const guest = await inside();
+  const { exports } = guest;
+  const key = bytes("0102030405060708090a0b0c0d0e0f10");
+  for (let length = 0; length < 420; length++) {
+    for (const before of [0, 4, 63]) {
+      guest.reset();
+      const head = Uint8Array.from({ length: before }, (_, index) => index);
+      const plain = Uint8Array.from({ length }, (_, index) => index * 7 + length);
+      const [alone, together] = [guest.place(1032), guest.place(1032)];
+      for (const state of [alone, together]) exports.rc4Init(state, guest.put(key), key.length);
+      const expected = guest.place(length + 9), sealed = guest.place(length), opened = guest.place(length);
+      const to = guest.place(16), first = guest.put(head), from = guest.put(plain);
+      exports.rc4(alone, from, expected, length);
+      exports.md5Begin();
+      exports.md5Update(first, before);
+      exports.encryptAndDigest(together, from, sealed, length, before);
+      exports.md5End(to);
+      const what = `${length} bytes behind ${before}`;
+      assertEquals(guest.get(to, 16), md5(head, plain), what);
+      assertEquals(guest.get(sealed, length), guest.get(expected, length), what);
+      assertEquals(guest.get(together, 1032), guest.get(alone, 1032), what);
+      exports.rc4Init(together, guest.put(key), key.length);
+      exports.md5Begin();
+      exports.md5Update(first, before);
+      exports.decryptAndDigest(together, sealed, opened, length, before);
+      exports.md5End(to);
+      assertEquals(guest.get(to, 16), md5(head, plain), what);
+      assertEquals(guest.get(opened, length), plain, what);
+      assertEquals(guest.get(together, 1032), guest.get(alone, 1032), what);
+    }
+  }
+});
+
 test("every key of [MS-NLMP] 4.2.4 is the published one, and the one that node:crypto computes", async () => {
   const guest = await inside();
   const names = [utf16(vectors.USER), utf16(vectors.DOMAIN)];

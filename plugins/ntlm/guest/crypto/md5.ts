@@ -6,29 +6,37 @@
 /** Bytes of a digest, and of the state between two blocks. */
 export const MD5_SIZE: usize = 16;
 
-const STATE: usize = memory.data(16, 16);
+/** Where the state of the digest under way stands: four words. */
+export const MD5_STATE: usize = memory.data(16, 16);
 const TAIL: usize = memory.data(64, 16);
 let total: usize = 0;
 
-function f(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
+/** The step of the first round. */
+export function f(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (d ^ (b & (c ^ d))) + word + constant, turn);
 }
 
-// The halves of the second function share no bit, and added they leave less of the work to wait for `b`.
-function g(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
+/** The step of the second round. */
+// The halves of its function share no bit, and added they leave less of the work to wait for `b`.
+export function g(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (~d & c) + word + constant + (d & b), turn);
 }
 
-function h(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
+/** The step of the third round. */
+export function h(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (b ^ (c ^ d)) + word + constant, turn);
 }
 
-function i(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
+/** The step of the fourth round. */
+export function i(a: u32, b: u32, c: u32, d: u32, word: u32, turn: u32, constant: u32): u32 {
   return b + rotl<u32>(a + (c ^ (b | ~d)) + word + constant, turn);
 }
 
 function blocks(from: usize, end: usize): void {
-  let a = load<u32>(STATE), b = load<u32>(STATE, 4), c = load<u32>(STATE, 8), d = load<u32>(STATE, 12);
+  let a = load<u32>(MD5_STATE),
+    b = load<u32>(MD5_STATE, 4),
+    c = load<u32>(MD5_STATE, 8),
+    d = load<u32>(MD5_STATE, 12);
   for (; from < end; from += 64) {
     const a0 = a, b0 = b, c0 = c, d0 = d;
     a = f(a, b, c, d, load<u32>(from), 7, 0xd76aa478);
@@ -100,30 +108,35 @@ function blocks(from: usize, end: usize): void {
     c += c0;
     d += d0;
   }
-  store<u32>(STATE, a);
-  store<u32>(STATE, b, 4);
-  store<u32>(STATE, c, 8);
-  store<u32>(STATE, d, 12);
+  store<u32>(MD5_STATE, a);
+  store<u32>(MD5_STATE, b, 4);
+  store<u32>(MD5_STATE, c, 8);
+  store<u32>(MD5_STATE, d, 12);
 }
 
 /** Begins a digest. */
 export function md5Begin(): void {
-  store<u32>(STATE, 0x67452301);
-  store<u32>(STATE, 0xefcdab89, 4);
-  store<u32>(STATE, 0x98badcfe, 8);
-  store<u32>(STATE, 0x10325476, 12);
+  store<u32>(MD5_STATE, 0x67452301);
+  store<u32>(MD5_STATE, 0xefcdab89, 4);
+  store<u32>(MD5_STATE, 0x98badcfe, 8);
+  store<u32>(MD5_STATE, 0x10325476, 12);
   total = 0;
 }
 
 /** Goes on from the state at `state`, which `length` bytes (a multiple of 64) have led to. */
 export function md5Resume(state: usize, length: usize): void {
-  memory.copy(STATE, state, MD5_SIZE);
+  memory.copy(MD5_STATE, state, MD5_SIZE);
   total = length;
 }
 
 /** Copies the state to `state`; only after a multiple of 64 bytes. */
 export function md5Suspend(state: usize): void {
-  memory.copy(state, STATE, MD5_SIZE);
+  memory.copy(state, MD5_STATE, MD5_SIZE);
+}
+
+/** Notes that whole blocks of `length` bytes were taken into {@link MD5_STATE} elsewhere. */
+export function md5Skip(length: usize): void {
+  total += length;
 }
 
 /** Takes in `length` bytes at `from`. */
@@ -157,7 +170,7 @@ export function md5End(to: usize): void {
   }
   store<u64>(TAIL + 56, (<u64> total) << 3);
   blocks(TAIL, TAIL + 64);
-  memory.copy(to, STATE, MD5_SIZE);
-  memory.fill(STATE, 0, MD5_SIZE);
+  memory.copy(to, MD5_STATE, MD5_SIZE);
+  memory.fill(MD5_STATE, 0, MD5_SIZE);
   memory.fill(TAIL, 0, 64);
 }
