@@ -10,13 +10,14 @@ import { fileURLToPath } from "node:url";
 import { ensurePackages } from "../scripts/install.ts";
 import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
+import { chartOf } from "./chart.ts";
 import { type Options, runBench } from "./command_line.ts";
 import { COLUMNS, MEASURES } from "./measures.ts";
 import { BUILD_PACKAGES, buildPeers, Peer, versions } from "./peers.ts";
 import { measureAll, saveResults, today } from "./results.ts";
 
 const HELP =
-  `Usage: deno task bench [--save] [--rounds N] [--ms N] [--core N] [--wall] [--no-install] [name...]
+  `Usage: deno task bench [--save] [--rounds N] [--ms N] [--core N] [--chart] [--wall] [--no-install] [name...]
 
 Measures this library, on Deno and on Node, against a C program on libgssapi and against npm kerberos: all in one
 run against one temporary realm, each in one process that holds both ends, on one processor, in alternating rounds. It
@@ -29,6 +30,7 @@ shows medians over the rounds, and the medians of the ratios that each round gav
   --rounds N    how often to take turns (default 9); one more round before is for warming up
   --ms N        how long each turn lasts, in milliseconds (default 400)
   --core N      the processor to run on (default: the last)
+  --chart       measure nothing: draw docs/images/bench.svg from bench/RESULTS.md, as --save does too
   --wall        use elapsed time for rates, not processor time: the same on an idle machine, and too low on a
                 busy one, above all for peers that use threads
   --no-install  install no Debian packages
@@ -38,6 +40,7 @@ Exit status: 0 measured, whether or not every target was met; 1 not measured; 2 
 The other benches: deno task bench:windows, bench:records, bench:sandbox, bench:ntlm, bench:idle (bench/README.md).`;
 
 const RESULTS = fileURLToPath(new URL("RESULTS.md", import.meta.url));
+const CHART = fileURLToPath(new URL("../docs/images/bench.svg", import.meta.url));
 
 const NOTES = `
 Handshakes are sequential, one in flight, both ends in one process, as far as knowing the client's name, with a
@@ -63,7 +66,14 @@ function clockOf(flags: Options["flags"]): "processor" | "wall" {
   return flags.has("wall") ? "wall" : "processor";
 }
 
+async function drawResults(): Promise<number> {
+  await Deno.writeTextFile(CHART, chartOf(await Deno.readTextFile(RESULTS)));
+  console.log(`Written to ${CHART}`);
+  return 0;
+}
+
 async function bench(options: Options): Promise<number> {
+  if (options.flags.has("chart")) return await drawResults();
   const realmPackages = ["krb5-kdc", "krb5-admin-server", "krb5-user"];
   const missing = await ensurePackages([...realmPackages, ...BUILD_PACKAGES], {
     install: !options.flags.has("no-install"),
@@ -93,6 +103,7 @@ async function bench(options: Options): Promise<number> {
         columns: COLUMNS,
         notes: NOTES,
       });
+      await drawResults();
     }
     return 0;
   } finally {
@@ -102,6 +113,6 @@ async function bench(options: Options): Promise<number> {
 
 if (import.meta.main) {
   cleanUpWhenInterrupted();
-  const flags = ["wall", "no-install"];
+  const flags = ["chart", "wall", "no-install"];
   Deno.exit(await runBench({ args: Deno.args, help: HELP, measures: MEASURES, flags }, bench));
 }

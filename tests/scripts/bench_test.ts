@@ -1,10 +1,11 @@
 /** The bench's arithmetic and its command line; what it measures it measures for real. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import denoJson from "../../deno.json" with { type: "json" };
+import { chartOf, readBars } from "../../bench/chart.ts";
 import type { Measure } from "../../bench/measure.ts";
 import { COLUMNS, MEASURES } from "../../bench/measures.ts";
 import { markdown, median, rowsOf, textLine } from "../../bench/table.ts";
@@ -59,6 +60,37 @@ test("every target compares two measured peers, and every name is unique", () =>
     for (const { of, over } of targets) assert(requests[of] && requests[over], name);
   }
   assertEquals(new Set(MEASURES.map(({ name }) => name)).size, MEASURES.length);
+});
+
+const PAGE = `text
+
+|          |   C | Deno | Deno/C | Node/C | target |
+| -------- | --: | ---: | -----: | -----: | ------ |
+| a & b    | 100 |  150 |   1.50 |        | met    |
+| no C     |     |  150 |        |        |        |
+| c        | 100 |   50 |   0.50 |   0.25 |        |
+`;
+
+test("the chart has a bar for each ratio to C, and text that is escaped", () => {
+  assertEquals(readBars(PAGE), [
+    { title: "a & b", ratios: [1.5, null] },
+    { title: "c", ratios: [0.5, 0.25] },
+  ]);
+  const svg = chartOf(PAGE);
+  assertEquals(svg, chartOf(PAGE));
+  assertEquals(svg.match(/<rect [^>]*height="11"/g)!.length, 3);
+  assertStringIncludes(svg, ">a &amp; b</text>");
+  assertStringIncludes(svg, ">1.50</text>");
+  assertThrows(() => readBars("no table"), TypeError, "ratios to C");
+});
+
+test("docs/images/bench.svg is the chart of bench/RESULTS.md", () => {
+  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  assertEquals(
+    read("docs/images/bench.svg"),
+    chartOf(read("bench/RESULTS.md")),
+    "run deno task bench --chart",
+  );
 });
 
 test("the command line is explained, and a wrong one ends with 2 before anything is built", async () => {

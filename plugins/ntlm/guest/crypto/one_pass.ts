@@ -265,7 +265,7 @@ function both(cipher: usize, from: usize, to: usize, hashed: usize, length: usiz
 
 /**
  * Encrypts `length` bytes from `from` to `to`, and takes the plain text into the digest under way, which has taken
- * in `before` bytes of a block. The two places must not overlap.
+ * in `before` bytes of a block. The two ranges must not overlap.
  */
 export function encryptAndDigest(cipher: usize, from: usize, to: usize, length: usize, before: usize): void {
   const head = min(BLOCK - before, length), whole = (length - head) & ~63;
