@@ -16,8 +16,9 @@ export const command = defineCommand({
   operands: [1, 1],
   description:
     `Waits for one client, prints what it sends and sends it standard input, until both have ended; in a terminal,
-until the client has ended. With --keep nothing is sent. Status and refused clients go to standard error. Without --accept, a client may ask for any service that this account
-has a key for. Anyone with an account in the realm is let in: who it is stands on standard error.`,
+until the client has ended. With --keep nothing is sent. Status and refused clients go to standard error.
+Without --accept, a client may ask for any service that this account has a key for. Anyone with an account in
+the realm is let in: who it is stands on standard error.`,
   options: {
     accept: {
       type: "string",
