@@ -4,6 +4,7 @@
  * @module
  */
 
+import { showDirectory } from "./demo/directory.ts";
 import { showSimulatedIpsec } from "./demo/ipsec.ts";
 import { showKerberos } from "./demo/kerberos.ts";
 import { showNtlm, showNtlmBriefly } from "./demo/ntlm.ts";
@@ -12,7 +13,7 @@ import { ensurePackages } from "./install.ts";
 import { realmUnavailable, startRealm } from "../tests/rig/realm.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
-const HELP = `Usage: deno task demo [--no-install] [--help]
+const HELP = `Usage: deno task demo [--directory] [--no-install] [--help]
 
 Starts a Kerberos realm on loopback, connects a client to a server over TCP with the
 library, shows what each end knows about the other and what is visible on the wire, and
@@ -21,6 +22,8 @@ computers.
 Without a realm it shows NTLM instead of Kerberos, and prints what to install.
 It removes everything when it ends.
 
+  --directory   also install, find and prove a service of an Active Directory domain
+                of Samba (root; the first time some twenty seconds more)
   --no-install  install nothing; without it the KDC is installed where it is missing
                 (as root, on Debian)
 
@@ -58,7 +61,7 @@ async function withoutRealm(reason: string): Promise<number> {
 
 /** Runs it; the result is the exit status. */
 export async function main(args: string[]): Promise<number> {
-  const unknown = args.find((arg) => !["--help", "--no-install"].includes(arg));
+  const unknown = args.find((arg) => !["--directory", "--help", "--no-install"].includes(arg));
   if (args.includes("--help") || unknown !== undefined) {
     console.log(unknown === undefined ? HELP : `There is no ${unknown}; see --help`);
     return unknown === undefined ? 0 : 1;
@@ -66,6 +69,8 @@ export async function main(args: string[]): Promise<number> {
   const missing = await ensurePackages(PACKAGES, { install: !args.includes("--no-install") });
   const unavailable = realmUnavailable();
   const tookMs = unavailable === null ? await withRealm() : await withoutRealm(missing ?? unavailable);
+  if (args.includes("--directory")) await showDirectory();
+  else console.log("\n   With --directory: a service of an Active Directory domain, found.");
   const verdict = allFine() ? paint("green", "All as it should be") : paint("red", "NOT as it should be");
   const left = unavailable === null ? "" : ", without Kerberos";
   console.log(`\n${verdict}${left}, in ${(tookMs / 1000).toFixed(2)} s.`);

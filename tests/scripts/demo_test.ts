@@ -10,6 +10,7 @@ import { flipBit, Relay, replay } from "../../scripts/demo/relay.ts";
 import { wrap } from "../../scripts/demo/screen.ts";
 import { hexdump, longestPart } from "../../scripts/demo/wire.ts";
 import { run, type RunResult } from "../../scripts/process.ts";
+import { adDcUnavailable } from "../rig/ad_dc.ts";
 import { freePort, realmUnavailable, startRealm } from "../rig/realm.ts";
 import { connectTcp, listenTcp } from "../../ffi/transport/mod.ts";
 
@@ -216,3 +217,16 @@ test("a text is broken at spaces, and a word that is too long at the width", () 
   assertEquals(wrap("a overlongword b", 4), ["a", "over", "long", "word", "b"]);
   assertEquals(wrap("", 4), [""]);
 });
+
+test("demo --directory installs, finds and proves a service of a domain", async () => {
+  const { code, stdout, stderr } = await demo(["--no-install", "--directory"]);
+  assertEquals(code, 0, stdout + stderr);
+  for (
+    const line of [
+      "ok  The SPN is registered for the computer's account",
+      "ok  A client that knows its class and a keyword finds it, with proof",
+      "ok  One that leads to another server fails to authenticate",
+    ]
+  ) assertStringIncludes(stdout, line);
+  assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
+}, { skip: skip ?? await adDcUnavailable() });

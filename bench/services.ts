@@ -1,0 +1,174 @@
+/**
+ * `deno run -A --v8-flags=--expose-gc bench/services.ts`: finds, verifies and connects to a service of a domain, beside the same searches by
+ * ldapsearch; and finds many connection points by a keyword, with the growth of memory.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import {
+  connectService,
+  findServicePoints,
+  installService,
+  openDirectory,
+  searchServicePoints,
+  verifySpns,
+} from "../directory/mod.ts";
+import { connect, listen, openSystem } from "../mod.ts";
+import { findProgram, mustRun } from "../scripts/process.ts";
+import { cleanUpWhenInterrupted } from "../scripts/temporary.ts";
+import { startAdDc } from "../tests/rig/ad_dc.ts";
+import { memory } from "./memory.ts";
+import { median } from "./table.ts";
+
+const HELP = `Usage: deno run -A --v8-flags=--expose-gc bench/services.ts [--points N] [--rounds N] [--help]
+
+Fills a temporary domain of Samba with N connection points (default 10000) and one service, and prints the medians of
+the rounds (default 5): find, verify and connect with a directory that is opened for it, and with an open one; the same
+searches by two runs of ldapsearch, and the connection alone; all N found by their keyword, by each, and how much memory
+this process needs more at the end than after the first 1000.
+
+Needs what the tests of a domain need. Exit status: 0 measured; 2 the command is wrong.`;
+
+const HOST = "web1.example.test";
+const TARGET = `ADSockAuth/${HOST}`;
+
+async function milliseconds(rounds: number, body: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const began = performance.now();
+    await body();
+    // The first round warms up.
+    if (round > 0) times.push(performance.now() - began);
+  }
+  return median(times)!;
+}
+
+function report(what: string, ms: number): void {
+  console.log(`${what.padEnd(52)} ${ms.toFixed(1).padStart(9)} ms`);
+}
+
+async function main(): Promise<number> {
+  const options = {
+    points: { type: "string" },
+    rounds: { type: "string" },
+    help: { type: "boolean" },
+  } as const;
+  const { values } = parseArgs({ options });
+  const [points, rounds] = [Number(values.points ?? 10_000), Number(values.rounds ?? 5)];
+  if (values.help || !(Number.isInteger(points) && points >= 0 && Number.isInteger(rounds) && rounds >= 1)) {
+    console.log(HELP);
+    return values.help ? 0 : 2;
+  }
+  await using dc = await startAdDc();
+  const restore = dc.applyEnv();
+  using system = openSystem({ grants: ["sspi"] });
+  const open = {
+    domain: "example.test",
+    servers: [{ hostname: "dc1.example.test", address: dc.address }],
+    system,
+  };
+  await dc.modify(
+    `dn: CN=DC1,OU=Domain Controllers,${dc.base}\nchangetype: modify\nadd: servicePrincipalName\n` +
+      // ldapsearch asks for the service of the address: no name server knows the controller's name.
+      `servicePrincipalName: ldap/${dc.address}\n`,
+  );
+  await dc.kinit("Administrator");
+  const keytab = join(dc.dir, "service.keytab");
+  await using directory = await openDirectory(open);
+  const started = async () => {
+    const { point } = await installService(directory, {
+      ...{
+        account: "WEB1$",
+        under: `CN=WEB1,CN=Computers,${dc.base}`,
+        name: "ADSockAuth",
+        serviceClass: "ADSockAuth",
+      },
+      ...{ keywords: ["the one"], dnsName: HOST, bindingInformation: 1 },
+    });
+    await dc.exportKeytab(keytab, [TARGET]);
+    return point;
+  };
+  await started();
+  const server = {
+    hostname: "127.0.0.1",
+    port: 0,
+    system,
+    credentials: { keytab },
+    acceptedTargets: [TARGET],
+  };
+  await using listener = await listen(server);
+  const { port } = listener.addr;
+  (async () => {
+    for await (const conn of listener) await conn.close();
+  })().catch(() => {});
+  const resolver = { records: () => Promise.resolve([]), addresses: () => Promise.resolve(["127.0.0.1"]) };
+  const whole = (to: typeof directory | typeof open) => async () => {
+    const service = { serviceClass: "ADSockAuth", keywords: "the one", port };
+    await using _ = await connectService({ service, directory: to, resolver, system });
+  };
+  const ldapsearch = (filter: string, attributes: string[]) =>
+    mustRun(findProgram("ldapsearch")!, [
+      ...["-Q", "-N", "-Y", "GSSAPI", "-O", "minssf=56", "-LLL", "-H", `ldap://${dc.address}`, "-b", dc.base],
+      ...["-E", "pr=500/noprompt", filter, ...attributes],
+    ], { env: dc.env });
+  report("find, connect; directory opened for it", await milliseconds(rounds, whole(open)));
+  report("find, connect; directory open", await milliseconds(rounds, whole(directory)));
+  report(
+    "verify; directory open",
+    await milliseconds(rounds, () => verifySpns(directory, "WEB1$", [TARGET])),
+  );
+  const searches = async () => {
+    await ldapsearch("(&(objectClass=serviceConnectionPoint)(keywords=the one))", ["serviceDNSName"]);
+    await ldapsearch(`(servicePrincipalName=${TARGET})`, ["sAMAccountName"]);
+  };
+  report("find and verify by two runs of ldapsearch", await milliseconds(rounds, searches));
+  const alone = async () => {
+    await using _ = await connect({ hostname: "127.0.0.1", port, target: TARGET, system });
+  };
+  report("connect alone", await milliseconds(rounds, alone));
+
+  const lines: string[] = [];
+  for (let index = 0; index < points; index++) {
+    lines.push(
+      `dn: CN=p${index},CN=Computers,${dc.base}`,
+      "changetype: add",
+      "objectClass: serviceConnectionPoint",
+    );
+    lines.push(
+      "keywords: many",
+      "serviceClassName: ADSockAuth",
+      `serviceDNSName: w${index}.example.test`,
+      "",
+    );
+  }
+  if (points > 0) await dc.modify(lines.join("\n"));
+  const all = async (at1000?: () => Promise<void>) => {
+    let count = 0;
+    for await (const _ of searchServicePoints(directory, { keywords: "many" })) {
+      if (++count === 1000) await at1000?.();
+    }
+    if (count !== points) throw new Error(`${count} connection points were found, not ${points}`);
+  };
+  report(`${points} found by their keyword`, await milliseconds(rounds, () => all()));
+  report(
+    "the first 100 of them in order",
+    await milliseconds(rounds, () => findServicePoints(directory, { keywords: "many" })),
+  );
+  const many = () =>
+    ldapsearch("(keywords=many)", ["objectGUID", "serviceDNSName", "keywords", "serviceClassName"]);
+  report("the same by ldapsearch", await milliseconds(rounds, many));
+  let first = 0;
+  await all(async () => void (first = (await memory()).heap));
+  const grown = (await memory()).heap - first;
+  console.log(`heap at the end, less that after the first 1000: ${(grown / 2 ** 20).toFixed(1)} MiB`);
+  restore();
+  return 0;
+}
+
+if (import.meta.main) {
+  cleanUpWhenInterrupted();
+  process.exit(await main());
+}
