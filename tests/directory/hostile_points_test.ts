@@ -232,6 +232,20 @@ test("connectService() searches SRV records and composes the SPN of their name, 
   ]);
 });
 
+test("connectService() follows SRV records only where their name is in the SPN: name servers are not trusted", async () => {
+  const point = { ...SOUND, serviceDNSName: "_sock._tcp.example.test", serviceDNSNameType: "SRV" };
+  const connecting = () =>
+    connectService({
+      service: SERVICE,
+      directory: fakeDirectory([fakeEntry(DN, point)]),
+      resolver: {
+        records: () => Promise.resolve([{ hostname: "evil.example.test", port: 1, priority: 0, weight: 0 }]),
+        addresses: () => Promise.resolve([]),
+      },
+    });
+  await assertRejects(connecting, DirectoryError, 'which takes service.spn: "replicable"');
+});
+
 test("wrong arguments are refused by their names, before anything is searched", async () => {
   const directory = fakeDirectory({
     [Symbol.iterator]() {
