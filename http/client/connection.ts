@@ -86,6 +86,8 @@ export class Connection {
       signal.throwIfAborted();
       const to = { hostname, port: Number(url.port) || (secure ? 443 : 80), signal };
       socket = await (proxy === null ? tcp(to) : secure ? proxy.tunnel(to) : proxy.dial(to));
+      // While TLS is put over it, nobody else listens.
+      socket.on("error", () => {});
       signal.throwIfAborted();
       if (!secure) return new Connection(socket, url, proxy, null);
       const name = hostname.replace(/\.$/, "");

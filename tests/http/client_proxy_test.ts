@@ -4,8 +4,10 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { negotiateFetch } from "../../http/client/fetch.ts";
 import { apacheUnavailable, HELLO, startApache } from "../rig/apache.ts";
+import { createRegistry, ntlm } from "../../mod.ts";
 import { ask, hostileServer, toyEnds } from "../support/hostile_http.ts";
 import { inRealm, noRealm } from "../support/kerberos.ts";
+import { toyProvider, toySystem } from "../support/toy_provider.ts";
 
 test(
   "negotiateFetch() signs on to the proxy, and to the server behind it: https in a tunnel, http forwarded",
@@ -96,4 +98,19 @@ test("negotiateFetch() refuses proxies that forge their token, ask for more, or 
   ) {
     assertThrows(() => negotiateFetch({ origins, proxy: wrong as string }), TypeError);
   }
+});
+
+test("negotiateFetch() never sends NTLM through a proxy that forwards", async () => {
+  await using proxy = await hostileServer((_, response) => {
+    response.setHeader("proxy-support", "Session-Based-Authentication");
+    ask(response, ["Negotiate", "NTLM"]);
+  });
+  // The proxy is signed on to by the toy, as its sign-on is mutual.
+  const registry = createRegistry([ntlm(), toyProvider()]);
+  const requirements = { mutualAuthentication: false };
+  const credentials = { username: "alice", domain: "MIT", password: "secret" };
+  const options = { registry, system: toySystem(), requirements, credentials, allowHttp: true };
+  await using through = negotiateFetch({ origins: ["http://a.test"], proxy: proxy.origin, ...options });
+  await assertRejects(() => through("http://a.test/"), Error, "may use the signed-on connection");
+  assertEquals(proxy.seen.map(({ token }) => token), [null]);
 });

@@ -8,7 +8,9 @@ import { test } from "@test";
 import { formatToken } from "../../http/fields.ts";
 import { negotiateFetch } from "../../http/client/fetch.ts";
 import { certificatesUnavailable, makeCertificate } from "../rig/certificates.ts";
+import { createRegistry, ntHash, ntlm, openAcceptor } from "../../mod.ts";
 import { ask, type Handler, hostileServer, toyEnds } from "../support/hostile_http.ts";
+import { toySystem } from "../support/toy_provider.ts";
 
 const noCertificates = certificatesUnavailable();
 
@@ -219,6 +221,12 @@ test("negotiateFetch() streams: the caller's pace is the server's, and cancellin
   const response = await ends.client([server.origin])(server.origin);
   const reader = response.body!.getReader();
   for (let count = 0; count < 5; count++) assert((await reader.read()).value!.length > 0);
+  // Until the server waits, too.
+  for (let before = -1; before !== written;) {
+    before = written;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert(written < 1000, `${written} chunks`);
   await reader.cancel();
   await server.idle();
   assert(written < 1000, `${written} chunks`);
@@ -414,3 +422,62 @@ test(
   },
   { skip: noCertificates },
 );
+
+test(
+  "negotiateFetch() uses NTLM where it is listed, in three requests of one connection, and on https unless allowed",
+  async () => {
+    const made = await makeCertificate();
+    const accounts = () => ntHash("Alice1234!");
+    for (const spnego of [false, true]) {
+      const registry = createRegistry([ntlm({ accounts, spnego })]);
+      const system = toySystem();
+      const requirements = { mutualAuthentication: false };
+      using acceptor = await openAcceptor({ registry, system, requirements });
+      for (const [tls, allowHttp] of [[made, false], [undefined, true], [undefined, false]] as const) {
+        const context = acceptor.accept();
+        let sent = 0;
+        await using server = await hostileServer(async ({ token, text }, response) => {
+          // A server before Negotiate: NTLM alone.
+          const scheme = spnego ? "Negotiate" : "NTLM";
+          if (token === null) return ask(response, scheme);
+          sent++;
+          const step = await context.step(token);
+          if (!step.done) return ask(response, formatToken(scheme, step.token));
+          const headers = step.token === null ? {} : { "www-authenticate": formatToken(scheme, step.token) };
+          response.writeHead(200, headers).end(`${context.peer?.user} ${text}`);
+        }, tls);
+        const credentials = { username: "alice", domain: "MIT", password: "Alice1234!" };
+        const options = { registry, system, requirements, credentials, allowHttp, ca: made.cert };
+        await using signedOn = negotiateFetch({ origins: [server.origin], ...options });
+        const asked = () => signedOn(server.origin, { method: "POST", body: "the body" });
+        if (tls === undefined && !allowHttp) {
+          assertEquals(
+            (await assertRejects(asked, Error, "NTLM on plain http")).name,
+            "SecurityRequirementError",
+          );
+          assertEquals(sent, 0);
+        } else {
+          const response = await asked();
+          assertEquals([await response.text(), sent], ["alice the body", 2]);
+          assertEquals(server.seen.map(({ text }) => text), ["the body", "", "the body"]);
+          assertEquals(new Set(server.seen.map(({ socket }) => socket)).size, 1);
+          const security = signedOn.security(response)!;
+          assertEquals([security.mechanism, security.mutualAuthentication], ["ntlm", false]);
+        }
+        context.close();
+      }
+    }
+  },
+  { skip: noCertificates },
+);
+
+test("negotiateFetch() follows no redirect from https to http", async () => {
+  const made = await makeCertificate();
+  await using ends = await toyEnds();
+  await using plain = await hostileServer((_, response) => response.end("plain"));
+  const handler: Handler = (_, response) => response.writeHead(302, { location: plain.origin }).end();
+  await using server = await hostileServer(signingOn(ends, handler), made);
+  const signedOn = ends.client([server.origin, plain.origin], { ca: made.cert, channelBindings: "never" });
+  const error = await assertRejects(() => signedOn(server.origin), Error, "from https to http");
+  assertEquals([error.name, plain.seen.length], ["SecurityRequirementError", 0]);
+}, { skip: noCertificates });

@@ -224,3 +224,16 @@ test("negotiateFetch() reports answers that are not HTTP, and connections that f
   const error = await assertRejects(() => ends.client([refusing.origin])(refusing.origin), Error);
   assertEquals([error.name, (error as { codeName?: string }).codeName], ["TransportError", "ECONNREFUSED"]);
 });
+
+test("negotiateFetch() does not read a 401 that has no end, and signs on over another connection", async () => {
+  await using ends = await toyEnds();
+  await using server = await hostileServer(async ({ token }, response) => {
+    if (token !== null) {
+      return response.writeHead(200, { "www-authenticate": await ends.prove(token) }).end("signed on");
+    }
+    response.writeHead(401, { "www-authenticate": "Negotiate" });
+    response.write(new Uint8Array(1_000_000));
+  });
+  assertEquals(await (await ends.client([server.origin])(server.origin)).text(), "signed on");
+  assertEquals(new Set(server.seen.map(({ socket }) => socket)).size, 2);
+});
