@@ -441,6 +441,7 @@ const none = (count: Map<string, number>): boolean => [...count.values()].every(
 test(
   "openRecordCrypto() uses no libcrypto that lacks something, fails, or computes otherwise, and frees what it had",
   () => {
+    let encrypts = false;
     const faults: Record<string, (name: string, result: unknown, args: unknown[]) => unknown> = {
       "no cipher": (name, result) => name === "EVP_CIPHER_fetch" ? 0n : result,
       "no HMAC": (name, result) => name === "EVP_MAC_fetch" ? 0n : result,
@@ -453,6 +454,11 @@ test(
       },
       "a wrong cipher": (name, result, args) => {
         if (name === "EVP_CipherUpdate") (args[1] as Uint8Array)[(args[1] as Uint8Array).length - 1] ^= 1;
+        return result;
+      },
+      "a wrong cipher where it encrypts": (name, result, args) => {
+        if (name === "EVP_CipherInit_ex2" && args[4] !== -1) encrypts = args[4] === 1;
+        if (name === "EVP_CipherUpdate" && encrypts) (args[1] as Uint8Array)[0] ^= 1;
         return result;
       },
       "a wrong checksum": (name, result, args) => {
@@ -500,3 +506,43 @@ test(
   },
   { skip },
 );
+
+test(
+  "ChecksumKey refuses a checksum without its last byte, also where that is zero",
+  () =>
+    withCrypto((crypto) => {
+      const keys = new ChecksumKey(crypto, ENCTYPES.get(18)!, unhex("11".repeat(32)), 23);
+      const [out, message] = [pinned(12), pinned(4)];
+      for (let count = 0; count === 0 || out[11] !== 0; count++) {
+        new DataView(message.buffer).setUint32(0, count);
+        keys.write(message, pinned(0), out, 0);
+      }
+      assert(keys.verify(message, pinned(0), out, 0));
+      assertEquals(keys.verify(message, pinned(0), out.subarray(0, 11), 0), false);
+      keys.close();
+    }),
+  { skip },
+);
+
+test("MessageKeys and ChecksumKey overwrite the keys that they derive", () =>
+  withCrypto((crypto) => {
+    const kept: Uint8Array[] = [];
+    const keep = (key: Uint8Array): Uint8Array => {
+      assert(key.some((byte) => byte !== 0));
+      kept.push(key);
+      return key;
+    };
+    const spy = {
+      encryptBlock: (...args: Parameters<RecordCrypto["encryptBlock"]>) => crypto.encryptBlock(...args),
+      hmac: (...args: Parameters<RecordCrypto["hmac"]>) => crypto.hmac(...args),
+      cipher: (type: Enctype, key: Uint8Array, encrypt: boolean) => crypto.cipher(type, keep(key), encrypt),
+      mac: (type: Enctype, key: Uint8Array) => crypto.mac(type, keep(key)),
+    } as unknown as RecordCrypto;
+    for (const type of ENCTYPES.values()) {
+      const key = unhex("3c".repeat(type.keyBytes));
+      new MessageKeys(spy, type, key, 24, true).close();
+      new ChecksumKey(spy, type, key, 25).close();
+    }
+    assertEquals(kept.length, 12);
+    assert(kept.every((key) => key.every((byte) => byte === 0)));
+  }), { skip });
