@@ -26,6 +26,11 @@ test(
       const open = await through(`${http}/open/echo`, { method: "POST", body: "forwarded" });
       assert((await open.text()).endsWith("\nforwarded"));
       assertEquals(through.security(open), null);
+      // Apache writes a request down once its answer has left.
+      const forwarded = /alice@MIT.TEST "POST http:.*" 200 /;
+      for (let tries = 0; tries < 500 && !forwarded.test(apache.log()); tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
       const log = apache.log();
       assertEquals(log.match(/alice@MIT.TEST "CONNECT .*" 200 /g)?.length, 3, log);
       assertEquals(log.match(/alice@MIT.TEST "POST http:.*" 200 /g)?.length, 1, log);

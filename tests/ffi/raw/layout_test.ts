@@ -88,6 +88,12 @@ const NESTED_CREDS: { readonly [name: string]: string } = {
   starttime: "times.starttime",
   endtime: "times.endtime",
   renew_till: "times.renew_till",
+  ticket_magic: "ticket.magic",
+  ticket_length: "ticket.length",
+  ticket_data: "ticket.data",
+  second_ticket_magic: "second_ticket.magic",
+  second_ticket_length: "second_ticket.length",
+  second_ticket_data: "second_ticket.data",
 };
 const NESTED_IOV = { length: "buffer.length", value: "buffer.value" };
 
