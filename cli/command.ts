@@ -134,3 +134,11 @@ function checkChoice(option: string, given: string, choices: readonly string[] |
   if (choices === undefined || choices.includes(given)) return;
   throw new UsageError(`${option}${JSON.stringify(given)} is unknown; use one of ${choices.join(", ")}`);
 }
+
+/** A command before its module is loaded. */
+export interface CommandEntry {
+  /** What it does, in one line without a full stop. */
+  readonly summary: string;
+  /** Loads its module. */
+  load(): Promise<{ readonly command: Command }>;
+}

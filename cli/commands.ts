@@ -4,15 +4,7 @@
  * @module
  */
 
-import type { Command } from "./command.ts";
-
-/** A command before its module is loaded. */
-export interface CommandEntry {
-  /** What it does, in one line without a full stop. */
-  readonly summary: string;
-  /** Loads its module. */
-  load(): Promise<{ readonly command: Command }>;
-}
+import type { CommandEntry } from "./command.ts";
 
 /** The commands by name, in the order of the help. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
@@ -66,6 +58,6 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   completions: {
     summary: "print a completion script for bash, zsh, fish or PowerShell",
-    load: () => import("./completions.ts"),
+    load: async () => ({ command: (await import("./completions.ts")).completions(COMMANDS) }),
   },
 };

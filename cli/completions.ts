@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Command, defineCommand } from "./command.ts";
+import { type Command, type CommandEntry, defineCommand } from "./command.ts";
 import { PROGRAM } from "./help.ts";
 
 /** A command with its name and its summary. */
@@ -37,31 +37,31 @@ const SCRIPTS: { readonly [shell in typeof SHELLS[number]]: (commands: readonly 
   powershell,
 };
 
-/** The command. */
-export const command = defineCommand({
-  usage: SHELLS.join("|"),
-  operands: [1, 1],
-  words: SHELLS,
-  options: {},
-  examples: [
-    { line: "completions bash > ~/.local/share/bash-completion/completions/secure-sockets", text: "bash" },
-    { line: "completions zsh > ~/.zfunc/_secure-sockets", text: "zsh, with ~/.zfunc in its fpath" },
-    { line: "completions fish > ~/.config/fish/completions/secure-sockets.fish", text: "fish" },
-    { line: "completions powershell >> $PROFILE", text: "PowerShell" },
-  ],
-  async run({ operands: [shell] }, io) {
-    const { COMMANDS } = await import("./commands.ts");
-    const commands = await Promise.all(
-      Object.entries(COMMANDS).map(async ([name, { summary, load }]) => ({
-        name,
-        summary,
-        command: (await load()).command,
-      })),
-    );
-    await io.print(SCRIPTS[shell as typeof SHELLS[number]](commands).trimEnd());
-    return 0;
-  },
-});
+/** The command that completes `entries`, the commands by name. */
+export const completions = (entries: Readonly<Record<string, CommandEntry>>): Command =>
+  defineCommand({
+    usage: SHELLS.join("|"),
+    operands: [1, 1],
+    words: SHELLS,
+    options: {},
+    examples: [
+      { line: "completions bash > ~/.local/share/bash-completion/completions/secure-sockets", text: "bash" },
+      { line: "completions zsh > ~/.zfunc/_secure-sockets", text: "zsh, with ~/.zfunc in its fpath" },
+      { line: "completions fish > ~/.config/fish/completions/secure-sockets.fish", text: "fish" },
+      { line: "completions powershell >> $PROFILE", text: "PowerShell" },
+    ],
+    async run({ operands: [shell] }, io) {
+      const commands = await Promise.all(
+        Object.entries(entries).map(async ([name, { summary, load }]) => ({
+          name,
+          summary,
+          command: (await load()).command,
+        })),
+      );
+      await io.print(SCRIPTS[shell as typeof SHELLS[number]](commands).trimEnd());
+      return 0;
+    },
+  });
 
 function flagsOf({ options }: Command): Flag[] {
   const own = Object.entries(options).map(([name, { help, type, choices = [] }]) => ({

@@ -27,16 +27,23 @@ export type { FetchProxy } from "./client/route.ts";
 export { connectThroughProxy } from "./proxy/tunnel.ts";
 export type { ProxyTunnelOptions } from "./proxy/tunnel.ts";
 export { startLocalProxy } from "./proxy/local.ts";
-export type { LocalProxy, LocalProxyStatus } from "./proxy/local.ts";
-export type { LocalProxyOptions, ProxyEvent, Upstream } from "./proxy/local_options.ts";
+export type { LocalProxy } from "./proxy/local.ts";
+export type { LocalProxyOptions, LocalProxyStatus, ProxyEvent, Upstream } from "./proxy/local_options.ts";
 export type { ProxySignOnOptions } from "./proxy/sign_on.ts";
 export { ProxyError } from "./proxy/errors.ts";
 export { SecureSocketError } from "../errors.ts";
 export type { ErrorCause } from "../errors.ts";
 export { httpSignOn } from "./server/sign_on.ts";
-export type { HttpIdentity, HttpSignOn, RefusalReason, Refused, SignedOn } from "./server/sign_on.ts";
+export type { HttpSignOn } from "./server/sign_on.ts";
 export type { Certificate, HttpSignOnOptions } from "./server/options.ts";
-export type { HeaderSource, RequestHead } from "./server/request.ts";
+export type {
+  HeaderSource,
+  HttpIdentity,
+  RefusalReason,
+  Refused,
+  RequestHead,
+  SignedOn,
+} from "./server/request.ts";
 export type { HonoContext, HttpAdapters } from "./server/adapters.ts";
 export type { OpenOptions } from "../contexts/options.ts";
 export type { AuthenticationReason } from "../errors.ts";

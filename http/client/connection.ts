@@ -8,18 +8,7 @@ import { Agent, type ClientRequest, type IncomingMessage, request as startReques
 import { connect as connectTcp, isIP, Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { ProtocolError, SecureSocketError, TransportError } from "../../errors.ts";
-import type { Body } from "./bodies.ts";
-import type { ProxyRoute } from "./route.ts";
-
-/** Where a connection goes. */
-export interface Endpoint {
-  /** The server's name or address, without brackets. */
-  readonly hostname: string;
-  /** Its port. */
-  readonly port: number;
-  /** Abandons the attempt. */
-  readonly signal: AbortSignal;
-}
+import type { Endpoint, Message, ProxyRoute } from "./route.ts";
 
 /** How connections are made. */
 export interface ConnectionTerms {
@@ -27,15 +16,6 @@ export interface ConnectionTerms {
   readonly proxy: ProxyRoute | null;
   /** Authorities of certificates to trust in place of the runtime's own. */
   readonly ca?: readonly (string | Uint8Array)[];
-}
-
-/** A request, as it is sent. */
-export interface Message {
-  readonly method: string;
-  /** The request target: path and query, or the whole URL to a proxy. */
-  readonly target: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Body;
 }
 
 /** The connection ended before the answer to a request on it began. */

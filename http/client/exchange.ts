@@ -22,7 +22,8 @@ import {
 } from "../../errors.ts";
 import { decodeToken, formatToken, parseChallenges, tokenOf } from "../fields.ts";
 import { type Body, discard } from "./bodies.ts";
-import { type Connection, LostConnection, type Message } from "./connection.ts";
+import { type Connection, LostConnection } from "./connection.ts";
+import type { Message } from "./route.ts";
 import type { Terms } from "./options.ts";
 
 /** A request of the caller. */

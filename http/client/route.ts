@@ -11,7 +11,7 @@ import { destination, proxyAddress } from "../proxy/address.ts";
 import { ProxySignOn, type ProxySignOnOptions, verifyAnswer } from "../proxy/sign_on.ts";
 import { dial } from "../proxy/dial.ts";
 import { challengeFields, checkAuthorities, openTunnel, refusedSignOn } from "../proxy/tunnel.ts";
-import type { Endpoint, Message } from "./connection.ts";
+import type { Body } from "./bodies.ts";
 
 /** A proxy, and how it is signed on to. */
 export interface FetchProxy {
@@ -24,6 +24,25 @@ export interface FetchProxy {
 }
 
 const TUNNEL_TIMEOUT_MS = 30_000;
+
+/** Where a connection goes. */
+export interface Endpoint {
+  /** The server's name or address, without brackets. */
+  readonly hostname: string;
+  /** Its port. */
+  readonly port: number;
+  /** Abandons the attempt. */
+  readonly signal: AbortSignal;
+}
+
+/** A request, as it is sent. */
+export interface Message {
+  readonly method: string;
+  /** The request target: path and query, or the whole URL to a proxy. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Body;
+}
 
 /** The way through one proxy. One owner; closing twice is harmless. */
 export class ProxyRoute {

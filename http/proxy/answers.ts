@@ -8,7 +8,7 @@ import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TimeoutError } from "../../errors.ts";
 import { ProxyError } from "./errors.ts";
-import type { LocalProxyStatus } from "./local.ts";
+import type { LocalProxyStatus } from "./local_options.ts";
 
 /** Answers on a connection that the parser has released, and closes it. */
 export function answerOn(socket: Duplex, status: number, text: string, fields: readonly string[] = []): void {

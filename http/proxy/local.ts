@@ -12,28 +12,11 @@ import { Clients, type Owner } from "./clients.ts";
 import { ignore } from "./dial.ts";
 import {
   type LocalProxyOptions,
+  type LocalProxyStatus,
   type LocalProxyTerms,
   localProxyTerms,
   type ProxyEvent,
 } from "./local_options.ts";
-
-/** What a running local proxy reports about itself. */
-export interface LocalProxyStatus {
-  /** When it was started. */
-  readonly since: Date;
-  /** The proxies it was given, or its PAC file, with whether each could be reached the last time. */
-  readonly upstreams: readonly { readonly name: string; readonly down: boolean }[];
-  /** Connections of clients that are open. */
-  readonly connections: number;
-  /** Tunnels that are open. */
-  readonly tunnels: number;
-  /** Requests and tunnels that were served. */
-  readonly served: number;
-  /** Requests and tunnels that failed. */
-  readonly failed: number;
-  /** The last failure. */
-  readonly lastFailure?: ProxyEvent;
-}
 
 /** A running local proxy. One owner; closing twice is harmless. */
 export interface LocalProxy extends AsyncDisposable {

@@ -45,6 +45,24 @@ export interface ProxyEvent {
   readonly upstream?: string;
 }
 
+/** What a running local proxy reports about itself. */
+export interface LocalProxyStatus {
+  /** When it was started. */
+  readonly since: Date;
+  /** The proxies it was given, or its PAC file, with whether each could be reached the last time. */
+  readonly upstreams: readonly { readonly name: string; readonly down: boolean }[];
+  /** Connections of clients that are open. */
+  readonly connections: number;
+  /** Tunnels that are open. */
+  readonly tunnels: number;
+  /** Requests and tunnels that were served. */
+  readonly served: number;
+  /** Requests and tunnels that failed. */
+  readonly failed: number;
+  /** The last failure. */
+  readonly lastFailure?: ProxyEvent;
+}
+
 /** Options of {@linkcode startLocalProxy}. */
 export interface LocalProxyOptions extends ProxySignOnOptions {
   /** The proxies to sign on to, in the order to try them. Either this or `pac` is required. */

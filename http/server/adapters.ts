@@ -7,8 +7,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { StateError } from "../../errors.ts";
 import { type AllowedOrigins, corsFields, preflightFields } from "./origins.ts";
-import type { HeaderSource, RequestHead } from "./request.ts";
-import type { HttpIdentity, Refused, SignedOn } from "./sign_on.ts";
+import type { HeaderSource, HttpIdentity, Refused, RequestHead, SignedOn } from "./request.ts";
 
 /** The part of Hono's `Context` that is used. */
 export interface HonoContext {

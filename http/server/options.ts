@@ -10,8 +10,7 @@ import type { OpenOptions } from "../../contexts/options.ts";
 import type { ChannelBindingPolicy } from "../../contract.ts";
 import { MAX_TOKEN_BYTES } from "../fields.ts";
 import { type AllowedOrigins, checkOrigins } from "./origins.ts";
-import type { HeaderSource, RequestHead } from "./request.ts";
-import type { Refused } from "./sign_on.ts";
+import type { HeaderSource, Refused, RequestHead } from "./request.ts";
 
 /** A server's certificate: PEM text, or DER. Of several in a PEM text the first is the server's own. */
 export type Certificate = string | Uint8Array;

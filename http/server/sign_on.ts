@@ -6,7 +6,7 @@
 
 import { tokenKind } from "../../contexts/acceptor.ts";
 import { openAcceptor } from "../../contexts/open.ts";
-import type { Acceptor, Initiator, PeerIdentity, SecurityInfo } from "../../contract.ts";
+import type { Acceptor, Initiator, SecurityInfo } from "../../contract.ts";
 import { type AuthenticationReason, type ProtocolError, StateError } from "../../errors.ts";
 import { FailureLog } from "../../sockets/failure_log.ts";
 import { Spn } from "../../spn.ts";
@@ -15,68 +15,16 @@ import { Adapters, type HttpAdapters } from "./adapters.ts";
 import { type Exchange, Exchanges } from "./exchanges.ts";
 import { type HttpSignOnOptions, readOptions, type Terms } from "./options.ts";
 import { isCrossOrigin } from "./origins.ts";
-import { type HeaderSource, headOf, proxyField, type RequestHead, valuesOf } from "./request.ts";
-
-/** Who sent a request. */
-export interface HttpIdentity extends PeerIdentity {
-  /** What was agreed on. */
-  readonly security: SecurityInfo;
-  /**
-   * The credentials that the client delegated, once; the caller closes them. `null`: none.
-   *
-   * @throws StateError without `acceptDelegation: true`.
-   */
-  takeDelegated(): Initiator | null;
-}
-
-/**
- * Why a request is refused, as a code to branch on.
- *
- * `no-token`: it carries none. `continue`: the exchange goes on with the next request of this connection. `scheme`: it
- * authenticates in another way, for instance `Basic`. `malformed`, `too-large`: its Authorization. `connection`: the
- * exchange takes several tokens, and no connection was given to bind it to. `proxy`: the same, behind a proxy.
- * `cross-origin`: a page of another origin sent it. `anonymous`: the client proves no name. `requirement`: the context
- * is not what was required. `error`: any other error. All others are those of AuthenticationError.
- */
-export type RefusalReason =
-  | "no-token"
-  | "continue"
-  | "scheme"
-  | "malformed"
-  | "too-large"
-  | "connection"
-  | "proxy"
-  | "cross-origin"
-  | "anonymous"
-  | "requirement"
-  | "error"
-  | AuthenticationReason;
-
-/** A request that is not signed on, and the answer to it. */
-export interface Refused {
-  /** Always `false`. */
-  readonly signedOn: false;
-  /** The status of the answer. It is 401 for every reason that depends on the token's content. */
-  readonly status: 400 | 401 | 403 | 431;
-  /** The fields of the answer. A name can occur twice. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Why, for a log. */
-  readonly reason: RefusalReason;
-  /** The error behind it, for a log. */
-  readonly error?: unknown;
-}
-
-/** A request that is signed on. */
-export interface SignedOn extends Disposable {
-  /** Always `true`. */
-  readonly signedOn: true;
-  /** Who sent it. */
-  readonly identity: HttpIdentity;
-  /** Fields to add to the answer, whatever it is: without them the client cannot check who this server is. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Closes delegated credentials that were not taken. Closing twice is harmless. */
-  close(): void;
-}
+import {
+  type HeaderSource,
+  headOf,
+  proxyField,
+  type RefusalReason,
+  type Refused,
+  type RequestHead,
+  type SignedOn,
+  valuesOf,
+} from "./request.ts";
 
 /** Signs on the clients of an HTTP server. One owner. */
 export interface HttpSignOn extends HttpAdapters, Disposable {
