@@ -12,7 +12,7 @@ import { openSystem, type System } from "../mod.ts";
 import { findProgram, mustRun, run } from "../scripts/process.ts";
 import { cleanUpWhenInterrupted } from "../scripts/temporary.ts";
 import { type AdDc, startAdDc } from "../tests/rig/ad_dc.ts";
-import { type Held, memory } from "./memory.ts";
+import { type Held, memory } from "../scripts/memory.ts";
 
 const HELP = `Usage: deno task bench:directory [--objects N] [--rounds N] [--help]
 

@@ -13,7 +13,7 @@ import { kerberos, negotiate } from "../plugins/negotiate/mod.ts";
 import { ntHash, ntlm } from "../plugins/ntlm/mod.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
 import { startRealm } from "../tests/rig/realm.ts";
-import { type Held, memory } from "./memory.ts";
+import { type Held, memory } from "../scripts/memory.ts";
 
 const HELP = `Usage: deno task bench:half-open [--contexts N] [--help]
 

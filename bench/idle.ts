@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { connect, listen, openSystem, type SecureConn } from "../mod.ts";
 import { startRealm } from "../tests/rig/realm.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "../scripts/temporary.ts";
-import { type Held, memory } from "./memory.ts";
+import { type Held, memory } from "../scripts/memory.ts";
 
 const HELP = `Usage: deno task bench:idle [--connections N] [--help]
 

@@ -20,7 +20,7 @@ import { connect, listen, openSystem } from "../mod.ts";
 import { findProgram, mustRun } from "../scripts/process.ts";
 import { cleanUpWhenInterrupted } from "../scripts/temporary.ts";
 import { startAdDc } from "../tests/rig/ad_dc.ts";
-import { memory } from "./memory.ts";
+import { memory } from "../scripts/memory.ts";
 import { median } from "./table.ts";
 
 const HELP = `Usage: deno run -A --v8-flags=--expose-gc bench/services.ts [--points N] [--rounds N] [--help]

@@ -10,7 +10,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { memory } from "../bench/memory.ts";
+import { memory } from "./memory.ts";
 import {
   AuthenticationError,
   connect,
