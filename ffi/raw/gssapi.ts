@@ -312,6 +312,7 @@ export const GSSAPI = {
         ["mechanisms", "buf"],
       ],
       result: "u32",
+      threaded: true,
     },
     krb5_init_context: { params: [["context", "buf"]], result: "i32" },
     krb5_free_context: { params: [["context", "usize"]], result: "void" },

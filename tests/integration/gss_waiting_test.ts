@@ -149,3 +149,33 @@ test(
     }),
   { skip },
 );
+
+test(
+  "a client's first step that copies its tickets into memory does not block the event loop while another step waits",
+  () =>
+    inRealmWith({}, async (realm, outer) => {
+      await realm.kinit("alice");
+      await withContexts(outer, {}, () => {});
+      await settled(filePath(realm.env.KRB5CCNAME)!);
+      const steps = new FirstSteps();
+      await withSilence(realm, async (system, server) => {
+        const held = await acquire(system, "client");
+        const begin = (target: string) => {
+          const context = held.client({ target });
+          return context.step(null).finally(() => context.close());
+        };
+        await begin(TARGET);
+        const waiting = begin("HTTP/elsewhere");
+        await server.asked;
+        // The library locks the credentials of a step that waits, also against questions about them.
+        const second = begin(TARGET);
+        assert(await turnsWhile(waiting), "the event loop was blocked until the other step had ended");
+        await server.end();
+        await assertRejects(() => waiting, AuthenticationError);
+        await second;
+        held.close();
+        assertEquals(steps.take(), "1 here, 2 elsewhere");
+      }, steps.backend());
+    }),
+  { skip },
+);

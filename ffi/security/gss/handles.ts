@@ -147,10 +147,14 @@ export function prepareHandle(
   }
 }
 
-/** Returns the name that an initiator's handle has; empty where it has none. */
-export function handleOwner(gss: Gss, handle: bigint): string {
+/**
+ * Returns the name that an initiator's handle has; empty where it has none. Asks on another thread: the library locks a
+ * handle while a step with it waits for a KDC.
+ */
+export async function handleOwner(gss: Gss, handle: bigint): Promise<string> {
   const slots = new Slots(16);
-  const major = gss.call.gss_inquire_cred(slots.slice(0, 4), handle, slots.slice(8, 8), null, null, null);
+  const { gss_inquire_cred } = gss.threaded;
+  const major = await gss_inquire_cred(slots.slice(0, 4), handle, slots.slice(8, 8), null, null, null);
   gss.check("gss_inquire_cred", major, slots.u32[0], "read the owner of the credentials");
   const name = slots.u64[1];
   if (name === 0n) return "";

@@ -148,7 +148,7 @@ export class HeldTickets {
       const acquired = await acquireHandle(gss, wanted);
       const handle = prepareHandle(gss, acquired, true, mechanism === "spnego" ? [OIDS.kerberos] : null);
       ends.push(() => releaseHandle(gss, handle));
-      if (this.#isSame(reader, state)) return { handle, reader, uses: new ReferenceCount(end), state };
+      if (await this.#isSame(reader, state)) return { handle, reader, uses: new ReferenceCount(end), state };
     } catch (error) {
       end();
       throw error;
@@ -158,15 +158,16 @@ export class HeldTickets {
   }
 
   /** Whether steps with the cache do what steps with the credentials' own handle do. */
-  #isSame(reader: CacheReader, state: FileState | null): boolean {
+  async #isSame(reader: CacheReader, state: FileState | null): Promise<boolean> {
     // A file whose KDC has another time corrects the client's; a cache in memory would not.
     if (reader.isProxy || Math.abs(reader.clockOffset) > ROUNDING_S) return false;
     const { file, handle } = this.#options;
     if (file === null || state === null) return true;
-    if (!hasState(this.#gss.call, this.#path, state)) return false;
     // The library chooses among caches by the target where the user's .k5identity says so.
     const isStillDefault = !file.isDefault || filePath(defaultCache(this.#gss)) === file.path;
-    return isStillDefault && reader.owner === handleOwner(this.#gss, handle);
+    if (!isStillDefault || reader.owner !== await handleOwner(this.#gss, handle)) return false;
+    // Last: nothing waits between this and the use.
+    return hasState(this.#gss.call, this.#path, state);
   }
 
   /** Releases everything; nothing may be in use. */
