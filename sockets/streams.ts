@@ -74,6 +74,8 @@ export interface WriteTarget {
 
 /** Writes that wait are sent together up to this many bytes: about a record. */
 const MOST_TOGETHER = 0xf000;
+/** And up to this many: they become arguments of one call, which cannot have any number. */
+const MOST_PARTS = 4096;
 
 /**
  * Runs writes in order and stops at the first failure. What is written while a write is under way is sent with the
@@ -127,7 +129,8 @@ export class WriteQueue {
     const parts: Uint8Array[] = [];
     let sum = 0;
     for (const { what } of this.#jobs) {
-      if (typeof what === "function" || (parts.length > 0 && sum + what.length > MOST_TOGETHER)) break;
+      if (typeof what === "function" || parts.length === MOST_PARTS) break;
+      if (parts.length > 0 && sum + what.length > MOST_TOGETHER) break;
       parts.push(what);
       sum += what.length;
     }

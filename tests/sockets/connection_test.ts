@@ -142,6 +142,17 @@ test("write(): overlapping writes of any size are read as they were written", as
   );
 });
 
+test("write(): any number of writes may wait, even of nothing", async () => {
+  const { client, server, close } = await secured();
+  const count = 300_000;
+  const writing = Array.from({ length: count }, () => client.write(new Uint8Array(0)));
+  writing.push(client.write(Uint8Array.of(7)));
+  const p = new Uint8Array(2);
+  assertEquals((await Promise.all(writing)).filter((length) => length === 0).length, count);
+  assertEquals([await server.read(p), p[0]], [1, 7]);
+  await close();
+});
+
 test("write(): a failed write fails all that wait behind it, and nothing of them is sent", async () => {
   const { client, server, a } = await secured();
   a.onCall = (call) => {
