@@ -12,6 +12,7 @@ import {
   type FileState,
   fileState,
   hasState,
+  isLink,
   isNothing,
   isSettled,
   type StatCalls,
@@ -94,10 +95,14 @@ export class MachinePolicyReader {
 
   /** Whether the file cannot come into being without a change of the folder: a link to nothing can. */
   #isMissing({ state }: MachinePolicy, folder: string, stat: StatCalls): boolean {
-    const { path } = this.#file;
-    const end = path.indexOf("/", folder === "/" ? 1 : folder.length + 1);
-    return state === "absent" && isNothing(stat, cString(end < 0 ? path : path.slice(0, end)));
+    return state === "absent" && isNothing(stat, cString(below(folder, this.#file.path)));
   }
+}
+
+/** The part of `path` that names what is in `folder`, which is above it. */
+function below(folder: string, path: string): string {
+  const end = path.indexOf("/", folder === "/" ? 1 : folder.length + 1);
+  return end < 0 ? path : path.slice(0, end);
 }
 
 /** The file, or else the nearest folder above it that exists and may be searched; `null`: there is none. */
@@ -150,7 +155,7 @@ function readNatively({ path, wide }: PolicyFile, call: FileCalls | null): Machi
     const absent = wide ? status === ENOENT : certainlyAbsent(path, call);
     return absent
       ? { state: "absent", path }
-      : unreadable(path, "this account is not allowed to look for it");
+      : unreadable(path, "this account is not allowed to look for it, or it is a link to nothing");
   }
   const stream = call.fopen(text(path), text("rb"));
   if (stream === 0n) return unreadable(path, "this account is not allowed to read it");
@@ -175,5 +180,7 @@ const ENOENT = 2;
  */
 function certainlyAbsent(path: string, call: FileCalls): boolean {
   const found = nearest(path, call);
-  return found !== null && found !== path;
+  if (found === null || found === path) return false;
+  // A link may lead to where this account may not look.
+  return call.readlink === undefined || !isLink({ readlink: call.readlink }, cString(below(found, path)));
 }

@@ -8,18 +8,20 @@
 import type { FnSpec } from "../abi.ts";
 import { pinned } from "./memory.ts";
 
-/** `statx` of Linux, which other systems do not have. */
+/** `statx` of Linux, which other systems do not have, and `readlink`. */
 export const STAT_FNS = {
   statx: {
     params: [["dirfd", "i32"], ["path", "buf"], ["flags", "i32"], ["mask", "u32"], ["statx", "buf"]],
     result: "i32",
     optional: true,
   },
+  readlink: { params: [["path", "buf"], ["target", "buf"], ["size", "usize"]], result: "i64" },
 } as const satisfies { readonly [name: string]: FnSpec };
 
 /** The functions in {@linkcode STAT_FNS}, ready to call. */
 export interface StatCalls {
   statx(dirfd: number, path: Uint8Array, flags: number, mask: number, statx: Uint8Array): number;
+  readlink(path: Uint8Array, target: Uint8Array, size: bigint): bigint;
 }
 
 /** The state of a file at one time. Compare it with {@linkcode isSameState}. */
@@ -69,6 +71,11 @@ export function fileState(call: StatCalls, path: Uint8Array): FileState | null {
 /** Whether there is nothing with this name, not even a link to nothing. Its folder must exist and be searchable. */
 export function isNothing(call: StatCalls, path: Uint8Array): boolean {
   return call.statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, scratch) !== 0;
+}
+
+/** Whether there is a symbolic link with this name, whatever it leads to. */
+export function isLink(call: Pick<StatCalls, "readlink">, path: Uint8Array): boolean {
+  return call.readlink(path, scratch, BigInt(scratch.length)) >= 0n;
 }
 
 /** Whether the file has this state still; `false` where that cannot be known. */

@@ -155,6 +155,12 @@ for (const [way, by] of [["runtime", "by the runtime"], ["native", "by the C lib
         for (const path of [file, ...inside]) {
           assertEquals((await outcome(way, path, "65534")).state, "unreadable", path);
         }
+        // Links to them, where the folder of the links can be searched.
+        symlinkSync(inside[0], join(folder, "link.json"));
+        symlinkSync(join(closed, "deeper"), join(folder, "link"));
+        for (const path of [join(folder, "link.json"), join(folder, "link", "policy.json")]) {
+          assertEquals((await outcome(way, path, "65534")).state, "unreadable", path);
+        }
         // Where the folder can be searched, the file is certainly absent.
         const absent = join(folder, "none.json");
         assertEquals(await outcome(way, absent, "65534"), { state: "absent", path: absent });
