@@ -101,7 +101,15 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     ["tests/ffi/security/gss/accelerated_messages_test.ts"],
     integration("gss_accelerated", "gss_faults"),
   ),
-  ...inGss(["accelerated_sealing", "lucid"], integration("gss_accelerated", "gss_records", "gss_faults")),
+  ["ffi/security/gss/lucid.ts", [
+    ["tests/ffi/security/gss/sealing_test.ts"],
+    integration("gss_accelerated", "gss_records"),
+    integration("gss_faults"),
+  ]],
+  ["ffi/security/gss/accelerated_sealing.ts", [
+    integration("gss_accelerated", "gss_records"),
+    integration("gss_faults"),
+  ]],
   ["ffi/security/gss/ticket_name.ts", [
     ["tests/ffi/security/gss/ticket_name_test.ts"],
     integration("gss_targets", "gss_bare_kerberos"),
@@ -110,9 +118,32 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     ["tests/ffi/security/gss/principal_test.ts"],
     integration("gss_names", "gss_users"),
   ]],
-  ["ffi/security/gss/target_names.ts", [integration("gss_targets", "gss_names")]],
+  ["ffi/security/gss/target_names.ts", [
+    ["tests/ffi/security/gss/kept_test.ts"],
+    integration("gss_targets", "gss_names", "gss_users", "gss_negotiate_ntlm", "gss_ntlm"),
+    integration("gss_leak"),
+  ]],
+  ["ffi/security/gss/buffer_sealing.ts", [
+    ["tests/ffi/security/gss/sealing_test.ts"],
+    integration("gss_negotiate_ntlm", "gss_accelerated"),
+  ]],
+  ["ffi/security/gss/held_tickets.ts", [
+    integration("gss_held_tickets", "gss_waiting"),
+    integration("gss_credentials", "gss_caches", "gss_faults"),
+  ]],
+  ["ffi/security/gss/cache_reader.ts", [
+    integration("gss_held_tickets", "gss_inspect"),
+    integration("gss_credentials", "gss_caches", "gss_faults", "gss_leak"),
+  ]],
+  ["ffi/security/gss/inspect.ts", [integration("gss_inspect"), ["tests/cli/doctor_kerberos_test.ts"]]],
+  ["ffi/security/gss/structs.ts", [
+    ["tests/ffi/raw/layout_test.ts", "tests/ffi/security/gss"],
+    integration("gss_context", "gss_inspect", "gss_held_tickets"),
+    GSS,
+  ]],
   ...inGss(
-    ["records", "sealing", "buffer_sealing", "iov_sealing"],
+    ["records", "sealing", "iov_sealing"],
+    ["tests/ffi/security/gss/sealing_test.ts"],
     integration("gss_wrap", "gss_records"),
     integration("gss_context", "gss_state", "gss_faults", "gss_leak", "interop"),
   ),
@@ -121,8 +152,14 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_credentials", "gss_caches"),
     integration("gss_expiry", "gss_delegation", "gss_targets", "gss_faults", "gss_users", "gss_leak"),
   ),
-  ["ffi/security/gss/peer.ts", [integration("gss_peer", "samba_pac")]],
-  ["ffi/security/gss/requested_target.ts", [integration("gss_targets", "gss_bare_kerberos")]],
+  ["ffi/security/gss/peer.ts", [
+    ["tests/ffi/security/gss/pac_test.ts"],
+    integration("gss_peer", "samba_pac"),
+  ]],
+  ["ffi/security/gss/requested_target.ts", [
+    ["tests/ffi/security/gss/sealing_test.ts"],
+    integration("gss_targets", "gss_bare_kerberos"),
+  ]],
   ["ffi/security/gss/**", [
     ["tests/ffi/security/gss"],
     integration("gss_context", "gss_state", "gss_bindings", "gss_negotiate"),

@@ -8,6 +8,8 @@ import { acquireCredentials } from "../../../../ffi/security/credentials.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
 import type { ProviderContext, ProviderCredentials } from "../../../../contract.ts";
 import { resolveRequirements } from "../../../../plugins/requirements.ts";
+import type { Gss } from "../../../../ffi/security/gss/gss.ts";
+import { type NameForm, TargetNames } from "../../../../ffi/security/gss/target_names.ts";
 import { NativeSystem } from "../../../../ffi/system.ts";
 import { AuthenticationError, StateError } from "../../../../mod.ts";
 import { freePort, type Realm, realmUnavailable, startRealm } from "../../../rig/realm.ts";
@@ -243,3 +245,65 @@ test(
     }),
   { skip },
 );
+
+/** Names of a library that writes down what it is asked for. */
+function written(form: NameForm): { names: TargetNames; imports: string[]; open: Map<bigint, string> } {
+  const imports: string[] = [];
+  const open = new Map<bigint, string>();
+  let last = 0n;
+  const make = (text: string): bigint => {
+    imports.push(text);
+    open.set(++last, text);
+    return last;
+  };
+  const oids = { kerberos: "kerberos", spnego: "spnego" };
+  const gss = {
+    oids,
+    importName: (text: string, type: string) => make(`${type} ${text}`),
+    canonicalName: (name: bigint, mechanism: string) => make(`${open.get(name)} ${mechanism}`),
+    portableName: (name: bigint) => make(`${open.get(name)} portable`),
+    releaseName: (name: bigint) => assert(open.delete(name), "a name is released twice"),
+  };
+  return { names: new TargetNames(gss as unknown as Gss, form), imports, open };
+}
+
+test("TargetNames imports a name in the form that its mechanism accepts, and releases each step", () => {
+  const cases: [NameForm, string, string][] = [
+    ["kerberos", "HTTP/a", "principalName HTTP/a kerberos"],
+    ["spnego-kerberos", "HTTP/a", "principalName HTTP/a kerberos portable spnego"],
+    ["as-typed", "HTTP/a", "hostService HTTP@a"],
+    ["as-typed", "HTTP/a/b", "principalName HTTP/a/b"],
+    ["as-typed", "HTTP/a@B", "principalName HTTP/a@B"],
+    ["as-typed", "HTTP/a/b@B", "principalName HTTP/a/b@B"],
+  ];
+  for (const [form, target, expected] of cases) {
+    const { names, open } = written(form);
+    names.acquire(target);
+    assertEquals([...open.values()], [expected]);
+    names.release(target);
+    names.close();
+    assertEquals(open.size, 0);
+    // Nothing is left that would be released again.
+    names.close();
+  }
+});
+
+test("TargetNames keeps 16 names that are not used, and those in use", () => {
+  const { names, imports, open } = written("as-typed");
+  const targets = Array.from({ length: 17 }, (_, index) => `HTTP/${index}`);
+  for (const target of targets.slice(0, 16)) names.acquire(target);
+  for (const target of targets.slice(0, 16)) names.release(target);
+  assertEquals(open.size, 16);
+  assertEquals(names.acquire(targets[0]), names.acquire(targets[0]));
+  assertEquals(imports.length, 16);
+  names.acquire(targets[16]);
+  names.release(targets[0]);
+  names.release("HTTP/unknown");
+  assertEquals(open.size, 17);
+  names.release(targets[0]);
+  assertEquals(open.size, 16);
+  names.acquire(targets[0]);
+  assertEquals(imports.length, 18);
+  names.close();
+  assertEquals(open.size, 0);
+});

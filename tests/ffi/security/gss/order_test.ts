@@ -128,3 +128,62 @@ test("SequenceWindow reports lost, repeated and late numbers, and forgets those 
     { numRuns: 500 },
   );
 });
+
+test("SequenceWindow and KerberosOrder report the same at every boundary of their numbers", () => {
+  const around = (bits: bigint): bigint[] => [-1n, 0n, 1n].map((by) => BigInt.asUintN(64, (1n << bits) + by));
+  for (const base of [...[0n, 8n, 32n, 56n, 63n].flatMap(around), (1n << 64n) - 2n, (1n << 64n) - 66n]) {
+    for (let count = 0n; count <= 67n; count += count === 3n ? 58n : 1n) {
+      for (const skipped of [0n, 1n, 61n, 62n, 63n, 64n, 65n]) {
+        for (const back of [1n, 2n, 61n, 62n, 63n, 64n, 65n, 66n]) {
+          const [window, reference, order] = [
+            new SequenceWindow(base),
+            new Reference(),
+            new KerberosOrder(base),
+          ];
+          const arrive = (relative: bigint): void => {
+            if (relative < 0n) return;
+            const number = BigInt.asUintN(64, base + relative);
+            assertEquals(window.accept(token(number)), reference.accept(relative), `${base} ${relative}`);
+          };
+          for (let relative = 0n; relative < count; relative++) {
+            arrive(relative);
+            order.accept(BigInt.asUintN(64, base + relative));
+          }
+          arrive(count + skipped);
+          const next = count + skipped + 1n;
+          for (const relative of [next - back, next - back, next, next - 1n]) arrive(relative);
+          const other = assertThrows(
+            () => order.accept(BigInt.asUintN(64, base + count - back)),
+            ProtocolError,
+          );
+          assertEquals(other.reason, back <= count ? "replayed" : "gap");
+        }
+      }
+    }
+    const order = new KerberosOrder(base);
+    order.accept(base);
+    for (const ahead of [2n, 1n << 62n, 1n << 63n, (1n << 64n) - 1n]) {
+      const gap = assertThrows(() => order.accept(BigInt.asUintN(64, base + ahead)), ProtocolError);
+      assertEquals(gap.reason, "gap");
+    }
+  }
+});
+
+test("SequenceWindow finds no number in order but the next one", () => {
+  for (const base of [5n, (1n << 56n) - 1n, (1n << 64n) - 1n]) {
+    for (const count of [0n, 1n, 2n]) {
+      for (const other of [0n, 1n, 5n, 1n << 56n]) {
+        const window = new SequenceWindow(base);
+        for (let index = 0n; index < count; index++) {
+          assertEquals(window.accept(token(BigInt.asUintN(64, base + index))), 0);
+        }
+        const next = BigInt.asUintN(64, base + count);
+        assertEquals(
+          window.accept(token(other)) === 0,
+          other === next,
+          `${other} after ${count} from ${base}`,
+        );
+      }
+    }
+  }
+});

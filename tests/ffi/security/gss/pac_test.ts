@@ -3,8 +3,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { ProtocolError } from "../../../../errors.ts";
+import { AuthenticationError, ProtocolError } from "../../../../errors.ts";
+import { NAME_ATTRIBUTES } from "../../../../ffi/raw/gssapi.ts";
+import type { Gss } from "../../../../ffi/security/gss/gss.ts";
 import { type PacAccount, readPac } from "../../../../ffi/security/gss/pac.ts";
+import { gssPeer } from "../../../../ffi/security/gss/peer.ts";
 import { encodeLogonInfo, encodeUpn, type PacTold, PLAIN } from "../../../support/pac_encoder.ts";
 import { ALICE, MADE, type PacBuffers, WEB1 } from "../../../support/pac_fixtures.ts";
 
@@ -392,4 +395,57 @@ test("readPac() refuses another byte order, another version, or no structure", (
     bytes.fill(value, at, at === 16 ? 20 : at + 1);
     refuses(() => readPac(bytes, null));
   }
+});
+
+/** A library that knows one name with these attributes. */
+function peerOf(
+  name: string,
+  nameAttribute: (attribute: string) => Uint8Array | null,
+  mechanism = "kerberos",
+  role: "client" | "server" = "server",
+) {
+  const gss = {
+    displayName: () => name,
+    localName: () => "local",
+    nameAttribute: (_handle: bigint, attribute: string) => nameAttribute(attribute),
+  };
+  return gssPeer(gss as unknown as Gss, 1n, mechanism, role);
+}
+
+test("gssPeer() reports the account in the PAC, or why it is refused, and throws other errors", () => {
+  const named = { name: "a@R", user: "a", realm: "R", kind: "unknown", localName: "local" };
+  assertEquals(peerOf("a@R", () => null), { ...named, kind: "unknown" });
+  const logonInfo = encodeLogonInfo(PLAIN);
+  const upn = encodeUpn("a@upn.test");
+  const found = peerOf("a@R", (attribute) => attribute === NAME_ATTRIBUTES.logonInfo ? logonInfo : upn);
+  assertEquals(found, { ...named, ...readPac(logonInfo, upn) });
+  assert(found !== undefined && Object.isFrozen(found));
+  for (
+    const error of [new ProtocolError("malformed", "no PAC"), new AuthenticationError("other", "no PAC")]
+  ) {
+    const refused = peerOf("a@R", () => {
+      throw error;
+    });
+    assertEquals(refused, { ...named, kind: "unknown", incomplete: "no PAC" });
+  }
+  assertThrows(
+    () =>
+      peerOf("a@R", () => {
+        throw new RangeError("no memory");
+      }),
+    RangeError,
+    "no memory",
+  );
+});
+
+test("gssPeer() reports no anonymous peer, and reads a PAC of Kerberos clients only", () => {
+  const unread = (): never => {
+    throw new Error("read");
+  };
+  assertEquals(peerOf("WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS", unread), undefined);
+  assertEquals(peerOf("", unread, "ntlm"), undefined);
+  const service = { name: "HTTP/a@R", user: "HTTP/a", realm: "R", kind: "service" } as const;
+  assertEquals(peerOf("HTTP/a@R", unread, "kerberos", "client"), service);
+  assertEquals(peerOf("D\\a", unread, "ntlm"), { name: "D\\a", user: "a", realm: "D", kind: "unknown" });
+  assertEquals(peerOf("D\\a", unread, "other"), { name: "D\\a", user: "D\\a", realm: "", kind: "unknown" });
 });

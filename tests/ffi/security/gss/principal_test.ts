@@ -139,6 +139,22 @@ test(
   { skip },
 );
 
+test("userPrincipal() refuses empty components, and userOfEitherMechanism() a UPN without a domain", () => {
+  for (const username of ["/a", "a/", "a//b", "/"]) {
+    for (const domain of [undefined, "A.TEST"]) {
+      assertThrows(() => userPrincipal({ username, domain }), TypeError, "credentials.username has an empty");
+    }
+  }
+  assertEquals(userPrincipal({ username: "a/b", domain: "A.TEST" }), {
+    text: "a/b@A.TEST",
+    enterprise: false,
+  });
+  assertEquals(userOfEitherMechanism({ username: "alice" }), "alice");
+  assertEquals(userOfEitherMechanism({ username: "alice", domain: "A" }), "alice@A");
+  assertEquals(userOfEitherMechanism({ username: "alice@corp", domain: "A" }), "alice\\@corp@A");
+  assertThrows(() => userOfEitherMechanism({ username: "alice@corp" }), TypeError, "is a UPN");
+});
+
 test(
   "checkPrincipal() accepts any principal that libkrb5 reads as it is written, and refuses others by name",
   () =>
