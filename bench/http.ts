@@ -1,5 +1,5 @@
 /**
- * `deno run -A bench/http.ts`: measures signed-on requests a second.
+ * `deno task bench:http`: measures signed-on requests a second.
  *
  * @module
  */
@@ -18,10 +18,11 @@ import { startRealm } from "../tests/rig/realm.ts";
 import { buildForNode, installed, NPM_KERBEROS, onNode, type Program } from "./peers.ts";
 import { median } from "./table.ts";
 
-const HELP = `Usage: deno run -A bench/http.ts [--rounds N] [--seconds N] [--connections N] [--help]
+const HELP = `Usage: deno task bench:http [--rounds N] [--seconds N] [--connections N] [--help]
 
-Signed-on requests of servers, for each second of their processor time and for each second: this library in Deno.serve, and in node:http on Deno and on Node; Apache with
-mod_auth_gssapi (a static file); Express with npm kerberos. The load is made by ab (apache2-utils) over connections that
+Signed-on requests of servers, for each second of their processor time and for each second: this library in
+Deno.serve, and in node:http on Deno and on Node; Apache with mod_auth_gssapi (a static file); Express with npm
+kerberos. The load is made by ab (apache2-utils) over connections that
 stay open (default 8), for some seconds (default 3) in each of N rounds (default 5) in which the servers take turns; the
 median counts. Each request carries one and the same token of alice's, which these servers accept again because the
 realm of the bench keeps no replay cache: what a client needs to make its tokens is not measured. ab runs on the same
@@ -152,9 +153,15 @@ async function servers(rounds: number, seconds: number, connections: number): Pr
 
 async function main(): Promise<number> {
   const number = { type: "string" } as const;
-  const { values } = parseArgs({
-    options: { rounds: number, seconds: number, connections: number, help: { type: "boolean" } },
-  });
+  let values: { rounds?: string; seconds?: string; connections?: string; help?: boolean };
+  try {
+    ({ values } = parseArgs({
+      options: { rounds: number, seconds: number, connections: number, help: { type: "boolean" } },
+    }));
+  } catch (error) {
+    console.error((error as Error).message);
+    return 2;
+  }
   const numbers = [values.rounds ?? 5, values.seconds ?? 3, values.connections ?? 8].map(Number);
   if (values.help || numbers.some((value) => !Number.isInteger(value) || value < 1)) {
     console.log(HELP);

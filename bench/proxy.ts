@@ -192,15 +192,21 @@ function median(values: readonly number[]): number {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      help: { type: "boolean" },
-      tunnels: { type: "string", default: "5000" },
-      mib: { type: "string", default: "512" },
-      rounds: { type: "string", default: "3" },
-    },
-  });
+  let values: { help?: boolean; tunnels: string; mib: string; rounds: string };
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: {
+        help: { type: "boolean" },
+        tunnels: { type: "string", default: "5000" },
+        mib: { type: "string", default: "512" },
+        rounds: { type: "string", default: "3" },
+      },
+    }));
+  } catch (error) {
+    console.error((error as Error).message);
+    return 2;
+  }
   const [tunnels, mib, rounds] = [values.tunnels, values.mib, values.rounds].map(Number);
   if (values.help || ![tunnels, mib, rounds].every((value) => Number.isInteger(value) && value > 0)) {
     console.log(HELP);

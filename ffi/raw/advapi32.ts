@@ -121,17 +121,28 @@ export const TOKEN = {
   CURRENT_PROCESS: 0xffff_ffff_ffff_ffffn,
 } as const;
 
-/** Access rights and states of services. */
-export const SERVICE = {
-  /** `SC_MANAGER_CONNECT` */
-  MANAGER_CONNECT: 0x1,
-  /** `SERVICE_QUERY_STATUS` */
-  QUERY_STATUS: 0x4,
-  /** `SERVICE_RUNNING` */
-  RUNNING: 4,
-  /** Bytes of a `SERVICE_STATUS`; its second field is the state. */
-  STATUS_BYTES: 28,
+/** The right to connect to the service control manager. */
+export const SC_MANAGER_CONNECT = 0x1;
+/** The right to query a service's state. */
+export const SERVICE_QUERY_STATUS = 0x4;
+/** The state of a running service. */
+export const SERVICE_RUNNING = 4;
+
+/** The fields of a `SERVICE_STATUS`. */
+export const SERVICE_STATUS_FIELDS = {
+  dwServiceType: "u32",
+  dwCurrentState: "u32",
+  dwControlsAccepted: "u32",
+  dwWin32ExitCode: "u32",
+  dwServiceSpecificExitCode: "u32",
+  dwCheckPoint: "u32",
+  dwWaitHint: "u32",
 } as const;
+/** The state of a service. */
+export const SERVICE_STATUS: Struct<typeof SERVICE_STATUS_FIELDS> = struct(
+  "SERVICE_STATUS",
+  SERVICE_STATUS_FIELDS,
+);
 
 /** `TOKEN_INFORMATION_CLASS`: the account. */
 export const TokenUser = 1;

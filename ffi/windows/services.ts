@@ -5,7 +5,13 @@
  */
 
 import { pinned, wideString } from "../memory/memory.ts";
-import { ADVAPI32, SERVICE } from "../raw/advapi32.ts";
+import {
+  ADVAPI32,
+  SC_MANAGER_CONNECT,
+  SERVICE_QUERY_STATUS,
+  SERVICE_RUNNING,
+  SERVICE_STATUS,
+} from "../raw/advapi32.ts";
 import type { NativeSystem } from "../system.ts";
 
 /**
@@ -16,15 +22,15 @@ import type { NativeSystem } from "../system.ts";
  */
 export function isServiceRunning(system: NativeSystem, name: string): boolean | null {
   const { call } = system.library("impersonation", ADVAPI32);
-  const manager = call.OpenSCManagerW(null, null, SERVICE.MANAGER_CONNECT);
+  const manager = call.OpenSCManagerW(null, null, SC_MANAGER_CONNECT);
   if (manager === 0n) return null;
   try {
-    const service = call.OpenServiceW(manager, wideString(name), SERVICE.QUERY_STATUS);
+    const service = call.OpenServiceW(manager, wideString(name), SERVICE_QUERY_STATUS);
     if (service === 0n) return null;
     try {
-      const status = pinned(SERVICE.STATUS_BYTES);
+      const status = pinned(SERVICE_STATUS.size);
       if (call.QueryServiceStatus(service, status) === 0) return null;
-      return status[4] === SERVICE.RUNNING;
+      return status[SERVICE_STATUS.offsets.dwCurrentState] === SERVICE_RUNNING;
     } finally {
       call.CloseServiceHandle(service);
     }
