@@ -148,7 +148,7 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_context", "gss_state", "gss_faults", "gss_leak", "interop"),
   ),
   ...inGss(
-    ["tickets", "credentials", "acquire", "key_table", "handles"],
+    ["tickets", "credentials", "acquire", "handles"],
     integration("gss_credentials", "gss_caches"),
     integration("gss_expiry", "gss_delegation", "gss_targets", "gss_faults", "gss_users", "gss_leak"),
   ),
@@ -157,8 +157,12 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_peer", "samba_pac"),
   ]],
   ["ffi/security/gss/requested_target.ts", [
-    ["tests/ffi/security/gss/sealing_test.ts"],
+    ["tests/ffi/security/gss/requested_target_test.ts"],
     integration("gss_targets", "gss_bare_kerberos"),
+  ]],
+  ["ffi/security/gss/key_table.ts", [
+    ["tests/ffi/security/gss/requested_target_test.ts"],
+    integration("gss_targets", "gss_faults"),
   ]],
   ["ffi/security/gss/**", [
     ["tests/ffi/security/gss"],

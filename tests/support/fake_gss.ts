@@ -5,6 +5,7 @@ import { type Memory, pinned } from "../../ffi/memory/memory.ts";
 import { KRB5_BASE } from "../../ffi/raw/gss_status.ts";
 import { GSS_S, type LUCID_V1_FIELDS } from "../../ffi/raw/gssapi.ts";
 import type { Values } from "../../ffi/memory/struct.ts";
+import { KRB5_KT_END } from "../../ffi/security/gss/key_table.ts";
 import { dataView, Gss } from "../../ffi/security/gss/gss.ts";
 import type { NativeSystem } from "../../ffi/system.ts";
 
@@ -61,7 +62,7 @@ export class FakeGss {
   /** Whether records are encrypted where the caller wants it; `null`: the flag is not written. */
   confidential: boolean | null = true;
   /** What the library adds to a record. */
-  sizes = { header: 8, padding: 0, trailer: 4 };
+  sizes = { header: 8, padding: (_length: number): number => 0, trailer: 4 };
   /** By how much the lengths that gss_wrap_iov returns differ from these. */
   moved = { header: 0, padding: 0, trailer: 0 };
   /** Where the plain text is in a record, and how much longer it is. */
@@ -71,10 +72,17 @@ export class FakeGss {
   lucid: Partial<Values<typeof LUCID_V1_FIELDS>> | null = null;
   sessionKey: Uint8Array | null = null;
   authorizationData: Uint8Array | null = null;
-  /** The text of the context's names. */
+  /** The text of the context's names; empty: it has none. */
   name = "";
   readonly gss: Gss;
   readonly #space = new Space();
+  readonly #texts = new Map<bigint, string>();
+  /** The entries of the key table. */
+  keys: { readonly name: string; readonly enctype: number; readonly key: Uint8Array }[] = [];
+  /** False while the library is opened, which keeps no configuration then. */
+  started = false;
+  /** The function of libkrb5 that fails. */
+  failing = "";
 
   constructor(maxRecords?: number) {
     const read = (address: bigint, length: number): Uint8Array => {
@@ -86,7 +94,11 @@ export class FakeGss {
     const memory: Partial<Memory> = {
       addressOf: (bytes) => this.#space.addressOf(bytes),
       read,
-      readInto: (address, into) => into.set(this.#space.at(address, into.length)),
+      readInto: (address, into) => {
+        into.set(this.#space.at(address, into.length));
+        this.copies.push(into);
+      },
+      cString: (address) => this.#texts.get(address)!,
       write: (address, bytes) => this.#space.at(address, bytes.length).set(bytes),
     };
     const call = this.#table();
@@ -98,6 +110,7 @@ export class FakeGss {
       memory: () => memory,
     };
     this.gss = new Gss(system as unknown as NativeSystem);
+    this.started = true;
   }
 
   /** The address of new bytes of the library. */
@@ -128,9 +141,9 @@ export class FakeGss {
     if (this.confidential !== null) dataView(conf).setUint32(0, encrypted && this.confidential ? 1 : 0, true);
   }
 
-  #status(minor: Uint8Array, context?: bigint): number {
+  #status(minor: Uint8Array, context: bigint): number {
     fits(minor, 4);
-    if (context !== undefined) assertEquals(context, CONTEXT);
+    assertEquals(context, CONTEXT);
     dataView(minor).setInt32(0, this.major >= 0x10000 ? this.minor : 0, true);
     return this.major;
   }
@@ -168,8 +181,69 @@ export class FakeGss {
 
   #table() {
     const log = (fn: string, ...numbers: number[]): void => void this.calls.push([fn, ...numbers]);
+    const opens = (fn: string, out: Uint8Array): number => {
+      fits(out, 8);
+      if (this.failing === fn) return 13;
+      dataView(out).setBigUint64(0, this.#allocate(pinned(8)), true);
+      return 0;
+    };
+    const closes = (address: bigint): number => {
+      assert(this.open.delete(address), "something is closed twice");
+      return 0;
+    };
+    let [entry, table] = [0, 0n];
+    const opensTable = (fn: string, out: Uint8Array): number => {
+      const status = opens(fn, out);
+      table = dataView(out).getBigUint64(0, true);
+      return status;
+    };
     return {
-      krb5_init_context: () => 1,
+      krb5_init_context: (out: Uint8Array) => this.started ? opens("krb5_init_context", out) : 1,
+      krb5_free_context: closes,
+      krb5_kt_default: (_context: bigint, out: Uint8Array) => opensTable("krb5_kt_default", out),
+      krb5_kt_resolve: (_context: bigint, name: Uint8Array, out: Uint8Array) => {
+        assertEquals(new TextDecoder().decode(name), "FILE:/keys\0");
+        return opensTable("krb5_kt_resolve", out);
+      },
+      krb5_kt_close: (_context: bigint, given: bigint) => {
+        assertEquals(given, table);
+        return closes(given);
+      },
+      krb5_kt_start_seq_get: (_context: bigint, given: bigint, cursor: Uint8Array) => {
+        assertEquals(given, table);
+        entry = 0;
+        return opens("krb5_kt_start_seq_get", cursor);
+      },
+      krb5_kt_end_seq_get: (_context: bigint, given: bigint, cursor: Uint8Array) => {
+        assertEquals(given, table);
+        return closes(dataView(cursor).getBigUint64(0, true));
+      },
+      krb5_kt_next_entry: (_context: bigint, _table: bigint, bytes: Uint8Array) => {
+        const layout = this.gss.build.layouts.keytabEntry;
+        fits(bytes, layout.size);
+        if (this.failing === "krb5_kt_next_entry" && entry === 1) return 13;
+        if (entry === this.keys.length) return KRB5_KT_END;
+        const { name, enctype, key } = this.keys[entry++];
+        const principal = this.#allocate(pinned(8));
+        this.#texts.set(principal, name);
+        layout.write(dataView(bytes), {
+          principal,
+          key_enctype: enctype,
+          key_length: key.length,
+          key_contents: this.place(key),
+        });
+        return 0;
+      },
+      krb5_free_keytab_entry_contents: (_context: bigint, bytes: Uint8Array) =>
+        closes(this.gss.build.layouts.keytabEntry.read(dataView(bytes)).principal),
+      krb5_unparse_name: (_context: bigint, principal: bigint, out: Uint8Array) => {
+        const status = opens("krb5_unparse_name", out);
+        if (status === 0) {
+          this.#texts.set(dataView(out).getBigUint64(0, true), this.#texts.get(principal)!);
+        }
+        return status;
+      },
+      krb5_free_unparsed_name: (_context: bigint, text: bigint) => closes(text),
       gss_display_status: () => 13 << 16,
       gss_release_buffer: (_minor: Uint8Array, desc: Uint8Array) => {
         // The pointer stays, so that a second use of it is noticed.
@@ -182,10 +256,11 @@ export class FakeGss {
       },
       gss_inquire_context: (_minor: Uint8Array, context: bigint, _source: null, target: Uint8Array) => {
         assertEquals(context, CONTEXT);
-        dataView(target).setBigUint64(0, this.#allocate(pinned(1)), true);
+        if (this.name !== "") dataView(target).setBigUint64(0, this.#allocate(pinned(1)), true);
         return 0;
       },
-      gss_display_name: (_minor: Uint8Array, _name: bigint, text: Uint8Array) => {
+      gss_display_name: (_minor: Uint8Array, name: bigint, text: Uint8Array) => {
+        assert(this.open.has(name), "there is no such name");
         this.#return(text, new TextEncoder().encode(this.name));
         return 0;
       },
@@ -308,7 +383,7 @@ export class FakeGss {
         log("gss_wrap_iov_length", encrypt, qop, entries[1].length, ...entries.map(({ type }) => type));
         const { header, padding, trailer } = this.sizes;
         entries[0].length = header + (count === 3 ? trailer : 0);
-        entries[2].length = padding === 0 ? 0 : padding - entries[1].length % padding;
+        entries[2].length = padding(entries[1].length);
         if (count === 4) entries[3].length = trailer;
         return this.#status(minor, context);
       },

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { Buffer } from "node:buffer";
 import { createCipheriv, createHmac } from "node:crypto";
+import { existsSync } from "node:fs";
 import fc from "fast-check";
 import { AuthenticationError } from "../../../../errors.ts";
 import type { Backend, LibrarySpec } from "../../../../ffi/abi.ts";
@@ -190,7 +191,11 @@ const MESSAGES: readonly (readonly [
 const opened = new NativeSystem({ grants: ["sspi"] });
 const available = opened.platform.os !== "windows" && openRecordCrypto(opened) !== null;
 opened.close();
-const skip = available ? null : "OpenSSL 3 is needed: install libssl3";
+// Where the library is installed and is not used, the tests fail.
+const installed = ["x86_64", "aarch64"].some((arch) =>
+  existsSync(`/usr/lib/${arch}-linux-gnu/libcrypto.so.3`)
+);
+const skip = available || installed ? null : "OpenSSL 3 is needed: install libssl3";
 
 /** Runs `body` with an open libcrypto. */
 function withCrypto(body: (crypto: RecordCrypto) => void): void {

@@ -172,7 +172,13 @@ test("SequenceWindow and KerberosOrder report the same at every boundary of thei
 test("SequenceWindow finds no number in order but the next one", () => {
   for (const base of [5n, (1n << 56n) - 1n, (1n << 64n) - 1n]) {
     for (const count of [0n, 1n, 2n]) {
-      for (const other of [0n, 1n, 5n, 1n << 56n]) {
+      // The last of them differ in one byte from the next number, or have its bytes in reverse.
+      const near = Array.from({ length: 8 }, (_, at) => (base + count) ^ (1n << BigInt(8 * at)));
+      for (
+        const other of [0n, 1n, 5n, 5n << 56n, 1n << 56n, base + 256n, ...near].map((n) =>
+          BigInt.asUintN(64, n)
+        )
+      ) {
         const window = new SequenceWindow(base);
         for (let index = 0n; index < count; index++) {
           assertEquals(window.accept(token(BigInt.asUintN(64, base + index))), 0);
@@ -186,4 +192,13 @@ test("SequenceWindow finds no number in order but the next one", () => {
       }
     }
   }
+});
+
+test("SequenceWindow counts on where the sign bit of its numbers is set", () => {
+  const window = new SequenceWindow(0n);
+  const half = 1n << 63n;
+  const results = [half, half, half + 1n, half + 2n, half + 1n, half + 3n, half + 2n, half - 1n]
+    .map((number) => window.accept(token(number)));
+  const { GAP_TOKEN: gap, DUPLICATE_TOKEN: twice, UNSEQ_TOKEN: late } = GSS_S;
+  assertEquals(results, [gap, twice, 0, 0, twice, 0, twice, late]);
 });

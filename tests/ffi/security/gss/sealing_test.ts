@@ -15,8 +15,9 @@ import { BufferSealing } from "../../../../ffi/security/gss/buffer_sealing.ts";
 import { IovSealing } from "../../../../ffi/security/gss/iov_sealing.ts";
 import { contextKeys, hasWideSequence, receiveSequence } from "../../../../ffi/security/gss/lucid.ts";
 import { GssRecords, type RecordRules } from "../../../../ffi/security/gss/records.ts";
-import { requestedTarget } from "../../../../ffi/security/gss/requested_target.ts";
 import type { Sealing } from "../../../../ffi/security/gss/sealing.ts";
+import { openRecordCrypto } from "../../../../ffi/security/gss/accelerated_messages.ts";
+import { NativeSystem } from "../../../../ffi/system.ts";
 import { CONTEXT, FakeGss, MINOR, pinnedCopy } from "../../../support/fake_gss.ts";
 
 const PLAIN = Uint8Array.from([7, 8, 9, 10, 11]);
@@ -217,9 +218,14 @@ test("IovSealing asks for sizes once where they are the same for every message, 
   ]);
 
   const padded = new FakeGss();
-  padded.sizes.padding = 8;
+  padded.sizes.padding = (length) => 8 - length % 8;
   const [other] = inPlace(padded);
   assertEquals(other.maxOverhead, 8 + 4 + 64);
+  for (const unpadded of [1, 4096]) {
+    const library = new FakeGss();
+    library.sizes.padding = (length) => length === unpadded ? 0 : 8;
+    assertEquals(inPlace(library)[0].maxOverhead, 8 + 4 + 64);
+  }
   padded.calls.length = 0;
   for (const length of [5, 3]) {
     const record = other.seal(PLAIN.subarray(0, length), pinned(30), true);
@@ -257,6 +263,7 @@ test("IovSealing opens in place, and refuses plain text outside the record", () 
     assertEquals(plain.buffer, record.buffer);
     assertEquals(library.calls, [["gss_unwrap_iov", 2, 10_017, 1000]]);
   }
+  assertEquals(sealing.open(sealing.seal(PLAIN.subarray(0, 1), pinned(13), true)).plain, PLAIN.slice(0, 1));
   const empty = sealing.seal(PLAIN.subarray(0, 0), pinned(12), true);
   assertEquals(sealing.open(empty).plain.length, 0);
   const record = sealing.seal(PLAIN, pinned(17), true);
@@ -304,13 +311,13 @@ test("IovSealing wraps data in place beside its header, and leaves the header th
     notEncrypted(() => sealing.sealDetached(pinnedCopy(PLAIN), true));
     library.moved[part] = 0;
   }
+  const signed = sealing.sealDetached(pinnedCopy(PLAIN), true);
   library.confidential = null;
-  const signed = sealing.sealDetached(pinnedCopy(PLAIN), false);
   assertEquals(sealing.openDetached(signed, pinnedCopy(PLAIN)).encrypted, false);
   library.major = status(13);
   assertThrows(() => sealing.openDetached(signed, pinnedCopy(PLAIN)), ProtocolError);
   library.major = 0;
-  library.sizes.padding = 8;
+  library.sizes.padding = () => 8;
   assertThrows(() => sealing.sealDetached(pinnedCopy(PLAIN), true), StateError, "adds padding");
 });
 
@@ -359,7 +366,12 @@ test("contextKeys() returns what the context reports, and releases each descript
       { acceptor_subkey_length: 0 },
       { acceptor_subkey_length: 65 },
     ]
-  ) assertEquals(keys(changes), null);
+  ) {
+    library.copies.length = 0;
+    assertEquals(keys(changes), null);
+    // What was read of a session key before is overwritten.
+    assertEquals(library.copies.filter(({ length, [31]: last }) => length === 32 && last === 32), []);
+  }
 });
 
 test("receiveSequence() and hasWideSequence() are of RFC 4121 tokens only, and release each description", () => {
@@ -428,6 +440,11 @@ test("GssRecords refuses what is out of order, and what is not encrypted where i
     return assertThrows(() => one.unwrap(record), ProtocolError).reason;
   });
   assertEquals(reasons, ["replayed", "replayed", "out-of-order", "gap"]);
+  const [signing, verifying] = records();
+  const signature = signing.sign(PLAIN);
+  assertThrows(() => signing.verify(PLAIN.subarray(1), signature), ProtocolError);
+  verifying.major = GSS_S.GAP_TOKEN;
+  assertEquals(assertThrows(() => signing.verify(PLAIN, signature), ProtocolError).reason, "gap");
   const signed = (one: GssRecords) => one.wrapUnencrypted(PLAIN, pinned(17));
   const [strict] = records();
   assertEquals(assertThrows(() => strict.unwrap(signed(strict)), ProtocolError).reason, "not-encrypted");
@@ -455,6 +472,8 @@ test("GssRecords checks the order itself where the library does not, and where t
   lucidOf(library);
   const one = new GssRecords(library.gss, CONTEXT, { ...RULES, sequence: false });
   assertEquals([one.ordered, one.accelerated], [true, false]);
+  const byLibrary = new GssRecords(library.gss, CONTEXT, { ...RULES });
+  for (const number of [99n, 99n]) byLibrary.unwrapAny(token(number));
   one.unwrapAny(token(34n));
   assertEquals(assertThrows(() => one.unwrapAny(token(34n)), ProtocolError).reason, "replayed");
   assertEquals(assertThrows(() => one.unwrapAny(token(36n)), ProtocolError).reason, "gap");
@@ -472,20 +491,20 @@ test("GssRecords.sessionKey() returns a copy, overwrites the library's, and rele
   assertThrows(() => one.sessionKey(), AuthenticationError, "Cannot read the session key");
 });
 
-test("requestedTarget() returns the name in the ticket only where the authorization data can be read", () => {
-  const library = new FakeGss();
-  library.name = "HTTP/a@R";
-  const find = (name: string) => {
-    const ticket = { name, enctype: 18 };
-    const found = requestedTarget(library.gss, CONTEXT, { pinned: false }, ticket);
-    assertEquals(library.open.size, 0);
-    return found;
-  };
-  assertEquals(find("http/a@r"), "http/a@r");
-  library.authorizationData = pinnedCopy([1, 2, 3]);
-  assertEquals(find("HTTP/a@R"), null);
-  library.major = status(13);
-  const error = assertThrows(() => find("HTTP/a@R"), AuthenticationError, "the client's authorization data");
-  assertEquals((error.cause as NativeError).status, MINOR);
-  assertEquals(library.open.size, 0);
+test("GssRecords.close() closes the keys with which libcrypto protects records", () => {
+  const system = new NativeSystem({ grants: ["sspi"] });
+  try {
+    const crypto = openRecordCrypto(system);
+    if (crypto === null) return;
+    const library = new FakeGss();
+    lucidOf(library);
+    Object.defineProperty(library.gss, "recordCrypto", { value: crypto });
+    const one = new GssRecords(library.gss, CONTEXT, { ...RULES, accelerate: true });
+    assertEquals(one.accelerated, true);
+    one.wrap(PLAIN, pinned(100));
+    one.close();
+    assertThrows(() => one.wrap(PLAIN, pinned(100)), StateError, "closed");
+  } finally {
+    system.close();
+  }
 });
