@@ -13,7 +13,7 @@ import {
   createInflateRaw,
   type InflateRaw,
 } from "node:zlib";
-import { TransportError } from "../../errors.ts";
+import { ProtocolError, TransportError } from "../../errors.ts";
 
 /** The body of a request: bytes can be sent again, a stream cannot. */
 export type Body = Uint8Array | ReadableStream<Uint8Array> | null;
@@ -24,6 +24,8 @@ export const CODINGS = "gzip, deflate, br";
 const MAX_DISCARDED = 256 * 1024;
 /** How much of a body waits for its reader. */
 const HIGH_WATER = 64 * 1024;
+/** The most codings of one answer, each of which costs memory before its first byte. */
+const MAX_CODINGS = 5;
 
 /** Keeps the body of `request`, unless `given` is a stream, or the body of another Request. */
 export async function keepBody(request: Request, given: unknown): Promise<Body> {
@@ -51,6 +53,7 @@ export async function discard(answer: IncomingMessage): Promise<boolean> {
  * The body of an answer as a stream, decoded.
  *
  * @param ended is called once, when the body has been read, cancelled or aborted.
+ * @throws ProtocolError if the answer has more codings than any server needs.
  */
 export function bodyOf(
   answer: IncomingMessage,
@@ -67,6 +70,12 @@ export function bodyOf(
 /** Decoders in the order in which they apply; none if a coding is unknown. */
 function decodersFor(field: string | undefined): Transform[] {
   const codings = field?.split(",").map((coding) => coding.trim().toLowerCase()).reverse() ?? [];
+  if (codings.length > MAX_CODINGS) {
+    throw new ProtocolError(
+      "oversized",
+      `The answer has ${codings.length} content codings; the limit is ${MAX_CODINGS}. It is not decoded`,
+    );
+  }
   const decoders: Transform[] = [];
   for (const coding of codings) {
     if (coding === "gzip" || coding === "x-gzip") decoders.push(createGunzip());

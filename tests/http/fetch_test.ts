@@ -203,6 +203,8 @@ test("negotiateFetch() decodes gzip, deflate and br, and leaves other codings al
     "zstd",
     "zstd",
   ]);
+  [coding, bytes] = [Array(6).fill("gzip").join(), Uint8Array.of(1)];
+  await assertRejects(() => signedOn(server.origin), Error, "has 6 content codings; the limit is 5");
   [coding, bytes] = ["gzip", gzipSync(text).subarray(0, 60)];
   await assertRejects(async () => (await signedOn(server.origin)).text(), Error, "cannot be decoded");
 });
