@@ -170,6 +170,11 @@ export abstract class Adapters implements HttpAdapters {
       endNode(response, outcome.status, outcome.headers, TEXTS[outcome.status]);
       return false;
     }
+    // Its client left during the sign-on: there is no other event that would close delegated credentials.
+    if (response.destroyed) {
+      outcome.close();
+      return false;
+    }
     response.once("close", () => outcome.close());
     for (const [name, value] of outcome.headers) response.setHeader(name, value);
     this.#complete(

@@ -139,8 +139,8 @@ function readBindings(given: NonNullable<HttpSignOnOptions["channelBindings"]>):
     current: () => {
       const now = get();
       if (bytes === undefined || now !== known) {
-        known = now;
         bytes = bindingBytes(checkCertificate(now));
+        known = now;
       }
       return bytes;
     },

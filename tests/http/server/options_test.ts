@@ -68,6 +68,11 @@ test(
     renewed[renewed.length - 1] ^= 1;
     current = renewed;
     assertEquals(new TextDecoder("latin1").decode(await channelBindings!.current()) === expected, false);
+    // One that cannot be read is refused each time: the bindings of the one before are not its own.
+    current = "not a certificate";
+    for (let time = 0; time < 2; time++) {
+      await assertRejects(async () => await channelBindings!.current(), TypeError, "BEGIN CERTIFICATE");
+    }
   },
   { skip },
 );
