@@ -32,6 +32,9 @@ export interface Owner {
   report(event: Omit<ProxyEvent, "time">): ProxyEvent;
 }
 
+/** The most requests of one connection that wait for the answers before them. */
+const MAX_PIPELINED = 100;
+
 /** Serves clients. */
 export class Clients {
   /** Tunnels that are open; what was served and what failed. */
@@ -47,6 +50,8 @@ export class Clients {
   readonly #stopping = new AbortController();
   /** Answers that are under way on a connection, which come before what else is sent on it. */
   readonly #answering = new WeakMap<object, Promise<void>>();
+  /** What ends the waits for the answers of a connection. */
+  readonly #waiting = new WeakMap<object, Set<() => void>>();
   /** Recognises its own requests, which come back where it is its own upstream. */
   readonly #via = `1.1 secure-sockets-${crypto.randomUUID().slice(0, 13)}`;
 
@@ -86,10 +91,18 @@ export class Clients {
   async onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     const before = this.#answering.get(socket);
-    this.#answering.set(socket, new Promise<void>((resolve) => response.once("close", resolve)));
+    const waiting = this.#waitingOn(socket);
+    if (waiting.size >= MAX_PIPELINED) return void socket.destroy();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.add(resolve);
+    response.once("close", () => {
+      waiting.delete(resolve);
+      resolve();
+    });
+    this.#answering.set(socket, promise);
     // Requests that were sent without waiting for answers are made one after the other, as the client meant them.
     await before;
-    if (response.destroyed) return;
+    if (response.destroyed || socket.destroyed) return;
     const refuse = (refusal: Refusal): void =>
       respond(response, refusal.status, `${refusal.reason}\n`, this.#challenge(refusal));
     const asked = readRequest(request, [this.#owner.port]);
@@ -117,6 +130,16 @@ export class Clients {
     } finally {
       gone.release();
     }
+  }
+
+  /** The waits of a connection. An answer that has not begun does not close with its connection. */
+  #waitingOn(socket: Socket): Set<() => void> {
+    const known = this.#waiting.get(socket);
+    if (known !== undefined) return known;
+    const waiting = new Set<() => void>();
+    this.#waiting.set(socket, waiting);
+    socket.once("close", () => waiting.forEach((resolve) => resolve()));
+    return waiting;
   }
 
   async onConnect(request: IncomingMessage, client: Duplex, head: Uint8Array): Promise<void> {

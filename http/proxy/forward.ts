@@ -108,8 +108,13 @@ export async function forwardUpgrade(forwarding: Forwarding, client: Duplex): Pr
   }
 }
 
-async function begin({ proxy, signOn, signal }: Forwarding) {
-  return proxy === null ? null : await signOn.begin(proxy.target, signal);
+async function begin({ proxy, signOn, signal, socket }: Forwarding) {
+  try {
+    return proxy === null ? null : await signOn.begin(proxy.target, signal);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
 function hasContent({ headers }: IncomingMessage): boolean {

@@ -14,8 +14,12 @@ import { LOOPBACK, Networks, plainAddress } from "./networks.ts";
 /** From where a local proxy may be used. */
 export type Access = "loopback" | "host" | "gateway";
 
-/** Networks of this machine's own: bridges of containers and virtual machines, by the names they are given. */
-const VIRTUAL = /^(docker|br-|podman|cni|virbr|lxc|lxd|incus|vmnet|vboxnet|vEthernet|bridge1\d\d)/i;
+/**
+ * Networks of this machine's own: bridges of containers and virtual machines, by the names that programs give them.
+ * Names that people give (`br-lan`, `vEthernet (External)`) are often of bridges to a network of other machines.
+ */
+const VIRTUAL =
+  /^(docker|br-[\da-f]{12}$|podman|cni|virbr|lxc|lxd|incus|vmnet|vboxnet|vEthernet \((WSL|Default Switch|nat|DockerNAT)\b|bridge1\d\d)/i;
 
 /** Why a request is refused. */
 export interface Refusal {
@@ -81,12 +85,17 @@ export function isLoopback(address: string | undefined): boolean {
   return address !== undefined && LOOPBACK.has(plainAddress(address));
 }
 
+/** Whether a network interface leads to this machine's containers or virtual machines alone, by its name. */
+export function isVirtual(name: string): boolean {
+  return VIRTUAL.test(name);
+}
+
 /** The machine's own addresses, and the networks of its containers and virtual machines, as they are now. */
 function hostNetworks(): Networks {
   const networks = new Networks();
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     for (const { address, cidr } of addresses ?? []) {
-      networks.add(VIRTUAL.test(name) && cidr !== null ? cidr : address.replace(/%.*$/, ""));
+      networks.add(isVirtual(name) && cidr !== null ? cidr : address.replace(/%.*$/, ""));
     }
   }
   return networks;

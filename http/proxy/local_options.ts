@@ -207,6 +207,9 @@ function pacUrl(value: unknown): URL {
   } catch {
     throw new TypeError('options.pac must be a URL, for instance "http://wpad.example.test/proxy.pac"');
   }
+  if (url.username !== "" || url.password !== "") {
+    throw new TypeError("options.pac must not contain a user name or password: its address is logged");
+  }
   if (["http:", "https:", "file:"].includes(url.protocol)) return url;
   throw new TypeError(
     `options.pac must begin with http://, https:// or file://, not ${describe(url.protocol)}`,

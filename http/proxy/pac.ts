@@ -54,8 +54,10 @@ class Pac implements Finder {
         MAX_RUN_MS,
       );
     }
-    const program = await this.#current();
+    let program = await this.#current();
     for (let round = 0;; round++) {
+      // During a lookup another evaluation may have failed, or the file been read again.
+      if (program.closed) program = await this.#current();
       const { result, unknown } = this.#run(program, url, host, round < MAX_LOOKUPS);
       if (unknown === null) return readResult(result, this.#url);
       await this.#lookUp(unknown);

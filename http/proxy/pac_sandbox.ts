@@ -90,6 +90,11 @@ export class Program {
     throw new ProtocolError("malformed", `The PAC file ${this.#url} failed: ${message}. Correct it`);
   }
 
+  /** Whether it can no longer be run. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

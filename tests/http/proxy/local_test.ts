@@ -7,6 +7,9 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { test } from "@test";
 import { type LocalProxy, startLocalProxy } from "../../../http/proxy/local.ts";
 import type { LocalProxyOptions, ProxyEvent } from "../../../http/proxy/local_options.ts";
+import { AuthenticationError } from "../../../errors.ts";
+import { createRegistry } from "../../../plugins/registry.ts";
+import { toyProvider } from "../../support/toy_provider.ts";
 import { rawClient, toySignOn, watched, writtenProxy } from "../../support/http_proxy.ts";
 
 /** Runs `body` with a local proxy whose upstream listens on `port`. */
@@ -344,6 +347,51 @@ test("startLocalProxy answers in the order of the requests, CONNECT after a requ
   });
 });
 
+test("startLocalProxy closes a connection with too many requests that wait for answers", async () => {
+  await using upstream = await writtenProxy(() => null);
+  await inLocal(upstream.port, async (proxy) => {
+    const get = "GET http://web.test/ HTTP/1.1\r\nHost: web.test\r\n\r\n";
+    using some = await rawClient(proxy.port);
+    some.send(get.repeat(50));
+    using many = await rawClient(proxy.port);
+    many.send(get.repeat(500));
+    assertEquals(await many.rest(), "");
+    while (proxy.status().connections > 1) await pause();
+    assertEquals(some.received(), "");
+  });
+});
+
+test("startLocalProxy drops requests that wait for answers when their client leaves", async () => {
+  await using upstream = await writtenProxy(() => null);
+  await inLocal(upstream.port, async (proxy) => {
+    using client = await rawClient(proxy.port);
+    client.send("GET http://web.test/ HTTP/1.1\r\nHost: web.test\r\n\r\n".repeat(3));
+    while (upstream.headers.length === 0) await pause();
+    client.socket.resetAndDestroy();
+    while (proxy.status().connections > 0 || upstream.sockets.size > 0) await pause();
+    assertEquals([upstream.headers.length, proxy.status().failed], [1, 0]);
+    await proxy.close();
+  });
+});
+
+test("startLocalProxy closes its connection to the proxy where there are no credentials", async () => {
+  await using upstream = await writtenProxy(() => OK);
+  const registry = createRegistry([toyProvider({
+    onAcquire() {
+      throw new AuthenticationError("no-credentials", "No ticket");
+    },
+  })]);
+  await inLocal(upstream.port, async (proxy) => {
+    for (const more of ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n"]) {
+      using client = await rawClient(proxy.port);
+      client.send(`GET http://web.test/ HTTP/1.1\r\nHost: web.test\r\n${more}\r\n`);
+      assertMatch(await client.rest(), /^HTTP\/1\.1 502 [^]*No ticket/);
+    }
+    while (upstream.sockets.size > 0) await pause();
+    assertEquals([upstream.headers, proxy.status().failed], [[], 2]);
+  }, { registry });
+});
+
 const SMUGGLED: readonly [what: string, request: string][] = [
   [
     "Content-Length and Transfer-Encoding",
@@ -638,6 +686,7 @@ const WRONG: readonly [Partial<Record<keyof LocalProxyOptions, unknown>>, RegExp
   [{ upstreams: "http://a.test" }, /list of URLs/],
   [{ upstreams: [{ proxy: "http://10.0.0.1:1" }] }, /upstreams\[0\]\.proxy 10\.0\.0\.1 is an IP address/],
   [{ upstreams: [{ proxy: "http://a.test", nosuch: 1 }] }, /nosuch is not known/],
+  [{ upstreams: [], pac: "http://user:secret@a.test/proxy.pac" }, /pac must not contain a user name/],
   [{ access: "all" }, /one of loopback, host, gateway/],
   [{ access: "gateway" }, /must name the networks/],
   [{ access: "gateway", allow: ["10.0.0.0/33"] }, /not a network/],

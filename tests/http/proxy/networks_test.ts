@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { test } from "@test";
-import { Guard } from "../../../http/proxy/guard.ts";
+import { Guard, isVirtual } from "../../../http/proxy/guard.ts";
 import { LOCAL, LOOPBACK, Networks, NoProxy, plainAddress } from "../../../http/proxy/networks.ts";
 
 test("Networks holds addresses and networks of both versions, and addresses of IPv4 written as IPv6", () => {
@@ -107,4 +107,15 @@ test("Guard compares the token of clients, and takes no other scheme", () => {
   for (const text of wrong) assert(!guard.knowsToken(basic(text)), text);
   for (const field of [undefined, "", "Basic", "Basic ?", "Negotiate YWJj"]) assert(!guard.knowsToken(field));
   fc.assert(fc.property(fc.string(), (field) => !guard.knowsToken(field)));
+});
+
+test("isVirtual knows the networks of containers, and not bridges that people have named", () => {
+  for (
+    const name of ["docker0", "br-0123456789ab", "podman1", "virbr0", "vEthernet (WSL (Hyper-V firewall))"]
+  ) {
+    assertEquals(isVirtual(name), true, name);
+  }
+  for (const name of ["br-lan", "br-eth0", "br0", "eth0", "vEthernet (External)", "Wi-Fi"]) {
+    assertEquals(isVirtual(name), false, name);
+  }
 });

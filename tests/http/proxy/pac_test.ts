@@ -135,6 +135,21 @@ test("openPac stops a file that takes memory, nests calls or catches what stops 
   }
 });
 
+test("openPac serves a request whose lookup outlasts the failure of another", async () => {
+  const text = `function FindProxyForURL(url, host) {
+    if (host === "bad.test") throw new Error("a mistake");
+    return dnsResolve("nosuch.invalid") === null ? "PROXY yes.test:1" : "DIRECT";
+  }`;
+  await inFile(text, async (file) => {
+    const finder = openPac(file, () => {});
+    await assertRejects(() => finder.find("https://bad.test/", "bad.test"), Error, "a mistake");
+    const waiting = finder.find("https://web.test/", "web.test");
+    const [other, routes] = await Promise.allSettled([finder.find("https://bad.test/", "bad.test"), waiting]);
+    assertEquals(other.status, "rejected");
+    assertEquals(names((routes as PromiseFulfilledResult<readonly Route[]>).value), "yes.test:1");
+  });
+});
+
 test("openPac bounds how many names a file looks up", async () => {
   const code =
     "let n = 0; for (let i = 0; i < 1000; i++) if (dnsResolve('h' + i + '.invalid') === null) n++;" +
