@@ -26,6 +26,16 @@ const ADVICE: { readonly [codeName: string]: string } = {
 const UNKNOWN_NAME = /^failed to lookup address information(?!.*temporary)|\(os error 11001\)/i;
 
 /**
+ * Whether a runtime refused because the process lacks a permission for the network. Deno's node:net reports a host name
+ * that it may not look up as EPERM of getaddrinfo, which no system answers.
+ */
+export function isDenied(cause: unknown): boolean {
+  const { name, code, syscall } = cause as { name?: string; code?: unknown; syscall?: unknown };
+  return name === "NotCapable" || code === "ERR_ACCESS_DENIED" ||
+    code === "EPERM" && syscall === "getaddrinfo";
+}
+
+/**
  * Converts an error that a runtime threw.
  *
  * @param what what failed, for the message: `connect to 127.0.0.1:80`.
@@ -33,8 +43,8 @@ const UNKNOWN_NAME = /^failed to lookup address information(?!.*temporary)|\(os 
  */
 export function socketFailure(cause: unknown, what: string, address: string): Error {
   const { name = "", code, message = "" } = cause as { name?: string; code?: unknown; message?: string };
-  if (name === "NotCapable" || code === "ERR_ACCESS_DENIED") {
-    const flag = name === "NotCapable" ? `--allow-net=${address}` : "--allow-net";
+  if (isDenied(cause)) {
+    const flag = code === "ERR_ACCESS_DENIED" ? "--allow-net" : `--allow-net=${address}`;
     return new PermissionError("sockets", flag, `Cannot ${what}: run again with ${flag}`, { cause });
   }
   const codeName = UNKNOWN_NAME.test(message)

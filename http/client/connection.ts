@@ -8,6 +8,7 @@ import { Agent, type ClientRequest, type IncomingMessage, request as startReques
 import { connect as connectTcp, isIP, Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { ProtocolError, SecureSocketError, TransportError } from "../../errors.ts";
+import { isDenied, socketFailure } from "../../ffi/transport/failure.ts";
 import type { Endpoint, Message, ProxyRoute } from "./route.ts";
 
 /** How connections are made. */
@@ -61,10 +62,11 @@ export class Connection {
   ): Promise<Connection> {
     const hostname = url.hostname.replace(/^\[|\]$/g, "");
     const secure = url.protocol === "https:";
+    const port = Number(url.port) || (secure ? 443 : 80);
     let socket: Socket | undefined;
     try {
       signal.throwIfAborted();
-      const to = { hostname, port: Number(url.port) || (secure ? 443 : 80), signal };
+      const to = { hostname, port, signal };
       socket = await (proxy === null ? tcp(to) : secure ? proxy.tunnel(to) : proxy.dial(to));
       // While TLS is put over it, nobody else listens.
       socket.on("error", () => {});
@@ -84,6 +86,7 @@ export class Connection {
       socket?.destroy();
       signal.throwIfAborted();
       if (error instanceof SecureSocketError) throw error;
+      if (isDenied(error)) throw socketFailure(error, `connect to ${url.origin}`, `${url.hostname}:${port}`);
       throw failed(`connect to ${url.origin}`, error);
     }
   }

@@ -8,6 +8,7 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { isIpAddress } from "../../contexts/check.ts";
 import { ProtocolError, SecureSocketError, TransportError } from "../../errors.ts";
+import { isDenied, socketFailure } from "../../ffi/transport/failure.ts";
 import { type Destination, hostAndPort, type ProxyAddress } from "./address.ts";
 
 /** Stands for a listener: without one, an error of a connection ends the process. */
@@ -41,6 +42,7 @@ export async function dial(
   } catch (error) {
     socket.destroy();
     if (signal.aborted) throw error;
+    if (isDenied(error)) throw socketFailure(error, `reach proxy ${label}`, hostAndPort({ host, port }));
     throw transportError(`reach proxy ${label}`, error);
   } finally {
     signal.removeEventListener("abort", onAbort);

@@ -1,5 +1,6 @@
 /** negotiateFetch() against Apache with mod_auth_gssapi. */
 
+import process from "node:process";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
 import type { SecurityRequirementError, System } from "../../mod.ts";
@@ -210,4 +211,38 @@ test(
       assertEquals([await without.text(), never.security(without)?.channelBindings], [HELLO, "none"]);
     }),
   { skip },
+);
+
+test(
+  "negotiateFetch() without --allow-net rejects with the flag to add, for names, addresses and proxies",
+  async () => {
+    const script = `import { negotiateFetch } from ${
+      JSON.stringify(new URL("../../http/mod.ts", import.meta.url).href)
+    };
+    for (const [url, proxy] of [["http://localhost:9/"], ["https://127.0.0.1/"], ["https://a.test/", "http://localhost:9"]]) {
+      const fetch = negotiateFetch({ origins: [url], proxy, target: () => "HTTP/localhost" });
+      const error = await fetch(url).catch((error) => error);
+      console.log(error.name, error.grant, error.flag);
+    }`;
+    // Deno's own spawn: its node:child_process adds -A to a child that is Deno.
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-config", "--no-check", "-"],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const stdin = child.stdin.getWriter();
+    await stdin.write(new TextEncoder().encode(script));
+    await stdin.close();
+    assertEquals(
+      new TextDecoder().decode((await child.output()).stdout).trim().split("\n"),
+      ["localhost:9", "127.0.0.1:443", "localhost:9"].map((address) =>
+        `PermissionError sockets --allow-net=${address}`
+      ),
+    );
+  },
+  {
+    skip: process.versions.deno
+      ? null
+      : "the child process needs these sources, which Node has only as a bundle",
+  },
 );
