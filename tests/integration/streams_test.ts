@@ -478,11 +478,18 @@ test(
         };
         // What is allocated once, buffers and compiled code, is there after the first part.
         await transfer(64 * 1024 * chunk.length / 60);
-        const before = process.memoryUsage().rss;
         const chunks = Math.ceil((1 << 30) / chunk.length);
-        assertEquals(await transfer(chunks * chunk.length), chunks * chunk.length);
-        const growth = process.memoryUsage().rss - before;
-        assert(growth < 32 * 1024 * 1024, `resident memory grew by ${(growth / 1048576).toFixed(1)} MiB`);
+        const growths: number[] = [];
+        // The collector may be behind at the end of one GiB; what is never freed grows with each.
+        do {
+          const before = process.memoryUsage().rss;
+          assertEquals(await transfer(chunks * chunk.length), chunks * chunk.length);
+          growths.push((process.memoryUsage().rss - before) / 1048576);
+        } while (growths.at(-1)! >= 32 && growths.length < 3);
+        assert(
+          growths.at(-1)! < 32,
+          `resident memory grew by ${growths.map((growth) => growth.toFixed(1))} MiB`,
+        );
       })
     ),
   { skip },
