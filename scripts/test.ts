@@ -138,7 +138,7 @@ async function main(args: string[]): Promise<number> {
   const paths = await Promise.all(rest.map((arg) => Deno.stat(arg).then(() => true, () => false)));
   const all = !paths.includes(true) && !rest.some((arg) => arg.startsWith("--filter"));
   if (!paths.includes(true)) rest.unshift("tests", `--ignore=${OWN_TASKS.join(",")}`);
-  await preparePeers(!args.includes("--no-install"), all ? "13 minutes" : null);
+  await preparePeers(!args.includes("--no-install"), all ? "12 minutes" : null);
   const [tally, output] = await runOnDeno(rest, {}, all);
   console.log(closing(tally, output));
   return tally.failed.length === 0 && tally.passed > 0 ? 0 : 1;
