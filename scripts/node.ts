@@ -66,3 +66,16 @@ function pinHere(major: number): NpmPin | null {
   const { name, version, integrity } = windows;
   return { spec: `${name}@${version}`, integrity, parts: ["bin/node.exe"] };
 }
+
+/** npm itself, for machines without Node. */
+const NPM: NpmPin = {
+  spec: "npm@11.6.2",
+  integrity:
+    "sha512-7iKzNfy8lWYs3zq4oFPa8EXZz5xt9gQNKJZau3B1ErLBb6bF7sBJ00x09485DOvRT2l5Gerbl3VlZNT57MxJVA==",
+  parts: ["bin", "lib", "node_modules", "index.js", "package.json"],
+};
+
+/** The folder of the unpacked npm, fetched where it is missing. */
+export function ensureNpm(): Promise<string> {
+  return fetchNpm(NPM);
+}

@@ -1,6 +1,6 @@
 /** docs/cli.md: every command is described, its examples are valid, and those with output print it. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { test } from "@test";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -9,6 +9,7 @@ import process from "node:process";
 import { COMMANDS } from "../../cli/commands.ts";
 import { parse } from "../../cli/command.ts";
 import { run } from "../../scripts/process.ts";
+import { printsAsShown, shellBlocks } from "../../scripts/shell_blocks.ts";
 import { startRealm } from "../rig/realm.ts";
 import { CLI } from "../support/cli.ts";
 import { noRealm } from "../support/kerberos.ts";
@@ -17,12 +18,7 @@ const PAGE = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8")
 /** What the page runs on, besides a realm. */
 const skip = noRealm ?? (process.platform === "linux" ? null : "the page shows Linux");
 
-/** The code blocks of a language. */
-function blocks(language: string): string[] {
-  return [...PAGE.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].filter((block) => block[1] === language).map((
-    block,
-  ) => block[2]);
-}
+const commands = shellBlocks(PAGE).flatMap(({ commands }) => commands);
 
 test("docs/cli.md has a section for every command, or another page shows it", () => {
   const sections = [...PAGE.matchAll(/^## (.+)$/gm)].flatMap(([, title]) => title.split(", "));
@@ -36,11 +32,11 @@ test("docs/cli.md has a section for every command, or another page shows it", ()
 
 test("docs/cli.md shows command lines that the commands accept", async () => {
   let count = 0;
-  for (const line of blocks("sh").join("\n").split("\n")) {
-    // What follows a comment, a pipe or a redirection is the shell's.
-    const [name, ...args] = /^secure-sockets ([^#|<>]*)/.exec(line)?.[1].trim().split(/ +/) ?? [];
-    if (name === undefined) continue;
-    assert(Object.hasOwn(COMMANDS, name), line);
+  for (const { text, prints } of commands) {
+    // What follows a comment, a pipe, a redirection or an ampersand is the shell's.
+    const [name, ...args] = /^secure-sockets ([^#|<>&]*)/.exec(text)?.[1].trim().split(/ +/) ?? [];
+    if (name === undefined || prints !== null) continue;
+    assert(Object.hasOwn(COMMANDS, name), text);
     const { command } = await COMMANDS[name].load();
     assert(parse(name, command, args) !== "help");
     count++;
@@ -57,19 +53,10 @@ test("docs/cli.md shows what its commands print", async () => {
     writeFileSync(program, `#!/bin/sh\nexec ${CLI.map((word) => `'${word}'`).join(" ")} "$@"\n`);
     chmodSync(program, 0o755);
     const env = { ...realm.env, PATH: `${folder}${delimiter}${process.env.PATH}` };
-    for (const block of blocks("console")) {
-      for (const part of block.split(/^\$ /m).filter(Boolean)) {
-        const [line, ...expected] = part.trimEnd().split("\n");
-        const { stdout, stderr } = await run("sh", ["-c", line], { cwd: folder, env });
-        assertEquals(stderr, "");
-        // A line of … alone stands for any number of lines.
-        const pattern = expected.join("\n").replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(
-          /^…(\n|$)/gm,
-          "(?:.*(?:\n|$))*",
-        )
-          .replaceAll("…", ".*");
-        assertMatch(stdout.trimEnd(), new RegExp(`^${pattern}$`));
-      }
+    for (const { text, prints } of commands.filter(({ prints }) => prints !== null)) {
+      const { stdout, stderr } = await run("sh", ["-c", text], { cwd: folder, env });
+      assertEquals(stderr, "");
+      assert(printsAsShown(prints!, stdout), `${text}\n${stdout}`);
     }
   } finally {
     rmSync(folder, { recursive: true });
