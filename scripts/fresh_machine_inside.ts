@@ -46,6 +46,7 @@ async function prepare(job: FreshJob): Promise<Machine> {
   const root = await mountSystem(job);
   copyFileSync(job.node, `${root}/usr/local/bin/node`);
   cpSync(job.npm, `${root}/usr/local/lib/node_modules/npm`, { recursive: true });
+  chmodSync(`${root}/usr/local/lib/node_modules/npm`, 0o755);
   for (const name of ["npm", "npx"]) {
     symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, `${root}/usr/local/bin/${name}`);
     chmodSync(`${root}/usr/local/lib/node_modules/npm/bin/${name}-cli.js`, 0o755);
@@ -59,6 +60,8 @@ async function prepare(job: FreshJob): Promise<Machine> {
     SHELL: "/bin/bash",
     LANG: "C.UTF-8",
     NO_COLOR: "1",
+    // Else npm leaves a folder in /tmp.
+    NODE_DISABLE_COMPILE_CACHE: "1",
     PATH: `${home}/.local/bin:${home}/my-project/node_modules/.bin:` +
       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   };
