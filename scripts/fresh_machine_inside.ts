@@ -99,7 +99,9 @@ async function runStep(machine: Machine, step: Step): Promise<string | null> {
   const output = `${stdout}${stderr}`.trimEnd().split("\n").slice(-25).map((line) => `    | ${line}`).join(
     "\n",
   );
-  if (code !== step.status) return `ended with ${code}, not ${step.status}\n${output}`;
+  if (step.status !== null && code !== step.status) {
+    return `ended with ${code}, not ${step.status}\n${output}`;
+  }
   if (step.contains?.test(stdout + stderr) === false) return `did not print ${step.contains}\n${output}`;
   if (step.prints === null || printsAsShown(step.prints, stdout)) return null;
   return `did not print what the page shows\n${output}`;

@@ -54,6 +54,7 @@ export const PACKAGES: readonly string[] = [
   ...NGINX_PACKAGES,
   ...BROWSER_PACKAGES,
   "python3-requests-kerberos",
+  "debootstrap",
   "gcc",
   "libc6-dev",
   "libkrb5-dev",
