@@ -135,6 +135,22 @@ function checkChoice(option: string, given: string, choices: readonly string[] |
   throw new UsageError(`${option}${JSON.stringify(given)} is unknown; use one of ${choices.join(", ")}`);
 }
 
+/**
+ * Reads a URL of http or https.
+ *
+ * @throws UsageError where it is none, or contains a password, which the message does not repeat.
+ */
+export function readUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (text.includes("@") && (url === null || url.username + url.password !== "")) {
+    throw new UsageError(
+      "the URL contains a user name or password, which others can read in the list of processes",
+    );
+  }
+  if (url !== null && /^https?:$/.test(url.protocol)) return url;
+  throw new UsageError(`${JSON.stringify(text)} is not a URL of http or https`);
+}
+
 /** A command before its module is loaded. */
 export interface CommandEntry {
   /** What it does, in one line without a full stop. */

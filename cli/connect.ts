@@ -4,9 +4,16 @@
  * @module
  */
 
-import { addressText, parseAddress } from "./address.ts";
 import { defineCommand, UsageError } from "./command.ts";
-import { CONNECTION_OPTIONS, connectionTerms, securityText, transfer } from "./transfer.ts";
+import {
+  addressText,
+  CONNECTION_OPTIONS,
+  connectionTerms,
+  parseAddress,
+  peerText,
+  securityText,
+  transfer,
+} from "./transfer.ts";
 
 /** The longest time-out that timers can wait for, in seconds. */
 const MAX_TIMEOUT_S = 2_147_483;
@@ -54,7 +61,7 @@ host/HOST; an IP address needs one.`,
       }),
     );
     if (!options.quiet) {
-      await io.note(`connected to ${conn.security.peer ?? "a server"} (${securityText(conn.security)})`);
+      await io.note(`connected to ${peerText(conn.security, "a server")} (${securityText(conn.security)})`);
     }
     await transfer(conn, io, io.input());
     return 0;

@@ -8,6 +8,8 @@ import type { Command, OptionSpec } from "./command.ts";
 
 /** The program's name, as it is typed. */
 export const PROGRAM = "secure-sockets";
+/** The library's version: the same as in `deno.json`. */
+export const VERSION = "0.1.0";
 
 /** Returns the help of the program: every command with its summary. */
 export function programHelp(commands: Readonly<Record<string, { readonly summary: string }>>): string {

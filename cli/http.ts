@@ -6,8 +6,8 @@
 
 import { createWriteStream } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { defineCommand, UsageError } from "./command.ts";
-import type { Io } from "./io.ts";
+import { defineCommand, readUrl, UsageError } from "./command.ts";
+import { type Io, shown } from "./io.ts";
 
 /** Methods whose requests have no body by themselves. */
 const WITHOUT_BODY = "GET";
@@ -85,7 +85,7 @@ identity. On plain http nothing protects what is sent and received.`,
         security === null
           ? "no sign-on: the server did not ask for one, or refused it"
           : `signed on to ${
-            security.peer ?? url.host
+            shown(security.peer ?? url.host)
           } by ${security.mechanism}, channel bindings ${security.channelBindings}`,
       );
     }
@@ -124,12 +124,6 @@ async function printResponse(
   for await (const bytes of response.body ?? []) await write(bytes);
   if (file !== null) await Promise.race([failed, new Promise<void>((resolve) => file.end(() => resolve()))]);
   return 0;
-}
-
-function readUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url !== null && /^https?:$/.test(url.protocol)) return url;
-  throw new UsageError(`${JSON.stringify(text)} is not a URL of http or https`);
 }
 
 function readHeader(text: string): [string, string] {

@@ -7,6 +7,7 @@
 import { readFile } from "node:fs/promises";
 import type { ModuleReport, TestModuleOptions } from "../testing/mod.ts";
 import { defineCommand, JSON_OPTION } from "./command.ts";
+import { shown } from "./io.ts";
 
 /** The command. */
 export const command = defineCommand({
@@ -50,15 +51,15 @@ export function formatReport(report: ModuleReport): string {
     `  ${operation.padEnd(24)} ${units.toLocaleString("en")}`
   );
   const results = outcomes.map(({ name, result, reason }) =>
-    `  ${result.padEnd(8)} ${name}${reason ? `: ${reason}` : ""}`
+    `  ${result.padEnd(8)} ${name}${reason ? `: ${shown(reason)}` : ""}`
   );
   return [
-    `provider  ${name} ${version}, layer ${layer}`,
+    `provider  ${shown(`${name} ${version}`)}, layer ${layer}`,
     `sha256    ${sha256}`,
     `module    ${size.toLocaleString("en")} bytes, ${report.guardedSize.toLocaleString("en")} guarded`,
-    `offers    ${offered}`,
-    `imports   ${imports.join(", ") || "none"}`,
-    `exports   ${report.exports.join(", ")}`,
+    `offers    ${shown(offered)}`,
+    `imports   ${shown(imports.join(", ")) || "none"}`,
+    `exports   ${shown(report.exports.join(", "))}`,
     `memory    ${report.pages} pages of 64 KiB at the start, ${report.maximumPages} at most`,
     "fuel, at most, by operation:",
     ...fuels,

@@ -10,16 +10,42 @@ import process from "node:process";
 const COLORS = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
 
 const ERASE_LINE = "\r\x1b[K";
+/** The sequences of {@linkcode Io.paint}. */
+// deno-lint-ignore no-control-regex
+const PAINT = /\x1b\[(?:[012]|3[123])m/u;
+/** What a terminal obeys, or lets reorder a line, instead of showing it. */
+const OBEYED = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const OBEYED_OR_PAINT = new RegExp(`${PAINT.source}|${OBEYED.source}`, "gu");
+
+/** Returns a text of somebody else for one line of output: control characters and line breaks become `\uXXXX`. */
+export function shown(text: string): string {
+  return text.replace(OBEYED, escaped);
+}
+
+function escaped(character: string): string {
+  return character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+}
+
+/** Escapes what no command means to print: everything that a terminal obeys, but line breaks, tabs and colours. */
+function safe(lines: string, colored: boolean): string {
+  return lines.replace(
+    OBEYED_OR_PAINT,
+    (found) => found === "\n" || found === "\t" || (colored && PAINT.test(found)) ? found : escaped(found),
+  );
+}
 
 /** What a command reads from and writes to. */
 export interface Io {
-  /** Prints a line on standard output. Rejects with {@linkcode BrokenPipe} where its reader has gone. */
+  /**
+   * Prints a line on standard output, with control characters as escapes; {@linkcode shown} is for a part of it that
+   * may have line breaks. Rejects with {@linkcode BrokenPipe} where its reader has gone.
+   */
   print(line: string): Promise<void>;
   /** Prints a value as indented JSON on standard output. */
   json(value: unknown): Promise<void>;
-  /** Writes bytes to standard output. */
+  /** Writes bytes to standard output; where that is a terminal, control characters become escapes. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Prints a line on standard error. */
+  /** Prints a line on standard error, with control characters as escapes. */
   note(line: string): Promise<void>;
   /** Standard input. It may be iterated once. */
   input(): AsyncIterable<Uint8Array>;
@@ -75,24 +101,32 @@ export function processIo(): Io {
   const colored = isTerminal.stdout && !(deno ? deno.noColor : process.env.NO_COLOR);
   let controller: AbortController | undefined;
   /** What `waiting` shows at the moment. */
-  let shown = "";
+  let waitingFor = "";
+  const decoder = new TextDecoder();
   // A failed write is reported to its callback; without a listener the event would end the process.
   for (const stream of [stdout, stderr]) stream.on("error", () => {});
   const io: Io = {
-    print: (line) => write(stdout, `${line}\n`),
+    print: (line) => write(stdout, `${safe(line, colored)}\n`),
     json: (value) => io.print(JSON.stringify(value, null, 2)),
-    write: (bytes) => write(stdout, bytes),
+    write: (bytes) =>
+      write(
+        stdout,
+        isTerminal.stdout ? safe(decoder.decode(bytes, { stream: true }).replaceAll("\r", ""), false) : bytes,
+      ),
     // Where nothing reads standard error, the command goes on without it.
-    note: (line) => write(stderr, `${shown === "" ? "" : ERASE_LINE}${line}\n${shown}`).catch(() => {}),
+    note: (line) =>
+      write(stderr, `${waitingFor === "" ? "" : ERASE_LINE}${safe(line, false)}\n${waitingFor}`).catch(
+        () => {},
+      ),
     input: () => stdin,
     async waiting(text, work) {
       if (!isTerminal.stderr) return await work;
-      shown = `${text} ...`;
-      await write(stderr, shown);
+      waitingFor = safe(`${text} ...`, false);
+      await write(stderr, waitingFor);
       try {
         return await work;
       } finally {
-        shown = "";
+        waitingFor = "";
         await write(stderr, ERASE_LINE);
       }
     },

@@ -5,10 +5,17 @@
  */
 
 import type { SecureConn } from "../mod.ts";
-import { addressText, parseAddress } from "./address.ts";
 import { defineCommand } from "./command.ts";
 import type { Io } from "./io.ts";
-import { CONNECTION_OPTIONS, connectionTerms, securityText, transfer } from "./transfer.ts";
+import {
+  addressText,
+  CONNECTION_OPTIONS,
+  connectionTerms,
+  parseAddress,
+  peerText,
+  securityText,
+  transfer,
+} from "./transfer.ts";
 
 /** The command. */
 export const command = defineCommand({
@@ -56,14 +63,14 @@ the realm is let in: who it is stands on standard error.`,
     do {
       await using conn = await io.waiting("waiting for a client", listener.accept());
       const from = conn.remoteAddr === null ? "" : ` from ${addressText(conn.remoteAddr)}`;
-      await note(`${conn.security.peer ?? "a client"} connected${from} (${securityText(conn.security)})`);
+      await note(`${peerText(conn.security, "a client")} connected${from} (${securityText(conn.security)})`);
       try {
         await (options.echo ? echo(conn, io) : transfer(conn, io, options.keep ? null : io.input()));
-        await note(`${conn.security.peer ?? "the client"} ended`);
+        await note(`${peerText(conn.security, "the client")} ended`);
       } catch (error) {
         io.signal.throwIfAborted();
         if (!options.keep || (error as Error).name === "BrokenPipe") throw error;
-        await io.note(`lost ${conn.security.peer ?? "the client"}: ${(error as Error).message}`);
+        await io.note(`lost ${peerText(conn.security, "the client")}: ${(error as Error).message}`);
       }
     } while (options.keep);
     return 0;

@@ -6,9 +6,8 @@
 
 import { parse, UsageError } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { commandHelp, PROGRAM, programHelp } from "./help.ts";
+import { commandHelp, PROGRAM, programHelp, VERSION } from "./help.ts";
 import { BrokenPipe, Interrupted, type Io } from "./io.ts";
-import { VERSION } from "./version.ts";
 
 /** The status of a program that SIGPIPE ended, as shells report it. */
 const BROKEN_PIPE = 141;

@@ -6,6 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { defineCommand, JSON_OPTION } from "./command.ts";
+import { shown } from "./io.ts";
 
 /** The command. */
 export const command = defineCommand({
@@ -49,7 +50,7 @@ given with --known: such a name has no effect, so that a misspelt deny denies no
       for (const { list, names, known } of unknown) {
         await io.print(
           `${io.paint("red", "fail")}    ${
-            names.join(", ")
+            shown(names.join(", "))
           } in ${list} is unknown and has no effect (known: ${known.join(", ")})`,
         );
       }

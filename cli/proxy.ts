@@ -5,6 +5,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { type LocalProxy, type ProxyEvent, startLocalProxy } from "../http/mod.ts";
 import { defineCommand, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
@@ -14,10 +15,10 @@ import {
   fromEnvironment,
   fromOptions,
   fromRegistry,
-  type GivenOptions,
   isComplete,
   libraryOptions,
   merge,
+  noProxyOf,
   type ProxySettings,
 } from "./proxy/settings.ts";
 
@@ -78,16 +79,26 @@ Everyone who can connect to it acts as you: on this machine, without --require-t
   ],
   async run({ options }, io) {
     if (options.uninstall) return await uninstall(io);
-    const config = options.config ?? defaultConfig(io.env);
-    const settings = await gather(options, config, options.config !== undefined, io);
-    if (options.save || options.install) {
+    const config = resolve(options.config ?? defaultConfig(io.env));
+    const saves = options.save === true || options.install === true;
+    const saved = readConfig(config);
+    if (saved === null && options.config !== undefined && !saves) {
+      throw new UsageError(`there is no ${config}; make it with --save`);
+    }
+    const settings = await gather(merge(fromOptions(options), saved ?? {}), io);
+    if (options["print-env"]) return await printEnv(settings, config, io);
+    if (!isComplete(settings)) {
+      throw new UsageError(
+        "which proxy to sign on to is not known; give --upstream http://PROXY:PORT, or --pac URL",
+      );
+    }
+    if (saves) {
       // What is wrong is said now, and not when the service starts.
       await (await start({ ...settings, port: 0 }, config, () => {})).close();
       writeConfig(config, settings);
       await io.print(`Wrote ${config}`);
       return options.install ? await install(config, io) : 0;
     }
-    if (options["print-env"]) return await printEnv(settings, config, io);
     const log = (event: ProxyEvent): void => void io.note(options.json ? JSON.stringify(event) : line(event));
     await serve(await start(settings, config, log), io.signal);
     return 0;
@@ -103,24 +114,14 @@ async function serve(proxy: LocalProxy, signal: AbortSignal): Promise<void> {
   await proxy.close(GRACE_MS);
 }
 
-/** Finds the settings: the first source that names a proxy says which, and the options say the rest. */
-async function gather(
-  given: GivenOptions,
-  config: string,
-  mustExist: boolean,
-  io: Io,
-): Promise<ProxySettings> {
-  const saved = readConfig(config);
-  if (saved === null && mustExist) throw new UsageError(`there is no ${config}; make it with --save`);
-  const settings = merge(fromOptions(given), saved ?? {});
+/** Finds which proxy to sign on to, where options and configuration do not say it: the first source that names one. */
+async function gather(settings: ProxySettings, io: Io): Promise<ProxySettings> {
   if (isComplete(settings)) return settings;
   const port = settings.port ?? PORT;
   for (const found of [fromEnvironment(io.env, port), fromRegistry(await internetSettings())]) {
     if (isComplete(found)) return merge(settings, found);
   }
-  throw new UsageError(
-    "which proxy to sign on to is not known; give --upstream http://PROXY:PORT, or --pac URL",
-  );
+  return settings;
 }
 
 async function start(
@@ -143,17 +144,17 @@ async function start(
   }
 }
 
-/** Prints what to evaluate in a shell. */
+/** Prints what to evaluate in a shell. Hosts that NO_PROXY names already stay there. */
 async function printEnv(settings: ProxySettings, config: string, io: Io): Promise<number> {
   const user = settings.requireToken ? `user:${clientToken(config).token}@` : "";
   const url = `http://${user}127.0.0.1:${settings.port ?? PORT}`;
-  const noProxy = ["localhost", "127.0.0.1", "::1", ...(settings.noProxy ?? [])].join(",");
-  for (const name of ["HTTPS_PROXY", "HTTP_PROXY"]) {
-    await io.print(`export ${name}=${url} ${name.toLowerCase()}=${url}`);
+  const already = noProxyOf(io.env);
+  const noProxy = new Set(["localhost", "127.0.0.1", "::1", ...(settings.noProxy ?? []), ...already]);
+  const variables = { HTTPS_PROXY: url, HTTP_PROXY: url, NO_PROXY: [...noProxy].join(",") };
+  for (const [name, value] of Object.entries(variables)) {
+    const quoted = `'${value.replaceAll("'", "")}'`;
+    await io.print(`export ${name}=${quoted} ${name.toLowerCase()}=${quoted}`);
   }
-  await io.print(
-    `export NO_PROXY='${noProxy.replaceAll("'", "")}' no_proxy='${noProxy.replaceAll("'", "")}'`,
-  );
   return 0;
 }
 

@@ -18,7 +18,7 @@ import {
 } from "../directory/mod.ts";
 import { type Arguments, defineCommand, JSON_OPTION, UsageError } from "./command.ts";
 import { DIRECTORY_OPTIONS, withDirectory } from "./directory.ts";
-import type { Io } from "./io.ts";
+import { type Io, shown } from "./io.ts";
 
 const OPTIONS = {
   ...DIRECTORY_OPTIONS,
@@ -73,7 +73,7 @@ const ACTIONS: { readonly [name: string]: Action } = {
       const target = "target" in done ? { target: done.target, registered: done.registered } : {};
       if (options.json) await io.json({ change, point, ...target });
       else {
-        await io.note(`${change} ${plain(point.dn)}`);
+        await io.note(`${change} ${shown(point.dn)}`);
         if ("target" in done) {
           await io.note(
             `${done.target} ${done.registered ? "is registered" : "was registered already"} for ${account}`,
@@ -198,16 +198,11 @@ function described(point: ServicePoint, io: Io): string {
     " ",
   );
   return [
-    `${guid} ${io.paint("green", plain(serviceClass))} ${plain(reached)}`,
-    `  ${plain(dn)}`,
-    `  ${plain(keywords.join(", "))}`,
-    ...problems.map((problem) => `  ${io.paint("red", "problem")}: ${plain(problem)}`),
+    `${guid} ${io.paint("green", shown(serviceClass))} ${shown(reached)}`,
+    `  ${shown(dn)}`,
+    `  ${shown(keywords.join(", "))}`,
+    ...problems.map((problem) => `  ${io.paint("red", "problem")}: ${shown(problem)}`),
   ].join("\n");
-}
-
-/** Text of a directory, without what would change a terminal. */
-function plain(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
 }
 
 /** The command. */

@@ -17,7 +17,7 @@ import {
 import type { Arguments } from "./command.ts";
 import { defineCommand, JSON_OPTION, UsageError } from "./command.ts";
 import { DIRECTORY_OPTIONS, withDirectory } from "./directory.ts";
-import type { Io } from "./io.ts";
+import { type Io, shown } from "./io.ts";
 
 const OPTIONS = {
   ...DIRECTORY_OPTIONS,
@@ -150,14 +150,6 @@ function changing(how: "add" | "remove"): Action {
         return 0;
       }),
   };
-}
-
-/** What the directory holds, with control characters as escapes: it may be anything. */
-function shown(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  );
 }
 
 function described({ name, kind, dn }: SpnAccount): string {

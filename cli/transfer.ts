@@ -5,7 +5,8 @@
  */
 
 import type { Credentials, Registry, SecureConn, SecurityInfo } from "../mod.ts";
-import type { Io } from "./io.ts";
+import { UsageError } from "./command.ts";
+import { type Io, shown } from "./io.ts";
 
 /** What is read at once. */
 const CHUNK_BYTES = 65_536;
@@ -32,6 +33,11 @@ export async function connectionTerms(
       ? {}
       : { credentials: { keytab: /^\w{2,}:/.test(keytab) ? keytab : `FILE:${keytab}` } }),
   };
+}
+
+/** Returns the name of a connection's peer, as text. */
+export function peerText({ peer }: SecurityInfo, nobody: string): string {
+  return peer === null ? nobody : shown(peer);
 }
 
 /** Returns what a connection is protected by, as text. */
@@ -80,4 +86,36 @@ async function receive(conn: SecureConn, io: Io): Promise<void> {
   for (let length = await conn.read(chunk); length !== null; length = await conn.read(chunk)) {
     await io.write(chunk.subarray(0, length));
   }
+}
+
+/** A host and a port. */
+export interface Address {
+  /** The name or IP address, without brackets; left out: every address of this machine. */
+  readonly hostname?: string;
+  /** The port, 0 to 65535. */
+  readonly port: number;
+}
+
+/**
+ * Reads `HOST:PORT`, `[IPV6]:PORT`, or a port alone.
+ *
+ * @throws UsageError where it is none of these.
+ */
+export function parseAddress(text: string): Address {
+  const [, bracketed, plain, digits] = /^(?:(?:\[([\da-fA-F:.]+)\]|([^\s:/[\]]+)):)?(\d{1,5})$/.exec(text) ??
+    [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65_535) {
+    throw new UsageError(
+      `${JSON.stringify(text)} is not HOST:PORT, for instance web.example.test:7777 or [::1]:7777`,
+    );
+  }
+  const hostname = bracketed ?? plain;
+  return { ...(hostname === undefined ? {} : { hostname }), port };
+}
+
+/** Returns the text of an address. */
+export function addressText({ hostname, port }: Address): string {
+  const host = hostname ?? "0.0.0.0";
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

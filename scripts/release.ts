@@ -5,7 +5,7 @@
  */
 
 import denoJson from "../deno.json" with { type: "json" };
-import { VERSION } from "../cli/version.ts";
+import { VERSION } from "../cli/help.ts";
 import { buildNpm } from "./build_npm.ts";
 import { mustRun, npm, run } from "./process.ts";
 import { ROOT } from "./root.ts";
@@ -36,7 +36,7 @@ export function problems(
   if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)) {
     found.push(`version ${version} in deno.json is not a semantic version`);
   }
-  if (cliVersion !== version) found.push(`VERSION in cli/version.ts is ${cliVersion}: write ${version}`);
+  if (cliVersion !== version) found.push(`VERSION in cli/help.ts is ${cliVersion}: write ${version}`);
   const dated = new RegExp(`^## \\[${version.replaceAll(".", "\\.")}\\] - \\d{4}-\\d{2}-\\d{2}$`, "m");
   if (!dated.test(changelog)) {
     found.push(

@@ -5,7 +5,7 @@
  */
 
 import type { KerberosFacts, KeytabFacts } from "../../ffi/security/gss/inspect.ts";
-import { enctypeName, isWeak } from "./enctypes.ts";
+import { enctypeName, isWeak } from "./report.ts";
 import type { Finding } from "./report.ts";
 
 /** The end that a program is to be; left out: either. */

@@ -15,7 +15,7 @@ import { GSSAPI } from "../../ffi/raw/gssapi.ts";
 import { nativeSystem } from "../../ffi/system.ts";
 import { machinePolicyFindings } from "../../plugins/registry.ts";
 import type { Io } from "../io.ts";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../help.ts";
 import type { Finding } from "./report.ts";
 
 /** The findings about versions, libraries and permissions. */

@@ -6,9 +6,9 @@
 
 import { openAcceptor, openInitiator, Spn, type System } from "../../mod.ts";
 import type { KerberosFacts } from "../../ffi/security/gss/inspect.ts";
-import { UsageError } from "../command.ts";
+import { readUrl, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
-import { enctypeName } from "./enctypes.ts";
+import { enctypeName } from "./report.ts";
 import type { Finding } from "./report.ts";
 
 /** How long a server may take to answer. */
@@ -17,8 +17,7 @@ const ANSWER_MS = 15_000;
 /** The URL or the SPN that an argument is. */
 export function readTarget(text: string): { readonly url?: URL; readonly spn: string } {
   if (/^https?:\/\//i.test(text)) {
-    const url = URL.parse(text);
-    if (url === null) throw new UsageError(`${JSON.stringify(text)} is not a URL`);
+    const url = readUrl(text);
     return { url, spn: `HTTP/${url.hostname}` };
   }
   try {

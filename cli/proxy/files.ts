@@ -49,8 +49,16 @@ export function clientToken(config: string): { readonly token: string; readonly 
     const bytes = crypto.getRandomValues(new Uint8Array(24));
     writePrivate(path, `${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}\n`);
   }
-  if (process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0) {
-    throw new Error(`Other users can read the token in ${path}: delete it, and start again`);
+  const { mode, uid } = statSync(path);
+  const again = "delete it, and start again";
+  if (process.platform !== "win32" && uid !== process.getuid?.()) {
+    throw new Error(`The token in ${path} belongs to another user, who knows it: ${again}`);
   }
-  return { token: readFileSync(path, "utf8").trim(), path };
+  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+    throw new Error(`Other users can read the token in ${path}: ${again}`);
+  }
+  const token = readFileSync(path, "utf8").trim();
+  // It becomes a part of a URL, and of a command line that a shell reads.
+  if (/^[\w.~-]{16,}$/.test(token)) return { token, path };
+  throw new Error(`The token in ${path} must be 16 or more letters, digits and . _ ~ -: ${again}`);
 }

@@ -19,13 +19,20 @@ const INTERNET_SETTINGS = String.raw`HKCU\Software\Microsoft\Windows\CurrentVers
 /** The command line of this program with other arguments. */
 export function ownCommand(args: readonly string[]): string[] {
   const runtime = process.versions.deno === undefined ? [] : ["run", "-A"];
+  // An executable of `deno compile` is the program itself.
+  const { Deno: deno } = globalThis as { Deno?: { readonly build: { readonly standalone?: boolean } } };
+  if (deno?.build.standalone) return [process.execPath, ...args];
   return [process.execPath, ...runtime, process.argv[1], ...args];
 }
 
 /** The text of a systemd user unit that runs `command`. */
 export function unitText(command: readonly string[]): string {
   // In a unit "%" begins a specifier and "$" a variable; both are written twice.
-  const quoted = command.map((word) => `"${word.replace(/[\\"]/g, "\\$&").replace(/[%$]/g, "$&$&")}"`);
+  const quoted = command.map((word) => {
+    const plain = word.replace(/[\\"]/g, "\\$&").replace(/[%$]/g, "$&$&");
+    // deno-lint-ignore no-control-regex
+    return `"${plain.replace(/[\x00-\x1f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)}"`;
+  });
   return [
     "[Unit]",
     "Description=Signs on to the company's proxy with Kerberos (secure-sockets proxy)",

@@ -148,15 +148,20 @@ export function isComplete({ upstreams, pac }: ProxySettings): boolean {
 /** Reads HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in lower case first, as curl does. */
 export function fromEnvironment(env: (name: string) => string | undefined, port: number): ProxySettings {
   const get = (name: string) => env(name.toLowerCase()) || env(name) || undefined;
-  const noProxy = get("NO_PROXY");
+  const noProxy = noProxyOf(env);
   for (const name of ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"]) {
     const value = get(name);
     // Where it is set to this proxy already, it does not name the company's.
     if (value === undefined || isOwn(value, port)) continue;
     if (/^socks/i.test(value)) continue;
-    return defined({ upstreams: [value], noProxy: noProxy === undefined ? undefined : list(noProxy) });
+    return defined({ upstreams: [value], noProxy: noProxy.length > 0 ? noProxy : undefined });
   }
   return {};
+}
+
+/** The hosts in NO_PROXY. */
+export function noProxyOf(env: (name: string) => string | undefined): string[] {
+  return list(env("no_proxy") || env("NO_PROXY") || "");
 }
 
 function isOwn(value: string, port: number): boolean {

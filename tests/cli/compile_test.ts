@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { VERSION } from "../../cli/version.ts";
+import { VERSION } from "../../cli/help.ts";
 import { mustRun, run } from "../../scripts/process.ts";
 import { startRealm } from "../rig/realm.ts";
 import { noRealm } from "../support/kerberos.ts";

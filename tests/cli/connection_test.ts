@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { addressText, parseAddress } from "../../cli/address.ts";
+import { addressText, parseAddress } from "../../cli/transfer.ts";
 import { UsageError } from "../../cli/command.ts";
 import { freePort, type Realm, startRealm } from "../rig/realm.ts";
 import { runCli, startCli, type Started } from "../support/cli.ts";

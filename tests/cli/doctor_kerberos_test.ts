@@ -7,7 +7,7 @@ import { createServer, type Server as TcpServer } from "node:net";
 import { askKdc, readAnswer, timeRequest } from "../../cli/doctor/kdc.ts";
 import { askServers, parseServer } from "../../cli/doctor/kerberos.ts";
 import { credentialFindings } from "../../cli/doctor/credentials.ts";
-import { enctypeName } from "../../cli/doctor/enctypes.ts";
+import { enctypeName } from "../../cli/doctor/report.ts";
 import type { KerberosFacts } from "../../ffi/security/gss/inspect.ts";
 import type { Io } from "../../cli/io.ts";
 import process from "node:process";

@@ -11,7 +11,7 @@ import process from "node:process";
 import { run, type RunResult } from "../../scripts/process.ts";
 import { openAcceptor, openSystem } from "../../mod.ts";
 import type { Finding, Verdict } from "../../cli/doctor/report.ts";
-import { VERSION } from "../../cli/version.ts";
+import { VERSION } from "../../cli/help.ts";
 import { freePort, startRealm } from "../rig/realm.ts";
 import { CLI, runCli } from "../support/cli.ts";
 import { noRealm } from "../support/kerberos.ts";

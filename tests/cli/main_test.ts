@@ -6,7 +6,7 @@ import fc from "fast-check";
 import process from "node:process";
 import { parse, UsageError } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands.ts";
-import { VERSION } from "../../cli/version.ts";
+import { VERSION } from "../../cli/help.ts";
 import denoJson from "../../deno.json" with { type: "json" };
 import { run } from "../../scripts/process.ts";
 import { CLI, runCli } from "../support/cli.ts";

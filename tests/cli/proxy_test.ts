@@ -74,7 +74,7 @@ test("proxy --save, --print-env and --require-token keep files that only their o
       assertEquals(statSync(join(folder, name)).mode & 0o777, 0o600);
     }
     const { stdout } = await runCli(["proxy", "--print-env"], { env });
-    assertMatch(stdout, new RegExp(`^export HTTPS_PROXY=http://user:${token}@127\\.0\\.0\\.1:3128 `, "m"));
+    assertMatch(stdout, new RegExp(`^export HTTPS_PROXY='http://user:${token}@127\\.0\\.0\\.1:3128' `, "m"));
     assertMatch(stdout, /^export NO_PROXY='localhost,127\.0\.0\.1,::1,a\.test' /m);
     chmodSync(join(folder, "proxy.token"), 0o644);
     const { code, stderr } = await runCli(["proxy", "--print-env"], { env });

@@ -68,7 +68,7 @@ test(
       const found = await service("find", "FILES", "--near", "me.example.test");
       assertEquals(found.code, 0, found.stderr);
       assert(found.stdout.startsWith(`${guid} ADSockAuth web1.example.test 7778\n`), found.stdout);
-      assert(found.stdout.includes("red?") && !found.stdout.includes("\u202e"), found.stdout);
+      assert(found.stdout.includes("red\\u202e") && !found.stdout.includes("\u202e"), found.stdout);
       const none = await service("find", "nothing", "--json");
       assertEquals([none.code, JSON.parse(none.stdout)], [1, []]);
       const misplaced = await service(

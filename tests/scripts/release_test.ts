@@ -15,7 +15,7 @@ test("problems() of a release is empty where version, changelog, tag and clone a
 
 test("problems() of a release names what is missing and what to do", () => {
   const cases: [Partial<typeof READY>, string][] = [
-    [{ cliVersion: "1.2.2" }, "VERSION in cli/version.ts is 1.2.2: write 1.2.3"],
+    [{ cliVersion: "1.2.2" }, "VERSION in cli/help.ts is 1.2.2: write 1.2.3"],
     [{ changelog: "## [Unreleased]\n\n## [1.2.30] - 2026-01-31\n" }, 'no "## [1.2.3] - YYYY-MM-DD"'],
     [{ changelog: "## [1.2.3]\n" }, 'no "## [1.2.3] - YYYY-MM-DD"'],
     [{ tags: ["v1.2.2"] }, "git tag v1.2.3"],
