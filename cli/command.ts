@@ -83,6 +83,43 @@ export function defineCommand<const O extends Options>(command: Command<O>): Com
   return command as unknown as Command;
 }
 
+/** What one word of a command does with the operands behind it. */
+export interface Action<O extends Options = Options> {
+  /** Its operands, as the help shows them: `ACCOUNT SPN...`, `[KEYWORD...]`; empty where it takes none. */
+  readonly operands: string;
+  /** Runs it and returns the exit status. */
+  run(operands: readonly string[], options: Given<O>, io: Io): Promise<number>;
+}
+
+/** Returns the command `name` whose first operand is one of `actions`. `notes` are lines of its help. */
+export function defineActions<const O extends Options>(
+  { name, notes, actions, ...command }:
+    & Pick<Command<O>, "options" | "examples">
+    & {
+      readonly name: string;
+      readonly notes: readonly string[];
+      readonly actions: { readonly [action: string]: Action<O> };
+    },
+): Command {
+  const lines = Object.entries(actions).map(([action, { operands }]) => `  ${action} ${operands}`.trimEnd());
+  return defineCommand({
+    ...command,
+    usage: "ACTION [ARGUMENT...]",
+    operands: [1, Infinity],
+    actions: Object.keys(actions),
+    description: ["Actions:", ...lines, "", ...notes].join("\n"),
+    run({ options, operands: [action, ...given] }, io) {
+      const { operands, run } = actions[action];
+      const words = operands === "" ? [] : operands.split(" ");
+      const least = words.filter((word) => !word.startsWith("[")).length;
+      if (given.length < least || (given.length > words.length && !operands.includes("..."))) {
+        throw new UsageError(`${name} ${action} takes ${operands || "no arguments"}`);
+      }
+      return run(given, options as Given<O>, io);
+    },
+  } as Command<O>);
+}
+
 /**
  * Reads the arguments of the command `name`; `"help"` where they ask for it.
  *

@@ -28,15 +28,15 @@ export const DIRECTORY_OPTIONS = {
 
 type GivenDirectory = Given<typeof DIRECTORY_OPTIONS>;
 
-/** Opens the directory that the options name. */
-export async function withDirectory(
-  options: GivenDirectory,
-  io: Io,
-  body: (directory: Directory) => Promise<number>,
-): Promise<number> {
-  const open = await directoryOptions(options, io);
-  await using directory = await io.waiting("Opening the directory", openDirectory(open));
-  return await body(directory);
+/** What an action runs on the directory that its options name. */
+export function inDirectory<G extends GivenDirectory>(
+  body: (directory: Directory, operands: readonly string[], options: G, io: Io) => Promise<number>,
+): (operands: readonly string[], options: G, io: Io) => Promise<number> {
+  return async (operands, options, io) => {
+    const open = await directoryOptions(options, io);
+    await using directory = await io.waiting("Opening the directory", openDirectory(open));
+    return await body(directory, operands, options, io);
+  };
 }
 
 async function directoryOptions(options: GivenDirectory, io: Io): Promise<DirectoryOptions> {

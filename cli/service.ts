@@ -16,8 +16,8 @@ import {
   type ServiceSpnForm,
   uninstallService,
 } from "../directory/mod.ts";
-import { type Arguments, defineCommand, JSON_OPTION, UsageError } from "./command.ts";
-import { DIRECTORY_OPTIONS, withDirectory } from "./directory.ts";
+import { type Action, defineActions, type Given, JSON_OPTION, UsageError } from "./command.ts";
+import { DIRECTORY_OPTIONS, inDirectory } from "./directory.ts";
 import { type Io, shown } from "./io.ts";
 
 const OPTIONS = {
@@ -32,7 +32,7 @@ const OPTIONS = {
   account: {
     type: "string",
     value: "ACCOUNT",
-    help: "the service's account: publish registers its SPN, remove unregisters it",
+    help: "the service's account: publish registers its SPN, remove unregisters --target",
   },
   spn: {
     type: "string",
@@ -40,30 +40,25 @@ const OPTIONS = {
     choices: ["host", "replicable"],
     help: "with --account: the form of the SPN",
   },
+  target: {
+    type: "string",
+    value: "SPN",
+    help: "remove, with --account: the SPN that publish has registered",
+  },
   near: { type: "string", value: "HOST", help: "find: hosts that share more of the end of this name first" },
   limit: { type: "string", value: "COUNT", help: "find: the most to print; left out: 100" },
   json: JSON_OPTION,
 } as const;
 
-type Options = Arguments<typeof OPTIONS>["options"];
-
-/** One action: its operands, and what it does. */
-interface Action {
-  readonly operands: string;
-  readonly least: number;
-  readonly most: number;
-  run(directory: Directory, operands: readonly string[], options: Options, io: Io): Promise<number>;
-}
+type Options = Given<typeof OPTIONS>;
 
 /** After how many connection points progress is written. */
 const PROGRESS = 1000;
 
-const ACTIONS: { readonly [name: string]: Action } = {
+const ACTIONS: { readonly [name: string]: Action<typeof OPTIONS> } = {
   publish: {
     operands: "",
-    least: 0,
-    most: 0,
-    async run(directory, _, options, io) {
+    run: inDirectory(async (directory, _, options, io) => {
       const { account } = options;
       const publish = await publishOptions(directory, options, io);
       const done = account === undefined
@@ -82,13 +77,11 @@ const ACTIONS: { readonly [name: string]: Action } = {
         await io.print(point.guid);
       }
       return 0;
-    },
+    }),
   },
   find: {
     operands: "[KEYWORD...]",
-    least: 0,
-    most: Infinity,
-    async run(directory, keywords, options, io) {
+    run: inDirectory(async (directory, keywords, options, io) => {
       const { class: serviceClass, guid, under, near, json } = options;
       const limit = options.limit === undefined ? undefined : numberOf("limit", options.limit);
       if (keywords.length === 0 && serviceClass === undefined && guid === undefined) {
@@ -106,24 +99,26 @@ const ACTIONS: { readonly [name: string]: Action } = {
       else for (const point of found) await io.print(described(point, io));
       if (found.length === 0) await io.note("There is none");
       return found.length > 0 ? 0 : 1;
-    },
+    }),
   },
   remove: {
     operands: "GUID",
-    least: 1,
-    most: 1,
-    async run(directory, [guid], options, io) {
-      const { account, json } = options;
+    run: inDirectory(async (directory, [guid], options, io) => {
+      const { account, target, json } = options;
+      if ((account === undefined) !== (target === undefined)) {
+        throw new UsageError("Give --account and --target, or neither");
+      }
+      const { signal } = io;
       const done = account === undefined
-        ? { removed: await removeServicePoint(directory, { guid, signal: io.signal }), unregistered: [] }
-        : await uninstallService(directory, { guid, account, ...spnForm(options), signal: io.signal });
+        ? { removed: await removeServicePoint(directory, { guid, signal }), unregistered: [] }
+        : await uninstallService(directory, { guid, account, target: target!, signal });
       if (json) await io.json(done);
       else {
         await io.print(done.removed ? `removed ${guid}` : `there is no connection point ${guid}`);
         for (const spn of done.unregistered) await io.print(`unregistered ${spn}`);
       }
       return done.removed ? 0 : 1;
-    },
+    }),
   },
 };
 
@@ -206,16 +201,13 @@ function described(point: ServicePoint, io: Io): string {
 }
 
 /** The command. */
-export const command = defineCommand({
-  usage: "ACTION [ARGUMENT...]",
-  operands: [1, Infinity],
-  description: [
-    "Actions:",
-    ...Object.entries(ACTIONS).map(([name, { operands }]) => `  ${name} ${operands}`.trimEnd()),
-    "",
+export const command = defineActions({
+  name: "service",
+  notes: [
     "publish prints the GUID, which finds the connection point wherever it is moved. find and remove return 1 where",
     "there is none.",
-  ].join("\n"),
+  ],
+  actions: ACTIONS,
   options: OPTIONS,
   examples: [
     {
@@ -224,17 +216,6 @@ export const command = defineCommand({
     },
     { line: "service publish --guid GUID --port 7778", text: "change the port, wherever it was moved" },
     { line: "service find Files --near me.example.test", text: "what a client finds, in its order" },
-    { line: "service remove GUID --account WEB1$", text: "unregister the SPN and remove it" },
+    { line: "service remove GUID --account WEB1$ --target SPN", text: "unregister the SPN and remove it" },
   ],
-  async run({ options, operands: [name, ...operands] }, io) {
-    if (!Object.hasOwn(ACTIONS, name)) {
-      const known = Object.keys(ACTIONS).join(", ");
-      throw new UsageError(`${JSON.stringify(name)} is not an action; use one of ${known}`);
-    }
-    const action = ACTIONS[name];
-    if (operands.length < action.least || operands.length > action.most) {
-      throw new UsageError(`service ${name} takes ${action.operands || "no arguments"}`);
-    }
-    return await withDirectory(options, io, (directory) => action.run(directory, operands, options, io));
-  },
 });

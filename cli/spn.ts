@@ -14,9 +14,8 @@ import {
   unregisterSpns,
   verifySpns,
 } from "../directory/mod.ts";
-import type { Arguments } from "./command.ts";
-import { defineCommand, JSON_OPTION, UsageError } from "./command.ts";
-import { DIRECTORY_OPTIONS, withDirectory } from "./directory.ts";
+import { type Action, defineActions, JSON_OPTION } from "./command.ts";
+import { DIRECTORY_OPTIONS, inDirectory } from "./directory.ts";
 import { type Io, shown } from "./io.ts";
 
 const OPTIONS = {
@@ -26,21 +25,11 @@ const OPTIONS = {
   json: JSON_OPTION,
 } as const;
 
-type Given = Arguments<typeof OPTIONS>["options"];
+type SpnAction = Action<typeof OPTIONS>;
 
-/** One action: its operands, and what it does. */
-interface Action {
-  readonly operands: string;
-  readonly least: number;
-  readonly most: number;
-  run(operands: readonly string[], options: Given, io: Io): Promise<number>;
-}
-
-const ACTIONS: { readonly [name: string]: Action } = {
+const ACTIONS: { readonly [name: string]: SpnAction } = {
   make: {
     operands: "CLASS HOST",
-    least: 2,
-    most: 2,
     async run([serviceClass, instanceName], { port, service, json }, io) {
       const number = port !== undefined && /^\d+$/.test(port) ? Number(port) : port;
       const spn = Spn.make({ serviceClass, instanceName, port: number, serviceName: service });
@@ -51,8 +40,6 @@ const ACTIONS: { readonly [name: string]: Action } = {
   },
   parse: {
     operands: "SPN",
-    least: 1,
-    most: 1,
     async run([text], { json }, io) {
       const spn = Spn.parse(text);
       const parts = { ...spn, canonical: spn.canonical };
@@ -63,92 +50,80 @@ const ACTIONS: { readonly [name: string]: Action } = {
   },
   list: {
     operands: "ACCOUNT",
-    least: 1,
-    most: 1,
-    run: ([account], options, io) =>
-      withDirectory(options, io, async (directory) => {
-        const { account: owner, spns } = await listSpns(directory, account, { signal: io.signal });
-        if (options.json) await io.json({ account: owner, spns: spns.map(({ text }) => text) });
-        else {
-          await io.note(described(owner));
-          for (const { text, spn } of spns) {
-            await io.print(
-              spn === null ? `${shown(text)} ${io.paint("yellow", "(not an SPN)")}` : shown(text),
-            );
-          }
+    run: inDirectory(async (directory, [account], options, io) => {
+      const { account: owner, spns } = await listSpns(directory, account, { signal: io.signal });
+      if (options.json) await io.json({ account: owner, spns: spns.map(({ text }) => text) });
+      else {
+        await io.note(described(owner));
+        for (const { text, spn } of spns) {
+          await io.print(
+            spn === null ? `${shown(text)} ${io.paint("yellow", "(not an SPN)")}` : shown(text),
+          );
         }
-        return 0;
-      }),
+      }
+      return 0;
+    }),
   },
   add: changing("add"),
   remove: changing("remove"),
   verify: {
     operands: "ACCOUNT SPN...",
-    least: 2,
-    most: Infinity,
-    run: ([account, ...spns], options, io) =>
-      withDirectory(options, io, async (directory) => {
-        const found = await verifySpns(directory, account, spns, { signal: io.signal });
-        if (options.json) await io.json(found);
-        else {
-          for (const spn of found.registered) await io.print(`${io.paint("green", "registered")} ${spn}`);
-          for (const spn of found.missing) await io.print(`${io.paint("red", "missing   ")} ${spn}`);
-          for (const { spn, registered, owners } of found.conflicts) {
-            const has = shown(`${owners.map(({ name }) => name).join(" and ")} has ${registered}`);
-            await io.print(`${io.paint("red", "conflict  ")} ${spn}: ${has}`);
-          }
-          for (const line of found.advice) await io.print(`run: ${shown(line)}`);
-          await noteScope(found.searched, io);
+    run: inDirectory(async (directory, [account, ...spns], options, io) => {
+      const found = await verifySpns(directory, account, spns, { signal: io.signal });
+      if (options.json) await io.json(found);
+      else {
+        for (const spn of found.registered) await io.print(`${io.paint("green", "registered")} ${spn}`);
+        for (const spn of found.missing) await io.print(`${io.paint("red", "missing   ")} ${spn}`);
+        for (const { spn, registered, owners } of found.conflicts) {
+          const has = shown(`${owners.map(({ name }) => name).join(" and ")} has ${registered}`);
+          await io.print(`${io.paint("red", "conflict  ")} ${spn}: ${has}`);
         }
-        return found.ok ? 0 : 1;
-      }),
+        for (const line of found.advice) await io.print(`run: ${shown(line)}`);
+        await noteScope(found.searched, io);
+      }
+      return found.ok ? 0 : 1;
+    }),
   },
   duplicates: {
     operands: "",
-    least: 0,
-    most: 0,
-    run: (_, options, io) =>
-      withDirectory(options, io, async (directory) => {
-        const onProgress = (accounts: number): void => {
-          if (accounts % 1000 === 0) void io.note(`${accounts} accounts read`);
-        };
-        const found = await findDuplicateSpns(directory, { signal: io.signal, onProgress });
-        if (options.json) await io.json(found);
-        else {
-          for (const { spn, owners } of found.duplicates) {
-            await io.print(
-              `${io.paint("red", shown(spn))}\n${owners.map((owner) => `  ${described(owner)}`).join("\n")}`,
-            );
-          }
-          await io.note(`${found.duplicates.length} duplicates among the SPNs of ${found.accounts} accounts`);
-          await noteScope(found.searched, io);
+    run: inDirectory(async (directory, _, options, io) => {
+      const onProgress = (accounts: number): void => {
+        if (accounts % 1000 === 0) void io.note(`${accounts} accounts read`);
+      };
+      const found = await findDuplicateSpns(directory, { signal: io.signal, onProgress });
+      if (options.json) await io.json(found);
+      else {
+        for (const { spn, owners } of found.duplicates) {
+          await io.print(
+            `${io.paint("red", shown(spn))}\n${owners.map((owner) => `  ${described(owner)}`).join("\n")}`,
+          );
         }
-        return found.duplicates.length === 0 ? 0 : 1;
-      }),
+        await io.note(`${found.duplicates.length} duplicates among the SPNs of ${found.accounts} accounts`);
+        await noteScope(found.searched, io);
+      }
+      return found.duplicates.length === 0 ? 0 : 1;
+    }),
   },
 };
 
-function changing(how: "add" | "remove"): Action {
+function changing(how: "add" | "remove"): SpnAction {
   return {
     operands: "ACCOUNT SPN...",
-    least: 2,
-    most: Infinity,
-    run: ([account, ...spns], options, io) =>
-      withDirectory(options, io, async (directory) => {
-        const change = how === "add" ? registerSpns : unregisterSpns;
-        const done = await change(directory, account, spns, { signal: io.signal });
-        if (options.json) await io.json(done);
-        else {
-          for (const spn of done.changed) {
-            await io.print(`${how === "add" ? "added" : "removed"} ${shown(spn)}`);
-          }
-          for (const spn of done.unchanged) {
-            await io.note(`${spn}: ${how === "add" ? "is registered already" : "is not registered"}`);
-          }
-          if ("searched" in done) await noteScope(done.searched as SpnScope, io);
+    run: inDirectory(async (directory, [account, ...spns], options, io) => {
+      const change = how === "add" ? registerSpns : unregisterSpns;
+      const done = await change(directory, account, spns, { signal: io.signal });
+      if (options.json) await io.json(done);
+      else {
+        for (const spn of done.changed) {
+          await io.print(`${how === "add" ? "added" : "removed"} ${shown(spn)}`);
         }
-        return 0;
-      }),
+        for (const spn of done.unchanged) {
+          await io.note(`${spn}: ${how === "add" ? "is registered already" : "is not registered"}`);
+        }
+        if ("searched" in done) await noteScope(done.searched as SpnScope, io);
+      }
+      return 0;
+    }),
   };
 }
 
@@ -161,16 +136,13 @@ async function noteScope(searched: SpnScope, io: Io): Promise<void> {
 }
 
 /** The command. */
-export const command = defineCommand({
-  usage: `ACTION [ARGUMENT...]`,
-  operands: [1, Infinity],
-  description: [
-    "Actions:",
-    ...Object.entries(ACTIONS).map(([name, { operands }]) => `  ${name} ${operands}`.trimEnd()),
-    "",
+export const command = defineActions({
+  name: "spn",
+  notes: [
     "ACCOUNT is a name such as svcweb or WEB1$, or a distinguished name. verify and duplicates return 1 where",
     "something is not right.",
-  ].join("\n"),
+  ],
+  actions: ACTIONS,
   options: OPTIONS,
   examples: [
     { line: "spn parse HTTP/web.example.test:8080", text: "the parts of an SPN" },
@@ -178,16 +150,4 @@ export const command = defineCommand({
     { line: "spn verify svcweb HTTP/web.example.test", text: "what a service checks when it starts" },
     { line: "spn duplicates --json", text: "SPNs of the forest that several accounts have" },
   ],
-  async run({ options, operands: [name, ...operands] }, io) {
-    if (!Object.hasOwn(ACTIONS, name)) {
-      throw new UsageError(
-        `${JSON.stringify(name)} is not an action; use one of ${Object.keys(ACTIONS).join(", ")}`,
-      );
-    }
-    const action = ACTIONS[name];
-    if (operands.length < action.least || operands.length > action.most) {
-      throw new UsageError(`spn ${name} takes ${action.operands || "no arguments"}`);
-    }
-    return await action.run(operands, options as Given, io);
-  },
 });

@@ -9,9 +9,8 @@ import { ProtocolError } from "../errors.ts";
 
 /** The longest message to take from a server. Active Directory's own limit for a request is 10 MiB. */
 const MAX_MESSAGE = 64 * 1024 * 1024;
-/** LDAP's deepest structure that a client receives has 6 levels. */
-const MAX_DEPTH = 16;
-const CONSTRUCTED = 0x20;
+/** The most elements of one list. Active Directory returns at most 5,000 values at a time. */
+const MAX_ELEMENTS = 1_000_000;
 const SEQUENCE = 0x30;
 
 /** One element. */
@@ -38,16 +37,22 @@ export function element(tag: number, ...content: readonly Uint8Array[]): Uint8Ar
 export function elements(bytes: Uint8Array): Element[] {
   const found: Element[] = [];
   for (let at = 0; at < bytes.length;) {
-    const next = elementAt(bytes, at);
+    const next = elementAt(bytes, at, MAX_MESSAGE);
     if (next === null) throw malformed();
-    found.push(next);
+    if (found.push(next) > MAX_ELEMENTS) {
+      throw new ProtocolError(
+        "oversized",
+        `The server sent more than ${MAX_ELEMENTS} values in one message; the connection was ended. Ask for fewer ` +
+          "by valuesPerRequest",
+      );
+    }
     at = next.end;
   }
   return found;
 }
 
 /** The element at `at`; `null` where the bytes end before it does. */
-function elementAt(bytes: Uint8Array, at: number): Element | null {
+function elementAt(bytes: Uint8Array, at: number, most: number): Element | null {
   let length = bytes[at + 1];
   let start = at + 2;
   if (length >= 0x80) {
@@ -59,25 +64,30 @@ function elementAt(bytes: Uint8Array, at: number): Element | null {
     start += count;
   }
   // Where the bytes end within the length, it is undefined or NaN here.
-  if (length > MAX_MESSAGE) throw oversized();
+  if (length > most) throw oversized(most);
   const end = start + length;
   return end <= bytes.length ? { tag: bytes[at], content: bytes.subarray(start, end), end } : null;
 }
 
-/** Checks that every constructed element consists of whole elements, so that a decoder cannot run past one. */
-function checkNested(bytes: Uint8Array, depth = 0): void {
-  if (depth > MAX_DEPTH) throw malformed();
-  for (const { tag, content } of elements(bytes)) {
-    if ((tag & CONSTRUCTED) !== 0) checkNested(content, depth + 1);
-  }
+/** A whole number that is not negative. @throws ProtocolError where the element is none, or of another tag. */
+export function integerOf(element: Element | undefined, tag: number): number {
+  const content = element?.tag === tag ? element.content : new Uint8Array();
+  if (content.length < 1 || content.length > 4 || content[0] >= 0x80) throw malformed();
+  return content.reduce((value, byte) => value * 256 + byte, 0);
 }
 
 /** Cuts a stream of bytes into LDAP messages. */
 export class MessageReader {
+  readonly #most: number;
   #parts: Uint8Array[] = [];
   #size = 0;
   /** How many bytes the message takes whose beginning is here; 0: not known yet. */
   #wanted = 0;
+
+  /** Takes messages of at most `most` bytes. */
+  constructor(most: number = MAX_MESSAGE) {
+    this.#most = most;
+  }
 
   /** The bytes that belong to a message that is not whole yet. */
   get pending(): number {
@@ -95,9 +105,8 @@ export class MessageReader {
     let at = 0;
     for (; at < all.length;) {
       if (all[at] !== SEQUENCE) throw malformed();
-      const message = elementAt(all, at);
+      const message = elementAt(all, at, this.#most);
       if (message === null) break;
-      checkNested(message.content);
       messages.push(all.subarray(at, message.end));
       at = message.end;
     }
@@ -124,18 +133,22 @@ function wholeSize(bytes: Uint8Array): number {
   return bytes.subarray(2, 2 + count).reduce((length, byte) => length * 256 + byte, 0) + 2 + count;
 }
 
-function malformed(): ProtocolError {
+/** The error for bytes that are not LDAP. */
+export function malformed(cause?: unknown): ProtocolError {
   return new ProtocolError(
     "malformed",
     "The server sent bytes that are not an LDAP message; the connection was ended. Check that its port is LDAP's, " +
       "and that TLS is used on 636 and 3269 only",
+    { cause },
   );
 }
 
-function oversized(): ProtocolError {
+function oversized(most: number): ProtocolError {
   return new ProtocolError(
     "oversized",
-    `The server sent a message of more than ${MAX_MESSAGE} bytes; the connection was ended. Ask for fewer ` +
-      "attributes",
+    `The server sent a message of more than ${most} bytes${
+      most < MAX_MESSAGE ? " before it was authenticated" : ""
+    }; the connection was ended. ` +
+      (most < MAX_MESSAGE ? "Check that it is a directory server" : "Ask for fewer attributes"),
   );
 }

@@ -8,8 +8,9 @@ import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { AuthenticationError, ProtocolError, TransportError } from "../errors.ts";
 import type { SaslClient } from "../sasl/mod.ts";
-import { type Element, element, elements, MessageReader } from "./ber.ts";
-import { directoryError, SUCCESS } from "./results.ts";
+import { element, MessageReader } from "./ber.ts";
+import { readMessage, readResult } from "./ldap_messages.ts";
+import { directoryError, type Result, SUCCESS } from "./results.ts";
 
 const [SEQUENCE, INTEGER, OCTET_STRING] = [0x30, 0x02, 0x04];
 const [BIND_REQUEST, BIND_RESPONSE, SIMPLE, SASL, SERVER_CREDENTIALS] = [0x60, 0x61, 0x80, 0xa3, 0x87];
@@ -18,23 +19,23 @@ const START_TLS = "1.3.6.1.4.1.1466.20037";
 const SASL_BIND_IN_PROGRESS = 14;
 const STRONGER_AUTH_REQUIRED = 8;
 const INVALID_CREDENTIALS = 49;
+/** The longest answer to take of a server that has not proved its name; a token has at most 48 KiB. */
+const MAX_ANSWER = 128 * 1024;
 /** Kerberos takes one message, NTLM two; more is a server that does not come to an end. */
 const MAX_ROUNDS = 10;
 
 /** The server's answer. */
-interface Answer {
-  readonly code: number;
-  readonly diagnostics: string;
+interface Answer extends Result {
   readonly credentials: Uint8Array | null;
 }
 
 /** Asks for TLS. The caller puts it over the connection; nothing may arrive before that (RFC 4511, 4.14.2). */
 export async function startTls(socket: Duplex): Promise<void> {
   const name = element(REQUEST_NAME, Buffer.from(START_TLS));
-  const { code, diagnostics } = await ask(socket, 1, element(EXTENDED_REQUEST, name), EXTENDED_RESPONSE);
-  if (code !== SUCCESS) {
+  const answer = await ask(socket, 1, element(EXTENDED_REQUEST, name), EXTENDED_RESPONSE);
+  if (answer.status !== SUCCESS) {
     throw directoryError(
-      { status: code, errorMessage: diagnostics },
+      answer,
       "start TLS",
       'Give the server a certificate, or use security: "seal", which needs none',
     );
@@ -57,8 +58,8 @@ export async function saslBind(socket: Duplex, sasl: SaslClient): Promise<void> 
       element(OCTET_STRING, credentials),
     );
     const answer = await ask(socket, id, bindRequest("", choice), BIND_RESPONSE);
-    if (answer.code === SUCCESS) return await sasl.finish(answer.credentials);
-    if (answer.code !== SASL_BIND_IN_PROGRESS) throw refusedBind(answer);
+    if (answer.status === SUCCESS) return await sasl.finish(answer.credentials);
+    if (answer.status !== SASL_BIND_IN_PROGRESS) throw refusedBind(answer);
     credentials = await sasl.next(answer.credentials ?? new Uint8Array());
   }
   throw new ProtocolError(
@@ -73,7 +74,7 @@ export async function simpleBind(socket: Duplex, name: string, password: string 
   const request = bindRequest(name, element(SIMPLE, secret));
   try {
     const answer = await ask(socket, 1, request, BIND_RESPONSE);
-    if (answer.code !== SUCCESS) throw refusedBind(answer);
+    if (answer.status !== SUCCESS) throw refusedBind(answer);
   } finally {
     secret.fill(0);
     request.fill(0);
@@ -91,25 +92,20 @@ function bindRequest(name: string, choice: Uint8Array): Uint8Array {
 
 async function ask(socket: Duplex, id: number, request: Uint8Array, response: number): Promise<Answer> {
   socket.write(element(SEQUENCE, element(INTEGER, Uint8Array.of(id)), request));
-  const [messageId, answer] = elements(elements(await readMessage(socket))[0].content);
-  const parts: Element[] = answer?.tag === response ? elements(answer.content) : [];
-  const [code, , diagnostics, ...more] = parts;
-  if (messageId?.content.length !== 1 || messageId.content[0] !== id || diagnostics === undefined) {
+  const { id: answered, operation } = readMessage(await nextMessage(socket));
+  if (answered !== id || operation.tag !== response) {
     throw new ProtocolError(
       "unexpected-message",
       "The server answered with another message than was asked for",
     );
   }
-  return {
-    code: code.content[0],
-    diagnostics: new TextDecoder().decode(diagnostics.content),
-    credentials: more.find(({ tag }) => tag === SERVER_CREDENTIALS)?.content ?? null,
-  };
+  const { rest, ...result } = readResult(operation);
+  return { ...result, credentials: rest.find(({ tag }) => tag === SERVER_CREDENTIALS)?.content ?? null };
 }
 
 /** Reads one message; what came after it goes back into the stream. */
-async function readMessage(stream: Duplex): Promise<Uint8Array> {
-  const reader = new MessageReader();
+async function nextMessage(stream: Duplex): Promise<Uint8Array> {
+  const reader = new MessageReader(MAX_ANSWER);
   for (;;) {
     const chunk: Uint8Array | null = stream.read();
     if (chunk === null) {
@@ -156,18 +152,18 @@ const REASONS: Readonly<
   ],
 };
 
-function refusedBind({ code, diagnostics }: Answer): Error {
-  const what = { status: code, errorMessage: diagnostics };
-  if (code === STRONGER_AUTH_REQUIRED) {
-    return directoryError(what, "bind", 'Use security: "seal", or "sign" with the default credentials');
+function refusedBind(answer: Result): Error {
+  const { status, errorMessage } = answer;
+  if (status === STRONGER_AUTH_REQUIRED) {
+    return directoryError(answer, "bind", 'Use security: "seal", or "sign" with the default credentials');
   }
-  if (code !== INVALID_CREDENTIALS) return directoryError(what, "bind");
-  const data = /\bdata ([0-9a-f]+)\b/i.exec(diagnostics)?.[1].toLowerCase();
+  const cause = directoryError(answer, "bind");
+  if (status !== INVALID_CREDENTIALS) return cause;
+  const data = /\bdata ([0-9a-f]+)\b/i.exec(errorMessage)?.[1].toLowerCase();
   const [reason, text] = REASONS[data ?? ""] ??
     [
       "peer-refused",
       "the server refuses the credentials. Check the account, its password and the server's log",
     ];
-  const cause = directoryError(what, "bind");
   return new AuthenticationError(reason, `Cannot bind to the directory: ${text}`, { cause });
 }

@@ -5,13 +5,31 @@
  */
 
 import { Buffer } from "node:buffer";
-import { describe } from "../contexts/check.ts";
+import { describe, isIpAddress } from "../contexts/check.ts";
 import { checkWellFormed } from "../ffi/memory/text.ts";
 
 /** An object identifier, as text. */
 export const OBJECT_IDENTIFIER = /^[0-2](\.(0|[1-9][0-9]*))+$/;
 /** RFC 4512, 2.5: a name or an object identifier, and options. */
 const ATTRIBUTE = /^([A-Za-z][A-Za-z0-9-]*|[0-2](\.(0|[1-9][0-9]*))+)(;[A-Za-z0-9-]+)*$/;
+
+const HOST_NAME =
+  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
+
+/** The DNS name of a host: letters, digits, hyphens and underscores, no address and no dot at the end. */
+export function isHostName(value: string): boolean {
+  return HOST_NAME.test(value) && !isIpAddress(value);
+}
+
+/** Lower case for A to Z only: letters that Unicode folds together, as K and the Kelvin sign, are different names. */
+export function fold(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+/** Whether texts are equal without regard to the case of A to Z. */
+export function equalText(one: string, other: string): boolean {
+  return fold(one) === fold(other);
+}
 
 /** The name of an attribute. */
 export function checkAttribute(value: unknown, name: string): string {

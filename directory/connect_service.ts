@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkFunction, checkInteger, checkKeys, checkMethod } from "../contexts/check.ts";
+import { checkFunction, checkInteger, checkKeys, checkMethod, checkSignal } from "../contexts/check.ts";
 import {
   AuthenticationError,
   DirectoryError,
@@ -15,7 +15,7 @@ import {
 import { connect, type ConnectOptions, type SecureConn } from "../sockets/mod.ts";
 import { Deadline } from "../sockets/deadline.ts";
 import { quietly } from "../sockets/transport.ts";
-import { type DirectoryResolver, dnsResolver } from "./locate.ts";
+import { addressOf, type DirectoryResolver, dnsResolver } from "./locate.ts";
 import { openDirectory } from "./open.ts";
 import type { DirectoryOptions } from "./options.ts";
 import {
@@ -26,7 +26,8 @@ import {
   type ServiceAttempt,
   type WantedService,
 } from "./service_attempts.ts";
-import { findServicePoints, quoted, type ServicePoint } from "./service_points.ts";
+import { quoted } from "./results.ts";
+import { findServicePoints, type ServicePoint } from "./service_points.ts";
 import type { Directory } from "./types.ts";
 
 /** Options of {@linkcode connectService}: those of `connect`, with a service in the place of the host and its name. */
@@ -98,7 +99,7 @@ export async function connectService(options: ConnectServiceOptions): Promise<Se
       const { hostname, port, target } = attempt;
       const last = index === attempts.length - 1;
       try {
-        const [address = hostname] = await deadline.race(addressesOf(hostname, resolver, deadline.signal));
+        const address = await deadline.race(addressOf(hostname, resolver, deadline.signal));
         const conn = await connect({
           ...common,
           hostname: address,
@@ -134,17 +135,21 @@ export async function connectService(options: ConnectServiceOptions): Promise<Se
   }
 }
 
-/** Runs `body` with a directory: the caller's, or one that is opened and closed for it. */
+/**
+ * Runs `body` with a directory: the caller's, or one that is opened and closed for it. What `body` returns once the
+ * deadline is over is given to `discard`.
+ */
 export async function withDirectory<T>(
   given: Directory | DirectoryOptions,
   deadline: Deadline,
   body: (directory: Directory) => Promise<T>,
+  discard?: (late: T) => unknown,
 ): Promise<T> {
   if (isDirectory(given)) return await body(given);
-  const { signal } = deadline;
-  const opened = await openDirectory({ ...given, signal: given.signal ?? signal });
+  const signals = given.signal === undefined ? [] : [checkSignal(given.signal, "options.directory.signal")!];
+  const opened = await openDirectory({ ...given, signal: AbortSignal.any([...signals, deadline.signal]) });
   try {
-    return await deadline.race(body(opened));
+    return await deadline.race(body(opened), discard);
   } finally {
     await quietly(() => opened.close());
   }
@@ -183,20 +188,6 @@ async function find(
         under === undefined ? "in the domain" : `below ${quoted(under)}`
       }. Publish one, or check what it is ` +
       "published with",
-  );
-}
-
-async function addressesOf(
-  hostname: string,
-  resolver: DirectoryResolver,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  if (resolver.addresses === undefined) return [];
-  const addresses = await resolver.addresses(hostname, signal);
-  if (addresses.length > 0) return addresses;
-  throw new TransportError(
-    "ENOTFOUND",
-    `Cannot resolve ${hostname}: it has no address. Check the name servers, or the connection point`,
   );
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { checkFunction, checkKeys, checkSignal } from "../contexts/check.ts";
+import { fold } from "./check.ts";
 import {
   ACCOUNT_ATTRIBUTES,
   accountOf,
@@ -64,7 +65,7 @@ export async function findDuplicateSpns(
     for await (
       const entry of from.search({ base, filter, attributes: [...ACCOUNT_ATTRIBUTES, SPN], signal })
     ) {
-      const dn = entry.dn.toLowerCase();
+      const dn = fold(entry.dn);
       if (accounts.has(dn)) continue;
       const account = accountOf(entry);
       accounts.set(dn, account);

@@ -6,6 +6,7 @@
 
 import { DirectoryError, ProtocolError } from "../errors.ts";
 import { nameText } from "../ffi/memory/text.ts";
+import { quoted } from "./results.ts";
 import type { DirectoryEntry } from "./types.ts";
 
 /** The most values of one attribute: more is a server that does not come to an end. */
@@ -64,7 +65,7 @@ export class Entry implements DirectoryEntry {
       0,
       "success",
       `Cannot use ${
-        JSON.stringify(this.dn)
+        quoted(this.dn)
       }: its attribute ${attribute} ${why}. Read it with bytes() or texts(), or ` +
         "have the object corrected",
     );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkKeys, checkSignal } from "../contexts/check.ts";
+import { checkKeys, checkSignal, checkTarget } from "../contexts/check.ts";
 import { DirectoryError } from "../errors.ts";
 import { Spn } from "../spn.ts";
 import { checkText } from "./check.ts";
@@ -15,7 +15,8 @@ import {
   removeServicePoint,
 } from "./publish.ts";
 import type { PublishOptions } from "./publish.ts";
-import { checkGuid, findServicePoints, isHostName, quoted, type ServicePoint } from "./service_points.ts";
+import { quoted, takeBack } from "./results.ts";
+import { checkGuid, type ServicePoint } from "./service_points.ts";
 import { registerSpns, unregisterSpns, verifySpns } from "./spns.ts";
 import type { Directory } from "./types.ts";
 
@@ -51,8 +52,11 @@ export interface UninstallServiceOptions {
   readonly guid: string;
   /** The account that the service ran as. */
   readonly account: string;
-  /** As it was installed. */
-  readonly spn?: ServiceSpnForm;
+  /**
+   * The SPN that `installService` has returned. What the connection point says by now is not asked: the accounts that may
+   * write it would choose which SPN of the account is unregistered.
+   */
+  readonly target: string;
   /** Ends the wait; its reason is rethrown unchanged. */
   readonly signal?: AbortSignal;
 }
@@ -139,19 +143,20 @@ export async function installService(
     }
     return { point, change, target: `${target}`, registered: added.length > 0 };
   } catch (error) {
-    await takeBack(error, [
+    await takeBack(
+      error,
       [`the SPN ${added.join(", ")} of ${account}`, async () => {
         if (added.length > 0) await unregisterSpns(directory, account, added);
       }],
       [`the connection point ${quoted(point.dn)}`, () => published.undo()],
-    ]);
+    );
     throw error;
   }
 }
 
 /**
- * Uninstalls a service: unregisters its SPN and removes its connection point. The SPN is registered again if removing
- * fails.
+ * Uninstalls a service: unregisters its SPN and removes its connection point, as far as they are there. The SPN is
+ * registered again if removing fails.
  *
  * @throws TypeError where an argument is wrong; nothing was sent. DirectoryError where the directory refuses.
  * @throws AggregateError where taking back failed too; its message says what is left.
@@ -160,50 +165,18 @@ export async function uninstallService(
   directory: Directory,
   options: UninstallServiceOptions,
 ): Promise<UninstalledService> {
-  checkKeys(options, ["guid", "account", "spn", "signal"], "options");
+  checkKeys(options, ["guid", "account", "target", "signal"], "options");
   const guid = checkGuid(options.guid, "options.guid");
-  const form = checkForm(options.spn, "options.spn");
   const account = checkText(options.account, "options.account");
+  const target = checkTarget(options.target, "options.target");
   const signal = checkSignal(options.signal, "options.signal");
-  const [point] = await findServicePoints(directory, { guid, limit: 1, signal });
-  if (point === undefined) return { removed: false, unregistered: [] };
-  const { serviceClass, dnsName } = point;
-  const named = serviceClass !== undefined && dnsName !== undefined && isHostName(dnsName);
-  const spns = named ? [serviceSpn(form, serviceClass, dnsName, point.dn)] : [];
-  const { changed } = spns.length === 0
-    ? { changed: [] }
-    : await unregisterSpns(directory, account, spns, { signal });
+  const { changed } = await unregisterSpns(directory, account, [target], { signal });
   try {
     return { removed: await removeServicePoint(directory, { guid, signal }), unregistered: changed };
   } catch (error) {
-    await takeBack(error, [[`the SPN ${changed.join(", ")} of ${account}`, async () => {
+    await takeBack(error, [`the SPN ${changed.join(", ")} of ${account}`, async () => {
       if (changed.length > 0) await registerSpns(directory, account, changed);
-    }]]);
+    }]);
     throw error;
   }
-}
-
-/** Takes steps back, all of them, whatever happens. @throws AggregateError that names what is left. */
-async function takeBack(
-  error: unknown,
-  steps: readonly (readonly [what: string, undo: () => Promise<void>])[],
-): Promise<void> {
-  const left: string[] = [];
-  const failures: unknown[] = [];
-  for (const [what, undo] of steps) {
-    try {
-      await undo();
-    } catch (failure) {
-      left.push(what);
-      failures.push(failure);
-    }
-  }
-  if (failures.length === 0) return;
-  throw new AggregateError(
-    [error, ...failures],
-    `Cannot take back what was done of the installation: put ${
-      left.join(" and ")
-    } right by hand. It failed first ` +
-      `because: ${(error as Error).message}`,
-  );
 }

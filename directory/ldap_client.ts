@@ -13,18 +13,18 @@ import {
   ModifyRequest,
   PagedResultsControl,
   PresenceFilter,
-  type SearchEntry,
   SearchRequest,
 } from "ldapts";
 import { checkInteger, checkKeys, checkSignal } from "../contexts/check.ts";
 import { ProtocolError } from "../errors.ts";
 import { checkAttribute, checkDn, toBuffer } from "./check.ts";
-import { completeEntry, type Entry, inParts, type RawAttribute, type ReadMore } from "./entries.ts";
+import { completeEntry, type Entry, inParts, type ReadMore } from "./entries.ts";
 import { type Answer, LdapConnection, succeeded } from "./ldap_connection.ts";
 import { toFilter } from "./ldap_filter.ts";
+import type { RawEntry } from "./ldap_messages.ts";
 import { domainOf, parseDn } from "./names.ts";
 import { type Partitioned, searchForest } from "./referrals.ts";
-import { directoryError } from "./results.ts";
+import { directoryError, quoted } from "./results.ts";
 import type {
   AttributeValue,
   Directory,
@@ -152,14 +152,15 @@ class Client implements Partitioned {
       const paged = scope === "base"
         ? []
         : [new PagedResultsControl({ value: { size: pageSize, ...cookie } })];
-      const answer = await this.#ask(query, paged);
+      const answer = await this.#ask(query, paged, scope === "base" ? 1 : pageSize);
       if (answer.result.status === REFERRAL && references !== null) return void references.push(base);
-      if (!succeeded(answer)) throw directoryError(answer.result, `search ${JSON.stringify(base)}`);
-      references?.push(...answer.references);
+      if (!succeeded(answer)) throw directoryError(answer.result, `search ${quoted(base)}`);
+      for (const each of answer.references) references?.push(each);
       for (const entry of answer.entries) yield await this.#entry(entry, query);
-      const next = answer.controls.find((control) => control instanceof PagedResultsControl)?.value?.cookie;
       // A page may be empty although others follow.
-      cookie = next === undefined || next.length === 0 ? undefined : { size: pageSize, cookie: next };
+      cookie = answer.cookie?.length
+        ? { size: pageSize, cookie: toBuffer(answer.cookie, "cookie") }
+        : undefined;
       empty = answer.entries.length === 0 ? empty + 1 : 0;
     } while (cookie !== undefined && empty < MAX_EMPTY);
     if (cookie !== undefined) {
@@ -186,14 +187,14 @@ class Client implements Partitioned {
       filter: everything(),
       ...readOptions(options, "options"),
     };
-    const answer = await this.#ask(query, []);
+    const answer = await this.#ask(query, [], 1);
     if (answer.result.status === NO_SUCH_OBJECT) return null;
-    if (!succeeded(answer)) throw directoryError(answer.result, `read ${JSON.stringify(dn)}`);
+    if (!succeeded(answer)) throw directoryError(answer.result, `read ${quoted(dn)}`);
     const [entry] = answer.entries;
     return entry === undefined ? null : await this.#entry(entry, query);
   }
 
-  #ask(query: Query, controls: PagedResultsControl[]): Promise<Answer> {
+  #ask(query: Query, controls: PagedResultsControl[], most: number): Promise<Answer> {
     const { base, filter, attributes, signal } = query;
     const scope = SCOPES[query.scope];
     const request = new SearchRequest({
@@ -205,23 +206,23 @@ class Client implements Partitioned {
       timeLimit: 0,
       controls,
     });
-    return this.#connection.request(request, signal);
+    return this.#connection.request(request, signal, most);
   }
 
-  #entry(entry: SearchEntry, { signal, valuesPerRequest }: Query): Promise<Entry> {
+  #entry({ dn, attributes }: RawEntry, { signal, valuesPerRequest }: Query): Promise<Entry> {
     const readMore: ReadMore = async (type) => {
       const query: Query = {
-        base: entry.name,
+        base: dn,
         scope: "base",
         filter: everything(),
         attributes: [type],
         signal,
       };
-      const answer = await this.#ask(query, []);
-      if (!succeeded(answer)) throw directoryError(answer.result, `read ${JSON.stringify(entry.name)}`);
-      return answer.entries.flatMap(attributesOf);
+      const answer = await this.#ask(query, [], 1);
+      if (!succeeded(answer)) throw directoryError(answer.result, `read ${quoted(dn)}`);
+      return answer.entries.flatMap(({ attributes }) => attributes);
     };
-    return completeEntry(entry.name, attributesOf(entry), readMore, valuesPerRequest);
+    return completeEntry(dn, attributes, readMore, valuesPerRequest);
   }
 
   async add(dn: string, attributes: NewAttributes, options: OperationOptions = {}): Promise<void> {
@@ -341,14 +342,6 @@ class Client implements Partitioned {
 
 function everything(): PresenceFilter {
   return new PresenceFilter({ attribute: "objectClass" });
-}
-
-function attributesOf(entry: SearchEntry): RawAttribute[] {
-  // Copied: a view would keep the page that it came with.
-  return entry.attributes.map(({ type, parsedBuffers }) => ({
-    type,
-    values: parsedBuffers.map((value) => new Uint8Array(value)),
-  }));
 }
 
 function readOptions(

@@ -1,29 +1,38 @@
 /**
- * Requests and answers over a bound connection. ldapts writes and reads the messages; what arrives is cut into messages
- * and checked first, so that its decoder sees nothing that is not whole.
+ * Requests, which ldapts writes, and their answers over a bound connection.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
-import {
-  AbandonRequest,
-  ExtendedResponse,
-  MessageParser,
-  SearchEntry,
-  SearchReference,
-  UnbindRequest,
-} from "ldapts";
-import type { Control } from "ldapts";
+import { AbandonRequest, UnbindRequest } from "ldapts";
 import { ProtocolError, SecureSocketError, StateError, TransportError } from "../errors.ts";
 import { socketFailure } from "../ffi/transport/failure.ts";
 import { Deadline } from "../sockets/deadline.ts";
-import { MessageReader } from "./ber.ts";
+import { malformed, MessageReader } from "./ber.ts";
+import {
+  ENTRY,
+  EXTENDED,
+  type Message,
+  type RawEntry,
+  readCookie,
+  readEntry,
+  readMessage,
+  readReference,
+  readResult,
+  REFERENCE,
+} from "./ldap_messages.ts";
 import { type Result, SUCCESS } from "./results.ts";
 
 /** The most that a server may send in answer to one request, all entries together. A page has at most 1,000. */
 const MAX_ANSWER = 512 * 1024 * 1024;
+/** What an object, an attribute or a value takes in memory besides its bytes. */
+const OVERHEAD = 128;
+/** The most references of one answer. */
+const MAX_REFERENCES = 10_000;
+/** The tags of the results of searches, changes, additions and deletions, by those of the requests. */
+const RESULTS: { readonly [request: number]: number } = { 0x63: 0x65, 0x66: 0x67, 0x68: 0x69, 0x4a: 0x6b };
 const MAX_ID = 2 ** 31 - 1;
 /** How long a server may take to read what was sent before the end. */
 const CLOSE_MS = 1000;
@@ -31,7 +40,7 @@ const CLOSE_MS = 1000;
 /** A request of ldapts. */
 interface Request {
   messageId: number;
-  controls?: Control[];
+  readonly protocolOperation: number;
   write(): Buffer;
 }
 
@@ -40,15 +49,19 @@ export interface Answer {
   /** The result. */
   readonly result: Result;
   /** Objects, in the order in which they came. */
-  readonly entries: readonly SearchEntry[];
+  readonly entries: readonly RawEntry[];
   /** Where the search goes on, as LDAP URLs. */
   readonly references: readonly string[];
-  /** Controls of the result. */
-  readonly controls: readonly Control[];
+  /** Where the next page begins; empty where there is none, `null` where the server does not page. */
+  readonly cookie: Uint8Array | null;
 }
 
 interface Pending {
-  readonly entries: SearchEntry[];
+  /** The tag of its result. */
+  readonly tag: number;
+  /** The most objects that it may be answered by. */
+  readonly most: number;
+  readonly entries: RawEntry[];
   readonly references: string[];
   bytes: number;
   resolve(answer: Answer): void;
@@ -61,13 +74,9 @@ export class LdapConnection {
   readonly #address: string;
   readonly #timeoutMs: number;
   readonly #reader = new MessageReader();
-  readonly #parser = new MessageParser();
   readonly #pending = new Map<number, Pending>();
-  /** The requests under way, as ldapts' decoder looks them up. */
-  readonly #requests: Parameters<MessageParser["read"]>[1] = new Map();
   readonly #closed = Promise.withResolvers<void>();
   #nextId = 1;
-  #size = 0;
   #failure: Error | null = null;
 
   /** `address` is for messages. */
@@ -75,18 +84,6 @@ export class LdapConnection {
     this.#stream = stream;
     this.#address = address;
     this.#timeoutMs = timeoutMs;
-    this.#parser.on("error", (cause) => {
-      this.#fail(
-        new ProtocolError(
-          "malformed",
-          `${address} sent a message that is not LDAP; the connection was ended`,
-          {
-            cause,
-          },
-        ),
-      );
-    });
-    this.#parser.on("message", (message) => this.#receive(message));
     stream.on("data", (chunk: Uint8Array) => this.#read(chunk));
     stream.on("error", (error) => {
       this.#fail(
@@ -102,8 +99,11 @@ export class LdapConnection {
     });
   }
 
-  /** Sends a request and waits for its result. Results other than success are results. */
-  async request(request: Request, signal?: AbortSignal): Promise<Answer> {
+  /**
+   * Sends a request and waits for its result. Results other than success are results. `most` objects may come before
+   * it.
+   */
+  async request(request: Request, signal?: AbortSignal, most = 0): Promise<Answer> {
     signal?.throwIfAborted();
     if (this.#failure) throw this.#failure;
     const id = this.#nextId;
@@ -111,8 +111,8 @@ export class LdapConnection {
     request.messageId = id;
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const deadline = new Deadline(signal, `The answer of the directory ${this.#address}`, this.#timeoutMs);
-    this.#pending.set(id, { entries: [], references: [], bytes: 0, resolve, reject });
-    this.#requests.set(`${id}`, { message: request as never });
+    const tag = RESULTS[request.protocolOperation];
+    this.#pending.set(id, { tag, most, entries: [], references: [], bytes: 0, resolve, reject });
     try {
       this.#stream.write(request.write());
       return await deadline.race(promise);
@@ -124,7 +124,6 @@ export class LdapConnection {
     } finally {
       deadline.end();
       this.#pending.delete(id);
-      this.#requests.delete(`${id}`);
     }
   }
 
@@ -137,40 +136,44 @@ export class LdapConnection {
   #read(chunk: Uint8Array): void {
     if (this.#failure) return;
     try {
-      for (const message of this.#reader.push(chunk)) {
-        this.#size = message.length;
-        this.#parser.read(Buffer.from(message.buffer, message.byteOffset, message.length), this.#requests);
-      }
+      for (const bytes of this.#reader.push(chunk)) this.#receive(readMessage(bytes), bytes.length);
     } catch (error) {
       this.#fail(error as Error);
     }
   }
 
-  #receive(message: Parameters<Parameters<MessageParser["on"]>[1]>[0] | object): void {
-    const { messageId } = message as { messageId: number };
-    const { status, errorMessage } = message as Result;
+  #receive({ id, operation, controls }: Message, size: number): void {
     // The server takes its leave (RFC 4511, 4.4.1).
-    if (messageId === 0 && message instanceof ExtendedResponse) {
-      return this.#fail(this.#endedByServer(errorMessage));
+    if (id === 0 && operation.tag === EXTENDED) {
+      return this.#fail(this.#endedByServer(readResult(operation).errorMessage));
     }
-    const pending = this.#pending.get(messageId);
+    const pending = this.#pending.get(id);
     if (pending === undefined) return;
-    pending.bytes += this.#size;
+    const { entries, references } = pending;
+    pending.bytes += size;
+    if (operation.tag === ENTRY) {
+      const entry = readEntry(operation);
+      if (entries.push(entry) > pending.most) {
+        throw this.#against(`returned more objects than were asked for, ${pending.most}`);
+      }
+      const { attributes } = entry;
+      pending.bytes += OVERHEAD * attributes.reduce((sum, { values }) => sum + 1 + values.length, 1);
+    } else if (operation.tag === REFERENCE) {
+      for (const url of readReference(operation)) references.push(url);
+      if (references.length > MAX_REFERENCES) {
+        throw this.#against(`returned more than ${MAX_REFERENCES} referrals in answer to one request`);
+      }
+    } else if (operation.tag === pending.tag) {
+      pending.resolve({ result: readResult(operation), entries, references, cookie: readCookie(controls) });
+    } else throw malformed();
     if (pending.bytes > MAX_ANSWER) {
-      return this.#fail(
-        new ProtocolError(
-          "oversized",
-          `${this.#address} sent more than ${MAX_ANSWER} bytes in answer to one request`,
-        ),
-      );
+      const why = `${this.#address} sent more than ${MAX_ANSWER} bytes in answer to one request`;
+      throw new ProtocolError("oversized", why);
     }
-    if (message instanceof SearchEntry) pending.entries.push(message);
-    else if (message instanceof SearchReference) pending.references.push(...message.uris);
-    else {
-      const { entries, references } = pending;
-      const { controls = [] } = message as { controls?: Control[] };
-      pending.resolve({ result: { status, errorMessage }, entries, references, controls });
-    }
+  }
+
+  #against(what: string): ProtocolError {
+    return new ProtocolError("unexpected-message", `${this.#address} ${what}; the connection was ended`);
   }
 
   #endedByServer(words: string): TransportError {

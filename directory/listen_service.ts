@@ -9,19 +9,13 @@ import { DirectoryError } from "../errors.ts";
 import { Deadline } from "../sockets/deadline.ts";
 import { listen, type ListenOptions, type SecureListener } from "../sockets/mod.ts";
 import { quietly } from "../sockets/transport.ts";
-import { checkText } from "./check.ts";
+import { checkText, equalText, isHostName } from "./check.ts";
 import { withDirectory } from "./connect_service.ts";
 import { checkForm, serviceSpn, type ServiceSpnForm } from "./install.ts";
 import type { DirectoryOptions } from "./options.ts";
 import { publishServicePoint } from "./publish.ts";
-import {
-  checkGuid,
-  equalText,
-  findServicePoints,
-  isHostName,
-  quoted,
-  type ServicePoint,
-} from "./service_points.ts";
+import { quoted } from "./results.ts";
+import { checkGuid, findServicePoints, type ServicePoint } from "./service_points.ts";
 import { verifySpns } from "./spns.ts";
 import type { Directory } from "./types.ts";
 
@@ -113,7 +107,7 @@ export async function listenService(options: ListenServiceOptions): Promise<Secu
         throw error;
       }
       return listener;
-    });
+    }, (late) => late.close());
   } finally {
     deadline.end();
   }

@@ -5,7 +5,9 @@
  */
 
 import { Resolver } from "node:dns/promises";
+import { isIpAddress } from "../contexts/check.ts";
 import { PermissionError, TransportError } from "../errors.ts";
+import { isHostName } from "./check.ts";
 import type { DirectoryServer } from "./types.ts";
 
 /** A record of RFC 2782. */
@@ -123,8 +125,9 @@ export async function locate(
     }
     for (const { hostname, port } of inOrder(records)) {
       const plain = hostname.replace(/\.$/, "").toLowerCase();
-      // A lone dot says that the domain does not offer the service.
-      if (plain === "" || found.some((server) => server.hostname === plain && server.port === port)) continue;
+      // No host: a lone dot, which says that the domain does not offer the service, or what somebody else has written.
+      if (!isHostName(plain) || port < 1 || port > 65535) continue;
+      if (found.some((server) => server.hostname === plain && server.port === port)) continue;
       found.push({ hostname: plain, port });
     }
   }
@@ -136,6 +139,30 @@ export async function locate(
     }. Check the domain's ` +
       "name and the machine's name servers, or give options.servers",
   );
+}
+
+/** The address of a host to connect to. @throws TransportError where it has none, or no name server says it. */
+export async function addressOf(
+  hostname: string,
+  resolver: DirectoryResolver,
+  signal: AbortSignal,
+): Promise<string> {
+  // Left to the operating system.
+  if (resolver.addresses === undefined || isIpAddress(hostname)) return hostname;
+  let addresses: readonly string[];
+  try {
+    addresses = await resolver.addresses(hostname, signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw unresolved(hostname, cause as Error);
+  }
+  if (addresses.length > 0) return addresses[0];
+  throw unresolved(hostname, Object.assign(new Error("it has no address"), { code: "ENOTFOUND" }));
+}
+
+function unresolved(hostname: string, cause: Error & { readonly code?: string }): TransportError {
+  const why = `Cannot resolve ${hostname}: ${cause.message}. Check the name, and the machine's name servers`;
+  return new TransportError(cause.code ?? "unknown", why, { cause });
 }
 
 /** The records in the order of RFC 2782: by priority, and at random by weight within one. */

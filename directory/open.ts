@@ -7,7 +7,6 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
-import { isIpAddress } from "../contexts/check.ts";
 import type { ChannelBindings, SecurityInfo } from "../contract.ts";
 import {
   AuthenticationError,
@@ -20,7 +19,8 @@ import { socketFailure } from "../ffi/transport/failure.ts";
 import { saslClient } from "../sasl/mod.ts";
 import { Deadline } from "../sockets/deadline.ts";
 import { saslBind, simpleBind, startTls } from "./bind.ts";
-import { locate } from "./locate.ts";
+import { addressOf, locate } from "./locate.ts";
+import { printable } from "./results.ts";
 import { type DirectoryOptions, overTls, readOptions, type Terms } from "./options.ts";
 import type { Directory, DirectoryServer, RootDse } from "./types.ts";
 
@@ -171,11 +171,30 @@ async function openServer(
     };
     const directory = await openClient(bound, deadline.signal);
     stream = null;
+    try {
+      checkServed(directory, terms);
+    } catch (error) {
+      await directory.close();
+      throw error;
+    }
     return directory;
   } finally {
     deadline.end();
     stream?.destroy();
   }
+}
+
+/** What is searched must be what was asked for, whatever names the server can prove. */
+function checkServed({ rootDse, server }: Directory, { domain, globalCatalog }: Terms): void {
+  const served = globalCatalog ? rootDse.forest : rootDse.domain;
+  if (domain === undefined || served === domain) return;
+  throw new ProtocolError(
+    "unexpected-message",
+    `${server.hostname} serves the ${globalCatalog ? "forest" : "domain"} ${
+      printable(served)
+    }, not ${domain}. Give ` +
+      "that one as options.domain, or another server",
+  );
 }
 
 /** SRV records name LDAP's port, never that of LDAPS. */
@@ -200,14 +219,7 @@ async function connectTcp(
   { resolver }: Terms,
   deadline: Deadline,
 ): Promise<Socket> {
-  let host = address ?? hostname;
-  if (address === undefined && resolver.addresses !== undefined && !isIpAddress(hostname)) {
-    const [first] = await deadline.race(resolver.addresses(hostname, deadline.signal));
-    if (first === undefined) {
-      throw new TransportError("ENOTFOUND", `Cannot connect to ${hostname}: the name has no address`);
-    }
-    host = first;
-  }
+  const host = address ?? await deadline.race(addressOf(hostname, resolver, deadline.signal));
   const socket = connectSocket({ host, port, noDelay: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const what = `connect to ${hostname}:${port}`;
@@ -236,6 +248,8 @@ async function overSocket(
     socket,
     servername: hostname,
     minVersion: "TLSv1.2",
+    // Said, so that NODE_TLS_REJECT_UNAUTHORIZED does not say otherwise.
+    rejectUnauthorized: true,
     ...(ca === undefined ? {} : { ca }),
   });
   secured.once("secureConnect", resolve).on("error", (cause: Error & { code?: string }) => {

@@ -7,12 +7,11 @@
 import { checkKeys, checkSignal, describe } from "../contexts/check.ts";
 import { DirectoryError } from "../errors.ts";
 import { Spn } from "../spn.ts";
-import { checkText } from "./check.ts";
+import { checkText, isHostName } from "./check.ts";
 import { escapeDn } from "./names.ts";
+import { changing, quoted, takeBack } from "./results.ts";
 import {
   checkGuid,
-  isHostName,
-  quoted,
   readServicePoint,
   searchServicePoints,
   SERVICE_POINT_ATTRIBUTES,
@@ -74,6 +73,7 @@ export const PUBLISH_KEYS: readonly string[] = [
 ];
 /** The schema's rangeUpper of these attributes. */
 const MAX_LENGTH = 256;
+const encoder = new TextEncoder();
 /** The most characters of a `cn`. */
 const MAX_NAME = 64;
 const [NO_SUCH_OBJECT, DENIED, NAMING_VIOLATION, EXISTS] = [32, 50, 64, 68];
@@ -132,9 +132,9 @@ export async function publishServicePoint(
   if (existing === null) {
     await refusing(
       `publish the connection point ${quoted(dn)}`,
-      () => directory.add(dn, { objectClass: SERVICE_POINT_CLASS, ...wanted }, { signal }),
+      () => directory.add(dn, { objectClass: SERVICE_POINT_CLASS, ...wanted }),
     );
-    const point = await readBack(directory, dn, signal);
+    const point = await readBack(directory, dn, () => directory.delete(dn));
     return { point, change: "created", undo: once(() => remove(directory, point.guid)) };
   }
   const { point, entry } = existing;
@@ -142,18 +142,19 @@ export async function publishServicePoint(
   if (differing.length === 0) return { point, change: "unchanged", undo: () => Promise.resolve() };
   await refusing(
     `update the connection point ${quoted(point.dn)}`,
-    () => directory.modify(point.dn, replacing(differing, (attribute) => wanted[attribute]), { signal }),
+    () =>
+      directory.modify(
+        point.dn,
+        differing.map((attribute) => ({ operation: "replace", attribute, values: wanted[attribute] })),
+      ),
   );
-  return {
-    point: await readBack(directory, point.dn, signal),
-    change: "updated",
-    undo: once(async () => {
-      // It may have been moved since.
-      const now = await byGuid(directory, point.guid);
-      if (now === null) return;
-      await directory.modify(now.point.dn, replacing(differing, (attribute) => entry.bytes(attribute)));
-    }),
-  };
+  const undo = once(async () => {
+    // It may have been moved since.
+    const now = await byGuid(directory, point.guid);
+    const changes = differing.flatMap((attribute) => restoring(attribute, wanted[attribute], entry));
+    if (now !== null) await directory.modify(now.point.dn, changes);
+  });
+  return { point: await readBack(directory, point.dn, undo), change: "updated", undo };
 }
 
 /**
@@ -171,7 +172,8 @@ async function remove(directory: Directory, guid: string, signal?: AbortSignal):
   const found = await byGuid(directory, guid, signal);
   if (found === null) return false;
   const { dn } = found.point;
-  await refusing(`remove the connection point ${quoted(dn)}`, () => directory.delete(dn, { signal }));
+  signal?.throwIfAborted();
+  await refusing(`remove the connection point ${quoted(dn)}`, () => directory.delete(dn));
   return true;
 }
 
@@ -214,24 +216,39 @@ function readable(entry: DirectoryEntry, attribute: string): readonly string[] {
   }
 }
 
-async function readBack(directory: Directory, dn: string, signal?: AbortSignal): Promise<ServicePoint> {
-  const existing = await readPoint(directory, dn, signal);
-  if (existing !== null) return existing.point;
-  throw new DirectoryError(
-    NO_SUCH_OBJECT,
-    "noSuchObject",
-    `Cannot read the connection point ${
-      quoted(dn)
-    } back: this account may not see it, or it was removed at ` +
-      "this moment. Publish it with an account that may read it",
-  );
+/** Reads what was written, and takes it back where that fails. */
+async function readBack(
+  directory: Directory,
+  dn: string,
+  undo: () => Promise<void>,
+): Promise<ServicePoint> {
+  try {
+    const existing = await readPoint(directory, dn);
+    if (existing !== null) return existing.point;
+    throw new DirectoryError(
+      NO_SUCH_OBJECT,
+      "noSuchObject",
+      `Cannot read the connection point ${
+        quoted(dn)
+      } back: this account may not see it, or it was removed at ` +
+        "this moment. Publish it with an account that may read it",
+    );
+  } catch (error) {
+    await takeBack(error, [`the connection point ${quoted(dn)}`, undo]);
+    throw error;
+  }
 }
 
-function replacing(
-  attributes: readonly string[],
-  valuesOf: (attribute: string) => readonly AttributeValue[],
-): DirectoryChange[] {
-  return attributes.map((attribute) => ({ operation: "replace", attribute, values: valuesOf(attribute) }));
+/** From what was written to what was there: refused by the directory where somebody else has changed it since. */
+function restoring(attribute: string, written: readonly string[], before: DirectoryEntry): DirectoryChange[] {
+  const old = new Map(before.bytes(attribute).map((value) => [`${value}`, value]));
+  const added = new Map(written.map((value) => [`${encoder.encode(value)}`, value]));
+  const change = (operation: "add" | "delete", values: readonly AttributeValue[]): DirectoryChange[] =>
+    values.length === 0 ? [] : [{ operation, attribute, values }];
+  return [
+    ...change("delete", [...added].flatMap(([key, value]) => old.has(key) ? [] : [value])),
+    ...change("add", [...old].flatMap(([key, value]) => added.has(key) ? [] : [value])),
+  ];
 }
 
 /** Values of an attribute have no order. */
@@ -249,9 +266,9 @@ function once(body: () => Promise<unknown>): () => Promise<void> {
   };
 }
 
-async function refusing<T>(doing: string, body: () => Promise<T>): Promise<T> {
+async function refusing(doing: string, body: () => Promise<void>): Promise<void> {
   try {
-    return await body();
+    await changing(doing, body);
   } catch (error) {
     if (!(error instanceof DirectoryError) || ADVICE[error.resultCode] === undefined) throw error;
     const { resultCode, resultName } = error;

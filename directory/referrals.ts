@@ -7,7 +7,7 @@
 
 import { DirectoryError } from "../errors.ts";
 import { parseDn } from "./names.ts";
-import { resultName } from "./results.ts";
+import { quoted, resultName } from "./results.ts";
 import type { Directory, DirectoryEntry, DirectorySearch } from "./types.ts";
 
 /** `systemFlags` of a partition: it is of this forest, and a domain. */
@@ -114,9 +114,7 @@ function outside(reference: string): DirectoryError {
   return new DirectoryError(
     REFERRAL,
     resultName(REFERRAL),
-    `Cannot follow the referral to ${
-      JSON.stringify(reference.slice(0, 200))
-    }: it is not of a domain of this forest, ` +
+    `Cannot follow the referral to ${quoted(reference)}: it is not of a domain of this forest, ` +
       "and was not connected to. Search there by a directory of its own, or leave followReferrals out",
   );
 }

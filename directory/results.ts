@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DirectoryError } from "../errors.ts";
+import { DirectoryError, StateError, TransportError } from "../errors.ts";
 
 /** The result code of what was done. */
 export const SUCCESS = 0;
@@ -99,6 +99,60 @@ export function directoryError(
     name,
     `Cannot ${doing}: the directory answered ${name} (${status})${said}. ${advice}`,
   );
+}
+
+/**
+ * Does one change, which is not given up once it is begun: an abort leaves open whether it was made.
+ *
+ * @throws TransportError where the answer is lost; the message ends with `what`.
+ */
+export async function changing(what: string, body: () => Promise<void>): Promise<void> {
+  try {
+    await body();
+  } catch (cause) {
+    // The directory has answered, or was not asked.
+    if (cause instanceof DirectoryError || cause instanceof StateError || cause instanceof TypeError) {
+      throw cause;
+    }
+    const { message } = cause as Error;
+    throw new TransportError(
+      cause instanceof TransportError ? cause.codeName : "unknown",
+      `${message}. Whether the directory has done this is not known: ${what}. Open it again and look`,
+      { cause },
+    );
+  }
+}
+
+/** A step to take back: what it is about, and how. */
+export type Undo = readonly [what: string, undo: () => Promise<unknown>];
+
+/** Takes steps back, all of them, whatever happens. @throws AggregateError that names what is left. */
+export async function takeBack(error: unknown, ...steps: readonly Undo[]): Promise<void> {
+  const left: string[] = [];
+  const failures: unknown[] = [];
+  for (const [what, undo] of steps) {
+    try {
+      await undo();
+    } catch (failure) {
+      left.push(what);
+      failures.push(failure);
+    }
+  }
+  if (failures.length === 0) return;
+  throw new AggregateError(
+    [error, ...failures],
+    `Cannot take back what was done: put ${left.join(" and ")} right by hand. It failed first because: ${
+      (error as Error).message
+    }`,
+  );
+}
+
+const MAX_QUOTED = 160;
+
+/** A value of a directory for a message: in quotes, short, without what would change a terminal or a log. */
+export function quoted(value: string): string {
+  const clean = value.replace(/[\p{Cf}\p{Zl}\p{Zp}\u007f-\u009f]+/gu, " ");
+  return JSON.stringify(clean.length > MAX_QUOTED ? `${clean.slice(0, MAX_QUOTED)}…` : clean);
 }
 
 /** What a directory wrote, without what would change a terminal or a log. */

@@ -6,10 +6,13 @@
 
 import { checkFunction, checkInteger, checkKeys } from "../contexts/check.ts";
 import { DirectoryError } from "../errors.ts";
+import { Deadline } from "../sockets/deadline.ts";
 import { Spn } from "../spn.ts";
+import { equalText, isHostName } from "./check.ts";
 import { checkForm, serviceSpn, type ServiceSpnForm } from "./install.ts";
-import { type DirectoryResolver, inOrder } from "./locate.ts";
-import { equalText, isHostName, quoted, type ServicePoint } from "./service_points.ts";
+import { type DirectoryResolver, inOrder, type ServiceRecord } from "./locate.ts";
+import { printable, quoted } from "./results.ts";
+import type { ServicePoint } from "./service_points.ts";
 
 /** Which service to connect to. */
 export interface WantedService {
@@ -54,6 +57,8 @@ export interface ServiceAttempt {
 const SERVICE_KEYS = ["serviceClass", "keywords", "guid", "under", "near", "spn", "port", "accept"];
 /** The most connection points, and the most SRV records of one, that are considered. */
 export const MAX_POINTS = 32;
+/** How long name servers may take for the SRV records of one connection point. */
+const RECORDS_MS = 5_000;
 /** The most reasons that a message lists. */
 const MAX_REASONS = 5;
 
@@ -82,8 +87,10 @@ export async function attemptsFor(
 ): Promise<ServiceAttempt[]> {
   const attempts = new Map<string, ServiceAttempt>();
   const reasons: string[] = [];
-  for (const point of points) {
-    const found = await attemptsOf(point, service, resolver, signal);
+  // All at once: the name servers of one connection point may take their time, and be its publisher's.
+  const all = await Promise.all(points.map((point) => attemptsOf(point, service, resolver, signal)));
+  for (const [index, point] of points.entries()) {
+    const found = all[index];
     if (typeof found === "string") reasons.push(`${quoted(point.dn)}: ${found}`);
     else {
       for (const attempt of found) {
@@ -146,8 +153,17 @@ async function attemptsOfRecords(
   if (service.spn !== "replicable") {
     return 'its hosts are those of SRV records, which takes service.spn: "replicable"';
   }
-  const records = inOrder(await resolver.records(name, signal)).slice(0, MAX_POINTS);
-  const attempts = records.flatMap(({ hostname, port }) => {
+  const deadline = new Deadline(signal, `Asking for ${name}`, RECORDS_MS);
+  let records: readonly ServiceRecord[];
+  try {
+    records = await deadline.race(resolver.records(name, deadline.signal));
+  } catch (error) {
+    signal.throwIfAborted();
+    return `name servers did not answer for ${quoted(name)}: ${printable((error as Error).message)}`;
+  } finally {
+    deadline.end();
+  }
+  const attempts = inOrder(records).slice(0, MAX_POINTS).flatMap(({ hostname, port }) => {
     const host = hostname.replace(/\.$/, "");
     const target = isHostName(host) ? targetOf(service, host, name) : "";
     return typeof target === "string" ? [] : [{ point, target: `${target}`, hostname: host, port }];

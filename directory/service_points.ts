@@ -5,9 +5,9 @@
  * @module
  */
 
-import { checkInteger, checkKeys, checkSignal, describe, isIpAddress } from "../contexts/check.ts";
+import { checkInteger, checkKeys, checkSignal, describe } from "../contexts/check.ts";
 import { struct } from "../ffi/memory/struct.ts";
-import { checkText } from "./check.ts";
+import { checkText, equalText, isHostName } from "./check.ts";
 import type { Directory, DirectoryEntry, DirectoryFilter } from "./types.ts";
 
 /** A service connection point, as the directory holds it. Its values are untrusted: anybody may have written them. */
@@ -75,11 +75,8 @@ const [DEFAULT_LIMIT, MAX_LIMIT] = [100, 10_000];
 const MAX_VALUES = 2_000;
 /** The longest value the schema allows an attribute of a connection point to have, with room. */
 const MAX_UNITS = 1_024;
-const MAX_QUOTED = 160;
 const GUID_TEXT = /^\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?$/i;
 const GUID = struct("GUID", { value: "guid" });
-const HOST_NAME =
-  /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
 
 /** A GUID as 36 characters in lower case. @throws TypeError where it is none. */
 export function checkGuid(value: unknown, name: string): string {
@@ -88,11 +85,6 @@ export function checkGuid(value: unknown, name: string): string {
   throw new TypeError(
     `${name} must be a GUID such as a762885a-aa44-11d2-81f1-00c04fb9624e, not ${describe(value)}`,
   );
-}
-
-/** The DNS name of a host: letters, digits, hyphens and underscores, no address and no dot at the end. */
-export function isHostName(value: string): boolean {
-  return HOST_NAME.test(value) && !isIpAddress(value);
 }
 
 /** The bytes of a GUID, as the directory holds them. */
@@ -148,18 +140,6 @@ export function readServicePoint(entry: DirectoryEntry): ServicePoint | null {
     bindingInformation: Object.freeze(many("serviceBindingInformation")),
     problems: Object.freeze(problems),
   });
-}
-
-/** A value of a directory for a message: in quotes, short, without what would change a terminal or a log. */
-export function quoted(value: string): string {
-  const clean = value.replace(/[\p{Cf}\p{Zl}\p{Zp}]+/gu, " ");
-  return JSON.stringify(clean.length > MAX_QUOTED ? `${clean.slice(0, MAX_QUOTED)}…` : clean);
-}
-
-/** Whether texts are equal without regard to the case of A to Z. */
-export function equalText(one: string, other: string): boolean {
-  const fold = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return fold(one) === fold(other);
 }
 
 /**

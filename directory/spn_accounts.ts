@@ -7,7 +7,7 @@
 import { checkSignal, describe } from "../contexts/check.ts";
 import { DirectoryError } from "../errors.ts";
 import { Spn } from "../spn.ts";
-import { checkText } from "./check.ts";
+import { checkText, equalText } from "./check.ts";
 import { domainOf } from "./names.ts";
 import type { Directory, DirectoryEntry, DirectoryFilter } from "./types.ts";
 
@@ -229,5 +229,5 @@ function spellings(spn: Spn): DirectoryFilter[] {
 
 /** Whether two distinguished names that servers wrote are of one object. */
 export function sameDn(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase();
+  return equalText(one, other);
 }

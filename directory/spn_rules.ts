@@ -6,7 +6,7 @@
 
 import { DirectoryError } from "../errors.ts";
 import { Spn } from "../spn.ts";
-import { resultName } from "./results.ts";
+import { printable, quoted, resultName } from "./results.ts";
 import { SPN, type SpnAccount } from "./spn_accounts.ts";
 import type { Directory, DirectoryEntry } from "./types.ts";
 
@@ -19,6 +19,10 @@ export const RULE_ATTRIBUTES: readonly string[] = [
   "msDS-AdditionalDnsHostName",
   "msDS-AdditionalSamAccountName",
 ];
+/** What no shell of Windows or Unix changes: a dollar sign at the end only. */
+const PLAIN = /^[\p{L}\p{N}_./:@=, -]+\$?$/u;
+/** A class of services. */
+const CLASS = /^[^\s/\\@:\p{Cc}](?:[^/\\@:\p{Cc}]*[^\s/\\@:\p{Cc}])?$/u;
 /** `userAccountControl`: a domain controller's account. */
 const SERVER_TRUST_ACCOUNT = 0x2000;
 
@@ -69,7 +73,7 @@ export function againstValidatedWrite(
     ...entry.texts("msDS-AdditionalSamAccountName").map(bare),
   ];
   if (hosts.some((host) => host.toLowerCase() === spn.instanceName.toLowerCase())) return null;
-  return `its host is not a name of ${name}, which are ${hosts.join(", ")}`;
+  return `its host is not a name of ${name}, which are ${printable(hosts.join(", "))}`;
 }
 
 /** Which class covers others: `HTTP/web1` is served by the account of `host/web1` where none has it itself. */
@@ -84,7 +88,10 @@ export async function readMappings(
   for (const value of entry?.texts("sPNMappings") ?? []) {
     const [to, from = ""] = value.toLowerCase().split("=");
     for (const serviceClass of from.split(",")) {
-      if (serviceClass.trim() !== "") mappings.set(serviceClass.trim(), to.trim());
+      // What is not a class covers nothing.
+      if (CLASS.test(serviceClass.trim()) && CLASS.test(to.trim())) {
+        mappings.set(serviceClass.trim(), to.trim());
+      }
     }
   }
   return mappings;
@@ -98,10 +105,25 @@ export function covering(spn: Spn, mappings: ReadonlyMap<string, string>): Spn |
   return Spn.make({ serviceClass, instanceName, port, serviceName });
 }
 
+/**
+ * The command that adds or deletes an SPN. Who may name an account decides what its name is, and a name may mean something
+ * to a shell: then it is words, and not a command.
+ */
+export function setspn(how: "add" | "delete", spn: Spn | string, name: string): string {
+  const [one, other] = [`${spn}`, name].map((word) => /[ ,=]/.test(word) ? `"${word}"` : word);
+  return PLAIN.test(`${spn}`) && PLAIN.test(name)
+    ? `setspn ${how === "add" ? "-S" : "-D"} ${one} ${other}`
+    : `${how} the SPN ${quoted(`${spn}`)} of the account ${
+      quoted(name)
+    } by hand: one of them means something to a shell`;
+}
+
 /** Who may write, and how: for messages. */
-function whoMay(account: SpnAccount, spns: readonly Spn[]): string {
-  return `An account with the right to write ${SPN} of ${account.name} may, such as a domain administrator: setspn -S ` +
-    `${spns[0]} ${account.name}, or samba-tool spn add ${spns[0]} ${account.name}`;
+function whoMay({ name }: SpnAccount, [spn]: readonly Spn[]): string {
+  return `An account with the right to write ${SPN} of ${
+    printable(name)
+  } may, such as a domain administrator: ` +
+    setspn("add", spn, name);
 }
 
 /** The error for SPNs that the rules refuse. Nothing was sent. */
@@ -113,7 +135,7 @@ export function refusedByRules(
   return new DirectoryError(
     19,
     resultName(19),
-    `Cannot register SPNs for ${account.name} as itself; nothing was changed:${each}\n` +
+    `Cannot register SPNs for ${printable(account.name)} as itself; nothing was changed:${each}\n` +
       whoMay(account, refused.map(([spn]) => spn)),
   );
 }
@@ -129,7 +151,9 @@ export function explainRefusal(
   const meaning: { readonly [code: number]: string } = {
     16: "another change has removed one of them meanwhile. Run it again",
     19:
-      `a value violates a rule: another account of the forest has it, or ${account.name} may not write it. ` +
+      `a value violates a rule: another account of the forest has it, or ${
+        printable(account.name)
+      } may not write it. ` +
       whoMay(account, spns),
     20: "another change has added one of them meanwhile. Run it again",
     32: "the account was deleted or moved meanwhile. Name it again",
@@ -143,7 +167,9 @@ export function explainRefusal(
   return new DirectoryError(
     resultCode,
     name,
-    `Cannot ${doing} ${list} for ${account.name}: the directory answered ${name} (${resultCode}): ${text}`,
+    `Cannot ${doing} ${list} for ${
+      printable(account.name)
+    }: the directory answered ${name} (${resultCode}): ${text}`,
     { cause: error },
   );
 }

@@ -7,7 +7,7 @@
 import { checkKeys, checkSignal } from "../contexts/check.ts";
 import { DirectoryError } from "../errors.ts";
 import { Spn } from "../spn.ts";
-import { printable } from "./results.ts";
+import { changing, printable, takeBack, type Undo } from "./results.ts";
 import {
   accountOf,
   findAccount,
@@ -28,6 +28,7 @@ import {
   refusedByRules,
   rightOn,
   RULE_ATTRIBUTES,
+  setspn,
 } from "./spn_rules.ts";
 import type { Directory, DirectoryChange, OperationOptions } from "./types.ts";
 
@@ -147,7 +148,8 @@ export async function registerSpns(
       const { conflicts } = await findConflicts(directory, owner, missing, undefined);
       if (conflicts.length > 0) throw conflict(owner, conflicts);
     } catch (error) {
-      await change(directory, owner, "delete", values, undefined);
+      const added = printable(`${missing.join(", ")} of ${owner.name}`);
+      await takeBack(error, [added, () => change(directory, owner, "delete", values, undefined)]);
       throw error;
     }
   }
@@ -220,9 +222,9 @@ export async function verifySpns(
   const { conflicts, searched } = await findConflicts(directory, owner, wanted, signal);
   const advice = [
     ...conflicts.flatMap(({ registered, owners }) =>
-      owners.map(({ name }) => `setspn -D ${registered} ${name}`)
+      owners.map(({ name }) => setspn("delete", registered, name))
     ),
-    ...missing.map((spn) => `setspn -S ${spn} ${owner.name}`),
+    ...missing.map((spn) => setspn("add", spn, owner.name)),
   ];
   return {
     ok: missing.length === 0 && conflicts.length === 0,
@@ -268,9 +270,11 @@ function conflict(owner: SpnAccount, conflicts: readonly SpnConflict[]): Directo
   return new DirectoryError(
     19,
     "constraintViolation",
-    `Cannot register SPNs for ${owner.name}: other accounts have them; nothing was changed:${each}\n` +
-      `Run the service as that account, or remove the SPN from it: setspn -D ${registered} ${
-        printable(first.name)
+    `Cannot register SPNs for ${
+      printable(owner.name)
+    }: other accounts have them; nothing was changed:${each}\n` +
+      `Run the service as that account, or remove the SPN from it: ${
+        setspn("delete", registered, first.name)
       }`,
   );
 }
@@ -288,32 +292,33 @@ async function change(
   values: readonly Value[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const apply = (how: "add" | "delete", part: readonly Value[], signal?: AbortSignal): Promise<void> => {
-    const changes: DirectoryChange[] = [{
-      operation: how,
-      attribute: SPN,
-      values: part.map(({ text }) => text),
-    }];
-    return directory.modify(owner.dn, changes, { signal });
+  const apply = (how: "add" | "delete", part: readonly Value[]): Promise<void> => {
+    const texts = part.map(({ text }) => text);
+    const changes: DirectoryChange[] = [{ operation: how, attribute: SPN, values: texts }];
+    return changing(
+      `${how} ${printable(`${texts.join(", ")} of ${owner.name}`)}`,
+      () => directory.modify(owner.dn, changes),
+    );
   };
   const done: (readonly Value[])[] = [];
   try {
     for (let at = 0; at < values.length; at += CHUNK) {
       const part = values.slice(at, at + CHUNK);
-      await apply(operation, part, signal);
+      signal?.throwIfAborted();
+      await apply(operation, part);
       done.push(part);
     }
   } catch (error) {
     const verb = operation === "add" ? "register" : "unregister";
     const explained = explainRefusal(error, verb, owner, values.map(({ spn }) => spn));
-    for (const part of done.reverse()) {
-      await apply(operation === "add" ? "delete" : "add", part).catch((cause) => {
-        throw new AggregateError(
-          [explained, cause],
-          `Cannot undo a part of the change of ${owner.name}: check its SPNs by listSpns()`,
-        );
-      });
-    }
+    const undo = operation === "add" ? "delete" : "add";
+    await takeBack(
+      explained,
+      ...done.reverse().map((part): Undo => [
+        printable(`${part.map(({ text }) => text).join(", ")} of ${owner.name}`),
+        () => apply(undo, part),
+      ]),
+    );
     throw explained;
   }
 }

@@ -5,7 +5,7 @@
  * ```sh
  * deno run --allow-net --allow-ffi --allow-env examples/service_install.ts example.test 'WEB1$' \
  *   CN=WEB1,CN=Computers,DC=example,DC=test web1.example.test 7777
- * deno run --allow-net --allow-ffi --allow-env examples/service_install.ts example.test 'WEB1$' --uninstall GUID
+ * deno run --allow-net --allow-ffi --allow-env examples/service_install.ts example.test 'WEB1$' --uninstall GUID ADSockAuth/web1.example.test
  * ```
  *
  * It prints the GUID that the service is started with. DIRECTORY_SERVER=dc1.example.test[=ADDRESS] is asked instead of
@@ -37,7 +37,11 @@ if (import.meta.main) {
   const [domain, account, under, host, port = "7777"] = process.argv.slice(2);
   await using directory = await openDirectory(directoryOptions(domain));
   if (under === "--uninstall") {
-    const { removed, unregistered } = await uninstallService(directory, { guid: host, account });
+    const { removed, unregistered } = await uninstallService(directory, {
+      guid: host,
+      account,
+      target: port,
+    });
     console.log(
       `${removed ? "removed the connection point" : "there was no connection point"}, ${unregistered}`,
     );

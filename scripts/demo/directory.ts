@@ -95,7 +95,7 @@ export async function showDirectory(): Promise<void> {
     );
     await rogue.close();
     await refused;
-    await uninstallService(directory, { guid: point.guid, account: "WEB1$" });
+    await uninstallService(directory, { guid: point.guid, account: "WEB1$", target });
   } finally {
     restore();
   }

@@ -90,7 +90,9 @@ test(
         [1, true],
         misplaced.stderr,
       );
-      const removed = await service("remove", guid, "--account", "WEB1$");
+      const removed = await service(
+        ...["remove", guid, "--account", "WEB1$", "--target", "ADSockAuth/web1.example.test"],
+      );
       assertEquals(
         [removed.code, removed.stdout],
         [0, `removed ${guid}\nunregistered ADSockAuth/web1.example.test\n`],

@@ -106,6 +106,9 @@ COMP_WORDS=(secure-sockets "$@"); COMP_CWORD=$#; _secure_sockets; printf '%s\\n'
   assertEquals(await complete(""), [...Object.keys(COMMANDS), "--help", "--version"]);
   assertEquals(await complete("prov"), ["providers"]);
   assertEquals(await complete("policy", "c"), ["check"]);
+  assertEquals(await complete("spn", "ver"), ["verify"]);
+  assertEquals(await complete("service", "pub"), ["publish"]);
+  assertEquals(await complete("service", "find", "--spn", "r"), ["replicable"]);
   assertEquals(await complete("permissions", "ipsec"), ["ipsec", "ipsec.policy"]);
   assertEquals(await complete("permissions", "sspi", "--o"), ["--os"]);
   assertEquals(await complete("permissions", "--os", "w"), ["windows"]);
@@ -129,6 +132,7 @@ test("completions of every shell name every command and every option", async () 
     assertEquals(code, 0);
     for (const name of Object.keys(COMMANDS)) assertStringIncludes(stdout, name);
     for (const { command } of commands) {
+      for (const action of command.actions ?? []) assertStringIncludes(stdout, action);
       for (const option of Object.keys(command.options)) {
         assertStringIncludes(stdout, shell === "fish" ? `-l ${option}` : `--${option}`);
       }

@@ -3,12 +3,19 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
 import fc from "fast-check";
-import { connectService, findServicePoints, searchServicePoints } from "../../directory/mod.ts";
+import {
+  connectService,
+  findDuplicateSpns,
+  findServicePoints,
+  searchServicePoints,
+  verifySpns,
+} from "../../directory/mod.ts";
 import type { ServiceAttempt, WantedService } from "../../directory/mod.ts";
-import { isHostName, readServicePoint } from "../../directory/service_points.ts";
+import { isHostName } from "../../directory/check.ts";
+import { readServicePoint } from "../../directory/service_points.ts";
 import { DirectoryError, TransportError } from "../../errors.ts";
 import { Spn } from "../../spn.ts";
-import { fakeDirectory, fakeEntry, type FakeValues } from "../support/fake_directory.ts";
+import { fakeDirectory, fakeEntry, fakeForest, type FakeValues } from "../support/fake_directory.ts";
 
 const GUID = Uint8Array.from({ length: 16 }, (_, index) => index + 1);
 const SOUND: FakeValues = {
@@ -276,4 +283,118 @@ test("wrong arguments are refused by their names, before anything is searched", 
   await assertRejects(finding({ keywords: "k", near: "192.0.2.1" }), TypeError, "options.near");
   await assertRejects(finding({ keywords: "k", limit: 0 }), RangeError, "options.limit");
   await assertRejects(finding({ keywords: "k", under: "" }), TypeError, "options.under");
+});
+
+test("a connection point whose name servers fail is passed over, and so is a host's", async () => {
+  const failing = () => Promise.reject(Object.assign(new Error("no"), { code: "ESERVFAIL" }));
+  const records = { ...SOUND, serviceDNSName: "_sock._tcp.evil.test", serviceDNSNameType: "SRV" };
+  const directory = fakeDirectory([
+    fakeEntry(`CN=srv,${DN}`, { ...records, objectGUID: GUID.toReversed() }),
+    fakeEntry(`CN=a,${DN}`, { ...SOUND, objectGUID: GUID.map((byte) => byte + 1) }),
+    fakeEntry(DN, { ...SOUND, serviceDNSName: "web2.example.test" }),
+  ]);
+  const hosts: string[] = [];
+  await assertRejects(
+    () =>
+      connectService({
+        service: { ...SERVICE, spn: "replicable" },
+        directory,
+        resolver: { records: failing, addresses: failing },
+        onAttempt: ({ hostname }) => hosts.push(hostname),
+      }),
+    TransportError,
+    "none of its 2 hosts can be reached",
+  );
+  assertEquals(hosts, ["web1.example.test", "web2.example.test"]);
+});
+
+test("a name server that does not answer for one connection point delays the others by a bounded time", async () => {
+  const point = (name: string) => ({
+    ...SOUND,
+    objectGUID: GUID.map((byte) => byte + name.length),
+    serviceDNSName: `_sock._tcp.${name}.test`,
+    serviceDNSNameType: "SRV",
+  });
+  let asked = 0;
+  const silent = () => (asked++, new Promise<never>(() => {}));
+  const connecting = connectService({
+    service: { ...SERVICE, spn: "replicable" },
+    directory: fakeDirectory(["a", "bb", "ccc"].map((name) => fakeEntry(`CN=${name},${DN}`, point(name)))),
+    resolver: { records: silent },
+    timeoutMs: 400,
+  });
+  // All at once, and not one after the other.
+  await assertRejects(() => connecting);
+  assertEquals(asked, 3);
+});
+
+test("what a directory holds cannot change a terminal, nor what a shell does with an advised command", async () => {
+  const evil = "x\u009b2J\u202e$(reboot)";
+  const error = await connectService({
+    service: SERVICE,
+    directory: fakeDirectory([fakeEntry(`CN=${evil}`, { ...SOUND, serviceDNSName: evil })]),
+  }).then(() => null, (error: Error) => error);
+  // deno-lint-ignore no-control-regex
+  assert(error !== null && !/[\u0000-\u001f\u007f-\u009f\u202e]/.test(error.message), error?.message);
+  const account = fakeEntry("CN=mine", {
+    objectClass: "user",
+    sAMAccountName: "mine",
+    servicePrincipalName: "HTTP/web",
+  });
+  const thief = (name: string) =>
+    fakeEntry("CN=thief", {
+      objectClass: "computer",
+      sAMAccountName: name,
+      servicePrincipalName: ["HTTP/web", "a/b"],
+    });
+  for (
+    const name of [
+      "a$(reboot)",
+      "a`reboot`",
+      "a & reboot",
+      "a;b",
+      "a\u202eb",
+      "a'b",
+      'a"b',
+      "a|b",
+      "%PATH%",
+      "a\nb",
+    ]
+  ) {
+    const { advice } = await verifySpns(fakeForest([account, thief(name)]), "CN=mine", ["HTTP/web"]);
+    assertEquals(advice.length, 1);
+    // deno-lint-ignore no-control-regex
+    assert(!advice[0].startsWith("setspn") && !/[\u0000-\u001f\u202e]/.test(advice[0]), advice[0]);
+  }
+  const { advice } = await verifySpns(fakeForest([account, thief("WEB1$")]), "CN=mine", ["HTTP/web"]);
+  assertEquals(advice, ["setspn -D HTTP/web WEB1$"]);
+});
+
+test("invalid classes cover no others", async () => {
+  const mappings = fakeEntry("CN=Directory Service,CN=Windows NT,CN=Services,CN=Configuration,DC=test", {
+    sPNMappings: ["a/b=http,x@y", "=http", ":=http", "host=", " host = cifs ,\u0000"],
+  });
+  const account = fakeEntry("CN=a", {
+    objectClass: "user",
+    sAMAccountName: "a",
+    servicePrincipalName: "http/web",
+  });
+  const other = fakeEntry("CN=b", {
+    objectClass: "user",
+    sAMAccountName: "b",
+    servicePrincipalName: "host/web",
+  });
+  const verify = (spn: string) => verifySpns(fakeForest([mappings, account, other]), "CN=a", [spn]);
+  assertEquals((await verify("http/web")).ok, true);
+  assertEquals((await verify("cifs/web")).conflicts.length, 1);
+});
+
+test("an account whose name differs by a letter that Unicode folds is another account", async () => {
+  const has = (name: string) =>
+    fakeEntry(`CN=${name}`, { objectClass: "user", sAMAccountName: name, servicePrincipalName: "HTTP/web" });
+  // The second begins with the Kelvin sign.
+  const forest = () => fakeForest([has("Kim"), has("\u212aim")]);
+  const { ok, conflicts } = await verifySpns(forest(), "CN=Kim", ["HTTP/web"]);
+  assertEquals([ok, conflicts.length], [false, 1]);
+  assertEquals((await findDuplicateSpns(forest())).duplicates.length, 1);
 });

@@ -134,7 +134,7 @@ test(
         /dead\.example\.test: .*ECONNREFUSED|dead\.example\.test: .*refused/i.test(error.message),
         error.message,
       );
-      assert(error.message.includes("the name has no address"), error.message);
+      assert(error.message.includes("unknown.example.test: it has no address"), error.message);
     }),
   { skip: noAdDc },
 );

@@ -30,3 +30,14 @@ export function fakeDirectory(entries: Iterable<Entry>): Directory {
     },
   } as Partial<Directory> as Directory;
 }
+
+/** A directory of a forest of one domain, which holds `entries`; each search returns all of them. */
+export function fakeForest(entries: readonly Entry[]): Directory {
+  const directory = {
+    ...fakeDirectory(entries),
+    rootDse: { defaultNamingContext: "DC=test", configurationNamingContext: "CN=Configuration,DC=test" },
+    read: (dn: string) => Promise.resolve(entries.find((entry) => entry.dn === dn) ?? null),
+    openGlobalCatalog: () => Promise.reject(new Error("There is none")),
+  };
+  return directory as unknown as Directory;
+}

@@ -71,6 +71,8 @@ export interface FakeOptions {
   readonly root?: Readonly<Record<string, readonly string[]>>;
   /** The result code of a simple bind. */
   readonly simple?: { readonly code: number; readonly words: string };
+  /** The answer to every bind, whatever it says. */
+  readonly rawBind?: Uint8Array;
   /** Answers the other requests with whole messages. */
   readonly answer?: (request: FakeRequest) => readonly Uint8Array[];
 }
@@ -139,6 +141,10 @@ async function serve(socket: Socket, options: FakeOptions, binds: string[]): Pro
       continue;
     }
     const parts = elements(request.content);
+    if (request.tag === BIND && options.rawBind !== undefined) {
+      reply(options.rawBind);
+      continue;
+    }
     if (request.tag === BIND) {
       const choice = parts[2];
       if (choice.tag !== SASL) {
