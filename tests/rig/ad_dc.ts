@@ -28,7 +28,7 @@ import process from "node:process";
 import { cached, once } from "../../scripts/cache.ts";
 import { findProgram, mustRun, run } from "../../scripts/process.ts";
 import type { Certificate } from "./certificates.ts";
-import { AD_DOMAIN, AD_REALM, AD_SERVICES, AD_USERS, seed, smbConf } from "./ad_dc_domain.ts";
+import { AD_DOMAIN, AD_REALM, AD_SERVICES, AD_USERS, controllerSpns, seed, smbConf } from "./ad_dc_domain.ts";
 import { applyEnvironment, read } from "./realm.ts";
 import { krb5Conf } from "./realm_config.ts";
 
@@ -112,6 +112,15 @@ export interface AdDc extends AsyncDisposable {
   modify(ldif: string, controls?: readonly string[]): Promise<void>;
   /** Searches the directory and resolves to LDIF; `args` as for `ldbsearch`. */
   search(args: readonly string[]): Promise<string>;
+  /**
+   * Joins a second controller, dc2, to the domain, and starts it; this one's environment knows its KDC from then on.
+   * Its files are its own: it serves on where this one has ended.
+   */
+  join(): Promise<AdDc>;
+  /** Takes over what the controller `from` has changed since. */
+  replicate(from: AdDc): Promise<void>;
+  /** Ends the controller and keeps its files, as a failure of the machine would. */
+  end(): Promise<void>;
   /** Puts the keys of `principals` in the key table `file` (a path), without changing them. */
   exportKeytab(file: string, principals: readonly string[]): Promise<void>;
   /** Ends the controller and removes the folder. */
@@ -195,6 +204,9 @@ export async function startAdDc(options: AdDcOptions = {}): Promise<AdDc> {
   return dc;
 }
 
+/** Who joins and replicates: over RPC, with NTLM, since it is by address. */
+const ADMINISTRATOR = ["-U", "Administrator", `--password=${AD_USERS.Administrator}`];
+
 const PATTERN = { dir: "", address: "", strongAuthentication: false };
 
 /** Makes the domain, fills it, runs its controller's first start, and saves it in `folder`. */
@@ -224,9 +236,11 @@ class SambaDc implements AdDc {
   readonly address: string;
   readonly env: Readonly<Record<string, string>>;
   readonly #options: AdDcOptions;
+  readonly #name: string;
   #keeper: ChildProcess | null = null;
 
-  constructor(address: string, options: AdDcOptions) {
+  constructor(address: string, options: AdDcOptions, name = "DC1") {
+    this.#name = name;
     this.address = address;
     this.#options = options;
     this.env = {
@@ -245,7 +259,7 @@ class SambaDc implements AdDc {
     }
     mkdirSync(join(dir, "state/sysvol", realm.toLowerCase(), "scripts"), { recursive: true });
     const { strongAuthentication = false, certificate } = this.#options;
-    writeFileSync(join(dir, "smb.conf"), smbConf({ dir, address, strongAuthentication }));
+    writeFileSync(join(dir, "smb.conf"), smbConf({ name: this.#name, dir, address, strongAuthentication }));
     if (certificate !== undefined) {
       mkdirSync(join(dir, "private/tls"), { recursive: true });
       const { cert, key } = certificate;
@@ -298,6 +312,30 @@ class SambaDc implements AdDc {
     throw new Error(`Cannot start a domain: Samba did not answer in ${READY_MS / 1000} s: ${said}`);
   }
 
+  async join(): Promise<AdDc> {
+    const { realm, address, dir } = this;
+    const second = new SambaDc((await freeAddress())!, this.#options, "DC2");
+    try {
+      second.configure();
+      const joining = ["domain", "join", realm.toLowerCase(), "DC", `--server=${address}`, ...ADMINISTRATOR];
+      await second.tool([...joining, "--dns-backend=NONE", "--option=ldb:nosync=true"]);
+      await this.modify(controllerSpns("DC2", ["ldap/dc2.example.test/example.test"]));
+      await second.start();
+      await second.replicate(this);
+      const [file, kdc] = [join(dir, "krb5.conf"), `kdc = ${address}:${KDC_PORT}`];
+      writeFileSync(file, read(file).replace(kdc, `${kdc}\n\t\tkdc = ${second.address}:${KDC_PORT}`));
+    } catch (error) {
+      await second.stop();
+      throw error;
+    }
+    return second;
+  }
+
+  async replicate(from: AdDc): Promise<void> {
+    const replicate = ["drs", "replicate", this.address, from.address, this.base, "--local"];
+    await this.tool([...replicate, ...ADMINISTRATOR]);
+  }
+
   applyEnv(): () => void {
     return applyEnvironment(this.env);
   }
@@ -337,7 +375,6 @@ class SambaDc implements AdDc {
     }
   }
 
-  /** Ends the controller in order and keeps its files. */
   async end(): Promise<void> {
     const { pid } = this.#keeper!;
     // By the parent's id: other processes of that name do not belong to this domain.

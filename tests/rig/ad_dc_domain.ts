@@ -85,16 +85,22 @@ export function seed(): string {
     group("Universal", "universal", ["Outer"]),
     group("Local", "domainLocal", ["Universal"]),
     group("Mail", "distribution", ["alice"]),
-    // What a controller registers itself, where it has a DNS server.
-    [
-      `dn: CN=DC1,OU=Domain Controllers,${BASE}`,
-      "changetype: modify",
-      "add: servicePrincipalName",
-      "servicePrincipalName: ldap/dc1.example.test",
-      "servicePrincipalName: ldap/dc1.example.test/example.test",
-      "servicePrincipalName: GC/dc1.example.test/example.test",
-      "",
-    ].join("\n"),
+    controllerSpns("DC1", [
+      "ldap/dc1.example.test",
+      "ldap/dc1.example.test/example.test",
+      "GC/dc1.example.test/example.test",
+    ]),
+  ].join("\n");
+}
+
+/** LDIF of what a controller registers itself, where it has a DNS server. */
+export function controllerSpns(name: string, spns: readonly string[]): string {
+  return [
+    `dn: CN=${name},OU=Domain Controllers,${BASE}`,
+    "changetype: modify",
+    "add: servicePrincipalName",
+    ...spns.map((spn) => `servicePrincipalName: ${spn}`),
+    "",
   ].join("\n");
 }
 
@@ -109,7 +115,8 @@ function account(password: string, control: number): string[] {
 
 /** smb.conf. Everything it names lies in `dir`; nothing but `address` is listened on, and DNS is not used. */
 export function smbConf(
-  { dir, address, strongAuthentication }: {
+  { name = "DC1", dir, address, strongAuthentication }: {
+    name?: string;
     dir: string;
     address: string;
     strongAuthentication: boolean | "allow_sasl_over_tls";
@@ -128,7 +135,7 @@ export function smbConf(
     "log file": "log/log.%m",
   };
   const global = {
-    "netbios name": "DC1",
+    "netbios name": name,
     workgroup: AD_DOMAIN,
     realm: AD_REALM,
     "server role": "active directory domain controller",
