@@ -6,33 +6,18 @@
  */
 
 import { copyFileSync, readdirSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { memory } from "./memory.ts";
-import {
-  AuthenticationError,
-  connect,
-  createRegistry,
-  kerberos,
-  listen,
-  ntHash,
-  ntlm,
-  openAcceptor,
-  openInitiator,
-  openSystem,
-  SecureSocketError,
-  type System,
-} from "../mod.ts";
-import { httpSignOn, negotiateFetch } from "../http/mod.ts";
+import { openSystem, SecureSocketError } from "../mod.ts";
 import { liveHandles } from "../testing/mod.ts";
 import { type Realm, startRealm } from "../tests/rig/realm.ts";
+import { openWorks, SERVICE, type Work } from "./soak_works.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
 const HELP = `Usage: deno task soak [--minutes N] [--help]
 
-Opens and closes connections, security contexts and HTTP sign-ons in this process for N minutes (default 1), with
+Opens and closes connections, security contexts, HTTP sign-ons and proxy tunnels in this process for N minutes (default 1), with
 Kerberos in a temporary realm and with NTLM, while the Kerberos server is killed and started again, the service's
 key is changed, and tickets expire. Each 10 s (or fiftieth of the time) it prints memory, file descriptors and
 native handles, and at the end how fast they grew in the last two thirds, per hour.
@@ -40,138 +25,8 @@ native handles, and at the end how fast they grew in the last two thirds, per ho
 Exit status: 0 every operation ended in a result or in an expected error, and nothing was left open; 1 otherwise;
 2 the command is wrong. Needs a Kerberos server to start: see deno task demo.`;
 
-const SERVICE = "HTTP/localhost";
-const MESSAGE = new Uint8Array(3_000).fill(7);
-
 /** What an operation may fail with while faults are injected; anything else ends the run. */
 const EXPECTED = new Set(["AuthenticationError", "TransportError", "TimeoutError", "ProtocolError"]);
-
-/** What may be opened and closed again and again. */
-interface Work {
-  /** One round: opens, uses and closes. Rejects with an expected error under faults. */
-  round(): Promise<void>;
-  /** Closes what all rounds share. */
-  close(): Promise<void> | void;
-}
-
-async function connections(system: System): Promise<Work> {
-  const listener = await listen({
-    hostname: "127.0.0.1",
-    port: 0,
-    acceptedTargets: [SERVICE],
-    system,
-    onHandshakeError: () => {},
-  });
-  const serving = (async () => {
-    for await (const conn of listener) {
-      conn.readable.pipeTo(conn.writable).catch(() => {}).finally(() => conn.close());
-    }
-  })();
-  return {
-    async round() {
-      const { port } = listener.addr;
-      await using conn = await connect({
-        hostname: "127.0.0.1",
-        port,
-        target: SERVICE,
-        system,
-        timeoutMs: 20_000,
-      });
-      await conn.write(MESSAGE);
-      await readBack(conn);
-    },
-    async close() {
-      await listener.close();
-      await serving;
-    },
-  };
-}
-
-async function readBack(conn: { read(into: Uint8Array): Promise<number | null> }): Promise<void> {
-  const into = new Uint8Array(MESSAGE.length);
-  for (let have = 0; have < MESSAGE.length;) {
-    const count = await conn.read(into.subarray(have));
-    if (count === null) throw new Error(`the echo ended after ${have} bytes`);
-    have += count;
-  }
-}
-
-/** Requests over HTTP, each of which signs on, to a server of this process; every tenth posts a body. */
-async function signOns(system: System): Promise<Work> {
-  const signOn = await httpSignOn({ system, acceptedTargets: [SERVICE], onRefused: () => {} });
-  const server = createServer(signOn.node((request, response, identity) => {
-    request.resume().on("end", () => response.end(`Hello ${identity.user}`));
-  }));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
-  const fetch = negotiateFetch({ origins: [origin], system });
-  let count = 0;
-  return {
-    async round() {
-      const post = ++count % 10 === 0;
-      const response = await fetch(`${origin}/`, post ? { method: "POST", body: MESSAGE } : {});
-      const text = await response.text();
-      if (response.status === 401) throw new AuthenticationError("peer-refused", "the server answered 401");
-      if (text !== "Hello alice") throw new Error(`the server answered ${response.status} ${text}`);
-    },
-    async close() {
-      await fetch.close();
-      await signOn.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
-/** Contexts of Kerberos with credentials that are acquired anew for each round. */
-function kerberosContexts(system: System): Work {
-  const registry = createRegistry([kerberos()]);
-  return {
-    async round() {
-      using initiator = await openInitiator({ registry, system });
-      using acceptor = await openAcceptor({ registry, system, acceptedTargets: [SERVICE] });
-      using client = initiator.initiate({ target: SERVICE });
-      using server = acceptor.accept();
-      const first = await client.step();
-      const second = await server.step(first.token!);
-      await client.step(second.token);
-      if (!client.done || !server.done || server.peer?.user !== "alice") {
-        throw new Error("the exchange is not complete");
-      }
-    },
-    close() {},
-  };
-}
-
-/** Contexts of the sandboxed NTLM, with messages both ways; every tenth has a wrong password. */
-function ntlmContexts(system: System): Work {
-  const password = "Пароль-1";
-  const accounts = ({ username }: { username: string }) => username === "alice" ? ntHash(password) : null;
-  const registry = createRegistry([ntlm({ accounts })]);
-  const requirements = { mutualAuthentication: false, integrity: true, confidentiality: true };
-  let count = 0;
-  return {
-    async round() {
-      const wrong = ++count % 10 === 0;
-      using initiator = await openInitiator({
-        registry,
-        requirements,
-        system,
-        credentials: { domain: "EXAMPLE", username: "alice", password: wrong ? "no" : password },
-      });
-      using acceptor = await openAcceptor({ registry, requirements, system });
-      using client = initiator.initiate({ target: "host/server.example.test" });
-      using server = acceptor.accept();
-      const negotiate = await client.step();
-      const challenge = await server.step(negotiate.token!);
-      const authenticate = await client.step(challenge.token);
-      await server.step(authenticate.token!);
-      if (wrong) throw new Error("a wrong password was accepted");
-      server.unwrap(client.wrap(MESSAGE));
-    },
-    close() {},
-  };
-}
 
 /** Faults, one after the other for as long as `signal` allows; the realm works again at the end. */
 async function faults(realm: Realm, signal: AbortSignal): Promise<void> {
@@ -273,12 +128,7 @@ async function soak(minutes: number, realm: Realm): Promise<number> {
   const ending = new AbortController();
   const before = readdirSync("/proc/self/fd").length;
   const system = openSystem({ grants: ["sspi"] });
-  const works: [string, Work][] = [
-    ["connections", await connections(system)],
-    ["HTTP sign-ons", await signOns(system)],
-    ["contexts of Kerberos", kerberosContexts(system)],
-    ["contexts of NTLM", ntlmContexts(system)],
-  ];
+  const works = await openWorks(system);
   const tallies = works.map((): Tally => ({ rounds: 0, errors: new Map() }));
   const samples: Sample[] = [];
   let problem: unknown = null;
