@@ -62,6 +62,10 @@ export async function checkAdvice(root: string): Promise<Violation[]> {
   const files = await listFiles(root, (folder) => folder !== "npm/");
   const names = await publicNames(root, files);
   const found: Violation[] = [];
+  const pages = new Map<string, string>();
+  for (const page of files.filter((file) => file.endsWith(".md"))) {
+    pages.set(page, await Deno.readTextFile(root + page));
+  }
   for (const file of files) {
     const isChecked = matches(file, GUESTS) || !matches(file, [...OUTSIDE, ...OTHER_PROGRAMS]);
     if (file.endsWith(".ts") && isChecked) {
@@ -72,7 +76,7 @@ export async function checkAdvice(root: string): Promise<Violation[]> {
     if (!matches(file, HISTORY)) found.push(...pathsIn(file, text, files));
     if (!file.endsWith(".md")) continue;
     if (!matches(file, OTHER_NAMES)) found.push(...callsIn(file, text, names));
-    found.push(...linksIn(file, text, files));
+    found.push(...linksIn(file, text, files), ...sectionLinksIn(file, text, pages));
   }
   return found;
 }
@@ -148,6 +152,39 @@ export function linksIn(file: string, text: string, files: readonly string[]): V
     }
   });
   return found;
+}
+
+/** The links of a page to a section, its own or another page's, that does not exist; `pages` are their texts. */
+export function sectionLinksIn(file: string, text: string, pages: ReadonlyMap<string, string>): Violation[] {
+  const found: Violation[] = [];
+  prose(text).forEach((line, at) => {
+    for (const [, target, section] of line.matchAll(/\]\(((?!https?:)[^)\s#]*)#([^)\s]+)\)/g)) {
+      const path = target === "" ? file : join(dirname(file), target);
+      const page = target === "" ? text : pages.get(path);
+      if (page === undefined || sectionsOf(page).has(section)) continue;
+      found.push({
+        file,
+        line: at + 1,
+        message: `the link leads to #${section}, which ${path} does not have`,
+      });
+    }
+  });
+  return found;
+}
+
+/** The names by which links reach the sections of a page, as GitHub makes them from the headings. */
+function sectionsOf(page: string): Set<string> {
+  const names = new Set<string>();
+  for (const line of prose(page)) {
+    const heading = /^#{1,6} +(.*?)(?: +#+)? *$/.exec(line)?.[1];
+    if (heading === undefined) continue;
+    const shown = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
+    const name = shown.replace(/[^\p{L}\p{N}\p{M}_ -]/gu, "").replaceAll(" ", "-");
+    let unique = name;
+    for (let count = 1; names.has(unique); count++) unique = `${name}-${count}`;
+    names.add(unique);
+  }
+  return names;
 }
 
 /** The files that a page or a comment names in inline code and that do not exist. */

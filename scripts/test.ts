@@ -55,6 +55,7 @@ export const PACKAGES: readonly string[] = [
   ...BROWSER_PACKAGES,
   "python3-requests-kerberos",
   "debootstrap",
+  "adcli",
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { fileURLToPath } from "node:url";
-import { adviceIn, callsIn, checkAdvice, linksIn, pathsIn } from "../../scripts/check_advice.ts";
+import {
+  adviceIn,
+  callsIn,
+  checkAdvice,
+  linksIn,
+  pathsIn,
+  sectionLinksIn,
+} from "../../scripts/check_advice.ts";
 import { checkDocs, examplesOf, isRun } from "../../scripts/check_docs.ts";
 import { checkFolders, checkPages } from "../../scripts/check_pages.ts";
 import { run } from "../../scripts/process.ts";
@@ -134,6 +141,11 @@ const BAD: [name: string, changes: Record<string, string>, expected: string][] =
     { "README.md": "\nCall `subtract(1)`." },
     "README.md:2: the page shows subtract",
   ],
+  [
+    "a link that leads to no section of another page is an error",
+    { "README.md": "[a](docs/a.md#two)", "docs/a.md": "# One" },
+    "README.md:1: the link leads to #two, which docs/a.md does not have",
+  ],
   ["a link that leads to no file is an error", { "README.md": "[a](docs/none.md)" }, "leads to docs/none.md"],
   [
     "a page that names a file which does not exist is an error",
@@ -177,6 +189,22 @@ test("linksIn takes addresses, anchors, folders and files beside the page", () =
   assertEquals(linksIn("docs/a.md", page, files), []);
   assertEquals(linksIn("README.md", "[a](#b) [c](docs/a.md#b)", files), []);
   assertEquals(linksIn("docs/a.md", "[a](README.md)", files).length, 1);
+});
+
+test("sectionLinksIn finds sections as GitHub names them", () => {
+  const page =
+    "# What's *new*: `a()` & [b](c.md)?\n\n## Same\n\n## Same\n\n```sh\n# no heading\n```\n\n### Überschrift_1 ##\n";
+  const pages = new Map([["docs/a.md", page]]);
+  const links = (...names: string[]) => names.map((name) => `[x](a.md#${name})`).join(" ");
+  const good = links("whats-new-a--b", "same", "same-1", "überschrift_1");
+  assertEquals(sectionLinksIn("docs/b.md", `${good} [y](https://x.test/a.md#z) [z](c.ts#L5)`, pages), []);
+  assertEquals(sectionLinksIn("docs/b.md", links("new", "same-2", "no-heading", "Same"), pages).length, 4);
+  assertEquals(
+    sectionLinksIn("docs/b.md", "# Here\n[a](#here) [b](#there)", pages).map(({ message }) => message),
+    [
+      "the link leads to #there, which docs/b.md does not have",
+    ],
+  );
 });
 
 test("pathsIn takes paths from the root, and paths below a folder that the page speaks about", () => {
