@@ -1,6 +1,6 @@
 /** The tests of overlapped sockets, for a real Windows and for a simulated one. */
 
-import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "@test";
 import { StateError, TransportError } from "../../errors.ts";
 import { UdpSocket } from "../../ffi/winsock/udp.ts";
@@ -104,6 +104,12 @@ export function socketSuite(world: SocketWorld): void {
 
   check("resolve() returns the addresses of this machine's name", async (winsock) => {
     const [client, server] = await connected(winsock, world.name);
+    const known = Object.values(world.addresses);
+    assert(known.includes(client.remoteAddress.hostname), client.remoteAddress.hostname);
+    for (const { version, bytes } of await winsock.resolve(world.name, 7, "stream")) {
+      // The port is the second field of both socket addresses, in network order.
+      assertEquals([version === 4 || version === 6, bytes[2], bytes[3]], [true, 0, 7]);
+    }
     await client.close();
     await server.close();
   });
@@ -332,7 +338,10 @@ export function socketSuite(world: SocketWorld): void {
       assertEquals(await receiveAll(socket, 4), data);
       await socket.close();
     };
-    await Promise.all(Array.from({ length: 200 }, (_, index) => [serve(), use(index)]).flat());
+    const using = Promise.all(Array.from({ length: 200 }, (_, index) => [serve(), use(index)]).flat());
+    const { socket, "completion port": ports } = liveHandles();
+    assertEquals([ports, socket > 200], [1, true]);
+    await using;
     await listener.close();
   });
 }
