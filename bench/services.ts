@@ -20,6 +20,7 @@ import { connect, listen, openSystem } from "../mod.ts";
 import { findProgram, mustRun } from "../scripts/process.ts";
 import { cleanUpWhenInterrupted } from "../scripts/temporary.ts";
 import { startAdDc } from "../tests/rig/ad_dc.ts";
+import { makeServicePoints } from "../tests/support/many_points.ts";
 import { memory } from "../scripts/memory.ts";
 import { median } from "./table.ts";
 
@@ -130,21 +131,7 @@ async function main(): Promise<number> {
   };
   report("connect alone", await milliseconds(rounds, alone));
 
-  const lines: string[] = [];
-  for (let index = 0; index < points; index++) {
-    lines.push(
-      `dn: CN=p${index},CN=Computers,${dc.base}`,
-      "changetype: add",
-      "objectClass: serviceConnectionPoint",
-    );
-    lines.push(
-      "keywords: many",
-      "serviceClassName: ADSockAuth",
-      `serviceDNSName: w${index}.example.test`,
-      "",
-    );
-  }
-  if (points > 0) await dc.modify(lines.join("\n"));
+  if (points > 0) await makeServicePoints(dc, "many", points);
   const all = async (at1000?: () => Promise<void>) => {
     let count = 0;
     for await (const _ of searchServicePoints(directory, { keywords: "many" })) {

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { test } from "@test";
+import process from "node:process";
 import { DirectoryError } from "../../errors.ts";
 import {
   type Directory,
@@ -13,13 +14,19 @@ import {
   searchServicePoints,
   type ServicePoint,
 } from "../../directory/mod.ts";
+import { openSystem } from "../../mod.ts";
+import { memory } from "../../scripts/memory.ts";
 import type { AdDc } from "../rig/ad_dc.ts";
 import { inDomain, noAdDc } from "../support/ad.ts";
+import { childOutcome, children } from "../support/child.ts";
+import { makeServicePoints } from "../support/many_points.ts";
 import { directoryOf } from "../support/directory.ts";
 
 const skip = noAdDc;
 const PRODUCT = "a762885a-aa44-11d2-81f1-00c04fb9624e";
 const WEB1 = "CN=WEB1,CN=Computers,DC=example,DC=test";
+
+await children({ findMany });
 
 /** Runs `body` with a directory that `user` is bound to. */
 function inDirectory(user: string, body: (directory: Directory, dc: AdDc) => Promise<void>): Promise<void> {
@@ -210,38 +217,46 @@ test(
   { skip },
 );
 
+const MANY = 10_000;
+
+/** In a process of its own: finds all of them, and reads the heap after the first page and at the end. */
+async function findMany(): Promise<{ found: number; first: string[]; grown: number }> {
+  using system = openSystem({ grants: ["sspi"] });
+  const servers = [{ hostname: "dc1.example.test", address: process.argv.at(-1) }];
+  await using directory = await openDirectory({ domain: "example.test", servers, system });
+  const guids = new Set<bigint>();
+  let heap = 0;
+  for await (const { guid, serviceClass } of searchServicePoints(directory, { keywords: PRODUCT })) {
+    assertEquals(serviceClass, "ADSockAuth");
+    // A number of each, so that what stays of them here is small.
+    guids.add(BigInt(`0x${guid.replaceAll("-", "").slice(0, 15)}`));
+    if (guids.size === 1_000) heap = (await memory()).heap;
+  }
+  const grown = (await memory()).heap - heap;
+  const first = await findServicePoints(directory, {
+    keywords: PRODUCT,
+    near: "w9999.example.test",
+    limit: 3,
+  });
+  return { found: guids.size, first: first.map(({ dnsName }) => dnsName!), grown };
+}
+
 test(
-  "more connection points than a page has are all found, and a limit holds few of them",
+  "10,000 connection points are found by their keyword, a page at a time in memory, and a limit holds few of them",
   () =>
-    inDirectory("Administrator", async (directory, dc) => {
-      const lines: string[] = [];
-      // Three pages; bench/directory.ts has 10,000.
-      const COUNT = 1_200;
-      for (let index = 0; index < COUNT; index++) {
-        lines.push(
-          `dn: CN=p${index},CN=Computers,${dc.base}`,
-          "changetype: add",
-          "objectClass: serviceConnectionPoint",
-          `keywords: ${PRODUCT}`,
-          "serviceClassName: ADSockAuth",
-          `serviceDNSName: web${index}.example.test`,
-          "serviceDNSNameType: A",
-          "serviceBindingInformation: 7777",
-          "",
-        );
-      }
-      await dc.modify(lines.join("\n"));
-      let count = 0;
-      for await (const { serviceClass } of searchServicePoints(directory, { keywords: PRODUCT })) {
-        assertEquals(serviceClass, "ADSockAuth");
-        count++;
-      }
-      assertEquals(count, COUNT);
-      const first = await findServicePoints(directory, { keywords: PRODUCT, limit: 3 });
-      assertEquals(
-        first.map(({ dnsName }) => dnsName),
-        [0, 1, 10].map((index) => `web${index}.example.test`),
-      );
+    inDomain(async (dc) => {
+      await makeServicePoints(dc, PRODUCT, MANY);
+      await dc.kinit("alice");
+      const flags = process.versions.deno ? ["-A", "--v8-flags=--expose-gc"] : ["--expose-gc"];
+      const outcome = await childOutcome<Awaited<ReturnType<typeof findMany>>>(import.meta.url, "findMany", {
+        flags,
+        args: [dc.address],
+      });
+      const { found, first, grown } = outcome;
+      const hosts = [9999, 0, 1].map((index) => `w${index}.example.test`);
+      assertEquals([found, first], [MANY, hosts], JSON.stringify(outcome));
+      // All of them would be some 10 MiB.
+      assert(grown < 3 * 2 ** 20, `${grown} bytes`);
     }),
   { skip },
 );
