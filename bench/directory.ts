@@ -13,6 +13,7 @@ import { findProgram, mustRun, run } from "../scripts/process.ts";
 import { cleanUpWhenInterrupted } from "../scripts/temporary.ts";
 import { type AdDc, startAdDc } from "../tests/rig/ad_dc.ts";
 import { type Held, memory } from "../scripts/memory.ts";
+import { median } from "./table.ts";
 
 const HELP = `Usage: deno task bench:directory [--objects N] [--rounds N] [--help]
 
@@ -23,8 +24,8 @@ of 1000 over a connection that GSS-API seals, with the time that connecting take
   ldapsearch   -Y GSSAPI, its output thrown away; left out where it is not installed
   python3-ldap with its own paging; left out where it is not installed
 
-Prints the median of the rounds (default 5), which take turns, and how much memory this process needs more at the end of a search than
-after its first page. Needs what the tests of a domain need. Exit status: 0 measured; 2 the command is wrong.`;
+Prints the medians of the rounds (default 5), which take turns: elapsed time and the client's processor time; and how
+much memory this process needs more at the end of a search than after its first page. Needs what the tests of a domain need. Exit status: 0 measured; 2 the command is wrong.`;
 
 const PAGE = 1000;
 const [PORT, PEOPLE] = [389, "OU=People"];
@@ -32,7 +33,7 @@ const [PORT, PEOPLE] = [389, "OU=People"];
 const PYTHON_PROGRAM = "/usr/bin/python3";
 
 const PYTHON = `
-import ldap, ldap.sasl, sys, time
+import ldap, ldap.sasl, resource, sys, time
 from ldap.controls import SimplePagedResultsControl
 uri, base = sys.argv[1], sys.argv[2]
 began = time.perf_counter()
@@ -48,11 +49,15 @@ while True:
     count += len(data)
     control.cookie = controls[0].cookie
     if not control.cookie: break
-print(count, (time.perf_counter() - began) * 1000)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(count, (time.perf_counter() - began) * 1000, (used.ru_utime + used.ru_stime) * 1000)
 `;
 
-/** Milliseconds of each round. */
-type Times = number[];
+/** Milliseconds of one search: elapsed, and of the client's processor time. */
+interface Times {
+  readonly elapsed: number;
+  readonly processor: number;
+}
 /** Bytes. */
 type Grown = Pick<Held, "resident" | "heap">;
 
@@ -74,7 +79,8 @@ async function fill(dc: AdDc, system: System, count: number): Promise<void> {
   await directory.modify(`CN=DC1,OU=Domain Controllers,${dc.base}`, [spn]);
 }
 
-async function ours(dc: AdDc, system: System, count: number): Promise<{ ms: number; grown: Grown }> {
+async function ours(dc: AdDc, system: System, count: number): Promise<{ ms: Times; grown: Grown }> {
+  const used = process.cpuUsage();
   const began = performance.now();
   const servers = [{ hostname: "dc1.example.test", address: dc.address, port: PORT }];
   await using directory = await openDirectory({ domain: "example.test", servers, system });
@@ -85,58 +91,81 @@ async function ours(dc: AdDc, system: System, count: number): Promise<{ ms: numb
     pageSize: PAGE,
   } as const;
   let found = 0;
-  let waited = 0;
+  let [waited, waitedProcessor] = [0, 0];
+  const processor = (): number => {
+    const { user, system } = process.cpuUsage(used);
+    return (user + system) / 1000;
+  };
   let first: Grown = { resident: 0, heap: 0 };
   for await (const person of directory.search(search)) {
     if (person.text("description") === undefined) {
       throw new Error(`${person.dn} came without its description`);
     }
     if (++found !== PAGE + 1 && found !== count) continue;
-    const paused = performance.now();
+    const [paused, pausedProcessor] = [performance.now(), processor()];
     const { resident, heap } = await memory();
     if (found === count) {
       const grown = { resident: resident - first.resident, heap: heap - first.heap };
-      return { ms: paused - began - waited, grown };
+      const ms = { elapsed: paused - began - waited, processor: pausedProcessor - waitedProcessor };
+      return { ms, grown };
     }
     first = { resident, heap };
-    waited = performance.now() - paused;
+    [waited, waitedProcessor] = [performance.now() - paused, processor() - pausedProcessor];
   }
   throw new Error(`${found} objects were found, not ${count}`);
 }
 
-async function ldapsearch(dc: AdDc, count: number): Promise<number | null> {
+async function ldapsearch(dc: AdDc, count: number): Promise<Times | null> {
   const program = findProgram("ldapsearch");
   if (program === null) return null;
   const began = performance.now();
-  const { stdout } = await mustRun(program, [
-    ...["-Q", "-N", "-Y", "GSSAPI", "-O", "minssf=56", "-LLL", "-H", `ldap://${dc.address}`],
+  // The shell tells its processor time, which the runtime does not.
+  const { stdout, stderr } = await mustRun("bash", [
+    ...[
+      "-c",
+      'TIMEFORMAT="%U %S"; time "$@"',
+      "bash",
+      program,
+      "-Q",
+      "-N",
+      "-Y",
+      "GSSAPI",
+      "-O",
+      "minssf=56",
+      "-LLL",
+      "-H",
+      `ldap://${dc.address}`,
+    ],
     ...["-E", `pr=${PAGE}/noprompt`, "-b", `${PEOPLE},${dc.base}`, "-s", "one", "(objectClass=contact)"],
     ...["cn", "description"],
   ], { env: dc.env });
-  const ms = performance.now() - began;
+  const elapsed = performance.now() - began;
+  const [user, system] = stderr.trim().split("\n").at(-1)!.split(" ").map(Number);
   const found = stdout.match(/^dn: /gm)?.length;
   if (found !== count) throw new Error(`ldapsearch found ${found} objects, not ${count}`);
-  return ms;
+  return { elapsed, processor: (user + system) * 1000 };
 }
 
-async function python(dc: AdDc, count: number): Promise<number | null> {
+async function python(dc: AdDc, count: number): Promise<Times | null> {
   if (!existsSync(PYTHON_PROGRAM) || (await run(PYTHON_PROGRAM, ["-c", "import ldap"])).code !== 0) {
     return null;
   }
   const args = ["-c", PYTHON, `ldap://${dc.address}`, `${PEOPLE},${dc.base}`];
   const { stdout } = await mustRun(PYTHON_PROGRAM, args, { env: dc.env });
-  const [found, ms] = stdout.split(" ").map(Number);
+  const [found, elapsed, processor] = stdout.split(" ").map(Number);
   if (found !== count) throw new Error(`python3-ldap found ${found} objects, not ${count}`);
-  return ms;
+  return { elapsed, processor };
 }
 
-function report(name: string, count: number, times: Times | null): void {
+function report(name: string, count: number, times: readonly Times[] | null): void {
   if (times === null) return console.log(`${name.padEnd(14)} not installed`);
-  const sorted = times.toSorted((a, b) => a - b);
-  const median = sorted[Math.floor(sorted.length / 2)];
-  const rate = Math.round(count / median * 1000);
+  const of = (which: keyof Times): number => median(times.map((each) => each[which]))!;
+  const rate = Math.round(count / of("elapsed") * 1000);
+  const [elapsed, processor] = [of("elapsed"), of("processor")].map((ms) =>
+    `${ms.toFixed(0).padStart(6)} ms`
+  );
   console.log(
-    `${name.padEnd(14)} ${median.toFixed(0).padStart(6)} ms ${String(rate).padStart(8)} objects/s`,
+    `${name.padEnd(14)} ${elapsed} ${String(rate).padStart(8)} objects/s ${processor} of the processor`,
   );
 }
 
@@ -178,7 +207,7 @@ async function main(args: string[]): Promise<number> {
     using system = openSystem({ grants: ["sspi"] });
     await fill(dc, system, count);
     await dc.kinit("alice");
-    const times: Record<string, Times | null> = { ours: [], ldapsearch: [], "python3-ldap": [] };
+    const times: Record<string, Times[] | null> = { ours: [], ldapsearch: [], "python3-ldap": [] };
     let grown: Grown = { resident: 0, heap: 0 };
     // In turn, so that what else the machine does hits all of them.
     for (let round = 0; round < rounds; round++) {
