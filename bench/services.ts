@@ -16,10 +16,12 @@ import {
   searchServicePoints,
   verifySpns,
 } from "../directory/mod.ts";
+import { SERVICE_POINT_ATTRIBUTES } from "../directory/service_points.ts";
 import { connect, listen, openSystem } from "../mod.ts";
-import { findProgram, mustRun } from "../scripts/process.ts";
+import { findProgram, mustRun, run } from "../scripts/process.ts";
+import { ROOT } from "../scripts/root.ts";
 import { cleanUpWhenInterrupted } from "../scripts/temporary.ts";
-import { startAdDc } from "../tests/rig/ad_dc.ts";
+import { type AdDc, startAdDc } from "../tests/rig/ad_dc.ts";
 import { makeServicePoints } from "../tests/support/many_points.ts";
 import { memory } from "../scripts/memory.ts";
 import { median } from "./table.ts";
@@ -27,8 +29,9 @@ import { median } from "./table.ts";
 const HELP = `Usage: deno run -A --v8-flags=--expose-gc bench/services.ts [--points N] [--rounds N] [--help]
 
 Fills a temporary domain of Samba with N connection points (default 10000) and one service, and prints the medians of
-the rounds (default 5): find, verify and connect with a directory that is opened for it, and with an open one; the same
-searches by two runs of ldapsearch, and the connection alone; all N found by their keyword, by each, and how much memory
+the rounds (default 5): find, verify and connect with a directory that is opened for it, and with an open one, each beside
+the same steps of a client in C (directory_bench.c, whose verification is one search of the domain, where ours is of the
+forest, with the SPNs that cover it); the same searches by two runs of ldapsearch, and the connection alone; all N found by their keyword, by each, and how much memory
 this process needs more at the end than after the first 1000.
 
 Needs what the tests of a domain need. Exit status: 0 measured; 2 the command is wrong.`;
@@ -47,8 +50,34 @@ async function milliseconds(rounds: number, body: () => Promise<unknown>): Promi
   return median(times)!;
 }
 
-function report(what: string, ms: number): void {
-  console.log(`${what.padEnd(52)} ${ms.toFixed(1).padStart(9)} ms`);
+function report(what: string, ms: number | null): void {
+  console.log(`${what.padEnd(52)} ${ms === null ? "not built" : `${ms.toFixed(1).padStart(9)} ms`}`);
+}
+
+/** The medians of `directory_bench.c`; `null` where it cannot be built. */
+async function clientInC(
+  dc: AdDc,
+  port: number,
+  rounds: number,
+): Promise<{ readonly opened: number | null; readonly open: number | null }> {
+  const program = join(dc.dir, "directory_bench");
+  const source = join(ROOT, "bench/directory_bench.c");
+  const built = await run("gcc", ["-O2", "-o", program, source, "-lldap", "-llber", "-lgssapi_krb5"]).catch(
+    () => null,
+  );
+  if (built?.code !== 0) {
+    console.log(
+      `C: ${
+        built?.stderr.split("\n")[0] ?? "no gcc"
+      }: apt-get install gcc libldap-dev libsasl2-dev libkrb5-dev`,
+    );
+    return { opened: null, open: null };
+  }
+  const args = [dc.address, dc.base, "the one", TARGET, `${port}`, `${rounds + 1}`];
+  const { stdout } = await mustRun(program, args, { env: dc.env });
+  // The first round warms up, as here.
+  const lines = stdout.trim().split("\n").slice(1).map((line) => line.split(" ").map(Number));
+  return { opened: median(lines.map(([ms]) => ms)), open: median(lines.map(([, ms]) => ms)) };
 }
 
 async function main(): Promise<number> {
@@ -115,12 +144,21 @@ async function main(): Promise<number> {
       ...["-Q", "-N", "-Y", "GSSAPI", "-O", "minssf=56", "-LLL", "-H", `ldap://${dc.address}`, "-b", dc.base],
       ...["-E", "pr=500/noprompt", filter, ...attributes],
     ], { env: dc.env });
-  report("find, connect; directory opened for it", await milliseconds(rounds, whole(open)));
+  const steps = async (to: typeof directory) => {
+    const { ok } = await verifySpns(to, "WEB1$", [TARGET]);
+    if (!ok) throw new Error(`${TARGET} is not registered for one account`);
+    await whole(to)();
+  };
+  const opened = async () => {
+    await using own = await openDirectory(open);
+    await steps(own);
+  };
+  const c = await clientInC(dc, port, rounds);
+  report("find, verify, connect; directory opened for it", await milliseconds(rounds, opened));
+  report("  the same in C", c.opened);
+  report("find, verify, connect; directory open", await milliseconds(rounds, () => steps(directory)));
+  report("  the same in C", c.open);
   report("find, connect; directory open", await milliseconds(rounds, whole(directory)));
-  report(
-    "verify; directory open",
-    await milliseconds(rounds, () => verifySpns(directory, "WEB1$", [TARGET])),
-  );
   const searches = async () => {
     await ldapsearch("(&(objectClass=serviceConnectionPoint)(keywords=the one))", ["serviceDNSName"]);
     await ldapsearch(`(servicePrincipalName=${TARGET})`, ["sAMAccountName"]);
@@ -144,8 +182,8 @@ async function main(): Promise<number> {
     "the first 100 of them in order",
     await milliseconds(rounds, () => findServicePoints(directory, { keywords: "many" })),
   );
-  const many = () =>
-    ldapsearch("(keywords=many)", ["objectGUID", "serviceDNSName", "keywords", "serviceClassName"]);
+  const filter = "(&(objectClass=serviceConnectionPoint)(keywords=many))";
+  const many = () => ldapsearch(filter, [...SERVICE_POINT_ATTRIBUTES]);
   report("the same by ldapsearch", await milliseconds(rounds, many));
   let first = 0;
   await all(async () => void (first = (await memory()).heap));

@@ -24,7 +24,7 @@ import { toFilter } from "./ldap_filter.ts";
 import type { RawEntry } from "./ldap_messages.ts";
 import { domainOf, parseDn } from "./names.ts";
 import { type Partitioned, searchForest } from "./referrals.ts";
-import { directoryError, quoted } from "./results.ts";
+import { directoryError, quoted, SUCCESS } from "./results.ts";
 import type {
   AttributeValue,
   Directory,
@@ -145,30 +145,42 @@ class Client implements Partitioned {
     const { pageSize = DEFAULT_PAGE } = search;
     checkInteger(pageSize, "search.pageSize", 1, MAX_PAGE);
     const filter = search.filter === undefined ? everything() : toFilter(search.filter);
-    const query = { base, scope, filter, ...readOptions(search, "search") };
-    let cookie: PagedResultsControl["value"];
+    const { signal, ...options } = readOptions(search, "search");
+    // Ends the question for a page that nobody reads.
+    const reading = new AbortController();
+    const given = signal === undefined ? [] : [signal];
+    const query = { base, scope, filter, ...options, signal: AbortSignal.any([...given, reading.signal]) };
+    const ask = (cookie?: Uint8Array): Promise<Answer> => {
+      const value = { size: pageSize, ...(cookie && { cookie: toBuffer(cookie, "cookie") }) };
+      const answer = scope === "base"
+        ? this.#ask(query, [], 1)
+        : this.#ask(query, [new PagedResultsControl({ value })], pageSize);
+      // Awaited once the page before it is read.
+      answer.catch(() => {});
+      return answer;
+    };
     let empty = 0;
-    do {
-      const paged = scope === "base"
-        ? []
-        : [new PagedResultsControl({ value: { size: pageSize, ...cookie } })];
-      const answer = await this.#ask(query, paged, scope === "base" ? 1 : pageSize);
-      if (answer.result.status === REFERRAL && references !== null) return void references.push(base);
-      if (!succeeded(answer)) throw directoryError(answer.result, `search ${quoted(base)}`);
-      for (const each of answer.references) references?.push(each);
-      for (const entry of answer.entries) yield await this.#entry(entry, query);
-      // A page may be empty although others follow.
-      cookie = answer.cookie?.length
-        ? { size: pageSize, cookie: toBuffer(answer.cookie, "cookie") }
-        : undefined;
-      empty = answer.entries.length === 0 ? empty + 1 : 0;
-    } while (cookie !== undefined && empty < MAX_EMPTY);
-    if (cookie !== undefined) {
-      throw new ProtocolError(
-        "unexpected-message",
-        `${this.server.hostname} does not come to an end of the search`,
-      );
+    try {
+      for (let next: Promise<Answer> | null = ask(); next !== null;) {
+        const { result, entries, references: further, cookie }: Answer = await next;
+        if (result.status === REFERRAL && references !== null) return void references.push(base);
+        if (result.status !== SUCCESS) throw directoryError(result, `search ${quoted(base)}`);
+        for (const each of further) references?.push(each);
+        // A page may be empty although others follow.
+        empty = entries.length === 0 ? empty + 1 : 0;
+        if (empty === MAX_EMPTY) throw this.#endless();
+        // The server makes the next page while this one is read.
+        next = cookie?.length ? ask(cookie) : null;
+        for (const entry of entries) yield await this.#entry(entry, query);
+      }
+    } finally {
+      reading.abort();
     }
+  }
+
+  #endless(): ProtocolError {
+    const why = `${this.server.hostname} does not come to an end of the search`;
+    return new ProtocolError("unexpected-message", why);
   }
 
   async read(

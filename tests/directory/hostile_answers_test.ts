@@ -17,6 +17,7 @@ import {
   entry,
   type FakeOptions,
   message,
+  page,
   result,
   startFakeDirectory,
   text,
@@ -236,3 +237,27 @@ test("a controller of another domain than was asked for is not used", () =>
     await using own = await openDirectory({ ...options, domain: "other.test" });
     assertEquals(own.rootDse.domain, "other.test");
   }), { skip });
+
+test(
+  "a search that is left early abandons the page that nobody reads, and the directory goes on",
+  async () => {
+    const [ABANDON, asked] = [0x50, [] as number[]];
+    const answer: FakeOptions["answer"] = ({ id, tag }) => {
+      asked.push(tag);
+      return tag === ABANDON ? [] : [message(id, entry("CN=x", {})), message(id, done(), page("more"))];
+    };
+    await withAnswers(answer, async (directory) => {
+      for await (const _ of directory.search({})) break;
+      assertEquals((await directory.read("CN=x"))?.dn, "CN=x");
+    });
+    assertEquals(asked.filter((tag) => tag === ABANDON).length, 1);
+  },
+  { skip },
+);
+
+test("a server whose search has no end, and no objects, is left", () =>
+  withAnswers(
+    ({ id }) => [message(id, done(), page("more"))],
+    (directory) =>
+      assertRejects(() => count(directory.search({})), ProtocolError, "come to an end").then(() => {}),
+  ), { skip });

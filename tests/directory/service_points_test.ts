@@ -242,7 +242,7 @@ async function findMany(): Promise<{ found: number; first: string[]; grown: numb
 }
 
 test(
-  "10,000 connection points are found by their keyword, a page at a time in memory, and a limit holds few of them",
+  "10,000 connection points are found by their keyword, two pages in memory, and a limit holds few of them",
   () =>
     inDomain(async (dc) => {
       await makeServicePoints(dc, PRODUCT, MANY);

@@ -18,6 +18,8 @@ import { Spn } from "../../spn.ts";
 import type { AdDc } from "../rig/ad_dc.ts";
 import { inDomain, noAdDc } from "../support/ad.ts";
 import { directoryOf } from "../support/directory.ts";
+import { done, entry, message, result, startFakeDirectory } from "../support/fake_ldap_server.ts";
+import { inRealm, noRealm } from "../support/kerberos.ts";
 
 const skip = noAdDc;
 
@@ -245,4 +247,69 @@ test(
       assertEquals(await textsOf(directory, "svcweb"), ["HTTP/web.example.test"]);
     }),
   { skip },
+);
+
+test(
+  "registerSpns() says where somebody else has registered the SPN at the same moment, as a controller answers it",
+  () =>
+    inDomain(async (dc, system) => {
+      await using directory = await openAs(dc, system, "Administrator");
+      const racing = like(directory, {
+        async modify(dn, changes, options) {
+          await directory.modify(dn, changes);
+          await directory.modify(dn, changes, options);
+        },
+      });
+      const error = await assertRejects(
+        () => registerSpns(racing, "svcweb", ["x/race.example.test"]),
+        DirectoryError,
+        "another change has added one of them meanwhile",
+      );
+      assertEquals([error.resultCode, error.resultName], [20, "attributeOrValueExists"]);
+      // It is the other one's, and stays.
+      assert((await textsOf(directory, "svcweb")).includes("x/race.example.test"));
+    }),
+  { skip },
+);
+
+/** What a change of SPNs can be answered by; a controller answers 64 to names alone, never to values. */
+const REFUSALS = {
+  16: "another change has removed one of them meanwhile",
+  19: "a value violates a rule",
+  20: "another change has added one of them meanwhile",
+  32: "the account was deleted or moved meanwhile",
+  50: "setspn -S x/y svcweb",
+  53: "the directory's policy forbids it",
+  64: "cannot lie under this parent",
+  68: "An object of this name exists",
+};
+
+test(
+  "every refusal of a change of SPNs keeps its code and says what to do",
+  () =>
+    inRealm(async (_, system) => {
+      const [SEARCH, MODIFIED] = [0x63, 0x67];
+      const account = { objectClass: ["user"], sAMAccountName: ["svcweb"] };
+      for (const [code, words] of Object.entries(REFUSALS)) {
+        const sasl = { mechanism: "GSS-SPNEGO", acceptedTargets: ["host/localhost"], system } as const;
+        await using server = await startFakeDirectory({
+          sasl,
+          answer: ({ id, tag }) =>
+            tag === SEARCH
+              ? [message(id, entry("CN=svcweb", account)), message(id, done())]
+              : [message(id, result(MODIFIED, Number(code), "No"))],
+        });
+        await using directory = await openDirectory({
+          ...{ servers: [{ hostname: "localhost", port: server.port, address: "127.0.0.1" }], system },
+          ...{ target: "host/localhost", resolver: { records: () => Promise.resolve([]) } },
+        });
+        const error = await assertRejects(
+          () => registerSpns(directory, "CN=svcweb", ["x/y"]),
+          DirectoryError,
+          words,
+        );
+        assertEquals(error.resultCode, Number(code));
+      }
+    }),
+  { skip: noRealm },
 );

@@ -10,6 +10,7 @@ import { saslServer, type SaslServerOptions } from "../../sasl/mod.ts";
 import type { Certificate } from "../rig/certificates.ts";
 
 const [SEQUENCE, SET, INTEGER, OCTET_STRING, ENUMERATED] = [0x30, 0x31, 0x02, 0x04, 0x0a];
+const CONSTRUCTED = 0x20;
 const [BIND, BOUND, SASL, CREDENTIALS] = [0x60, 0x61, 0xa3, 0x87];
 const [SEARCH, ENTRY, DONE, UNBIND, EXTENDED, EXTENDED_ANSWER] = [0x63, 0x64, 0x65, 0x42, 0x77, 0x78];
 
@@ -37,7 +38,8 @@ export function entry(
 /** A whole message; `controls` as elements. */
 export function message(id: number, operation: Uint8Array, ...controls: Uint8Array[]): Uint8Array {
   const more = controls.length === 0 ? [] : [element(0xa0, ...controls)];
-  return element(SEQUENCE, element(INTEGER, Uint8Array.of(id)), operation, ...more);
+  const number = Uint8Array.of(id >> 24, id >> 16, id >> 8, id);
+  return element(SEQUENCE, element(INTEGER, number), operation, ...more);
 }
 /** The control of paged results with a cookie. */
 export function page(cookie: string): Uint8Array {
@@ -140,7 +142,7 @@ async function serve(socket: Socket, options: FakeOptions, binds: string[]): Pro
       if (!startTls.code) stream = await secure(socket, certificate!);
       continue;
     }
-    const parts = elements(request.content);
+    const parts = (request.tag & CONSTRUCTED) === 0 ? [] : elements(request.content);
     if (request.tag === BIND && options.rawBind !== undefined) {
       reply(options.rawBind);
       continue;
@@ -156,7 +158,8 @@ async function serve(socket: Socket, options: FakeOptions, binds: string[]): Pro
       const { challenge, done } = await sasl!.next(new Uint8Array(elements(choice.content)[1].content));
       const more = challenge === null ? [] : [element(CREDENTIALS, challenge)];
       reply(element(BOUND, element(ENUMERATED, Uint8Array.of(done ? 0 : 14)), text(""), text(""), ...more));
-      if (done) stream = sasl!.protect(stream);
+      // A client that has gone does not read the answer.
+      if (done) stream = sasl!.protect(stream).on("error", () => {});
       continue;
     }
     if (request.tag === SEARCH && parts[0].content.length === 0 && parts[1].content[0] === 0) {
