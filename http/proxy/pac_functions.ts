@@ -86,9 +86,9 @@ const timeRange = (...given) => {
   const half = values.length / 2;
   if (values.length === 1) return get("Hours") === values[0];
   const at = (parts) => ((parts[0] ?? 0) * 60 + (parts[1] ?? 0)) * 60 + (parts[2] ?? 0);
-  // The end of a range given in hours or minutes is its last second.
+  // The end of a range given in hours or minutes is its last second, as in Firefox and Chromium.
   const last = [3600, 60, 1][half - 1] - 1;
-  return __between(seconds, at(values.slice(0, half)), at(values.slice(half)) + (half === 1 ? 0 : last));
+  return __between(seconds, at(values.slice(0, half)), at(values.slice(half)) + last);
 };
 const dateRange = (...given) => {
   const [values, get] = __clock(given);

@@ -64,6 +64,37 @@ test("openPac runs FindProxyForURL with the functions of the specification", asy
   }
 });
 
+test("openPac compares hours, days and months as browsers do, at each hour and across midnight", async () => {
+  const at = (hours: number, minutes: number, code: string) =>
+    choice(`
+      Date = class {
+        getHours() { return ${hours}; } getMinutes() { return ${minutes}; } getSeconds() { return 59; }
+        getUTCHours() { return ${
+      (hours + 12) % 24
+    }; } getUTCMinutes() { return ${minutes}; } getUTCSeconds() { return 0; }
+        getDay() { return 6; } getDate() { return 31; } getMonth() { return 11; } getFullYear() { return 2026; }
+      };
+      return "PROXY " + (${code}) + ".test:1"`);
+  for (let hour = 0; hour < 24; hour++) {
+    const expected = [
+      true,
+      hour >= 8 && hour <= 17,
+      hour >= 22 || hour <= 5,
+      hour === 12,
+      hour < 12,
+      hour === 9,
+    ];
+    const code =
+      "timeRange(0, 23) + '-' + timeRange(8, 17) + '-' + timeRange(22, 5) + '-' + timeRange(12) + '-' + " +
+      "timeRange(12, 23, 'GMT') + '-' + timeRange(9, 0, 9, 59)";
+    assertEquals(await at(hour, 59, code), `${expected.join("-")}.test:1`, `at ${hour}:59:59`);
+  }
+  const days =
+    "weekdayRange('FRI', 'MON') + '-' + weekdayRange('SUN', 'FRI') + '-' + dateRange(31, 2) + '-' + " +
+    "dateRange('DEC', 'JAN') + '-' + dateRange(1, 30) + '-' + dateRange(31, 'DEC', 2026)";
+  assertEquals(await at(23, 59, days), "true-false-true-true-false-true.test:1");
+});
+
 test("openPac reads the list of proxies, and refuses a result without one that can be used", async () => {
   assertEquals(
     await choice("return ' PROXY a.test:8080; HTTPS b.test ;HTTP c.test:1; SOCKS d.test:1; DIRECT'"),
