@@ -1,6 +1,6 @@
 /** SASL GSSAPI against Dovecot: IMAP by hand, and mail submission with npm's nodemailer unchanged. */
 
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { test } from "@test";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
@@ -76,6 +76,10 @@ test(
     const options = { target: "smtp/localhost", layers: ["none"], system } as const;
     const smtp = transport("localhost", port, options, { ignoreTLS: true });
     assertEquals(await smtp.verify(), true);
+    const text = "Sealed envelopes, opened by nobody.";
+    await smtp.sendMail({ from: "alice@mit.test", to: "bob@mit.test", subject: "Greetings", text });
+    assertEquals(dovecot.submitted.length, 1);
+    assertMatch(dovecot.submitted[0], /^Subject: Greetings\n[^]*Sealed envelopes, opened by nobody\.$/m);
     smtp.close();
     const wrong = transport("localhost", port, { ...options, target: "smtp/elsewhere.mit.test" }, {
       ignoreTLS: true,

@@ -4,8 +4,11 @@
  * @module
  */
 
+import { once } from "node:events";
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { type Daemon, daemonFolder, findDaemon, mayChangeOwners, startDaemon } from "./daemon.ts";
 import { freePort, type Realm } from "./realm.ts";
 
@@ -23,6 +26,8 @@ const FILES = [
 export interface Dovecot extends Daemon {
   /** Mail submission's port on 127.0.0.1. */
   readonly submissionPort: number;
+  /** The messages that were submitted, as the mail server behind Dovecot got them. */
+  readonly submitted: readonly string[];
 }
 
 /** Why Dovecot cannot run here, as a sentence that says what to do; null where it can. */
@@ -42,13 +47,55 @@ export async function startDovecot(realm: Realm): Promise<Dovecot> {
   mkdirSync(join(dir, "mail"));
   chownSync(join(dir, "mail"), NOBODY, NOBODY);
   chmodSync(dir, 0o755);
-  writeFileSync(join(dir, "dovecot.conf"), configuration(dir, realm, port, submissionPort));
+  const relay = await startRelay();
+  writeFileSync(join(dir, "dovecot.conf"), configuration(dir, realm, port, submissionPort, relay.port));
   const command = [findDaemon("dovecot")!, "-F", "-c", join(dir, "dovecot.conf")];
   const daemon = await startDaemon({ dir, port, command, env: realm.env });
-  return { ...daemon, submissionPort };
+  return {
+    ...daemon,
+    submissionPort,
+    submitted: relay.submitted,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await daemon[Symbol.asyncDispose]();
+      await relay.close();
+    },
+  };
 }
 
-function configuration(dir: string, { env }: Realm, imap: number, submission: number): string {
+/** The mail server that Dovecot hands messages on to. Without one it ends each session with 421. */
+async function startRelay(): Promise<{ port: number; submitted: string[]; close(): Promise<void> }> {
+  const submitted: string[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer(async (socket) => {
+    sockets.add(socket.on("close", () => sockets.delete(socket)).on("error", () => {}));
+    socket.write("220 relay.test ESMTP\r\n");
+    let message: string[] | null = null;
+    for await (const line of createInterface({ input: socket })) {
+      if (message === null) {
+        if (/^data/i.test(line)) message = [];
+        socket.write(message ? "354 go on\r\n" : /^quit/i.test(line) ? "221 bye\r\n" : "250 done\r\n");
+      } else if (line !== ".") message.push(line);
+      else {
+        submitted.push(message.join("\n"));
+        message = null;
+        socket.write("250 done\r\n");
+      }
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    submitted,
+    async close(): Promise<void> {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+function configuration(dir: string, { env }: Realm, imap: number, submission: number, relay: number): string {
   const listener = (service: string, lines: string): string => `service ${service} {\n${lines}\n}`;
   const inet = (name: string, port: number): string => `  inet_listener ${name} {\n    port = ${port}\n  }`;
   return [
@@ -64,6 +111,7 @@ function configuration(dir: string, { env }: Realm, imap: number, submission: nu
     'auth_gssapi_hostname = "$ALL"',
     `import_environment = KRB5_CONFIG=${env.KRB5_CONFIG}`,
     "submission_relay_host = 127.0.0.1",
+    `submission_relay_port = ${relay}`,
     `mail_location = maildir:${dir}/mail/%n`,
     "first_valid_uid = 1",
     "first_valid_gid = 1",
