@@ -8,7 +8,8 @@
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { isolate, namespacesUnavailable } from "../tests/rig/windows/namespace.ts";
+import { namespacesUnavailable } from "../tests/rig/daemon.ts";
+import { isolate } from "../tests/rig/windows/namespace.ts";
 import { cached, once } from "./cache.ts";
 import { DEBIAN_MIRROR } from "../tests/rig/windows/versions.ts";
 import { ensurePackages } from "./install.ts";

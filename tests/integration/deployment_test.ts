@@ -11,7 +11,7 @@ import { findProgram, mustRun, run } from "../../scripts/process.ts";
 import { adDcUnavailable, startAdDc } from "../rig/ad_dc.ts";
 import { startRealm } from "../rig/realm.ts";
 import { noRealm } from "../support/kerberos.ts";
-import { namespacesUnavailable } from "../rig/windows/namespace.ts";
+import { namespacesUnavailable } from "../rig/daemon.ts";
 
 const PAGE = readFileSync(new URL("../../docs/deployment.md", import.meta.url), "utf8");
 const SPN = "HTTP/files.example.test";

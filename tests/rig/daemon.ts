@@ -5,7 +5,7 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -53,6 +53,20 @@ export function daemonFolder(name: string): string {
 export function findDaemon(name: string): string | null {
   return findProgram(name) ?? ["/usr/sbin", "/usr/bin"].map((dir) => join(dir, name)).find(existsSync) ??
     null;
+}
+
+/** What `unshare` is asked for; beside them, where wanted, `--net`. */
+export const NAMESPACES: readonly string[] = ["--mount", "--pid", "--mount-proc", "--ipc", "--fork"];
+
+/** Why this process can make no Linux namespaces, as a sentence that says what to do; null where it can. */
+export function namespacesUnavailable(): string | null {
+  if (process.platform !== "linux") return "namespaces are of Linux";
+  const { status, error, stderr } = spawnSync("unshare", [...NAMESPACES, "--net", "--", "true"], {
+    encoding: "utf8",
+  });
+  if (status === 0) return null;
+  const said = error?.message ?? stderr.trim().split("\n")[0];
+  return `unshare makes no namespaces here (${said}): run it as root with CAP_SYS_ADMIN`;
 }
 
 /** Whether this process can give a file to another account, as daemons do that change theirs. */

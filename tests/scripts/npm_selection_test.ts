@@ -2,7 +2,9 @@
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { test } from "@test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { sourceFiles } from "../../scripts/check.ts";
 import { NODE_VERSIONS } from "../../scripts/node.ts";
 import { selectTests } from "../../scripts/npm_selection.ts";
 import { run } from "../../scripts/process.ts";
@@ -23,6 +25,19 @@ const FILES = [
 /** Arguments as they are typed in the root, whatever folder the tests run in. */
 const here = (path: string): string => join(ROOT, path);
 const select = (...args: string[]) => selectTests(args, FILES)!;
+
+test("tests that run on Node import nothing of the Windows rig, which is for Deno", async () => {
+  const files = await sourceFiles();
+  const read = [
+    ...selectTests([], files)!.onNode,
+    ...files.filter((file) => /^tests\/(support\/|rig\/[^/]+$)/.test(file)),
+  ];
+  assertEquals(read.includes("tests/rig/ad_dc.ts"), true);
+  const importing = read.filter((file) =>
+    /from "(\.\/|[^"]*\/rig\/)windows\//.test(readFileSync(ROOT + file, "utf8"))
+  );
+  assertEquals(importing, []);
+});
 
 test("without paths all tests run that are not Deno's own, on each version of Node", () => {
   assertEquals(select(), {

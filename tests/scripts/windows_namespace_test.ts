@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { isolate, namespacesUnavailable } from "../rig/windows/namespace.ts";
+import { namespacesUnavailable } from "../rig/daemon.ts";
+import { isolate } from "../rig/windows/namespace.ts";
 
 const skip = "Deno" in globalThis ? namespacesUnavailable() : "the rig runs on Deno";
 

@@ -5,24 +5,9 @@
  * @module
  */
 
-import { spawnSync } from "node:child_process";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { NAMESPACES } from "../daemon.ts";
 import { startedMs } from "./progress.ts";
-
-/** What `unshare` is asked for; beside them, where wanted, `--net`. */
-const NAMESPACES = ["--mount", "--pid", "--mount-proc", "--ipc", "--fork"];
-
-/** Why {@linkcode isolate} cannot work here, as a sentence that says what to do; null where it can. */
-export function namespacesUnavailable(): string | null {
-  if (process.platform !== "linux") return "namespaces are of Linux";
-  const { status, error, stderr } = spawnSync("unshare", [...NAMESPACES, "--net", "--", "true"], {
-    encoding: "utf8",
-  });
-  if (status === 0) return null;
-  const said = error?.message ?? stderr.trim().split("\n")[0];
-  return `unshare makes no namespaces here (${said}): run it as root with CAP_SYS_ADMIN`;
-}
 
 /** What the inner script is given. */
 export interface IsolateOptions {
@@ -40,7 +25,7 @@ export interface Isolated {
 
 /**
  * Starts `deno run -A <script> <args>` as the first process of new mount, process and (if asked) network
- * namespaces. Needs what {@linkcode namespacesUnavailable} looks for.
+ * namespaces. Needs what `namespacesUnavailable()` looks for.
  *
  * The script must call {@linkcode endWithParent}, so that it ends where this process is killed outright.
  */

@@ -7,7 +7,8 @@
 import { ensurePackages } from "../../../scripts/install.ts";
 import { ROOT } from "../../../scripts/root.ts";
 import { cacheFolder, removeTree } from "./cache.ts";
-import { isolate, namespacesUnavailable } from "./namespace.ts";
+import { namespacesUnavailable } from "../daemon.ts";
+import { isolate } from "./namespace.ts";
 import { progress } from "./progress.ts";
 import { ensureRootFs } from "./rootfs.ts";
 import type { SystemParts } from "./system.ts";
