@@ -73,7 +73,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
   [/\bprovider\.wasm|localhost:8080/, "the module or server is the reader's own"],
 ];
 
-const REALM = /^deno task realm\b/, OPENS_SHELL = /^deno task realm *(#|$)/;
+const REALM = /^deno task realm\b/, OPENS_SHELL = /^deno task realm( --postgres)? *(#|$)/;
 
 /** Says how the commands of a block are run. What follows `deno task realm` is typed into the shell that it opens. */
 export function stepsOf({ commands }: ShellBlock, circumstances: Circumstances): Step[] {
@@ -108,7 +108,8 @@ function stepOf(
   if (!realm && REALM.test(text)) {
     return { ...step, status: 1, contains: /only root can install packages; install .*krb5-kdc/ };
   }
-  if (OPENS_SHELL.test(text)) return { ...step, text: inRealm(typed.join("\n")) };
+  const opens = OPENS_SHELL.exec(text);
+  if (opens !== null) return { ...step, text: inRealm(typed.join("\n"), opens[1]) };
   if (/\bdoctor\b/.test(shown)) {
     return realm
       ? { ...step, text: inRealm(text) }
@@ -118,7 +119,7 @@ function stepOf(
 }
 
 /** The command that runs others in a temporary realm, in the folder it is run in. */
-function inRealm(script: string): string {
+function inRealm(script: string, flag = ""): string {
   const quoted = `'cd "$FOLDER"\n${script.replaceAll("'", String.raw`'\''`)}'`;
-  return `FOLDER=$PWD deno task --quiet --cwd "$HOME/secure-sockets" realm bash -ec ${quoted}`;
+  return `FOLDER=$PWD deno task --quiet --cwd "$HOME/secure-sockets" realm${flag} bash -ec ${quoted}`;
 }

@@ -42,7 +42,13 @@ for (const [required, lacks, requirements] of SHORTFALLS) {
 
 test("verifyAttributes() requires delegation of a client only: a server has what it was given", () => {
   const required = resolveRequirements({ delegation: true });
-  verifyAttributes({ ...STRONG, delegation: false }, required, "server", false);
+  const attributes = { ...STRONG, delegation: false };
+  verifyAttributes(attributes, required, "server", false);
+  const error = assertThrows(
+    () => verifyAttributes(attributes, required, "client", false),
+    SecurityRequirementError,
+  );
+  assertEquals(error.required, "delegation");
 });
 
 test("verifyAttributes() requires proof of channel bindings that were given", () => {

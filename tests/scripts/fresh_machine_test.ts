@@ -75,6 +75,8 @@ test("stepsOf says how each command is run, and why one is not", () => {
   assertEquals([one.skip, one.status, one.folder], [null, 0, "secure-sockets"]);
   assertMatch(realm.text, /realm bash -ec 'cd "\$FOLDER"\ntwo; exit'$/);
   assertEquals([three.prints, three.status, four.prints], ["a … b\n…\nend", null, ""]);
+  const [database] = steps(PAGE.replace("task realm", "task realm --postgres"), true).slice(1);
+  assertMatch(database.text, /realm --postgres bash -ec 'cd "\$FOLDER"\ntwo; exit'$/);
   const [, refused] = steps(PAGE, false);
   assertEquals([refused.status, refused.text], [1, "deno task realm"]);
   const [doctor] = steps("```sh\ndeno run -A cli.ts doctor\n```\n", false);

@@ -6,7 +6,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { findProgram, mustRun } from "../../scripts/process.ts";
+import { findProgram, mustRun, run } from "../../scripts/process.ts";
+import { ROOT } from "../../scripts/root.ts";
+import { postgresUnavailable } from "../rig/postgres.ts";
 import { freePort, realmUnavailable, startRealm } from "../rig/realm.ts";
 
 const skip = realmUnavailable();
@@ -57,6 +59,8 @@ test("the client key table alone is enough for alice", async () => {
   await using realm = await startRealm();
   const cache = `FILE:${realm.dir}/from-keytab`;
   await mustRun(findProgram("kinit")!, ["-k", "-i", "-c", cache, "alice"], { env: realm.env });
+  const { stdout } = await mustRun(findProgram("klist")!, [cache], { env: realm.env });
+  assertStringIncludes(stdout, "Default principal: alice@MIT.TEST");
 }, { skip });
 
 test("startRealm runs two realms beside each other", async () => {
@@ -149,3 +153,35 @@ for (const signal of ["SIGINT", "SIGKILL", "exit"] as const) {
     await until(() => !commandLines().some((line) => line.includes(dir)), "its processes have ended");
   }, { skip });
 }
+
+function realmTask(...args: string[]) {
+  return run(Deno.execPath(), ["run", "-A", "scripts/in_realm.ts", ...args], {
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    timeoutMs: 60_000,
+  });
+}
+
+test("deno task realm refuses unknown options with 2, and leaves a program its own", async () => {
+  const { code, stderr } = await realmTask("--postgre", "true");
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "--postgre");
+  const { code: own, stdout } = await realmTask(
+    "--no-install",
+    "sh",
+    "-c",
+    'echo "$1"; exit 7',
+    "sh",
+    "--help",
+  );
+  assertEquals([own, stdout], [7, "--help\n"]);
+}, { skip });
+
+test("deno task realm --postgres has a server that the example queries with alice's ticket", async () => {
+  const client = "examples/postgres_client.ts $PGHOST $PGPORT $PGUSER $PGDATABASE";
+  const script = `"${Deno.execPath()}" run --allow-net --allow-ffi --allow-env ${client}; echo $PGPORT`;
+  const { code, stdout, stderr } = await realmTask("--no-install", "--postgres", "sh", "-c", script);
+  const [said, port] = stdout.trim().split("\n");
+  assertEquals([code, said], [0, "postgres/localhost sees alice@MIT.TEST, encrypted"], stderr);
+  assertEquals(await answers(Number(port)), false);
+}, { skip: skip ?? postgresUnavailable() });

@@ -44,7 +44,8 @@ for (const [tokens, expected] of Object.entries(EXCHANGES)) {
 }
 
 test("a handshake works over transports that move one byte at a time", async () => {
-  const { close } = await secured({ memory: { readLimit: 1, writeLimit: 1 } });
+  const { client, server, close } = await secured({ memory: { readLimit: 1, writeLimit: 1 } });
+  assertEquals([client.security.peer, server.security.peer], ["server@TOY", "client@TOY"]);
   await close();
 });
 
