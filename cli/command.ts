@@ -57,8 +57,8 @@ export interface Command<O extends Options = Options> {
   readonly operands: readonly [least: number, most: number];
   /** The only operands that it takes, where they are words to choose from. */
   readonly words?: readonly string[];
-  /** The only words that its first operand can be, where that says what to do with the others. */
-  readonly actions?: readonly string[];
+  /** The only words that its first operand can be, where that says what to do with the others: the options of each. */
+  readonly actions?: { readonly [action: string]: readonly string[] };
   /** What the help says below the usage line. */
   readonly description?: string;
   /** Its options, besides `--help`. */
@@ -87,6 +87,8 @@ export function defineCommand<const O extends Options>(command: Command<O>): Com
 export interface Action<O extends Options = Options> {
   /** Its operands, as the help shows them: `ACCOUNT SPN...`, `[KEYWORD...]`; empty where it takes none. */
   readonly operands: string;
+  /** The options of the command that it has; any other is refused. */
+  readonly options: readonly (keyof O & string)[];
   /** Runs it and returns the exit status. */
   run(operands: readonly string[], options: Given<O>, io: Io): Promise<number>;
 }
@@ -106,7 +108,7 @@ export function defineActions<const O extends Options>(
     ...command,
     usage: "ACTION [ARGUMENT...]",
     operands: [1, Infinity],
-    actions: Object.keys(actions),
+    actions: Object.fromEntries(Object.entries(actions).map(([action, { options }]) => [action, options])),
     description: ["Actions:", ...lines, "", ...notes].join("\n"),
     run({ options, operands: [action, ...given] }, io) {
       const { operands, run } = actions[action];
@@ -142,11 +144,7 @@ export function parse(name: string, command: Command, args: readonly string[]): 
   }
   for (const word of positionals) checkChoice("", word, command.words);
   const [action] = positionals;
-  if (action !== undefined && command.actions?.includes(action) === false) {
-    throw new UsageError(
-      `${JSON.stringify(action)} is not an action; use one of ${command.actions.join(", ")}`,
-    );
-  }
+  if (command.actions !== undefined) checkAction(name, action, command.actions, Object.keys(values));
   for (const [option, { choices }] of Object.entries(command.options)) {
     for (const value of [values[option] ?? []].flat()) checkChoice(`--${option} `, String(value), choices);
   }
@@ -165,6 +163,22 @@ function parseBy(command: Command, args: readonly string[]): {
     const [problem] = (error as Error).message.split(/\. |\n/);
     throw new UsageError(problem);
   }
+}
+
+function checkAction(
+  name: string,
+  action: string,
+  actions: { readonly [action: string]: readonly string[] },
+  given: readonly string[],
+): void {
+  if (!Object.hasOwn(actions, action)) {
+    const known = Object.keys(actions).join(", ");
+    throw new UsageError(`${JSON.stringify(action)} is not an action; use one of ${known}`);
+  }
+  const wrong = given.find((option) => !actions[action].includes(option));
+  if (wrong === undefined) return;
+  const has = actions[action].map((option) => `--${option}`).join(", ");
+  throw new UsageError(`${name} ${action} has no option --${wrong}; it has ${has}`);
 }
 
 function checkChoice(option: string, given: string, choices: readonly string[] | undefined): void {

@@ -16,7 +16,7 @@ interface Named {
 
 /** The words that a command's operands can be, as far as there is a list. */
 function wordsOf({ words, actions }: Command): readonly string[] {
-  return words ?? actions ?? [];
+  return words ?? Object.keys(actions ?? {});
 }
 
 /** One option, as shells complete it. */
@@ -63,14 +63,30 @@ export const completions = (entries: Readonly<Record<string, CommandEntry>>): Co
     },
   });
 
-function flagsOf({ options }: Command): Flag[] {
-  const own = Object.entries(options).map(([name, { help, type, choices = [] }]) => ({
+/** The actions of a command, those with the same options together. */
+function groupsOf({ actions = {} }: Command): { actions: string[]; options: readonly string[] }[] {
+  const groups = Object.groupBy(Object.entries(actions), ([, options]) => options.join());
+  return Object.values(groups).map((same = []) => ({
+    actions: same.map(([action]) => action),
+    options: same[0][1],
+  }));
+}
+
+/** The options of a command, or those of one of its actions. */
+function flagsOf({ options }: Command, only: readonly string[] = Object.keys(options)): Flag[] {
+  const own = only.map((name) => [name, options[name]] as const).map((
+    [name, { help, type, choices = [] }],
+  ) => ({
     name: `--${name}`,
     help,
     takesValue: type === "string",
     choices,
   }));
   return [...own, { name: "--help", help: "print this text", takesValue: false, choices: [] }];
+}
+
+function namesOf(flags: readonly Flag[]): string {
+  return flags.map(({ name }) => name).join(" ");
 }
 
 function bash(commands: readonly Named[]): string {
@@ -81,21 +97,24 @@ function bash(commands: readonly Named[]): string {
         choices.length > 0 ? `words="${choices.join(" ")}"` : 'COMPREPLY=($(compgen -f -- "$word")); return'
       } ;;`
     );
+    const actions = groupsOf(command).map(({ actions, options }) =>
+      `        ${actions.join("|")}) words="${namesOf(flagsOf(command, options))}" ;;`
+    );
     return [
       `    ${name})`,
       ...(values.length > 0 ? ['      case "$previous" in', ...values, "      esac"] : []),
-      `      [ -n "$words" ] || words="${
-        [...wordsOf(command), ...flags.map(({ name }) => name)].join(" ")
-      }" ;;`,
+      ...(actions.length > 0 ? ['      [ -n "$words" ] || case "$action" in', ...actions, "      esac"] : []),
+      `      [ -n "$words" ] || words="${[...wordsOf(command), namesOf(flags)].join(" ")}" ;;`,
     ].join("\n");
   });
   return `# bash completion for ${PROGRAM}
 ${FUNCTION}() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words=""
+  local word="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words="" action=""
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${commands.map(({ name }) => name).join(" ")} --help --version" -- "$word"))
     return
   fi
+  [ "$COMP_CWORD" -eq 2 ] || action="\${COMP_WORDS[2]}"
   case "\${COMP_WORDS[1]}" in
 ${cases.join("\n")}
   esac
@@ -110,15 +129,22 @@ function zsh(commands: readonly Named[]): string {
   const single = (text: string): string => text.replaceAll("'", "'\\''");
   const colon = (text: string): string => single(text.replaceAll(":", "\\:"));
   const bracket = (text: string): string => single(text.replace(/[[\]:\\]/g, "\\$&"));
+  const flag = ({ name, help, takesValue, choices }: Flag): string => {
+    const value = !takesValue ? "" : `:value:${choices.length > 0 ? `(${choices.join(" ")})` : "_files"}`;
+    return `        '*${name}[${bracket(help)}]${value}'`;
+  };
   const cases = commands.map(({ name, command }) => {
-    const flags = flagsOf(command).map(({ name, help, takesValue, choices }) => {
-      const value = !takesValue ? "" : `:value:${choices.length > 0 ? `(${choices.join(" ")})` : "_files"}`;
-      return `        '*${name}[${bracket(help)}]${value}'`;
-    });
     const { words, actions } = command;
-    const first = actions === undefined ? [] : [`        '1:action:(${actions.join(" ")})'`];
+    const first = actions === undefined ? [] : [`        '1:action:(${Object.keys(actions).join(" ")})'`];
     const rest = `        '*:argument:${words === undefined ? "_files" : `(${words.join(" ")})`}'`;
-    return `    ${name})\n      _arguments \\\n${[...flags, ...first, rest].join(" \\\n")} ;;`;
+    const complete = (flags: readonly Flag[]): string =>
+      `_arguments \\\n${[...flags.map(flag), ...first, rest].join(" \\\n")} ;;`;
+    const all = complete(flagsOf(command));
+    if (actions === undefined) return `    ${name})\n      ${all}`;
+    const each = groupsOf(command).map(({ actions, options }) =>
+      `      ${actions.join("|")}) ${complete(flagsOf(command, options))}`
+    );
+    return `    ${name})\n      case $words[2] in\n${each.join("\n")}\n      *) ${all}\n      esac ;;`;
   });
   return `#compdef ${PROGRAM}
 ${FUNCTION}() {
@@ -144,17 +170,26 @@ if [ "$funcstack[1]" = "_${PROGRAM}" ]; then ${FUNCTION} "$@"; else compdef ${FU
 function fish(commands: readonly Named[]): string {
   const quoted = (text: string): string => `'${text.replace(/['\\]/g, "\\$&")}'`;
   const lines = commands.flatMap(({ name, summary, command }) => {
-    const here = `complete -c ${PROGRAM} -n ${quoted(`__fish_seen_subcommand_from ${name}`)}`;
-    return [
-      `complete -c ${PROGRAM} -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`,
-      ...(wordsOf(command).length === 0
-        ? []
-        : [`${here}${command.words ? " -f" : ""} -a ${quoted(wordsOf(command).join(" "))}`]),
-      ...flagsOf(command).map(({ name, help, takesValue, choices }) => {
-        const value = !takesValue ? "" : choices.length > 0 ? ` -x -a ${quoted(choices.join(" "))}` : " -r";
-        return `${here} -l ${name.slice(2)}${value} -d ${quoted(help)}`;
-      }),
-    ];
+    const { words, actions } = command;
+    const seen = `__fish_seen_subcommand_from ${name}`;
+    const where = (condition: string): string => `complete -c ${PROGRAM} -n ${quoted(condition)}`;
+    const line = (here: string, { name, help, takesValue, choices }: Flag): string => {
+      const value = !takesValue ? "" : choices.length > 0 ? ` -x -a ${quoted(choices.join(" "))}` : " -r";
+      return `${here} -l ${name.slice(2)}${value} -d ${quoted(help)}`;
+    };
+    const root = `complete -c ${PROGRAM} -n __fish_use_subcommand -f -a ${name} -d ${quoted(summary)}`;
+    if (actions === undefined) {
+      const values = words === undefined ? [] : [`${where(seen)} -f -a ${quoted(words.join(" "))}`];
+      return [root, ...values, ...flagsOf(command).map((flag) => line(where(seen), flag))];
+    }
+    const names = Object.keys(actions);
+    const first = where(`${seen}; and not __fish_seen_subcommand_from ${names.join(" ")}`);
+    const flags = flagsOf(command).map((flag) => {
+      const having = names.filter((action) => actions[action].includes(flag.name.slice(2)));
+      const after = having.length === 0 ? "" : `; and __fish_seen_subcommand_from ${having.join(" ")}`;
+      return line(where(`${seen}${after}`), flag);
+    });
+    return [root, `${first} -f -a ${quoted(names.join(" "))}`, ...flags];
   });
   return `# fish completion for ${PROGRAM}\n${lines.join("\n")}\n`;
 }
@@ -168,7 +203,12 @@ function powershell(commands: readonly Named[]): string {
       `${quoted(name)} = ${list(choices)}`
     );
     const words = [...wordsOf(command), ...flags.map(({ name }) => name)];
-    return `    ${quoted(name)} = @{ words = ${list(words)}; values = @{ ${values.join("; ")} } }`;
+    const actions = Object.entries(command.actions ?? {}).map(([action, only]) =>
+      `${quoted(action)} = ${list(flagsOf(command, only).map(({ name }) => name))}`
+    );
+    const tables = { values, actions };
+    const rest = Object.entries(tables).map(([table, rows]) => `${table} = @{ ${rows.join("; ")} }`);
+    return `    ${quoted(name)} = @{ words = ${list(words)}; ${rest.join("; ")} }`;
   });
   return `# PowerShell completion for ${PROGRAM}
 Register-ArgumentCompleter -Native -CommandName ${PROGRAM} -ScriptBlock {
@@ -181,7 +221,9 @@ ${entries.join("\n")}
   if ($given.Count -lt 2) { $words = $commands.Keys + '--help', '--version' }
   elseif ($commands.ContainsKey($given[1])) {
     $command = $commands[$given[1]]
-    $words = if ($command.values.ContainsKey($given[-1])) { $command.values[$given[-1]] } else { $command.words }
+    $words = if ($command.values.ContainsKey($given[-1])) { $command.values[$given[-1]] }
+      elseif ($given.Count -gt 2 -and $command.actions.ContainsKey($given[2])) { $command.actions[$given[2]] }
+      else { $command.words }
   } else { $words = @() }
   $words | Where-Object { $_ -like "$wordToComplete*" } | Sort-Object | ForEach-Object {
     [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $_)

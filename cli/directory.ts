@@ -26,6 +26,9 @@ export const DIRECTORY_OPTIONS = {
   cache: { type: "string", value: "NAME", help: "who to be: a credential cache; left out: the user's own" },
 } as const;
 
+/** The names of these options, which every action on a directory has. */
+export const REACHING = Object.keys(DIRECTORY_OPTIONS) as (keyof typeof DIRECTORY_OPTIONS)[];
+
 type GivenDirectory = Given<typeof DIRECTORY_OPTIONS>;
 
 /** What an action runs on the directory that its options name. */

@@ -12,7 +12,7 @@ import { shown } from "./io.ts";
 export const command = defineCommand({
   usage: "check FILE",
   operands: [2, 2],
-  actions: ["check"],
+  actions: { check: ["known", "json"] },
   description:
     `Exit status 1 where the policy cannot be used, or names a provider or mechanism that is neither built in nor
 given with --known: such a name has no effect, so that a misspelt deny denies nothing.`,

@@ -17,7 +17,7 @@ import {
   uninstallService,
 } from "../directory/mod.ts";
 import { type Action, defineActions, type Given, JSON_OPTION, UsageError } from "./command.ts";
-import { DIRECTORY_OPTIONS, inDirectory } from "./directory.ts";
+import { DIRECTORY_OPTIONS, inDirectory, REACHING } from "./directory.ts";
 import { type Io, shown } from "./io.ts";
 
 const OPTIONS = {
@@ -58,6 +58,10 @@ const PROGRESS = 1000;
 const ACTIONS: { readonly [name: string]: Action<typeof OPTIONS> } = {
   publish: {
     operands: "",
+    options: [
+      ...REACHING,
+      ...["under", "name", "class", "keyword", "host", "port", "guid", "account", "spn", "json"] as const,
+    ],
     run: inDirectory(async (directory, _, options, io) => {
       const { account } = options;
       const publish = await publishOptions(directory, options, io);
@@ -81,6 +85,7 @@ const ACTIONS: { readonly [name: string]: Action<typeof OPTIONS> } = {
   },
   find: {
     operands: "[KEYWORD...]",
+    options: [...REACHING, "class", "guid", "under", "near", "limit", "json"],
     run: inDirectory(async (directory, keywords, options, io) => {
       const { class: serviceClass, guid, under, near, json } = options;
       const limit = options.limit === undefined ? undefined : numberOf("limit", options.limit);
@@ -103,6 +108,7 @@ const ACTIONS: { readonly [name: string]: Action<typeof OPTIONS> } = {
   },
   remove: {
     operands: "GUID",
+    options: [...REACHING, "account", "target", "json"],
     run: inDirectory(async (directory, [guid], options, io) => {
       const { account, target, json } = options;
       if ((account === undefined) !== (target === undefined)) {

@@ -15,7 +15,7 @@ import {
   verifySpns,
 } from "../directory/mod.ts";
 import { type Action, defineActions, JSON_OPTION } from "./command.ts";
-import { DIRECTORY_OPTIONS, inDirectory } from "./directory.ts";
+import { DIRECTORY_OPTIONS, inDirectory, REACHING } from "./directory.ts";
 import { type Io, shown } from "./io.ts";
 
 const OPTIONS = {
@@ -30,6 +30,7 @@ type SpnAction = Action<typeof OPTIONS>;
 const ACTIONS: { readonly [name: string]: SpnAction } = {
   make: {
     operands: "CLASS HOST",
+    options: ["port", "service", "json"],
     async run([serviceClass, instanceName], { port, service, json }, io) {
       const number = port !== undefined && /^\d+$/.test(port) ? Number(port) : port;
       const spn = Spn.make({ serviceClass, instanceName, port: number, serviceName: service });
@@ -40,6 +41,7 @@ const ACTIONS: { readonly [name: string]: SpnAction } = {
   },
   parse: {
     operands: "SPN",
+    options: ["json"],
     async run([text], { json }, io) {
       const spn = Spn.parse(text);
       const parts = { ...spn, canonical: spn.canonical };
@@ -50,6 +52,7 @@ const ACTIONS: { readonly [name: string]: SpnAction } = {
   },
   list: {
     operands: "ACCOUNT",
+    options: [...REACHING, "json"],
     run: inDirectory(async (directory, [account], options, io) => {
       const { account: owner, spns } = await listSpns(directory, account, { signal: io.signal });
       if (options.json) await io.json({ account: owner, spns: spns.map(({ text }) => text) });
@@ -68,6 +71,7 @@ const ACTIONS: { readonly [name: string]: SpnAction } = {
   remove: changing("remove"),
   verify: {
     operands: "ACCOUNT SPN...",
+    options: [...REACHING, "json"],
     run: inDirectory(async (directory, [account, ...spns], options, io) => {
       const found = await verifySpns(directory, account, spns, { signal: io.signal });
       if (options.json) await io.json(found);
@@ -86,6 +90,7 @@ const ACTIONS: { readonly [name: string]: SpnAction } = {
   },
   duplicates: {
     operands: "",
+    options: [...REACHING, "json"],
     run: inDirectory(async (directory, _, options, io) => {
       const onProgress = (accounts: number): void => {
         if (accounts % 1000 === 0) void io.note(`${accounts} accounts read`);
@@ -109,6 +114,7 @@ const ACTIONS: { readonly [name: string]: SpnAction } = {
 function changing(how: "add" | "remove"): SpnAction {
   return {
     operands: "ACCOUNT SPN...",
+    options: [...REACHING, "json"],
     run: inDirectory(async (directory, [account, ...spns], options, io) => {
       const change = how === "add" ? registerSpns : unregisterSpns;
       const done = await change(directory, account, spns, { signal: io.signal });

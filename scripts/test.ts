@@ -56,6 +56,8 @@ export const PACKAGES: readonly string[] = [
   "python3-requests-kerberos",
   "debootstrap",
   "adcli",
+  "zsh",
+  "fish",
   "gcc",
   "libc6-dev",
   "libkrb5-dev",

@@ -15,7 +15,8 @@ test("service: wrong usage is 2, and says what to give", async () => {
       [["remove"], "service remove takes GUID"],
       [["publish", "x"], "service publish takes no arguments"],
       [["find", "x"], "Give --domain or --server"],
-      [["find", "--spn", "both"], "use one of host, replicable"],
+      [["publish", "--spn", "both"], "use one of host, replicable"],
+      [["find", "--spn", "host"], "service find has no option --spn; it has --domain, "],
     ] as const
   ) {
     const result = await runCli(["service", ...args], { env: { USERDNSDOMAIN: undefined } as never });

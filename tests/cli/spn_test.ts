@@ -21,6 +21,8 @@ test("spn make and parse need no directory; wrong usage is 2", async () => {
       [["parse", "nonsense"], 1, "Invalid SPN"],
       [["frobnicate"], 2, "is not an action"],
       [["add", "svcweb"], 2, "spn add takes ACCOUNT SPN..."],
+      [["add", "svcweb", "HTTP/web", "--port", "80"], 2, "spn add has no option --port; it has --domain, "],
+      [["parse", "HTTP/web", "--json", "--site", "a"], 2, "spn parse has no option --site; it has --json"],
       [["list", "svcweb"], 2, "Give --domain or --server"],
       [["list", "svcweb", "--security", "none"], 2, "use one of seal"],
     ] as const

@@ -109,6 +109,9 @@ COMP_WORDS=(secure-sockets "$@"); COMP_CWORD=$#; _secure_sockets; printf '%s\\n'
   assertEquals(await complete("spn", "ver"), ["verify"]);
   assertEquals(await complete("service", "pub"), ["publish"]);
   assertEquals(await complete("service", "find", "--spn", "r"), ["replicable"]);
+  assertEquals(await complete("spn", "make", "--"), ["--port", "--service", "--json", "--help"]);
+  assertEquals(await complete("service", "remove", "--ta"), ["--target"]);
+  assertEquals(await complete("spn", "--p"), ["--port"]);
   assertEquals(await complete("permissions", "ipsec"), ["ipsec", "ipsec.policy"]);
   assertEquals(await complete("permissions", "sspi", "--o"), ["--os"]);
   assertEquals(await complete("permissions", "--os", "w"), ["windows"]);
@@ -125,6 +128,24 @@ for (const [shell, program, check] of [["zsh", "zsh", "-n"], ["fish", "fish", "-
   }, { skip: findProgram(program) === null ? `${program} is not installed` : null });
 }
 
+test("completions fish completes actions and the options of each, in fish", async () => {
+  const { stdout: script } = await runCli(["completions", "fish"]);
+  await withFiles({ script }, async (folder) => {
+    const complete = async (line: string): Promise<string[]> => {
+      const program = `source ${join(folder, "script")}; complete -C '${line}'`;
+      const { stdout, stderr } = await run("fish", ["--no-config", "-c", program], { env: { HOME: folder } });
+      assertEquals(stderr, "");
+      return stdout.split("\n").filter(Boolean).map((row) => row.split("\t")[0]);
+    };
+    assertEquals(await complete("secure-sockets prov"), ["providers"]);
+    assertEquals(await complete("secure-sockets spn ver"), ["verify"]);
+    assertEquals(await complete("secure-sockets spn make --"), ["--help", "--json", "--port", "--service"]);
+    assertEquals(await complete("secure-sockets service remove --ta"), ["--target"]);
+    assertEquals(await complete("secure-sockets service publish --spn r"), ["replicable"]);
+    assertEquals(await complete("secure-sockets permissions ipsec.p"), ["ipsec.policy"]);
+  });
+}, { skip: findProgram("fish") === null ? "fish is not installed" : null });
+
 test("completions of every shell name every command and every option", async () => {
   const commands = await Promise.all(Object.values(COMMANDS).map(({ load }) => load()));
   for (const shell of ["bash", "zsh", "fish", "powershell"]) {
@@ -132,7 +153,7 @@ test("completions of every shell name every command and every option", async () 
     assertEquals(code, 0);
     for (const name of Object.keys(COMMANDS)) assertStringIncludes(stdout, name);
     for (const { command } of commands) {
-      for (const action of command.actions ?? []) assertStringIncludes(stdout, action);
+      for (const action of Object.keys(command.actions ?? {})) assertStringIncludes(stdout, action);
       for (const option of Object.keys(command.options)) {
         assertStringIncludes(stdout, shell === "fish" ? `-l ${option}` : `--${option}`);
       }
