@@ -4,7 +4,9 @@
  * @module
  */
 
+import { messageText } from "../ffi/memory/text.ts";
 import { checkText } from "./check.ts";
+import { quoted } from "./results.ts";
 
 /**
  * Escapes a value for a distinguished name, so that nothing in it has a meaning there (RFC 4514, 2.4). For a filter
@@ -76,7 +78,7 @@ export function parseDn(dn: string): NamePart[] {
       at += hex ? 3 : 2;
       kept = bytes.length;
     }
-    parts.push({ type: type[1], value: new TextDecoder().decode(Uint8Array.from(bytes.slice(0, kept))) });
+    parts.push({ type: type[1], value: messageText(Uint8Array.from(bytes.slice(0, kept))) });
     if (at === rest.length) break;
     rest = rest.slice(at + 1);
     if (rest === "") throw invalid(dn);
@@ -86,7 +88,7 @@ export function parseDn(dn: string): NamePart[] {
 
 function invalid(dn: string): TypeError {
   return new TypeError(
-    `${JSON.stringify(dn)} is not a distinguished name, such as CN=web1,DC=example,DC=test`,
+    `${quoted(dn)} is not a distinguished name, such as CN=web1,DC=example,DC=test`,
   );
 }
 

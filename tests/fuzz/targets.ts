@@ -4,6 +4,20 @@
  */
 
 import assert from "node:assert/strict";
+import { SearchRequest } from "ldapts";
+import { element, elements, MessageReader } from "../../directory/ber.ts";
+import { toFilter } from "../../directory/ldap_filter.ts";
+import {
+  ENTRY,
+  readCookie,
+  readEntry,
+  readMessage,
+  readReference,
+  readResult,
+  REFERENCE,
+} from "../../directory/ldap_messages.ts";
+import { escapeDn, parseDn } from "../../directory/names.ts";
+import type { DirectoryFilter } from "../../directory/types.ts";
 import { SecureSocketError, TransportError } from "../../errors.ts";
 import { clientTargets, TicketName } from "../../ffi/security/gss/ticket_name.ts";
 import { readPac } from "../../ffi/security/gss/pac.ts";
@@ -14,6 +28,7 @@ import { FrameReader } from "../../sasl/frames.ts";
 import { decodeErrorCode, decodeHandshakeHeader, refuseTls } from "../../sockets/framing.ts";
 import { Spn } from "../../spn.ts";
 import { client, server } from "../plugins/ntlm/pair.ts";
+import { done, entry, message, page, text as octets } from "../support/fake_ldap_server.ts";
 import { guardAny, instantiate, outcomeOf } from "../support/guarding.ts";
 import { hostileModules } from "../support/hostile.ts";
 import {
@@ -205,6 +220,48 @@ function http(input: Uint8Array): string {
   ].join(" | ");
 }
 
+function ldap(input: Uint8Array): string {
+  return answer(() => {
+    const reader = new MessageReader();
+    // In two pieces, as a server may send them.
+    const half = input.length >> 1;
+    const whole = [...reader.push(input.subarray(0, half)), ...reader.push(input.subarray(half))];
+    const kinds = whole.map((bytes) => {
+      const { operation, controls } = readMessage(bytes);
+      const { tag } = operation;
+      const cookie = readCookie(controls) === null ? "" : " cookie";
+      if (tag === ENTRY) return `entry ${Math.min(readEntry(operation).attributes.length, 3)}${cookie}`;
+      if (tag === REFERENCE) return `reference ${Math.min(readReference(operation).length, 3)}`;
+      const { status, errorMessage } = readResult(operation);
+      assert(errorMessage.isWellFormed());
+      return `${status === 0 ? "success" : "refusal"}${cookie}`;
+    });
+    return { [kinds.slice(0, 3).join()]: true };
+  });
+}
+
+/** Whatever a value is, it is one value in a name and in a filter, and nothing else. */
+function ldapValue(input: Uint8Array): string {
+  const value = new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
+  const dn = `CN=${escapeDn(value)},DC=test`;
+  assert.deepEqual(parseDn(dn), [{ type: "CN", value }, { type: "DC", value: "test" }]);
+  const substring = element(0x30, element(0x80, bytesOf(value)));
+  const forms: [DirectoryFilter, Uint8Array][] = [
+    [{ attribute: "cn", equals: value }, element(0xa3, octets("cn"), octets(value))],
+  ];
+  if (value !== "") {
+    forms.push([{ attribute: "cn", startsWith: value }, element(0xa4, octets("cn"), substring)]);
+  }
+  for (const [filter, expected] of forms) {
+    const request = new SearchRequest({ messageId: 1, baseDN: dn, filter: toFilter(filter), attributes: [] });
+    const [, { content }] = elements(elements(new Uint8Array(request.write()))[0].content);
+    const parts = elements(content);
+    assert.deepEqual([text.decode(parts[0].content), parts.length], [dn, 8]);
+    assert.deepEqual(element(parts[6].tag, parts[6].content), expected);
+  }
+  return answer(() => parseDn(value), ["TypeError"]);
+}
+
 const AMPLE = 2_000_000;
 
 function sandbox(input: Uint8Array): string {
@@ -287,6 +344,23 @@ export const TARGETS: Readonly<Record<string, FuzzTarget>> = {
         { version: 1, floor: { integrity: true, mutualAuthentication: true } },
       ].map((value) => bytesOf(JSON.stringify(value))),
     run: policy,
+  },
+  ldap: {
+    seeds: () => {
+      const object = message(1, entry("CN=a,DC=test", { servicePrincipalName: ["HTTP/a", "b"] }));
+      const end = message(1, done(), page("next"));
+      const referral = element(0x73, octets("ldap://other.example.test/DC=other,DC=test"));
+      const both = Uint8Array.from([...object, ...end]);
+      return [object, end, both, message(1, done(19, "0000207C: AtrErr")), message(1, referral)];
+    },
+    run: ldap,
+  },
+  "ldap-value": {
+    seeds: () =>
+      ["web1", " Sales, EMEA ", "#1+2=\\,;<>", "CN=a\\2c b,DC=test", "*)(objectClass=*", "\ufeffa\0b"].map(
+        bytesOf,
+      ),
+    run: ldapValue,
   },
   http: {
     seeds: () =>
