@@ -28,7 +28,7 @@ import { FrameReader } from "../../sasl/frames.ts";
 import { decodeErrorCode, decodeHandshakeHeader, refuseTls } from "../../sockets/framing.ts";
 import { Spn } from "../../spn.ts";
 import { client, server } from "../plugins/ntlm/pair.ts";
-import { done, entry, message, page, text as octets } from "../support/fake_ldap_server.ts";
+import { done, entry, message, page } from "../support/fake_ldap_server.ts";
 import { guardAny, instantiate, outcomeOf } from "../support/guarding.ts";
 import { hostileModules } from "../support/hostile.ts";
 import {
@@ -239,6 +239,8 @@ function ldap(input: Uint8Array): string {
     return { [kinds.slice(0, 3).join()]: true };
   });
 }
+
+const octets = (value: string): Uint8Array => element(0x04, bytesOf(value));
 
 /** Whatever a value is, it is one value in a name and in a filter, and nothing else. */
 function ldapValue(input: Uint8Array): string {
