@@ -89,7 +89,10 @@ const inGss = (files: string[], ...groups: string[][]): [string, string[][]][] =
 const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly string[])[]])[] = [
   ["ffi/security/sspi/**", [["tests/ffi/security/sspi"]]],
   ["ffi/security/gss/pac.ts", [["tests/ffi/security/gss/pac_test.ts"], integration("samba_pac")]],
-  ["ffi/security/gss/order.ts", [["tests/ffi/security/gss/order_test.ts"], integration("gss_records")]],
+  ["ffi/security/gss/order.ts", [
+    ["tests/ffi/security/gss/order_test.ts"],
+    integration("gss_records", "gss_accelerated"),
+  ]],
   ["ffi/security/gss/accelerated_keys.ts", [
     [
       "tests/ffi/security/gss/accelerated_keys_test.ts",
@@ -106,10 +109,11 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_accelerated", "gss_records"),
     integration("gss_faults"),
   ]],
-  ["ffi/security/gss/accelerated_sealing.ts", [
+  ...inGss(
+    ["accelerated_sealing", "accelerated_directions", "rfc4121"],
     integration("gss_accelerated", "gss_records"),
     integration("gss_faults"),
-  ]],
+  ),
   ["ffi/security/gss/ticket_name.ts", [
     ["tests/ffi/security/gss/ticket_name_test.ts"],
     integration("gss_targets", "gss_bare_kerberos"),

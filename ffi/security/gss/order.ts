@@ -9,6 +9,7 @@
 import { ProtocolError } from "../../../errors.ts";
 import { GSS_S } from "../../raw/gssapi.ts";
 import { dataView } from "./gss.ts";
+import { increment } from "./rfc4121.ts";
 
 /**
  * The sequence numbers that have arrived, with the results of MIT's library where both replay and sequence detection
@@ -43,10 +44,7 @@ export class SequenceWindow {
     }
     // The usual case, without large integers.
     this.#inOrder++;
-    for (let at = 7; at >= 0; at--) {
-      expected[at]++;
-      if (expected[at] !== 0) break;
-    }
+    increment(expected);
     return 0;
   }
 
@@ -74,6 +72,54 @@ export class SequenceWindow {
     if ((this.#arrived & bit) !== 0n) return GSS_S.DUPLICATE_TOKEN;
     this.#arrived |= bit;
     return GSS_S.UNSEQ_TOKEN;
+  }
+}
+
+/** The order of records that either the library or libcrypto opens. */
+export class SharedOrder {
+  readonly #first: bigint;
+  readonly #window: SequenceWindow;
+  readonly #detects: boolean;
+  #synchronized: boolean;
+
+  /**
+   * @param first the number of the first record, or of a signature by which SPNEGO ended.
+   * @param rules whether the library detects replay and reordering, and whether SPNEGO made the context.
+   */
+  constructor(first: bigint, rules: { readonly sequence: boolean; readonly negotiated: boolean }) {
+    this.#first = first;
+    this.#window = new SequenceWindow(first);
+    this.#detects = rules.sequence;
+    this.#synchronized = !rules.negotiated;
+  }
+
+  /** Whether the number that the library expects next is known here. Until then, the library opens what arrives. */
+  get synchronized(): boolean {
+    return this.#synchronized;
+  }
+
+  /** Returns the status bits for a header that a checksum has verified here. */
+  accept(header: Uint8Array): number {
+    const major = this.#window.accept(header);
+    return this.#detects ? major : 0;
+  }
+
+  /**
+   * Looks at the header of a token that the library has opened with the status `major`, which is returned. The library
+   * knows whether SPNEGO ended with a signature; the first token that it finds in order shows which number is next.
+   */
+  acceptBySystem(major: number, header: Uint8Array): number {
+    const ahead = BigInt.asUintN(64, dataView(header).getBigUint64(8, false) - this.#first);
+    if (major === 0 && ahead <= 1n) {
+      if (ahead === 1n) {
+        const signature = header.slice();
+        dataView(signature).setBigUint64(8, this.#first, false);
+        this.#window.accept(signature);
+      }
+      this.#window.accept(header);
+      this.#synchronized = true;
+    }
+    return major;
   }
 }
 

@@ -3,7 +3,7 @@ import { test } from "@test";
 import fc from "fast-check";
 import { ProtocolError } from "../../../../errors.ts";
 import { GSS_S } from "../../../../ffi/raw/gssapi.ts";
-import { KerberosOrder, SequenceWindow } from "../../../../ffi/security/gss/order.ts";
+import { KerberosOrder, SequenceWindow, SharedOrder } from "../../../../ffi/security/gss/order.ts";
 import { RecordCounter } from "../../../../ffi/security/record_counter.ts";
 
 const sequence = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
@@ -201,4 +201,32 @@ test("SequenceWindow counts on where the sign bit of its numbers is set", () => 
     .map((number) => window.accept(token(number)));
   const { GAP_TOKEN: gap, DUPLICATE_TOKEN: twice, UNSEQ_TOKEN: late } = GSS_S;
   assertEquals(results, [gap, twice, 0, 0, twice, 0, twice, late]);
+});
+
+test("SharedOrder leaves what arrives to the library until that finds a token in order, and goes on from its number", () => {
+  const { GAP_TOKEN: gap, DUPLICATE_TOKEN: twice } = GSS_S;
+  for (const first of [0n, 7n, (1n << 64n) - 1n]) {
+    const at = (relative: bigint): Uint8Array => token(BigInt.asUintN(64, first + relative));
+    // The number of the first record is one higher where SPNEGO ended with a signature.
+    for (const signed of [0n, 1n]) {
+      const order = new SharedOrder(first, { sequence: true, negotiated: true });
+      const others: [number, bigint][] = [[gap, 0n], [gap, 1n], [twice, 1n], [0, 2n], [0, -1n], [
+        0,
+        1n << 32n,
+      ]];
+      for (const [major, relative] of others) {
+        assertEquals(order.acceptBySystem(major, at(relative)), major);
+        assertEquals(order.synchronized, false, `${major} ${relative}`);
+      }
+      assertEquals(order.acceptBySystem(0, at(signed)), 0);
+      assertEquals(order.synchronized, true);
+      const results = [1n, 1n, 0n, 4n].map((relative) => order.accept(at(signed + relative)));
+      assertEquals(results, [0, twice, twice, gap]);
+      assertEquals(order.accept(at(0n)), twice);
+    }
+    const order = new SharedOrder(first, { sequence: true, negotiated: false });
+    assertEquals([order.synchronized, order.accept(at(0n)), order.accept(at(0n))], [true, 0, twice]);
+    const lax = new SharedOrder(first, { sequence: false, negotiated: false });
+    assertEquals([9n, 9n, 0n].map((relative) => lax.accept(at(relative))), [0, 0, 0]);
+  }
 });
