@@ -312,6 +312,10 @@ test("ChecksumKey has the results of RFC 8009, appendix A", () =>
         assertEquals(hex(out), checksum);
         assert(keys.verify(plain.subarray(0, at), plain.subarray(at), out, 0));
       }
+      // Nothing is written beside it.
+      const wide = pinned(out.length + 2);
+      keys.write(plain, pinned(0), wide, 1);
+      assertEquals(hex(wide), `00${checksum}00`);
       for (let at = 0; at < out.length; at++) {
         const changed = out.slice();
         changed[at] ^= 0x10;
@@ -447,9 +451,20 @@ test(
   "openRecordCrypto() uses no libcrypto that lacks something, fails, or computes otherwise, and frees what it had",
   () => {
     let encrypts = false;
+    const changeWhere = (direction: boolean, name: string, result: unknown, args: unknown[]): unknown => {
+      if (name === "EVP_CipherInit_ex2" && args[4] !== -1) encrypts = args[4] === 1;
+      const message = args[1] as Uint8Array;
+      // Keys are derived by encrypting single blocks.
+      if (name === "EVP_CipherUpdate" && encrypts === direction && message.length > BLOCK_BYTES) {
+        message[0] ^= 1;
+      }
+      return result;
+    };
     const faults: Record<string, (name: string, result: unknown, args: unknown[]) => unknown> = {
       "no cipher": (name, result) => name === "EVP_CIPHER_fetch" ? 0n : result,
       "no HMAC": (name, result) => name === "EVP_MAC_fetch" ? 0n : result,
+      "no context of a cipher": (name, result) => name === "EVP_CIPHER_CTX_new" ? 0n : result,
+      "no context of an HMAC": (name, result) => name === "EVP_MAC_CTX_new" ? 0n : result,
       "no mode": (name, result, args) => name === "EVP_CipherInit_ex2" && args[5] !== null ? 0 : result,
       "a context that cannot be used again": (name, result, args) =>
         name === "EVP_MAC_init" && args[1] === null ? 0 : result,
@@ -461,11 +476,8 @@ test(
         if (name === "EVP_CipherUpdate") (args[1] as Uint8Array)[(args[1] as Uint8Array).length - 1] ^= 1;
         return result;
       },
-      "a wrong cipher where it encrypts": (name, result, args) => {
-        if (name === "EVP_CipherInit_ex2" && args[4] !== -1) encrypts = args[4] === 1;
-        if (name === "EVP_CipherUpdate" && encrypts) (args[1] as Uint8Array)[0] ^= 1;
-        return result;
-      },
+      "a wrong cipher where it encrypts": (name, result, args) => changeWhere(true, name, result, args),
+      "a wrong cipher where it decrypts": (name, result, args) => changeWhere(false, name, result, args),
       "a wrong checksum": (name, result, args) => {
         if (name === "EVP_MAC_final") (args[1] as Uint8Array)[11] ^= 1;
         return result;
