@@ -450,6 +450,19 @@ refusal(
   },
 );
 
+refusal(
+  "a target without a realm, and no default realm, is configuration: the message names the file",
+  async (_, { realm, first }) => {
+    await realm.kinit("alice");
+    const path = edited((conf) => conf.replace(/^.*default_realm.*$/m, ""))(realm);
+    await withEnv({ KRB5_CONFIG: path }, async () => {
+      const message = await refused("configuration", "default_realm = REALM", () => first());
+      assertStringIncludes(message, `krb5.conf ${path}`);
+      await first(undefined, `${TARGET}@MIT.TEST`);
+    });
+  },
+);
+
 refusal("a KDC whose port is closed is authority-unreachable", async (_, { realm, first }) => {
   await realm.kinit("alice");
   await withEnv({ KRB5_CONFIG: realm.writeConfig({ port: await freePort() }) }, async () => {

@@ -239,11 +239,11 @@ export class Gss {
    *
    * @param doing the purpose, for messages, after "Cannot ".
    */
-  canonicalName(name: bigint, mechanism: Uint8Array, doing: string): bigint {
+  canonicalName(name: bigint, mechanism: Uint8Array, doing: string, hints?: Hints): bigint {
     const out = this.#slots.slice(16, 8);
     this.#slots.u64[2] = 0n;
     const major = this.call.gss_canonicalize_name(this.#minor, name, mechanism, out);
-    this.check("gss_canonicalize_name", major, this.#slots.u32[0], doing);
+    this.check("gss_canonicalize_name", major, this.#slots.u32[0], doing, hints);
     return this.#slots.u64[2];
   }
 

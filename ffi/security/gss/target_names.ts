@@ -9,6 +9,7 @@
  */
 
 import type { Gss } from "./gss.ts";
+import { describeUsed } from "./krb5.ts";
 
 /**
  * How the name is used: by Kerberos alone, by SPNEGO with Kerberos alone, or by SPNEGO with mechanisms that are not
@@ -78,7 +79,8 @@ function importTarget(gss: Gss, target: string, form: NameForm): bigint {
     }
   };
   const typed = gss.importName(target, "principalName");
-  const own = replaced(typed, (name) => gss.canonicalName(name, kerberos, doing));
+  const hints = { used: () => describeUsed(gss, {}) };
+  const own = replaced(typed, (name) => gss.canonicalName(name, kerberos, doing, hints));
   if (form === "kerberos") return own;
   // SPNEGO passes its name to Kerberos unchanged, so the name must be in Kerberos' form already.
   const portable = replaced(own, (name) => gss.portableName(name, doing));
