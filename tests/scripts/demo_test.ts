@@ -141,30 +141,39 @@ test("the demo prints its help, and refuses unknown arguments", async () => {
   assertStringIncludes(wrong.stdout, "There is no --bogus");
 });
 
-test("the examples connect to each other with only the permissions in their comments", async () => {
-  await using realm = await startRealm();
-  await realm.kinit("alice");
-  const port = String(await freePort());
-  const flags = ["run", "--no-prompt", "--allow-net", "--allow-ffi"];
-  const options = { cwd: root, env: { ...realm.env, NO_COLOR: "1" } };
-  const server = spawn(Deno.execPath(), [...flags, "examples/echo_server.ts", "host/localhost", port], {
-    ...options,
-    env: { ...Deno.env.toObject(), ...options.env },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const ended = new Promise((resolve) => server.on("close", resolve));
-  try {
-    const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
-    assertStringIncludes((await lines.next()).value ?? "", "host/localhost listens");
-    const client = [...flags, "examples/echo_client.ts", "localhost", port, "hello there"];
-    const { code, stdout, stderr } = await run(Deno.execPath(), client, { ...options, timeoutMs: 30_000 });
-    assertEquals([code, stdout, stderr], [0, "host/localhost answers, encrypted:\nhello there\n", ""]);
-    assertEquals((await lines.next()).value, "alice@MIT.TEST is connected");
-  } finally {
-    server.kill("SIGKILL");
-    await ended;
-  }
-}, { skip });
+for (const [service, ...target] of [["host/localhost"], ["HTTP/localhost", "HTTP/localhost"]]) {
+  test(
+    `the examples connect to each other as ${service} with only the permissions in their comments`,
+    async () => {
+      await using realm = await startRealm();
+      await realm.kinit("alice");
+      const port = String(await freePort());
+      const flags = ["run", "--no-prompt", "--allow-net", "--allow-ffi"];
+      const options = { cwd: root, env: { ...realm.env, NO_COLOR: "1" } };
+      const server = spawn(Deno.execPath(), [...flags, "examples/echo_server.ts", service, port], {
+        ...options,
+        env: { ...Deno.env.toObject(), ...options.env },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const ended = new Promise((resolve) => server.on("close", resolve));
+      try {
+        const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+        assertStringIncludes((await lines.next()).value ?? "", `${service} listens`);
+        const client = [...flags, "examples/echo_client.ts", "localhost", port, "hello there", ...target];
+        const { code, stdout, stderr } = await run(Deno.execPath(), client, {
+          ...options,
+          timeoutMs: 30_000,
+        });
+        assertEquals([code, stdout, stderr], [0, `${service} answers, encrypted:\nhello there\n`, ""]);
+        assertEquals((await lines.next()).value, "alice@MIT.TEST is connected");
+      } finally {
+        server.kill("SIGKILL");
+        await ended;
+      }
+    },
+    { skip },
+  );
+}
 
 test("the relay passes bytes both ways, records them, and tampers with the next ones of the client alone", async () => {
   const listener = await listenTcp({ hostname: "127.0.0.1", port: 0 });
