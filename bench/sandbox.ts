@@ -181,6 +181,6 @@ for (const [name, text] of Object.entries(SLOW_LOOPS)) {
 console.log();
 goal("64-byte call", calls[0][1], 1, "us");
 goal("64-byte call, guarded : unguarded", calls[0][1] / calls[0][0], 1.3, "x");
-goal("fuel overhead on arithmetic", Math.max(...overheads), 25, "%");
+goal("fuel overhead on arithmetic", Math.max(...overheads), 10, "%");
 goal(`guard and compile, ${modules.at(-1)![0]}`, preparing, 10, "ms");
 goal("an endless loop", longest, 250, "ms");
