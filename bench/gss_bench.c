@@ -9,6 +9,8 @@
  *   seal MECH SIZE MS              MiB/s of wrap and of unwrap, in place with gss_wrap_iov and gss_unwrap_iov
  *   seal-copy MECH SIZE MS         the same with gss_wrap and gss_unwrap
  *   bare MECH SIZE MS              MiB/s of wrap and unwrap together, in place
+ *   connect MECH SIZE MS           connections a second over loopback TCP (gss_tcp.h): the client's credentials, the
+ *                                  handshake, a message of SIZE bytes there and back where SIZE is not 0, closed
  *
  * MECH is kerberos or negotiate. CACHE is file (the credential cache of KRB5CCNAME) or memory (one got with the key
  * table of KRB5_CLIENT_KTNAME). SIZE and MS are bytes and milliseconds. Each measure runs for MS; a second is one of
@@ -21,6 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "gss_tcp.h"
 
 #define REQUEST                                                                                            \
   (GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG |      \
@@ -67,26 +71,36 @@ static double used(void) {
   return read_clock(clock && !strcmp(clock, "wall") ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID);
 }
 
-static int acquire(struct credentials *creds) {
+static int restrict_mechanisms(const struct credentials *creds, gss_cred_id_t handle) {
+  gss_OID_set_desc kerberos = {1, &kerberos_oid};
+  OM_uint32 major, minor;
+  if (creds->mech == &kerberos_oid) return 1;
+  major = gss_set_neg_mechs(&minor, handle, &kerberos);
+  return ok("gss_set_neg_mechs", major, minor);
+}
+
+static int acquire_client(struct credentials *creds) {
   static unsigned caches;
   char cache[64];
   OM_uint32 major, minor;
-  gss_OID_set_desc mechs = {1, creds->mech}, kerberos = {1, &kerberos_oid};
+  gss_OID_set_desc mechs = {1, creds->mech};
   gss_key_value_element_desc entries[2] = {{"client_keytab", getenv("KRB5_CLIENT_KTNAME")}, {"ccache", cache}};
   gss_key_value_set_desc store = {2, entries};
   snprintf(cache, sizeof cache, "MEMORY:bench-%u", ++caches);
   major = gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &mechs, GSS_C_INITIATE,
                                 creds->memory ? &store : GSS_C_NO_CRED_STORE, &creds->client, NULL, NULL);
-  if (!ok("gss_acquire_cred_from", major, minor)) return 0;
+  return ok("gss_acquire_cred_from", major, minor) && restrict_mechanisms(creds, creds->client);
+}
+
+static int acquire_server(struct credentials *creds) {
+  OM_uint32 major, minor;
+  gss_OID_set_desc mechs = {1, creds->mech};
   major = gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &mechs, GSS_C_ACCEPT,
                                 GSS_C_NO_CRED_STORE, &creds->server, NULL, NULL);
-  if (!ok("gss_acquire_cred_from", major, minor)) return 0;
-  if (creds->mech == &kerberos_oid) return 1;
-  major = gss_set_neg_mechs(&minor, creds->client, &kerberos);
-  if (!ok("gss_set_neg_mechs", major, minor)) return 0;
-  major = gss_set_neg_mechs(&minor, creds->server, &kerberos);
-  return ok("gss_set_neg_mechs", major, minor);
+  return ok("gss_acquire_cred_from", major, minor) && restrict_mechanisms(creds, creds->server);
 }
+
+static int acquire(struct credentials *creds) { return acquire_client(creds) && acquire_server(creds); }
 
 static void release(struct credentials *creds) {
   OM_uint32 minor;
@@ -128,8 +142,11 @@ static int keep_target(gss_OID mech, gss_name_t *kept) {
   return ok("gss_canonicalize_name", major, minor);
 }
 
-/* Runs one handshake, as far as knowing the client's name; what it needs of names and tokens it releases itself. */
-static int shake(const struct credentials *creds, gss_name_t kept, struct pair *pair) {
+/*
+ * Runs one handshake, as far as knowing the client's name; what it needs of names and tokens it releases itself. The
+ * tokens go over `tcp`, or from hand to hand where it is NULL.
+ */
+static int shake(const struct credentials *creds, gss_name_t kept, const struct tcp *tcp, struct pair *pair) {
   gss_buffer_desc out = GSS_C_EMPTY_BUFFER, back = GSS_C_EMPTY_BUFFER, text = GSS_C_EMPTY_BUFFER;
   gss_name_t target = kept, source = GSS_C_NO_NAME;
   OM_uint32 client = GSS_S_CONTINUE_NEEDED, server = GSS_S_CONTINUE_NEEDED, minor, flags = 0;
@@ -141,6 +158,7 @@ static int shake(const struct credentials *creds, gss_name_t kept, struct pair *
                                     GSS_C_NO_CHANNEL_BINDINGS, &back, NULL, &out, &flags, NULL);
       gss_release_buffer(&minor, &back);
       fine = ok("gss_init_sec_context", client, minor);
+      if (fine && tcp && out.length) fine = ok("carry", carry(tcp->client, tcp->server, &out) ? 0 : GSS_S_FAILURE, 0);
     }
     if (fine && server & GSS_S_CONTINUE_NEEDED) {
       server = gss_accept_sec_context(&minor, &pair->server, creds->server, &out, GSS_C_NO_CHANNEL_BINDINGS,
@@ -151,6 +169,7 @@ static int shake(const struct credentials *creds, gss_name_t kept, struct pair *
         gss_release_buffer(&minor, &text);
       }
       gss_release_name(&minor, &source);
+      if (fine && tcp && back.length) fine = ok("carry", carry(tcp->server, tcp->client, &back) ? 0 : GSS_S_FAILURE, 0);
     }
     gss_release_buffer(&minor, &out);
   }
@@ -178,7 +197,7 @@ static int handshakes(struct credentials *creds, enum keeping keep, double secon
   start = used();
   for (end = now() + seconds; now() < end; count++) {
     if (keep == KEEP_NOTHING && !acquire(creds)) return 0;
-    if (!shake(creds, kept, &pair)) return 0;
+    if (!shake(creds, kept, NULL, &pair)) return 0;
     delete_pair(&pair);
     if (keep == KEEP_NOTHING) release(creds);
   }
@@ -253,7 +272,7 @@ static int seal(struct credentials *creds, enum sealing how, size_t size, double
   gss_iov_buffer_desc known[4] = {{0, {0, NULL}}};
   struct pair pair;
   double wrapping = 0, unwrapping = 0, mib = 0, end = now() + seconds;
-  int fine = plain && acquire(creds) && shake(creds, GSS_C_NO_NAME, &pair) && lengths(pair.client, known);
+  int fine = plain && acquire(creds) && shake(creds, GSS_C_NO_NAME, NULL, &pair) && lengths(pair.client, known);
   if (plain) memset(plain, 'x', size);
   for (int at = 0; !copy && at < batch; at++) records[at].value = malloc(size + MAX_OVERHEAD);
   while (fine && (mib == 0 || now() < end)) {
@@ -280,9 +299,50 @@ static int seal(struct credentials *creds, enum sealing how, size_t size, double
   return 1;
 }
 
+/* One message: wrapped by one end, carried, and opened by the other. */
+static int message(gss_ctx_id_t sender, int from, gss_ctx_id_t receiver, int to, gss_buffer_t plain) {
+  gss_buffer_desc record;
+  return wrap_copy(sender, plain->value, plain->length, &record) &&
+         ok("carry", carry(from, to, &record) ? 0 : GSS_S_FAILURE, 0) && unwrap_copy(receiver, &record);
+}
+
+static int connections(struct credentials *creds, size_t size, double seconds) {
+  struct listener listener;
+  struct tcp tcp;
+  struct pair pair;
+  gss_buffer_desc plain = {size, calloc(1, size + 1)};
+  OM_uint32 minor;
+  long count = 0;
+  double end, start;
+  int fine = plain.value && acquire_server(creds);
+  if (fine) fine = ok("listen", open_listener(&listener) ? 0 : GSS_S_FAILURE, 0);
+  start = used();
+  for (end = now() + seconds; fine && now() < end; count++) {
+    fine = acquire_client(creds);
+    if (!fine) break;
+    fine = ok("connect", open_tcp(&listener, &tcp) ? 0 : GSS_S_FAILURE, 0);
+    if (fine && (fine = shake(creds, GSS_C_NO_NAME, &tcp, &pair))) {
+      if (size) {
+        fine = message(pair.client, tcp.client, pair.server, tcp.server, &plain) &&
+               message(pair.server, tcp.server, pair.client, tcp.client, &plain);
+      }
+      delete_pair(&pair);
+    }
+    close_tcp(&tcp);
+    gss_release_cred(&minor, &creds->client);
+  }
+  free(plain.value);
+  if (!fine) return 0;
+  printf("%.1f\n", count / (used() - start));
+  close(listener.fd);
+  gss_release_cred(&minor, &creds->server);
+  return 1;
+}
+
 static int measure(const char *what, const char *mech, const char *third, int ms) {
   struct credentials creds = {strcmp(mech, "kerberos") ? &spnego_oid : &kerberos_oid, 0, NULL, NULL};
   size_t size = strtoul(third, NULL, 10);
+  if (!strcmp(what, "connect")) return connections(&creds, size, ms / 1e3);
   creds.memory = strcmp(third, "file") != 0;
   if (!strcmp(what, "handshake")) return handshakes(&creds, KEEP_CREDENTIALS, ms / 1e3);
   if (!strcmp(what, "handshake-kept")) return handshakes(&creds, KEEP_NAMES, ms / 1e3);

@@ -107,6 +107,17 @@ function wrap(size: number, text: string): Measure {
   };
 }
 
+/** Twice what Deno and Node reached when C was first measured beside them. */
+const CONNECTIONS: readonly Target[] = [
+  { of: "Deno", over: "C", least: 0.25 },
+  { of: "Node", over: "C", least: 0.2 },
+];
+
+function connection(name: string, mechanism: string, size: number, title: string): Measure {
+  const request = `connect ${mechanism} ${size}`;
+  return { name, titles: [title], requests: { C: request, ...ours(request) }, targets: CONNECTIONS };
+}
+
 /** Everything, in the order of the table. */
 export const MEASURES: readonly Measure[] = [
   ...handshake("kerberos", "Kerberos"),
@@ -125,5 +136,6 @@ export const MEASURES: readonly Measure[] = [
     requests: { C: "bare kerberos 1024", ...ours("stream-queued kerberos 1024") },
   },
   { name: "echo-1kib", titles: ["Echo of 1 KiB, round trips/s"], requests: ours("echo negotiate 1024") },
-  { name: "connect", titles: ["connect() and listen(), /s"], requests: ours("connect negotiate file") },
+  connection("connect", "negotiate", 0, "connect() and listen(), /s"),
+  connection("connect-1kib", "kerberos", 1024, "connect(), 1 KiB there and back, /s"),
 ];

@@ -153,14 +153,20 @@ async function readWhole(conn: SecureConn, into: Uint8Array): Promise<boolean> {
   return true;
 }
 
-/** Connections a second: TCP, credentials and handshake on both ends, then closed. */
-async function connections([name]: readonly string[], ms: number): Promise<number[]> {
+/** Connections a second: TCP, credentials and handshake on both ends, a message there and back if any, then closed. */
+async function connections([name, words]: readonly string[], ms: number): Promise<number[]> {
   const registry = createRegistry([providers[name]]);
   const listener = await listen({ hostname: "127.0.0.1", port: 0, registry, system });
   const options = { hostname: "127.0.0.1", port: listener.addr.port, target: TARGET, registry, system };
+  const message = new Uint8Array(Number(words));
+  const into = new Uint8Array(message.length);
   try {
     const perSecond = await rate(ms, async () => {
       const [client, server] = await Promise.all([connect(options), listener.accept()]);
+      for (const [from, to] of message.length === 0 ? [] : [[client, server], [server, client]]) {
+        await from.write(message);
+        if (!await readWhole(to, into)) throw new Error("the peer ended the connection");
+      }
       await Promise.all([client.close(), server.close()]);
     });
     return [perSecond];
