@@ -1,6 +1,6 @@
 /** `secure-sockets proxy` as a program. */
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -16,7 +16,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "@test";
-import { CLI, runCli } from "../support/cli.ts";
+import { CLI, runCli, start } from "../support/cli.ts";
 import { rawClient, writtenProxy } from "../support/http_proxy.ts";
 import { findProgram, run } from "../../scripts/process.ts";
 
@@ -163,3 +163,84 @@ test("proxy --install writes a unit that systemd can read, and --uninstall remov
     );
   });
 }, { skip: process.platform === "linux" ? null : "systemd is Linux's" });
+
+/** Why no networks can be made for a test, or null. */
+function networksUnavailable(): string | null {
+  if (process.platform !== "linux") return "network namespaces are Linux's";
+  if (process.getuid!() !== 0) return "making network namespaces needs root";
+  if (findProgram("ip") === null) return "ip is missing: apt-get install iproute2";
+  const probe = `ss${process.pid}-probe`;
+  if (spawnSync("ip", ["netns", "add", probe]).status !== 0) {
+    return "the kernel makes no network namespaces here";
+  }
+  spawnSync("ip", ["netns", "del", probe]);
+  return null;
+}
+
+/** A machine with a container at 10.88.0.2, behind a bridge as Docker names it, and a neighbour at 10.89.0.2. */
+async function machine(): Promise<
+  AsyncDisposable & { readonly name: string; from(place: string): string[] }
+> {
+  const name = `ss${process.pid}`;
+  const ip = async (line: string): Promise<void> => {
+    const { code, stderr } = await run("ip", line.split(" "));
+    assertEquals(code, 0, `ip ${line}: ${stderr}`);
+  };
+  const names = [name, `${name}-container`, `${name}-neighbour`];
+  const from = (place: string): string[] => ["netns", "exec", `${name}-${place}`];
+  const remove = async (): Promise<void> => {
+    for (const namespace of names) await run("ip", ["netns", "del", namespace]);
+  };
+  try {
+    for (const namespace of names) await ip(`netns add ${namespace}`);
+    await ip(`-n ${name} link set lo up`);
+    for (const [place, link, network] of [["container", "br-0123456789ab", 88], ["neighbour", "eth0", 89]]) {
+      await ip(`-n ${name} link add ${link} type veth peer name eth0 netns ${name}-${place}`);
+      await ip(`-n ${name} addr add 10.${network}.0.1/24 dev ${link}`);
+      await ip(`-n ${name} link set ${link} up`);
+      await ip(`-n ${name}-${place} addr add 10.${network}.0.2/24 dev eth0`);
+      await ip(`-n ${name}-${place} link set eth0 up`);
+    }
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { name, from, [Symbol.asyncDispose]: remove };
+}
+
+test(
+  "proxy --host-only serves containers, --gateway the networks of --allow, and others not a byte",
+  async () => {
+    await using net = await machine();
+    /** The status of the proxy's answer to CONNECT; empty where it says nothing. */
+    const ask = async (place: string, wanted: string): Promise<string> => {
+      const address = place === "container" ? "10.88.0.1" : "10.89.0.1";
+      const script =
+        `exec 3<>/dev/tcp/${address}/3128 && printf 'CONNECT ${wanted} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' >&3
+      read -r -u 3 _ status _; echo "$status"`;
+      return (await run("ip", [...net.from(place), "bash", "-c", script])).stdout.trim();
+    };
+    const none = ["proxy", "--upstream", "http://proxy.example.test:8080", "--no-proxy", "10.0.0.0/8"];
+    // The address to reach is the machine's own, where the proxy itself listens.
+    const cases: [options: string[], container: string, neighbour: string, refused: string][] = [
+      [[], "", "", ""],
+      [["--host-only"], "200", "", "10.89.0.2"],
+      [["--gateway", "--allow", "10.89.0.0/24"], "", "200", "10.88.0.2"],
+    ];
+    await inHome(async (env) => {
+      for (const [options, container, neighbour, refused] of cases) {
+        await using proxy = start("ip", ["netns", "exec", net.name, ...CLI, ...none, ...options], env);
+        await proxy.until("stderr", /Listening on .*\n/);
+        const warned = /Everyone who can connect to it acts as the user/.test(proxy.written.stderr);
+        assertEquals(warned, options.length > 0, proxy.written.stderr);
+        assertEquals(await ask("container", "10.88.0.1:3128"), container, `${options}`);
+        assertEquals(await ask("neighbour", "10.89.0.1:3128"), neighbour, `${options}`);
+        if (refused === "") continue;
+        await proxy.until("stderr", new RegExp(`Refused a client at \\S*${refused.replaceAll(".", "\\.")}:`));
+        // What listens on loopback alone stays out of reach.
+        assertEquals(await ask(container === "" ? "neighbour" : "container", "127.0.0.1:3128"), "403");
+      }
+    });
+  },
+  { skip: networksUnavailable() },
+);
