@@ -83,21 +83,28 @@ class Pac implements Finder {
     program.close();
   }
 
+  /** What was read last; while the file is read again, and where it cannot be, that is the earlier content. */
   async #current(): Promise<Program> {
     const before = this.#program;
-    if (before === null || Date.now() - this.#readAt > REREAD_MS) {
+    if (before === null) {
       this.#readAt = Date.now();
-      const reading = this.#read();
-      this.#program = reading;
-      // Where it cannot be read again, what was read before is kept.
-      reading.then(() => before?.then((program) => program.close(), () => {}), (error) => {
-        if (this.#program === reading) this.#program = before;
-        if (before !== null) {
-          this.#report("warn", `${(error as Error).message}. The earlier content is still used`);
-        }
+      const reading = this.#program = this.#read();
+      reading.catch(() => {
+        if (this.#program === reading) this.#program = null;
+      });
+      return await reading;
+    }
+    if (Date.now() - this.#readAt > REREAD_MS) {
+      this.#readAt = Date.now();
+      this.#read().then((program) => {
+        const earlier = this.#program;
+        this.#program = Promise.resolve(program);
+        earlier?.then((program) => program.close(), () => {});
+      }, (error) => {
+        this.#report("warn", `${(error as Error).message}. The earlier content is still used`);
       });
     }
-    return await this.#program!;
+    return await before;
   }
 
   async #read(): Promise<Program> {

@@ -1,7 +1,7 @@
 /** PAC files: what they may decide, and what they may not do. */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -206,6 +206,47 @@ test("openPac fetches a file by http, keeps it when it cannot be read again, and
   answer = () => [200, "x".repeat(1024 * 1024 + 1)];
   const long = await assertRejects(() => openPac(url, () => {}).find("http://b.test/", "b.test")) as Error;
   assertMatch(long.message, /more than 1048576 characters/);
+});
+
+test("openPac reads a file again after ten minutes; until then, and where it cannot, the earlier content serves", async () => {
+  const file = (name: string): string => `function FindProxyForURL() { return "PROXY ${name}.test:1" }`;
+  let answer = (response: ServerResponse): void => void response.end(file("a"));
+  await using server = await watched(createServer((_, response) => answer(response)));
+  const reports: string[] = [];
+  const pac = openPac(
+    new URL(`http://127.0.0.1:${server.port}/`),
+    (level, message) => void reports.push(`${level} ${message}`),
+  );
+  const found = async (): Promise<string> => names(await pac.find("http://b.test/", "b.test"));
+  const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+    for (let tries = 0; !await holds(); tries++) {
+      assert(tries < 1000, reports.join());
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  const now = Date.now;
+  let laterMs = 0;
+  Date.now = () => now() + laterMs;
+  try {
+    assertEquals(await found(), "a.test:1");
+    let held: ServerResponse | undefined;
+    answer = (response) => void (held = response);
+    laterMs += 600_001;
+    // The server does not answer.
+    assertEquals(await found(), "a.test:1");
+    await until(() => held !== undefined);
+    assertEquals(await found(), "a.test:1");
+    held!.writeHead(404).end();
+    await until(() => reports.length > 1);
+    assertMatch(reports[1], /^warn Cannot read .* 404\. .* The earlier content is still used$/);
+    assertEquals(await found(), "a.test:1");
+    answer = (response) => void response.end(file("c"));
+    laterMs += 600_001;
+    await until(async () => await found() === "c.test:1");
+    assertEquals(reports.length, 3);
+  } finally {
+    Date.now = now;
+  }
 });
 
 test("openPac reads a file that was not there when it is there", async () => {
