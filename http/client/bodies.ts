@@ -94,9 +94,24 @@ class Inflate extends Transform {
     if (this.#inner === null) {
       // The method of the zlib format (RFC 1950); it would be a block type that deflate does not have.
       this.#inner = (chunk[0] & 0x0f) === 8 ? createInflate() : createInflateRaw();
-      this.#inner.on("data", (part) => this.push(part)).on("error", (error) => this.destroy(error));
+      const inner = this.#inner;
+      // A few bytes may become many: no more are made than the reader takes.
+      inner.on("data", (part) => this.push(part) || inner.pause()).on(
+        "error",
+        (error) => this.destroy(error),
+      );
     }
     this.#inner.write(chunk, done);
+  }
+
+  override _read(size: number): void {
+    this.#inner?.resume();
+    super._read(size);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#inner?.destroy();
+    super._destroy(error, done);
   }
 
   override _final(done: (error?: Error | null) => void): void {

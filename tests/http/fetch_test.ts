@@ -2,6 +2,7 @@
 
 import { X509Certificate } from "node:crypto";
 import { createServer, type Socket } from "node:net";
+import { Readable } from "node:stream";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
@@ -207,6 +208,44 @@ test("negotiateFetch() decodes gzip, deflate and br, and leaves other codings al
   await assertRejects(() => signedOn(server.origin), Error, "has 6 content codings; the limit is 5");
   [coding, bytes] = ["gzip", gzipSync(text).subarray(0, 60)];
   await assertRejects(async () => (await signedOn(server.origin)).text(), Error, "cannot be decoded");
+});
+
+test("negotiateFetch() decodes no more than its caller reads, however much a few bytes become", async () => {
+  await using ends = await toyEnds();
+  const much = new Uint8Array(32 * 1024 * 1024);
+  const codings: [coding: string, bytes: Uint8Array][] = [
+    ["gzip", gzipSync(much)],
+    ["deflate", deflateSync(much)],
+    ["deflate", deflateRawSync(much)],
+    ["br", brotliCompressSync(much)],
+  ];
+  let [coding, bytes] = codings[0];
+  await using server = await hostileServer((_, response) => {
+    response.writeHead(200, { "content-encoding": coding }).end(bytes);
+  });
+  const signedOn = ends.client([server.origin]);
+  const { push } = Readable.prototype;
+  let made = 0;
+  Readable.prototype.push = function (chunk, encoding) {
+    made += chunk?.length ?? 0;
+    return push.call(this, chunk, encoding);
+  };
+  try {
+    for ([coding, bytes] of codings) {
+      made = 0;
+      const reader = (await signedOn(server.origin)).body!.getReader();
+      let read = (await reader.read()).value!.length;
+      for (let before = -1; before !== made;) {
+        before = made;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert(made < 4 * 1024 * 1024, `${coding}: ${made}`);
+      for (let part = await reader.read(); !part.done; part = await reader.read()) read += part.value.length;
+      assertEquals(read, much.length, coding);
+    }
+  } finally {
+    Readable.prototype.push = push;
+  }
 });
 
 test("negotiateFetch() streams: the caller's pace is the server's, and cancelling closes the connection", async () => {
