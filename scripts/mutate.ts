@@ -151,8 +151,12 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_wrap", "gss_records"),
     integration("gss_context", "gss_state", "gss_faults", "gss_leak", "interop"),
   ),
+  ["ffi/security/gss/tickets.ts", [
+    ["tests/ffi/security/gss/tickets_test.ts"],
+    integration("gss_credentials", "gss_held_tickets", "gss_delegation"),
+  ]],
   ...inGss(
-    ["tickets", "credentials", "acquire", "handles"],
+    ["credentials", "acquire", "handles"],
     integration("gss_credentials", "gss_caches"),
     integration("gss_expiry", "gss_delegation", "gss_targets", "gss_faults", "gss_users", "gss_leak"),
   ),

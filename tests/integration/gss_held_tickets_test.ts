@@ -10,6 +10,7 @@ import { negotiate } from "../../plugins/negotiate/mod.ts";
 import { findProgram, mustRun } from "../../scripts/process.ts";
 import type { Realm } from "../rig/realm.ts";
 import { withEnv } from "../support/env.ts";
+import { Faults } from "../support/faults.ts";
 import { FirstSteps, settled } from "../support/first_steps.ts";
 import { acquire, exchange, inRealmWith, NAMES, nobody, PROVIDERS, TARGET } from "../support/gss.ts";
 import { noRealm } from "../support/kerberos.ts";
@@ -37,7 +38,10 @@ async function handshakes(
   }));
 }
 
-/** Runs `body` with credentials of the user who logged in, in a realm without the key table that would renew them. */
+/**
+ * Runs `body` with credentials of the user who logged in, in a realm without the key table that would renew them, and
+ * checks that nothing is left in the library.
+ */
 async function asUser(
   body: (given: {
     realm: Realm;
@@ -53,7 +57,8 @@ async function asUser(
   } = {},
 ): Promise<void> {
   const steps = new FirstSteps();
-  await inRealmWith({ backend: steps.backend() }, async (realm, system) => {
+  const counter = new Faults();
+  await inRealmWith({ backend: steps.backend(counter.backend()) }, async (realm, system) => {
     await realm.kinit("alice", lifetime === undefined ? {} : { lifetime });
     const { KRB5_CLIENT_KTNAME } = nobody(realm);
     const file = filePath(realm.env.KRB5CCNAME)!;
@@ -69,6 +74,7 @@ async function asUser(
       await body({ realm, system, client, steps, file });
     });
   });
+  assertEquals(counter.left, []);
 }
 
 for (const name of NAMES) {

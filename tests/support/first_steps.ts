@@ -18,9 +18,8 @@ export class FirstSteps {
     return text;
   }
 
-  /** The backend to open a system with. */
-  backend(): Backend {
-    const real = runtimeBackend();
+  /** The backend to open a system with, over another one. */
+  backend(real: Backend = runtimeBackend()): Backend {
     const open = <L extends LibrarySpec>(path: string, spec: L): Library<L> => {
       const library = real.open(path, spec);
       const call = this.#counting(library.call, () => this.#here++) as Library<L>["call"];
