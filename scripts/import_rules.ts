@@ -192,7 +192,7 @@ export const EXTERNAL: Readonly<Record<string, readonly string[]>> = {
     "node:os",
     "quickjs-emscripten-core",
   ],
-  "http/proxy/pac.ts": ["node:dns/promises", "node:fs/promises"],
+  "http/proxy/pac.ts": ["node:dns/promises", "node:fs/promises", "node:https"],
   "http/proxy/**": ["node:crypto", "node:http", "node:net", "node:os", "node:stream", "node:tls"],
   "postgres/**": ["node:buffer", "node:net", "node:stream"],
   "sasl/protected_stream.ts": ["node:stream"],

@@ -7,6 +7,8 @@
 
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
+import { get as getSecurely } from "node:https";
 import { AuthenticationError, ProtocolError, TimeoutError, TransportError } from "../../errors.ts";
 import { proxyAddress } from "./address.ts";
 import { MAX_RUN_MS, printable } from "./pac_functions.ts";
@@ -23,6 +25,7 @@ const LOOKUP_MS = 3000;
 const CACHE_MS = 60_000;
 const MAX_CACHED = 1000;
 const FETCH_MS = 10_000;
+const MAX_REDIRECTS = 5;
 /** After this time the file is read again. */
 const REREAD_MS = 10 * 60_000;
 
@@ -144,15 +147,30 @@ async function readText(url: URL): Promise<string> {
   throw new ProtocolError("oversized", `The PAC file ${url} has more than ${MAX_TEXT} characters`);
 }
 
-async function download(url: URL): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS), redirect: "follow" });
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw new Error(`the server answered ${response.status}`);
+/** Without a proxy: HTTP_PROXY, which `fetch` of Deno follows, may name this very one, or one to sign on to. */
+async function download(url: URL, redirects = 0, signal = AbortSignal.timeout(FETCH_MS)): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const begin = url.protocol === "https:" ? getSecurely : get;
+  begin(url, { agent: false, signal }, resolve).on("error", reject);
+  try {
+    const answer = await promise;
+    const { statusCode = 0, headers: { location } } = answer;
+    const next = [301, 302, 303, 307, 308].includes(statusCode) ? URL.parse(location ?? "", url) : null;
+    if (next !== null || statusCode !== 200) answer.destroy();
+    if (next === null) return await contentOf(answer);
+    if (!/^https?:$/.test(next.protocol)) throw new Error(`the server redirects to ${next.protocol}`);
+    if (redirects === MAX_REDIRECTS) throw new Error(`the server redirects more than ${redirects} times`);
+    return await download(next, redirects + 1, signal);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
   }
+}
+
+async function contentOf(answer: IncomingMessage): Promise<string> {
+  if (answer.statusCode !== 200) throw new Error(`the server answered ${answer.statusCode}`);
   let text = "";
   const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of answer) {
     text += decoder.decode(chunk as Uint8Array, { stream: true });
     if (text.length > MAX_TEXT) throw new Error(`it has more than ${MAX_TEXT} characters`);
   }

@@ -124,6 +124,32 @@ test("proxy serves until it is asked to stop, and logs in JSON", async () => {
   });
 }, { skip: posix });
 
+test("proxy --pac reads its file without the proxy that HTTP_PROXY names", async () => {
+  const file =
+    'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfunction FindProxyForURL() { return "PROXY a.test:1" }';
+  await using server = await writtenProxy((_, socket) => {
+    socket.end(file);
+    return null;
+  });
+  await inHome(async (env) => {
+    const none = {
+      ...env,
+      HTTP_PROXY: "http://127.0.0.1:1",
+      http_proxy: "http://127.0.0.1:1",
+      NO_PROXY: "",
+      no_proxy: "",
+    };
+    const [program, ...first] = CLI;
+    const pac = `http://127.0.0.1:${server.port}/proxy.pac`;
+    await using proxy = start(program, [...first, "proxy", "--pac", pac, "--port", "0"], none);
+    const [, port] = await proxy.until("stderr", /Listening on http:\/\/127\.0\.0\.1:(\d+)/);
+    using client = await rawClient(Number(port));
+    client.send("CONNECT web.test:443 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assertMatch(await client.rest(), /^HTTP\/1\.1 502 [^]*a\.test/);
+    assertMatch(server.headers.join(), /^GET \/proxy\.pac HTTP/);
+  });
+}, { skip: posix });
+
 test("proxy --install writes a unit that systemd can read, and --uninstall removes it", async () => {
   await inHome(async (env, home) => {
     const bin = join(home, "bin");

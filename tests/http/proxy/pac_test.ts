@@ -191,7 +191,14 @@ test("openPac bounds how many names a file looks up", async () => {
 test("openPac fetches a file by http, keeps it when it cannot be read again, and refuses a long one", async () => {
   let answer: (url: string) => [number, string] =
     () => [200, "function FindProxyForURL() { return 'PROXY a.test:1' }"];
+  const moved: Record<string, string> = {
+    "/moved": "here",
+    "/circle": "circle",
+    "/away": "file:///etc/passwd",
+  };
   await using server = await watched(createServer((request, response) => {
+    const location = moved[request.url!];
+    if (location !== undefined) return void response.writeHead(302, { location }).end();
     const [status, text] = answer(request.url!);
     response.writeHead(status).end(text);
   }));
@@ -200,6 +207,19 @@ test("openPac fetches a file by http, keeps it when it cannot be read again, and
   const pac = openPac(url, (_, message) => void reports.push(message));
   assertEquals(names(await pac.find("http://b.test/", "b.test")), "a.test:1");
   assertMatch(reports.join(), /Read the PAC file/);
+  const moves = openPac(new URL("/moved", url), () => {});
+  assertEquals(names(await moves.find("http://b.test/", "b.test")), "a.test:1");
+  for (
+    const [path, problem] of [["/circle", /redirects more than 5 times/], [
+      "/away",
+      /redirects to file:/,
+    ]] as const
+  ) {
+    const error = await assertRejects(() =>
+      openPac(new URL(path, url), () => {}).find("http://b.test/", "b.test")
+    ) as Error;
+    assertMatch(error.message, problem);
+  }
   answer = () => [404, "no"];
   const absent = await assertRejects(() => openPac(url, () => {}).find("http://b.test/", "b.test")) as Error;
   assertMatch(absent.message, /Cannot read the PAC file .*: the server answered 404\. Check its address/);
