@@ -9,6 +9,7 @@ import { connect as connectTcp, isIP, Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { ProtocolError, SecureSocketError, TransportError } from "../../errors.ts";
 import { isDenied, socketFailure } from "../../ffi/transport/failure.ts";
+import { portOf } from "../proxy/address.ts";
 import type { Endpoint, Message, ProxyRoute } from "./route.ts";
 
 /** How connections are made. */
@@ -62,7 +63,10 @@ export class Connection {
   ): Promise<Connection> {
     const hostname = url.hostname.replace(/^\[|\]$/g, "");
     const secure = url.protocol === "https:";
-    const port = Number(url.port) || (secure ? 443 : 80);
+    const port = portOf(url);
+    if (port === 0) {
+      throw new TransportError("failed", `Cannot connect to ${url.origin}: no server listens on port 0`);
+    }
     let socket: Socket | undefined;
     try {
       signal.throwIfAborted();

@@ -36,7 +36,7 @@ export interface Destination {
 export function proxyAddress(value: unknown, target: unknown, name: string): ProxyAddress {
   const url = proxyUrl(value, name);
   const host = unbracket(url.hostname).replace(/\.$/, "");
-  const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
+  const port = portOf(url);
   if (target === undefined && isIpAddress(host)) {
     throw new TypeError(
       `${name} ${host} is an IP address, which has no service principal name: give the proxy's name instead, or ` +
@@ -72,10 +72,17 @@ function proxyUrl(value: unknown, name: string): URL {
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`${name} must begin with http:// or https://, not ${describe(url.protocol)}`);
   }
-  if (url.hostname === "" || url.pathname !== "/" || url.search !== "" || url.hash !== "") {
+  if (
+    url.hostname === "" || url.port === "0" || url.pathname !== "/" || url.search !== "" || url.hash !== ""
+  ) {
     throw new TypeError(`${name} must be a host and a port without a path, ${example}`);
   }
   return url;
+}
+
+/** The port of a URL of http or https. 0, on which no server listens, is not the default. */
+export function portOf({ port, protocol }: URL): number {
+  return port !== "" ? Number(port) : protocol === "https:" ? 443 : 80;
 }
 
 /** Checks a host and a port, and writes the host in ASCII. */

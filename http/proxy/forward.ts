@@ -10,10 +10,9 @@ import type { Duplex } from "node:stream";
 import type { SecurityContext } from "../../contract.ts";
 import { TransportError } from "../../errors.ts";
 import type { ProxyAddress } from "./address.ts";
-import { relay } from "./relay.ts";
 import { type ProxySignOn, verifyAnswer } from "./sign_on.ts";
 import { closeSoon } from "./answers.ts";
-import { transportError } from "./dial.ts";
+import { relay, transportError } from "./dial.ts";
 import { challengeFields, MAX_ANSWER_HEADER, refusedSignOn } from "./tunnel.ts";
 
 /** Fields that are between two neighbours (RFC 9110, section 7.6.1), and what concerns a proxy alone. */

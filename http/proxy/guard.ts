@@ -8,7 +8,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { networkInterfaces } from "node:os";
 import { parseCredentials } from "../fields.ts";
-import { type Destination, destination, unbracket } from "./address.ts";
+import { type Destination, destination, portOf, unbracket } from "./address.ts";
 import { LOOPBACK, Networks, plainAddress } from "./networks.ts";
 
 /** From where a local proxy may be used. */
@@ -120,7 +120,7 @@ export function readRequest(request: IncomingMessage, ports: readonly number[]):
     return refused(400, "The request's URL contains a user name");
   }
   try {
-    return { kind: "forward", url, wanted: destination(unbracket(url.hostname), Number(url.port) || 80) };
+    return { kind: "forward", url, wanted: destination(unbracket(url.hostname), portOf(url)) };
   } catch {
     return refused(400, "The request's URL has no valid host and port");
   }

@@ -223,6 +223,8 @@ test("negotiateFetch() reports answers that are not HTTP, and connections that f
   await refusing[Symbol.asyncDispose]();
   const error = await assertRejects(() => ends.client([refusing.origin])(refusing.origin), Error);
   assertEquals([error.name, (error as { codeName?: string }).codeName], ["TransportError", "ECONNREFUSED"]);
+  const none = "http://localhost:0";
+  await assertRejects(() => ends.client([none])(none), Error, "no server listens on port 0");
 });
 
 test("negotiateFetch() does not read a 401 that has no end, and signs on over another connection", async () => {

@@ -448,6 +448,7 @@ const WRONG_TARGETS: readonly [string, RegExp][] = [
   ["CONNECT web.test:99999", /400 /],
   ["CONNECT u@web.test:443", /400 /],
   ["CONNECT http://web.test:443", /400 /],
+  ["GET http://web.test:0/", /400 [^]*no valid host and port/],
 ];
 
 test("startLocalProxy refuses targets that are not hosts", async () => {

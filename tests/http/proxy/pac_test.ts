@@ -104,6 +104,7 @@ test("openPac reads the list of proxies, and refuses a result without one that c
     const [code, detail] of [
       ["return 'SOCKS a.test:1'", /SOCKS a\.test:1 is not supported/],
       ["return 'PROXY 10.0.0.1:8080'", /10\.0\.0\.1 is an IP address, which has no service principal name/],
+      ["return 'PROXY a.test:0'", /must be a host and a port/],
       ["return ''", /names no proxy/],
       ["return null", /null/],
       ["throw new Error('oops\\nforged line')", /failed: oops\?forged line\. Correct it/],
