@@ -13,3 +13,7 @@ export function __guard_spend(_units: i32): i32 {
 export function __guard_failures(_nothing: i32): i32 {
   return 0;
 }
+
+export function __guard_stop(_nothing: i32): i32 {
+  return 0;
+}

@@ -13,14 +13,8 @@
 import { ByteReader, ByteWriter, reject } from "./bytes.ts";
 import { CompileWork, type FunctionType } from "./compile_work.ts";
 import type { ResolvedLimits } from "./limits.ts";
-import {
-  type AddedFunction,
-  type Appended,
-  helpers,
-  meterBody,
-  type Metering,
-  RESERVED_PREFIX,
-} from "./meter.ts";
+import { type AddedFunction, type Appended, helpers, RESERVED_PREFIX } from "./counter.ts";
+import { meterBody, type Metering } from "./meter.ts";
 import { Op, ValueType } from "./opcodes.ts";
 import {
   type Export,

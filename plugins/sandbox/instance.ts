@@ -10,7 +10,7 @@ import { reject } from "./bytes.ts";
 import type { GuardedModule } from "./guard.ts";
 import { hostFunctions, type ImportGrants, type ImportName } from "./host_functions.ts";
 import type { ResolvedLimits } from "./limits.ts";
-import { Counter } from "./meter.ts";
+import { Counter, isStop } from "./counter.ts";
 import { breach, Reader } from "./wire.ts";
 
 const HEADER = 4; // the operation, and the status
@@ -40,6 +40,7 @@ interface Exports {
   [Counter.refuel](units: number): number;
   [Counter.spend](units: number): number;
   [Counter.failures](nothing: number): number;
+  [Counter.stop](nothing: number): number;
   abi_version(): number;
   alloc(length: number): number;
   call(pointer: number, length: number): bigint;
@@ -192,8 +193,8 @@ export class GuestInstance {
 
   /** The error that the application receives for what stopped the guest. */
   #explain(exports: Exports, cause: unknown): Error {
-    if (exports[Counter.spend](0) < 0) return this.#fuelLimit(cause);
-    if (cause instanceof ProviderTrapError) return cause;
+    if (cause instanceof ProviderTrapError || cause instanceof ProviderLimitError) return cause;
+    if (exports[Counter.spend](0) < 0 && isStop(cause, exports[Counter.stop])) return this.#fuelLimit(cause);
     if (exports[Counter.failures](0) > 0) return this.#memoryLimit(cause);
     const { message } = cause as Error;
     return new ProviderTrapError(`${this.#compiled.name} trapped: ${message}; its instance was dropped`, {

@@ -3,7 +3,7 @@
 import { guard, type GuardedModule, type GuardRules } from "../../plugins/sandbox/guard.ts";
 import { IMPORT_SIGNATURES } from "../../plugins/sandbox/host_functions.ts";
 import { DEFAULT_LIMITS } from "../../plugins/sandbox/limits.ts";
-import { Counter } from "../../plugins/sandbox/meter.ts";
+import { Counter } from "../../plugins/sandbox/counter.ts";
 
 /** Rules that require only the memory, and grant all imports. */
 export const ANY_MODULE: GuardRules = {

@@ -156,13 +156,15 @@ class Body {
     return this.#choose.of([...simple.slice(0, -1), ...nested, ...nested])();
   }
 
-  /** A loop that runs one to six times. */
+  /** A loop that runs one to six times, or is left before that. */
   #loop(depth: number): number[] {
     const counter = COUNTERS[depth];
-    return [
-      ...[0x41, 1 + this.#choose.below(6), 0x21, counter, 0x03, 0x40, ...this.#statements(depth + 1)],
-      ...[0x20, counter, 0x41, 1, 0x6b, 0x22, counter, 0x41, 0, 0x4a, 0x0d, 0, 0x0b],
-    ];
+    const turns = [0x41, 1 + this.#choose.below(6), 0x21, counter];
+    const again = [0x20, counter, 0x41, 1, 0x6b, 0x22, counter, 0x41, 0, 0x4a, 0x0d, 0];
+    const statements = this.#statements(depth + 1);
+    if (this.#choose.below(3) > 0) return [...turns, 0x03, 0x40, ...statements, ...again, 0x0b];
+    const leave = [...this.#i32(depth), 0x0d, 1];
+    return [...turns, 0x02, 0x40, 0x03, 0x40, ...statements, ...leave, ...again, 0x0b, 0x0b];
   }
 
   #assign(opcode: number): number[] {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ProviderRejectedError } from "../../../errors.ts";
 import { ByteReader, ByteWriter, signed, unsigned } from "../../../plugins/sandbox/bytes.ts";
 import { DEFAULT_LIMITS, resolveLimits } from "../../../plugins/sandbox/limits.ts";
-import { Counter } from "../../../plugins/sandbox/meter.ts";
+import { Counter } from "../../../plugins/sandbox/counter.ts";
 import { guardAny, instantiate, outcomeOf } from "../../support/guarding.ts";
 import { compileWat } from "../../support/wat.ts";
 
@@ -107,6 +107,62 @@ test("a function with more variables costs more to enter", () => {
   assertEquals(entered("i64 ".repeat(400)) - entered("i32"), 99);
 });
 
+/** Counts parameter 0 down to zero, with `more` in each turn. */
+const countDown = (more: string) =>
+  `(loop $l ${more} (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))`;
+
+test("a loop that has the counter in a local variable is charged as one that has it in the global", () => {
+  const run = (more: string) => wat(`(func $f) (func (export "run") (param i32) ${countDown(more)})`);
+  const own = fuelOf(run(""), 1000);
+  // Division, 12, is among what a loop with a variable must not contain; with its operands and drop it costs 15.
+  assertEquals(fuelOf(run("(drop (i32.div_u (i32.const 1) (i32.const 1)))"), 1000) - own, 15 * 1000);
+  assertEquals(fuelOf(run("(drop (i64.rem_s (i64.const 1) (i64.const 1)))"), 1000) - own, 27 * 1000);
+  assertEquals(fuelOf(run("(drop (i32.add (i32.const 1) (i32.const 1)))"), 1000) - own, 4 * 1000);
+});
+
+test("a loop is charged for each of its turns, whatever leaves it", () => {
+  const last = "(i32.eq (local.get 0) (i32.const 1))";
+  const ways: Record<string, string> = {
+    "its end": countDown(""),
+    "br_if": `(block $out ${countDown(`(br_if $out ${last})`)})`,
+    "br": `(block $out ${countDown(`(if ${last} (then (br $out)))`)})`,
+    "br from a block": `(block $out ${countDown(`(block (br_if $out ${last}))`)})`,
+    "br_table": `(block $out ${countDown(`(block $on (br_table $on $out ${last}))`)})`,
+    "return": countDown(`(if ${last} (then (return)))`),
+    "a br within it": countDown(`(block $in (br_if $in ${last}))`),
+    "the end of an if": `(if (local.get 0) (then ${countDown("")}))`,
+    "the end of a loop in it": countDown(`(local.set 1 (i32.const 2))
+      (loop $m (br_if $m (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))`),
+    "a call in it": countDown("(call $f)"),
+    "memory.fill in it": countDown("(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))"),
+    "memory.grow in it": countDown("(drop (memory.grow (i32.const 0)))"),
+  };
+  for (const [way, body] of Object.entries(ways)) {
+    const module = wat(`(func $f) (func (export "run") (param i32) (local i32) ${body} (call $f))`);
+    const [two, three, thousand] = [fuelOf(module, 2), fuelOf(module, 3), fuelOf(module, 1000)];
+    assert(three > two, way);
+    assertEquals(thousand - three, 997 * (three - two), way);
+    const exports = instantiate(guardAny(module).bytes);
+    exports.fuel.value = thousand;
+    exports.run(1000);
+    assertEquals(exports.fuel.value, 0, way);
+    exports.fuel.value = thousand - 1;
+    assertEquals(outcomeOf(() => exports.run(1000)), "trap divide by zero", way);
+    assert(exports.fuel.value < 0, way);
+  }
+});
+
+test("two loops one after the other share one variable, and compute what they did", () => {
+  const module = wat(`(func (export "run") (param i32) (result i64) (local $a i64) (local $b i32)
+    (local.set $b (local.get 0)) ${countDown("(local.set $a (i64.add (local.get $a) (i64.const 3)))")}
+    (local.set 0 (local.get $b)) ${countDown("(local.set $a (i64.add (local.get $a) (i64.const 1)))")}
+    (local.get $a))`);
+  const needed = fuelOf(module, 100);
+  const exports = instantiate(guardAny(module).bytes);
+  exports.fuel.value = needed;
+  assertEquals([exports.run(100), exports.fuel.value], [400n, 0]);
+});
+
 test("exactly enough fuel is enough, one unit less is not", () => {
   const module = wat(`(func (export "run") (result i32) (i32.add (i32.const 1) (i32.const 2)))`);
   const needed = fuelOf(module);
@@ -115,7 +171,7 @@ test("exactly enough fuel is enough, one unit less is not", () => {
   assertEquals(exports.run(), 3);
   assertEquals(exports.fuel.value, 0);
   exports.fuel.value = needed - 1;
-  assertEquals(outcomeOf(() => exports.run()), "trap unreachable");
+  assertEquals(outcomeOf(() => exports.run()), "trap divide by zero");
 });
 
 test("custom sections are removed, and the module's own exports, data and table remain", () => {

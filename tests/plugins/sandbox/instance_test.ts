@@ -101,6 +101,32 @@ test("each call has its own fuel: many calls that need half of it all succeed", 
   assert(!tight.alive);
 });
 
+test("a trap in a loop is reported as what it is; only used-up fuel is a limit", () => {
+  const loop = (body: string) =>
+    `(local $i i32) (loop $l ${body}
+    (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 100)))) ${ECHO}`;
+  const error = (body: string, fuel = 1_000_000) => {
+    const one = instance(loop(body), { fuel });
+    const thrown = assertThrows(() => one.call("wrap", new Uint8Array(1), () => {}), Error);
+    assert(!one.alive);
+    return thrown;
+  };
+  const traps = {
+    "(drop (i32.load (i32.const -1)))": "out of bounds",
+    "(if (local.get $i) (then (unreachable)))": "unreachable",
+    "(drop (i32.div_u (i32.const 1) (local.get $i)))": "divide by zero",
+    "(drop (i32.trunc_f32_s (f32.const inf)))": "unrepresentable",
+  };
+  for (const [body, message] of Object.entries(traps)) {
+    const thrown = error(body);
+    assert(thrown instanceof ProviderTrapError && thrown.message.includes(message), thrown.message);
+  }
+  for (const body of ["(nop)", "(drop (i32.div_u (i32.const 1) (i32.const 2)))"]) {
+    const thrown = error(body, 500);
+    assert(thrown instanceof ProviderLimitError && thrown.limit === "fuel", thrown.message);
+  }
+});
+
 test("call() finds memory that grows during the call at its new address", () => {
   const one = instance(`
     (drop (memory.grow (i32.const 1)))
