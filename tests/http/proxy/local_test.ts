@@ -2,7 +2,8 @@
 
 import { Buffer } from "node:buffer";
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
+import { createServer as createTls } from "node:tls";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { test } from "@test";
 import { type LocalProxy, startLocalProxy } from "../../../http/proxy/local.ts";
@@ -10,6 +11,7 @@ import type { LocalProxyOptions, ProxyEvent } from "../../../http/proxy/local_op
 import { AuthenticationError } from "../../../errors.ts";
 import { createRegistry } from "../../../plugins/registry.ts";
 import { toyProvider } from "../../support/toy_provider.ts";
+import { certificatesUnavailable, makeCertificate } from "../../rig/certificates.ts";
 import { rawClient, toySignOn, watched, writtenProxy } from "../../support/http_proxy.ts";
 
 /** Runs `body` with a local proxy whose upstream listens on `port`. */
@@ -606,6 +608,81 @@ test("startLocalProxy answers with what went wrong, and logs it in one line", as
       assert(!message.includes("\n") && destination !== undefined);
     }
     assertEquals(proxy.status().failed, 3);
+  });
+});
+
+test(
+  "startLocalProxy signs on to a proxy of https://, and sends one that it does not trust nothing",
+  async () => {
+    const [made, other] = [await makeCertificate(), await makeCertificate()];
+    await using upstream = await echoProxy();
+    await using front = await watched(createTls(made, (secured) => {
+      const far = connect(upstream.port, "127.0.0.1");
+      for (const [one, next] of [[secured, far], [far, secured]]) {
+        one.on("error", () => next.destroy()).on("close", () => next.destroy()).pipe(next);
+      }
+    }));
+    const upstreams = [`https://localhost:${front.port}`];
+    await inLocal(front.port, async (proxy) => {
+      using client = await rawClient(proxy.port);
+      client.send(`${CONNECT}\r\nechoed`);
+      assertMatch(await client.until("echoed"), /^HTTP\/1\.1 200 /);
+      using plain = await rawClient(proxy.port);
+      plain.send("GET http://web.test/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      assertMatch(await plain.rest(), /^HTTP\/1\.1 200 [^]*ok$/);
+      assertEquals(upstream.headers.length, 2);
+      for (const header of upstream.headers) assertMatch(header, /\r\nProxy-Authorization: Negotiate \w/);
+    }, { upstreams, ca: made.cert });
+    await inLocal(front.port, async (proxy) => {
+      using client = await rawClient(proxy.port);
+      client.send(`${CONNECT}\r\n`);
+      assertMatch(await client.rest(), /^HTTP\/1\.1 502 [^]*certificate/);
+      assertEquals(upstream.headers.length, 2);
+    }, { upstreams, ca: other.cert });
+  },
+  { skip: certificatesUnavailable() },
+);
+
+test("startLocalProxy answers 504 where a proxy takes the connection and does not answer to CONNECT", async () => {
+  await using upstream = await writtenProxy(() => null);
+  await inLocal(upstream.port, async (proxy) => {
+    using client = await rawClient(proxy.port);
+    client.send(`${CONNECT}\r\n`);
+    assertMatch(await client.rest(), /^HTTP\/1\.1 504 /);
+    while (upstream.sockets.size > 0) await pause();
+  }, { connectTimeoutMs: 200 });
+});
+
+test("startLocalProxy closes connections beyond maxConnections, and serves again when one has ended", async () => {
+  await using upstream = await echoProxy();
+  await inLocal(upstream.port, async (proxy) => {
+    const first = await rawClient(proxy.port);
+    using second = await rawClient(proxy.port);
+    for (const client of [first, second]) {
+      client.send(`${CONNECT}\r\n`);
+      await client.until(ESTABLISHED);
+    }
+    using third = await rawClient(proxy.port);
+    assertEquals(await third.rest(), "");
+    first.socket.destroy();
+    while (proxy.status().connections > 1) await pause();
+    using fourth = await rawClient(proxy.port);
+    fourth.send(`${CONNECT}\r\n`);
+    await fourth.until(ESTABLISHED);
+  }, { maxConnections: 2 });
+});
+
+test("startLocalProxy drops answers of status 103 and trailers", async () => {
+  await using upstream = await writtenProxy(() =>
+    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" +
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n"
+  );
+  await inLocal(upstream.port, async (proxy) => {
+    using client = await rawClient(proxy.port);
+    client.send("GET http://web.test/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const text = await client.rest();
+    assertMatch(text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n3\r\nabc\r\n0\r\n\r\n$/);
+    assert(!/103|Link|X-Late/.test(text), text);
   });
 });
 
