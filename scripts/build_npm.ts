@@ -9,8 +9,15 @@
 import { build, stop } from "esbuild";
 import { listFiles } from "./files.ts";
 import { jsrReachable } from "./import_map.ts";
-import { DOCUMENTS, ENTRIES, OLDEST_NODE, packageJson } from "./npm_package.ts";
-import { mustRun, npm } from "./process.ts";
+import {
+  DOCUMENTS,
+  ENTRIES,
+  OLDEST_NODE,
+  packageJson,
+  repositoryPage,
+  withAbsoluteLinks,
+} from "./npm_package.ts";
+import { mustRun, npm, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
@@ -35,14 +42,24 @@ export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
     const text = await Deno.readTextFile(`${OUT}/${file}`);
     await Deno.writeTextFile(`${OUT}/${file}`, forOlderTypeScript(text));
   }
-  const description = packageJson(chosen === "dnt" ? "./esm" : ".");
+  const page = await repository();
+  const description = packageJson(chosen === "dnt" ? "./esm" : ".", page);
   await Deno.writeTextFile(`${OUT}/package.json`, `${JSON.stringify(description, null, 2)}\n`);
   for (const program of Object.values(description.bin)) await nodeProgram(`${OUT}/${program}`);
-  for (const name of DOCUMENTS) await Deno.copyFile(ROOT + name, `${OUT}/${name}`);
+  for (const name of DOCUMENTS) {
+    const text = await Deno.readTextFile(ROOT + name);
+    await Deno.writeTextFile(`${OUT}/${name}`, page === null ? text : withAbsoluteLinks(text, page));
+  }
   const { name, version } = description;
   const { stdout } = await npm(["pack", "--silent", "--pack-destination", ROOT, OUT], { cwd: OUT });
   console.log(`Built ${name} ${version} with ${chosen === "dnt" ? "dnt" : "deno pack and esbuild"}`);
   return ROOT + stdout.trim().split("\n").at(-1);
+}
+
+/** The address of the repository's page; `null` where it is not known. */
+export async function repository(): Promise<string | null> {
+  const { stdout } = await run("git", ["remote", "get-url", "origin"], { cwd: ROOT });
+  return repositoryPage(Deno.env.toObject(), stdout);
 }
 
 /** Without JSR: what `deno pack` makes, brought down to the oldest supported Node. */

@@ -45,6 +45,12 @@ export interface PackageJson {
   keywords: string[];
   /** The licence's SPDX name. */
   license: string;
+  /** Where its sources are; npm's provenance compares it with where it was built. Left out: not known. */
+  repository?: { type: "git"; url: string };
+  /** The page about it. */
+  homepage?: string;
+  /** Where faults are reported. */
+  bugs?: string;
   /** ECMAScript modules only. */
   type: "module";
   /** The Node it runs on. */
@@ -61,8 +67,34 @@ export interface PackageJson {
   dependencies: Record<string, string>;
 }
 
+/**
+ * The address of the repository's page: from the variables of GitHub's workflows, else from git's remote `origin`;
+ * `null` where neither names one.
+ */
+export function repositoryPage(
+  { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name }: Readonly<Record<string, string>>,
+  origin: string,
+): string | null {
+  if (server && name) return `${server}/${name}`;
+  const [, host, path] =
+    /^(?:https:\/\/|(?:ssh:\/\/)?git@)([\w.-]+)[:/]([\w.-]+\/[\w.-]+?)(?:\.git)?\/?$/.exec(
+      origin.trim(),
+    ) ?? [];
+  return path === undefined ? null : `https://${host}/${path}`;
+}
+
+/** A document of the package whose links lead to this version in the repository: the package has no other documents. */
+export function withAbsoluteLinks(markdown: string, page: string): string {
+  const relative = /(!?)\[((?:[^\]\\]|\\.)*)\]\((?![a-z]+:|#)([^)\s]+)\)/g;
+  return markdown.replace(
+    relative,
+    (_, image, text, path) =>
+      `${image}[${text}](${page}/${image ? "raw" : "blob"}/v${denoJson.version}/${path})`,
+  );
+}
+
 /** package.json for a build whose modules lie in `folder` of the package (`"."` or `"./esm"`). */
-export function packageJson(folder: string): PackageJson {
+export function packageJson(folder: string, page: string | null = null): PackageJson {
   const built = (module: string, ending: string): string =>
     `${folder}/${module.replace("./", "").replace(/\.ts$/, ending)}`;
   const exports: PackageJson["exports"] = {};
@@ -88,6 +120,11 @@ export function packageJson(folder: string): PackageJson {
       "windows",
     ],
     license: denoJson.license,
+    ...(page === null ? {} : {
+      repository: { type: "git", url: `git+${page}.git` },
+      homepage: `${page}#readme`,
+      bugs: `${page}/issues`,
+    }),
     type: "module",
     // process.getBuiltinModule, by which nothing is loaded at import, came with 22.3.
     engines: { node: `>=${OLDEST_NODE}.3` },

@@ -6,7 +6,7 @@
 
 import denoJson from "../deno.json" with { type: "json" };
 import { VERSION } from "../cli/help.ts";
-import { buildNpm } from "./build_npm.ts";
+import { buildNpm, repository } from "./build_npm.ts";
 import { mustRun, npm, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
@@ -25,11 +25,12 @@ Exit status: 0 ready, or published; 1 something is wrong; 2 the command is wrong
 /** What keeps `version` from being released, as sentences. */
 export function problems(
   version: string,
-  { changelog, cliVersion, tags, changes }: {
+  { changelog, cliVersion, tags, changes, page }: {
     readonly changelog: string;
     readonly cliVersion: string;
     readonly tags: readonly string[];
     readonly changes: string;
+    readonly page: string | null;
   },
 ): string[] {
   const found: string[] = [];
@@ -48,6 +49,12 @@ export function problems(
   }
   if (changes.trim() !== "") {
     found.push(`the clone has changes that are not committed:\n${changes.trimEnd()}`);
+  }
+  if (page === null) {
+    found.push(
+      "git's remote origin names no repository page, which npm's provenance and the links of README.md need: " +
+        "git remote add origin https://...",
+    );
   }
   return found;
 }
@@ -102,6 +109,7 @@ async function main(args: string[]): Promise<number> {
     cliVersion: VERSION,
     tags: (await git("tag", "--points-at", "HEAD")).split("\n"),
     changes: await git("status", "--porcelain"),
+    page: await repository(),
   });
   for (const problem of found) console.log(`${dry ? "later " : "FAILED"}  ${problem}`);
   if (!dry && found.length > 0) return 1;

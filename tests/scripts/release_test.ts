@@ -7,6 +7,7 @@ const READY = {
   cliVersion: "1.2.3",
   tags: ["v1.2.3", ""],
   changes: "",
+  page: "https://git.example.test/one/two" as string | null,
 };
 
 test("problems() of a release is empty where version, changelog, tag and clone agree", () => {
@@ -20,6 +21,7 @@ test("problems() of a release names what is missing and what to do", () => {
     [{ changelog: "## [1.2.3]\n" }, 'no "## [1.2.3] - YYYY-MM-DD"'],
     [{ tags: ["v1.2.2"] }, "git tag v1.2.3"],
     [{ changes: " M mod.ts\n" }, " M mod.ts"],
+    [{ page: null }, "git remote add origin"],
   ];
   for (const [change, expected] of cases) {
     const [problem, ...more] = problems("1.2.3", { ...READY, ...change });
