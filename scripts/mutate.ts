@@ -111,6 +111,7 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
   ]],
   ...inGss(
     ["accelerated_sealing", "accelerated_directions", "rfc4121"],
+    ["tests/ffi/security/gss/accelerated_sealing_test.ts", "tests/ffi/security/gss/order_test.ts"],
     integration("gss_accelerated", "gss_records"),
     integration("gss_faults"),
   ),

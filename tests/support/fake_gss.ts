@@ -70,6 +70,8 @@ export class FakeGss {
   longer = 0;
   /** What the context reports of itself; `null`: nothing. */
   lucid: Partial<Values<typeof LUCID_V1_FIELDS>> | null = null;
+  /** Whether the set of buffers that describes the context is empty. */
+  emptySets = false;
   sessionKey: Uint8Array | null = null;
   authorizationData: Uint8Array | null = null;
   /** The text of the context's names; empty: it has none. */
@@ -287,8 +289,8 @@ export class FakeGss {
           if (this.lucid === null) return GSS_S.UNAVAILABLE;
           const lucid = pinned(layouts.lucid.size);
           layouts.lucid.write(dataView(lucid), this.lucid);
-          value = pinned(8);
-          dataView(value).setBigUint64(0, this.#allocate(lucid), true);
+          value = this.emptySets ? null : pinned(8);
+          if (value !== null) dataView(value).setBigUint64(0, this.#allocate(lucid), true);
         } else value = oid === this.gss.oids.ifRelevant ? this.authorizationData : this.sessionKey;
         const buffer = pinned(value === null ? 0 : 16);
         if (value !== null) {
@@ -346,6 +348,7 @@ export class FakeGss {
         max: Uint8Array,
       ) => {
         log("gss_wrap_size_limit", encrypt, qop, size);
+        fits(max, 4);
         dataView(max).setUint32(0, size - 4 - encrypt, true);
         return this.#status(minor, context);
       },
@@ -441,4 +444,26 @@ export function pinnedCopy(bytes: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const copy = pinned(bytes.length);
   copy.set(bytes);
   return copy;
+}
+
+/** What a context's keys begin with. */
+export const KEY = Uint8Array.from({ length: 64 }, (_, index) => index + 1);
+
+/** Makes the library report a context of RFC 4121 tokens, with an acceptor's subkey, apart from `changes`. */
+export function describe(library: FakeGss, changes: Partial<NonNullable<FakeGss["lucid"]>> = {}): void {
+  library.lucid = {
+    version: 1,
+    initiate: 1,
+    send_seq: 21n,
+    recv_seq: 34n,
+    protocol: 1,
+    have_acceptor_subkey: 1,
+    cfx_key_type: 18,
+    cfx_key_length: 32,
+    cfx_key_data: library.place(KEY),
+    acceptor_subkey_type: 17,
+    acceptor_subkey_length: 16,
+    acceptor_subkey_data: library.place(KEY),
+    ...changes,
+  };
 }

@@ -63,7 +63,6 @@ export class Cipher {
     if (this.#call.EVP_CipherInit_ex2(this.#context, 0n, null, ZERO_IV, KEEP, null) !== 1) {
       throw cryptoFailure("EVP_CipherInit_ex2");
     }
-    OUTPUT_LENGTH[0] = 0;
     const { length } = message;
     const result = this.#call.EVP_CipherUpdate(this.#context, message, OUTPUT_LENGTH_BYTES, message, length);
     if (result !== 1 || OUTPUT_LENGTH[0] !== length) throw cryptoFailure("EVP_CipherUpdate");
@@ -112,7 +111,6 @@ export class Mac {
   }
 
   #update(part: Uint8Array): void {
-    if (part.length === 0) return;
     if (this.#call.EVP_MAC_update(this.#context, part, BigInt(part.length)) !== 1) {
       throw cryptoFailure("EVP_MAC_update");
     }
@@ -210,7 +208,7 @@ export class RecordCrypto implements DerivationPrimitives {
   }
 }
 
-/** Random bytes for confounders, taken in a row and overwritten when they are used. */
+/** Random bytes for confounders, taken in a row. */
 const RANDOM = pinned(4096);
 let used = RANDOM.length;
 
@@ -222,6 +220,5 @@ export function takeConfounder(out: Uint8Array, at: number): void {
   }
   for (let index = 0; index < BLOCK_BYTES; index++, used++) {
     out[at + index] = RANDOM[used];
-    RANDOM[used] = 0;
   }
 }

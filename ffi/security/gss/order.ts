@@ -50,7 +50,7 @@ export class SequenceWindow {
 
   #acceptOther(sequence: bigint): number {
     const bits = this.#acceptNumber(BigInt.asUintN(64, sequence - this.#base));
-    dataView(this.#expected).setBigUint64(0, BigInt.asUintN(64, this.#base + this.#next), false);
+    dataView(this.#expected).setBigUint64(0, this.#base + this.#next, false);
     return bits;
   }
 
@@ -58,13 +58,14 @@ export class SequenceWindow {
     const inOrder = BigInt(this.#inOrder);
     this.#inOrder = 0;
     this.#next = BigInt.asUintN(64, this.#next + inOrder);
-    const ones = (1n << (inOrder > 64n ? 64n : inOrder)) - 1n;
-    this.#arrived = inOrder > 63n ? ones : BigInt.asUintN(64, (this.#arrived << inOrder) | ones);
-    if (relative >= this.#next) {
+    const count = inOrder > 64n ? 64n : inOrder;
+    this.#arrived = BigInt.asUintN(64, (this.#arrived << count) | ((1n << count) - 1n));
+    // Not the next number itself: that is the expected one.
+    if (relative > this.#next) {
       const skipped = relative - this.#next;
       this.#arrived = skipped > 62n ? 1n : BigInt.asUintN(64, (this.#arrived << (skipped + 1n)) | 1n);
-      this.#next = BigInt.asUintN(64, relative + 1n);
-      return skipped > 0n ? GSS_S.GAP_TOKEN : 0;
+      this.#next = relative + 1n;
+      return GSS_S.GAP_TOKEN;
     }
     const back = this.#next - relative;
     if (back > 64n) return GSS_S.UNSEQ_TOKEN;

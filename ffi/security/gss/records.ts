@@ -162,7 +162,6 @@ export class GssRecords {
   sessionKey(): Uint8Array {
     const { call, memory, oids } = this.#gss;
     const set = this.#slots.slice(AT.set, 8);
-    this.#slots.u64[AT.set / 8] = 0n;
     const major = call.gss_inquire_sec_context_by_oid(this.#minor, this.#context, oids.sessionKey, set);
     this.#gss.check("gss_inquire_sec_context_by_oid", major, this.#slots.u32[0], "read the session key");
     try {

@@ -63,16 +63,14 @@ export function detachedRotation(encrypted: boolean, macBytes: number): number {
 
 /** Undoes a rotation to the right of what follows the header; the rotation may be longer than that. */
 export function rotateLeft(record: Uint8Array, count: number): void {
-  if (count === 0 || record.length === HEADER) return;
-  const bytes = record.subarray(HEADER);
-  const rotation = count % bytes.length;
+  const rotation = count % (record.length - HEADER);
   if (rotation === 0) return;
+  const bytes = record.subarray(HEADER);
   // Not by slice(): a Buffer's slice shares its memory.
   const first = pinned(rotation);
   first.set(bytes.subarray(0, rotation));
   bytes.copyWithin(0, rotation);
   bytes.set(first, bytes.length - rotation);
-  first.fill(0);
 }
 
 /** Whether the header's encrypted copy is at `at`. The rotation is not part of it. */

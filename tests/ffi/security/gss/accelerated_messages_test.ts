@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { createCipheriv, createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
 import fc from "fast-check";
-import { AuthenticationError } from "../../../../errors.ts";
+import { AuthenticationError, type NativeError } from "../../../../errors.ts";
 import type { Backend, LibrarySpec } from "../../../../ffi/abi.ts";
 import { pinned } from "../../../../ffi/memory/memory.ts";
 import { LIBCRYPTO } from "../../../../ffi/raw/libcrypto.ts";
@@ -287,7 +287,8 @@ test("Cipher has the results of RFC 3962, appendix B", () =>
       assertEquals(hex(bytes), plain);
     }
     // Less than a block cannot be encrypted.
-    assertThrows(() => encrypting.run(pinned(15)), AuthenticationError, "EVP_CipherUpdate");
+    const error = assertThrows(() => encrypting.run(pinned(15)), AuthenticationError, "EVP_CipherUpdate");
+    assertEquals((error.cause as NativeError).status, 0);
     encrypting.close();
     decrypting.close();
   }), { skip });
@@ -411,6 +412,7 @@ test("takeConfounder() never gives the same bytes twice, and changes nothing bes
   for (let count = 0; count < 2000; count++) {
     const out = new Uint8Array(20);
     takeConfounder(out, 2);
+    assert(out.some((byte) => byte !== 0));
     assertEquals([out[0], out[1], out[18], out[19]], [0, 0, 0, 0]);
     seen.add(hex(out));
   }
@@ -450,7 +452,7 @@ const none = (count: Map<string, number>): boolean => [...count.values()].every(
 test(
   "openRecordCrypto() uses no libcrypto that lacks something, fails, or computes otherwise, and frees what it had",
   () => {
-    let encrypts = false;
+    let [encrypts, covered] = [false, 0];
     const changeWhere = (direction: boolean, name: string, result: unknown, args: unknown[]): unknown => {
       if (name === "EVP_CipherInit_ex2" && args[4] !== -1) encrypts = args[4] === 1;
       const message = args[1] as Uint8Array;
@@ -468,6 +470,24 @@ test(
       "no mode": (name, result, args) => name === "EVP_CipherInit_ex2" && args[5] !== null ? 0 : result,
       "a context that cannot be used again": (name, result, args) =>
         name === "EVP_MAC_init" && args[1] === null ? 0 : result,
+      "a key that no cipher takes": (name, result, args) => {
+        if (name === "EVP_CipherInit_ex2" && args[5] !== null) throw new Error("injected");
+        return result;
+      },
+      "a cipher that cannot be used again": (name, result, args) =>
+        name === "EVP_CipherInit_ex2" && args[4] === -1 ? 0 : result,
+      "no HMAC at all": (name, result) => {
+        if (name === "EVP_MAC_fetch") throw new Error("injected");
+        return result;
+      },
+      "a key that no HMAC takes": (name, result, args) =>
+        name === "EVP_MAC_init" && args[1] !== null ? 0 : result,
+      "a key for which HMAC fails": (name, result, args) => {
+        if (name === "EVP_MAC_init" && args[1] !== null) throw new Error("injected");
+        return result;
+      },
+      "a message that HMAC does not take": (name, result) => name === "EVP_MAC_update" ? 0 : result,
+      "a checksum that HMAC does not return": (name, result) => name === "EVP_MAC_final" ? 0 : result,
       "a wrong length": (name, result, args) => {
         if (name === "EVP_CipherUpdate") (args[2] as Uint8Array)[0] ^= 1;
         return result;
@@ -480,6 +500,12 @@ test(
       "a wrong cipher where it decrypts": (name, result, args) => changeWhere(false, name, result, args),
       "a wrong checksum": (name, result, args) => {
         if (name === "EVP_MAC_final") (args[1] as Uint8Array)[11] ^= 1;
+        return result;
+      },
+      "a wrong checksum where it decrypts with SHA-1": (name, result, args) => {
+        if (name === "EVP_CipherInit_ex2" && args[4] !== -1) encrypts = args[4] === 1;
+        if (name === "EVP_MAC_update") covered = Number(args[2]);
+        if (name === "EVP_MAC_final" && !encrypts && covered === 46) (args[1] as Uint8Array)[11] ^= 1;
         return result;
       },
       "an error": (name, result) => {
@@ -501,9 +527,24 @@ test(
 
 test("openRecordCrypto() opens libcrypto once, and its system frees and closes it", () => {
   const count = new Map<string, number>();
-  const system = new NativeSystem({ grants: ["sspi"] }, { backend: changed((_, result) => result, count) });
-  assert(openRecordCrypto(system) !== null);
+  const parameters: Uint8Array[] = [];
+  const keep = (name: string, result: unknown, args: unknown[]): unknown => {
+    const given = name === "EVP_CipherInit_ex2" ? args[5] : name === "EVP_MAC_init" ? args[3] : null;
+    if (given !== null) parameters.push(given as Uint8Array);
+    return result;
+  };
+  const system = new NativeSystem({ grants: ["sspi"] }, { backend: changed(keep, count) });
+  const crypto = openRecordCrypto(system)!;
+  // One parameter, and an empty one at the end.
+  assert(parameters.length > 0);
+  for (const array of parameters) assertEquals(array.slice(40), new Uint8Array(40));
   assertEquals(Object.fromEntries(count), { EVP_MAC: 1, EVP_CIPHER: 2, EVP_MAC_CTX: 0, EVP_CIPHER_CTX: 0 });
+  // What is closed is not freed again.
+  const [type, key] = [ENCTYPES.get(18)!, unhex("77".repeat(32))];
+  const [mac, cipher] = [crypto.mac(type, key), crypto.cipher(type, key, true)];
+  mac.compute(key);
+  for (const closed of [mac, mac, cipher, cipher, crypto]) closed.close();
+  assert(mac.output.every((byte) => byte === 0));
   system.close();
   assert(none(count));
   assertEquals(openRecordCrypto(system), null, "a closed system opens nothing");

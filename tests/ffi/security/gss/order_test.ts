@@ -46,7 +46,15 @@ test("accept() refuses any other number, as replayed where it was seen and as a 
 
 test("read() refuses bytes that are not an RFC 4121 token", () => {
   const order = new KerberosOrder(0n);
-  for (const bytes of [token(0n).subarray(0, 15), new Uint8Array(16), token(0n, [5, 5]), token(0n, [4, 1])]) {
+  for (
+    const bytes of [
+      token(0n).subarray(0, 15),
+      new Uint8Array(16),
+      token(0n, [5, 5]),
+      token(0n, [4, 1]),
+      token(0n, [6, 4]),
+    ]
+  ) {
     assertEquals(assertThrows(() => order.read(bytes), ProtocolError).reason, "malformed");
   }
 });
@@ -169,26 +177,24 @@ test("SequenceWindow and KerberosOrder report the same at every boundary of thei
   }
 });
 
-test("SequenceWindow finds no number in order but the next one", () => {
+test("SequenceWindow finds no number in order but the next one, also after a gap", () => {
   for (const base of [5n, (1n << 56n) - 1n, (1n << 64n) - 1n]) {
-    for (const count of [0n, 1n, 2n]) {
-      // The last of them differ in one byte from the next number, or have its bytes in reverse.
-      const near = Array.from({ length: 8 }, (_, at) => (base + count) ^ (1n << BigInt(8 * at)));
+    for (const [count, first] of [[0n, 0n], [1n, 0n], [2n, 0n], [2n, 1n], [3n, 2n]]) {
+      const next = BigInt.asUintN(64, base + count);
+      // Numbers that differ from the next one in one byte, or have its bytes in reverse.
+      const near = Array.from({ length: 8 }, (_, at) => next ^ (1n << BigInt(8 * at)));
+      const reversed = new DataView(token(next).buffer).getBigUint64(8, true);
       for (
-        const other of [0n, 1n, 5n, 5n << 56n, 1n << 56n, base + 256n, ...near].map((n) =>
-          BigInt.asUintN(64, n)
-        )
+        const other of [0n, 1n, 5n, 5n << 56n, 1n << 56n, base + 256n, base - count, reversed, next, ...near]
+          .map((number) => BigInt.asUintN(64, number))
       ) {
         const window = new SequenceWindow(base);
-        for (let index = 0n; index < count; index++) {
-          assertEquals(window.accept(token(BigInt.asUintN(64, base + index))), 0);
+        for (let index = first; index < count; index++) {
+          const bits = window.accept(token(BigInt.asUintN(64, base + index)));
+          assertEquals(bits, index === 0n || index > first ? 0 : GSS_S.GAP_TOKEN);
         }
-        const next = BigInt.asUintN(64, base + count);
-        assertEquals(
-          window.accept(token(other)) === 0,
-          other === next,
-          `${other} after ${count} from ${base}`,
-        );
+        const found = window.accept(token(other)) === 0;
+        assertEquals(found, other === next, `${other} after ${count} from ${base}`);
       }
     }
   }
@@ -197,10 +203,13 @@ test("SequenceWindow finds no number in order but the next one", () => {
 test("SequenceWindow counts on where the sign bit of its numbers is set", () => {
   const window = new SequenceWindow(0n);
   const half = 1n << 63n;
-  const results = [half, half, half + 1n, half + 2n, half + 1n, half + 3n, half + 2n, half - 1n]
+  const results = [half, 1n, half, half + 1n, half + 2n, half + 1n, half + 3n, half + 2n, half - 1n]
     .map((number) => window.accept(token(number)));
   const { GAP_TOKEN: gap, DUPLICATE_TOKEN: twice, UNSEQ_TOKEN: late } = GSS_S;
-  assertEquals(results, [gap, twice, 0, 0, twice, 0, twice, late]);
+  assertEquals(results, [gap, late, twice, 0, 0, twice, 0, twice, late]);
+  // The number before the first one is ahead of all others.
+  const other = new SequenceWindow(0n);
+  assertEquals([-1n, 5n, 5n].map((number) => other.accept(token(number))), [gap, gap, twice]);
 });
 
 test("SharedOrder leaves what arrives to the library until that finds a token in order, and goes on from its number", () => {
@@ -213,7 +222,7 @@ test("SharedOrder leaves what arrives to the library until that finds a token in
       const others: [number, bigint][] = [[gap, 0n], [gap, 1n], [twice, 1n], [0, 2n], [0, -1n], [
         0,
         1n << 32n,
-      ]];
+      ], [0, 1n << 63n]];
       for (const [major, relative] of others) {
         assertEquals(order.acceptBySystem(major, at(relative)), major);
         assertEquals(order.synchronized, false, `${major} ${relative}`);

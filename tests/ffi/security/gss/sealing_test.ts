@@ -18,7 +18,7 @@ import { GssRecords, type RecordRules } from "../../../../ffi/security/gss/recor
 import type { Sealing } from "../../../../ffi/security/gss/sealing.ts";
 import { openRecordCrypto } from "../../../../ffi/security/gss/accelerated_messages.ts";
 import { NativeSystem } from "../../../../ffi/system.ts";
-import { CONTEXT, FakeGss, MINOR, pinnedCopy } from "../../../support/fake_gss.ts";
+import { CONTEXT, describe, FakeGss, KEY, MINOR, pinnedCopy } from "../../../support/fake_gss.ts";
 
 const PLAIN = Uint8Array.from([7, 8, 9, 10, 11]);
 const status = (routine: number): number => routine * 0x10000;
@@ -133,6 +133,9 @@ for (const [name, make] of Object.entries(WAYS)) {
       assertEquals((error.cause as NativeError).status, MINOR);
     }
     assertEquals(library.open.size, 0);
+    library.major = 0;
+    sealing.seal(PLAIN, pinned(30), true);
+    library.major = status(13);
     library.returnsAnyway = false;
     assertThrows(() => sealing.seal(PLAIN, pinned(30), true), AuthenticationError);
     library.major = GSS_S.GAP_TOKEN;
@@ -238,6 +241,9 @@ test("IovSealing asks for sizes once where they are the same for every message, 
 
 test("IovSealing sends no record whose size is another one, that does not fit or is not encrypted", () => {
   const [sealing, library] = inPlace();
+  const failing = new FakeGss();
+  failing.major = status(13);
+  assertThrows(() => inPlace(failing), AuthenticationError, "gss_wrap_iov_length");
   assertThrows(() => sealing.seal(PLAIN, pinned(16), true), RangeError, "out has 16 bytes");
   for (const part of ["header", "padding", "trailer"] as const) {
     library.moved[part] = 1;
@@ -266,6 +272,9 @@ test("IovSealing opens in place, and refuses plain text outside the record", () 
   assertEquals(sealing.open(sealing.seal(PLAIN.subarray(0, 1), pinned(13), true)).plain, PLAIN.slice(0, 1));
   const empty = sealing.seal(PLAIN.subarray(0, 0), pinned(12), true);
   assertEquals(sealing.open(empty).plain.length, 0);
+  library.shift = -100;
+  assertEquals(sealing.open(empty).plain.length, 0);
+  library.shift = 0;
   const record = sealing.seal(PLAIN, pinned(17), true);
   for (
     const [shift, longer, fits] of [
@@ -319,32 +328,21 @@ test("IovSealing wraps data in place beside its header, and leaves the header th
   library.major = 0;
   library.sizes.padding = () => 8;
   assertThrows(() => sealing.sealDetached(pinnedCopy(PLAIN), true), StateError, "adds padding");
+  library.sizes.padding = () => 1;
+  assertThrows(() => sealing.sealDetached(pinnedCopy(PLAIN), true), StateError, "adds padding");
+  // The padding of a record before is not passed again.
+  const padded = new FakeGss();
+  padded.sizes.padding = () => 8;
+  const [other] = inPlace(padded);
+  other.seal(PLAIN, pinned(30), true);
+  other.openDetached(signed, pinnedCopy(PLAIN));
+  assertEquals(padded.calls.pop(), ["gss_unwrap_iov", 3, 2012, 1005, 9000]);
 });
-
-const KEY = Uint8Array.from({ length: 64 }, (_, index) => index + 1);
-
-function lucidOf(library: FakeGss, changes: Partial<NonNullable<FakeGss["lucid"]>> = {}): void {
-  library.lucid = {
-    version: 1,
-    initiate: 1,
-    send_seq: 21n,
-    recv_seq: 34n,
-    protocol: 1,
-    have_acceptor_subkey: 1,
-    cfx_key_type: 18,
-    cfx_key_length: 32,
-    cfx_key_data: library.place(KEY),
-    acceptor_subkey_type: 17,
-    acceptor_subkey_length: 16,
-    acceptor_subkey_data: library.place(KEY),
-    ...changes,
-  };
-}
 
 test("contextKeys() returns what the context reports, and releases each description", () => {
   const library = new FakeGss();
-  const keys = (changes?: Parameters<typeof lucidOf>[1]) => {
-    lucidOf(library, changes);
+  const keys = (changes?: Parameters<typeof describe>[1]) => {
+    describe(library, changes);
     const found = contextKeys(library.gss, CONTEXT);
     assertEquals(library.open.size, 0);
     return found;
@@ -382,9 +380,11 @@ test("receiveSequence() and hasWideSequence() are of RFC 4121 tokens only, and r
     return found;
   };
   assertEquals(both(), [null, false]);
-  lucidOf(library);
+  describe(library);
   assertEquals(both(), [34n, true]);
-  lucidOf(library, { protocol: 0 });
+  describe(library, { protocol: 0 });
+  assertEquals(both(), [null, false]);
+  library.emptySets = true;
   assertEquals(both(), [null, false]);
   library.major = status(13);
   assertEquals(both(), [null, false]);
@@ -469,7 +469,7 @@ test("GssRecords checks the order itself where the library does not, and where t
     assertEquals(records({ sequence: false, ...rules })[0].ordered, ordered);
   }
   const library = new FakeGss();
-  lucidOf(library);
+  describe(library);
   const one = new GssRecords(library.gss, CONTEXT, { ...RULES, sequence: false });
   assertEquals([one.ordered, one.accelerated], [true, false]);
   const byLibrary = new GssRecords(library.gss, CONTEXT, { ...RULES });
@@ -488,7 +488,8 @@ test("GssRecords.sessionKey() returns a copy, overwrites the library's, and rele
   assertEquals(library.sessionKey, new Uint8Array(64));
   assertEquals(library.open.size, 0);
   library.major = status(13);
-  assertThrows(() => one.sessionKey(), AuthenticationError, "Cannot read the session key");
+  const error = assertThrows(() => one.sessionKey(), AuthenticationError, "Cannot read the session key");
+  assertEquals((error.cause as NativeError).status, MINOR);
 });
 
 test("GssRecords.close() closes the keys with which libcrypto protects records", () => {
@@ -497,10 +498,12 @@ test("GssRecords.close() closes the keys with which libcrypto protects records",
     const crypto = openRecordCrypto(system);
     if (crypto === null) return;
     const library = new FakeGss();
-    lucidOf(library);
+    describe(library);
     Object.defineProperty(library.gss, "recordCrypto", { value: crypto });
     const one = new GssRecords(library.gss, CONTEXT, { ...RULES, accelerate: true });
     assertEquals(one.accelerated, true);
+    const told = new GssRecords(library.gss, CONTEXT, { ...RULES, accelerate: false });
+    assertEquals(told.accelerated, false);
     one.wrap(PLAIN, pinned(100));
     one.close();
     assertThrows(() => one.wrap(PLAIN, pinned(100)), StateError, "closed");
