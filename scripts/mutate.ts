@@ -62,7 +62,6 @@ const LISTENERS = inSockets(
   "descriptors",
   "unavailable",
 );
-const CONTEXTS = ["tests/contexts", "tests/integration/security_context_test.ts"];
 const integration = (...names: string[]): string[] =>
   names.map((name) => `tests/integration/${name}_test.ts`);
 const GSS = integration(
@@ -137,6 +136,7 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_credentials", "gss_caches", "gss_faults"),
   ]],
   ["ffi/security/gss/cache_reader.ts", [
+    ["tests/ffi/security/gss/cache_reader_test.ts"],
     integration("gss_held_tickets", "gss_inspect"),
     integration("gss_credentials", "gss_caches", "gss_faults", "gss_leak"),
   ]],
@@ -152,6 +152,10 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_wrap", "gss_records"),
     integration("gss_context", "gss_state", "gss_faults", "gss_leak", "interop"),
   ),
+  ["ffi/security/gss/krb5.ts", [
+    ["tests/ffi/security/gss/tickets_test.ts", "tests/ffi/security/gss/cache_reader_test.ts"],
+    integration("gss_caches", "gss_refusals", "gss_faults"),
+  ]],
   ["ffi/security/gss/tickets.ts", [
     ["tests/ffi/security/gss/tickets_test.ts"],
     integration("gss_credentials", "gss_held_tickets", "gss_delegation"),
@@ -179,7 +183,12 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     GSS,
   ]],
   ["ffi/security/**", [["tests/ffi/security"], GSS]],
-  ["contexts/**", [SOCKETS, CONTEXTS, MORE_SOCKETS]],
+  ["contexts/**", [
+    ["tests/contexts"],
+    SOCKETS,
+    ["tests/integration/security_context_test.ts"],
+    MORE_SOCKETS,
+  ]],
   ["plugins/requirements.ts", [
     ["tests/plugins/requirements_test.ts", "tests/plugins/registry_test.ts"],
     SOCKETS,

@@ -2,7 +2,12 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { test } from "@test";
-import { AuthenticationError, SecureSocketError, StateError } from "../../../../errors.ts";
+import {
+  AuthenticationError,
+  SecureSocketError,
+  StateError,
+  UnsupportedPlatformError,
+} from "../../../../errors.ts";
 import { ISC, SEC_I, SEC_WINNT_AUTH_IDENTITY_EXW, SECBUFFER } from "../../../../ffi/raw/secur32.ts";
 import type { Requirements } from "../../../../contract.ts";
 import type { CredentialsRequest } from "../../../../ffi/security/credentials_base.ts";
@@ -158,6 +163,16 @@ async function acquiredAs(request: Omit<CredentialsRequest, "role">) {
   return fake.acquiredAs[0];
 }
 
+test("impersonate() on a system without the grant says how to open it, and calls nothing", async () => {
+  const fake = kerberos();
+  using credentials = await acquire(fake);
+  using server = credentials.server({});
+  await server.step(bytes("ticket"));
+  const never = () => assert(false, "the function is called");
+  const error = assertThrows(() => server.impersonate!(never), UnsupportedPlatformError, "impersonation");
+  assertEquals(error.instead, 'Open it with openSystem({ grants: ["sspi", "impersonation"] })');
+});
+
 test("excludeNtlm is in the package list, for the current user and for a named one", async () => {
   const none = { User: null, Domain: null, Password: null, PackageList: "!ntlm" };
   const current = await acquiredAs({
@@ -302,10 +317,19 @@ test("expiresAt follows the system's clock, whatever the runtime's time zone", a
 
 test("expiresAt uses the runtime's time zone where the system does not report its time, and is undefined without an end", async () => {
   const end = Math.floor(Date.now() / 1000) * 1000 + HOUR_MS;
-  const fake = kerberos();
-  fake.aheadMs = null;
-  fake.expiry = timeStamp(end, -new Date().getTimezoneOffset() * 60_000);
-  assertEquals(await ends(fake), [end, end]);
+  const { getTimezoneOffset } = Date.prototype;
+  let fake = kerberos();
+  try {
+    for (const minutes of [0, 570, -345]) {
+      fake = kerberos();
+      fake.aheadMs = null;
+      Date.prototype.getTimezoneOffset = () => minutes;
+      fake.expiry = timeStamp(end, -minutes * 60_000);
+      assertEquals(await ends(fake), [end, end]);
+    }
+  } finally {
+    Date.prototype.getTimezoneOffset = getTimezoneOffset;
+  }
   for (const never of [0n, 0x7fff_ffff_ffff_ffffn]) {
     fake.expiry = never;
     assertEquals(await ends(fake), [undefined, undefined]);

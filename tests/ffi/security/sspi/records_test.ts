@@ -166,6 +166,15 @@ test("unwrap() refuses plain text outside the record", () => {
   }
 });
 
+test("unwrap() refuses a record with a status other than 0, although there is plain text", () => {
+  for (const status of [0x8009030f, 0x00090321]) {
+    const decrypt: Handler = (...all) => (windowsDecrypt(16, plain.length)(...all), status);
+    const expected = `DecryptMessage ${status}`;
+    assertThrows(() => records({ decrypt }).unwrap(new Uint8Array(100)), ProtocolError, expected);
+    assertThrows(() => records({ decrypt }).unwrapAny(new Uint8Array(100)), ProtocolError, expected);
+  }
+});
+
 test("unwrap() refuses a record that is signed but not encrypted where encryption is required, and only there", () => {
   const decrypt = windowsDecrypt(16, plain.length, SECQOP_WRAP_NO_ENCRYPT);
   const error = assertThrows(() => records({ decrypt }).unwrap(new Uint8Array(100)), ProtocolError);
