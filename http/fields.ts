@@ -21,8 +21,9 @@ const SPACE = /[ \t]*/y;
 const SEPARATOR = /[ \t]*(?:,[ \t]*)+/y;
 const TO_THE_END = /[ \t]*$/y;
 const EQUALS = /[ \t]*=[ \t]*/y;
-const CREDENTIALS = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: +(.*?))?[ \t]*$/;
-const ONE_TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
+/** A scheme and what follows. Its sender has not signed on yet: no part is read twice, however long it is. */
+const CREDENTIALS = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)( .*|[ \t]*)$/;
+const ONE_TOKEN68 = /^ +([A-Za-z0-9\-._~+/]+=*)[ \t]*$/;
 /** The last character before the padding has no bits beyond the last byte, which would be dropped silently. */
 const BASE64 =
   /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)$/;
@@ -100,8 +101,7 @@ export function parseCredentials(field: string): FieldCredentials {
   const match = CREDENTIALS.exec(field);
   if (match === null) throw malformed();
   const [, scheme, rest] = match;
-  const token = rest !== undefined && ONE_TOKEN68.test(rest) ? rest : null;
-  return { scheme: scheme.toLowerCase(), token };
+  return { scheme: scheme.toLowerCase(), token: ONE_TOKEN68.exec(rest)?.[1] ?? null };
 }
 
 /**

@@ -150,6 +150,15 @@ test("parseCredentials() reads a scheme and its token68; `token` is null where a
   for (const field of ["", " ", "=", "Negotiate\tabc", "Negotiate abc\n", "é abc"]) {
     assertThrows(() => parseCredentials(field), ProtocolError, "RFC 9110");
   }
+  // Its sender has not signed on: where the time grew with the square of the length, this would take minutes.
+  for (const blank of [" ", "\t", " \t", "a", "=", ","]) {
+    const much = blank.repeat(120_000 / blank.length);
+    assertEquals(parseCredentials(`Negotiate \t${much}\u0001`).token, null);
+    assertEquals(parseCredentials(`Negotiate a${much}\u0001`).token, null);
+    assertThrows(() => parseCredentials(`${much}\u0001`), ProtocolError);
+    assertThrows(() => parseChallenges(`Negotiate a=b${much}\u0001`), ProtocolError);
+    assertThrows(() => parseChallenges(`Negotiate ${much}\u0001`), ProtocolError);
+  }
   const long = `Negotiate ${"a".repeat(200_000)}`;
   assertEquals(assertThrows(() => parseCredentials(long), ProtocolError).reason, "oversized");
 });
