@@ -220,7 +220,8 @@ export class FakeGss {
         assertEquals(given, table);
         return closes(dataView(cursor).getBigUint64(0, true));
       },
-      krb5_kt_next_entry: (_context: bigint, _table: bigint, bytes: Uint8Array) => {
+      krb5_kt_next_entry: (_context: bigint, given: bigint, bytes: Uint8Array) => {
+        assertEquals(given, table);
         const layout = this.gss.build.layouts.keytabEntry;
         fits(bytes, layout.size);
         if (this.failing === "krb5_kt_next_entry" && entry === 1) return 13;
