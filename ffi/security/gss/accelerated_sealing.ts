@@ -177,7 +177,10 @@ export class AcceleratedSealing extends Sealing {
   #openBySystem(token: Uint8Array, open: (system: IovSealing) => Opened): Opened {
     const header = headerOf(token);
     const opened = open(this.#system ??= new IovSealing(this.gss, this.context, this.#rules.encrypts));
-    return { ...opened, major: this.#order.acceptBySystem(opened.major, header) };
+    const major = this.#order.acceptBySystem(opened.major, header);
+    // The library opens nothing any more.
+    if (this.#order.synchronized) this.#system = undefined;
+    return { ...opened, major };
   }
 
   override sealDetached(data: Uint8Array, encrypt: boolean): Uint8Array {

@@ -33,13 +33,24 @@ function copyOf(bytes: Uint8Array): Uint8Array {
 export abstract class Sealing {
   protected readonly gss: Gss;
   protected readonly context: bigint;
-  readonly #slots = new Slots(AT_TOKEN + 16);
-  protected readonly minor: Uint8Array = this.#slots.slice(0, 4);
-  protected readonly confidential: Uint8Array = this.#slots.slice(4, 4);
+  #slotsMade?: Slots;
 
   constructor(gss: Gss, context: bigint) {
     this.gss = gss;
     this.context = context;
+  }
+
+  /** Made on first use: libcrypto's records need none, and most connections wait. */
+  get #slots(): Slots {
+    return this.#slotsMade ??= new Slots(AT_TOKEN + 16);
+  }
+
+  protected get minor(): Uint8Array {
+    return this.#slots.slice(0, 4);
+  }
+
+  protected get confidential(): Uint8Array {
+    return this.#slots.slice(4, 4);
   }
 
   /** The most bytes that {@linkcode Sealing.seal} adds. */
