@@ -153,7 +153,7 @@ const TESTS: readonly (readonly [pattern: string, groups: readonly (readonly str
     integration("gss_context", "gss_state", "gss_faults", "gss_leak", "interop"),
   ),
   ["ffi/security/gss/krb5.ts", [
-    ["tests/ffi/security/gss/tickets_test.ts", "tests/ffi/security/gss/cache_reader_test.ts"],
+    ["krb5", "tickets", "cache_reader"].map((name) => `tests/ffi/security/gss/${name}_test.ts`),
     integration("gss_caches", "gss_refusals", "gss_faults"),
   ]],
   ["ffi/security/gss/tickets.ts", [
