@@ -161,5 +161,5 @@ async function printEnv(settings: ProxySettings, config: string, io: Io): Promis
 /** One event as one line. */
 function line({ time, level, destination, message }: ProxyEvent): string {
   const about = destination === undefined ? "" : ` ${destination}:`;
-  return `${time.toISOString()} ${level.padEnd(5)}${about} ${message.replace(/\s*\n\s*/g, " ")}`;
+  return `${time.toISOString()} ${level.padEnd(5)}${about} ${message.replace(/\s+/g, " ")}`;
 }

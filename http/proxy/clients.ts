@@ -338,7 +338,7 @@ export class Clients {
   }
 
   #failure(error: unknown, wanted: Destination, client: Socket): { status: number; message: string } {
-    const message = (error as Error).message.replace(/\s*\n\s*/g, " ");
+    const message = (error as Error).message.replace(/\s+/g, " ");
     this.failed++;
     this.lastFailure = this.#owner.report({
       level: "error",
