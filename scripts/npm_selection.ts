@@ -6,7 +6,7 @@
 
 import { resolve } from "node:path";
 import { matches } from "./import_rules.ts";
-import { NODE_VERSIONS } from "./node.ts";
+import { NODE_VERSIONS, SUITE_NODE_VERSIONS } from "./node.ts";
 import { pathFrom, ROOT } from "./root.ts";
 
 /** What `--help` shows, and what follows an argument that is wrong. */
@@ -19,7 +19,9 @@ package, never the sources. Node itself comes from the npm registry, whatever No
 Files and folders choose among these tests; without any, all run.
 
   --no-install    install no Debian packages, fetch no .NET; tests that need them are skipped
-  --node VERSION  only that version of Node, and without tests/npm
+  --node VERSION  only that version of Node, and without tests/npm; default: ${
+  SUITE_NODE_VERSIONS.join(" and ")
+}
   --help          show this
 
 Examples:
@@ -73,7 +75,7 @@ export function selectTests(args: readonly string[], files: readonly string[]): 
   return {
     all: node === null && tests.every((file) => chosen.includes(file) || matches(file, elsewhere)),
     install,
-    versions: node === null ? NODE_VERSIONS : [node],
+    versions: node === null ? SUITE_NODE_VERSIONS : [node],
     acceptance: node === null ? chosen.filter((file) => matches(file, ACCEPTANCE)) : [],
     onNode: chosen.filter((file) => !matches(file, [...ACCEPTANCE, ...elsewhere])),
   };
@@ -81,7 +83,7 @@ export function selectTests(args: readonly string[], files: readonly string[]): 
   function version(value: string | undefined): number {
     const major = Number(value);
     if (NODE_VERSIONS.includes(major)) return major;
-    return wrong(`--node takes ${NODE_VERSIONS.join(" or ")}, not ${value ?? "nothing"}`);
+    return wrong(`--node takes one of ${NODE_VERSIONS.join(", ")}, not ${value ?? "nothing"}`);
   }
 
   /** The tests that a path from here names, of which at least one is to be run. */

@@ -5,7 +5,7 @@ import { test } from "@test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sourceFiles } from "../../scripts/check.ts";
-import { NODE_VERSIONS } from "../../scripts/node.ts";
+import { NODE_VERSIONS, SUITE_NODE_VERSIONS } from "../../scripts/node.ts";
 import { selectTests } from "../../scripts/npm_selection.ts";
 import { run } from "../../scripts/process.ts";
 import { ROOT } from "../../scripts/root.ts";
@@ -43,7 +43,7 @@ test("without paths all tests run that are not Deno's own, on each version of No
   assertEquals(select(), {
     all: true,
     install: true,
-    versions: NODE_VERSIONS,
+    versions: SUITE_NODE_VERSIONS,
     acceptance: ["tests/npm/package_test.ts"],
     onNode: [
       "tests/ffi/security/gss/order_test.ts",
@@ -81,10 +81,12 @@ test("files and folders select tests, each once, and nothing else runs", () => {
 });
 
 test("one version of Node runs without the tests that Deno runs", () => {
-  const [oldest] = NODE_VERSIONS;
-  for (const args of [["--node", `${oldest}`], [`--node=${oldest}`]]) {
-    const { all, versions, acceptance, onNode } = select(...args, here("tests"));
-    assertEquals([all, versions, acceptance, onNode.length], [false, [oldest], [], 4]);
+  assertEquals([NODE_VERSIONS, SUITE_NODE_VERSIONS], [[22, 24, 26], [22, 26]]);
+  for (const major of NODE_VERSIONS) {
+    for (const args of [["--node", `${major}`], [`--node=${major}`]]) {
+      const { all, versions, acceptance, onNode } = select(...args, here("tests"));
+      assertEquals([all, versions, acceptance, onNode.length], [false, [major], [], 4]);
+    }
   }
 });
 
@@ -92,9 +94,9 @@ const WRONG: readonly (readonly [args: string[], problem: string])[] = [
   [["--filter", "x"], "--filter is not known"],
   [["-v"], "-v is not known"],
   [["--no-instal"], "--no-instal is not known"],
-  [["--node"], "--node takes 22 or 26, not nothing"],
-  [["--node", "18"], "--node takes 22 or 26, not 18"],
-  [["--node", here("tests/ffi")], "--node takes 22 or 26, not "],
+  [["--node"], "--node takes one of 22, 24, 26, not nothing"],
+  [["--node", "18"], "--node takes one of 22, 24, 26, not 18"],
+  [["--node", here("tests/ffi")], "--node takes one of 22, 24, 26, not "],
   [[here("tests/nowhere")], "is not a test file of this repository, nor a folder with any"],
   [[here("tests/ff")], "is not a test file of this repository"],
   [[here("mod.ts")], "is not a test file of this repository"],
