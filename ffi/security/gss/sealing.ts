@@ -29,11 +29,18 @@ function copyOf(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** What the library writes to in each call. */
+interface SealingMemory {
+  readonly slots: Slots;
+  readonly minor: Uint8Array;
+  readonly confidential: Uint8Array;
+}
+
 /** Wraps and unwraps the records of one context. */
 export abstract class Sealing {
   protected readonly gss: Gss;
   protected readonly context: bigint;
-  #slotsMade?: Slots;
+  #made?: SealingMemory;
 
   constructor(gss: Gss, context: bigint) {
     this.gss = gss;
@@ -41,16 +48,24 @@ export abstract class Sealing {
   }
 
   /** Made on first use: libcrypto's records need none, and most connections wait. */
+  #memory(): SealingMemory {
+    if (this.#made === undefined) {
+      const slots = new Slots(AT_TOKEN + 16);
+      this.#made = { slots, minor: slots.slice(0, 4), confidential: slots.slice(4, 4) };
+    }
+    return this.#made;
+  }
+
   get #slots(): Slots {
-    return this.#slotsMade ??= new Slots(AT_TOKEN + 16);
+    return this.#memory().slots;
   }
 
   protected get minor(): Uint8Array {
-    return this.#slots.slice(0, 4);
+    return this.#memory().minor;
   }
 
   protected get confidential(): Uint8Array {
-    return this.#slots.slice(4, 4);
+    return this.#memory().confidential;
   }
 
   /** The most bytes that {@linkcode Sealing.seal} adds. */
