@@ -17,7 +17,7 @@ import {
   repositoryPage,
   withAbsoluteLinks,
 } from "./npm_package.ts";
-import { mustRun, npm, run } from "./process.ts";
+import { findProgram, mustRun, npm, run } from "./process.ts";
 import { ROOT } from "./root.ts";
 import { cleanUpWhenInterrupted, temporaryFolder } from "./temporary.ts";
 
@@ -58,8 +58,10 @@ export async function buildNpm(way?: "pack" | "dnt"): Promise<string> {
 
 /** The address of the repository's page; `null` where it is not known. */
 export async function repository(): Promise<string | null> {
-  const { stdout } = await run("git", ["remote", "get-url", "origin"], { cwd: ROOT });
-  return repositoryPage(Deno.env.toObject(), stdout);
+  const origin = findProgram("git") === null
+    ? ""
+    : (await run("git", ["remote", "get-url", "origin"], { cwd: ROOT })).stdout;
+  return repositoryPage(Deno.env.toObject(), origin);
 }
 
 /** Without JSR: what `deno pack` makes, brought down to the oldest supported Node. */
