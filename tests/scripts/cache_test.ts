@@ -74,5 +74,5 @@ test("where .NET must not be fetched, the reason says how to install it", async 
 });
 
 test("a version of Node that is not pinned is refused", async () => {
-  await assertRejects(() => ensureNode(18), TypeError, "only 20, 22, 26");
+  await assertRejects(() => ensureNode(18), TypeError, "only 20, 22, 24, 26");
 });
